@@ -1,0 +1,1 @@
+//! Trials, order, validity, accounting and statistics.

@@ -1,0 +1,1 @@
+//! A load generator that never hides a late answer.

@@ -1,0 +1,1 @@
+//! One process, one client at a time.

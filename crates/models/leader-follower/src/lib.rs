@@ -1,0 +1,1 @@
+//! Threads take turns at one handle set.

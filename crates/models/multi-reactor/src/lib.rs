@@ -1,0 +1,1 @@
+//! An acceptor hands sockets to one reactor a CPU.

@@ -1,0 +1,1 @@
+//! Children forked in advance, all blocked in accept.

@@ -1,0 +1,1 @@
+//! Threads created in advance, fed by a bounded queue.

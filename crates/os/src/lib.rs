@@ -1,0 +1,1 @@
+//! The Linux under everything: fork, shared pages, signals, selectors, affinity.

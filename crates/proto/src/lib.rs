@@ -1,0 +1,1 @@
+//! One connection's protocol state, without a socket, a clock or a thread.

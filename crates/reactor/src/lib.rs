@@ -1,0 +1,1 @@
+//! The readiness loop: selector, timer wheel, slots.

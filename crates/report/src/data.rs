@@ -1,0 +1,209 @@
+//! What a run leaves behind: the environment, and one line a trial.
+//!
+//! `bench` writes these, `report` reads them; nothing else knows their shape. Fields are only ever
+//! added, so that old runs stay readable.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// `env.json`: the machine, the kernel, the limits, the build and the seeds. No host name, no path.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Env {
+    /// Version of `turnstile` that ran the bench.
+    pub turnstile: String,
+    /// Commit of the build when known, else empty.
+    pub commit: String,
+    /// `smoke`, `quick` or `full`.
+    pub size: String,
+    /// Start of the run, RFC 3339, UTC.
+    pub started: String,
+    /// Wall time of the whole run so far, seconds.
+    pub duration_s: f64,
+    /// `true` when every planned trial was run.
+    pub complete: bool,
+    /// Trials planned.
+    pub trials_planned: u64,
+    /// CPU model as `/proc/cpuinfo` names it.
+    pub cpu: String,
+    /// CPUs allowed to the bench.
+    pub cpus: u32,
+    /// CPUs given to the server, as a list (`0`, `0-3`).
+    pub server_cpus: String,
+    /// CPUs given to the load generator.
+    pub load_cpus: String,
+    /// Memory of the machine, MiB.
+    pub memory_mib: u64,
+    /// Kernel release.
+    pub kernel: String,
+    /// `true` when a hypervisor is present.
+    pub virtual_machine: bool,
+    /// Limits and settings that shape the figures: `nofile`, `somaxconn`, `port_range`, governor...
+    pub limits: BTreeMap<String, String>,
+    /// Compiler and profile of the build.
+    pub build: BTreeMap<String, String>,
+    /// The seed that everything random in this run derives from.
+    pub seed: u64,
+    /// What the reader must know before the first figure (for example: "2 CPUs, shared").
+    pub remarks: Vec<String>,
+}
+
+/// Who a trial's server was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A model, measured.
+    Model,
+    /// The A/A placebo: a model that is in the block already, under a second name.
+    Placebo,
+    /// The null server: constant reply, no parsing. The ceiling of machine and generator.
+    Null,
+}
+
+/// How far a trial's figures may be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Validity {
+    /// Every gate passed.
+    Valid,
+    /// The generator or machine may be the limit: shown as "at least", never ranked.
+    Limited,
+    /// A gate failed: never drawn.
+    Invalid,
+    /// The model cannot do this shape by design; `reasons` says why. Nothing was measured.
+    Blocks,
+}
+
+/// How the load arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The next request of a connection follows its reply.
+    Closed,
+    /// Requests are due at scheduled times, whatever the server does.
+    Open,
+}
+
+/// The shape of the load of one trial.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Shape {
+    /// Closed or open loop.
+    pub mode: Mode,
+    /// Offered requests a second (open loop).
+    pub rate: Option<f64>,
+    /// Connections held, or in flight at once when each carries one request.
+    pub connections: u32,
+    /// Requests in flight on a connection.
+    pub pipeline: u32,
+    /// `false`: a connection a request.
+    pub keep_alive: bool,
+    /// Route asked for.
+    pub path: String,
+    /// Measured window, seconds.
+    pub duration_s: f64,
+}
+
+/// Percentiles of one histogram, microseconds; an unanswered request ranks as infinite (`null`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Recorded values.
+    pub count: u64,
+    /// Arithmetic mean of the recorded values, µs.
+    pub mean: Option<f64>,
+    /// Median, µs.
+    pub p50: Option<f64>,
+    /// 90th percentile, µs.
+    pub p90: Option<f64>,
+    /// 99th percentile, µs.
+    pub p99: Option<f64>,
+    /// 99.9th percentile, µs.
+    pub p999: Option<f64>,
+    /// Largest value, µs.
+    pub max: Option<f64>,
+}
+
+/// What was measured in one window, beside each other. `None` means not measured, never zero.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Figures {
+    /// Requests scheduled: the sum of all outcomes.
+    pub scheduled: u64,
+    /// Requests answered correctly.
+    pub requests: u64,
+    /// Correct answers a second.
+    pub throughput_rps: f64,
+    /// Intended start to done.
+    pub response_us: Latency,
+    /// Actual send to done.
+    pub service_us: Latency,
+    /// Intended to actual send.
+    pub slip_us: Latency,
+    /// Connection set-up.
+    pub connect_us: Latency,
+    /// Outcomes other than a correct answer, by class.
+    pub errors: BTreeMap<String, u64>,
+    /// Connections that got no reply at all in the window.
+    pub silent_connections: Option<u64>,
+    /// CPU of the server's process tree, dead children included, µs a correct answer.
+    pub server_cpu_us_per_request: Option<f64>,
+    /// CPU of the whole machine, µs a correct answer (loopback softirq lands on the sender).
+    pub machine_cpu_us_per_request: Option<f64>,
+    /// Voluntary and involuntary context switches of the server's tree a correct answer.
+    pub context_switches_per_request: Option<f64>,
+    /// Proportional set size of the server's tree under load, KiB.
+    pub pss_kib: Option<u64>,
+    /// The same before any connection, KiB.
+    pub pss_idle_kib: Option<u64>,
+    /// Processes and threads of the server under load.
+    pub tasks: Option<u32>,
+    /// CPU of the generator, µs a request.
+    pub generator_cpu_us_per_request: Option<f64>,
+    /// CPU of the generator, share of its window (1.0 is one CPU full).
+    pub generator_cpu_share: Option<f64>,
+    /// How late the generator itself was, p99, µs.
+    pub generator_late_p99_us: Option<f64>,
+    /// CPU time stolen by the hypervisor in the window, share.
+    pub steal_share: Option<f64>,
+    /// Time from SIGTERM to the exit of the server's tree, ms.
+    pub drain_ms: Option<f64>,
+}
+
+/// One line of `trials.ndjson`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Trial {
+    /// Counts up through the run; the key by which a resumed run knows what it has.
+    pub id: String,
+    /// Model name, as `turnstile models` prints it (`null` for the null server).
+    pub model: String,
+    /// Variant of the model.
+    pub variant: String,
+    /// What the report calls this row: `prefork`, `prefork:flock`, `single-reactor (A/A)`.
+    pub label: String,
+    /// Model, placebo or null server.
+    pub role: Role,
+    /// Scenario name, as `turnstile bench --scenarios` takes it.
+    pub scenario: String,
+    /// `smoke`, `quick` or `full`.
+    pub size: String,
+    /// Block, from 0. Models are compared within a block.
+    pub block: u32,
+    /// Place in the block's shuffled order, from 0.
+    pub order: u32,
+    /// Seed of this trial's arrivals; the same for every model of a block and scenario.
+    pub seed: u64,
+    /// Workers the server was given, when the scenario sizes them.
+    pub workers: Option<u32>,
+    /// The load.
+    pub shape: Shape,
+    /// The verdict of the gates.
+    pub validity: Validity,
+    /// One sentence for each gate that did not pass, or why the model blocks.
+    pub reasons: Vec<String>,
+    /// The server's command line, without paths (`turnstile serve --model prefork --workers 64`).
+    pub server_command: String,
+    /// The generator's command line, without paths.
+    pub load_command: String,
+    /// The figures; `None` when nothing was measured.
+    pub figures: Option<Figures>,
+}

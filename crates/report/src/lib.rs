@@ -1,0 +1,3 @@
+//! Result files to Markdown, HTML and SVG.
+
+pub mod data;

@@ -1,0 +1,1 @@
+//! Server, Model, Connection: what every concurrency model shares.

@@ -1,0 +1,1 @@
+//! Every Linux server concurrency model, measured and ready to run.
