@@ -47,6 +47,8 @@ pub struct Env {
     pub seed: u64,
     /// What the reader must know before the first figure (for example: "2 CPUs, shared").
     pub remarks: Vec<String>,
+    /// Scenario name to one sentence: what it is there to show.
+    pub purposes: BTreeMap<String, String>,
 }
 
 /// Who a trial's server was.

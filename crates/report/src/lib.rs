@@ -1,3 +1,69 @@
 //! Result files to Markdown, HTML and SVG.
+//!
+//! [`write()`] reads `env.json` and `trials.ndjson` of a run and leaves beside them `summary.md` for
+//! terminals and code review, `index.html` for people, and `plots/*.svg` for everything else. The
+//! same input gives the same bytes, and nothing is measured again.
+//!
+//! ```text
+//! read ─ run ─┬─ metric ─ stats ─ matrix ─┬─ markdown ── summary.md
+//!             └─ noise ───────────────────┼─ html ────── index.html
+//!                                         └─ plot ────── plots/*.svg
+//! ```
+//!
+//! What the report holds itself to: the trial is the unit, a LIMITED trial is shown and never
+//! ranked, an INVALID one is never drawn, a rank is a tier, and there is no composite score.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 pub mod data;
+mod format;
+mod markdown;
+mod matrix;
+mod metric;
+mod noise;
+mod primary;
+mod read;
+mod run;
+pub mod stats;
+mod words;
+
+/// Arguments of `turnstile report`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Folder of a run: holds env.json and trials.ndjson, receives summary.md, index.html and plots
+    pub dir: PathBuf,
+}
+
+/// Rebuilds the report of the run in `dir` from its raw data.
+///
+/// Each file is written beside its final place and renamed, so that a reader never sees half of one.
+///
+/// # Errors
+/// One sentence naming the file, and for `trials.ndjson` the line, that cannot be read, parsed or
+/// written. A last line cut short by an interrupted run is no error but a remark in the report.
+pub fn write(dir: &Path) -> anyhow::Result<()> {
+    let run = read::run(dir)?;
+    read::replace(&dir.join("summary.md"), &markdown::summary(&run))?;
+    Ok(())
+}
+
+/// Runs `turnstile report`: 0 when written, 2 when `args.dir` is no folder of a run, 1 for a failure.
+#[must_use]
+pub fn main(args: &Args) -> ExitCode {
+    if let Err(reason) = read::is_run(&args.dir) {
+        eprintln!("turnstile report: {reason}");
+        return ExitCode::from(2);
+    }
+    match write(&args.dir) {
+        Ok(()) => {
+            println!("{}", args.dir.join("summary.md").display());
+            println!("{}", args.dir.join("index.html").display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("turnstile report: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

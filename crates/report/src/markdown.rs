@@ -1,0 +1,344 @@
+//! `summary.md`: the report for terminals and code review, aligned so that it reads well raw.
+
+use crate::data::{Role, Validity};
+use crate::format;
+use crate::matrix::{Column, Entry, Matrix};
+use crate::metric::Metric;
+use crate::noise;
+use crate::primary;
+use crate::run::{Cell, Run, State, Window};
+use crate::stats::{Evidence, Spread, Verdict};
+use crate::words;
+
+mod table;
+
+use table::Table;
+
+/// The whole summary.
+pub fn summary(run: &Run) -> String {
+    let mut out = String::new();
+    heading(run, &mut out);
+    verdict(run, &mut out);
+    for scenario in &run.scenarios {
+        scenario_tables(run, scenario, &mut out);
+    }
+    noise_section(run, &mut out);
+    out
+}
+
+fn paragraph(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push_str("\n\n");
+}
+
+fn heading(run: &Run, out: &mut String) {
+    paragraph(out, &format!("# {}", words::title(run)));
+    paragraph(out, &words::measured(run));
+    let notices = words::notices(run);
+    for notice in &notices {
+        out.push_str(&format!("> {notice}\n>\n"));
+    }
+    if !notices.is_empty() {
+        out.truncate(out.len() - ">\n".len());
+        out.push('\n');
+    }
+}
+
+fn verdict(run: &Run, out: &mut String) {
+    let matrix = Matrix::verdict(run);
+    paragraph(out, "## Verdict");
+    if matrix.columns.is_empty() {
+        paragraph(out, "There is no trial to report.");
+        return;
+    }
+    paragraph(out, &words::how_to_read(matrix.evidence));
+    for column in &matrix.columns {
+        let headline = column.headline(&matrix.rows);
+        let rest = headline.rest(column.choice.metric);
+        let best = headline
+            .best
+            .map_or("nothing ranked".to_owned(), |name| format!("**{name}**"));
+        let rest = if rest.is_empty() {
+            rest
+        } else {
+            format!(" · {rest}")
+        };
+        out.push_str(&format!(
+            "- {} ({}): {best}{rest}\n",
+            column.scenario,
+            column.describe()
+        ));
+    }
+    out.push('\n');
+
+    let mut header = vec!["model".to_owned()];
+    header.extend(matrix.columns.iter().map(|column| column.scenario.clone()));
+    let mut table = Table::new(header);
+    for (index, row) in matrix.rows.iter().enumerate() {
+        let mut line = vec![row.label.clone()];
+        line.extend(
+            matrix
+                .columns
+                .iter()
+                .map(|column| matrix_cell(column, &column.entries[index])),
+        );
+        table.push(line);
+    }
+    let mut line = vec!["A/A, same server twice".to_owned()];
+    line.extend(matrix.columns.iter().map(words::placebo));
+    table.push(line);
+    let mut line = vec!["indifference zone".to_owned()];
+    line.extend(
+        matrix
+            .columns
+            .iter()
+            .map(|column| format!("±{}", format::percent_of_log(column.zone))),
+    );
+    table.push(line);
+    out.push_str(&table.render());
+    out.push('\n');
+    paragraph(out, primary::RULE);
+}
+
+/// `1.31× (1.25–1.38) #2`, or the figure alone where nothing is ranked.
+fn matrix_cell(column: &Column, entry: &Entry) -> String {
+    let figure = entry
+        .spread
+        .map(|spread| column.choice.metric.show(spread.median));
+    match (entry.state, entry.place, figure) {
+        (State::Valid, Some(place), _) => {
+            let against = place.against_best;
+            let mark = match against.verdict {
+                _ if place.best => "",
+                Verdict::Equivalent => " =",
+                Verdict::TooClose => " ≈",
+                Verdict::Faster | Verdict::Slower => "",
+            };
+            let interval = format::factor_interval(against.low.exp(), against.high.exp());
+            format!(
+                "{} ({interval}) #{}{mark}",
+                format::factor(against.log.exp()),
+                place.tier
+            )
+        }
+        (State::Valid, None, Some(figure)) => figure,
+        (State::Limited, _, Some(figure)) => {
+            format!("LIMITED {}", words::bound(column.choice.metric, &figure))
+        }
+        (State::Limited, _, None) => "LIMITED".to_owned(),
+        (state, _, _) => words::state(state).to_owned(),
+    }
+}
+
+fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
+    paragraph(out, &format!("## {scenario}"));
+    paragraph(out, &words::scenario(run, scenario));
+    for window in run.windows(scenario) {
+        paragraph(out, &format!("### {scenario}, {}", window.describe()));
+        let header: Vec<String> = COLUMNS.iter().map(|(head, _)| (*head).to_owned()).collect();
+        let keep: Vec<bool> = COLUMNS.iter().map(|(_, of)| shown(window, *of)).collect();
+        let mut table = Table::new(kept(header, &keep));
+        for row in &run.rows {
+            let cell = run.cell(&row.label, scenario, window);
+            if cell.state == State::Missing {
+                continue;
+            }
+            let label = if row.role == Role::Null {
+                "null (ceiling)"
+            } else {
+                &row.label
+            };
+            let line = COLUMNS
+                .iter()
+                .map(|(_, of)| field(run, label, &cell, *of))
+                .collect();
+            table.push(kept(line, &keep));
+        }
+        out.push_str(&table.render());
+        out.push('\n');
+    }
+}
+
+fn kept(line: Vec<String>, keep: &[bool]) -> Vec<String> {
+    line.into_iter()
+        .zip(keep)
+        .filter(|(_, keep)| **keep)
+        .map(|(text, _)| text)
+        .collect()
+}
+
+/// What a column of a scenario's table holds.
+#[derive(Clone, Copy)]
+enum Field {
+    Label,
+    Figure(Metric),
+    Range(Metric),
+    Workers,
+    Trials,
+    Validity,
+}
+
+const COLUMNS: [(&str, Field); 20] = [
+    ("model", Field::Label),
+    ("req/s", Field::Figure(Metric::Throughput)),
+    ("interval", Field::Range(Metric::Throughput)),
+    ("p50 µs", Field::Figure(Metric::P50)),
+    ("p90 µs", Field::Figure(Metric::P90)),
+    ("p99 µs", Field::Figure(Metric::P99)),
+    ("interval", Field::Range(Metric::P99)),
+    ("p99.9 µs", Field::Figure(Metric::P999)),
+    ("service p99 µs", Field::Figure(Metric::ServiceP99)),
+    ("server CPU µs/req", Field::Figure(Metric::ServerCpu)),
+    ("interval", Field::Range(Metric::ServerCpu)),
+    ("machine CPU µs/req", Field::Figure(Metric::MachineCpu)),
+    ("switches/req", Field::Figure(Metric::Switches)),
+    ("PSS KiB", Field::Figure(Metric::Pss)),
+    ("idle KiB", Field::Figure(Metric::PssIdle)),
+    ("tasks", Field::Figure(Metric::Tasks)),
+    ("drain ms", Field::Figure(Metric::Drain)),
+    ("workers", Field::Workers),
+    ("n", Field::Trials),
+    ("validity", Field::Validity),
+];
+
+/// Latency belongs to the open loop, where waiting counts; throughput to the closed one.
+fn shown(window: Window, field: Field) -> bool {
+    use Metric::{P50, P90, P99, P999, ServiceP99, Throughput};
+    match field {
+        Field::Range(Throughput) => window == Window::Closed,
+        Field::Figure(P50 | P90 | P99 | P999 | ServiceP99) | Field::Range(P99) => {
+            window != Window::Closed
+        }
+        _ => true,
+    }
+}
+
+fn field(run: &Run, label: &str, cell: &Cell<'_>, field: Field) -> String {
+    let evidence = Evidence::of(run.blocks);
+    let spread = |metric| Spread::of(cell.values(metric).into_values(), evidence);
+    let absent = || "-".to_owned();
+    match field {
+        Field::Label => label.to_owned(),
+        Field::Figure(metric) => spread(metric).map_or_else(absent, |each| {
+            let bound = if cell.state == State::Limited && metric.more_is_better() {
+                "≥ "
+            } else {
+                ""
+            };
+            format!("{bound}{}", format::number(each.median))
+        }),
+        Field::Range(metric) => match spread(metric) {
+            Some(each) if each.n > 1 => {
+                format!("{}–{}", format::number(each.low), format::number(each.high))
+            }
+            _ => absent(),
+        },
+        Field::Workers => words::workers(cell),
+        Field::Trials => words::trials(cell),
+        Field::Validity => words::validity(cell),
+    }
+}
+
+fn noise_section(run: &Run, out: &mut String) {
+    let evidence = Evidence::of(run.blocks);
+    paragraph(out, "## Noise");
+    paragraph(out, words::PLACEBO);
+    let mut table = Table::new(
+        [
+            "scenario",
+            "figure",
+            "A/A ratio",
+            "interval",
+            "by block",
+            "differs",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    );
+    for placebo in noise::placebos(run, evidence) {
+        let by_block: Vec<String> = placebo
+            .logs
+            .values()
+            .map(|log| format::factor_bare(log.exp()))
+            .collect();
+        let figure = format!(
+            "{}, {}",
+            placebo.choice.metric.name(),
+            placebo.choice.window.describe()
+        );
+        let ratio = placebo
+            .comparison
+            .map_or("-".to_owned(), |each| format::factor(each.log.exp()));
+        let interval = placebo.comparison.map_or("-".to_owned(), |each| {
+            format::factor_interval(each.low.exp(), each.high.exp())
+        });
+        let differs = if placebo.differs { "yes" } else { "no" };
+        table.push(vec![
+            placebo.scenario,
+            figure,
+            ratio,
+            interval,
+            by_block.join(" "),
+            differs.to_owned(),
+        ]);
+    }
+    out.push_str(&table.render());
+    out.push('\n');
+    for (validity, title) in [
+        (Validity::Invalid, "Excluded trials (INVALID: never drawn)"),
+        (Validity::Limited, "LIMITED trials (bounds, never ranked)"),
+    ] {
+        paragraph(out, &format!("### {title}"));
+        let mut table = Table::new(
+            ["scenario", "model", "load", "block", "why"]
+                .map(str::to_owned)
+                .to_vec(),
+        );
+        for trial in noise::trials(run, validity) {
+            let window = Window::of(&trial.shape).describe();
+            table.push(vec![
+                trial.scenario.clone(),
+                trial.label.clone(),
+                window,
+                trial.block.to_string(),
+                trial.reasons.join("; "),
+            ]);
+        }
+        out.push_str(&table.render());
+        out.push('\n');
+    }
+    generator_table(run, out);
+}
+
+fn generator_table(run: &Run, out: &mut String) {
+    paragraph(out, "### The load generator");
+    paragraph(out, words::GENERATOR);
+    let header = [
+        "scenario",
+        "load",
+        "late p99 µs",
+        "worst",
+        "CPU share",
+        "worst",
+        "steal, worst",
+        "null server req/s",
+    ];
+    let mut table = Table::new(header.map(str::to_owned).to_vec());
+    for each in noise::generators(run) {
+        let absent = || "-".to_owned();
+        let of = |spread: Option<Spread>, pick: fn(Spread) -> f64, show: fn(f64) -> String| {
+            spread.map_or_else(absent, |spread| show(pick(spread)))
+        };
+        table.push(vec![
+            each.scenario.clone(),
+            each.window.describe(),
+            of(each.late_p99_us, |s| s.median, format::number),
+            of(each.late_p99_us, |s| s.high, format::number),
+            of(each.cpu_share, |s| s.median, format::percent),
+            of(each.cpu_share, |s| s.high, format::percent),
+            each.steal_share_max.map_or_else(absent, format::percent),
+            each.null_rps.map_or_else(absent, format::number),
+        ]);
+    }
+    out.push_str(&table.render());
+}

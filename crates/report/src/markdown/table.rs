@@ -1,0 +1,101 @@
+//! A Markdown table whose columns line up in the raw text.
+
+/// Rows of text below a header.
+pub struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(header: Vec<String>) -> Self {
+        Self { rows: vec![header] }
+    }
+
+    /// Adds a row as wide as the header.
+    pub fn push(&mut self, row: Vec<String>) {
+        self.rows.push(row);
+    }
+
+    /// The table, or `None.` when it has no row. Columns of figures are set to the right.
+    pub fn render(&self) -> String {
+        if self.rows.len() == 1 {
+            return "None.\n".to_owned();
+        }
+        let rows: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| row.iter().map(|text| escaped(text)).collect())
+            .collect();
+        let columns = rows[0].len();
+        let width = |column: usize| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(3)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let right: Vec<bool> = (0..columns)
+            .map(|column| is_figures(&rows[1..], column))
+            .collect();
+        let mut out = String::new();
+        for (index, row) in rows.iter().enumerate() {
+            line(&mut out, row, &widths, &right);
+            if index == 0 {
+                let rule = |(width, right): (&usize, &bool)| {
+                    let mark = if *right { ":" } else { "-" };
+                    format!("{}{mark}", "-".repeat(width - 1))
+                };
+                let rules: Vec<String> = widths.iter().zip(&right).map(rule).collect();
+                line(&mut out, &rules, &widths, &right);
+            }
+        }
+        out
+    }
+}
+
+fn line(out: &mut String, row: &[String], widths: &[usize], right: &[bool]) {
+    for ((text, width), right) in row.iter().zip(widths).zip(right) {
+        let gap = " ".repeat(width - text.chars().count());
+        let (before, after) = if *right {
+            (gap.as_str(), "")
+        } else {
+            ("", gap.as_str())
+        };
+        out.push_str(&format!("| {before}{text}{after} "));
+    }
+    out.push_str("|\n");
+}
+
+/// A pipe or a line break in a label would end the cell.
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|").replace(['\n', '\r'], " ")
+}
+
+/// `true` when every cell begins like a figure, or is absent.
+fn is_figures(rows: &[Vec<String>], column: usize) -> bool {
+    let starts = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_digit() || "≥-∞".contains(first))
+    };
+    rows.iter().all(|row| starts(&row[column]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_figures_stand_right() {
+        let mut table = Table::new(vec!["model".into(), "n".into()]);
+        table.push(vec!["a|b".into(), "1,024".into()]);
+        table.push(vec!["prefork".into(), "-".into()]);
+        let expected =
+            "| model   |     n |\n| ------- | ----: |\n| a\\|b    | 1,024 |\n| prefork |     - |\n";
+        assert_eq!(table.render(), expected);
+    }
+
+    #[test]
+    fn an_empty_table_says_so() {
+        assert_eq!(Table::new(vec!["model".into()]).render(), "None.\n");
+    }
+}

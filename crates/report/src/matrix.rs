@@ -1,0 +1,221 @@
+//! A matrix: models by scenarios, each column ranked by one figure.
+
+use std::collections::BTreeMap;
+
+use crate::format;
+use crate::metric::Metric;
+use crate::noise;
+use crate::primary::{self, Choice};
+use crate::run::{Row, Run, State};
+use crate::stats::{self, Evidence, Ranked, Spread, Verdict};
+
+/// Models by scenarios.
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    /// What the session's blocks allow to be said.
+    pub evidence: Evidence,
+    /// The rows, in the run's order.
+    pub rows: Vec<Row>,
+    /// One column a scenario.
+    pub columns: Vec<Column>,
+}
+
+/// One scenario, ranked by one figure.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// The scenario.
+    pub scenario: String,
+    /// What it is ranked by.
+    pub choice: Choice,
+    /// The indifference zone, a logarithm.
+    pub zone: f64,
+    /// What the A/A placebo says about this very figure.
+    pub placebo: Option<noise::Placebo>,
+    /// One entry a row of the matrix.
+    pub entries: Vec<Entry>,
+}
+
+/// What one model did in one scenario.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// How far to trust it.
+    pub state: State,
+    /// The figure; a lower or upper bound where the state is LIMITED.
+    pub spread: Option<Spread>,
+    /// Trials there are, of whatever validity.
+    pub trials: usize,
+    /// Its place; `None` where it is not ranked.
+    pub place: Option<Ranked>,
+    /// Why it is not simply valid.
+    pub reasons: Vec<String>,
+}
+
+impl Matrix {
+    /// The verdict matrix: each scenario by its primary figure.
+    pub fn verdict(run: &Run) -> Self {
+        Self::build(run, |scenario| primary::choose(run, scenario))
+    }
+
+    /// A further matrix: every scenario by `metric`.
+    pub fn of(run: &Run, metric: Metric) -> Self {
+        Self::build(run, |scenario| primary::of(run, scenario, metric))
+    }
+
+    fn build(run: &Run, choose: impl Fn(&str) -> Choice) -> Self {
+        let evidence = Evidence::of(run.blocks);
+        let rows: Vec<Row> = run.models().cloned().collect();
+        let columns = run
+            .scenarios
+            .iter()
+            .map(|scenario| column(run, &rows, scenario, choose(scenario), evidence))
+            .collect();
+        Self {
+            evidence,
+            rows,
+            columns,
+        }
+    }
+}
+
+fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evidence) -> Column {
+    let placebo = noise::placebo(run, scenario, choice, evidence);
+    let zone = noise::zone(run, scenario, choice, evidence);
+    let cells: Vec<_> = rows
+        .iter()
+        .map(|row| run.cell(&row.label, scenario, choice.window))
+        .collect();
+    let costs: Vec<BTreeMap<u32, f64>> = cells
+        .iter()
+        .map(|cell| match cell.state {
+            State::Valid => noise::costs(cell, choice.metric),
+            // Nothing but VALID trials is ever ranked.
+            _ => BTreeMap::new(),
+        })
+        .collect();
+    let places = stats::rank(&costs, zone, evidence);
+    let entries = cells
+        .into_iter()
+        .zip(places)
+        .map(|(cell, place)| Entry {
+            state: cell.state,
+            spread: Spread::of(cell.values(choice.metric).into_values(), evidence),
+            trials: cell.trials.len(),
+            place,
+            reasons: cell.reasons,
+        })
+        .collect();
+    Column {
+        scenario: scenario.to_owned(),
+        choice,
+        zone,
+        placebo,
+        entries,
+    }
+}
+
+impl Column {
+    /// The indexes of the rows in `tier`, best first.
+    pub fn tier(&self, tier: usize) -> Vec<usize> {
+        let place = |index: &usize| self.entries[*index].place;
+        let mut members: Vec<usize> = (0..self.entries.len())
+            .filter(|index| place(index).is_some_and(|each| each.tier == tier))
+            .collect();
+        members.sort_by(|a, b| {
+            let log = |index| place(index).map_or(0.0, |each| each.against_best.log);
+            let best = |index| !place(index).is_some_and(|each| each.best);
+            best(a).cmp(&best(b)).then(log(a).total_cmp(&log(b)))
+        });
+        members
+    }
+
+    /// The column's outcome: who leads, and by how much over whom.
+    pub fn headline(&self, rows: &[Row]) -> Headline {
+        let first = self.tier(1);
+        let next = self.tier(2).first().and_then(|&index| {
+            let against = self.entries[index].place?.against_best;
+            Some((rows[index].label.clone(), against))
+        });
+        let name = |index: &usize| rows[*index].label.clone();
+        let verdict = |index: &usize| {
+            self.entries[*index]
+                .place
+                .map_or(Verdict::TooClose, |each| each.against_best.verdict)
+        };
+        let (equivalent, too_close): (Vec<&usize>, Vec<&usize>) = first
+            .iter()
+            .skip(1)
+            .partition(|index| verdict(index) == Verdict::Equivalent);
+        Headline {
+            best: first.first().map(name),
+            equivalent: equivalent.into_iter().map(name).collect(),
+            too_close: too_close.into_iter().map(name).collect(),
+            next,
+            limited: self
+                .entries
+                .iter()
+                .filter(|entry| entry.state == State::Limited)
+                .count(),
+        }
+    }
+
+    /// `server CPU a request, at 2,000/s`.
+    pub fn describe(&self) -> String {
+        format!(
+            "{}, {}",
+            self.choice.metric.name(),
+            self.choice.window.describe()
+        )
+    }
+}
+
+/// The outcome of a column.
+#[derive(Debug, Clone)]
+pub struct Headline {
+    /// The best median among what is ranked; `None` where nothing is.
+    pub best: Option<String>,
+    /// Shown to differ from the best by less than the zone.
+    pub equivalent: Vec<String>,
+    /// Neither told apart from the best nor shown to be equivalent.
+    pub too_close: Vec<String>,
+    /// The best of the second tier, and how it compares.
+    pub next: Option<(String, stats::Comparison)>,
+    /// LIMITED entries, which may be better than anything ranked.
+    pub limited: usize,
+}
+
+impl Headline {
+    /// The outcome after the leader's name, in a few plain words.
+    pub fn rest(&self, metric: Metric) -> String {
+        let mut parts = Vec::new();
+        if !self.equivalent.is_empty() {
+            parts.push(format!("equivalent: {}", self.equivalent.join(", ")));
+        }
+        if !self.too_close.is_empty() {
+            parts.push(format!("too close to call: {}", self.too_close.join(", ")));
+        }
+        if let Some((label, against)) = &self.next {
+            parts.push(format!(
+                "next: {label}, {} ({})",
+                worse(metric, against.log.exp()),
+                format::factor_interval(against.low.exp(), against.high.exp())
+            ));
+        }
+        if self.limited > 0 {
+            parts.push(format!("not ranked, generator-bound: {}", self.limited));
+        }
+        parts.join(" · ")
+    }
+}
+
+/// `1.31× the CPU`: what a factor means in `metric`.
+pub fn worse(metric: Metric, factor: f64) -> String {
+    let what = match metric {
+        Metric::Throughput => "fewer requests",
+        Metric::ServerCpu | Metric::MachineCpu => "the CPU",
+        Metric::Pss | Metric::PssIdle => "the memory",
+        Metric::Switches => "the switches",
+        Metric::Tasks => "the tasks",
+        _ => "the time",
+    };
+    format!("{} {what}", format::factor(factor))
+}

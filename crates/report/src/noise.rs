@@ -1,0 +1,165 @@
+//! What the session says about itself: the A/A placebo, the gates, the generator.
+
+use std::collections::BTreeMap;
+
+use crate::data::{Role, Trial, Validity};
+use crate::metric::Metric;
+use crate::primary::{self, Choice};
+use crate::run::{Cell, Run, State, Window};
+use crate::stats::{self, Comparison, Evidence, Spread, Verdict};
+
+/// One server measured twice under two names.
+#[derive(Debug, Clone)]
+pub struct Placebo {
+    /// The scenario.
+    pub scenario: String,
+    /// The figure and load.
+    pub choice: Choice,
+    /// The copy against the original by block, as logarithms.
+    pub logs: BTreeMap<u32, f64>,
+    /// Both over all blocks; `None` where there are too few to say.
+    pub comparison: Option<Comparison>,
+    /// `true` when the session tells the copy from the original, which it should not.
+    pub differs: bool,
+}
+
+/// Logarithmic costs by block of what `cell` rests on.
+pub fn costs(cell: &Cell<'_>, metric: Metric) -> BTreeMap<u32, f64> {
+    let values = cell.values(metric);
+    values
+        .into_iter()
+        .map(|(block, value)| (block, metric.cost(value)))
+        .collect()
+}
+
+/// The placebo against its original; `None` where either has no VALID figure.
+pub fn placebo(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> Option<Placebo> {
+    let (copy, original) = run.placebo()?;
+    let of = |label: &str| {
+        let cell = run.cell(label, scenario, choice.window);
+        (cell.state == State::Valid).then(|| costs(&cell, choice.metric))
+    };
+    let (copy, original) = (of(&copy.label)?, of(&original.label)?);
+    let logs: BTreeMap<u32, f64> = copy
+        .iter()
+        .filter_map(|(block, cost)| Some((*block, cost - original.get(block)?)))
+        .collect();
+    // Intervals need no zone to say that they exclude 1. Of two identical servers in three blocks
+    // one pair in ten has disjoint ranges, so ranges must be further apart than the floor as well.
+    let zone = if evidence == Evidence::Intervals {
+        0.0
+    } else {
+        stats::zone(&[])
+    };
+    let comparison = stats::compare(&copy, &original, zone, evidence);
+    let differs =
+        comparison.is_some_and(|each| matches!(each.verdict, Verdict::Faster | Verdict::Slower));
+    let scenario = scenario.to_owned();
+    (!logs.is_empty()).then_some(Placebo {
+        scenario,
+        choice,
+        logs,
+        comparison,
+        differs,
+    })
+}
+
+/// The indifference zone of a column: from its own A/A ratios, else from those of the same figure
+/// in every other scenario, else the floor.
+pub fn zone(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> f64 {
+    let logs_of = |scenario: &str, choice: Choice| {
+        let found = placebo(run, scenario, choice, evidence);
+        found
+            .map(|each| each.logs.into_values().collect::<Vec<f64>>())
+            .unwrap_or_default()
+    };
+    let own = logs_of(scenario, choice);
+    if !own.is_empty() {
+        return stats::zone(&own);
+    }
+    let elsewhere = |other: &String| logs_of(other, primary::of(run, other, choice.metric));
+    let pooled: Vec<f64> = run.scenarios.iter().flat_map(elsewhere).collect();
+    stats::zone(&pooled)
+}
+
+/// The A/A placebo in every scenario, by throughput, server CPU and p99.
+pub fn placebos(run: &Run, evidence: Evidence) -> Vec<Placebo> {
+    let metrics = [Metric::Throughput, Metric::ServerCpu, Metric::P99];
+    let of = |scenario: &String| {
+        metrics.map(|metric| placebo(run, scenario, primary::of(run, scenario, metric), evidence))
+    };
+    run.scenarios.iter().flat_map(of).flatten().collect()
+}
+
+/// The trials of a validity, by scenario and row.
+pub fn trials(run: &Run, validity: Validity) -> Vec<&Trial> {
+    let mut found: Vec<&Trial> = run
+        .trials
+        .iter()
+        .filter(|trial| trial.validity == validity)
+        .collect();
+    let scenario = |name: &str| run.scenarios.iter().position(|each| each == name);
+    let row = |label: &str| run.rows.iter().position(|each| each.label == label);
+    found.sort_by_key(|trial| {
+        (
+            scenario(&trial.scenario),
+            row(&trial.label),
+            Window::of(&trial.shape),
+            trial.block,
+        )
+    });
+    found
+}
+
+/// The generator's own behaviour in one window of one scenario, over all rows.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    /// The scenario.
+    pub scenario: String,
+    /// The load.
+    pub window: Window,
+    /// Lateness p99 over trials: median and range, µs.
+    pub late_p99_us: Option<Spread>,
+    /// CPU share over trials: median and range.
+    pub cpu_share: Option<Spread>,
+    /// Most CPU time stolen by the hypervisor in one window, share.
+    pub steal_share_max: Option<f64>,
+    /// Median throughput of the null server, the ceiling of machine and generator.
+    pub null_rps: Option<f64>,
+}
+
+/// The generator in every window.
+pub fn generators(run: &Run) -> Vec<Generator> {
+    let of = |scenario: &String| {
+        let windows = run.windows(scenario).into_iter();
+        windows
+            .map(|window| generator(run, scenario, window))
+            .collect::<Vec<_>>()
+    };
+    run.scenarios.iter().flat_map(of).collect()
+}
+
+fn generator(run: &Run, scenario: &str, window: Window) -> Generator {
+    let figures: Vec<_> = run
+        .trials
+        .iter()
+        .filter(|trial| trial.scenario == scenario && Window::of(&trial.shape) == window)
+        .filter_map(|trial| Some((trial.role, trial.figures.as_ref()?)))
+        .collect();
+    let over = |pick: &dyn Fn(&crate::data::Figures) -> Option<f64>| {
+        Spread::of(
+            figures.iter().filter_map(|(_, each)| pick(each)),
+            Evidence::Ranges,
+        )
+    };
+    let null = figures.iter().filter(|(role, _)| *role == Role::Null);
+    let null_rps = Spread::of(null.map(|(_, each)| each.throughput_rps), Evidence::Ranges);
+    Generator {
+        scenario: scenario.to_owned(),
+        window,
+        late_p99_us: over(&|each| each.generator_late_p99_us),
+        cpu_share: over(&|each| each.generator_cpu_share),
+        steal_share_max: over(&|each| each.steal_share).map(|spread| spread.high),
+        null_rps: null_rps.map(|spread| spread.median),
+    }
+}

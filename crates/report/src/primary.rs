@@ -1,0 +1,88 @@
+//! Which figure decides a scenario. One rule, fixed before any result is seen:
+//!
+//! * tiny and churn scenarios: **server CPU a request** at the common rate. Their closed loop runs
+//!   into the generator before it runs into a good server; the CPU that a given load costs remains
+//!   comparable.
+//! * latency: **p99 response** at the common rate.
+//! * everything else: **closed-loop throughput**, unless the column's leader is LIMITED: then a
+//!   ranking would rank the generator, and server CPU at the common rate decides instead.
+//!
+//! The *common rate* is the offered rate at which the most models are VALID, the highest of these.
+
+use crate::metric::Metric;
+use crate::run::{Run, State, Window};
+use crate::stats::{Evidence, Spread};
+
+/// The metric and window by which a scenario is ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choice {
+    /// The figure.
+    pub metric: Metric,
+    /// The load under which it was taken.
+    pub window: Window,
+}
+
+/// The rule in the reader's words.
+pub const RULE: &str = "One figure decides each scenario, by a rule fixed beforehand. \
+Tiny and churn: server CPU a request at the common offered rate, because there the load generator \
+saturates before a good server does. Latency: p99 response time at the common rate. All others: \
+closed-loop throughput, unless the leader is LIMITED (the generator was the limit), then server CPU \
+a request at the common rate. The common rate is the offered rate at which most models are VALID, \
+the highest of these.";
+
+/// The choice for `scenario`.
+pub fn choose(run: &Run, scenario: &str) -> Choice {
+    let metric = match scenario {
+        "latency" => Metric::P99,
+        "churn" => Metric::ServerCpu,
+        _ if scenario.starts_with("tiny") || leader_is_limited(run, scenario) => Metric::ServerCpu,
+        _ => Metric::Throughput,
+    };
+    of(run, scenario, metric)
+}
+
+/// The window in which `metric` is compared: throughput in the closed loop, all else at the common
+/// rate, or in the closed loop where no rate has a VALID figure.
+pub fn of(run: &Run, scenario: &str, metric: Metric) -> Choice {
+    let window = match metric {
+        Metric::Throughput => Window::Closed,
+        _ => common_rate(run, scenario, metric).unwrap_or(Window::Closed),
+    };
+    Choice { metric, window }
+}
+
+/// The rate at which the most models have a VALID figure, the highest of these.
+fn common_rate(run: &Run, scenario: &str, metric: Metric) -> Option<Window> {
+    let valid = |window: Window| {
+        let holds = |label: &str| {
+            let cell = run.cell(label, scenario, window);
+            cell.state == State::Valid && !cell.values(metric).is_empty()
+        };
+        run.models().filter(|row| holds(&row.label)).count()
+    };
+    run.windows(scenario)
+        .into_iter()
+        .filter(|window| *window != Window::Closed)
+        .map(|window| (valid(window), window))
+        .filter(|(count, _)| *count > 0)
+        .max()
+        .map(|(_, window)| window)
+}
+
+/// `true` when a LIMITED closed-loop throughput is at least the best VALID one.
+fn leader_is_limited(run: &Run, scenario: &str) -> bool {
+    let best = |wanted: State| {
+        run.models()
+            .map(|row| run.cell(&row.label, scenario, Window::Closed))
+            .filter(|cell| cell.state == wanted)
+            .filter_map(|cell| {
+                let values = cell.values(Metric::Throughput);
+                Some(Spread::of(values.into_values(), Evidence::Figures)?.median)
+            })
+            .max_by(f64::total_cmp)
+    };
+    match (best(State::Limited), best(State::Valid)) {
+        (Some(limited), Some(valid)) => limited >= valid,
+        (limited, _) => limited.is_some(),
+    }
+}

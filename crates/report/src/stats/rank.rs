@@ -1,0 +1,90 @@
+//! Tiers: a tier is what cannot be told from its best member.
+
+use std::collections::BTreeMap;
+
+use super::{Comparison, Spread, Verdict, compare, percentile_95};
+
+/// What the number of blocks allows to be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// One or two blocks: figures, no ranking.
+    Figures,
+    /// Three to nine: medians and ranges, tiers where ranges are disjoint.
+    Ranges,
+    /// Ten or more: intervals and all four verdicts.
+    Intervals,
+}
+
+impl Evidence {
+    /// The evidence that `blocks` blocks give.
+    pub fn of(blocks: u32) -> Self {
+        match blocks {
+            0..=2 => Self::Figures,
+            3..=9 => Self::Ranges,
+            10.. => Self::Intervals,
+        }
+    }
+}
+
+/// Differences of 3 % matter to nobody's choice of a model.
+const ZONE_FLOOR: f64 = 0.03;
+
+/// The indifference zone as a logarithm: the larger of 3 % and the 95th percentile of the A/A
+/// ratios, given as logarithms of either sign.
+pub fn zone(placebo_logs: &[f64]) -> f64 {
+    let sizes: Vec<f64> = placebo_logs.iter().map(|log| log.abs()).collect();
+    percentile_95(&sizes).unwrap_or(0.0).max(ZONE_FLOOR.ln_1p())
+}
+
+/// The place of one contestant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ranked {
+    /// Tier, from 1.
+    pub tier: usize,
+    /// `true` for the contestant with the best median.
+    pub best: bool,
+    /// Against the best; for the best itself, its own spread around 1.
+    pub against_best: Comparison,
+}
+
+/// Ranks contestants by their logarithmic costs by block. `None` for one that cannot be ranked:
+/// it has too few trials, or shares too few blocks with the best.
+pub fn rank(
+    contestants: &[BTreeMap<u32, f64>],
+    zone: f64,
+    evidence: Evidence,
+) -> Vec<Option<Ranked>> {
+    let mut order: Vec<(f64, usize)> = contestants
+        .iter()
+        .enumerate()
+        .filter_map(|(index, costs)| {
+            // Only what can be compared at all, be it with itself, takes part.
+            compare(costs, costs, zone, evidence)?;
+            Some((Spread::of(costs.values().copied(), evidence)?.median, index))
+        })
+        .collect();
+    order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+
+    let mut places = vec![None; contestants.len()];
+    let Some(&(_, best)) = order.first() else {
+        return places;
+    };
+    let (mut tier, mut leader) = (1, best);
+    for &(_, index) in &order {
+        let against =
+            |other: usize| compare(&contestants[index], &contestants[other], zone, evidence);
+        let (Some(against_best), Some(against_leader)) = (against(best), against(leader)) else {
+            continue;
+        };
+        if against_leader.verdict == Verdict::Slower {
+            tier += 1;
+            leader = index;
+        }
+        places[index] = Some(Ranked {
+            tier,
+            best: index == best,
+            against_best,
+        });
+    }
+    places
+}

@@ -1,0 +1,247 @@
+//! The sentences that the Markdown and the HTML share.
+
+use std::collections::BTreeSet;
+
+use crate::data::{Role, Validity};
+use crate::format;
+use crate::matrix::{Column, Matrix};
+use crate::metric::Metric;
+use crate::run::{Cell, Run, State};
+use crate::stats::Evidence;
+
+/// What the A/A placebo is.
+pub const PLACEBO: &str = "A/A: one server measured twice in each block under two names. A ratio \
+other than 1 is the session's own noise; its 95th percentile, or 3 % if larger, is the zone within \
+which a difference counts as none.";
+
+/// What the generator's table tells.
+pub const GENERATOR: &str = "Lateness is the generator's own, not the server's: how long after its \
+due time a request with a free connection was sent. The null server answers a constant without \
+parsing: the ceiling of machine and generator.";
+
+/// `Turnstile: server concurrency models, quick run of 2026-11-23`.
+pub fn title(run: &Run) -> String {
+    let mut title = "Turnstile: server concurrency models side by side".to_owned();
+    if !run.env.size.is_empty() {
+        title.push_str(&format!(", {} run", run.env.size));
+    }
+    if let Some(day) = run.env.started.get(..10) {
+        title.push_str(&format!(" of {day}"));
+    }
+    title
+}
+
+/// One sentence: what was measured on which machine.
+pub fn measured(run: &Run) -> String {
+    let env = &run.env;
+    let models = run.models().count();
+    let mut text = format!(
+        "{} in {}, {} trials in {}",
+        count(models, "model"),
+        count(run.scenarios.len(), "scenario"),
+        format::number(
+            run.trials
+                .iter()
+                .filter(|trial| trial.figures.is_some())
+                .count() as f64
+        ),
+        count(run.blocks as usize, "block"),
+    );
+    if !env.cpu.is_empty() {
+        text.push_str(&format!(", on {}", env.cpu));
+    }
+    let mut machine = Vec::new();
+    if env.cpus > 0 {
+        machine.push(count(env.cpus as usize, "CPU"));
+    }
+    if env.memory_mib > 0 {
+        machine.push(format::kib(env.memory_mib as f64 * 1024.0));
+    }
+    if !env.kernel.is_empty() {
+        machine.push(format!("Linux {}", env.kernel));
+    }
+    if env.virtual_machine {
+        machine.push("virtual machine".to_owned());
+    }
+    if !machine.is_empty() {
+        text.push_str(&format!(" ({})", machine.join(", ")));
+    }
+    if !env.server_cpus.is_empty() && !env.load_cpus.is_empty() {
+        text.push_str(&format!(
+            "; server on CPU {}, load on CPU {}",
+            env.server_cpus, env.load_cpus
+        ));
+    }
+    text + "."
+}
+
+/// `1 model`, `7 models`.
+pub fn count(n: usize, what: &str) -> String {
+    format!(
+        "{} {what}{}",
+        format::number(n as f64),
+        if n == 1 { "" } else { "s" }
+    )
+}
+
+/// What the reader must know before the first figure.
+pub fn notices(run: &Run) -> Vec<String> {
+    let evidence = Evidence::of(run.blocks);
+    let mut notices = Vec::new();
+    for column in Matrix::verdict(run).columns {
+        let Some(placebo) = column.placebo.filter(|each| each.differs) else {
+            continue;
+        };
+        let Some(against) = placebo.comparison else {
+            continue;
+        };
+        notices.push(format!(
+            "A/A shows a difference in {} ({}): the same server twice gave {} ({}). Differences of that size in this column mean nothing.",
+            placebo.scenario,
+            placebo.choice.metric.name(),
+            format::factor(against.log.exp()),
+            format::factor_interval(against.low.exp(), against.high.exp()),
+        ));
+    }
+    if evidence == Evidence::Figures && !run.trials.is_empty() {
+        notices.push(format!(
+            "{}: figures only, nothing is ranked.",
+            count(run.blocks as usize, "block")
+        ));
+    }
+    if run.env.size == "full" && evidence != Evidence::Intervals {
+        notices.push(format!(
+            "A full run has ten blocks or more, this one has {} so far and is judged by what it has.",
+            run.blocks
+        ));
+    }
+    notices.extend(run.remarks.iter().cloned());
+    notices
+}
+
+/// How to read the verdict matrix.
+pub fn how_to_read(evidence: Evidence) -> String {
+    match evidence {
+        Evidence::Figures => "Too few blocks to rank: each cell is the figure itself.".to_owned(),
+        Evidence::Ranges => "Each cell: how many times worse than the best of its column (1.00× is the best), from medians, with the range over blocks, and its tier. A tier is what cannot be told from its best member: the ranges overlap (≈ too close to call) or lie within the indifference zone.".to_owned(),
+        Evidence::Intervals => "Each cell: how many times worse than the best of its column (1.00× is the best), from within-block ratios, with its 95 % interval, and its tier. A tier is what cannot be told from its best member: equivalent within the indifference zone (=) or too close to call (≈).".to_owned(),
+    }
+}
+
+/// `A/A` in a column of the matrix.
+pub fn placebo(column: &Column) -> String {
+    let Some(placebo) = &column.placebo else {
+        return "-".to_owned();
+    };
+    match placebo.comparison {
+        Some(each) => format!(
+            "{} ({})",
+            format::factor(each.log.exp()),
+            format::factor_interval(each.low.exp(), each.high.exp())
+        ),
+        None => {
+            let by_block: Vec<String> = placebo
+                .logs
+                .values()
+                .map(|log| format::factor(log.exp()))
+                .collect();
+            by_block.join(" ")
+        }
+    }
+}
+
+/// A bound: a generator-bound throughput is at least what was seen, a cost not a floor but unsure.
+pub fn bound(metric: Metric, figure: &str) -> String {
+    if metric.more_is_better() {
+        format!("≥ {figure}")
+    } else {
+        figure.to_owned()
+    }
+}
+
+/// A state that holds no figure.
+pub fn state(state: State) -> &'static str {
+    match state {
+        State::Valid => "not measured",
+        State::Limited => "generator-bound",
+        State::Invalid => "excluded",
+        State::Blocks => "blocks by design",
+        State::Missing => "-",
+    }
+}
+
+/// The purpose of `scenario` and the shape of its load.
+pub fn scenario(run: &Run, scenario: &str) -> String {
+    let mut text = run.env.purposes.get(scenario).cloned().unwrap_or_default();
+    let first = run.trials.iter().find(|trial| trial.scenario == scenario);
+    if let Some(shape) = first.map(|trial| &trial.shape) {
+        let reuse = if shape.keep_alive {
+            "keep-alive"
+        } else {
+            "a connection a request"
+        };
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&format!(
+            "Load: GET {}, {}, {reuse}, {} in flight on each, window {} s.",
+            shape.path,
+            count(shape.connections as usize, "connection"),
+            shape.pipeline,
+            format::number(shape.duration_s),
+        ));
+    }
+    text
+}
+
+/// Worker counts the trials were given.
+pub fn workers(cell: &Cell<'_>) -> String {
+    let counts: BTreeSet<u32> = cell
+        .trials
+        .iter()
+        .filter_map(|trial| trial.workers)
+        .collect();
+    let counts: Vec<String> = counts.iter().map(u32::to_string).collect();
+    if counts.is_empty() {
+        "default".to_owned()
+    } else {
+        counts.join(", ")
+    }
+}
+
+/// Trials the figures rest on, of those there are: `3`, `2/3`.
+pub fn trials(cell: &Cell<'_>) -> String {
+    let rests = cell.trials.iter().filter(|trial| match cell.state {
+        State::Valid => trial.validity == Validity::Valid,
+        State::Limited => matches!(trial.validity, Validity::Valid | Validity::Limited),
+        State::Invalid | State::Blocks | State::Missing => false,
+    });
+    let (rests, all) = (rests.count(), cell.trials.len());
+    if rests == all {
+        rests.to_string()
+    } else {
+        format!("{rests}/{all}")
+    }
+}
+
+/// The state of a cell with its reason.
+pub fn validity(cell: &Cell<'_>) -> String {
+    let reasons = cell.reasons.join("; ");
+    match cell.state {
+        State::Valid if reasons.is_empty() => "VALID".to_owned(),
+        State::Valid => format!("VALID; left out: {reasons}"),
+        State::Limited => format!("LIMITED: {reasons}"),
+        State::Invalid => format!("INVALID: {reasons}"),
+        State::Blocks => format!("BLOCKS by design: {reasons}"),
+        State::Missing => "not measured".to_owned(),
+    }
+}
+
+/// The name of a row in tables.
+pub fn row(role: Role, label: &str) -> String {
+    if role == Role::Null {
+        "null (ceiling)".to_owned()
+    } else {
+        label.to_owned()
+    }
+}
