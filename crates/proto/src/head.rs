@@ -1,0 +1,285 @@
+//! The head of a request: httparse for the grammar, and the rules it leaves to its callers.
+//!
+//! What may be read in two ways is refused (RFC 9112 sections 2.2, 3.2, 5.1, 5.2, 6.1, 6.3, 11.2):
+//! two readings of one message are what request smuggling is made of.
+
+use std::mem::MaybeUninit;
+
+use crate::limits::FIELDS_CAP;
+use crate::target::{self, Target};
+use crate::{Limits, Method};
+
+/// What stands at the front of the buffer.
+#[derive(Debug)]
+pub(crate) enum Parsed<T> {
+    /// A whole head.
+    Complete(T),
+    /// The beginning of one.
+    Partial,
+    /// Something to be refused with this status.
+    Refused(u16),
+}
+
+/// How long the body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    Length(usize),
+    Chunked,
+}
+
+/// Room for the fields of one head, on the caller's stack.
+pub(crate) type Fields<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_CAP];
+
+/// Room for the fields of one head; nothing is written until a head is parsed into it.
+pub(crate) fn fields<'a>() -> Fields<'a> {
+    [const { MaybeUninit::uninit() }; FIELDS_CAP]
+}
+
+/// A head that may be acted on.
+#[derive(Debug)]
+pub(crate) struct Head<'f, 'b> {
+    /// Its length with the empty lines before it, bytes.
+    pub bytes: usize,
+    pub method: Method<'b>,
+    pub target: Target<'b>,
+    pub minor_version: u8,
+    pub fields: &'f [httparse::Header<'b>],
+    pub framing: Framing,
+    /// The connection may carry another request.
+    pub persistent: bool,
+    pub expects_continue: bool,
+}
+
+/// Parses the head at the front of `buffer`.
+///
+/// The answer never depends on how many bytes beyond the deciding one are present, so that any
+/// cutting of the input leads to the same reply.
+pub(crate) fn parse<'f, 'b>(
+    buffer: &'b [u8],
+    room: &'f mut Fields<'b>,
+    limits: &Limits,
+) -> Parsed<Head<'f, 'b>> {
+    let blank = match empty_lines(buffer, limits.empty_lines_max) {
+        Parsed::Complete(bytes) => bytes,
+        Parsed::Partial => return Parsed::Partial,
+        Parsed::Refused(status) => return Parsed::Refused(status),
+    };
+    let rest = &buffer[blank..];
+    let window = &rest[..rest.len().min(limits.head_bytes_max)];
+    let mut request = httparse::Request::new(&mut []);
+    let room = &mut room[..limits.fields_max.min(FIELDS_CAP)];
+    match httparse::ParserConfig::default().parse_request_with_uninit_headers(
+        &mut request,
+        window,
+        room,
+    ) {
+        Ok(httparse::Status::Complete(bytes)) if is_clean(&window[..bytes], limits) => {
+            judge(&request, bytes, limits).map_or_else(Parsed::Refused, |mut head| {
+                head.bytes += blank;
+                head.fields = request.headers;
+                Parsed::Complete(head)
+            })
+        }
+        Ok(httparse::Status::Partial)
+            if rest.len() < limits.line_bytes_max && !has_bare_newline(window) =>
+        {
+            Parsed::Partial
+        }
+        _ => unusual(rest, window, limits),
+    }
+}
+
+/// Length of the empty lines before a request line.
+fn empty_lines(buffer: &[u8], max: usize) -> Parsed<usize> {
+    let mut bytes = 0;
+    for _ in 0..=max {
+        match &buffer[bytes..] {
+            [b'\r', b'\n', ..] => bytes += 2,
+            [] | [b'\r'] => return Parsed::Partial,
+            [b'\r' | b'\n', ..] => return Parsed::Refused(400),
+            _ => return Parsed::Complete(bytes),
+        }
+    }
+    Parsed::Refused(400)
+}
+
+/// Whether a head that httparse accepted ends all its lines with CR LF and keeps its line limit.
+fn is_clean(head: &[u8], limits: &Limits) -> bool {
+    !has_bare_newline(head)
+        && (head.len() <= limits.line_bytes_max
+            || memchr::memchr(b'\n', &head[..limits.line_bytes_max]).is_some())
+}
+
+/// httparse takes a lone LF for a line end; a stricter or laxer proxy in front might not.
+fn has_bare_newline(bytes: &[u8]) -> bool {
+    bare_newline(bytes).is_some()
+}
+
+fn bare_newline(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\n', bytes).find(|&at| at == 0 || bytes[at - 1] != b'\r')
+}
+
+/// The slow path: finds the first byte that decides the fate of a head that is not simply complete.
+#[cold]
+fn unusual<'f, 'b>(rest: &[u8], window: &[u8], limits: &Limits) -> Parsed<Head<'f, 'b>> {
+    let line_window = &rest[..rest.len().min(limits.line_bytes_max)];
+    if memchr::memchr(b'\n', line_window).is_none() && rest.len() >= limits.line_bytes_max {
+        return Parsed::Refused(first_error(line_window, limits).unwrap_or(414));
+    }
+    if let Some(at) = bare_newline(window) {
+        return Parsed::Refused(first_error(&window[..at], limits).unwrap_or(400));
+    }
+    match first_error(window, limits) {
+        Some(status) => Parsed::Refused(status),
+        None if rest.len() >= limits.head_bytes_max => Parsed::Refused(431),
+        None => Parsed::Partial,
+    }
+}
+
+/// The status for what httparse finds wrong in `bytes`, if it finds anything.
+fn first_error(bytes: &[u8], limits: &Limits) -> Option<u16> {
+    let mut room = fields();
+    let room = &mut room[..limits.fields_max.min(FIELDS_CAP)];
+    let mut request = httparse::Request::new(&mut []);
+    match httparse::ParserConfig::default().parse_request_with_uninit_headers(
+        &mut request,
+        bytes,
+        room,
+    ) {
+        Ok(_) => None,
+        Err(httparse::Error::TooManyHeaders) => Some(431),
+        Err(httparse::Error::Version) => version_status(bytes),
+        Err(_) => Some(400),
+    }
+}
+
+/// 505 for another version of HTTP, 400 for anything else, `None` while it may become either.
+fn version_status(bytes: &[u8]) -> Option<u16> {
+    let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or(bytes);
+    let version = line.splitn(3, |&byte| byte == b' ').nth(2).unwrap_or(line);
+    let shape = b"HTTP/d.d";
+    let fits = version.len() <= shape.len()
+        && version.iter().zip(shape).all(|(&byte, &want)| {
+            if want == b'd' {
+                byte.is_ascii_digit()
+            } else {
+                byte == want
+            }
+        });
+    match (fits, version.len() == shape.len()) {
+        (true, true) => Some(505),
+        (true, false) if line.len() == bytes.len() => None,
+        _ => Some(400),
+    }
+}
+
+/// Applies the rules about the fields that frame a message.
+fn judge<'f, 'b>(
+    request: &httparse::Request<'_, 'b>,
+    bytes: usize,
+    limits: &Limits,
+) -> Result<Head<'f, 'b>, u16> {
+    // httparse fills these in on every complete parse.
+    let (Some(method), Some(path), Some(minor_version)) =
+        (request.method, request.path, request.version)
+    else {
+        return Err(400);
+    };
+    let target = target::parse(method, path, limits.host_bytes_max).ok_or(400u16)?;
+    let (mut host, mut length, mut chunked, mut close, mut keep) =
+        (false, None, false, false, false);
+    let mut expectation = None;
+    for field in &*request.headers {
+        let value = || field.value.trim_ascii();
+        match field.name.len() {
+            4 if field.name.eq_ignore_ascii_case("host") => {
+                if host || !target::is_host(value(), limits.host_bytes_max) {
+                    return Err(400);
+                }
+                host = true;
+            }
+            6 if field.name.eq_ignore_ascii_case("expect") => expectation = Some(value()),
+            10 if field.name.eq_ignore_ascii_case("connection") => {
+                for option in value().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                    close |= option.eq_ignore_ascii_case(b"close");
+                    keep |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            14 if field.name.eq_ignore_ascii_case("content-length") => {
+                if length.replace(content_length(value())?).is_some() {
+                    return Err(400);
+                }
+            }
+            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
+                if chunked || minor_version == 0 {
+                    return Err(400);
+                }
+                transfer_coding(value())?;
+                chunked = true;
+            }
+            _ => {}
+        }
+    }
+    if (minor_version == 1 && !host) || (chunked && length.is_some()) {
+        return Err(400);
+    }
+    let expects_continue = match expectation {
+        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => minor_version == 1,
+        Some(_) if minor_version == 1 => return Err(417),
+        _ => false,
+    };
+    if length.is_some_and(|length| length > limits.body_bytes_max) {
+        return Err(413);
+    }
+    Ok(Head {
+        bytes,
+        method: Method::parse(method),
+        target,
+        minor_version,
+        fields: &[],
+        framing: if chunked {
+            Framing::Chunked
+        } else {
+            Framing::Length(length.unwrap_or(0))
+        },
+        persistent: !close && (minor_version == 1 || keep),
+        expects_continue,
+    })
+}
+
+/// `Content-Length = 1*DIGIT`; one that no integer holds is too large for any limit.
+fn content_length(value: &[u8]) -> Result<usize, u16> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(400);
+    }
+    let digits = value.iter();
+    Ok(digits.fold(0usize, |sum, digit| {
+        sum.saturating_mul(10)
+            .saturating_add(usize::from(digit - b'0'))
+    }))
+}
+
+/// Only `chunked` alone is served. Other codings are 501, what is no list of tokens is 400, and so
+/// is `chunked` anywhere but once and last (RFC 9112 sections 6.1 and 7).
+fn transfer_coding(value: &[u8]) -> Result<(), u16> {
+    if value.eq_ignore_ascii_case(b"chunked") {
+        return Ok(());
+    }
+    let codings = || value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    let is_token = |coding: &[u8]| {
+        !coding.is_empty()
+            && coding
+                .iter()
+                .all(|&byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    };
+    let mut chunked_before_last = false;
+    let mut last_chunked = false;
+    for coding in codings() {
+        chunked_before_last |= last_chunked;
+        last_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        if !is_token(coding) {
+            return Err(400);
+        }
+    }
+    Err(if chunked_before_last { 400 } else { 501 })
+}

@@ -1,0 +1,255 @@
+//! A response, made by a service and written as one head and one body.
+
+use std::time::{Duration, Instant};
+
+use crate::scratch::Scratch;
+
+/// The response to one request. It starts as `200 OK` with an empty body.
+#[derive(Debug)]
+pub struct Response<'a> {
+    status: u16,
+    content_type: &'static str,
+    body: Body,
+    wait: Option<Duration>,
+    scratch: &'a mut Scratch,
+}
+
+/// What the body is made of.
+#[derive(Debug, Clone, Copy)]
+enum Body {
+    /// The bytes in `scratch.body`.
+    Written,
+    /// Bytes of the program.
+    Static(&'static [u8]),
+    /// A pattern over and over.
+    Repeated(Repeat),
+}
+
+/// A body too long for a buffer: a pattern over and over, made as it is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Repeat {
+    pattern: &'static [u8],
+    offset: usize,
+    pub(crate) left: u64,
+}
+
+impl Repeat {
+    pub(crate) const NONE: Repeat = Repeat {
+        pattern: &[],
+        offset: 0,
+        left: 0,
+    };
+
+    pub(crate) fn new(pattern: &'static [u8], bytes: u64) -> Repeat {
+        Repeat {
+            pattern,
+            offset: 0,
+            left: bytes,
+        }
+    }
+
+    /// Appends up to `bytes_max` bytes to `output`.
+    pub(crate) fn fill(&mut self, output: &mut Vec<u8>, bytes_max: usize) {
+        let mut room = bytes_max as u64;
+        while room > 0 && self.left > 0 {
+            let rest = &self.pattern[self.offset..];
+            let bytes = (rest.len() as u64).min(room).min(self.left) as usize;
+            output.extend_from_slice(&rest[..bytes]);
+            self.offset = (self.offset + bytes) % self.pattern.len();
+            self.left -= bytes as u64;
+            room -= bytes as u64;
+        }
+    }
+}
+
+impl<'a> Response<'a> {
+    pub(crate) fn new(scratch: &'a mut Scratch) -> Response<'a> {
+        scratch.body.clear();
+        scratch.fields.clear();
+        Response {
+            status: 200,
+            content_type: "",
+            body: Body::Written,
+            wait: None,
+            scratch,
+        }
+    }
+
+    /// Sets the status code, 200 to 599.
+    ///
+    /// # Panics
+    /// On any other code: a programmer's error.
+    pub fn status(&mut self, code: u16) -> &mut Self {
+        assert!(
+            (200..600).contains(&code),
+            "a response has a final status code, not {code}"
+        );
+        self.status = code;
+        self
+    }
+
+    /// Sets `Content-Type`.
+    pub fn content_type(&mut self, content_type: &'static str) -> &mut Self {
+        self.content_type = content_type;
+        self
+    }
+
+    /// Adds a field. `Content-Length`, `Connection`, `Date` and `Transfer-Encoding` are the
+    /// session's own.
+    ///
+    /// # Panics
+    /// On a name or value that would break the head apart, or one of the session's own fields.
+    pub fn field(&mut self, name: &str, value: &str) -> &mut Self {
+        let own = ["content-length", "connection", "date", "transfer-encoding"];
+        assert!(
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+            "field name {name:?}"
+        );
+        assert!(
+            !own.iter().any(|own| own.eq_ignore_ascii_case(name)),
+            "field {name} belongs to the session"
+        );
+        assert!(
+            !value
+                .bytes()
+                .any(|byte| byte.is_ascii_control() && byte != b'\t'),
+            "value of {name}: {value:?}"
+        );
+        for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            self.scratch.fields.extend_from_slice(part);
+        }
+        self
+    }
+
+    /// Sets the body to a copy of `bytes`.
+    pub fn body(&mut self, bytes: &[u8]) -> &mut Self {
+        let body = self.body_buffer();
+        body.clear();
+        body.extend_from_slice(bytes);
+        self
+    }
+
+    /// Sets the body to bytes of the program, which are not copied before the head is known.
+    pub fn static_body(&mut self, bytes: &'static [u8]) -> &mut Self {
+        self.body = Body::Static(bytes);
+        self
+    }
+
+    /// The worker's buffer for the body, to write into.
+    pub fn body_buffer(&mut self) -> &mut Vec<u8> {
+        self.body = Body::Written;
+        &mut self.scratch.body
+    }
+
+    /// Sets the body to `bytes` bytes of `pattern` over and over, made as they are sent.
+    ///
+    /// # Panics
+    /// On an empty pattern.
+    pub fn repeat(&mut self, pattern: &'static [u8], bytes: u64) -> &mut Self {
+        assert!(!pattern.is_empty(), "an empty pattern fills nothing");
+        self.body = Body::Repeated(Repeat::new(pattern, bytes));
+        self
+    }
+
+    /// Delivers the response after `duration`, as a back end that takes that long would, with the
+    /// worker free meanwhile wherever the model can free it.
+    pub fn wait(&mut self, duration: Duration) -> &mut Self {
+        self.wait = Some(duration);
+        self
+    }
+
+    /// Writes head and body to the scratch output; what is too long comes back as a repeat, and
+    /// with it how long to wait.
+    pub(crate) fn finish(self, now: Instant, to: &Reply) -> (Repeat, Option<Duration>) {
+        let Response {
+            status,
+            content_type,
+            body,
+            wait,
+            scratch,
+        } = self;
+        let bytes = match body {
+            Body::Written => scratch.body.len() as u64,
+            Body::Static(bytes) => bytes.len() as u64,
+            Body::Repeated(repeat) => repeat.left,
+        };
+        let output = &mut scratch.output;
+        let wall = scratch.wall;
+        match status_line(status) {
+            Some(line) => output.extend_from_slice(line),
+            None => {
+                // A code without a reason phrase of its own; the phrase may be empty (RFC 9112 section 4).
+                output.extend_from_slice(b"HTTP/1.1 ");
+                output.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+                output.extend_from_slice(b" \r\nServer: turnstile\r\nDate: ");
+            }
+        }
+        output.extend_from_slice(scratch.date.at(now, wall));
+        output.extend_from_slice(b"\r\n");
+        output.extend_from_slice(match (to.persistent, to.minor_version) {
+            (false, _) => b"Connection: close\r\n",
+            (true, 0) => b"Connection: keep-alive\r\n",
+            (true, _) => b"",
+        });
+        if !content_type.is_empty() {
+            let parts: [&[u8]; 3] = [b"Content-Type: ", content_type.as_bytes(), b"\r\n"];
+            parts.iter().for_each(|part| output.extend_from_slice(part));
+        }
+        output.extend_from_slice(&scratch.fields);
+        let bodiless = status == 204 || status == 304;
+        if !bodiless {
+            let mut digits = itoa::Buffer::new();
+            let parts: [&[u8]; 3] = [
+                b"Content-Length: ",
+                digits.format(bytes).as_bytes(),
+                b"\r\n",
+            ];
+            parts.iter().for_each(|part| output.extend_from_slice(part));
+        }
+        output.extend_from_slice(b"\r\n");
+        if to.head || bodiless {
+            return (Repeat::NONE, wait);
+        }
+        match body {
+            Body::Written => output.extend_from_slice(&scratch.body),
+            Body::Static(bytes) => output.extend_from_slice(bytes),
+            Body::Repeated(repeat) => return (repeat, wait),
+        }
+        (Repeat::NONE, wait)
+    }
+}
+
+/// What the writing of a response has to know of its request and connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reply {
+    pub persistent: bool,
+    pub minor_version: u8,
+    /// The request was HEAD: the head only.
+    pub head: bool,
+}
+
+/// Status line, `Server`, and the name of the `Date` field whose value follows.
+fn status_line(status: u16) -> Option<&'static [u8]> {
+    macro_rules! lines {
+        ($($code:literal $reason:literal),* $(,)?) => {
+            Some(match status {
+                $($code => concat!("HTTP/1.1 ", $code, " ", $reason, "\r\nServer: turnstile\r\nDate: ").as_bytes(),)*
+                _ => return None,
+            })
+        };
+    }
+    lines!(
+        200 "OK", 201 "Created", 202 "Accepted", 204 "No Content", 206 "Partial Content",
+        301 "Moved Permanently", 302 "Found", 303 "See Other", 304 "Not Modified", 307 "Temporary Redirect", 308 "Permanent Redirect",
+        400 "Bad Request", 401 "Unauthorized", 403 "Forbidden", 404 "Not Found", 405 "Method Not Allowed",
+        406 "Not Acceptable", 408 "Request Timeout", 409 "Conflict", 410 "Gone", 411 "Length Required",
+        412 "Precondition Failed", 413 "Content Too Large", 414 "URI Too Long", 415 "Unsupported Media Type",
+        416 "Range Not Satisfiable", 417 "Expectation Failed", 422 "Unprocessable Content", 426 "Upgrade Required",
+        428 "Precondition Required", 429 "Too Many Requests", 431 "Request Header Fields Too Large",
+        500 "Internal Server Error", 501 "Not Implemented", 502 "Bad Gateway", 503 "Service Unavailable",
+        504 "Gateway Timeout", 505 "HTTP Version Not Supported", 507 "Insufficient Storage",
+    )
+}

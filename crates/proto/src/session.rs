@@ -1,0 +1,561 @@
+//! One connection's state. Every change of it is in this file.
+//!
+//! ```text
+//!            ┌──────────── next request, pipelined or after a pause ────────────┐
+//!            ▼                                                                  │
+//!   Head ──▶ Length/Chunked ──▶ Compute ──▶ (Waiting) ──▶ output ──▶ persistent?┤
+//!     └──────────┴── refused ─────────────────────────────▶ output ──▶ Lingering ──▶ Closed
+//! ```
+//!
+//! Output is orthogonal: while any is unsent the session wants `Write`, whatever comes after it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use crate::chunked::{Chunked, Decoded};
+use crate::head::{self, Framing, Head, Parsed};
+use crate::response::{Repeat, Reply};
+use crate::{Limits, Method, Place, Request, Response, Scratch, Service, unp};
+
+/// What a session wants from its driver, by the time [`Session::deadline`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Receive, and hand over what came.
+    Read,
+    /// Call [`Session::compute`], here or elsewhere. Only staged sessions ask.
+    Compute,
+    /// Send [`Session::output`].
+    Write,
+    /// Come back at the deadline, with [`Session::advance`].
+    Wait,
+    /// Send FIN, then receive and drop until the peer's FIN or the deadline, so that the peer
+    /// reads the reply instead of a reset (RFC 9112 section 9.6).
+    Linger,
+    /// Close.
+    Close,
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 and HTTP/1.0 (RFC 9110, 9112).
+    #[default]
+    Http,
+    /// The line protocol of UNP chapter 30.
+    Unp,
+}
+
+/// One worker's attention to one session: the time, and what the worker lends.
+pub struct Turn<'a> {
+    /// The time, read once a wake-up.
+    pub now: Instant,
+    /// The bounds.
+    pub limits: &'a Limits,
+    /// Who answers.
+    pub service: &'a dyn Service,
+    /// The worker's buffers.
+    pub scratch: &'a mut Scratch,
+    /// Where this is.
+    pub place: &'a Place,
+    /// The server is going away: every reply says `Connection: close`.
+    pub draining: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Between requests, or inside a head.
+    Head,
+    /// A body of which `total` bytes, head included, must be there.
+    Length { total: usize },
+    /// A chunked body, decoded into `parked` behind its head.
+    Chunked { decoder: Chunked, head_bytes: usize },
+    /// A whole request lies in `parked`, its body of `body_bytes` at the end.
+    Compute { body_bytes: usize },
+    /// The response lies in `parked` until the time of `deadline`.
+    Waiting,
+    /// Nothing more will be read; after the output, close, politely or at once.
+    Ending { linger: bool },
+}
+
+/// The protocol state of one connection.
+#[derive(Debug)]
+pub struct Session {
+    phase: Phase,
+    protocol: Protocol,
+    staged: bool,
+    /// Output is unsent, and must be taken by `write_deadline`.
+    writing: bool,
+    /// The response in hand is the last.
+    closing: bool,
+    /// Bytes of the next head have come, and its deadline runs.
+    head_begun: bool,
+    deadline: Instant,
+    write_deadline: Instant,
+    /// Received and not yet consumed.
+    carry: Vec<u8>,
+    /// A request being put together, or a response held back.
+    parked: Vec<u8>,
+    /// Output that outlived its turn, and how much of it was sent.
+    output: Vec<u8>,
+    sent: usize,
+    /// What is still to be made of a long body.
+    tail: Repeat,
+}
+
+impl Session {
+    /// A fresh connection's session. Requests are computed where they are received.
+    pub fn new(protocol: Protocol, turn: &Turn<'_>) -> Session {
+        Session {
+            phase: Phase::Head,
+            protocol,
+            staged: false,
+            writing: false,
+            closing: false,
+            head_begun: false,
+            deadline: turn.now + turn.limits.head(),
+            write_deadline: turn.now,
+            carry: Vec::new(),
+            parked: Vec::new(),
+            output: Vec::new(),
+            sent: 0,
+            tail: Repeat::NONE,
+        }
+    }
+
+    /// The same for a model that computes elsewhere: it stops at every whole request and wants
+    /// [`Want::Compute`].
+    pub fn staged(protocol: Protocol, turn: &Turn<'_>) -> Session {
+        Session {
+            staged: true,
+            ..Session::new(protocol, turn)
+        }
+    }
+
+    /// What this session wants now.
+    pub fn want(&self) -> Want {
+        if self.writing {
+            return Want::Write;
+        }
+        match self.phase {
+            Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } => Want::Read,
+            Phase::Compute { .. } => Want::Compute,
+            Phase::Waiting => Want::Wait,
+            Phase::Ending { linger: true } => Want::Linger,
+            Phase::Ending { linger: false } => Want::Close,
+        }
+    }
+
+    /// When what it wants must have come; see [`expire`](Self::expire).
+    pub fn deadline(&self) -> Instant {
+        if self.writing {
+            self.write_deadline
+        } else {
+            self.deadline
+        }
+    }
+
+    /// Whether the connection is between two requests, with nothing received and nothing unsent:
+    /// the state in which a drain may close it.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Head) && self.carry.is_empty() && !self.writing
+    }
+
+    /// Takes bytes that were received.
+    pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) {
+        debug_assert_eq!(self.want(), Want::Read);
+        if self.carry.is_empty() {
+            let taken = self.consume(input, turn);
+            if taken < input.len() && !self.ends_with_input_unread() {
+                self.carry = turn.scratch.lend();
+                self.carry.extend_from_slice(&input[taken..]);
+            }
+        } else {
+            self.carry.extend_from_slice(input);
+            self.consume_carry(turn);
+        }
+        self.settle(turn);
+    }
+
+    /// Takes the peer's FIN. Everything asked for before it has been answered by then, since a
+    /// session with a whole request in hand does not want to read.
+    pub fn end(&mut self, turn: &mut Turn<'_>) {
+        self.finish(false, turn);
+    }
+
+    /// Takes note that the deadline has passed. A wait is over, an unfinished request is answered
+    /// with 408, and anything else ends the connection at once.
+    pub fn expire(&mut self, turn: &mut Turn<'_>) {
+        match self.want() {
+            Want::Compute => {}
+            Want::Wait => {
+                turn.scratch.output.append(&mut self.parked);
+                turn.scratch
+                    .take_back(&mut self.parked, turn.limits.spare_bytes_max);
+                self.next(turn);
+                self.settle(turn);
+            }
+            Want::Read if self.protocol == Protocol::Http && !self.is_idle() => {
+                self.refuse(408, turn);
+                self.settle(turn);
+            }
+            _ => {
+                self.drop_output(turn);
+                self.tail = Repeat::NONE;
+                self.finish(false, turn);
+                self.settle(turn);
+            }
+        }
+    }
+
+    /// Output to be sent: what an earlier turn kept, else what this one made.
+    pub fn output<'s>(&'s self, scratch: &'s Scratch) -> &'s [u8] {
+        let output = if self.output.is_empty() {
+            &scratch.output
+        } else {
+            &self.output
+        };
+        &output[self.sent..]
+    }
+
+    /// Takes note that `bytes` of the output were sent. Once all are, more output may be made: of a
+    /// long body, or for requests that are pipelined behind.
+    pub fn sent(&mut self, bytes: usize, turn: &mut Turn<'_>) {
+        self.sent += bytes;
+        if !self.output(turn.scratch).is_empty() {
+            return;
+        }
+        self.drop_output(turn);
+        if !self.carry.is_empty() && self.tail.left == 0 {
+            self.consume_carry(turn);
+        }
+        self.settle(turn);
+    }
+
+    /// Moves unsent output of this turn into the session, before the worker turns to another.
+    pub fn keep(&mut self, scratch: &mut Scratch) {
+        if self.output.is_empty() && !scratch.output.is_empty() {
+            self.output = scratch.lend();
+            std::mem::swap(&mut self.output, &mut scratch.output);
+        }
+    }
+
+    /// Answers the whole request that [`Want::Compute`] announced.
+    pub fn compute(&mut self, turn: &mut Turn<'_>) {
+        let Phase::Compute { body_bytes } = self.phase else {
+            return;
+        };
+        let request = std::mem::take(&mut self.parked);
+        self.serve_parked(request, body_bytes, turn);
+        self.settle(turn);
+    }
+
+    /// Consumes the carried bytes as far as they go.
+    fn consume_carry(&mut self, turn: &mut Turn<'_>) {
+        let mut data = std::mem::take(&mut self.carry);
+        let taken = self.consume(&data, turn);
+        if taken == data.len() || self.ends_with_input_unread() {
+            turn.scratch
+                .take_back(&mut data, turn.limits.spare_bytes_max);
+        } else {
+            data.drain(..taken);
+            self.carry = data;
+        }
+    }
+
+    /// Consumes whole requests from the front of `data` and returns how many bytes they took.
+    fn consume(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+        let mut taken = 0;
+        while taken < data.len()
+            && self.tail.left == 0
+            && turn.scratch.output.len() < turn.limits.unsent_bytes_max
+        {
+            let rest = &data[taken..];
+            let step = match self.phase {
+                Phase::Head if self.protocol == Protocol::Unp => self.consume_line(rest, turn),
+                Phase::Head => self.consume_head(rest, turn),
+                Phase::Length { total } if rest.len() < total => 0,
+                Phase::Length { .. } => {
+                    self.phase = Phase::Head;
+                    self.consume_head(rest, turn)
+                }
+                Phase::Chunked { .. } => self.consume_chunks(rest, turn),
+                Phase::Compute { .. } | Phase::Waiting | Phase::Ending { .. } => 0,
+            };
+            if step == 0 {
+                break;
+            }
+            taken += step;
+        }
+        taken
+    }
+
+    /// A request at the front of `data`: served if whole. Returns the bytes it took, 0 for none.
+    fn consume_head(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+        let mut room = head::fields();
+        let head = match head::parse(data, &mut room, turn.limits) {
+            Parsed::Complete(head) => head,
+            Parsed::Partial => return 0,
+            Parsed::Refused(status) => {
+                self.refuse(status, turn);
+                return data.len();
+            }
+        };
+        match head.framing {
+            Framing::Length(length) if data.len() - head.bytes >= length => {
+                let total = head.bytes + length;
+                if self.staged {
+                    self.park(&data[..total], length, turn);
+                } else {
+                    self.serve(&head, &data[head.bytes..total], turn);
+                }
+                total
+            }
+            framing => {
+                if head.expects_continue && data.len() == head.bytes {
+                    turn.scratch
+                        .output
+                        .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                self.deadline = turn.now + turn.limits.body();
+                match framing {
+                    Framing::Length(length) => {
+                        self.phase = Phase::Length {
+                            total: head.bytes + length,
+                        };
+                        0
+                    }
+                    Framing::Chunked => {
+                        self.parked = turn.scratch.lend();
+                        self.parked.extend_from_slice(&data[..head.bytes]);
+                        self.phase = Phase::Chunked {
+                            decoder: Chunked::new(),
+                            head_bytes: head.bytes,
+                        };
+                        head.bytes
+                    }
+                }
+            }
+        }
+    }
+
+    fn consume_chunks(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+        let Phase::Chunked {
+            decoder,
+            head_bytes,
+        } = &mut self.phase
+        else {
+            return 0;
+        };
+        let head_bytes = *head_bytes;
+        let (taken, decoded) = decoder.decode(data, &mut self.parked, head_bytes, turn.limits);
+        match decoded {
+            Decoded::More => taken,
+            Decoded::Refused(status) => {
+                self.refuse(status, turn);
+                data.len()
+            }
+            Decoded::Whole => {
+                let body_bytes = self.parked.len() - head_bytes;
+                if self.staged {
+                    self.phase = Phase::Compute { body_bytes };
+                } else {
+                    let request = std::mem::take(&mut self.parked);
+                    self.serve_parked(request, body_bytes, turn);
+                }
+                taken
+            }
+        }
+    }
+
+    fn consume_line(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+        match unp::parse(data, turn.limits) {
+            Parsed::Partial => 0,
+            Parsed::Refused(_) => {
+                turn.scratch.refused += 1;
+                self.finish(true, turn);
+                data.len()
+            }
+            Parsed::Complete((taken, bytes)) => {
+                let mut reply = Repeat::new(unp::PATTERN, bytes);
+                reply.fill(&mut turn.scratch.output, usize::MAX);
+                turn.scratch.served += 1;
+                self.closing = turn.draining;
+                self.next(turn);
+                taken
+            }
+        }
+    }
+
+    /// Keeps a whole request for [`compute`](Self::compute).
+    fn park(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
+        self.parked = turn.scratch.lend();
+        self.parked.extend_from_slice(request);
+        self.phase = Phase::Compute { body_bytes };
+    }
+
+    /// Serves a request that was put together in a buffer of its own.
+    fn serve_parked(&mut self, mut request: Vec<u8>, body_bytes: usize, turn: &mut Turn<'_>) {
+        let mut room = head::fields();
+        match head::parse(&request, &mut room, turn.limits) {
+            Parsed::Complete(head) => {
+                self.serve(&head, &request[request.len() - body_bytes..], turn)
+            }
+            Parsed::Partial | Parsed::Refused(_) => {
+                unreachable!("this head was parsed before it was parked")
+            }
+        }
+        turn.scratch
+            .take_back(&mut request, turn.limits.spare_bytes_max);
+    }
+
+    /// Calls the service and writes its response.
+    fn serve(&mut self, head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) {
+        let mark = turn.scratch.output.len();
+        let request = Request {
+            method: head.method,
+            path: head.target.path,
+            query: head.target.query,
+            minor_version: head.minor_version,
+            body,
+            place: turn.place,
+            served: turn.scratch.served,
+            fields: head.fields,
+        };
+        let persistent = head.persistent && !turn.draining;
+        let reply = Reply {
+            persistent,
+            minor_version: head.minor_version,
+            head: head.method == Method::Head,
+        };
+        let (service, now) = (turn.service, turn.now);
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            let mut response = Response::new(turn.scratch);
+            service.call(&request, &mut response);
+            response.finish(now, &reply)
+        }));
+        turn.scratch.served += 1;
+        let Ok((tail, wait)) = answered else {
+            turn.scratch.output.truncate(mark);
+            self.refuse(500, turn);
+            return;
+        };
+        self.tail = tail;
+        self.closing = !persistent;
+        match wait {
+            Some(wait) => self.hold(mark, turn.now + wait, turn),
+            None => self.next(turn),
+        }
+    }
+}
+
+/// Transitions that several of the above share.
+impl Session {
+    /// A request is done with: the next may come, unless this was the last.
+    fn next(&mut self, turn: &Turn<'_>) {
+        self.phase = if self.closing {
+            Phase::Ending {
+                linger: !self.carry.is_empty(),
+            }
+        } else {
+            Phase::Head
+        };
+        self.head_begun = false;
+        self.deadline = turn.now + turn.limits.idle();
+    }
+
+    /// Holds the response behind `mark` back until `until`.
+    fn hold(&mut self, mark: usize, until: Instant, turn: &mut Turn<'_>) {
+        self.parked = turn.scratch.lend();
+        self.parked.extend_from_slice(&turn.scratch.output[mark..]);
+        turn.scratch.output.truncate(mark);
+        self.phase = Phase::Waiting;
+        self.deadline = until;
+    }
+
+    /// Answers with an error of the session's own, and ends politely.
+    #[cold]
+    fn refuse(&mut self, status: u16, turn: &mut Turn<'_>) {
+        turn.scratch.refused += 1;
+        let mut response = Response::new(turn.scratch);
+        response
+            .status(status)
+            .content_type("text/plain")
+            .static_body(reason(status));
+        response.finish(
+            turn.now,
+            &Reply {
+                persistent: false,
+                minor_version: 1,
+                head: false,
+            },
+        );
+        self.finish(true, turn);
+    }
+
+    /// Nothing more is read; what was received and not consumed is dropped.
+    fn finish(&mut self, linger: bool, turn: &mut Turn<'_>) {
+        self.phase = Phase::Ending { linger };
+        turn.scratch
+            .take_back(&mut self.carry, turn.limits.spare_bytes_max);
+        turn.scratch
+            .take_back(&mut self.parked, turn.limits.spare_bytes_max);
+    }
+
+    /// Whether the session has ended with bytes behind its last request. Closing a socket with
+    /// bytes unread resets it, which may destroy the reply on its way: so it lingers.
+    fn ends_with_input_unread(&mut self) -> bool {
+        if let Phase::Ending { linger } = &mut self.phase {
+            *linger = true;
+        }
+        matches!(self.phase, Phase::Ending { .. })
+    }
+
+    fn drop_output(&mut self, turn: &mut Turn<'_>) {
+        self.sent = 0;
+        turn.scratch.output.clear();
+        if !self.output.is_empty() {
+            turn.scratch
+                .take_back(&mut self.output, turn.limits.spare_bytes_max);
+        }
+    }
+
+    /// Brings output and deadlines in line with the phase. Every public change ends here.
+    fn settle(&mut self, turn: &mut Turn<'_>) {
+        if self.tail.left > 0 && !matches!(self.phase, Phase::Waiting) && self.output.is_empty() {
+            let room = turn
+                .limits
+                .unsent_bytes_max
+                .saturating_sub(turn.scratch.output.len());
+            self.tail.fill(&mut turn.scratch.output, room);
+        }
+        let unsent = !self.output(turn.scratch).is_empty();
+        if unsent && !self.writing {
+            self.write_deadline = turn.now + turn.limits.write();
+        }
+        self.writing = unsent;
+        match self.phase {
+            Phase::Head if !self.head_begun && !self.carry.is_empty() => {
+                self.head_begun = true;
+                self.deadline = turn.now + turn.limits.head();
+            }
+            Phase::Ending { .. } if !unsent => self.deadline = turn.now + turn.limits.linger(),
+            _ => {}
+        }
+    }
+}
+
+/// Body of an error reply: what was wrong, for the person who reads it in a terminal.
+fn reason(status: u16) -> &'static [u8] {
+    match status {
+        400 => b"The request is malformed, or could be read in two ways.\n",
+        408 => b"The request took too long to arrive.\n",
+        413 => b"The request body is larger than this server takes.\n",
+        414 => b"The request target is longer than this server takes.\n",
+        417 => b"This server can only meet the expectation 100-continue.\n",
+        431 => b"The request's fields are larger or more than this server takes.\n",
+        500 => b"The service failed on this request.\n",
+        501 => b"This server does not know that transfer coding.\n",
+        505 => b"This server speaks HTTP/1.1 and HTTP/1.0.\n",
+        _ => b"The request was refused.\n",
+    }
+}

@@ -1,0 +1,160 @@
+//! A driver in memory: bytes in, bytes out, no socket.
+#![allow(dead_code)] // Each test file uses its part.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use proto::{Limits, Method, Place, Protocol, Request, Response, Scratch, Session, Turn, Want};
+
+/// Answers with what it understood of the request.
+pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
+    match request.path {
+        "/wait" => drop(
+            response
+                .wait(Duration::from_millis(50))
+                .static_body(b"waited"),
+        ),
+        "/long" => drop(response.repeat(b"0123456789", 200_005)),
+        "/panic" => panic!("asked to"),
+        "/nothing" => drop(response.status(204)),
+        _ => {
+            let method = match request.method {
+                Method::Other(name) => name.to_owned(),
+                known => format!("{known:?}"),
+            };
+            let text = format!(
+                "{method} {} {:?} 1.{} [",
+                request.path, request.query, request.minor_version
+            );
+            let body = response.body_buffer();
+            body.extend_from_slice(text.as_bytes());
+            body.extend_from_slice(request.body);
+            body.push(b']');
+        }
+    }
+}
+
+/// 1994-11-06 08:49:37, always.
+pub fn wall() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777)
+}
+
+pub struct Peer {
+    pub session: Session,
+    pub scratch: Scratch,
+    pub limits: Limits,
+    pub now: Instant,
+    pub draining: bool,
+    pub received: Vec<u8>,
+    /// Most bytes one send takes.
+    pub window: usize,
+}
+
+const PLACE: &Place = &Place {
+    model: "test",
+    variant: "-",
+    worker: 0,
+};
+
+impl Peer {
+    pub fn new(protocol: Protocol, limits: Limits) -> Peer {
+        Peer::with(limits, |turn| Session::new(protocol, turn))
+    }
+
+    pub fn with(limits: Limits, make: impl FnOnce(&Turn<'_>) -> Session) -> Peer {
+        let mut scratch = Scratch::new(wall);
+        let now = Instant::now();
+        let turn = Turn {
+            now,
+            limits: &limits,
+            service: &describe,
+            scratch: &mut scratch,
+            place: PLACE,
+            draining: false,
+        };
+        let session = make(&turn);
+        Peer {
+            session,
+            scratch,
+            limits,
+            now,
+            draining: false,
+            received: Vec::new(),
+            window: usize::MAX,
+        }
+    }
+
+    pub fn turn<T>(&mut self, act: impl FnOnce(&mut Session, &mut Turn<'_>) -> T) -> T {
+        let Peer {
+            session,
+            scratch,
+            limits,
+            now,
+            draining,
+            ..
+        } = self;
+        let mut turn = Turn {
+            now: *now,
+            limits,
+            service: &describe,
+            scratch,
+            place: PLACE,
+            draining: *draining,
+        };
+        act(session, &mut turn)
+    }
+
+    /// Does whatever the session wants that needs no new input; waits take no time.
+    pub fn settle(&mut self) -> Want {
+        loop {
+            match self.session.want() {
+                Want::Write => {
+                    let window = self.window;
+                    let sent = self.turn(|session, turn| {
+                        let output = session.output(turn.scratch);
+                        let sent = output[..output.len().min(window)].to_vec();
+                        session.sent(sent.len(), turn);
+                        sent
+                    });
+                    self.received.extend(sent);
+                }
+                Want::Compute => self.turn(|session, turn| session.compute(turn)),
+                Want::Wait => {
+                    self.now = self.session.deadline();
+                    self.turn(|session, turn| session.expire(turn));
+                }
+                want @ (Want::Read | Want::Linger | Want::Close) => return want,
+            }
+        }
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) -> Want {
+        if self.session.want() == Want::Read {
+            self.turn(|session, turn| session.receive(bytes, turn));
+        }
+        self.settle()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.received).into_owned()
+    }
+}
+
+/// What comes back for `pieces` in order, without interim responses, and what is wanted after.
+pub fn exchange(protocol: Protocol, limits: &Limits, pieces: &[&[u8]]) -> (String, Want) {
+    let mut peer = Peer::new(protocol, limits.clone());
+    let mut want = peer.settle();
+    for piece in pieces {
+        want = peer.send(piece);
+    }
+    (
+        peer.text().replace("HTTP/1.1 100 Continue\r\n\r\n", ""),
+        want,
+    )
+}
+
+/// The status codes in `text`, in order.
+pub fn statuses(text: &str) -> Vec<u16> {
+    text.match_indices("HTTP/1.1 ")
+        .filter_map(|(at, _)| text.get(at + 9..at + 12)?.parse().ok())
+        .collect()
+}
