@@ -29,6 +29,15 @@ pub fn micros(value_us: f64) -> String {
     }
 }
 
+/// The same for the round values of an axis: `1 ms`, not `1.00 ms`.
+pub fn micros_round(value_us: f64) -> String {
+    match value_us {
+        _ if value_us < 1e3 => format!("{value_us} µs"),
+        _ if value_us < 1e6 => format!("{} ms", value_us / 1e3),
+        _ => format!("{} s", value_us / 1e6),
+    }
+}
+
 /// Requests a second: `812/s`, `48.2k/s`, `1.20M/s`.
 pub fn rate(value_rps: f64) -> String {
     match value_rps {

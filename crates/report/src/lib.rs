@@ -16,16 +16,24 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 pub mod data;
+mod figures;
 mod format;
+mod html;
 mod markdown;
 mod matrix;
 mod metric;
 mod noise;
+mod palette;
+mod plot;
 mod primary;
 mod read;
 mod run;
+mod scale;
 pub mod stats;
+mod svg;
 mod words;
 
 /// Arguments of `turnstile report`.
@@ -44,8 +52,14 @@ pub struct Args {
 /// written. A last line cut short by an interrupted run is no error but a remark in the report.
 pub fn write(dir: &Path) -> anyhow::Result<()> {
     let run = read::run(dir)?;
-    read::replace(&dir.join("summary.md"), &markdown::summary(&run))?;
-    Ok(())
+    let plots = dir.join("plots");
+    std::fs::create_dir_all(&plots).with_context(|| plots.display().to_string())?;
+    for plot in plot::all(&run) {
+        let file = plots.join(format!("{}.svg", plot.name));
+        read::replace(&file, &plot.svg.standalone(plot.style))?;
+    }
+    read::replace(&dir.join("index.html"), &html::page(&run))?;
+    read::replace(&dir.join("summary.md"), &markdown::summary(&run))
 }
 
 /// Runs `turnstile report`: 0 when written, 2 when `args.dir` is no folder of a run, 1 for a failure.

@@ -1,13 +1,13 @@
 //! `summary.md`: the report for terminals and code review, aligned so that it reads well raw.
 
-use crate::data::{Role, Validity};
+use crate::data::Validity;
+use crate::figures;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
-use crate::metric::Metric;
 use crate::noise;
 use crate::primary;
-use crate::run::{Cell, Run, State, Window};
-use crate::stats::{Evidence, Spread, Verdict};
+use crate::run::{Run, State, Window};
+use crate::stats::{Evidence, Spread};
 use crate::words;
 
 mod table;
@@ -106,20 +106,17 @@ fn matrix_cell(column: &Column, entry: &Entry) -> String {
         .spread
         .map(|spread| column.choice.metric.show(spread.median));
     match (entry.state, entry.place, figure) {
+        (State::Valid, Some(place), _) if entry.overloaded => {
+            format!("overloaded #{}", place.tier)
+        }
         (State::Valid, Some(place), _) => {
-            let against = place.against_best;
-            let mark = match against.verdict {
-                _ if place.best => "",
-                Verdict::Equivalent => " =",
-                Verdict::TooClose => " ≈",
-                Verdict::Faster | Verdict::Slower => "",
-            };
-            let interval = format::factor_interval(against.low.exp(), against.high.exp());
-            format!(
-                "{} ({interval}) #{}{mark}",
-                format::factor(against.log.exp()),
-                place.tier
-            )
+            let interval = entry
+                .interval()
+                .map_or(String::new(), |text| format!(" ({text})"));
+            let mark = entry.mark();
+            let gap = if mark.is_empty() { "" } else { " " };
+            let factor = format::factor(place.against_best.log.exp());
+            format!("{factor}{interval} #{}{gap}{mark}", place.tier)
         }
         (State::Valid, None, Some(figure)) => figure,
         (State::Limited, _, Some(figure)) => {
@@ -135,107 +132,21 @@ fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
     paragraph(out, &words::scenario(run, scenario));
     for window in run.windows(scenario) {
         paragraph(out, &format!("### {scenario}, {}", window.describe()));
-        let header: Vec<String> = COLUMNS.iter().map(|(head, _)| (*head).to_owned()).collect();
-        let keep: Vec<bool> = COLUMNS.iter().map(|(_, of)| shown(window, *of)).collect();
-        let mut table = Table::new(kept(header, &keep));
+        let columns = figures::columns(Some(window));
+        let mut table = Table::new(columns.iter().map(|(head, _)| (*head).to_owned()).collect());
         for row in &run.rows {
             let cell = run.cell(&row.label, scenario, window);
-            if cell.state == State::Missing {
-                continue;
+            if cell.state != State::Missing {
+                table.push(
+                    columns
+                        .iter()
+                        .map(|(_, of)| figures::text(run, row, &cell, *of))
+                        .collect(),
+                );
             }
-            let label = if row.role == Role::Null {
-                "null (ceiling)"
-            } else {
-                &row.label
-            };
-            let line = COLUMNS
-                .iter()
-                .map(|(_, of)| field(run, label, &cell, *of))
-                .collect();
-            table.push(kept(line, &keep));
         }
         out.push_str(&table.render());
         out.push('\n');
-    }
-}
-
-fn kept(line: Vec<String>, keep: &[bool]) -> Vec<String> {
-    line.into_iter()
-        .zip(keep)
-        .filter(|(_, keep)| **keep)
-        .map(|(text, _)| text)
-        .collect()
-}
-
-/// What a column of a scenario's table holds.
-#[derive(Clone, Copy)]
-enum Field {
-    Label,
-    Figure(Metric),
-    Range(Metric),
-    Workers,
-    Trials,
-    Validity,
-}
-
-const COLUMNS: [(&str, Field); 20] = [
-    ("model", Field::Label),
-    ("req/s", Field::Figure(Metric::Throughput)),
-    ("interval", Field::Range(Metric::Throughput)),
-    ("p50 µs", Field::Figure(Metric::P50)),
-    ("p90 µs", Field::Figure(Metric::P90)),
-    ("p99 µs", Field::Figure(Metric::P99)),
-    ("interval", Field::Range(Metric::P99)),
-    ("p99.9 µs", Field::Figure(Metric::P999)),
-    ("service p99 µs", Field::Figure(Metric::ServiceP99)),
-    ("server CPU µs/req", Field::Figure(Metric::ServerCpu)),
-    ("interval", Field::Range(Metric::ServerCpu)),
-    ("machine CPU µs/req", Field::Figure(Metric::MachineCpu)),
-    ("switches/req", Field::Figure(Metric::Switches)),
-    ("PSS KiB", Field::Figure(Metric::Pss)),
-    ("idle KiB", Field::Figure(Metric::PssIdle)),
-    ("tasks", Field::Figure(Metric::Tasks)),
-    ("drain ms", Field::Figure(Metric::Drain)),
-    ("workers", Field::Workers),
-    ("n", Field::Trials),
-    ("validity", Field::Validity),
-];
-
-/// Latency belongs to the open loop, where waiting counts; throughput to the closed one.
-fn shown(window: Window, field: Field) -> bool {
-    use Metric::{P50, P90, P99, P999, ServiceP99, Throughput};
-    match field {
-        Field::Range(Throughput) => window == Window::Closed,
-        Field::Figure(P50 | P90 | P99 | P999 | ServiceP99) | Field::Range(P99) => {
-            window != Window::Closed
-        }
-        _ => true,
-    }
-}
-
-fn field(run: &Run, label: &str, cell: &Cell<'_>, field: Field) -> String {
-    let evidence = Evidence::of(run.blocks);
-    let spread = |metric| Spread::of(cell.values(metric).into_values(), evidence);
-    let absent = || "-".to_owned();
-    match field {
-        Field::Label => label.to_owned(),
-        Field::Figure(metric) => spread(metric).map_or_else(absent, |each| {
-            let bound = if cell.state == State::Limited && metric.more_is_better() {
-                "≥ "
-            } else {
-                ""
-            };
-            format!("{bound}{}", format::number(each.median))
-        }),
-        Field::Range(metric) => match spread(metric) {
-            Some(each) if each.n > 1 => {
-                format!("{}–{}", format::number(each.low), format::number(each.high))
-            }
-            _ => absent(),
-        },
-        Field::Workers => words::workers(cell),
-        Field::Trials => words::trials(cell),
-        Field::Validity => words::validity(cell),
     }
 }
 

@@ -44,6 +44,10 @@ pub struct Entry {
     pub spread: Option<Spread>,
     /// Trials there are, of whatever validity.
     pub trials: usize,
+    /// `true` when it did not hold the offered rate that the figure is taken at.
+    pub overloaded: bool,
+    /// Answers a second, for what is overloaded.
+    pub answered_rps: Option<f64>,
     /// Its place; `None` where it is not ranked.
     pub place: Option<Ranked>,
     /// Why it is not simply valid.
@@ -87,7 +91,7 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
     let costs: Vec<BTreeMap<u32, f64>> = cells
         .iter()
         .map(|cell| match cell.state {
-            State::Valid => noise::costs(cell, choice.metric),
+            State::Valid => cell.costs(choice.metric),
             // Nothing but VALID trials is ever ranked.
             _ => BTreeMap::new(),
         })
@@ -100,6 +104,11 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
             state: cell.state,
             spread: Spread::of(cell.values(choice.metric).into_values(), evidence),
             trials: cell.trials.len(),
+            overloaded: cell.state == State::Valid
+                && choice.metric.needs_the_rate_held()
+                && !cell.holds(),
+            answered_rps: Spread::of(cell.values(Metric::Throughput).into_values(), evidence)
+                .map(|spread| spread.median),
             place,
             reasons: cell.reasons,
         })
@@ -194,16 +203,39 @@ impl Headline {
             parts.push(format!("too close to call: {}", self.too_close.join(", ")));
         }
         if let Some((label, against)) = &self.next {
-            parts.push(format!(
-                "next: {label}, {} ({})",
-                worse(metric, against.log.exp()),
-                format::factor_interval(against.low.exp(), against.high.exp())
-            ));
+            parts.push(if against.log >= stats::INFINITE_LOG / 2.0 {
+                format!("{label} and all further do not hold this rate")
+            } else {
+                format!(
+                    "next: {label}, {} ({})",
+                    worse(metric, against.log.exp()),
+                    format::factor_interval(against.low.exp(), against.high.exp())
+                )
+            });
         }
         if self.limited > 0 {
             parts.push(format!("not ranked, generator-bound: {}", self.limited));
         }
         parts.join(" · ")
+    }
+}
+
+impl Entry {
+    /// `≈` or `=` beside what cannot be told from the best; nothing beside the best itself.
+    pub fn mark(&self) -> &'static str {
+        match self.place {
+            Some(place) if place.best => "",
+            Some(place) if place.against_best.verdict == Verdict::Equivalent => "=",
+            Some(place) if place.against_best.verdict == Verdict::TooClose => "≈",
+            _ => "",
+        }
+    }
+
+    /// `1.25–1.38`; nothing where it would only repeat that the best is the best.
+    pub fn interval(&self) -> Option<String> {
+        let against = self.place?.against_best;
+        (against.low < against.high)
+            .then(|| format::factor_interval(against.low.exp(), against.high.exp()))
     }
 }
 

@@ -109,6 +109,20 @@ impl Metric {
         }
     }
 
+    /// `true` where the figure of a trial that did not hold its offered rate says nothing good: an
+    /// overloaded server serves few requests cheaply.
+    pub fn needs_the_rate_held(self) -> bool {
+        !matches!(
+            self,
+            Self::Throughput
+                | Self::Pss
+                | Self::PssIdle
+                | Self::Tasks
+                | Self::Drain
+                | Self::Lateness
+        )
+    }
+
     /// The value as a logarithmic cost: smaller is better in every metric, and the difference of
     /// two is the logarithm of how many times worse one is.
     pub fn cost(self, value: f64) -> f64 {

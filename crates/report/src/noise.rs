@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::data::{Role, Trial, Validity};
 use crate::metric::Metric;
 use crate::primary::{self, Choice};
-use crate::run::{Cell, Run, State, Window};
+use crate::run::{Run, State, Window};
 use crate::stats::{self, Comparison, Evidence, Spread, Verdict};
 
 /// One server measured twice under two names.
@@ -23,23 +23,17 @@ pub struct Placebo {
     pub differs: bool,
 }
 
-/// Logarithmic costs by block of what `cell` rests on.
-pub fn costs(cell: &Cell<'_>, metric: Metric) -> BTreeMap<u32, f64> {
-    let values = cell.values(metric);
-    values
-        .into_iter()
-        .map(|(block, value)| (block, metric.cost(value)))
-        .collect()
-}
-
 /// The placebo against its original; `None` where either has no VALID figure.
 pub fn placebo(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> Option<Placebo> {
     let (copy, original) = run.placebo()?;
     let of = |label: &str| {
         let cell = run.cell(label, scenario, choice.window);
-        (cell.state == State::Valid).then(|| costs(&cell, choice.metric))
+        (cell.state == State::Valid).then(|| cell.costs(choice.metric))
     };
-    let (copy, original) = (of(&copy.label)?, of(&original.label)?);
+    let (mut copy, mut original) = (of(&copy.label)?, of(&original.label)?);
+    // Two servers that both fail tell nothing about noise.
+    copy.retain(|_, cost| cost.abs() < stats::INFINITE_LOG);
+    original.retain(|_, cost| cost.abs() < stats::INFINITE_LOG);
     let logs: BTreeMap<u32, f64> = copy
         .iter()
         .filter_map(|(block, cost)| Some((*block, cost - original.get(block)?)))

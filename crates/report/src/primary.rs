@@ -7,7 +7,9 @@
 //! * everything else: **closed-loop throughput**, unless the column's leader is LIMITED: then a
 //!   ranking would rank the generator, and server CPU at the common rate decides instead.
 //!
-//! The *common rate* is the offered rate at which the most models are VALID, the highest of these.
+//! The *common rate* is the highest offered rate that at least half of the models hold with VALID
+//! trials. A model that does not hold it comes last: an overloaded server serves few requests, and
+//! those cheaply.
 
 use crate::metric::Metric;
 use crate::run::{Run, State, Window};
@@ -27,8 +29,8 @@ pub const RULE: &str = "One figure decides each scenario, by a rule fixed before
 Tiny and churn: server CPU a request at the common offered rate, because there the load generator \
 saturates before a good server does. Latency: p99 response time at the common rate. All others: \
 closed-loop throughput, unless the leader is LIMITED (the generator was the limit), then server CPU \
-a request at the common rate. The common rate is the offered rate at which most models are VALID, \
-the highest of these.";
+a request at the common rate. The common rate is the highest offered rate that at least half of the \
+models hold (99 % answered, VALID); a model that does not hold it comes last.";
 
 /// The choice for `scenario`.
 pub fn choose(run: &Run, scenario: &str) -> Choice {
@@ -51,20 +53,24 @@ pub fn of(run: &Run, scenario: &str, metric: Metric) -> Choice {
     Choice { metric, window }
 }
 
-/// The rate at which the most models have a VALID figure, the highest of these.
+/// The highest rate that at least half of the models hold, else the one that most do.
 fn common_rate(run: &Run, scenario: &str, metric: Metric) -> Option<Window> {
-    let valid = |window: Window| {
-        let holds = |label: &str| {
-            let cell = run.cell(label, scenario, window);
-            cell.state == State::Valid && !cell.values(metric).is_empty()
-        };
-        run.models().filter(|row| holds(&row.label)).count()
+    let holders = |window: Window| {
+        let (mut held, mut tried) = (0, 0);
+        for row in run.models() {
+            let cell = run.cell(&row.label, scenario, window);
+            tried += usize::from(!matches!(cell.state, State::Blocks | State::Missing));
+            let valid = cell.state == State::Valid && !cell.values(metric).is_empty();
+            held += usize::from(valid && cell.holds());
+        }
+        // Past one half more holders count for nothing: then the higher rate is the better one.
+        (if 2 * held >= tried { tried } else { held }, held > 0)
     };
     run.windows(scenario)
         .into_iter()
         .filter(|window| *window != Window::Closed)
-        .map(|window| (valid(window), window))
-        .filter(|(count, _)| *count > 0)
+        .map(|window| (holders(window), window))
+        .filter(|((_, any), _)| *any)
         .max()
         .map(|(_, window)| window)
 }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::data::{Env, Mode, Role, Shape, Trial, Validity};
+use crate::data::{Env, Figures, Mode, Role, Shape, Trial, Validity};
 use crate::metric::Metric;
+use crate::stats::INFINITE_LOG;
 
 /// Models in the order in which the literature introduces them; others follow by name.
 const MODELS: [&str; 12] = [
@@ -130,16 +131,61 @@ impl Cell<'_> {
     ///
     /// VALID trials only, except in a LIMITED cell, which is shown but never ranked.
     pub fn values(&self, metric: Metric) -> BTreeMap<u32, f64> {
-        let wanted: &[Validity] = match self.state {
-            State::Valid => &[Validity::Valid],
-            State::Limited => &[Validity::Valid, Validity::Limited],
-            State::Invalid | State::Blocks | State::Missing => &[],
+        let value = |trial: &Trial| Some((trial.block, metric.value(trial.figures.as_ref()?)?));
+        self.used().filter_map(value).collect()
+    }
+
+    /// Logarithmic costs of `metric` by block: infinite in a trial that did not hold its offered
+    /// rate, where the metric means nothing without.
+    pub fn costs(&self, metric: Metric) -> BTreeMap<u32, f64> {
+        let cost = |trial: &Trial| {
+            let figures = trial.figures.as_ref()?;
+            let value = metric.value(figures)?;
+            let lost = metric.needs_the_rate_held() && !holds(trial, figures);
+            Some((
+                trial.block,
+                if lost {
+                    INFINITE_LOG
+                } else {
+                    metric.cost(value)
+                },
+            ))
+        };
+        self.used().filter_map(cost).collect()
+    }
+
+    /// `true` when at least half of the trials held their offered rate.
+    pub fn holds(&self) -> bool {
+        let (mut held, mut all) = (0, 0);
+        for trial in self.used() {
+            all += 1;
+            held += usize::from(
+                trial
+                    .figures
+                    .as_ref()
+                    .is_some_and(|each| holds(trial, each)),
+            );
+        }
+        all > 0 && 2 * held >= all
+    }
+
+    /// The trials that the state rests on.
+    fn used(&self) -> impl Iterator<Item = &Trial> {
+        let state = self.state;
+        let is_used = move |validity| match state {
+            State::Valid => validity == Validity::Valid,
+            State::Limited => matches!(validity, Validity::Valid | Validity::Limited),
+            State::Invalid | State::Blocks | State::Missing => false,
         };
         self.trials
             .iter()
-            .filter(|trial| wanted.contains(&trial.validity))
-            .filter_map(|trial| Some((trial.block, metric.value(trial.figures.as_ref()?)?)))
-            .collect()
+            .copied()
+            .filter(move |trial| is_used(trial.validity))
+    }
+
+    /// How many trials that is.
+    pub fn used_count(&self) -> usize {
+        self.used().count()
     }
 }
 
@@ -248,6 +294,11 @@ impl Run {
             reasons,
         }
     }
+}
+
+/// `true` when 99 % of what was scheduled in an open loop was answered; a closed loop always holds.
+fn holds(trial: &Trial, figures: &Figures) -> bool {
+    trial.shape.mode == Mode::Closed || figures.requests as f64 >= 0.99 * figures.scheduled as f64
 }
 
 /// What `trials` amount to. LIMITED trials are lower bounds: where they are half or more of what is

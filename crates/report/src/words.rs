@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::data::{Role, Validity};
 use crate::format;
-use crate::matrix::{Column, Matrix};
+use crate::matrix::{Column, Entry, Matrix};
 use crate::metric::Metric;
 use crate::run::{Cell, Run, State};
 use crate::stats::Evidence;
@@ -211,12 +210,7 @@ pub fn workers(cell: &Cell<'_>) -> String {
 
 /// Trials the figures rest on, of those there are: `3`, `2/3`.
 pub fn trials(cell: &Cell<'_>) -> String {
-    let rests = cell.trials.iter().filter(|trial| match cell.state {
-        State::Valid => trial.validity == Validity::Valid,
-        State::Limited => matches!(trial.validity, Validity::Valid | Validity::Limited),
-        State::Invalid | State::Blocks | State::Missing => false,
-    });
-    let (rests, all) = (rests.count(), cell.trials.len());
+    let (rests, all) = (cell.used_count(), cell.trials.len());
     if rests == all {
         rests.to_string()
     } else {
@@ -237,11 +231,9 @@ pub fn validity(cell: &Cell<'_>) -> String {
     }
 }
 
-/// The name of a row in tables.
-pub fn row(role: Role, label: &str) -> String {
-    if role == Role::Null {
-        "null (ceiling)".to_owned()
-    } else {
-        label.to_owned()
-    }
+/// What an overloaded server still answers: `answers 930/s`.
+pub fn answered(entry: &Entry) -> String {
+    entry.answered_rps.map_or(String::new(), |rate| {
+        format!("answers {}", format::rate(rate))
+    })
 }

@@ -49,6 +49,8 @@ pub struct Ranked {
 
 /// Ranks contestants by their logarithmic costs by block. `None` for one that cannot be ranked:
 /// it has too few trials, or shares too few blocks with the best.
+///
+/// Each joins the first tier whose leader it cannot be told from, or leads a new one.
 pub fn rank(
     contestants: &[BTreeMap<u32, f64>],
     zone: f64,
@@ -69,19 +71,20 @@ pub fn rank(
     let Some(&(_, best)) = order.first() else {
         return places;
     };
-    let (mut tier, mut leader) = (1, best);
+    let mut leaders = vec![best];
     for &(_, index) in &order {
         let against =
             |other: usize| compare(&contestants[index], &contestants[other], zone, evidence);
-        let (Some(against_best), Some(against_leader)) = (against(best), against(leader)) else {
+        let Some(against_best) = against(best) else {
             continue;
         };
-        if against_leader.verdict == Verdict::Slower {
-            tier += 1;
-            leader = index;
-        }
+        let tied = |leader: &usize| against(*leader).is_some_and(|c| c.verdict != Verdict::Slower);
+        let tier = leaders.iter().position(tied).unwrap_or_else(|| {
+            leaders.push(index);
+            leaders.len() - 1
+        });
         places[index] = Some(Ranked {
-            tier,
+            tier: tier + 1,
             best: index == best,
             against_best,
         });

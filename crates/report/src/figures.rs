@@ -1,0 +1,96 @@
+//! The columns of a scenario's tables, the same in Markdown and HTML.
+
+use crate::data::Role;
+use crate::format;
+use crate::metric::Metric;
+use crate::run::{Cell, Row, Run, State, Window};
+use crate::stats::{Evidence, Spread};
+use crate::words;
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// The row's name.
+    Label,
+    /// Median of a figure.
+    Figure(Metric),
+    /// Its interval or range.
+    Range(Metric),
+    /// Workers given.
+    Workers,
+    /// Trials it rests on.
+    Trials,
+    /// State and reasons.
+    Validity,
+}
+
+const COLUMNS: [(&str, Field); 20] = [
+    ("model", Field::Label),
+    ("req/s", Field::Figure(Metric::Throughput)),
+    ("interval", Field::Range(Metric::Throughput)),
+    ("p50 µs", Field::Figure(Metric::P50)),
+    ("p90 µs", Field::Figure(Metric::P90)),
+    ("p99 µs", Field::Figure(Metric::P99)),
+    ("interval", Field::Range(Metric::P99)),
+    ("p99.9 µs", Field::Figure(Metric::P999)),
+    ("service p99 µs", Field::Figure(Metric::ServiceP99)),
+    ("server CPU µs/req", Field::Figure(Metric::ServerCpu)),
+    ("interval", Field::Range(Metric::ServerCpu)),
+    ("machine CPU µs/req", Field::Figure(Metric::MachineCpu)),
+    ("switches/req", Field::Figure(Metric::Switches)),
+    ("PSS KiB", Field::Figure(Metric::Pss)),
+    ("idle KiB", Field::Figure(Metric::PssIdle)),
+    ("tasks", Field::Figure(Metric::Tasks)),
+    ("drain ms", Field::Figure(Metric::Drain)),
+    ("workers", Field::Workers),
+    ("n", Field::Trials),
+    ("validity", Field::Validity),
+];
+
+/// The columns of a table for `window`, or those of the cost table.
+///
+/// Latency belongs to the open loop, where waiting counts; throughput to the closed one; what a
+/// request costs to both.
+pub fn columns(window: Option<Window>) -> Vec<(&'static str, Field)> {
+    use Metric::{P50, P90, P99, P999, ServiceP99, Throughput};
+    let shown = |field: Field| match field {
+        Field::Figure(P50 | P90 | P99 | P999 | ServiceP99) | Field::Range(P99) => {
+            window.is_some_and(|window| window != Window::Closed)
+        }
+        Field::Range(Throughput) => window == Some(Window::Closed),
+        Field::Figure(Throughput) | Field::Validity => window.is_some(),
+        _ => true,
+    };
+    COLUMNS
+        .into_iter()
+        .filter(|(_, field)| shown(*field))
+        .collect()
+}
+
+/// The text of one cell of a table.
+pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> String {
+    let evidence = Evidence::of(run.blocks);
+    let spread = |metric| Spread::of(cell.values(metric).into_values(), evidence);
+    let absent = || "-".to_owned();
+    match field {
+        Field::Label if row.role == Role::Null => "null (ceiling)".to_owned(),
+        Field::Label => row.label.clone(),
+        Field::Figure(metric) => spread(metric).map_or_else(absent, |each| {
+            let limited = cell.state == State::Limited && metric.more_is_better();
+            format!(
+                "{}{}",
+                if limited { "≥ " } else { "" },
+                format::number(each.median)
+            )
+        }),
+        Field::Range(metric) => match spread(metric) {
+            Some(each) if each.n > 1 => {
+                format!("{}–{}", format::number(each.low), format::number(each.high))
+            }
+            _ => absent(),
+        },
+        Field::Workers => words::workers(cell),
+        Field::Trials => words::trials(cell),
+        Field::Validity => words::validity(cell),
+    }
+}

@@ -1,0 +1,176 @@
+//! `index.html`: one file that works from disk, with its style and its drawings inside.
+
+mod matrix;
+mod noise;
+mod tables;
+mod trials;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::matrix::Matrix;
+use crate::metric::Metric;
+use crate::plot::{self, Plot};
+use crate::primary;
+use crate::run::{Run, Window};
+use crate::svg;
+use crate::words;
+
+const STYLE: &str = include_str!("html/page.css");
+
+/// Opens the folded trials a link points into; browsers that do so themselves need none of it.
+const SCRIPT: &str = "function open_target(){var e=document.getElementById(location.hash.slice(1));\
+for(var d=e;d;d=d.parentElement)if(d.tagName=='DETAILS')d.open=true;if(e)e.scrollIntoView()}\
+addEventListener('hashchange',open_target);if(location.hash)open_target()";
+
+/// The whole page.
+pub fn page(run: &Run) -> String {
+    let verdict = Matrix::verdict(run);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (words::title(run)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(svg::style())) (PreEscaped(tables::key_rules())) }
+            }
+            body {
+                header {
+                    h1 { (words::title(run)) }
+                    p.lead { (words::measured(run)) }
+                    @let notices = words::notices(run);
+                    @if !notices.is_empty() {
+                        ul.notices { @for notice in &notices { li { (notice) } } }
+                    }
+                }
+                main {
+                    (verdict_section(run, &verdict))
+                    (further(run))
+                    (plots("latency", "Latency against offered rate", LATENCY, &plot::rates(run)))
+                    (plots("percentiles", "Percentiles", PERCENTILES, &plot::percentiles(run)))
+                    (tables::cost(run))
+                    (plots("memory", "Memory", MEMORY, &plot::memory(run)))
+                    (tables::every_figure(run))
+                    (noise::section(run))
+                    (trials::section(run))
+                    (environment(run))
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+const LATENCY: &str = "Open loop: requests are due at fixed times whatever the server does, and \
+response time counts from the due time. What is never answered ranks as infinite.";
+const PERCENTILES: &str = "Response time (solid) counts from when a request was due, service time \
+(dotted) from when it was sent. Where the two part, requests were waiting unsent: what a closed-loop \
+tool does not see.";
+const MEMORY: &str = "Proportional set size: pages that forked processes share are counted once.";
+
+fn verdict_section(run: &Run, verdict: &Matrix) -> Markup {
+    html! {
+        section #verdict {
+            @if verdict.columns.is_empty() {
+                p { "There is no trial to report." }
+            } @else {
+                (matrix::table(verdict))
+                (matrix::key(verdict.evidence))
+                (matrix::headlines(verdict))
+                p.rule { b { "The rule. " } (primary::RULE) }
+                nav {
+                    a href="#further" { "Other figures" }
+                    a href="#latency" { "Latency" }
+                    a href="#percentiles" { "Percentiles" }
+                    a href="#cost" { "Cost" }
+                    a href="#figures" { "Every figure" }
+                    a href="#noise" { "Noise" }
+                    a href="#trials" { "Trials" }
+                }
+                h2 { "The deciding figures" }
+                (grid(&plot::verdicts(run)))
+            }
+        }
+    }
+}
+
+/// The other metrics, each as a matrix of its own.
+fn further(run: &Run) -> Markup {
+    let metrics = [
+        (Metric::Throughput, "Closed-loop throughput", "closed loop"),
+        (
+            Metric::ServerCpu,
+            "Server CPU a request",
+            "at the common rate",
+        ),
+        (Metric::P99, "p99 response time", "at the common rate"),
+        (Metric::Pss, "Memory under load (PSS)", "at the common rate"),
+    ];
+    html! {
+        section #further {
+            h2 { "Other figures" }
+            p.note { "The same matrix by one figure each. 1.00× is the best of its column in every one." }
+            @for (metric, title, load) in metrics {
+                details {
+                    summary { (title) span.m { " · " (load) ", " (metric.direction()) } }
+                    (matrix::table(&Matrix::of(run, metric)))
+                }
+            }
+        }
+    }
+}
+
+fn plots(id: &str, title: &str, note: &str, plots: &[Plot]) -> Markup {
+    html! {
+        section id=(id) {
+            h2 { (title) }
+            p.note { (note) }
+            @if plots.is_empty() { p { "Nothing to draw." } }
+            (grid(plots))
+        }
+    }
+}
+
+fn grid(plots: &[Plot]) -> Markup {
+    html! {
+        div.plots { @for plot in plots { figure { (PreEscaped(plot.svg.inline())) } } }
+    }
+}
+
+fn environment(run: &Run) -> Markup {
+    let env = &run.env;
+    let seed = env.seed.to_string();
+    let facts = [
+        ("turnstile", env.turnstile.as_str()),
+        ("commit", env.commit.as_str()),
+        ("started", env.started.as_str()),
+        ("seed", seed.as_str()),
+    ];
+    let more = env
+        .build
+        .iter()
+        .chain(&env.limits)
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    html! {
+        section #environment {
+            h2 { "Environment" }
+            dl {
+                @for (name, value) in facts.into_iter().chain(more).filter(|(_, value)| !value.is_empty()) {
+                    div { dt { (name) } dd { (value) } }
+                }
+            }
+        }
+    }
+}
+
+/// The anchor of a row's trials in one window of one scenario.
+pub fn anchor(scenario: &str, label: &str, window: Window) -> String {
+    format!(
+        "t-{}-{}-{}",
+        plot::slug(scenario),
+        plot::slug(label),
+        window.slug()
+    )
+}

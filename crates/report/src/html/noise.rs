@@ -1,0 +1,125 @@
+//! The noise page: A/A, the gates, what was left out and why, the generator.
+
+use maud::{Markup, html};
+
+use crate::data::{Trial, Validity};
+use crate::format;
+use crate::noise::{self, Generator, Placebo};
+use crate::run::{Run, Window};
+use crate::stats::{Evidence, Spread};
+use crate::words;
+
+/// The section.
+pub fn section(run: &Run) -> Markup {
+    let placebos = noise::placebos(run, Evidence::of(run.blocks));
+    html! {
+        section #noise {
+            h2 { "Noise" }
+            h3 { "The same server twice" }
+            p.note { (words::PLACEBO) }
+            (placebo_table(&placebos))
+            h3 { "Excluded trials" }
+            p.note { "INVALID: a gate failed. Never drawn and in no figure; named here with the reason." }
+            (trial_table(&noise::trials(run, Validity::Invalid)))
+            h3 { "Limited trials" }
+            p.note { "LIMITED: generator or machine may have been the limit. Shown as bounds, never ranked." }
+            (trial_table(&noise::trials(run, Validity::Limited)))
+            h3 { "The load generator" }
+            p.note { (words::GENERATOR) }
+            (generator_table(&noise::generators(run)))
+        }
+    }
+}
+
+fn placebo_table(placebos: &[Placebo]) -> Markup {
+    if placebos.is_empty() {
+        return html! { p { "No placebo was measured: the zone is 3 %." } };
+    }
+    html! {
+        div.scroll {
+            table.figures {
+                thead { tr {
+                    th.l { "scenario" } th.l { "figure" } th { "A/A ratio" } th { "interval" }
+                    th { "n" } th.l { "by block" } th.l { "differs" }
+                } }
+                tbody {
+                    @for placebo in placebos {
+                        tr {
+                            th scope="row" { (placebo.scenario) }
+                            td.l { (placebo.choice.metric.name()) ", " (placebo.choice.window.describe()) }
+                            @match placebo.comparison {
+                                Some(each) => {
+                                    td { (format::factor(each.log.exp())) }
+                                    td.m { (format::factor_interval(each.low.exp(), each.high.exp())) }
+                                }
+                                None => { td { "–" } td { "–" } }
+                            }
+                            td { (placebo.logs.len()) }
+                            td.l.m { @for log in placebo.logs.values() { (format::factor_bare(log.exp())) " " } }
+                            td.l.differs[placebo.differs] { @if placebo.differs { "yes" } @else { "no" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn trial_table(trials: &[&Trial]) -> Markup {
+    if trials.is_empty() {
+        return html! { p { "None." } };
+    }
+    html! {
+        details open[trials.len() <= 20] {
+            summary { (words::count(trials.len(), "trial")) }
+            div.scroll {
+                table.figures {
+                    thead { tr {
+                        th.l { "scenario" } th.l { "model" } th.l { "load" } th { "block" } th.l { "why" }
+                    } }
+                    tbody {
+                        @for trial in trials {
+                            tr {
+                                td.l { (trial.scenario) }
+                                th scope="row" { (trial.label) }
+                                td.l { (Window::of(&trial.shape).describe()) }
+                                td { (trial.block) }
+                                td.l.why { (trial.reasons.join("; ")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn generator_table(generators: &[Generator]) -> Markup {
+    let show = |spread: Option<Spread>, text: fn(f64) -> String| {
+        spread.map_or("–".to_owned(), |each| {
+            format!("{} (≤ {})", text(each.median), text(each.high))
+        })
+    };
+    html! {
+        div.scroll {
+            table.figures {
+                thead { tr {
+                    th.l { "scenario" } th.l { "load" } th { "late p99, median (worst)" }
+                    th { "CPU share, median (most)" } th { "steal, most" } th { "null server" }
+                } }
+                tbody {
+                    @for each in generators {
+                        tr {
+                            th scope="row" { (each.scenario) }
+                            td.l { (each.window.describe()) }
+                            td { (show(each.late_p99_us, format::micros)) }
+                            td { (show(each.cpu_share, format::percent)) }
+                            td { (each.steal_share_max.map_or("–".to_owned(), format::percent)) }
+                            td { (each.null_rps.map_or("–".to_owned(), format::rate)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

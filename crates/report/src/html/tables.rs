@@ -1,0 +1,124 @@
+//! The cost tables and the tables of every figure.
+
+use maud::{Markup, html};
+
+use super::anchor;
+use crate::figures::{self, Field};
+use crate::metric::Metric;
+use crate::palette;
+use crate::primary;
+use crate::run::{Cell, Row, Run, State, Window};
+use crate::words;
+
+/// What a request costs at the common rate, a table a scenario.
+pub fn cost(run: &Run) -> Markup {
+    html! {
+        section #cost {
+            h2 { "Cost" }
+            p.note {
+                "Medians over trials at the common rate; lower is better throughout. Server CPU counts the \
+                 whole process tree, dead children included; machine CPU also what the kernel spends on \
+                 the loopback and the generator."
+            }
+            @for scenario in &run.scenarios {
+                @let window = primary::of(run, scenario, Metric::ServerCpu).window;
+                h3 { (scenario) span.m { " · " (window.describe()) } }
+                (table(run, scenario, window, &figures::columns(None)))
+            }
+        }
+    }
+}
+
+/// Every figure of every window.
+pub fn every_figure(run: &Run) -> Markup {
+    html! {
+        section #figures {
+            h2 { "Every figure" }
+            p.note { "Medians over trials. Throughput: higher is better; all else: lower is better." }
+            @for scenario in &run.scenarios {
+                details {
+                    summary { (scenario) }
+                    p.note { (words::scenario(run, scenario)) }
+                    @for window in run.windows(scenario) {
+                        h3 { (scenario) ", " (window.describe()) }
+                        (table(run, scenario, window, &figures::columns(Some(window))))
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn table(run: &Run, scenario: &str, window: Window, columns: &[(&str, Field)]) -> Markup {
+    let rows: Vec<(&Row, Cell<'_>)> = run
+        .rows
+        .iter()
+        .map(|row| (row, run.cell(&row.label, scenario, window)))
+        .filter(|(_, cell)| cell.state != State::Missing)
+        .collect();
+    html! {
+        div.scroll {
+            table.figures {
+                thead { tr { @for (head, field) in columns { th.l[left(*field)] scope="col" { (head) } } } }
+                tbody {
+                    @for (row, cell) in &rows {
+                        tr class=(state_class(cell.state)) {
+                            @for (_, field) in columns { (entry(run, row, cell, scenario, window, *field)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn entry(
+    run: &Run,
+    row: &Row,
+    cell: &Cell<'_>,
+    scenario: &str,
+    window: Window,
+    field: Field,
+) -> Markup {
+    let text = figures::text(run, row, cell, field);
+    let link = format!("#{}", anchor(scenario, &row.label, window));
+    match field {
+        Field::Label => html! {
+            th scope="row" { i class={ "key b-" (palette::class(&row.model)) } {} (text) }
+        },
+        Field::Validity => html! { td.l.why { (text) } },
+        Field::Workers => html! { td { (text) } },
+        Field::Figure(_) | Field::Range(_) | Field::Trials => html! {
+            td.m[matches!(field, Field::Range(_))] {
+                @if text == "-" { "–" } @else { a href=(link) { (text) } }
+            }
+        },
+    }
+}
+
+fn left(field: Field) -> bool {
+    matches!(field, Field::Label | Field::Validity)
+}
+
+fn state_class(state: State) -> &'static str {
+    match state {
+        State::Limited => "limited",
+        State::Blocks => "blocks",
+        State::Invalid | State::Missing => "gone",
+        State::Valid => "",
+    }
+}
+
+/// Style rules of the coloured keys before the models' names.
+pub fn key_rules() -> String {
+    let rules = |dark| {
+        palette::rules(dark)
+            .replace(".s-", ".b-")
+            .replace("stroke:", "background:")
+    };
+    format!(
+        "{}@media(prefers-color-scheme:dark){{{}}}",
+        rules(false),
+        rules(true)
+    )
+}

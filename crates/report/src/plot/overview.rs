@@ -1,0 +1,157 @@
+//! The verdict matrix as a picture, about 1000 wide.
+
+use super::panel::wrapped;
+use crate::format;
+use crate::matrix::{Column, Entry, Matrix};
+use crate::run::{Run, State};
+use crate::stats::Evidence;
+use crate::svg::{Anchor, Svg};
+use crate::words;
+
+const WIDTH: f64 = 1000.0;
+const LEFT: f64 = 142.0;
+const TOP: f64 = 122.0;
+const ROW_HEIGHT: f64 = 42.0;
+
+/// Style of the cells, beyond the common one.
+pub const STYLE: &str = ".h{font-size:19px;font-weight:700}.s{font-size:13px}.r{font-size:14.5px;font-weight:650}.i{font-size:10.5px}\
+.c{fill:#f2f4f7}.c1{fill:#0b5c9e}.c2{fill:#a9cdea}.c3{fill:#e1edf7}.o1,.o1.i{fill:#fff}.o2,.o3{fill:#122033}\
+.blocks{fill:#d9dce1}.hatch{fill:url(#hatch)}.stripe{stroke:#aab3bf;stroke-width:2}.hatchbg{fill:#f2f4f7}\
+@media(prefers-color-scheme:dark){.c,.hatchbg{fill:#1c222b}.c1{fill:#3d9be9}.o1,.o1.i{fill:#06121f}.c2{fill:#1e4d78}.c3{fill:#182c40}.o2,.o3{fill:#e6ebf2}\
+.blocks{fill:#343a44}.stripe{stroke:#4c5766}}";
+
+/// The whole picture.
+pub fn draw(run: &Run) -> Svg {
+    let matrix = Matrix::verdict(run);
+    let mut svg = Svg::new(WIDTH, 200.0, &words::title(run));
+    svg.raw(
+        "<defs><pattern id=\"hatch\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" \
+         patternTransform=\"rotate(45)\"><rect width=\"7\" height=\"7\" class=\"hatchbg\"/>\
+         <line x1=\"0\" y1=\"0\" x2=\"0\" y2=\"7\" class=\"stripe\"/></pattern></defs>\n",
+    );
+    svg.text(
+        12.0,
+        28.0,
+        Anchor::Start,
+        "h",
+        "Which server model wins which workload, and by how much",
+    );
+    for (index, line) in wrapped(&words::measured(run), 150)
+        .iter()
+        .take(2)
+        .enumerate()
+    {
+        svg.text(12.0, 49.0 + 16.0 * index as f64, Anchor::Start, "m s", line);
+    }
+    let columns = matrix.columns.len().max(1) as f64;
+    let width = (WIDTH - LEFT - 12.0) / columns;
+    for (index, column) in matrix.columns.iter().enumerate() {
+        let x = LEFT + width * index as f64;
+        svg.text(x + width / 2.0, 92.0, Anchor::Middle, "t", &column.scenario);
+        svg.text(
+            x + width / 2.0,
+            106.0,
+            Anchor::Middle,
+            "m i",
+            column.choice.metric.name(),
+        );
+        svg.text(
+            x + width / 2.0,
+            118.0,
+            Anchor::Middle,
+            "m i",
+            &column.choice.window.describe(),
+        );
+        for (row, entry) in column.entries.iter().enumerate() {
+            let y = TOP + 4.0 + ROW_HEIGHT * row as f64;
+            cell(&mut svg, (x + 2.0, y), width - 4.0, column, entry);
+        }
+    }
+    for (index, row) in matrix.rows.iter().enumerate() {
+        let y = TOP + 4.0 + ROW_HEIGHT * (index as f64 + 0.5);
+        svg.text(LEFT - 8.0, y + 4.0, Anchor::End, "t", &row.label);
+    }
+    let mut y = TOP + 26.0 + ROW_HEIGHT * matrix.rows.len() as f64;
+    for line in legend(run, matrix.evidence)
+        .iter()
+        .flat_map(|text| wrapped(text, 158))
+    {
+        svg.text(12.0, y, Anchor::Start, "m n", &line);
+        y += 15.0;
+    }
+    svg.set_height(y);
+    svg
+}
+
+fn legend(run: &Run, evidence: Evidence) -> Vec<String> {
+    let hatched = "Hatched: generator-bound, a bound, never ranked. Grey: blocks by design.";
+    let read = match evidence {
+        Evidence::Figures => "Too few blocks to rank: each cell is the figure itself.".to_owned(),
+        _ => format!(
+            "1.00× is the best of its column, 2.00× twice as bad, with {}. Dark: not told apart from the best (= equivalent, ≈ too close to call); paler: lower tiers.",
+            if evidence == Evidence::Ranges {
+                "the range over blocks"
+            } else {
+                "95 % intervals"
+            }
+        ),
+    };
+    let notices = words::notices(run)
+        .into_iter()
+        .filter(|notice| notice.starts_with("A/A"));
+    [format!("{read} {hatched}")]
+        .into_iter()
+        .chain(notices)
+        .collect()
+}
+
+fn cell(svg: &mut Svg, (x, y): (f64, f64), width: f64, column: &Column, entry: &Entry) {
+    let height = ROW_HEIGHT - 4.0;
+    let (middle, first, second) = (x + width / 2.0, y + 17.0, y + 31.0);
+    let mut put = |class: &str, ink: &str, top: &str, below: &str| {
+        svg.rect((x, y), (width, height), 4.0, class);
+        let single = if below.is_empty() { 7.0 } else { 0.0 };
+        svg.text(
+            middle,
+            first + single,
+            Anchor::Middle,
+            &format!("r {ink}"),
+            top,
+        );
+        if !below.is_empty() {
+            svg.text(middle, second, Anchor::Middle, &format!("i {ink}"), below);
+        }
+    };
+    let figure = entry
+        .spread
+        .map(|spread| column.choice.metric.show(spread.median));
+    match (entry.state, entry.place, figure) {
+        (State::Valid, Some(place), Some(figure)) => {
+            let tier = place.tier.min(3);
+            let factor = format::factor(place.against_best.log.exp());
+            let (top, below) = if entry.overloaded {
+                ("overloaded".to_owned(), words::answered(entry))
+            } else if place.best {
+                (factor, format!("best · {figure}"))
+            } else {
+                (
+                    format!("{} {factor}", entry.mark()),
+                    entry.interval().unwrap_or(figure),
+                )
+            };
+            put(&format!("c{tier}"), &format!("o{tier}"), top.trim(), &below);
+        }
+        (State::Valid, None, Some(figure)) => put("c", "", &figure, ""),
+        (State::Limited, _, Some(figure)) => {
+            put(
+                "hatch",
+                "",
+                &words::bound(column.choice.metric, &figure),
+                "LIMITED",
+            );
+        }
+        (State::Limited, _, None) => put("hatch", "", "", "LIMITED"),
+        (State::Blocks, _, _) => put("blocks", "", "", "blocks by design"),
+        (state, _, _) => put("c", "m", "", words::state(state)),
+    }
+}

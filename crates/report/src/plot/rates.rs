@@ -1,0 +1,72 @@
+//! p99 response time against the offered rate, one panel a scenario.
+
+use super::panel::{self, LEFT, Panel, Point, RIGHT};
+use crate::format;
+use crate::metric::Metric;
+use crate::run::{Run, Window};
+use crate::stats::Evidence;
+use crate::svg::Svg;
+
+/// Shift between models at one rate, so that their bars stand side by side.
+const DODGE: f64 = 3.5;
+
+/// The panel of `scenario`; `None` without an open-loop figure.
+pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
+    let windows: Vec<(Window, f64)> = run
+        .windows(scenario)
+        .into_iter()
+        .filter_map(|window| Some((window, window.rate()?)))
+        .collect();
+    let highest = windows.last()?.1.max(1.0);
+    let margin = DODGE * run.models().count() as f64 / 2.0 + 4.0;
+    let place = |rate: f64| LEFT + (RIGHT - margin - LEFT) * rate / highest;
+
+    let mut series = Vec::new();
+    for (index, row) in run.models().enumerate() {
+        let shift = DODGE * (index as f64 - (run.models().count() as f64 - 1.0) / 2.0);
+        let point = |&(window, rate): &(Window, f64)| {
+            let (spread, limited) = panel::figure(run, row, scenario, window, Metric::P99)?;
+            Some(Point {
+                x: place(rate) + shift,
+                spread,
+                limited,
+            })
+        };
+        let points: Vec<Point> = windows.iter().filter_map(point).collect();
+        if !points.is_empty() {
+            series.push((row, points));
+        }
+    }
+    let spreads = || {
+        series
+            .iter()
+            .flat_map(|(_, points)| points)
+            .map(|point| point.spread)
+    };
+    let values: Vec<f64> = spreads()
+        .flat_map(|each| [each.low, each.median, each.high])
+        .collect();
+    let sample = format!(
+        "{}; {} a point",
+        panel::bars(Evidence::of(run.blocks)),
+        panel::sample(spreads())
+    );
+    let lines = [
+        "p99 response time, log axis, lower is better",
+        sample.as_str(),
+    ];
+    let mut panel = Panel::new(scenario, lines, &values)?;
+    for (_, rate) in &windows {
+        panel.tick(place(*rate), &format::number(*rate));
+    }
+    for (row, points) in &series {
+        let variant = if row.label == row.model { "" } else { "dash" };
+        panel.series(row, points, variant, true);
+        panel.end(row, *points.last().expect("a series has a point"));
+    }
+    let mut notes = panel::absent(run, scenario, windows.last()?.0);
+    if values.iter().any(|value| !value.is_finite()) {
+        notes.push("∞: more than 1 % of the requests were never answered".to_owned());
+    }
+    Some(panel.finish("offered requests a second", &notes))
+}

@@ -1,0 +1,136 @@
+//! The figure that decides a scenario: a point a model with its interval, on a logarithmic axis.
+
+use super::panel::{WIDTH, bars, sample};
+use crate::format;
+use crate::matrix::{Entry, Matrix};
+use crate::metric::Metric;
+use crate::palette;
+use crate::run::{Row, Run, State};
+use crate::scale::{Log, is_drawn};
+use crate::svg::{Anchor, Svg};
+use crate::words;
+
+const LEFT: f64 = 132.0;
+const RIGHT: f64 = 346.0;
+const TOP: f64 = 62.0;
+const ROW_HEIGHT: f64 = 22.0;
+
+/// The panel of `scenario`; `None` where no model has a figure.
+pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
+    let matrix = Matrix::verdict(run);
+    let column = matrix
+        .columns
+        .iter()
+        .find(|column| column.scenario == scenario)?;
+    let metric = column.choice.metric;
+    let spreads = || column.entries.iter().filter_map(|entry| entry.spread);
+    let values: Vec<f64> = spreads()
+        .flat_map(|each| [each.low, each.median, each.high])
+        .collect();
+    let axis = Log::over(&values, LEFT + 6.0, RIGHT)?;
+    let bottom = TOP + ROW_HEIGHT * matrix.rows.len() as f64;
+
+    let mut svg = Svg::new(
+        WIDTH,
+        bottom + 42.0,
+        &format!("{scenario}: {}", column.describe()),
+    );
+    svg.text(10.0, 20.0, Anchor::Start, "t", scenario);
+    svg.text(
+        10.0,
+        36.0,
+        Anchor::Start,
+        "m n",
+        &format!("{}, {}", column.describe(), metric.direction()),
+    );
+    let sample = format!("log axis; {}; {}", bars(matrix.evidence), sample(spreads()));
+    svg.text(10.0, 50.0, Anchor::Start, "m n", &sample);
+    for tick in axis.ticks() {
+        let x = axis.at(tick);
+        svg.line((x, TOP), (x, bottom), "grid");
+        svg.text(
+            x,
+            bottom + 15.0,
+            Anchor::Middle,
+            "m n",
+            &tick_label(metric, tick),
+        );
+    }
+    for (index, (row, entry)) in matrix.rows.iter().zip(&column.entries).enumerate() {
+        let y = TOP + ROW_HEIGHT * (index as f64 + 0.5);
+        svg.text(
+            LEFT - 8.0,
+            y + 4.0,
+            Anchor::End,
+            &format!("n f-{}", palette::class(&row.model)),
+            &row.label,
+        );
+        draw_entry(&mut svg, row, entry, metric, &axis, y);
+    }
+    let unit = if metric == Metric::Throughput {
+        "requests a second"
+    } else {
+        metric.name()
+    };
+    svg.text(
+        f64::midpoint(LEFT, RIGHT),
+        bottom + 31.0,
+        Anchor::Middle,
+        "m n",
+        unit,
+    );
+    Some(svg)
+}
+
+fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Log, y: f64) {
+    let Some(spread) = entry.spread else {
+        svg.text(
+            LEFT + 6.0,
+            y + 4.0,
+            Anchor::Start,
+            "m n",
+            words::state(entry.state),
+        );
+        return;
+    };
+    let class = palette::class(&row.model);
+    let limited = entry.state == State::Limited;
+    let shown = metric.show(spread.median);
+    if is_drawn(spread.median) {
+        if spread.n > 1 {
+            svg.line(
+                (axis.at(spread.low), y),
+                (axis.at(spread.high), y),
+                &format!("bar s-{class}"),
+            );
+        }
+        let hover = format!(
+            "{}: {shown} ({}–{}), n = {}",
+            row.label,
+            metric.show(spread.low),
+            metric.show(spread.high),
+            spread.n
+        );
+        let mark = palette::of(&row.model).mark;
+        svg.mark(
+            (axis.at(spread.median), y),
+            mark,
+            limited || row.label != row.model,
+            class,
+            &hover,
+        );
+    }
+    let shown = if limited {
+        words::bound(metric, &shown) + " LIM"
+    } else {
+        shown
+    };
+    svg.text(WIDTH - 6.0, y + 4.0, Anchor::End, "n", &shown);
+}
+
+fn tick_label(metric: Metric, value: f64) -> String {
+    match metric {
+        Metric::Throughput => format::number(value),
+        _ => format::micros_round(value),
+    }
+}
