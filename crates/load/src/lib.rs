@@ -1,1 +1,66 @@
 //! A load generator that never hides a late answer.
+//!
+//! Two loops. *Closed*: every connection always has its requests in flight, and a reply makes room
+//! for the next. *Open*: requests are due on a schedule that does not look at the replies; one that
+//! finds no free connection waits, and its waiting counts.
+//!
+//! ```text
+//!   intended start          sent                     done
+//!        |------- slip -------|------ service ---------|
+//!        |----------------- response ------------------|
+//! ```
+//!
+//! The gap between response and service is what generators that wait for slow replies leave out
+//! (Tene's "coordinated omission"). Slip is told apart further: the generator was late, or no
+//! connection was free. Nothing leaves the population: what fails or is never answered is counted
+//! by [`Class`] and ranks as infinite in the percentiles of the response.
+//!
+//! Every reply is checked: framing, status, and the body against the first correct one.
+//!
+//! Each thread owns an epoll instance, its connections and its part of the schedule; a request
+//! costs one receive, one send, one reading of the clock and no `epoll_ctl`.
+//!
+//! ```no_run
+//! let mut plan = load::Plan::new("http://127.0.0.1:8080/".parse()?);
+//! plan.connections = 64;
+//! plan.pace = load::Pace::Open { rate: 2000.0, arrivals: load::Arrivals::Poisson };
+//! let outcome = load::run(&plan)?;
+//! println!("{}", outcome.to_json());
+//! # anyhow::Ok(())
+//! ```
+
+mod args;
+mod chunked;
+mod class;
+mod clock;
+mod command;
+mod connection;
+mod gates;
+mod head;
+mod judge;
+mod ledger;
+mod old_kernel;
+mod outcome;
+mod plan;
+mod poller;
+mod reply;
+mod run;
+mod schedule;
+mod sink;
+mod slot;
+mod socket;
+mod spread;
+mod table;
+mod target;
+mod traffic;
+mod worker;
+
+pub use args::Args;
+pub use class::Class;
+pub use command::main;
+pub use outcome::{Generator, Outcome};
+pub use plan::{BodyCheck, CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, RATE_MAX};
+pub use run::{run, run_watched};
+pub use schedule::Arrivals;
+pub use spread::Spread;
+pub use target::Target;

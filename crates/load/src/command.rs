@@ -1,0 +1,89 @@
+//! `turnstile load`: arguments in, table and JSON out.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::args::Args;
+use crate::plan::Plan;
+use crate::run::run_watched;
+use crate::sink::Sink;
+use crate::table;
+
+/// Exit status for arguments that cannot be used.
+const EXIT_USAGE: u8 = 2;
+
+/// Exit status, by convention, of a process that SIGINT ends.
+const EXIT_INTERRUPTED: i32 = 130;
+
+/// Runs the command: exit 0 with a result (valid or not), 2 for unusable arguments and 1 for a
+/// failure, each with one line on standard error.
+pub fn main(args: Args) -> ExitCode {
+    let plan = match args.plan() {
+        Ok(plan) => plan,
+        Err(error) => return fail(&error, EXIT_USAGE),
+    };
+    match measure(&args, &plan) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(status)
+}
+
+fn measure(args: &Args, plan: &Plan) -> Result<()> {
+    let sink = args.json.as_deref().map(Sink::open).transpose()?;
+    let stop = stop_on_signals().context("cannot handle signals")?;
+    let bar = progress_bar(args, plan);
+    let outcome = run_watched(plan, &stop, |finished, failed| {
+        bar.set_position(bar.elapsed().as_millis() as u64);
+        bar.set_message(format!("{finished} replies, {failed} failures"));
+    });
+    bar.finish_and_clear();
+    let outcome = outcome?;
+    if !args.quiet {
+        let text = table::render(&outcome);
+        // Where standard output carries the JSON, the table must not mix with it.
+        let printed = if args.json.as_deref() == Some(Path::new("-")) {
+            io::stderr().write_all(text.as_bytes())
+        } else {
+            io::stdout().write_all(text.as_bytes())
+        };
+        printed.context("cannot print the result")?;
+    }
+    match sink {
+        Some(sink) => sink.write(&(outcome.to_json() + "\n")),
+        None => Ok(()),
+    }
+}
+
+/// The first signal ends the window early; a second one ends the process.
+fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED, Arc::clone(&stop))?;
+        flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+fn progress_bar(args: &Args, plan: &Plan) -> ProgressBar {
+    if args.quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let length = plan.warmup + plan.duration;
+    let bar = ProgressBar::new(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+    let style = ProgressStyle::with_template("{wide_bar} {elapsed} {msg}");
+    bar.set_style(style.expect("the constant template is valid"));
+    bar
+}

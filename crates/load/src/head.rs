@@ -1,0 +1,239 @@
+//! The head of a reply: parsed whole by httparse, or recognised as the one parsed before.
+
+use std::ops::Range;
+
+/// Longest reply head taken, bytes.
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Most fields in a reply head.
+const FIELDS_MAX: usize = 128;
+
+/// How the body is delimited (RFC 9112 section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// That many bytes.
+    Fixed(u64),
+    /// Chunks.
+    Chunked,
+    /// Everything until the peer closes.
+    UntilEnd,
+}
+
+/// What a head says, as far as a load generator acts on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) status: u16,
+    pub(crate) framing: Framing,
+    /// The server will close after this reply.
+    pub(crate) close: bool,
+}
+
+/// The result of looking at the bytes of a head.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Parsed {
+    Complete {
+        length: usize,
+        facts: Facts,
+        date: Option<Range<usize>>,
+    },
+    Partial,
+    Malformed,
+}
+
+/// Parses a head at the beginning of `input`. `bodiless` is set for replies to HEAD.
+pub(crate) fn parse(input: &[u8], bodiless: bool) -> Parsed {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut reply = httparse::Response::new(&mut fields);
+    let length = match reply.parse(input) {
+        Ok(httparse::Status::Complete(length)) if length <= HEAD_BYTES_MAX => length,
+        Ok(httparse::Status::Partial) if input.len() < HEAD_BYTES_MAX => return Parsed::Partial,
+        _ => return Parsed::Malformed,
+    };
+    let Some(status @ 100..=999) = reply.code else {
+        return Parsed::Malformed;
+    };
+    let mut content_length = None;
+    let mut chunked = false;
+    let mut close = reply.version == Some(0);
+    let mut date = None;
+    for field in reply.headers.iter() {
+        let named = |name: &str| field.name.eq_ignore_ascii_case(name);
+        if named("content-length") {
+            match digits(field.value) {
+                Some(n) if content_length.is_none_or(|before| before == n) => {
+                    content_length = Some(n);
+                }
+                _ => return Parsed::Malformed,
+            }
+        } else if named("transfer-encoding") {
+            // A coding this client did not offer in TE cannot be decoded, so it is refused.
+            if chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
+                return Parsed::Malformed;
+            }
+            chunked = true;
+        } else if named("connection") {
+            close = match () {
+                () if lists(field.value, b"close") => true,
+                () if lists(field.value, b"keep-alive") => false,
+                () => close,
+            };
+        } else if named("date") {
+            let start = field.value.as_ptr().addr() - input.as_ptr().addr();
+            date = Some(start..start + field.value.len());
+        }
+    }
+    let framing = match (chunked, content_length) {
+        _ if bodiless || matches!(status, 100..=199 | 204 | 304) => Framing::Fixed(0),
+        (true, Some(_)) => return Parsed::Malformed,
+        (true, None) => Framing::Chunked,
+        (false, Some(n)) => Framing::Fixed(n),
+        (false, None) => Framing::UntilEnd,
+    };
+    let close = close || framing == Framing::UntilEnd;
+    Parsed::Complete {
+        length,
+        facts: Facts {
+            status,
+            framing,
+            close,
+        },
+        date,
+    }
+}
+
+fn digits(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn lists(value: &[u8], option: &[u8]) -> bool {
+    value
+        .split(|&b| b == b',')
+        .any(|part| part.trim_ascii().eq_ignore_ascii_case(option))
+}
+
+/// The last head that was parsed, so that its like is recognised by comparing bytes.
+///
+/// Only the value of `Date` may differ. Everything else being equal, so are the facts: the parse
+/// need not be repeated to know them.
+#[derive(Debug, Default)]
+pub(crate) struct Template {
+    bytes: Vec<u8>,
+    date: Range<usize>,
+    facts: Option<Facts>,
+}
+
+impl Template {
+    /// Remembers a complete head.
+    pub(crate) fn learn(&mut self, head: &[u8], facts: Facts, date: Option<Range<usize>>) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(head);
+        self.date = date.unwrap_or(0..0);
+        self.facts = Some(facts);
+    }
+
+    /// The length and the facts of the head at the beginning of `input`, when it is the known one.
+    #[inline]
+    pub(crate) fn recognise(&mut self, input: &[u8]) -> Option<(usize, Facts)> {
+        let facts = self.facts?;
+        let length = self.bytes.len();
+        let head = input.get(..length)?;
+        (head == self.bytes || self.recognise_but_for_date(head)).then_some((length, facts))
+    }
+
+    /// Once a second the server's clock ticks; the new date becomes part of the template.
+    fn recognise_but_for_date(&mut self, head: &[u8]) -> bool {
+        let Range { start, end } = self.date.clone();
+        let date = &head[start..end];
+        // No control character can be in a field value, so no end of line hides in the new date.
+        let same = head[..start] == self.bytes[..start]
+            && head[end..] == self.bytes[end..]
+            && date.iter().all(|b| matches!(b, 0x20..=0x7e));
+        if same {
+            self.bytes[start..end].copy_from_slice(date);
+        }
+        same
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(text: &str) -> Option<Facts> {
+        match parse(text.as_bytes(), false) {
+            Parsed::Complete { length, facts, .. } => {
+                assert_eq!(length, text.len());
+                Some(facts)
+            }
+            Parsed::Partial => panic!("partial: {text}"),
+            Parsed::Malformed => None,
+        }
+    }
+
+    #[test]
+    fn framing_follows_rfc_9112_section_6_3() {
+        let framing = |fields: &str| {
+            facts(&format!("HTTP/1.1 200 OK\r\n{fields}\r\n")).map(|f| (f.framing, f.close))
+        };
+        assert_eq!(
+            framing("Content-Length: 5\r\n"),
+            Some((Framing::Fixed(5), false))
+        );
+        assert_eq!(
+            framing("Transfer-Encoding: chunked\r\n"),
+            Some((Framing::Chunked, false))
+        );
+        assert_eq!(framing(""), Some((Framing::UntilEnd, true)));
+        assert_eq!(
+            framing("Connection: x, Close\r\nContent-Length: 0\r\n"),
+            Some((Framing::Fixed(0), true))
+        );
+        for bad in [
+            "Content-Length: +5\r\n",
+            "Content-Length: \r\n",
+            "Content-Length: 5\r\nContent-Length: 6\r\n",
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: gzip\r\n",
+        ] {
+            assert_eq!(framing(bad), None, "{bad}");
+        }
+        assert_eq!(
+            facts("HTTP/1.1 204 No\r\n\r\n").map(|f| f.framing),
+            Some(Framing::Fixed(0))
+        );
+        assert!(facts("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n").is_some_and(|f| f.close));
+        assert_eq!(parse(b"SSH-2.0-x\r\n", false), Parsed::Malformed);
+    }
+
+    #[test]
+    fn only_the_date_may_differ_from_the_template() {
+        let head =
+            b"HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:00:00 GMT\r\nContent-Length: 2\r\n\r\n";
+        let Parsed::Complete {
+            length,
+            facts,
+            date,
+        } = parse(head, false)
+        else {
+            panic!("not parsed");
+        };
+        let mut template = Template::default();
+        assert_eq!(template.recognise(head), None);
+        template.learn(&head[..length], facts, date);
+        let text = String::from_utf8_lossy(head);
+        let later = text.replace("06:00:00", "06:00:01");
+        assert_eq!(template.recognise(head), Some((length, facts)));
+        assert_eq!(template.recognise(later.as_bytes()), Some((length, facts)));
+        for other in [
+            text.replace("Length: 2", "Length: 3"),
+            text.replace("200 OK", "500 OK"),
+            text.replace("06:00:00 GMT", "06:00:00\r\nX:"),
+        ] {
+            assert_eq!(template.recognise(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(template.recognise(&head[..length - 1]), None);
+    }
+}

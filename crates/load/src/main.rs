@@ -1,0 +1,7 @@
+//! The load generator as a command of its own; `turnstile load` takes the same flags.
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    load::main(load::Args::parse())
+}

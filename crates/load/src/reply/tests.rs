@@ -1,0 +1,188 @@
+use std::sync::{Arc, OnceLock};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::plan::{BodyCheck, Plan};
+
+const PLAIN: &str =
+    "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:00:00 GMT\r\nContent-Length: 5\r\n\r\nhello";
+const LATER: &str =
+    "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:00:01 GMT\r\nContent-Length: 5\r\n\r\nhello";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nhe\r\n3\r\nllo\r\n0\r\nX: y\r\n\r\n";
+const INTERIM: &str =
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Fine\r\nContent-Length: 5\r\n\r\nhello";
+const WRONG: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhellO";
+const LONGER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello!";
+const SHORTER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+const ABSENT: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno";
+const SHED: &str = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+fn judge(check: BodyCheck) -> Judge {
+    let mut plan = Plan::new("http://127.0.0.1:1/".parse().unwrap());
+    plan.body_check = check;
+    Judge::new(&plan, Arc::new(OnceLock::new()))
+}
+
+/// The verdicts on a stream that arrives in the given pieces.
+fn read(judge: &mut Judge, pieces: &[&[u8]]) -> Vec<Step> {
+    let mut reader = Reader::new();
+    let mut steps = Vec::new();
+    for mut piece in pieces.iter().copied() {
+        while !piece.is_empty() {
+            match reader.next(judge, &mut piece) {
+                Step::More => assert!(piece.is_empty()),
+                Step::Broken => {
+                    steps.push(Step::Broken);
+                    return steps;
+                }
+                done => steps.push(done),
+            }
+        }
+    }
+    steps
+}
+
+fn classes(check: BodyCheck, stream: &str) -> Vec<Option<Class>> {
+    read(&mut judge(check), &[stream.as_bytes()])
+        .into_iter()
+        .map(|step| match step {
+            Step::Done(verdict) => verdict.class,
+            _ => Some(Class::Malformed),
+        })
+        .collect()
+}
+
+#[test]
+fn each_reply_of_a_stream_gets_its_verdict() {
+    let stream = [
+        PLAIN, LATER, CHUNKED, INTERIM, WRONG, LONGER, SHORTER, ABSENT, SHED, PLAIN,
+    ]
+    .concat();
+    let wrong = Some(Class::WrongBody);
+    let (absent, shed) = (Some(Class::Status), Some(Class::Shed));
+    let good = None;
+    assert_eq!(
+        classes(BodyCheck::Exact, &stream),
+        [
+            good, good, good, good, wrong, wrong, wrong, absent, shed, good
+        ]
+    );
+    assert_eq!(
+        classes(BodyCheck::Length, &stream),
+        [
+            good, good, good, good, good, wrong, wrong, absent, shed, good
+        ]
+    );
+    assert_eq!(
+        classes(BodyCheck::None, &stream),
+        [good, good, good, good, good, good, good, absent, shed, good]
+    );
+}
+
+#[test]
+fn the_template_never_stands_in_for_the_check() {
+    let stream = [
+        PLAIN,
+        PLAIN,
+        &PLAIN.replace("hello", "jello"),
+        &PLAIN.replace("200 OK", "200 KO"),
+    ];
+    assert_eq!(
+        classes(BodyCheck::Exact, &stream.concat()),
+        [None, None, Some(Class::WrongBody), None]
+    );
+}
+
+#[test]
+fn the_body_of_an_error_is_not_learned() {
+    let stream = [ABSENT, PLAIN, PLAIN].concat();
+    assert_eq!(
+        classes(BodyCheck::Exact, &stream),
+        [Some(Class::Status), None, None]
+    );
+}
+
+#[test]
+fn what_is_not_http_breaks_the_stream() {
+    let stream = [PLAIN, "HELLO\r\n\r\n", PLAIN].concat();
+    assert_eq!(
+        classes(BodyCheck::Exact, &stream),
+        [None, Some(Class::Malformed)]
+    );
+    let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(head::HEAD_BYTES_MAX));
+    assert_eq!(
+        classes(BodyCheck::Exact, &endless),
+        [Some(Class::Malformed)]
+    );
+    let pieces: Vec<&[u8]> = endless.as_bytes().chunks(4096).collect();
+    assert_eq!(read(&mut judge(BodyCheck::Exact), &pieces), [Step::Broken]);
+}
+
+#[test]
+fn a_close_ends_a_body_without_a_length() {
+    let mut judge = judge(BodyCheck::Exact);
+    let mut reader = Reader::new();
+    for expected in [None, Some(Class::WrongBody)] {
+        let text = if expected.is_none() { "abc" } else { "abd" };
+        let wire = format!("HTTP/1.1 200 OK\r\n\r\n{text}");
+        assert_eq!(reader.next(&mut judge, &mut wire.as_bytes()), Step::More);
+        assert_eq!(
+            reader.end(&judge),
+            Some(Verdict {
+                class: expected,
+                close: true
+            })
+        );
+    }
+    assert_eq!(
+        reader.next(
+            &mut judge,
+            &mut &b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"[..]
+        ),
+        Step::More
+    );
+    assert_eq!(reader.end(&judge), None);
+}
+
+#[test]
+fn every_single_cut_gives_the_same_verdicts() {
+    let stream = [
+        PLAIN, CHUNKED, INTERIM, WRONG, LATER, ABSENT, SHED, LONGER, PLAIN,
+    ]
+    .concat();
+    let whole = read(&mut judge(BodyCheck::Exact), &[stream.as_bytes()]);
+    for cut in 0..=stream.len() {
+        let (a, b) = stream.as_bytes().split_at(cut);
+        assert_eq!(
+            read(&mut judge(BodyCheck::Exact), &[a, b]),
+            whole,
+            "cut at {cut}"
+        );
+    }
+    let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+    assert_eq!(read(&mut judge(BodyCheck::Exact), &bytes), whole);
+}
+
+proptest! {
+    #[test]
+    fn any_cutting_gives_the_same_verdicts(
+        choice in proptest::collection::vec(0usize..9, 1..12),
+        mut cuts in proptest::collection::vec(0usize..4000, 0..12),
+    ) {
+        let replies = [PLAIN, LATER, CHUNKED, INTERIM, WRONG, LONGER, SHORTER, ABSENT, SHED];
+        let stream: String = choice.iter().map(|&i| replies[i]).collect();
+        cuts.iter_mut().for_each(|cut| *cut %= stream.len() + 1);
+        cuts.sort_unstable();
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        for cut in cuts {
+            pieces.push(&stream.as_bytes()[start..cut]);
+            start = cut;
+        }
+        pieces.push(&stream.as_bytes()[start..]);
+        let whole = read(&mut judge(BodyCheck::Exact), &[stream.as_bytes()]);
+        prop_assert_eq!(whole.len(), choice.len());
+        prop_assert_eq!(read(&mut judge(BodyCheck::Exact), &pieces), whole);
+    }
+}

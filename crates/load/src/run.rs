@@ -1,0 +1,200 @@
+//! A run: threads that begin together, and one result made of theirs.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::clock::now_ns;
+use crate::judge::Model;
+use crate::outcome::Outcome;
+use crate::plan::Plan;
+use crate::socket;
+use crate::worker::{Report, Worker};
+
+/// Descriptors needed beside the connections, generously.
+const DESCRIPTORS_SPARE: u64 = 32;
+
+/// Time from the last thread's readiness to the first request.
+const LEAD_NS: u64 = 1_000_000;
+
+/// How often the progress is looked at.
+const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
+
+/// What the threads of a run have in common.
+pub(crate) struct Shared<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) model: Arc<OnceLock<Model>>,
+    pub(crate) stop: &'a AtomicBool,
+    /// When the window ends after an interrupt; 0 until there is one.
+    stop_at_ns: AtomicU64,
+}
+
+impl Shared<'_> {
+    /// The end of an interrupted window: the first thread's proposal holds for all.
+    pub(crate) fn stop_at(&self, proposal_ns: u64) -> u64 {
+        let order = Ordering::Relaxed;
+        match self
+            .stop_at_ns
+            .compare_exchange(0, proposal_ns, order, order)
+        {
+            Ok(_) => proposal_ns,
+            Err(agreed_ns) => agreed_ns,
+        }
+    }
+}
+
+/// What a thread lets others see while it runs, a few times a second.
+#[derive(Debug, Default)]
+pub struct Progress {
+    finished: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Progress {
+    pub(crate) fn publish(&self, finished: u64, failed: u64) {
+        self.finished.store(finished, Ordering::Relaxed);
+        self.failed.store(failed, Ordering::Relaxed);
+    }
+}
+
+/// Runs a plan to its end.
+///
+/// # Errors
+/// An unusable plan, a target that refuses every connection, or a lack of descriptors: nothing was
+/// measured then. All other failures are counted in the outcome.
+pub fn run(plan: &Plan) -> Result<Outcome> {
+    run_watched(plan, &AtomicBool::new(false), |_, _| {})
+}
+
+/// Runs a plan to its end, or until `stop` becomes true, and reports replies and failures of the
+/// window so far to `watch` a few times a second.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_watched(
+    plan: &Plan,
+    stop: &AtomicBool,
+    mut watch: impl FnMut(u64, u64),
+) -> Result<Outcome> {
+    plan.check()?;
+    let wanted = plan.connections as u64 + DESCRIPTORS_SPARE;
+    if let Some(limit) = socket::raise_descriptor_limit().filter(|&limit| limit < wanted) {
+        bail!(
+            "{} connections need {wanted} descriptors; the limit is {limit}",
+            plan.connections
+        );
+    }
+    let shared = Shared {
+        plan,
+        model: Arc::new(OnceLock::new()),
+        stop,
+        stop_at_ns: AtomicU64::new(0),
+    };
+    let progress: Vec<Progress> = (0..plan.threads).map(|_| Progress::default()).collect();
+    let line = StartLine::new(plan.threads);
+    let reports = thread::scope(|scope| -> Result<_> {
+        let (done, finished) = mpsc::channel();
+        for (share, progress) in progress.iter().enumerate() {
+            let (done, shared, line) = (done.clone(), &shared, &line);
+            thread::Builder::new()
+                .name(format!("load-{share}"))
+                .spawn_scoped(scope, move || {
+                    // The receiver outlives the threads; if it panicked, so does the scope.
+                    let _ = done.send(work(shared, progress, share, line));
+                })
+                .inspect_err(|_| line.abandon())
+                .context("cannot start a thread")?;
+        }
+        drop(done);
+        let mut reports = Vec::new();
+        loop {
+            match finished.recv_timeout(PROGRESS_PERIOD) {
+                Ok(report) => reports.push(report),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(reports),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    let sum = |of: fn(&Progress) -> &AtomicU64| {
+                        progress.iter().map(|p| of(p).load(Ordering::Relaxed)).sum()
+                    };
+                    watch(sum(|p| &p.finished), sum(|p| &p.failed));
+                }
+            }
+        }
+    });
+    let reports: Vec<Option<Report>> = reports?.into_iter().collect::<Result<_>>()?;
+    let reports = reports.into_iter().flatten().collect();
+    Ok(Outcome::new(plan, reports, stop.load(Ordering::Relaxed)))
+}
+
+/// Where the threads wait for each other. One that cannot start lets the others go home.
+struct StartLine {
+    standing: Mutex<Standing>,
+    changed: Condvar,
+}
+
+struct Standing {
+    missing: usize,
+    abandoned: bool,
+    anchor_ns: u64,
+}
+
+impl StartLine {
+    fn new(threads: usize) -> Self {
+        let standing = Standing {
+            missing: threads,
+            abandoned: false,
+            anchor_ns: 0,
+        };
+        Self {
+            standing: Mutex::new(standing),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits for all threads, and returns when the schedule begins; `None` if a thread is absent.
+    fn wait(&self) -> Option<u64> {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.missing -= 1;
+        if standing.missing == 0 {
+            standing.anchor_ns = now_ns() + LEAD_NS;
+            self.changed.notify_all();
+        }
+        while standing.missing > 0 && !standing.abandoned {
+            standing = self
+                .changed
+                .wait(standing)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        (!standing.abandoned).then_some(standing.anchor_ns)
+    }
+
+    fn abandon(&self) {
+        self.standing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .abandoned = true;
+        self.changed.notify_all();
+    }
+}
+
+/// A thread of the run; `None` when another thread could not start.
+fn work(
+    shared: &Shared<'_>,
+    progress: &Progress,
+    share: usize,
+    line: &StartLine,
+) -> Result<Option<Report>> {
+    let opened = Worker::new(shared, progress, share).and_then(|mut worker| {
+        worker.open_all()?;
+        Ok(worker)
+    });
+    if opened.is_err() {
+        line.abandon();
+    }
+    let worker = opened?;
+    line.wait()
+        .map(|anchor_ns| worker.run(anchor_ns))
+        .transpose()
+}

@@ -1,0 +1,80 @@
+//! Where the JSON goes: a file that is either whole or not there.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+/// A destination that was found writable before the run.
+#[derive(Debug)]
+pub(crate) enum Sink {
+    Stdout,
+    /// A device or a pipe, which cannot be replaced, only written to.
+    Special(File),
+    File(Draft),
+}
+
+/// A file under a temporary name beside the one it will have; dropped, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    file: File,
+    draft: PathBuf,
+    path: PathBuf,
+}
+
+impl Sink {
+    /// Makes sure that the result can be written.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Stdout);
+        }
+        let cannot = || format!("cannot write {}", path.display());
+        // Renaming over a device would replace it.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            return OpenOptions::new()
+                .write(true)
+                .open(path)
+                .map(Self::Special)
+                .with_context(cannot);
+        }
+        let name = path.file_name().with_context(cannot)?.to_string_lossy();
+        let draft = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        let file = File::create(&draft).with_context(cannot)?;
+        Ok(Self::File(Draft {
+            file,
+            draft,
+            path: path.to_owned(),
+        }))
+    }
+
+    /// Writes the whole result.
+    pub(crate) fn write(self, text: &str) -> Result<()> {
+        match self {
+            Self::Stdout => io::stdout()
+                .write_all(text.as_bytes())
+                .context("cannot write the result"),
+            Self::Special(mut file) => file
+                .write_all(text.as_bytes())
+                .context("cannot write the result"),
+            Self::File(mut draft) => draft
+                .publish(text)
+                .with_context(|| format!("cannot write {}", draft.path.display())),
+        }
+    }
+}
+
+impl Draft {
+    fn publish(&mut self, text: &str) -> io::Result<()> {
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_all()?;
+        fs::rename(&self.draft, &self.path)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // After a rename there is nothing under that name any more, which is as well.
+        let _ = fs::remove_file(&self.draft);
+    }
+}

@@ -1,0 +1,123 @@
+//! One of the connections a thread holds: the place survives the sockets that fill it.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::ledger::Flight;
+use crate::reply::Reader;
+
+/// First pause after a connection that came to nothing; it doubles up to `BACKOFF_NS_MAX`.
+const BACKOFF_NS_MIN: u64 = 1_000_000;
+
+/// Longest pause before the next attempt, so that a dead server costs no spin.
+const BACKOFF_NS_MAX: u64 = 100_000_000;
+
+/// What the socket of a slot is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// There is none.
+    Down,
+    /// The connection is being established.
+    Connecting,
+    /// Requests can be sent.
+    Open,
+    /// Its one request is answered; the server has yet to close.
+    Closing,
+}
+
+/// A connection, or the place for one.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    socket: Option<OwnedFd>,
+    pub(crate) state: State,
+    /// Tells this socket's events from those of its predecessor in the same batch.
+    generation: u32,
+    /// The socket is watched for room to write.
+    pub(crate) blocked: bool,
+    /// It is in the list of free slots.
+    pub(crate) listed: bool,
+    /// It has answered since it was opened.
+    pub(crate) proven: bool,
+    /// Bytes of requests in flight that are not written yet.
+    pub(crate) owed_bytes: usize,
+    /// Bytes of the current request that are.
+    pub(crate) written_bytes: usize,
+    /// Requests without a reply, oldest first.
+    pub(crate) flights: VecDeque<Flight>,
+    pub(crate) reader: Reader,
+    /// When the connection was begun, or began to close.
+    pub(crate) since_ns: u64,
+    pub(crate) last_reply_ns: u64,
+    /// Not to be opened again before this.
+    pub(crate) retry_ns: u64,
+    backoff_ns: u64,
+}
+
+impl Slot {
+    pub(crate) fn new(pipeline: usize) -> Self {
+        Self {
+            socket: None,
+            state: State::Down,
+            generation: 0,
+            blocked: false,
+            listed: false,
+            proven: false,
+            owed_bytes: 0,
+            written_bytes: 0,
+            flights: VecDeque::with_capacity(pipeline),
+            reader: Reader::new(),
+            since_ns: 0,
+            last_reply_ns: 0,
+            retry_ns: 0,
+            backoff_ns: 0,
+        }
+    }
+
+    /// The socket of a slot that is not down.
+    #[inline]
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket
+            .as_ref()
+            .expect("only a slot that is down has no socket")
+            .as_fd()
+    }
+
+    /// Takes a socket that is being connected.
+    pub(crate) fn fill(&mut self, socket: OwnedFd) {
+        self.socket = Some(socket);
+        self.state = State::Connecting;
+    }
+
+    /// Closes the socket, which also takes it out of epoll.
+    pub(crate) fn empty(&mut self) {
+        self.socket = None;
+        self.state = State::Down;
+        self.generation = self.generation.wrapping_add(1);
+        self.blocked = false;
+        self.owed_bytes = 0;
+        self.written_bytes = 0;
+        self.reader.reset();
+    }
+
+    /// What epoll reports for this socket.
+    pub(crate) fn token(&self, index: usize) -> u64 {
+        u64::from(self.generation) << 32 | index as u64
+    }
+
+    /// Whether an event is for this socket and not for one before it.
+    #[inline]
+    pub(crate) fn is_current(&self, token: u64) -> bool {
+        u64::from(self.generation) == token >> 32 && self.state != State::Down
+    }
+
+    /// Decides when to try again: at once if the lost connection had worked, else after a pause.
+    pub(crate) fn back_off(&mut self, now_ns: u64) {
+        if self.proven {
+            self.backoff_ns = 0;
+        } else {
+            self.backoff_ns = (self.backoff_ns * 2).clamp(BACKOFF_NS_MIN, BACKOFF_NS_MAX);
+        }
+        self.proven = false;
+        self.retry_ns = now_ns + self.backoff_ns;
+    }
+}

@@ -1,0 +1,139 @@
+//! Latencies: recording them, and percentiles in which failures rank as infinite.
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// Longest latency told apart, nanoseconds (an hour); longer ones count as this.
+const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
+
+/// Significant decimal digits kept.
+const DIGITS: u8 = 3;
+
+/// Recorded durations, nanoseconds in, microseconds out.
+#[derive(Debug, Clone)]
+pub(crate) struct Durations(Histogram<u64>);
+
+impl Durations {
+    pub(crate) fn new() -> Self {
+        let histogram = Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS);
+        Self(histogram.expect("the constant bounds are valid"))
+    }
+
+    #[inline]
+    pub(crate) fn record(&mut self, ns: u64) {
+        self.0.saturating_record(ns);
+    }
+
+    /// Records the same duration `n` times.
+    pub(crate) fn record_n(&mut self, ns: u64, n: u64) {
+        self.0.saturating_record_n(ns, n);
+    }
+
+    /// Adds another thread's durations.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.0
+            .add(&other.0)
+            .expect("all histograms have the same bounds");
+    }
+
+    /// The percentiles, with `unanswered` further values that are infinite.
+    pub(crate) fn spread(&self, unanswered: u64) -> Spread {
+        let count = self.0.len();
+        let at = |quantile: f64| {
+            // The smallest rank with at least that share of all values at or below it.
+            let population = count + unanswered;
+            let rank = ((quantile * population as f64).ceil() as u64).clamp(1, population.max(1));
+            (rank <= count).then(|| {
+                let within = rank as f64 / count as f64;
+                self.0.value_at_quantile(within).min(self.0.max()) as f64 / 1e3
+            })
+        };
+        Spread {
+            count,
+            mean: (count > 0).then(|| self.0.mean() / 1e3),
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: at(1.0),
+        }
+    }
+}
+
+/// A latency distribution, microseconds.
+///
+/// Each percentile is taken over the whole population: requests that failed or were never answered
+/// rank as infinite, and a percentile that falls among them is `None` (JSON `null`); so is `max`
+/// as soon as one request failed. With nothing recorded all are `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// Finite values recorded.
+    pub count: u64,
+    /// Mean of the finite values.
+    pub mean: Option<f64>,
+    /// Median.
+    pub p50: Option<f64>,
+    /// 90th percentile.
+    pub p90: Option<f64>,
+    /// 99th percentile.
+    pub p99: Option<f64>,
+    /// 99.9th percentile.
+    pub p999: Option<f64>,
+    /// Largest value.
+    pub max: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thousand() -> Durations {
+        let mut durations = Durations::new();
+        (1..=1000).for_each(|us| durations.record(us * 1000));
+        durations
+    }
+
+    fn near(value: Option<f64>, expected: f64) -> bool {
+        value.is_some_and(|v| (v / expected - 1.0).abs() < 0.002)
+    }
+
+    #[test]
+    fn percentiles_of_a_uniform_distribution() {
+        let spread = thousand().spread(0);
+        assert_eq!(spread.count, 1000);
+        assert!(near(spread.mean, 500.5) && near(spread.p50, 500.0) && near(spread.p90, 900.0));
+        assert!(near(spread.p99, 990.0) && near(spread.p999, 999.0) && near(spread.max, 1000.0));
+    }
+
+    #[test]
+    fn failures_rank_above_every_latency() {
+        let spread = thousand().spread(20);
+        // Rank 510 of 1020, 918 of 1020, and 1010 of 1020, which is a failure.
+        assert!(
+            near(spread.p50, 510.0) && near(spread.p90, 918.0),
+            "{spread:?}"
+        );
+        assert_eq!((spread.p99, spread.p999, spread.max), (None, None, None));
+        assert!(near(spread.mean, 500.5));
+        assert_eq!(thousand().spread(10_000).p50, None);
+    }
+
+    #[test]
+    fn one_failure_in_a_thousand_hides_only_what_it_reaches() {
+        let mut durations = Durations::new();
+        durations.record_n(5_000, 999);
+        let spread = durations.spread(1);
+        assert!(near(spread.p999, 5.0));
+        assert_eq!(spread.max, None);
+    }
+
+    #[test]
+    fn nothing_recorded_is_no_figure() {
+        let spread = Durations::new().spread(3);
+        assert_eq!(
+            (spread.count, spread.mean, spread.p50, spread.max),
+            (0, None, None, None)
+        );
+        assert_eq!(Durations::new().spread(0).p50, None);
+    }
+}

@@ -1,0 +1,183 @@
+//! Where the load goes: a URL, or a Unix socket, taken apart and resolved once.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// A peer's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// The server and the resource asked of it.
+///
+/// ```
+/// let target: load::Target = "http://127.0.0.1:8080/json".parse().unwrap();
+/// assert_eq!(target.path(), "/json");
+/// assert_eq!(target.to_string(), "http://127.0.0.1:8080/json");
+/// assert!("http://127.0.0.1:8080".parse::<load::Target>().is_ok());
+/// assert!("https://127.0.0.1/".parse::<load::Target>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    url: String,
+    address: Address,
+    host: String,
+    path: String,
+}
+
+impl Target {
+    /// The request target: path and query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The value of the `Host` field.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+impl FromStr for Target {
+    type Err = anyhow::Error;
+
+    /// Takes `http://host[:port][/path]`, with an IPv6 host in brackets, or
+    /// `unix:/socket[:/path]`. A host name is resolved here, to its first address.
+    fn from_str(url: &str) -> Result<Self> {
+        ensure!(
+            url.bytes().all(|b| b.is_ascii_graphic()),
+            "malformed URL: a space or a character outside ASCII must be percent-encoded"
+        );
+        if let Some(rest) = url.strip_prefix("unix:") {
+            return unix(url, rest);
+        }
+        let Some(rest) = url.strip_prefix("http://") else {
+            bail!("malformed URL {url:?}: it must begin with http:// or unix:/");
+        };
+        let (authority, path) = match rest.find(['/', '?', '#']) {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        // The URL is printed and written to result files: nothing secret may be in it.
+        ensure!(
+            !authority.contains('@'),
+            "malformed URL: credentials are not taken; use --header"
+        );
+        ensure!(!authority.is_empty(), "malformed URL {url:?}: no host");
+        let path = path.split('#').next().unwrap_or_default();
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        Ok(Self {
+            url: url.to_owned(),
+            address: Address::Tcp(resolve(authority)?),
+            host: authority.to_owned(),
+            path: format!("{slash}{path}"),
+        })
+    }
+}
+
+fn unix(url: &str, rest: &str) -> Result<Target> {
+    let (socket, path) = match rest.rfind(":/") {
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => (rest, "/"),
+    };
+    ensure!(
+        socket.starts_with('/'),
+        "malformed URL {url:?}: unix: needs an absolute path"
+    );
+    Ok(Target {
+        url: url.to_owned(),
+        address: Address::Unix(PathBuf::from(socket)),
+        host: "localhost".to_owned(),
+        path: path.to_owned(),
+    })
+}
+
+fn resolve(authority: &str) -> Result<SocketAddr> {
+    if let Ok(address) = authority.parse() {
+        return Ok(address);
+    }
+    let bare_v6 = authority.starts_with('[') && authority.ends_with(']');
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !bare_v6 => (host, port),
+        _ => (authority, "80"),
+    };
+    let port: u16 = port
+        .parse()
+        .with_context(|| format!("malformed URL: {port:?} is not a port"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    ensure!(!host.is_empty(), "malformed URL: no host in {authority:?}");
+    (host, port)
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut found| found.next())
+        .with_context(|| format!("malformed URL: host {host:?} is not known"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_come_apart() {
+        for (url, address, host, path) in [
+            (
+                "http://127.0.0.1:8080/a?b=c#d",
+                "127.0.0.1:8080",
+                "127.0.0.1:8080",
+                "/a?b=c",
+            ),
+            ("http://[::1]:8080/", "[::1]:8080", "[::1]:8080", "/"),
+            ("http://[::1]", "[::1]:80", "[::1]", "/"),
+            ("http://127.0.0.1", "127.0.0.1:80", "127.0.0.1", "/"),
+            ("http://127.0.0.1:1?q", "127.0.0.1:1", "127.0.0.1:1", "/?q"),
+        ] {
+            let target: Target = url.parse().unwrap();
+            assert_eq!(
+                target.address,
+                Address::Tcp(address.parse().unwrap()),
+                "{url}"
+            );
+            assert_eq!((target.host(), target.path()), (host, path), "{url}");
+        }
+        let target: Target = "unix:/run/a.sock:/json".parse().unwrap();
+        assert_eq!(target.address, Address::Unix("/run/a.sock".into()));
+        assert_eq!(target.path(), "/json");
+    }
+
+    #[test]
+    fn malformed_urls_are_refused_in_one_line() {
+        for url in [
+            "",
+            "127.0.0.1:80",
+            "https://a/",
+            "http://",
+            "http://:80/",
+            "http://127.0.0.1:x/",
+        ]
+        .into_iter()
+        .chain([
+            "http://127.0.0.1:99999/",
+            "http://u:p@127.0.0.1/",
+            "http://a b/",
+            "unix:a",
+        ]) {
+            let error = url.parse::<Target>().unwrap_err();
+            assert!(!format!("{error}").contains('\n'), "{url}");
+        }
+    }
+}
