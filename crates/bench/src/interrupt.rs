@@ -1,0 +1,62 @@
+//! Ctrl-C and SIGTERM as something that can be waited for beside a child.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// Becomes readable with the first SIGINT or SIGTERM and stays so: every later wait ends at once.
+#[derive(Debug)]
+pub struct Interrupt(UnixStream);
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// The descriptor became readable (a pidfd: the process has ended).
+    Ready,
+    /// The time was over first.
+    Late,
+    /// A signal came first.
+    Interrupted,
+}
+
+impl Interrupt {
+    /// Registers the handlers.
+    ///
+    /// # Errors
+    /// When the pipe or a handler cannot be set up.
+    pub fn watch() -> io::Result<Self> {
+        let (pipe, write) = UnixStream::pair()?;
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+        }
+        Ok(Self(pipe))
+    }
+
+    /// Waits until `fd` is readable, for `time` at most. Nothing wakes up in between: the bench must
+    /// not take CPU from what it measures.
+    ///
+    /// # Errors
+    /// When poll(2) fails.
+    pub fn wait(&self, fd: BorrowedFd<'_>, time: Duration) -> io::Result<Waited> {
+        let deadline = std::time::Instant::now() + time;
+        loop {
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            let mut fds = [
+                PollFd::from_borrowed_fd(fd, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
+            ];
+            match poll(&mut fds, Some(&left)) {
+                Ok(0) => return Ok(Waited::Late),
+                Ok(_) if !fds[1].revents().is_empty() => return Ok(Waited::Interrupted),
+                Ok(_) => return Ok(Waited::Ready),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

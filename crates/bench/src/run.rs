@@ -1,0 +1,200 @@
+//! A run from its arguments to its report.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use report::data::{Role, Trial, Validity};
+
+use crate::args::{Args, Size};
+use crate::estimate;
+use crate::failure::Failure;
+use crate::gates::Ceiling;
+use crate::plan::{Visit, Window};
+use crate::prepare::{Prepared, prepare};
+use crate::progress::Progress;
+use crate::record::Record;
+use crate::trial::{self, ATTEMPTS_MAX};
+use crate::visit::Rig;
+
+/// Runs the bench; gives the folder of the results.
+///
+/// # Errors
+/// See [`Failure`]. After an interruption the folder holds what was measured, with a report.
+pub fn run(args: &Args) -> Result<PathBuf, Failure> {
+    let mut prepared = prepare(args)?;
+    let folder = prepared.record.folder().to_owned();
+    let started = Instant::now();
+    let result = measure(&mut prepared);
+    let Prepared {
+        rig,
+        record,
+        mut env,
+        visits,
+        ..
+    } = prepared;
+    let _mostly_gone = fs::remove_file(&rig.json);
+    env.duration_s += started.elapsed().as_secs_f64();
+    let ids = record.ids();
+    env.complete = visits
+        .iter()
+        .flat_map(|v| &v.windows)
+        .all(|window| ids.contains(&window.id));
+    record.write_env(&env)?;
+    if record.trials.is_empty() {
+        result?;
+    } else {
+        report::write(&folder)
+            .context("the report cannot be written; the measurements are kept")?;
+        record.link_latest()?;
+        eprintln!("{}", tally(&record.trials));
+        result?;
+    }
+    usable(&record.trials)?;
+    Ok(folder)
+}
+
+/// Goes through the plan, leaving out what the folder already holds.
+fn measure(prepared: &mut Prepared) -> Result<(), Failure> {
+    let Prepared {
+        rig,
+        size,
+        visits,
+        record,
+        ..
+    } = prepared;
+    let done = record.ids();
+    let todo: Vec<(&Visit, Vec<Window>)> = visits
+        .iter()
+        .map(|v| {
+            (
+                v,
+                v.windows
+                    .iter()
+                    .filter(|w| !done.contains(&w.id))
+                    .cloned()
+                    .collect(),
+            )
+        })
+        .filter(|(_, windows): &(&Visit, Vec<Window>)| !windows.is_empty())
+        .collect();
+    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), rig.windows);
+    eprintln!("{}", announcement(*size, visits, todo.len(), total));
+    let mut progress = Progress::new(total, size.blocks());
+    for (visit, windows) in todo {
+        progress.visit(visit);
+        let ceiling = if visit.is_null() {
+            Ceiling::Itself
+        } else {
+            ceiling(&record.trials, visit)
+        };
+        let result = attempt(rig, visit, windows, *size, ceiling, record, &progress);
+        if result.is_err() {
+            progress.finish();
+        }
+        result?;
+        progress.done(estimate::visit(visit, rig.windows));
+    }
+    progress.finish();
+    Ok(())
+}
+
+/// Measures a visit, and once more the windows that noise alone has spoilt.
+fn attempt(
+    rig: &Rig,
+    visit: &Visit,
+    mut windows: Vec<Window>,
+    size: Size,
+    ceiling: Ceiling,
+    record: &mut Record,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    for attempt in 0..ATTEMPTS_MAX {
+        let outcomes = trial::run(rig, visit, &windows, size, ceiling, attempt)?;
+        let mut again = Vec::new();
+        for (outcome, window) in outcomes.into_iter().zip(windows) {
+            let mut trial = outcome.trial;
+            if trial.validity == Validity::Invalid {
+                let (label, reasons) = (&trial.label, trial.reasons.join("; "));
+                progress.say(&format!(
+                    "INVALID {} {label}, {}: {reasons}",
+                    trial.id, trial.scenario
+                ));
+            }
+            if outcome.noise && attempt + 1 < ATTEMPTS_MAX {
+                trial
+                    .reasons
+                    .push(format!("measured again as {}r", window.id));
+                again.push(window);
+            }
+            record.append(trial)?;
+        }
+        if again.is_empty() {
+            break;
+        }
+        windows = again;
+    }
+    Ok(())
+}
+
+/// The null server's figure for the block and scenario of `visit`.
+fn ceiling(trials: &[Trial], visit: &Visit) -> Ceiling {
+    let beside = |t: &&Trial| {
+        t.role == Role::Null && t.block == visit.block && t.scenario == visit.scenario.name
+    };
+    let found = trials
+        .iter()
+        .filter(beside)
+        .filter_map(trial::as_ceiling)
+        .next();
+    found.map_or(Ceiling::Unknown, Ceiling::Rps)
+}
+
+fn announcement(size: Size, visits: &[Visit], todo: usize, total: Duration) -> String {
+    let windows: usize = visits.iter().map(|v| v.windows.len()).sum();
+    let rest = if todo < visits.len() {
+        format!(
+            ", {} of {} servers done before",
+            visits.len() - todo,
+            visits.len()
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{}: {} block(s), {} fresh servers, {windows} trials{rest}; about {}",
+        size.name(),
+        size.blocks(),
+        visits.len(),
+        estimate::words(total)
+    )
+}
+
+fn tally(trials: &[Trial]) -> String {
+    let of = |validity| trials.iter().filter(|t| t.validity == validity).count();
+    format!(
+        "{} trials: {} valid, {} limited, {} invalid, {} blocked by design",
+        trials.len(),
+        of(Validity::Valid),
+        of(Validity::Limited),
+        of(Validity::Invalid),
+        of(Validity::Blocks)
+    )
+}
+
+/// A run in which no server gave a figure has failed, whatever its report looks like.
+fn usable(trials: &[Trial]) -> Result<(), Failure> {
+    let usable = |t: &Trial| t.validity != Validity::Invalid && t.role == Role::Model;
+    if trials.iter().any(usable) {
+        return Ok(());
+    }
+    let failed = trials
+        .iter()
+        .find(|t| t.role == Role::Model && !t.reasons.is_empty());
+    let reason = failed.map_or_else(
+        || "nothing was measured".to_owned(),
+        |t| t.reasons.join("; "),
+    );
+    Err(anyhow::anyhow!("no trial of any model is valid: {reason}").into())
+}
