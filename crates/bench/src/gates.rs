@@ -30,8 +30,6 @@ pub struct Evidence<'a> {
     pub figures: &'a Figures,
     /// The generator's own report.
     pub load: &'a Report,
-    /// CPUs the generator had.
-    pub load_cpus: usize,
     /// Time on the CPUs used, and how much of it was stolen.
     pub ticks: Ticks,
     /// What the null server did beside it.
@@ -64,34 +62,42 @@ pub struct Verdict {
 struct Finding {
     validity: Validity,
     noise: bool,
+    /// Words by which the generator's own sentence on the same matter is known, if it has one.
+    topic: &'static str,
     reason: String,
 }
 
 impl Finding {
-    fn invalid(reason: String) -> Option<Self> {
+    fn invalid(topic: &'static str, reason: String) -> Option<Self> {
         Some(Self {
             validity: Validity::Invalid,
             noise: false,
+            topic,
             reason,
         })
     }
 
-    fn noise(reason: String) -> Option<Self> {
+    fn noise(topic: &'static str, reason: String) -> Option<Self> {
         Some(Self {
             validity: Validity::Invalid,
             noise: true,
+            topic,
             reason,
         })
     }
 
-    fn limited(reason: String) -> Option<Self> {
+    fn limited(topic: &'static str, reason: String) -> Option<Self> {
         Some(Self {
             validity: Validity::Limited,
             noise: false,
+            topic,
             reason,
         })
     }
 }
+
+/// The topic of a finding that the generator cannot make.
+const OURS: &str = "\0";
 
 /// Judges a window by every gate.
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
@@ -107,7 +113,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         ceiling,
     ];
     let mut findings: Vec<Finding> = gates.iter().filter_map(|gate| gate(evidence)).collect();
-    findings.extend(own_reasons(evidence.load));
+    let own = own_reasons(evidence, &findings);
+    findings.extend(own);
     let of = |validity| findings.iter().filter(move |f| f.validity == validity);
     let validity = if of(Validity::Invalid).next().is_some() {
         Validity::Invalid
@@ -128,18 +135,17 @@ fn answered(e: &Evidence<'_>) -> Option<Finding> {
     if e.figures.requests > 0 {
         return None;
     }
-    Finding::invalid("no request was answered correctly".to_owned())
+    Finding::invalid("no request", "no request was answered correctly".to_owned())
 }
 
 fn adds_up(e: &Evidence<'_>) -> Option<Finding> {
-    let outcomes = e.figures.requests + e.figures.errors.values().sum::<u64>();
-    if outcomes == e.figures.scheduled {
+    let (scheduled, requests) = (e.figures.scheduled, e.figures.requests);
+    let outcomes = requests + e.figures.errors.values().sum::<u64>();
+    if outcomes == scheduled {
         return None;
     }
-    Finding::invalid(format!(
-        "outcomes do not add up: {} scheduled, {outcomes} accounted for",
-        e.figures.scheduled
-    ))
+    let reason = format!("outcomes do not add up: {scheduled} scheduled, {outcomes} accounted for");
+    Finding::invalid("outcomes add up", reason)
 }
 
 fn bodies(e: &Evidence<'_>) -> Option<Finding> {
@@ -147,7 +153,7 @@ fn bodies(e: &Evidence<'_>) -> Option<Finding> {
     if wrong == 0 {
         return None;
     }
-    Finding::invalid(format!("{wrong} replies had a wrong body"))
+    Finding::invalid("wrong bodies", format!("{wrong} replies had a wrong body"))
 }
 
 fn little(e: &Evidence<'_>) -> Option<Finding> {
@@ -155,30 +161,33 @@ fn little(e: &Evidence<'_>) -> Option<Finding> {
         return None;
     }
     let held = f64::from(e.shape.connections * e.shape.pipeline);
-    let busy = e.load.mean_in_flight.or_else(|| {
-        e.figures
-            .response_us
-            .mean
-            .map(|mean_us| e.figures.throughput_rps * mean_us / 1e6)
-    })?;
+    // A connection that carries one request is busy until it is closed.
+    let busy_us = e.figures.response_us.mean? + e.load.closing_mean_us;
+    let busy = e.figures.throughput_rps * busy_us / 1e6;
     if (held - busy).abs() <= LITTLE_MAX * held {
         return None;
     }
-    Finding::invalid(format!(
-        "Little's law: rate times response time is {busy:.1} requests in flight where {held} were held"
-    ))
+    Finding::invalid(
+        "Little's law",
+        format!(
+            "Little's law: rate times response time is {busy:.1} requests in flight where {held} were held"
+        ),
+    )
 }
 
 fn silent(e: &Evidence<'_>) -> Option<Finding> {
     let silent = e.figures.silent_connections.unwrap_or(0);
-    // In an open loop most connections may have had nothing to send.
-    if silent == 0 || e.shape.mode == Mode::Open {
+    // In an open loop, and where each request opens its own, connections may have had nothing to do.
+    if silent == 0 || e.shape.mode == Mode::Open || !e.shape.keep_alive {
         return None;
     }
-    Finding::limited(format!(
-        "{silent} of {} connections got no reply in the window: the server served the others only",
-        e.shape.connections
-    ))
+    Finding::limited(
+        OURS,
+        format!(
+            "{silent} of {} connections got no reply in the window: the server served the others only",
+            e.shape.connections
+        ),
+    )
 }
 
 fn late(e: &Evidence<'_>) -> Option<Finding> {
@@ -186,30 +195,35 @@ fn late(e: &Evidence<'_>) -> Option<Finding> {
         return None;
     }
     let late_us = e.figures.generator_late_p99_us?;
-    let bound_us = match e.figures.response_us.p99 {
-        Some(p99_us) => LATE_US_MAX.max(LATE_SHARE_MAX * p99_us),
-        // An infinite percentile is not made wrong by any lateness.
-        None if e.figures.response_us.count > 0 => return None,
-        None => LATE_US_MAX,
-    };
+    // An infinite percentile is not made wrong by any lateness.
+    let p99_us = e.figures.response_us.p99.unwrap_or(f64::INFINITY);
+    let bound_us = LATE_US_MAX.max(LATE_SHARE_MAX * p99_us);
     if late_us <= bound_us {
         return None;
     }
-    Finding::noise(format!(
-        "the generator itself was late: p99 {late_us:.0} µs, {bound_us:.0} µs allowed"
-    ))
+    Finding::noise(
+        "generator-late",
+        format!("the generator itself was late: p99 {late_us:.0} µs, {bound_us:.0} µs allowed"),
+    )
 }
 
 fn generator_cpu(e: &Evidence<'_>) -> Option<Finding> {
-    let share = e.figures.generator_cpu_share? / e.load_cpus.max(1) as f64;
+    let share = e
+        .load
+        .generator
+        .busiest_thread_share
+        .or(e.figures.generator_cpu_share)?;
     if share <= GENERATOR_CPU_MAX {
         return None;
     }
-    Finding::limited(format!(
-        "generator-bound: it used {:.0} % of its CPU, {:.0} % allowed",
-        share * 100.0,
-        GENERATOR_CPU_MAX * 100.0
-    ))
+    Finding::limited(
+        "generator CPU",
+        format!(
+            "generator-bound: it used {:.0} % of its CPU, {:.0} % allowed",
+            share * 100.0,
+            GENERATOR_CPU_MAX * 100.0
+        ),
+    )
 }
 
 fn steal(e: &Evidence<'_>) -> Option<Finding> {
@@ -217,50 +231,72 @@ fn steal(e: &Evidence<'_>) -> Option<Finding> {
     if e.ticks.stolen <= 1 || e.ticks.stolen_share() <= STEAL_MAX {
         return None;
     }
-    Finding::noise(format!(
-        "the hypervisor took {:.1} % of the CPU time, {:.0} % allowed",
-        e.ticks.stolen_share() * 100.0,
-        STEAL_MAX * 100.0
-    ))
+    Finding::noise(
+        OURS,
+        format!(
+            "the hypervisor took {:.1} % of the CPU time, {:.0} % allowed",
+            e.ticks.stolen_share() * 100.0,
+            STEAL_MAX * 100.0
+        ),
+    )
 }
 
 fn ceiling(e: &Evidence<'_>) -> Option<Finding> {
     if e.shape.mode == Mode::Open {
         return None;
     }
+    let throughput = e.figures.throughput_rps;
     match e.ceiling {
         Ceiling::Itself => None,
-        Ceiling::Unknown => Finding::limited(
-            "no figure of the null server to compare with: the generator may be the limit"
-                .to_owned(),
+        Ceiling::Unknown => {
+            let reason =
+                "no figure of the null server to compare with: the generator may be the limit";
+            Finding::limited(OURS, reason.to_owned())
+        }
+        Ceiling::Rps(null) if throughput <= OF_NULL_MAX * null => None,
+        Ceiling::Rps(null) => Finding::limited(
+            OURS,
+            format!(
+                "at least {throughput:.0}/s, generator-bound: {:.0} % of the null server's throughput, {:.0} % allowed",
+                throughput / null * 100.0,
+                OF_NULL_MAX * 100.0
+            ),
         ),
-        Ceiling::Rps(null) if e.figures.throughput_rps <= OF_NULL_MAX * null => None,
-        Ceiling::Rps(null) => Finding::limited(format!(
-            "at least {:.0}/s, generator-bound: {:.0} % of the null server's throughput, {:.0} % allowed",
-            e.figures.throughput_rps,
-            e.figures.throughput_rps / null * 100.0,
-            OF_NULL_MAX * 100.0
-        )),
     }
 }
 
-/// The generator's own verdict, sentence by sentence.
-fn own_reasons(load: &Report) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = load
+/// The generator's own verdict, sentence by sentence, as far as it has not been said already.
+fn own_reasons(e: &Evidence<'_>, said: &[Finding]) -> Vec<Finding> {
+    let new = |reason: &&String| !said.iter().any(|finding| reason.contains(finding.topic));
+    let mut findings: Vec<Finding> = e
+        .load
         .reasons
         .iter()
+        .filter(new)
+        .filter(|reason| !(reason.starts_with("sent/scheduled") && server_kept_them_waiting(e)))
         .filter_map(|reason| match reason.strip_prefix("limited:") {
-            Some(limit) => Finding::limited(limit.trim().to_owned()),
-            None if reason.contains("late") => Finding::noise(reason.clone()),
-            None => Finding::invalid(reason.clone()),
+            Some(limit) => Finding::limited(OURS, limit.trim().to_owned()),
+            None if reason.starts_with("generator-late") => Finding::noise(OURS, reason.clone()),
+            None => Finding::invalid(OURS, reason.clone()),
         })
         .collect();
-    if !load.valid && findings.is_empty() {
+    if !e.load.valid && e.load.reasons.is_empty() {
         findings.extend(Finding::invalid(
+            OURS,
             "the generator calls its run invalid".to_owned(),
         ));
     }
     findings
+}
+
+/// Whether requests were not sent because no connection was free for them.
+///
+/// That is an overloaded server, not a generator that did not do its part, as long as the generator
+/// noticed them in time: measured against how long they waited, for want of a finite percentile.
+fn server_kept_them_waiting(e: &Evidence<'_>) -> bool {
+    let late_us = e.figures.generator_late_p99_us.unwrap_or(f64::INFINITY);
+    e.shape.mode == Mode::Open
+        && late_us <= LATE_US_MAX.max(LATE_SHARE_MAX * e.load.no_connection_p99_us)
 }
 
 #[cfg(test)]

@@ -55,7 +55,6 @@ fn verdict(case: &Case) -> Verdict {
         shape: &case.shape,
         figures: &case.figures,
         load: &case.load,
-        load_cpus: 1,
         ticks: case.ticks,
         ceiling: case.ceiling,
     })
@@ -110,7 +109,7 @@ fn each_gate_fails_for_what_it_is_there_for() {
         ),
         (
             Closed,
-            |c| c.load.mean_in_flight = Some(66.0),
+            |c| c.load.closing_mean_us = 200.0,
             Invalid,
             false,
             "Little's law",
@@ -183,6 +182,20 @@ fn each_gate_fails_for_what_it_is_there_for() {
         ),
         (
             Open,
+            |c| c.load.reasons = vec!["sent/scheduled 0.500 is below 0.99".into()],
+            Invalid,
+            false,
+            "sent/scheduled",
+        ),
+        (
+            Open,
+            |c| c.load.generator.busiest_thread_share = Some(0.9),
+            Limited,
+            false,
+            "90 % of its CPU",
+        ),
+        (
+            Open,
             |c| c.load.valid = false,
             Invalid,
             false,
@@ -215,7 +228,13 @@ fn an_overloaded_server_is_a_result() {
     case.figures.throughput_rps = 3_000.0;
     case.figures.response_us.p99 = None;
     case.figures.silent_connections = Some(60);
+    case.load.valid = false;
+    case.load.reasons = vec!["sent/scheduled 0.400 is below 0.99".into()];
+    case.load.no_connection_p99_us = 300_000.0;
     assert_eq!(verdict(&case).validity, Validity::Valid);
+    // Unless the generator did not even notice that they were due.
+    case.figures.generator_late_p99_us = Some(20_000.0);
+    assert_eq!(verdict(&case).validity, Validity::Invalid);
 }
 
 #[test]
@@ -237,4 +256,15 @@ fn noise_beside_a_real_fault_is_not_only_noise() {
         (verdict.validity, verdict.noise, verdict.reasons.len()),
         (Validity::Invalid, false, 2)
     );
+}
+
+#[test]
+fn what_both_have_seen_is_said_once() {
+    let mut case = good(Mode::Open);
+    case.figures.generator_cpu_share = Some(0.9);
+    case.load.valid = false;
+    case.load.reasons = vec!["generator CPU 90 % is above 85 %".into()];
+    let verdict = verdict(&case);
+    assert_eq!(verdict.validity, Validity::Limited);
+    assert_eq!(verdict.reasons.len(), 1, "{:?}", verdict.reasons);
 }

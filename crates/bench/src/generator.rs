@@ -49,8 +49,10 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// Connections that got no reply in the window.
     pub silent_connections: Option<u64>,
-    /// Requests in flight, averaged over the window.
-    pub mean_in_flight: Option<f64>,
+    /// Mean time from a reply to the end of its connection, µs (a connection a request).
+    pub closing_mean_us: f64,
+    /// How long due requests waited for a free connection, p99, µs.
+    pub no_connection_p99_us: f64,
 }
 
 /// `generator` of `load --json`.
@@ -61,8 +63,20 @@ pub struct Cost {
     pub cpu_us_per_request: Option<f64>,
     /// How late it sent what was due, p99, µs.
     pub late_p99_us: Option<f64>,
-    /// Share of its CPU, of its window (1.0 is one CPU full).
+    /// CPU seconds a second, all threads, polling for the next due moment included.
     pub cpu_share: Option<f64>,
+    /// Of that, spent polling.
+    pub spin_share: f64,
+    /// CPU seconds a second of the busiest thread, polling left out.
+    pub busiest_thread_share: Option<f64>,
+}
+
+impl Cost {
+    /// CPU seconds a second, all threads, without the polling: that gives way to work.
+    pub fn busy_share(&self) -> Option<f64> {
+        self.cpu_share
+            .map(|share| (share - self.spin_share).max(0.0))
+    }
 }
 
 /// One call of the generator.
@@ -76,6 +90,8 @@ pub struct Call<'a> {
     pub seed: u64,
     /// How long unanswered requests are waited for.
     pub drain: Duration,
+    /// Threads of the generator: one a CPU it has, as far as there are connections to share out.
+    pub threads: usize,
 }
 
 impl Call<'_> {
@@ -100,6 +116,12 @@ impl Call<'_> {
             format!("--seed={}", self.seed),
             "--quiet".to_owned(),
         ];
+        let threads = self
+            .threads
+            .min(usize::try_from(shape.connections).unwrap_or(usize::MAX));
+        if threads > 1 {
+            args.push(format!("--threads={threads}"));
+        }
         if let (Mode::Open, Some(rate)) = (shape.mode, shape.rate) {
             args.push(format!("--rate={rate}"));
             args.push("--arrivals=poisson".to_owned());
@@ -196,6 +218,7 @@ mod tests {
                 shape,
                 seed: 9,
                 drain: Duration::ZERO,
+                threads: 1,
             };
             call.command()
         };

@@ -129,14 +129,18 @@ impl Process {
         self.exit
     }
 
-    /// The last line it wrote to standard error; to be asked when it has ended.
+    /// What it wrote to standard error last, or the last line that says that it is an error; to be
+    /// asked when it has ended.
     pub fn complaint(&self) -> Option<String> {
         let tail = self.complaint.recv_timeout(GONE_WITHIN).ok()?;
-        tail.lines()
-            .rev()
-            .map(str::trim)
-            .find(|line| !line.is_empty())
-            .map(str::to_owned)
+        let lines = || {
+            tail.lines()
+                .rev()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+        };
+        let error = lines().find(|line| line.starts_with("error"));
+        error.or_else(|| lines().next()).map(str::to_owned)
     }
 
     /// Asks the root, and only the root, to stop.

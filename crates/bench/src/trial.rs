@@ -70,7 +70,7 @@ pub fn run(
         .iter()
         .zip(&measured.samples)
         .map(|(window, sample)| match sample {
-            Ok(sample) => finish(rig, line(window), sample, &measured, ceiling),
+            Ok(sample) => finish(line(window), sample, &measured, ceiling),
             Err(reason) => {
                 let reasons = vec![reason.clone()];
                 let trial = Trial {
@@ -112,19 +112,12 @@ fn blank(rig: &Rig, visit: &Visit, window: &Window, size: Size, attempt: u32) ->
 }
 
 /// Puts the figures together and has them judged.
-fn finish(
-    rig: &Rig,
-    trial: Trial,
-    sample: &Sample,
-    measured: &Measured,
-    ceiling: Ceiling,
-) -> Outcome {
+fn finish(trial: Trial, sample: &Sample, measured: &Measured, ceiling: Ceiling) -> Outcome {
     let figures = figures(sample, measured);
     let mut verdict = gates::judge(&Evidence {
         shape: &trial.shape,
         figures: &figures,
         load: &sample.report,
-        load_cpus: rig.load_cpus.len(),
         ticks: sample.machine.used,
         ceiling,
     });
@@ -175,7 +168,7 @@ fn figures(sample: &Sample, measured: &Measured) -> Figures {
         pss_idle_kib: Some(measured.idle.pss_kib),
         tasks: loaded.map(|footprint| footprint.tasks),
         generator_cpu_us_per_request: report.generator.cpu_us_per_request,
-        generator_cpu_share: report.generator.cpu_share,
+        generator_cpu_share: report.generator.busy_share(),
         generator_late_p99_us: report.generator.late_p99_us,
         steal_share: Some(sample.machine.used.stolen_share()),
         drain_ms: Some(measured.drained.drain_ms),

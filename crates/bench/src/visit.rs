@@ -151,6 +151,7 @@ impl Rig {
             shape,
             seed: visit.seed,
             drain: self.windows.drain,
+            threads: self.load_cpus.len(),
         }
     }
 

@@ -27,6 +27,8 @@ enum Cli {
         listen: String,
         #[arg(long)]
         workers: Option<u32>,
+        #[arg(long)]
+        variant: Option<String>,
     },
     NullServer(bench::NullArgs),
     Load(Load),
@@ -121,12 +123,13 @@ fn generate(load: &Load) -> ExitCode {
         std::thread::sleep(Duration::from_micros(if path.is_empty() { 0 } else { 200 }));
     }
     let seconds = start.elapsed().as_secs_f64();
+    // Little's law holds for what is reported.
+    let mean_us = (load.connections * load.pipeline) as f64 * seconds * 1e6 / requests as f64;
     let json = serde_json::json!({
         "requests": requests, "scheduled": requests, "duration_s": seconds,
         "rate_achieved": requests as f64 / seconds,
-        "response_us": {"count": requests, "mean": 300.0, "p50": 250.0, "p99": null, "max": null},
+        "response_us": {"count": requests, "mean": mean_us, "p50": 250.0, "p99": null, "max": null},
         "errors": {}, "valid": true, "reasons": [], "silent_connections": 0,
-        "mean_in_flight": (load.connections * load.pipeline) as f64,
         "generator": {"cpu_us_per_request": 5.0, "late_p99_us": 1.0, "cpu_share": 0.1},
     });
     fs::write(&load.json, json.to_string()).expect("written");
@@ -212,7 +215,8 @@ fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
     );
 }
 
-const SMALL: &str = "--size smoke --models iterative,prefork:flock,single-reactor --scenarios latency,cpu --seed 11";
+const SMALL: &str =
+    "--size smoke --models iterative,prefork:flock --scenarios latency,cpu --seed 11";
 
 fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     let output = run(folder, SMALL);
@@ -232,7 +236,7 @@ fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
 
     let env = env(&path);
     assert!(
-        env.complete && env.seed == 11 && env.trials_planned == 30,
+        env.complete && env.seed == 11 && env.trials_planned == 24,
         "{env:?}"
     );
     let text = fs::read_to_string(path.join("env.json")).expect("env");
@@ -247,11 +251,11 @@ fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
         .map(|t| t.id.as_str())
         .filter(|id| !id.ends_with('r'))
         .collect();
-    assert_eq!(ids.len(), 30);
+    assert_eq!(ids.len(), 24);
     for trial in &trials {
         let blocked = trial.model == "iterative" && trial.scenario == "cpu";
         assert_eq!(trial.validity == Validity::Blocks, blocked, "{trial:?}");
-        assert_eq!(trial.figures.is_none(), blocked);
+        assert_eq!(trial.figures.is_none(), blocked, "{trial:?}");
         assert!(!trial.server_command.contains("/tmp") && !trial.load_command.contains("/tmp/"));
         let Some(figures) = &trial.figures else {
             continue;
@@ -286,7 +290,7 @@ fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     }
     // Server and null server are the same here: the gate must see that nobody was measured.
     let limited = |t: &&Trial| t.validity == Validity::Limited && t.role == Role::Model;
-    assert!(trials.iter().filter(limited).count() >= 3, "{trials:#?}");
+    assert!(trials.iter().filter(limited).count() >= 2, "{trials:#?}");
     let workers: Vec<Option<u32>> = trials
         .iter()
         .filter(|t| t.model == "prefork" && t.scenario == "cpu")
@@ -357,8 +361,7 @@ fn a_resumed_run_measures_what_is_missing_only(folder: &Folder) {
 }
 
 fn an_interrupted_run_keeps_what_it_has(folder: &Folder) {
-    let args =
-        "--size smoke --models broken,single-reactor --scenarios latency,churn --out kept --seed 2";
+    let args = "--size smoke --models broken --scenarios latency,churn --out kept --seed 2";
     let mut child = command(folder, args)
         .stderr(Stdio::piped())
         .spawn()
