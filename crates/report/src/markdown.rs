@@ -52,25 +52,9 @@ fn verdict(run: &Run, out: &mut String) {
         return;
     }
     paragraph(out, &words::how_to_read(matrix.evidence));
-    for column in &matrix.columns {
-        let headline = column.headline(&matrix.rows);
-        let rest = headline.rest(column.choice.metric);
-        let best = headline
-            .best
-            .map_or("nothing ranked".to_owned(), |name| format!("**{name}**"));
-        let rest = if rest.is_empty() {
-            rest
-        } else {
-            format!(" · {rest}")
-        };
-        out.push_str(&format!(
-            "- {} ({}): {best}{rest}\n",
-            column.scenario,
-            column.describe()
-        ));
+    if matrix.evidence != Evidence::Figures {
+        headlines(&matrix, out);
     }
-    out.push('\n');
-
     let mut header = vec!["model".to_owned()];
     header.extend(matrix.columns.iter().map(|column| column.scenario.clone()));
     let mut table = Table::new(header);
@@ -100,6 +84,27 @@ fn verdict(run: &Run, out: &mut String) {
     paragraph(out, primary::RULE);
 }
 
+fn headlines(matrix: &Matrix, out: &mut String) {
+    for column in &matrix.columns {
+        let headline = column.headline(&matrix.rows);
+        let rest = headline.rest(column.choice.metric);
+        let leaders = headline
+            .leaders()
+            .map_or("nothing ranked".to_owned(), |names| format!("**{names}**"));
+        let rest = if rest.is_empty() {
+            rest
+        } else {
+            format!(" · {rest}")
+        };
+        out.push_str(&format!(
+            "- {} ({}): {leaders}{rest}\n",
+            column.scenario,
+            column.describe()
+        ));
+    }
+    out.push('\n');
+}
+
 /// `1.31× (1.25–1.38) #2`, or the figure alone where nothing is ranked.
 fn matrix_cell(column: &Column, entry: &Entry) -> String {
     let figure = entry
@@ -118,6 +123,7 @@ fn matrix_cell(column: &Column, entry: &Entry) -> String {
             let factor = format::factor(place.against_best.log.exp());
             format!("{factor}{interval} #{}{gap}{mark}", place.tier)
         }
+        (State::Valid, None, _) if entry.overloaded => "overloaded".to_owned(),
         (State::Valid, None, Some(figure)) => figure,
         (State::Limited, _, Some(figure)) => {
             format!("LIMITED {}", words::bound(column.choice.metric, &figure))

@@ -88,10 +88,13 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
         .iter()
         .map(|row| run.cell(&row.label, scenario, choice.window))
         .collect();
+    // Where a bound leads, any ranking of the rest would name the wrong winner.
+    let led_by_a_bound =
+        choice.metric == Metric::Throughput && primary::leader_is_limited(run, scenario);
     let costs: Vec<BTreeMap<u32, f64>> = cells
         .iter()
         .map(|cell| match cell.state {
-            State::Valid => cell.costs(choice.metric),
+            State::Valid if !led_by_a_bound => cell.costs(choice.metric),
             // Nothing but VALID trials is ever ranked.
             _ => BTreeMap::new(),
         })
@@ -193,15 +196,20 @@ pub struct Headline {
 }
 
 impl Headline {
-    /// The outcome after the leader's name, in a few plain words.
+    /// Everything in the first tier: `single-reactor = multi-reactor ≈ prefork`.
+    pub fn leaders(&self) -> Option<String> {
+        let mut text = self.best.clone()?;
+        let tied = self.equivalent.iter().map(|name| (" = ", name));
+        for (mark, name) in tied.chain(self.too_close.iter().map(|name| (" ≈ ", name))) {
+            text.push_str(mark);
+            text.push_str(name);
+        }
+        Some(text)
+    }
+    /// What stands behind the first tier, in a few plain words.
     pub fn rest(&self, metric: Metric) -> String {
         let mut parts = Vec::new();
-        if !self.equivalent.is_empty() {
-            parts.push(format!("equivalent: {}", self.equivalent.join(", ")));
-        }
-        if !self.too_close.is_empty() {
-            parts.push(format!("too close to call: {}", self.too_close.join(", ")));
-        }
+
         if let Some((label, against)) = &self.next {
             parts.push(if against.log >= stats::INFINITE_LOG / 2.0 {
                 format!("{label} and all further do not hold this rate")
@@ -242,7 +250,7 @@ impl Entry {
 /// `1.31× the CPU`: what a factor means in `metric`.
 pub fn worse(metric: Metric, factor: f64) -> String {
     let what = match metric {
-        Metric::Throughput => "fewer requests",
+        Metric::Throughput => "slower",
         Metric::ServerCpu | Metric::MachineCpu => "the CPU",
         Metric::Pss | Metric::PssIdle => "the memory",
         Metric::Switches => "the switches",

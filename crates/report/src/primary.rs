@@ -76,7 +76,7 @@ fn common_rate(run: &Run, scenario: &str, metric: Metric) -> Option<Window> {
 }
 
 /// `true` when a LIMITED closed-loop throughput is at least the best VALID one.
-fn leader_is_limited(run: &Run, scenario: &str) -> bool {
+pub fn leader_is_limited(run: &Run, scenario: &str) -> bool {
     let best = |wanted: State| {
         run.models()
             .map(|row| run.cell(&row.label, scenario, Window::Closed))

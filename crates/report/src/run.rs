@@ -204,6 +204,10 @@ pub struct Run {
     pub scenarios: Vec<String>,
     /// Blocks in which models were measured.
     pub blocks: u32,
+    /// The load windows of each scenario.
+    windows: BTreeMap<String, BTreeSet<Window>>,
+    /// Places in `trials` by scenario and label.
+    places: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
 }
 
 impl Run {
@@ -228,6 +232,16 @@ impl Run {
             .map(|trial| trial.block)
             .collect();
         let blocks = blocks.len() as u32;
+        let mut windows: BTreeMap<String, BTreeSet<Window>> = BTreeMap::new();
+        let mut places: BTreeMap<String, BTreeMap<String, Vec<usize>>> = BTreeMap::new();
+        for (index, trial) in trials.iter().enumerate() {
+            windows
+                .entry(trial.scenario.clone())
+                .or_default()
+                .insert(Window::of(&trial.shape));
+            let labels = places.entry(trial.scenario.clone()).or_default();
+            labels.entry(trial.label.clone()).or_default().push(index);
+        }
         Self {
             env,
             trials,
@@ -235,6 +249,8 @@ impl Run {
             rows,
             scenarios,
             blocks,
+            windows,
+            places,
         }
     }
 
@@ -256,29 +272,34 @@ impl Run {
 
     /// The windows of `scenario`: the closed loop first, then rates upwards.
     pub fn windows(&self, scenario: &str) -> Vec<Window> {
-        let of = |trial: &Trial| Window::of(&trial.shape);
-        let found: BTreeSet<Window> = self
-            .trials
-            .iter()
-            .filter(|trial| trial.scenario == scenario)
-            .map(of)
-            .collect();
-        found.into_iter().collect()
+        self.windows
+            .get(scenario)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
     }
 
     /// The trials of `label` in `window` of `scenario`, judged together.
     pub fn cell(&self, label: &str, scenario: &str, window: Window) -> Cell<'_> {
-        let here = |trial: &&Trial| trial.label == label && trial.scenario == scenario;
-        let mut trials: Vec<&Trial> = self
-            .trials
-            .iter()
-            .filter(here)
+        let places = self
+            .places
+            .get(scenario)
+            .and_then(|labels| labels.get(label));
+        let here = || {
+            places
+                .into_iter()
+                .flatten()
+                .map(|&index| &self.trials[index])
+        };
+        let mut trials: Vec<&Trial> = here()
             .filter(|trial| Window::of(&trial.shape) == window)
             .collect();
         // A model that blocks in one window of a scenario was not tried in the others.
         if trials.is_empty() {
-            let blocks = |trial: &&Trial| trial.validity == Validity::Blocks;
-            trials = self.trials.iter().filter(here).filter(blocks).collect();
+            trials = here()
+                .filter(|trial| trial.validity == Validity::Blocks)
+                .collect();
         }
         trials.sort_by_key(|trial| (trial.block, trial.order));
         let state = state(&trials);

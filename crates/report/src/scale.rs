@@ -16,13 +16,10 @@ impl Log {
         let drawn = || values.iter().copied().filter(|value| is_drawn(*value));
         let low = drawn().min_by(f64::total_cmp)?;
         let high = drawn().max_by(f64::total_cmp)?;
-        let (mut low, mut high) = (step(low, false), step(high, true));
-        // Less than a factor of five would blow noise up to the size of a difference.
-        while high / low < 5.0 {
+        let (low, mut high) = (step(low, false), step(high, true));
+        // Less than a factor of two would blow noise up to the size of a difference.
+        if high / low < 2.0 {
             high = step(high * 1.5, true);
-            if high / low < 5.0 {
-                low = step(low / 1.5, false);
-            }
         }
         Some(Self {
             low,
@@ -39,13 +36,14 @@ impl Log {
         self.from + share * (self.to - self.from)
     }
 
-    /// Round values to mark: 1, 2 and 5 a decade, only 1 where these would crowd.
+    /// Round values to mark: 1, 2 and 5 a decade, fewer where these would crowd.
     pub fn ticks(&self) -> Vec<f64> {
         let decades = (self.high / self.low).log10();
         let wanted: &[f64] = match decades {
             _ if decades > 3.2 => &[1.0],
-            _ if decades > 2.1 => &[1.0, 3.0],
-            _ => &[1.0, 2.0, 5.0],
+            _ if decades > 1.9 => &[1.0, 3.0],
+            _ if decades > 0.9 => &[1.0, 2.0, 5.0],
+            _ => &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
         };
         let mut ticks = Vec::new();
         let mut decade = 10_f64.powf(self.low.log10().floor());
@@ -117,9 +115,9 @@ mod tests {
     }
 
     #[test]
-    fn one_value_still_spans_a_factor_of_five() {
+    fn one_value_still_spans_a_factor_of_two() {
         let axis = Log::over(&[7.0], 0.0, 1.0).expect("a value");
-        assert!(axis.high / axis.low >= 5.0 && axis.low <= 7.0 && axis.high >= 7.0);
+        assert!(axis.high / axis.low >= 2.0 && axis.low <= 7.0 && axis.high >= 7.0);
     }
 
     #[test]

@@ -68,6 +68,7 @@ fn cell(column: &Column, row: &Row, entry: &Entry) -> Markup {
     let hover = hover(column, row, entry);
     let body = match (entry.state, entry.place, &figure) {
         (State::Valid, Some(place), Some(figure)) => ranked(entry, &place, figure),
+        (State::Valid, None, Some(_)) if entry.overloaded => overloaded(entry),
         (State::Valid, None, Some(figure)) => html! { b { (figure) } },
         (State::Limited, _, Some(figure)) => {
             html! { b { (words::bound(metric, figure)) } span.iv { "generator-bound" } }
@@ -90,14 +91,20 @@ fn cell(column: &Column, row: &Row, entry: &Entry) -> Markup {
 fn ranked(entry: &Entry, place: &Ranked, figure: &str) -> Markup {
     let tier = html! { i.tier title={ "tier " (place.tier) } { (place.tier) } };
     if entry.overloaded {
-        return html! { (tier) b { "overloaded" } span.iv { (words::answered(entry)) } };
+        return html! { (tier) (overloaded(entry)) };
     }
     html! {
         (tier)
         b { @if !entry.mark().is_empty() { (entry.mark()) " " } (format::factor(place.against_best.log.exp())) }
-        span.iv { @match entry.interval() { Some(interval) => (interval), None => "best" } }
-        span.fig { (figure) }
+        @match entry.interval().filter(|_| !place.best) {
+            Some(interval) => { span.iv { (interval) } span.fig { (figure) } }
+            None => span.iv { "best · " (figure) }
+        }
     }
+}
+
+fn overloaded(entry: &Entry) -> Markup {
+    html! { b.word { "overloaded" } span.iv { (words::answered(entry)) } }
 }
 
 /// What a cell says on hovering: the figure, its spread, the sample and the reasons.
@@ -150,6 +157,9 @@ pub fn key(evidence: Evidence) -> Markup {
 
 /// Who won which scenario, in words.
 pub fn headlines(matrix: &Matrix) -> Markup {
+    if matrix.evidence == Evidence::Figures {
+        return html! {};
+    }
     html! {
         ul.headlines {
             @for column in &matrix.columns {
@@ -157,7 +167,7 @@ pub fn headlines(matrix: &Matrix) -> Markup {
                 @let rest = headline.rest(column.choice.metric);
                 li {
                     span.what { (column.scenario) }
-                    b { (headline.best.as_deref().unwrap_or("nothing ranked")) }
+                    b { (headline.leaders().as_deref().unwrap_or("nothing ranked")) }
                     @if !rest.is_empty() { span.rest { (rest) } }
                 }
             }

@@ -110,16 +110,29 @@ fn cell(svg: &mut Svg, (x, y): (f64, f64), width: f64, column: &Column, entry: &
     let (middle, first, second) = (x + width / 2.0, y + 17.0, y + 31.0);
     let mut put = |class: &str, ink: &str, top: &str, below: &str| {
         svg.rect((x, y), (width, height), 4.0, class);
-        let single = if below.is_empty() { 7.0 } else { 0.0 };
-        svg.text(
-            middle,
-            first + single,
-            Anchor::Middle,
-            &format!("r {ink}"),
-            top,
-        );
+        // A line alone stands in the middle.
+        let alone = if top.is_empty() || below.is_empty() {
+            6.0
+        } else {
+            0.0
+        };
+        if !top.is_empty() {
+            svg.text(
+                middle,
+                first + alone,
+                Anchor::Middle,
+                &format!("r {ink}"),
+                top,
+            );
+        }
         if !below.is_empty() {
-            svg.text(middle, second, Anchor::Middle, &format!("i {ink}"), below);
+            svg.text(
+                middle,
+                second - alone,
+                Anchor::Middle,
+                &format!("i {ink}"),
+                below,
+            );
         }
     };
     let figure = entry
@@ -140,6 +153,9 @@ fn cell(svg: &mut Svg, (x, y): (f64, f64), width: f64, column: &Column, entry: &
                 )
             };
             put(&format!("c{tier}"), &format!("o{tier}"), top.trim(), &below);
+        }
+        (State::Valid, None, _) if entry.overloaded => {
+            put("c", "", "overloaded", &words::answered(entry));
         }
         (State::Valid, None, Some(figure)) => put("c", "", &figure, ""),
         (State::Limited, _, Some(figure)) => {

@@ -23,7 +23,8 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
         .iter()
         .find(|column| column.scenario == scenario)?;
     let metric = column.choice.metric;
-    let spreads = || column.entries.iter().filter_map(|entry| entry.spread);
+    let drawn = || column.entries.iter().filter(|entry| !entry.overloaded);
+    let spreads = || drawn().filter_map(|entry| entry.spread);
     let values: Vec<f64> = spreads()
         .flat_map(|each| [each.low, each.median, each.high])
         .collect();
@@ -83,15 +84,16 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
 }
 
 fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Log, y: f64) {
-    let Some(spread) = entry.spread else {
-        svg.text(
-            LEFT + 6.0,
-            y + 4.0,
-            Anchor::Start,
-            "m n",
-            words::state(entry.state),
-        );
-        return;
+    let spread = match entry.spread {
+        Some(spread) if !entry.overloaded => spread,
+        other => {
+            let text = match other {
+                Some(_) => format!("overloaded, {}", words::answered(entry)),
+                None => words::state(entry.state).to_owned(),
+            };
+            svg.text(LEFT + 6.0, y + 4.0, Anchor::Start, "m n", &text);
+            return;
+        }
     };
     let class = palette::class(&row.model);
     let limited = entry.state == State::Limited;
