@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-#[allow(dead_code)]
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
 

@@ -1,9 +1,10 @@
 //! The columns of a scenario's tables, the same in Markdown and HTML.
 
+use crate::cell::{Cell, State};
 use crate::data::Role;
 use crate::format;
 use crate::metric::Metric;
-use crate::run::{Cell, Row, Run, State, Window};
+use crate::run::{Row, Run, Window};
 use crate::stats::{Evidence, Spread};
 use crate::words;
 

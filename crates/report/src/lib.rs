@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+mod cell;
 pub mod data;
 mod figures;
 mod format;

@@ -1,12 +1,13 @@
 //! `summary.md`: the report for terminals and code review, aligned so that it reads well raw.
 
+use crate::cell::State;
 use crate::data::Validity;
 use crate::figures;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
 use crate::noise;
 use crate::primary;
-use crate::run::{Run, State, Window};
+use crate::run::{Run, Window};
 use crate::stats::{Evidence, Spread};
 use crate::words;
 
@@ -198,6 +199,16 @@ fn noise_section(run: &Run, out: &mut String) {
             by_block.join(" "),
             differs.to_owned(),
         ]);
+    }
+    out.push_str(&table.render());
+    out.push('\n');
+    paragraph(out, "### The gates");
+    paragraph(out, words::GATES);
+    let header = ["scenario", "VALID", "LIMITED", "INVALID", "BLOCKS"];
+    let mut table = Table::new(header.map(str::to_owned).to_vec());
+    for scenario in &run.scenarios {
+        let counts = noise::counts(run, scenario).map(|count| count.to_string());
+        table.push([scenario.clone()].into_iter().chain(counts).collect());
     }
     out.push_str(&table.render());
     out.push('\n');

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::cell::State;
 use crate::format;
 use crate::metric::Metric;
 use crate::noise;
 use crate::primary::{self, Choice};
-use crate::run::{Row, Run, State};
+use crate::run::{Row, Run};
 use crate::stats::{self, Evidence, Ranked, Spread, Verdict};
 
 /// Models by scenarios.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::cell::State;
 use crate::data::{Role, Trial, Validity};
 use crate::metric::Metric;
 use crate::primary::{self, Choice};
-use crate::run::{Run, State, Window};
+use crate::run::{Run, Window};
 use crate::stats::{self, Comparison, Evidence, Spread, Verdict};
 
 /// One server measured twice under two names.
@@ -156,4 +157,18 @@ fn generator(run: &Run, scenario: &str, window: Window) -> Generator {
         steal_share_max: over(&|each| each.steal_share).map(|spread| spread.high),
         null_rps: null_rps.map(|spread| spread.median),
     }
+}
+
+/// Trials of each validity in a scenario, in the order VALID, LIMITED, INVALID, BLOCKS.
+pub fn counts(run: &Run, scenario: &str) -> [usize; 4] {
+    [
+        Validity::Valid,
+        Validity::Limited,
+        Validity::Invalid,
+        Validity::Blocks,
+    ]
+    .map(|validity| {
+        let is_one = |trial: &&Trial| trial.scenario == scenario && trial.validity == validity;
+        run.trials.iter().filter(is_one).count()
+    })
 }

@@ -11,8 +11,9 @@
 //! trials. A model that does not hold it comes last: an overloaded server serves few requests, and
 //! those cheaply.
 
+use crate::cell::State;
 use crate::metric::Metric;
-use crate::run::{Run, State, Window};
+use crate::run::{Run, Window};
 use crate::stats::{Evidence, Spread};
 
 /// The metric and window by which a scenario is ranked.

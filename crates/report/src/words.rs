@@ -2,16 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use crate::cell::{Cell, State};
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
 use crate::metric::Metric;
-use crate::run::{Cell, Run, State};
+use crate::run::Run;
 use crate::stats::Evidence;
 
 /// What the A/A placebo is.
 pub const PLACEBO: &str = "A/A: one server measured twice in each block under two names. A ratio \
 other than 1 is the session's own noise; its 95th percentile, or 3 % if larger, is the zone within \
 which a difference counts as none.";
+
+/// What the gates are.
+pub const GATES: &str = "Every window passes the same gates: the generator's punctuality and CPU, \
+the distance to the null server, Little's law, connections alive, stolen time, checked replies, \
+outcomes that add up. What fails one is LIMITED or INVALID and says why.";
 
 /// What the generator's table tells.
 pub const GENERATOR: &str = "Lateness is the generator's own, not the server's: how long after its \

@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 
 use super::anchor;
+use crate::cell::State;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
-use crate::run::{Row, State};
+use crate::run::Row;
 use crate::stats::{Evidence, Ranked};
 use crate::words;
 

@@ -18,6 +18,9 @@ pub fn section(run: &Run) -> Markup {
             h3 { "The same server twice" }
             p.note { (words::PLACEBO) }
             (placebo_table(&placebos))
+            h3 { "The gates" }
+            p.note { (words::GATES) }
+            (counts_table(run))
             h3 { "Excluded trials" }
             p.note { "INVALID: a gate failed. Never drawn and in no figure; named here with the reason." }
             (trial_table(&noise::trials(run, Validity::Invalid)))
@@ -57,6 +60,26 @@ fn placebo_table(placebos: &[Placebo]) -> Markup {
                             td { (placebo.logs.len()) }
                             td.l.m { @for log in placebo.logs.values() { (format::factor_bare(log.exp())) " " } }
                             td.l.differs[placebo.differs] { @if placebo.differs { "yes" } @else { "no" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn counts_table(run: &Run) -> Markup {
+    html! {
+        div.scroll {
+            table.figures {
+                thead { tr {
+                    th.l { "scenario" } th { "VALID" } th { "LIMITED" } th { "INVALID" } th { "BLOCKS" }
+                } }
+                tbody {
+                    @for scenario in &run.scenarios {
+                        tr {
+                            th scope="row" { (scenario) }
+                            @for count in noise::counts(run, scenario) { td { (count) } }
                         }
                     }
                 }

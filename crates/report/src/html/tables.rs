@@ -3,11 +3,12 @@
 use maud::{Markup, html};
 
 use super::anchor;
+use crate::cell::{Cell, State};
 use crate::figures::{self, Field};
 use crate::metric::Metric;
 use crate::palette;
 use crate::primary;
-use crate::run::{Cell, Row, Run, State, Window};
+use crate::run::{Row, Run, Window};
 use crate::words;
 
 /// What a request costs at the common rate, a table a scenario.

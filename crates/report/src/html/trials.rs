@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::anchor;
+use crate::cell::State;
 use crate::data::{Trial, Validity};
 use crate::format;
 use crate::metric::Metric;
-use crate::run::{Row, Run, State, Window};
+use crate::run::{Row, Run, Window};
 
 const METRICS: [(&str, Metric); 9] = [
     ("req/s", Metric::Throughput),

@@ -1,11 +1,12 @@
 //! Memory of each model, idle and under load, in the scenario that holds the most connections.
 
 use super::panel::{WIDTH, sample};
+use crate::cell::Cell;
 use crate::format;
 use crate::metric::Metric;
 use crate::palette;
 use crate::primary;
-use crate::run::{Cell, Run};
+use crate::run::Run;
 use crate::scale::Log;
 use crate::stats::{Evidence, Spread};
 use crate::svg::{Anchor, Svg};

@@ -1,9 +1,10 @@
 //! The verdict matrix as a picture, about 1000 wide.
 
 use super::panel::wrapped;
+use crate::cell::State;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
-use crate::run::{Run, State};
+use crate::run::Run;
 use crate::stats::Evidence;
 use crate::svg::{Anchor, Svg};
 use crate::words;
@@ -74,7 +75,7 @@ pub fn draw(run: &Run) -> Svg {
     let mut y = TOP + 26.0 + ROW_HEIGHT * matrix.rows.len() as f64;
     for line in legend(run, matrix.evidence)
         .iter()
-        .flat_map(|text| wrapped(text, 158))
+        .flat_map(|text| wrapped(text, 172))
     {
         svg.text(12.0, y, Anchor::Start, "m n", &line);
         y += 15.0;
@@ -88,7 +89,7 @@ fn legend(run: &Run, evidence: Evidence) -> Vec<String> {
     let read = match evidence {
         Evidence::Figures => "Too few blocks to rank: each cell is the figure itself.".to_owned(),
         _ => format!(
-            "1.00× is the best of its column, 2.00× twice as bad, with {}. Dark: not told apart from the best (= equivalent, ≈ too close to call); paler: lower tiers.",
+            "1.00× is the best of its column, 2.00× twice as bad, with {}. Strong colour: not told apart from the best (= equivalent, ≈ too close to call); fainter: lower tiers.",
             if evidence == Evidence::Ranges {
                 "the range over blocks"
             } else {

@@ -1,11 +1,12 @@
 //! The frame that the latency plots share: a logarithmic axis upwards, labels at the lines' ends,
 //! a gutter for what never came, and a note of what is not drawn.
 
+use crate::cell::State;
 use crate::data::Role;
 use crate::format;
 use crate::metric::Metric;
 use crate::palette;
-use crate::run::{Row, Run, State, Window};
+use crate::run::{Row, Run, Window};
 use crate::scale::{Log, apart, is_drawn};
 use crate::stats::{Evidence, Spread};
 use crate::svg::{Anchor, Svg};

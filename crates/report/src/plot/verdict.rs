@@ -1,11 +1,12 @@
 //! The figure that decides a scenario: a point a model with its interval, on a logarithmic axis.
 
 use super::panel::{WIDTH, bars, sample};
+use crate::cell::State;
 use crate::format;
 use crate::matrix::{Entry, Matrix};
 use crate::metric::Metric;
 use crate::palette;
-use crate::run::{Row, Run, State};
+use crate::run::{Row, Run};
 use crate::scale::{Log, is_drawn};
 use crate::svg::{Anchor, Svg};
 use crate::words;
