@@ -150,12 +150,14 @@ impl Ledger {
             }
             return;
         };
-        let carried_over =
-            self.closed_loop && !flight.measured && (self.window.start_ns..).contains(&now_ns);
-        if carried_over && flight.intended_ns < self.window.start_ns {
+        let mut flight = *flight;
+        let before_window = flight.intended_ns < self.window.start_ns;
+        if self.closed_loop && before_window && now_ns >= self.window.start_ns {
+            flight.measured = true;
             self.scheduled += 1;
-            self.sent += u64::from(flight.sent_ns > 0);
-            self.failed[class as usize] += 1;
+            if flight.sent_ns > 0 {
+                self.sent(&flight);
+            }
         }
         if flight.measured {
             self.failed[class as usize] += 1;

@@ -34,7 +34,6 @@ mod chunked;
 mod class;
 mod clock;
 mod command;
-mod connection;
 mod gates;
 mod head;
 mod judge;
@@ -52,7 +51,6 @@ mod socket;
 mod spread;
 mod table;
 mod target;
-mod traffic;
 mod worker;
 
 pub use args::Args;

@@ -151,4 +151,25 @@ mod tests {
         assert_eq!(draw(3), draw(3));
         assert_ne!(draw(3), draw(4));
     }
+
+    /// Pollaczek and Khinchine: with a fixed service time S and load r, Poisson arrivals wait
+    /// r S / (2 (1 - r)) on average. Lindley's recursion gives what this schedule makes them wait.
+    #[test]
+    fn poisson_arrivals_wait_as_queueing_theory_says() {
+        let (service_ns, load) = (1e6, 0.7);
+        let mut schedule = Schedule::new(Arrivals::Poisson, load * 1e3, 11, (0, 1), 0);
+        let (mut free_ns, mut waited_ns, arrivals) = (0.0, 0.0, 400_000);
+        for _ in 0..arrivals {
+            let due_ns = schedule.next_due_ns() as f64;
+            schedule.advance();
+            waited_ns += f64::max(free_ns - due_ns, 0.0);
+            free_ns = f64::max(free_ns, due_ns) + service_ns;
+        }
+        let expected_ns = load * service_ns / (2.0 * (1.0 - load));
+        let mean_ns = waited_ns / f64::from(arrivals);
+        assert!(
+            (mean_ns / expected_ns - 1.0).abs() < 0.03,
+            "{mean_ns} {expected_ns}"
+        );
+    }
 }

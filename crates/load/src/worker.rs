@@ -1,10 +1,15 @@
 //! A thread of the generator: its loop, from the first connection to the last outcome.
 
+mod connection;
+mod traffic;
+mod window;
+
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use self::window::Edge;
+pub(crate) use self::window::{Report, Usage};
 use crate::class::Class;
 use crate::clock::{self, now_ns};
 use crate::judge::Judge;
@@ -15,10 +20,6 @@ use crate::run::{Progress, Shared};
 use crate::schedule::Schedule;
 use crate::slot::{Slot, State};
 
-/// Most connections being opened at once before the run: fewer than the shortest usual backlog, so
-/// that no SYN is dropped and retried a second later.
-const OPENING_MAX: usize = 100;
-
 /// Bytes received at once.
 const RECEIVE_BYTES: usize = 64 * 1024;
 
@@ -26,75 +27,45 @@ const RECEIVE_BYTES: usize = 64 * 1024;
 /// microseconds, on a virtual CPU above all.
 const SPIN_NS_MAX: u64 = 100_000;
 
-/// Longest time between two looks at time-outs and at the interrupt.
-pub(crate) const TICK_NS_MAX: u64 = 50_000_000;
-
-/// What a thread brings home.
-#[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) ledger: Ledger,
-    /// Of the window only.
-    pub(crate) usage: Usage,
-    /// Connections open when fewest were: at the beginning or the end of the window.
-    pub(crate) alive: u64,
-    /// Connections broken within the window.
-    pub(crate) lost: u64,
-    /// Connections without a reply in the window.
-    pub(crate) silent: u64,
-}
-
-/// What the thread has used up.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Usage {
-    pub(crate) wall_ns: u64,
-    pub(crate) cpu_ns: u64,
-    /// Of that, spent polling for the moment a request is due.
-    pub(crate) spin_ns: u64,
-    pub(crate) wakeups: u64,
-    pub(crate) received_bytes: u64,
-    /// Time that closed connections waited for the server's end.
-    pub(crate) closing_ns: u64,
-}
-
 /// The state of the thread.
 pub(crate) struct Worker<'a> {
-    pub(crate) plan: &'a Plan,
+    plan: &'a Plan,
     shared: &'a Shared<'a>,
     progress: &'a Progress,
     share: usize,
-    pub(crate) poller: Poller,
-    pub(crate) slots: Vec<Slot>,
-    pub(crate) judge: Judge,
-    pub(crate) ledger: Ledger,
+    poller: Poller,
+    slots: Vec<Slot>,
+    judge: Judge,
+    ledger: Ledger,
     schedule: Option<Schedule>,
     /// Requests that are due and have no connection, oldest first; the time-out bounds it.
-    pub(crate) queue: VecDeque<Flight>,
+    queue: VecDeque<Flight>,
     /// Slots that may take a request; longest idle first, so that all are used.
-    pub(crate) free: VecDeque<usize>,
+    free: VecDeque<usize>,
     /// Slots to be opened again.
-    pub(crate) down: Vec<usize>,
+    down: Vec<usize>,
     /// Whole requests, as many as one write may carry.
-    pub(crate) burst: Vec<u8>,
-    pub(crate) request_bytes: usize,
-    pub(crate) scratch: Box<[u8]>,
+    burst: Vec<u8>,
+    request_bytes: usize,
+    scratch: Box<[u8]>,
     /// The clock when it was last read.
-    pub(crate) now_ns: u64,
-    pub(crate) timeout_ns: u64,
+    now_ns: u64,
+    timeout_ns: u64,
     next_due_ns: u64,
-    pub(crate) next_retry_ns: u64,
+    next_retry_ns: u64,
     next_tick_ns: u64,
     next_check_ns: u64,
     spin_margin_ns: u64,
-    pub(crate) usage: Usage,
-    at_start: Option<(Usage, u64)>,
-    at_end: Option<(Usage, u64, u64)>,
-    pub(crate) lost: u64,
+    usage: Usage,
+    at_start: Option<Edge>,
+    at_end: Option<Edge>,
+    lost: u64,
     /// The run has begun: before that, connections are opened without requests.
-    pub(crate) started: bool,
-    pub(crate) connecting: usize,
-    pub(crate) ever_connected: bool,
-    pub(crate) connect_failures: u64,
-    pub(crate) last_failure: Option<Class>,
+    started: bool,
+    connecting: usize,
+    ever_connected: bool,
+    connect_failures: u64,
+    last_failure: Option<Class>,
 }
 
 impl<'a> Worker<'a> {
@@ -142,55 +113,6 @@ impl<'a> Worker<'a> {
             connect_failures: 0,
             last_failure: None,
         })
-    }
-
-    /// Opens all connections, a bounded number at once. A server that takes only some of them does
-    /// not stop the run; one that takes none does.
-    pub(crate) fn open_all(&mut self) -> Result<()> {
-        if self.plan.new_connection {
-            return Ok(());
-        }
-        let deadline_ns = self.now_ns + self.timeout_ns;
-        let mut begun = 0;
-        while self.alive() < self.slots.len() as u64 && self.now_ns < deadline_ns {
-            while begun < self.slots.len() && self.connecting < OPENING_MAX {
-                self.open_slot(begun)?;
-                begun += 1;
-            }
-            self.handle_events(1_000_000)?;
-            self.now_ns = now_ns();
-            self.retry()?;
-            self.give_up_if_hopeless()?;
-            if self.shared.stop.load(Ordering::Relaxed) {
-                bail!("interrupted before the load began");
-            }
-        }
-        if !self.ever_connected {
-            bail!(
-                "{}: no connection within {:?}",
-                self.plan.target,
-                self.plan.timeout
-            );
-        }
-        Ok(())
-    }
-
-    /// A target that refuses everything from the start is an error, not a measurement.
-    fn give_up_if_hopeless(&self) -> Result<()> {
-        if self.last_failure == Some(Class::DescriptorLimit) && !self.started {
-            bail!(
-                "cannot open {} connections: out of descriptors",
-                self.plan.connections
-            );
-        }
-        if !self.ever_connected && self.connect_failures >= self.slots.len() as u64 {
-            match self.last_failure {
-                Some(Class::Refused) => bail!("{}: connection refused", self.plan.target),
-                Some(Class::AddressUnavailable) => bail!("{}: no local address", self.plan.target),
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     /// Runs the load from `anchor_ns` on, and returns the closed books.
@@ -306,112 +228,8 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Everything that need not be done for every event.
-    fn check(&mut self) -> Result<()> {
-        if self.now_ns >= self.next_retry_ns {
-            self.retry()?;
-        }
-        if self.now_ns >= self.next_tick_ns {
-            self.obey_stop();
-            self.expire()?;
-            self.give_up_if_hopeless()?;
-            self.progress
-                .publish(self.ledger.finished_in_window, self.ledger.failures());
-            self.next_tick_ns = self.now_ns + (self.timeout_ns / 20).clamp(1_000_000, TICK_NS_MAX);
-        }
-        let Window { start_ns, end_ns } = self.ledger.window;
-        if self.at_start.is_none() && self.now_ns >= start_ns {
-            self.at_start = Some((self.read_usage(), self.alive()));
-        }
-        if self.at_end.is_none() && self.now_ns >= end_ns {
-            let heard = self
-                .slots
-                .iter()
-                .filter(|slot| slot.last_reply_ns >= start_ns)
-                .count();
-            let silent = (self.slots.len() - heard) as u64;
-            self.at_end = Some((self.read_usage(), self.alive(), silent));
-        }
-        let boundary_ns = match (self.at_start, self.at_end) {
-            (None, _) => start_ns,
-            (_, None) => end_ns,
-            _ => end_ns.saturating_add(clock::duration_ns(self.plan.drain)),
-        };
-        self.next_check_ns = self.next_tick_ns.min(boundary_ns).min(self.next_retry_ns);
-        Ok(())
-    }
-
-    /// An interrupt ends the window at a moment all threads agree on and none has reached.
-    fn obey_stop(&mut self) {
-        if !self.shared.stop.load(Ordering::Relaxed) {
-            return;
-        }
-        let end_ns = self.shared.stop_at(self.now_ns + 3 * TICK_NS_MAX);
-        let window = &mut self.ledger.window;
-        window.end_ns = window.end_ns.min(end_ns).max(window.start_ns.min(end_ns));
-        window.start_ns = window.start_ns.min(window.end_ns);
-        if self.next_due_ns >= window.end_ns {
-            self.next_due_ns = u64::MAX;
-        }
-    }
-
-    /// Nothing more can come of waiting.
-    fn is_settled(&self) -> bool {
-        match self.plan.pace {
-            // Requests of the warm-up too: what never answers them is a failure of the window.
-            Pace::Closed => self.slots.iter().all(|slot| slot.flights.is_empty()),
-            Pace::Open { .. } => self.ledger.outstanding() == 0,
-        }
-    }
-
     /// Brings the next check forward.
     pub(crate) fn hasten_check(&mut self, at_ns: u64) {
         self.next_check_ns = self.next_check_ns.min(at_ns);
-    }
-
-    fn alive(&self) -> u64 {
-        self.slots
-            .iter()
-            .filter(|slot| slot.state == State::Open)
-            .count() as u64
-    }
-
-    fn read_usage(&self) -> Usage {
-        Usage {
-            wall_ns: self.now_ns,
-            cpu_ns: clock::thread_cpu_ns(),
-            ..self.usage
-        }
-    }
-
-    /// Counts what is still unanswered as censored, and closes the books.
-    fn finish(mut self) -> Report {
-        let now_ns = now_ns();
-        for flight in self
-            .slots
-            .iter()
-            .flat_map(|slot| &slot.flights)
-            .chain(&self.queue)
-        {
-            self.ledger.settle(flight, Some(Class::Censored), now_ns);
-        }
-        self.progress
-            .publish(self.ledger.finished_in_window, self.ledger.failures());
-        let (end, alive_at_end, silent) = self.at_end.expect("a run ends after its window");
-        let (start, alive_at_start) = self.at_start.expect("and the window after its start");
-        Report {
-            ledger: self.ledger.close(),
-            usage: Usage {
-                wall_ns: end.wall_ns - start.wall_ns,
-                cpu_ns: end.cpu_ns - start.cpu_ns,
-                spin_ns: end.spin_ns - start.spin_ns,
-                wakeups: end.wakeups - start.wakeups,
-                received_bytes: end.received_bytes - start.received_bytes,
-                closing_ns: end.closing_ns - start.closing_ns,
-            },
-            alive: alive_at_start.min(alive_at_end),
-            lost: self.lost,
-            silent,
-        }
     }
 }

@@ -165,6 +165,8 @@ fn every_single_cut_gives_the_same_verdicts() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
     #[test]
     fn any_cutting_gives_the_same_verdicts(
         choice in proptest::collection::vec(0usize..9, 1..12),

@@ -5,12 +5,12 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
+use super::Worker;
 use crate::class::Class;
 use crate::clock::now_ns;
 use crate::plan::Pace;
 use crate::reply::Step;
 use crate::slot::State;
-use crate::worker::Worker;
 
 /// What a batch of received bytes leads to.
 enum Digest {
@@ -25,7 +25,7 @@ enum Digest {
 impl Worker<'_> {
     /// Serves one event of epoll.
     #[inline]
-    pub(crate) fn serve(&mut self, token: u64, flags: EventFlags) -> Result<()> {
+    pub(super) fn serve(&mut self, token: u64, flags: EventFlags) -> Result<()> {
         let index = (token & u64::from(u32::MAX)) as usize;
         let slot = &self.slots[index];
         if !slot.is_current(token) {
@@ -159,7 +159,7 @@ impl Worker<'_> {
     }
 
     /// A connection is established, or has answered all: it gets work.
-    pub(crate) fn ready(&mut self, index: usize) -> Result<()> {
+    pub(super) fn ready(&mut self, index: usize) -> Result<()> {
         let room = self.plan.pipeline - self.slots[index].flights.len();
         self.refill(index, room)
     }
@@ -186,7 +186,7 @@ impl Worker<'_> {
     }
 
     /// Puts a slot in the list of those that may take a request.
-    pub(crate) fn list(&mut self, index: usize) {
+    pub(super) fn list(&mut self, index: usize) {
         if !self.slots[index].listed && self.has_room(index) {
             self.slots[index].listed = true;
             self.free.push_back(index);
@@ -203,7 +203,7 @@ impl Worker<'_> {
     }
 
     /// Gives the free slots to the requests that have waited longest.
-    pub(crate) fn serve_queue(&mut self) -> Result<()> {
+    pub(super) fn serve_queue(&mut self) -> Result<()> {
         while !self.queue.is_empty() {
             let Some(index) = self.free.pop_front() else {
                 break;
@@ -257,7 +257,7 @@ impl Worker<'_> {
     /// Writes until nothing is owed. Requests are all alike, so what is left to write is told by
     /// its length and by the place within the current request.
     #[inline]
-    pub(crate) fn write(&mut self, index: usize) -> rustix::io::Result<()> {
+    pub(super) fn write(&mut self, index: usize) -> rustix::io::Result<()> {
         let slot = &mut self.slots[index];
         while slot.owed_bytes > 0 {
             let start = slot.written_bytes;

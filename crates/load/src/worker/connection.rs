@@ -1,21 +1,76 @@
 //! Opening, losing and reopening the connections of a thread.
 
-use anyhow::{Context, Result};
+use std::sync::atomic::Ordering;
+
+use anyhow::{Context, Result, bail};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
 
+use super::Worker;
 use crate::class::Class;
 use crate::clock::now_ns;
 use crate::plan::Pace;
 use crate::slot::State;
 use crate::socket;
-use crate::worker::Worker;
+
+/// Most connections being opened at once before the run: fewer than the shortest usual backlog, so
+/// that no SYN is dropped and retried a second later.
+const OPENING_MAX: usize = 100;
 
 impl Worker<'_> {
+    /// Opens all connections, a bounded number at once. A server that takes only some of them does
+    /// not stop the run; one that takes none does.
+    pub(crate) fn open_all(&mut self) -> Result<()> {
+        if self.plan.new_connection {
+            return Ok(());
+        }
+        let deadline_ns = self.now_ns + self.timeout_ns;
+        let mut begun = 0;
+        while self.alive() < self.slots.len() as u64 && self.now_ns < deadline_ns {
+            while begun < self.slots.len() && self.connecting < OPENING_MAX {
+                self.open_slot(begun)?;
+                begun += 1;
+            }
+            self.handle_events(1_000_000)?;
+            self.now_ns = now_ns();
+            self.retry()?;
+            self.give_up_if_hopeless()?;
+            if self.shared.stop.load(Ordering::Relaxed) {
+                bail!("interrupted before the load began");
+            }
+        }
+        if !self.ever_connected {
+            bail!(
+                "{}: no connection within {:?}",
+                self.plan.target,
+                self.plan.timeout
+            );
+        }
+        Ok(())
+    }
+
+    /// A target that refuses everything from the start is an error, not a measurement.
+    pub(super) fn give_up_if_hopeless(&self) -> Result<()> {
+        if self.last_failure == Some(Class::DescriptorLimit) && !self.started {
+            bail!(
+                "cannot open {} connections: out of descriptors",
+                self.plan.connections
+            );
+        }
+        if !self.ever_connected && self.connect_failures >= self.slots.len() as u64 {
+            match self.last_failure {
+                Some(Class::Refused) => bail!("{}: connection refused", self.plan.target),
+                Some(Class::AddressUnavailable) => bail!("{}: no local address", self.plan.target),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Events that a socket is watched for when nothing waits to be written. The peer's end is
     /// watched where it is part of every exchange: it saves the receive that would find it.
-    pub(crate) fn watched(&self) -> EventFlags {
+    pub(super) fn watched(&self) -> EventFlags {
         if self.plan.new_connection {
             EventFlags::IN | EventFlags::RDHUP
         } else {
@@ -24,7 +79,7 @@ impl Worker<'_> {
     }
 
     /// Puts a slot that is down to use: opens it, with the request that its loop now makes.
-    pub(crate) fn open_slot(&mut self, index: usize) -> Result<()> {
+    pub(super) fn open_slot(&mut self, index: usize) -> Result<()> {
         let running = self.now_ns < self.ledger.window.end_ns;
         match self.plan.pace {
             _ if !self.started => self.connect(index),
@@ -45,7 +100,7 @@ impl Worker<'_> {
 
     /// Starts to connect a slot. Over loopback the connection usually exists when `connect`
     /// returns, so a request that waits for it is written at once.
-    pub(crate) fn connect(&mut self, index: usize) -> Result<()> {
+    pub(super) fn connect(&mut self, index: usize) -> Result<()> {
         self.now_ns = now_ns();
         let slot = &mut self.slots[index];
         slot.since_ns = self.now_ns;
@@ -85,7 +140,7 @@ impl Worker<'_> {
     }
 
     /// Finds out whether a connection is established, by writing its request if it has one.
-    pub(crate) fn try_establish(&mut self, index: usize) -> Result<()> {
+    pub(super) fn try_establish(&mut self, index: usize) -> Result<()> {
         let slot = &mut self.slots[index];
         let flights = slot.flights.len();
         if flights == 0 {
@@ -136,7 +191,7 @@ impl Worker<'_> {
     }
 
     /// A connection that could not be opened takes the request with it that it was opened for.
-    pub(crate) fn connect_failed(&mut self, index: usize, class: Class) {
+    pub(super) fn connect_failed(&mut self, index: usize, class: Class) {
         self.connect_failures += 1;
         self.last_failure = Some(class);
         if self.slots[index].flights.is_empty()
@@ -148,7 +203,7 @@ impl Worker<'_> {
     }
 
     /// A connection broke: its requests are counted as `class`, and it is opened again.
-    pub(crate) fn lose(&mut self, index: usize, class: Class) {
+    pub(super) fn lose(&mut self, index: usize, class: Class) {
         if self.ledger.window.contains(self.now_ns) {
             let state = self.slots[index].state;
             let broken = if self.plan.new_connection {
@@ -173,7 +228,7 @@ impl Worker<'_> {
     }
 
     /// The server ended the connection as announced; what was behind the last reply is lost.
-    pub(crate) fn close_politely(&mut self, index: usize) -> Result<()> {
+    pub(super) fn close_politely(&mut self, index: usize) -> Result<()> {
         let slot = &mut self.slots[index];
         if slot.state == State::Closing {
             self.usage.closing_ns += self.now_ns - slot.since_ns;
@@ -194,7 +249,7 @@ impl Worker<'_> {
     }
 
     /// Opens the lost connections whose pause is over.
-    pub(crate) fn retry(&mut self) -> Result<()> {
+    pub(super) fn retry(&mut self) -> Result<()> {
         self.next_retry_ns = u64::MAX;
         for index in std::mem::take(&mut self.down) {
             if self.slots[index].retry_ns <= self.now_ns {
@@ -207,7 +262,7 @@ impl Worker<'_> {
     }
 
     /// Gives up what has waited for longer than the time-out.
-    pub(crate) fn expire(&mut self) -> Result<()> {
+    pub(super) fn expire(&mut self) -> Result<()> {
         let limit_ns = self.now_ns.saturating_sub(self.timeout_ns);
         for index in 0..self.slots.len() {
             let slot = &self.slots[index];

@@ -1,0 +1,69 @@
+//! Whatever the plan and the server, every scheduled request has exactly one outcome.
+#![allow(clippy::unwrap_used)] // Helpers of tests fail as tests do.
+
+mod common;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use common::{GOOD, Server, Then, assert_adds_up, send};
+use load::{Arrivals, Pace, Plan};
+use proptest::prelude::*;
+
+/// A server that does something else with every few requests.
+fn moody() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        Server::start(|stream, n| match n % 97 {
+            13 => Then::Reset,
+            29 => Then::Close,
+            41 => send(stream, b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"),
+            53 => send(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njello"),
+            67 => send(stream, b"HELO\r\n\r\n"),
+            // Never answered.
+            83 => Then::Continue,
+            _ => send(stream, GOOD),
+        })
+    })
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    let arrivals = prop_oneof![Just(Arrivals::Poisson), Just(Arrivals::Constant)];
+    let pace = prop_oneof![
+        Just(Pace::Closed),
+        (50.0..20_000.0, arrivals).prop_map(|(rate, arrivals)| Pace::Open { rate, arrivals }),
+    ];
+    let shape = (1usize..12, 1usize..4, 1usize..9, any::<bool>());
+    let times = (1u64..120, 0u64..40, 0u64..60, 10u64..400);
+    (pace, any::<u64>(), shape, times).prop_map(|(pace, seed, shape, times)| {
+        let (connections, threads, pipeline, new_connection) = shape;
+        let (duration, warmup, drain, timeout) = times;
+        let mut plan = moody().plan();
+        plan.pace = pace;
+        plan.seed = seed;
+        plan.connections = connections;
+        plan.threads = threads.min(connections);
+        plan.pipeline = if new_connection { 1 } else { pipeline };
+        plan.new_connection = new_connection;
+        plan.duration = Duration::from_millis(duration);
+        plan.warmup = Duration::from_millis(warmup);
+        plan.drain = Duration::from_millis(drain);
+        plan.timeout = Duration::from_millis(timeout);
+        plan
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn outcomes_add_up(plan in plans()) {
+        let outcome = load::run(&plan).unwrap();
+        assert_adds_up(&outcome);
+        if let Pace::Open { rate, arrivals: Arrivals::Constant } = plan.pace {
+            // The schedule does not look at the server: all that was due was scheduled.
+            let due = rate * outcome.duration_s;
+            prop_assert!((outcome.scheduled as f64 - due).abs() <= 1.0 + plan.threads as f64);
+        }
+    }
+}

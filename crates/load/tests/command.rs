@@ -1,0 +1,226 @@
+//! The command: exit statuses, one-line errors, files that are whole or absent.
+#![allow(clippy::unwrap_used)] // Helpers of tests fail as tests do.
+
+mod common;
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use common::{GOOD, Server, always};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A folder of its own, gone at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("load-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn load(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn spawn(args: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_load"));
+    command
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+const SHORT: [&str; 6] = [
+    "--duration",
+    "100ms",
+    "--warmup",
+    "0s",
+    "--connections",
+    "2",
+];
+
+#[test]
+fn json_goes_to_standard_output_with_the_agreed_fields() {
+    let server = Server::start(always(GOOD));
+    let url = server.url();
+    let output = load(&[&[url.as_str(), "--json", "-"][..], &SHORT].concat());
+    assert!(output.status.success());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for field in [
+        "requests",
+        "scheduled",
+        "duration_s",
+        "rate_offered",
+        "rate_achieved",
+        "errors",
+    ]
+    .into_iter()
+    .chain([
+        "valid",
+        "reasons",
+        "mode",
+        "arrivals",
+        "seed",
+        "connections",
+        "pipeline",
+        "url",
+    ])
+    .chain([
+        "silent_connections",
+        "connections_lost",
+        "wakeups",
+        "bytes_received",
+    ])
+    .chain(["no_connection_p99_us", "mean_in_flight"])
+    {
+        assert!(json.get(field).is_some(), "{field}");
+    }
+    for spread in ["response_us", "service_us", "slip_us", "connect_us"] {
+        for field in ["count", "mean", "p50", "p90", "p99", "p999", "max"] {
+            assert!(json[spread][field].is_number(), "{spread}.{field}");
+        }
+    }
+    for field in ["cpu_us_per_request", "late_p99_us", "cpu_share"] {
+        assert!(json["generator"][field].is_number(), "{field}");
+    }
+    // The table does not mix with the JSON.
+    assert!(String::from_utf8_lossy(&output.stderr).contains("response"));
+}
+
+#[test]
+fn the_file_is_whole_and_alone() {
+    let server = Server::start(always(GOOD));
+    let folder = Folder::new("file");
+    let path = folder.0.join("result.json");
+    let url = server.url();
+    let output = load(
+        &[
+            &[url.as_str(), "--json", path.to_str().unwrap()][..],
+            &SHORT,
+        ]
+        .concat(),
+    );
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("requests/s"));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(json["requests"].as_u64().unwrap() > 0);
+    assert_eq!(folder.names(), ["result.json"]);
+}
+
+#[test]
+fn a_failed_run_leaves_the_old_file_and_no_other() {
+    let folder = Folder::new("failed");
+    let path = folder.0.join("result.json");
+    fs::write(&path, "old").unwrap();
+    let output = load(&["unix:/nowhere/at/all", "--json", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    assert_eq!(folder.names(), ["result.json"]);
+}
+
+#[test]
+fn errors_are_one_line_and_a_status() {
+    let server = Server::start(always(GOOD));
+    let url = server.url();
+    for (args, status) in [
+        (vec!["ftp://x/"], 2),
+        (vec![url.as_str(), "--rate", "0"], 2),
+        (vec![url.as_str(), "--new-connection", "--pipeline", "4"], 2),
+        (vec![url.as_str(), "--json", "/nowhere/at/all.json"], 1),
+        (vec!["unix:/nowhere/at/all"], 1),
+    ] {
+        let output = load(&args);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{args:?}: {text}");
+        assert!(
+            text.starts_with("error: ") && text.lines().count() == 1,
+            "{args:?}: {text}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+    // Found out before the run, not after it.
+    assert_eq!(server.requests.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn an_interrupt_keeps_what_was_measured() {
+    let server = Server::start(always(GOOD));
+    let url = server.url();
+    let mut child = spawn(&[
+        &url,
+        "--duration",
+        "60s",
+        "--warmup",
+        "0s",
+        "--json",
+        "-",
+        "-q",
+    ]);
+    while server.requests.load(Ordering::SeqCst) < 500 {
+        thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut text = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["valid"], false);
+    assert_eq!(json["reasons"][0], "interrupted");
+    assert!(json["requests"].as_u64().unwrap() > 0);
+    assert!(json["duration_s"].as_f64().unwrap() < 30.0);
+    assert_eq!(json["errors"], serde_json::json!({}));
+}
+
+#[test]
+fn unix_sockets_are_served() {
+    let folder = Folder::new("unix");
+    let path = folder.0.join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut buffer = [0; 1024];
+                while stream.read(&mut buffer).is_ok_and(|n| n > 0) {
+                    use std::io::Write;
+                    stream.write_all(GOOD).unwrap();
+                }
+            });
+        }
+    });
+    let url = format!("unix:{}:/x", path.display());
+    let output = load(&[&[url.as_str(), "--json", "-", "-q"][..], &SHORT].concat());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["requests"].as_u64().unwrap() > 0);
+    assert_eq!(json["errors"], serde_json::json!({}));
+}

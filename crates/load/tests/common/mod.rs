@@ -1,0 +1,154 @@
+//! Tiny servers with known faults, a thread a connection.
+#![allow(dead_code)] // Each test file uses its part.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use load::{Outcome, Plan};
+
+pub const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+/// A server whose requests are numbered over all connections, from 0.
+pub struct Server {
+    address: SocketAddr,
+    pub requests: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What the server does after a request.
+pub enum Then {
+    Continue,
+    Close,
+    Reset,
+    /// Close, and the listener too.
+    Die,
+}
+
+impl Server {
+    /// Serves each request by calling `answer` with the connection and the request's number.
+    pub fn start(answer: impl Fn(&mut TcpStream, usize) -> Then + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self {
+            address: listener.local_addr().unwrap(),
+            requests: Arc::default(),
+            stop: Arc::default(),
+        };
+        let (requests, stop) = (Arc::clone(&server.requests), Arc::clone(&server.stop));
+        let answer = Arc::new(answer);
+        let address = server.address;
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(mut stream) = stream else { return };
+                let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
+                let stop = Arc::clone(&stop);
+                thread::spawn(move || {
+                    if converse(&mut stream, &requests, &*answer) {
+                        stop.store(true, Ordering::SeqCst);
+                        let _ = TcpStream::connect(address);
+                    }
+                });
+            }
+        });
+        server
+    }
+
+    /// A plan for one connection to this server, without a warm-up.
+    pub fn plan(&self) -> Plan {
+        plan(&self.address.to_string())
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.stop.swap(true, Ordering::SeqCst) {
+            let _ = TcpStream::connect(self.address);
+        }
+    }
+}
+
+/// Serves a connection to its end; `true` when the server is to die.
+fn converse(
+    stream: &mut TcpStream,
+    requests: &AtomicUsize,
+    answer: &dyn Fn(&mut TcpStream, usize) -> Then,
+) -> bool {
+    let _ = stream.set_nodelay(true);
+    let mut pending = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        while let Some(at) = pending.windows(4).position(|w| w == b"\r\n\r\n") {
+            pending.drain(..at + 4);
+            match answer(stream, requests.fetch_add(1, Ordering::SeqCst)) {
+                Then::Continue => {}
+                Then::Close => return false,
+                Then::Die => return true,
+                Then::Reset => {
+                    let linger = Some(Duration::ZERO);
+                    let _ = rustix::net::sockopt::set_socket_linger(&stream, linger);
+                    return false;
+                }
+            }
+        }
+        // What is left holds no end of a head, but may hold the beginning of one.
+        pending.drain(..pending.len().saturating_sub(3));
+        match stream.read(&mut buffer) {
+            Ok(n) if n > 0 => pending.extend_from_slice(&buffer[..n]),
+            _ => return false,
+        }
+    }
+}
+
+/// Answers every request with these bytes.
+pub fn always(reply: &'static [u8]) -> impl Fn(&mut TcpStream, usize) -> Then {
+    move |stream, _| send(stream, reply)
+}
+
+pub fn send(stream: &mut TcpStream, reply: &[u8]) -> Then {
+    match stream.write_all(reply) {
+        Ok(()) => Then::Continue,
+        Err(_) => Then::Close,
+    }
+}
+
+pub fn plan(address: &str) -> Plan {
+    let mut plan = Plan::new(format!("http://{address}/").parse().unwrap());
+    plan.duration = Duration::from_millis(250);
+    plan.drain = Duration::from_millis(200);
+    plan.timeout = Duration::from_secs(5);
+    plan
+}
+
+pub fn run(plan: &Plan) -> Outcome {
+    let outcome = load::run(plan).unwrap();
+    assert_adds_up(&outcome);
+    outcome
+}
+
+pub fn assert_adds_up(outcome: &Outcome) {
+    assert_eq!(
+        outcome.scheduled,
+        outcome.requests + outcome.failures(),
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.response_us.count, outcome.requests);
+    assert_eq!(outcome.service_us.count, outcome.requests);
+    assert_eq!(outcome.slip_us.count, outcome.sent);
+    assert!(outcome.sent <= outcome.scheduled);
+}
+
+/// The only class of failure in an outcome that has failures.
+pub fn only_class(outcome: &Outcome) -> &'static str {
+    assert_eq!(outcome.errors.len(), 1, "{:?}", outcome.errors);
+    outcome.errors.keys().next().unwrap()
+}

@@ -1,0 +1,328 @@
+//! Every fault of a server is counted in its class, and nothing is lost from the count.
+#![allow(clippy::unwrap_used)] // Helpers of tests fail as tests do.
+
+mod common;
+
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use common::{GOOD, Server, Then, always, only_class, plan, run, send};
+use load::{Arrivals, Pace};
+
+#[test]
+fn a_correct_server_has_no_errors() {
+    let server = Server::start(always(GOOD));
+    let mut plan = server.plan();
+    plan.connections = 4;
+    plan.threads = 2;
+    plan.warmup = Duration::from_millis(50);
+    let outcome = run(&plan);
+    assert!(
+        outcome.errors.is_empty() && outcome.requests > 100,
+        "{outcome:?}"
+    );
+    assert_eq!(
+        (outcome.connections_alive, outcome.connections_lost),
+        (4, 0)
+    );
+    assert_eq!(
+        (outcome.silent_connections, outcome.connect_us.count),
+        (0, 4)
+    );
+    assert!(
+        (outcome.mean_in_flight - 4.0).abs() < 0.2,
+        "{}",
+        outcome.mean_in_flight
+    );
+    assert_eq!(outcome.response_us, outcome.service_us);
+    assert!(outcome.response_us.max.is_some());
+}
+
+#[test]
+fn a_reset_is_a_reset() {
+    let server = Server::start(|_, _| Then::Reset);
+    let outcome = run(&server.plan());
+    assert_eq!(only_class(&outcome), "reset");
+    assert!(outcome.connections_lost > 0 && !outcome.valid);
+    assert_eq!(outcome.response_us.p50, None);
+    // The pauses between attempts keep a broken server from costing a spin.
+    assert!(outcome.scheduled < 100, "{}", outcome.scheduled);
+}
+
+#[test]
+fn an_early_close_is_an_early_end() {
+    let server = Server::start(|stream, _| {
+        send(stream, &GOOD[..GOOD.len() - 1]);
+        Then::Close
+    });
+    assert_eq!(only_class(&run(&server.plan())), "early_end");
+}
+
+#[test]
+fn pipelined_requests_behind_a_close_are_early_ends() {
+    let server = Server::start(|stream, n| {
+        send(stream, GOOD);
+        if n % 10 == 9 {
+            Then::Close
+        } else {
+            Then::Continue
+        }
+    });
+    let mut plan = server.plan();
+    plan.pipeline = 4;
+    let outcome = run(&plan);
+    assert!(outcome.requests > 0 && outcome.connections_lost > 0);
+    // A close with unread requests behind it is a reset on the wire.
+    let lost: u64 = ["early_end", "reset", "write_error"]
+        .iter()
+        .filter_map(|class| outcome.errors.get(class))
+        .sum();
+    assert_eq!(lost, outcome.failures());
+    assert!(lost > 0);
+}
+
+#[test]
+fn an_announced_close_is_no_fault() {
+    let server = Server::start(|stream, _| {
+        send(
+            stream,
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        );
+        Then::Close
+    });
+    let outcome = run(&server.plan());
+    assert!(
+        outcome.errors.is_empty() && outcome.requests > 10,
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.connections_lost, 0);
+}
+
+#[test]
+fn a_wrong_body_is_seen() {
+    let server = Server::start(|stream, n| {
+        let jello = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njello";
+        send(stream, if n % 3 == 2 { jello } else { GOOD })
+    });
+    let outcome = run(&server.plan());
+    assert_eq!(only_class(&outcome), "wrong_body");
+    assert!(
+        (outcome.failures() * 3).abs_diff(outcome.scheduled) <= 6,
+        "{outcome:?}"
+    );
+    assert!(
+        outcome
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("wrong bodies"))
+    );
+    assert_eq!(outcome.connections_lost, 0);
+}
+
+#[test]
+fn statuses_are_judged() {
+    for (head, class) in [
+        ("500 Oops", "status"),
+        ("301 Gone", "status"),
+        ("503 Busy", "shed"),
+    ] {
+        let reply = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n")
+            .leak()
+            .as_bytes();
+        let server = Server::start(always(reply));
+        assert_eq!(only_class(&run(&server.plan())), class);
+    }
+    let server = Server::start(always(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"));
+    let mut plan = server.plan();
+    plan.expect_status = Some(404);
+    let outcome = run(&plan);
+    assert!(outcome.errors.is_empty() && outcome.requests > 0);
+}
+
+#[test]
+fn what_is_not_http_is_malformed() {
+    let server = Server::start(always(b"220 smtp.example ESMTP\r\n\r\n"));
+    assert_eq!(only_class(&run(&server.plan())), "malformed");
+}
+
+#[test]
+fn bytes_behind_the_body_are_not_overlooked() {
+    let server = Server::start(always(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhello"));
+    let outcome = run(&server.plan());
+    assert!(
+        outcome.connections_lost > 0 && !outcome.valid,
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn trickled_replies_are_read_whole() {
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let server = Server::start(move |stream, n| {
+        let reply: &[u8] = if n % 2 == 0 { GOOD } else { chunked };
+        for byte in reply {
+            send(stream, &[*byte]);
+        }
+        Then::Continue
+    });
+    let outcome = run(&server.plan());
+    assert!(
+        outcome.errors.is_empty() && outcome.requests > 2,
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn silence_is_a_timeout_then_censored() {
+    let server = Server::start(|_, _| Then::Continue);
+    let mut plan = server.plan();
+    plan.connections = 3;
+    plan.timeout = Duration::from_millis(100);
+    let outcome = run(&plan);
+    assert!(outcome.errors["timeout"] >= 6, "{:?}", outcome.errors);
+    assert_eq!(outcome.silent_connections, 3);
+    plan.timeout = Duration::from_secs(5);
+    plan.warmup = Duration::from_millis(50);
+    // Sent in the warm-up and never answered: the window owns them all the same.
+    let outcome = run(&plan);
+    assert_eq!(only_class(&outcome), "censored");
+    assert_eq!(outcome.scheduled, 3);
+}
+
+#[test]
+fn a_listener_that_never_accepts_times_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut plan = plan(&listener.local_addr().unwrap().to_string());
+    plan.timeout = Duration::from_millis(100);
+    assert_eq!(only_class(&run(&plan)), "timeout");
+}
+
+#[test]
+fn a_full_backlog_is_a_connect_timeout() {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, getsockname, listen, socket};
+    let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(
+        &listener,
+        &std::net::SocketAddrV4::new([127, 0, 0, 1].into(), 0),
+    )
+    .unwrap();
+    listen(&listener, 0).unwrap();
+    let address = std::net::SocketAddr::try_from(getsockname(listener.as_fd()).unwrap()).unwrap();
+    // A backlog of 0 holds one connection.
+    let filler = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    connect(&filler, &address).unwrap();
+    let mut plan = plan(&address.to_string());
+    plan.new_connection = true;
+    plan.timeout = Duration::from_millis(100);
+    assert_eq!(only_class(&run(&plan)), "connect_timeout");
+}
+
+#[test]
+fn a_closed_port_is_an_error_and_no_measurement() {
+    let address = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for new_connection in [false, true] {
+        let mut plan = plan(&address.to_string());
+        plan.duration = Duration::from_secs(30);
+        plan.new_connection = new_connection;
+        let error = load::run(&plan).unwrap_err().to_string();
+        assert!(error.ends_with("connection refused"), "{error}");
+    }
+}
+
+#[test]
+fn a_server_that_dies_refuses() {
+    for pace in [
+        Pace::Closed,
+        Pace::Open {
+            rate: 500.0,
+            arrivals: Arrivals::Constant,
+        },
+    ] {
+        let server = Server::start(|stream, n| {
+            send(stream, GOOD);
+            if n == 20 { Then::Die } else { Then::Continue }
+        });
+        let mut plan = server.plan();
+        plan.pace = pace;
+        let outcome = run(&plan);
+        assert!(
+            outcome.requests >= 20 && outcome.errors["refused"] > 0,
+            "{outcome:?}"
+        );
+        assert!(outcome.scheduled < 1000, "a dead server must cost no spin");
+    }
+}
+
+#[test]
+fn a_connection_a_request_counts_its_connect() {
+    let server = Server::start(|stream, _| {
+        send(
+            stream,
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        );
+        Then::Close
+    });
+    for pace in [
+        Pace::Closed,
+        Pace::Open {
+            rate: 400.0,
+            arrivals: Arrivals::Poisson,
+        },
+    ] {
+        let mut plan = server.plan();
+        plan.pace = pace;
+        plan.connections = 2;
+        plan.new_connection = true;
+        let outcome = run(&plan);
+        assert!(
+            outcome.errors.is_empty() && outcome.requests > 20,
+            "{outcome:?}"
+        );
+        assert_eq!(outcome.connect_us.count, outcome.requests);
+        let mean = |spread: load::Spread| spread.mean.unwrap();
+        let parts = mean(outcome.slip_us) + mean(outcome.service_us);
+        assert!(
+            (mean(outcome.response_us) / parts - 1.0).abs() < 0.01,
+            "{outcome:?}"
+        );
+        assert!(mean(outcome.slip_us) >= mean(outcome.connect_us) * 0.99);
+    }
+}
+
+#[test]
+fn a_whole_pipeline_leaves_in_one_write() {
+    let server = Server::start(always(GOOD));
+    let mut plan = server.plan();
+    plan.pipeline = 16;
+    let outcome = run(&plan);
+    assert!(
+        outcome.errors.is_empty() && outcome.requests > 100,
+        "{outcome:?}"
+    );
+    assert!(
+        (outcome.mean_in_flight - 16.0).abs() < 0.5,
+        "{}",
+        outcome.mean_in_flight
+    );
+    assert!(server.requests.load(std::sync::atomic::Ordering::SeqCst) as u64 >= outcome.requests);
+}
+
+#[test]
+fn large_requests_survive_short_writes() {
+    // The server reads slowly enough for the socket to fill up; the body holds no empty line.
+    let server = Server::start(always(GOOD));
+    let mut plan = server.plan();
+    plan.method = "POST".to_owned();
+    plan.body_bytes = 4 << 20;
+    plan.pipeline = 3;
+    plan.drain = Duration::from_secs(3);
+    let outcome = run(&plan);
+    assert!(
+        outcome.errors.is_empty() && outcome.requests >= 3,
+        "{outcome:?}"
+    );
+}
