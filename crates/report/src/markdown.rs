@@ -69,6 +69,16 @@ fn verdict(run: &Run, out: &mut String) {
         );
         table.push(line);
     }
+    if matrix.evidence != Evidence::Figures {
+        controls(&matrix, &mut table);
+    }
+    out.push_str(&table.render());
+    out.push('\n');
+    paragraph(out, primary::RULE);
+}
+
+/// What the matrix may be trusted by: the placebo and the zone.
+fn controls(matrix: &Matrix, table: &mut Table) {
     let mut line = vec!["A/A, same server twice".to_owned()];
     line.extend(matrix.columns.iter().map(words::placebo));
     table.push(line);
@@ -80,9 +90,6 @@ fn verdict(run: &Run, out: &mut String) {
             .map(|column| format!("±{}", format::percent_of_log(column.zone))),
     );
     table.push(line);
-    out.push_str(&table.render());
-    out.push('\n');
-    paragraph(out, primary::RULE);
 }
 
 fn headlines(matrix: &Matrix, out: &mut String) {

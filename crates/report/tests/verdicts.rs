@@ -168,3 +168,16 @@ fn a_difference_in_a_a_is_said_at_the_top() {
         "{top}"
     );
 }
+
+#[test]
+fn where_a_bound_leads_nothing_is_called_the_best() {
+    let page = &full()["index.html"];
+    let after = page
+        .split("Closed-loop throughput")
+        .nth(1)
+        .expect("a throughput matrix");
+    let matrix = after.split("</details>").next().expect("the end of it");
+    // The others of this column are LIMITED at more than this one's VALID figure.
+    assert!(matrix.contains("class=\"plain\"><a href=\"#t-blocking-leader-follower-closed\""));
+    assert!(matrix.contains("class=\"tier1\"><a href=\"#t-churn-multi-reactor-closed\""));
+}
