@@ -99,7 +99,10 @@ fn ranked(entry: &Entry, place: &Ranked, figure: &str) -> Markup {
         b { @if !entry.mark().is_empty() { (entry.mark()) " " } (format::factor(place.against_best.log.exp())) }
         @match entry.interval().filter(|_| !place.best) {
             Some(interval) => { span.iv { (interval) } span.fig { (figure) } }
-            None => span.iv { "best · " (figure) }
+            None => {
+                span.iv { "best · " (figure) }
+                @if let Some(own) = entry.interval() { span.fig { (own) } }
+            }
         }
     }
 }
