@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(long, value_name = "A,B")]
     pub scenarios: Option<String>,
 
-    /// Folder for the results [default: results/<UTC time>-<size>]
+    /// Folder for the results [default: results/UTC-TIME-SIZE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 

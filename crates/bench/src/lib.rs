@@ -17,8 +17,31 @@
 //!   and at fixed rates, drained by SIGTERM; whatever is left then is killed, and said.
 //! * A **trial** is one window of a visit: one line of `trials.ndjson`.
 //!
-//! How CPU and switches are accounted stands in `tree`, what is read when in `visit`, the limits of
-//! validity in `gates`, the shapes of load and the rule for pool sizes in `scenario`.
+//! # What is read when
+//!
+//! The server is warmed up by a call of the generator of its own, in which its memory and tasks are
+//! read (reading them during a window would disturb it). Each window is one more call, without
+//! warm-up: it opens its connections, measures, and closes them. The counters of the server's
+//! process tree are read before and after this call, when the tree is at rest, so that their
+//! difference is what this call made the server do, and is divided by the answers of this call.
+//! Nothing of the bench runs in between: it sleeps in poll(2).
+//!
+//! # How CPU and context switches are accounted
+//!
+//! CPU of a tree is the sum of the CPU clocks of its living processes (nanoseconds, ended threads
+//! included) and of the `cutime + cstime` of the living (children that ended and were waited for, in
+//! ticks of 10 ms). The first part is exact; the second changes only where children end within a
+//! window, and is then off by 20 ms at most. Context switches are those of living tasks; where tasks
+//! ended within the window, the average over the whole visit, which wait4(2) tells. Where children
+//! are not waited for (SIGCHLD ignored), neither is known, and none is given.
+//!
+//! CPU of the machine comes from `/proc/stat`, stolen time too, for the CPUs that the trial uses.
+//!
+//! # A second attempt
+//!
+//! A window that is INVALID because of noise alone (stolen time, a late generator) is measured once
+//! more on a fresh server. Both lines are kept, the INVALID one first; the second has an `r` behind
+//! its id.
 
 use std::process::ExitCode;
 

@@ -20,8 +20,6 @@ use crate::visit::Rig;
 pub struct Prepared {
     /// What all visits share.
     pub rig: Rig,
-    /// How much is measured.
-    pub size: Size,
     /// The plan.
     pub visits: Vec<Visit>,
     /// The folder.
@@ -81,6 +79,10 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
             env.remarks
                 .push("Server and generator share a CPU: each slows the other.".to_owned());
         }
+        let purposes = scenarios
+            .iter()
+            .map(|s| (s.name.to_owned(), s.purpose.to_owned()));
+        env.purposes = purposes.collect();
         record.write_env(&env)?;
         (record, env)
     };
@@ -90,13 +92,12 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
         own,
         server_cpus,
         load_cpus,
-        windows: size.windows(),
+        size,
         json: record.scratch(".load.json"),
         interrupt: Interrupt::watch()?,
     };
     Ok(Prepared {
         rig,
-        size,
         visits,
         record,
         env,

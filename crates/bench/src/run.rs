@@ -15,8 +15,11 @@ use crate::plan::{Visit, Window};
 use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
 use crate::record::Record;
-use crate::trial::{self, ATTEMPTS_MAX};
+use crate::trial::{self, ATTEMPTS_MAX, Outcome};
 use crate::visit::Rig;
+
+/// Time for second attempts, as a share of the estimate.
+const SPARE_SHARE: f64 = 0.1;
 
 /// Runs the bench; gives the folder of the results.
 ///
@@ -32,7 +35,6 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
         record,
         mut env,
         visits,
-        ..
     } = prepared;
     let _mostly_gone = fs::remove_file(&rig.json);
     env.duration_s += started.elapsed().as_secs_f64();
@@ -55,91 +57,96 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
+/// What changes on the way through a plan.
+struct Course<'a> {
+    rig: &'a Rig,
+    record: &'a mut Record,
+    progress: Progress,
+    /// Time left for second attempts: a noisy machine must not make a run twice as long as promised.
+    spare: Duration,
+}
+
 /// Goes through the plan, leaving out what the folder already holds.
 fn measure(prepared: &mut Prepared) -> Result<(), Failure> {
     let Prepared {
         rig,
-        size,
         visits,
         record,
         ..
     } = prepared;
     let done = record.ids();
-    let todo: Vec<(&Visit, Vec<Window>)> = visits
-        .iter()
-        .map(|v| {
-            (
-                v,
-                v.windows
-                    .iter()
-                    .filter(|w| !done.contains(&w.id))
-                    .cloned()
-                    .collect(),
-            )
-        })
-        .filter(|(_, windows): &(&Visit, Vec<Window>)| !windows.is_empty())
-        .collect();
-    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), rig.windows);
-    eprintln!("{}", announcement(*size, visits, todo.len(), total));
-    let mut progress = Progress::new(total, size.blocks());
-    for (visit, windows) in todo {
-        progress.visit(visit);
-        let ceiling = if visit.is_null() {
-            Ceiling::Itself
-        } else {
-            ceiling(&record.trials, visit)
-        };
-        let result = attempt(rig, visit, windows, *size, ceiling, record, &progress);
-        if result.is_err() {
-            progress.finish();
-        }
-        result?;
-        progress.done(estimate::visit(visit, rig.windows));
-    }
-    progress.finish();
-    Ok(())
+    let missing = |visit: &Visit| -> Vec<Window> {
+        visit
+            .windows
+            .iter()
+            .filter(|window| !done.contains(&window.id))
+            .cloned()
+            .collect()
+    };
+    let mut todo: Vec<(&Visit, Vec<Window>)> = visits.iter().map(|v| (v, missing(v))).collect();
+    todo.retain(|(_, windows)| !windows.is_empty());
+    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), rig.size.windows());
+    eprintln!("{}", announcement(rig.size, visits, todo.len(), total));
+    let progress = Progress::new(total, rig.size.blocks());
+    let mut course = Course {
+        rig,
+        record,
+        progress,
+        spare: total.mul_f64(SPARE_SHARE),
+    };
+    let result = todo
+        .into_iter()
+        .try_for_each(|(visit, windows)| course.visit(visit, windows));
+    course.progress.finish();
+    result
 }
 
-/// Measures a visit, and once more the windows that noise alone has spoilt.
-fn attempt(
-    rig: &Rig,
-    visit: &Visit,
-    mut windows: Vec<Window>,
-    size: Size,
-    ceiling: Ceiling,
-    record: &mut Record,
-    progress: &Progress,
-) -> Result<(), Failure> {
-    for attempt in 0..ATTEMPTS_MAX {
-        let outcomes = trial::run(rig, visit, &windows, size, ceiling, attempt)?;
-        let mut again = Vec::new();
-        for (outcome, window) in outcomes.into_iter().zip(windows) {
-            let mut trial = outcome.trial;
-            if trial.validity == Validity::Invalid {
-                let (label, reasons) = (&trial.label, trial.reasons.join("; "));
-                progress.say(&format!(
-                    "INVALID {} {label}, {}: {reasons}",
-                    trial.id, trial.scenario
-                ));
+impl Course<'_> {
+    /// Measures a visit, and once more the windows that noise alone has spoilt.
+    fn visit(&mut self, visit: &Visit, mut windows: Vec<Window>) -> Result<(), Failure> {
+        self.progress.visit(visit);
+        let time = estimate::visit(visit, self.rig.size.windows());
+        let ceiling = ceiling(&self.record.trials, visit);
+        for attempt in 0..ATTEMPTS_MAX {
+            let outcomes = trial::run(self.rig, visit, &windows, ceiling, attempt)?;
+            let may_repeat = attempt + 1 < ATTEMPTS_MAX && self.spare >= time;
+            let mut again = Vec::new();
+            for (Outcome { mut trial, noise }, window) in outcomes.into_iter().zip(windows) {
+                if trial.validity == Validity::Invalid {
+                    self.progress.say(&complaint(&trial));
+                }
+                if noise && may_repeat {
+                    trial
+                        .reasons
+                        .push(format!("measured again as {}r", window.id));
+                    again.push(window);
+                }
+                self.record.append(trial)?;
             }
-            if outcome.noise && attempt + 1 < ATTEMPTS_MAX {
-                trial
-                    .reasons
-                    .push(format!("measured again as {}r", window.id));
-                again.push(window);
+            if again.is_empty() {
+                break;
             }
-            record.append(trial)?;
+            self.spare = self.spare.saturating_sub(time);
+            windows = again;
         }
-        if again.is_empty() {
-            break;
-        }
-        windows = again;
+        self.progress.done(time);
+        Ok(())
     }
-    Ok(())
+}
+
+fn complaint(trial: &Trial) -> String {
+    let reasons = trial.reasons.join("; ");
+    format!(
+        "INVALID {} {}, {}: {reasons}",
+        trial.id, trial.label, trial.scenario
+    )
 }
 
 /// The null server's figure for the block and scenario of `visit`.
 fn ceiling(trials: &[Trial], visit: &Visit) -> Ceiling {
+    if visit.is_null() {
+        return Ceiling::Itself;
+    }
     let beside = |t: &&Trial| {
         t.role == Role::Null && t.block == visit.block && t.scenario == visit.scenario.name
     };

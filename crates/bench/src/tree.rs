@@ -11,6 +11,9 @@
 //! difference is exact. A child that ends between two readings moves from the first part to the
 //! second and is counted once.
 //!
+//! Children that nobody waits for because SIGCHLD is ignored take their CPU with them; where that is
+//! so, no CPU is given at all.
+//!
 //! **Context switches** are kept by the kernel for living tasks, and for ended ones only in what
 //! wait4(2) returns at the very end. [`Snapshot::since`] therefore gives none for a window in which
 //! a task has ended; the trial then takes the average over the whole visit.
@@ -23,6 +26,8 @@ use crate::sys;
 
 /// A tick of `/proc/PID/stat`: USER_HZ is 100 on every architecture Linux runs servers on.
 const TICK_NS: u64 = 10_000_000;
+/// SIGCHLD in the masks of `/proc/PID/status`, which count from bit 0.
+const SIGCHLD_BIT: u64 = 1 << (signal_hook::consts::SIGCHLD - 1);
 /// A thread's whole life costs more than this, and two readings of a quiet process differ by less.
 const LOST_THREAD_NS: u64 = 50_000;
 
@@ -46,13 +51,14 @@ pub struct Snapshot {
     tasks: BTreeSet<(u32, u32)>,
     children_faults: u64,
     ended_threads_ns: u64,
+    forgets_children: bool,
 }
 
 /// What a tree used between two moments.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
-    /// CPU time, µs.
-    pub cpu_us: f64,
+    /// CPU time, µs; `None` when children may have ended that nobody waits for.
+    pub cpu_us: Option<f64>,
     /// Context switches; `None` when a task ended within, and took its counters with it.
     pub switches: Option<u64>,
 }
@@ -113,6 +119,7 @@ impl Snapshot {
             let file = |name| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}"));
             let Ok(status) = file("status") else { continue };
             self.tasks.insert((pid, tid));
+            self.forgets_children |= forgets_children(&status);
             self.switches += field(&status, "voluntary_ctxt_switches:").unwrap_or(0)
                 + field(&status, "nonvoluntary_ctxt_switches:").unwrap_or(0);
             let first = |text: String| text.split_whitespace().next().and_then(|n| n.parse().ok());
@@ -127,7 +134,8 @@ impl Snapshot {
             || self.children_faults != before.children_faults
             || self.ended_threads_ns > before.ended_threads_ns + LOST_THREAD_NS;
         Usage {
-            cpu_us: self.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1e3,
+            cpu_us: (!self.forgets_children)
+                .then(|| self.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1e3),
             switches: (!ended).then(|| self.switches.saturating_sub(before.switches)),
         }
     }
@@ -192,6 +200,13 @@ fn numbers(folder: &str) -> Vec<u32> {
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect()
+}
+
+/// Whether the process ignores SIGCHLD: its children are then gone without having been waited for.
+fn forgets_children(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & SIGCHLD_BIT != 0)
 }
 
 /// The number after `name` at the start of a line.

@@ -2,7 +2,6 @@
 
 use report::data::{Figures, Mode, Trial, Validity};
 
-use crate::args::Size;
 use crate::failure::Failure;
 use crate::gates::{self, Ceiling, Evidence};
 use crate::plan::{Visit, Window};
@@ -29,11 +28,10 @@ pub fn run(
     rig: &Rig,
     visit: &Visit,
     windows: &[Window],
-    size: Size,
     ceiling: Ceiling,
     attempt: u32,
 ) -> Result<Vec<Outcome>, Failure> {
-    let line = |window: &Window| blank(rig, visit, window, size, attempt);
+    let line = |window: &Window| blank(rig, visit, window, attempt);
     if let Some(reason) = &visit.blocked {
         let blocked = windows.iter().map(|window| {
             let trial = Trial {
@@ -88,7 +86,7 @@ pub fn run(
 }
 
 /// The line of a trial in which nothing was measured (yet).
-fn blank(rig: &Rig, visit: &Visit, window: &Window, size: Size, attempt: u32) -> Trial {
+fn blank(rig: &Rig, visit: &Visit, window: &Window, attempt: u32) -> Trial {
     let retried = if attempt == 0 { "" } else { "r" };
     Trial {
         id: format!("{}{retried}", window.id),
@@ -97,7 +95,7 @@ fn blank(rig: &Rig, visit: &Visit, window: &Window, size: Size, attempt: u32) ->
         label: visit.contender.label.clone(),
         role: visit.contender.role,
         scenario: visit.scenario.name.to_owned(),
-        size: size.name().to_owned(),
+        size: rig.size.name().to_owned(),
         block: visit.block,
         order: visit.order,
         seed: visit.seed,
@@ -147,8 +145,10 @@ fn figures(sample: &Sample, measured: &Measured) -> Figures {
     // Where tasks ended within the window their switches are known for the whole visit only.
     let switches = match (sample.usage.switches, measured.drained.exit) {
         (Some(switches), _) => each(switches as f64),
-        (None, Some(exit)) => Some(exit.switches as f64 / measured.answers as f64),
-        (None, None) => None,
+        (None, Some(exit)) if sample.usage.cpu_us.is_some() => {
+            Some(exit.switches as f64 / measured.answers as f64)
+        }
+        _ => None,
     };
     let loaded = (measured.loaded.tasks > 0).then_some(measured.loaded);
     Figures {
@@ -161,7 +161,7 @@ fn figures(sample: &Sample, measured: &Measured) -> Figures {
         connect_us: report.connect_us,
         errors: report.errors.clone(),
         silent_connections: report.silent_connections,
-        server_cpu_us_per_request: each(sample.usage.cpu_us),
+        server_cpu_us_per_request: sample.usage.cpu_us.and_then(each),
         machine_cpu_us_per_request: each(sample.machine.busy_us),
         context_switches_per_request: switches,
         pss_kib: loaded.map(|footprint| footprint.pss_kib),

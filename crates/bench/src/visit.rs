@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use report::data::{Mode, Shape};
 
-use crate::args::Windows;
+use crate::args::Size;
 use crate::cpus::CpuList;
 use crate::failure::Failure;
 use crate::generator::{Call, Report};
@@ -37,8 +37,8 @@ pub struct Rig {
     pub server_cpus: CpuList,
     /// CPUs of the generator.
     pub load_cpus: CpuList,
-    /// Durations.
-    pub windows: Windows,
+    /// How much is measured, and for how long.
+    pub size: Size,
     /// Where the generator leaves its report, for as long as it takes to read it.
     pub json: PathBuf,
     /// Ctrl-C.
@@ -77,9 +77,9 @@ impl Rig {
     /// The load of a window, or with `None` of the warm-up.
     pub fn shape(&self, visit: &Visit, window: Option<&Window>) -> Shape {
         let (mode, duration) = match window.map(|w| w.mode) {
-            None => (Mode::Closed, self.windows.warm_up),
-            Some(Mode::Closed) => (Mode::Closed, self.windows.closed),
-            Some(Mode::Open) => (Mode::Open, self.windows.open),
+            None => (Mode::Closed, self.size.windows().warm_up),
+            Some(Mode::Closed) => (Mode::Closed, self.size.windows().closed),
+            Some(Mode::Open) => (Mode::Open, self.size.windows().open),
         };
         Shape {
             mode,
@@ -150,7 +150,7 @@ impl Rig {
             address: server.address(),
             shape,
             seed: visit.seed,
-            drain: self.windows.drain,
+            drain: self.size.windows().drain,
             threads: self.load_cpus.len(),
         }
     }
