@@ -48,6 +48,11 @@ impl Scratch {
         self.refused
     }
 
+    /// Drops the output of a connection that broke in the middle of its turn.
+    pub fn discard_output(&mut self) {
+        self.output.clear();
+    }
+
     /// An empty buffer for a connection that has to keep something.
     pub(crate) fn lend(&mut self) -> Vec<u8> {
         let buffer = self.spare.pop().unwrap_or_default();

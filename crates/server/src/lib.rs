@@ -1,1 +1,42 @@
-//! Server, Model, Connection: what every concurrency model shares.
+//! What every concurrency model shares: listeners, connections, workers, limits, the scoreboard,
+//! the drain and the `serve` command line.
+//!
+//! A model is a value, [`Model`], whose `run` owns its loop; nothing here calls it back. It gets a
+//! [`Server`], makes one [`Worker`] for each process, thread or loop that serves, and moves
+//! [`Connection`]s through them:
+//!
+//! ```text
+//!   Server ── accept ──▶ Connection ── step(worker) ──▶ Need ──▶ wait for it, in the model's way
+//! ```
+//!
+//! [`Connection::step`] is the one step function of the blocking and the readiness models. A
+//! blocking model has it wait inside its receives ([`Worker::serve`] is the loop around it); a
+//! readiness model calls it when what the connection [`Need`]s is there.
+
+#![forbid(unsafe_code)]
+
+mod accept;
+mod backoff;
+mod board;
+mod connection;
+mod drain;
+mod limits;
+mod model;
+mod options;
+mod processes;
+mod start;
+mod threads;
+mod worker;
+
+pub use accept::{Accepted, Door};
+pub use backoff::Backoff;
+pub use board::{Block, Board};
+pub use connection::{Connection, Need};
+pub use drain::{Drain, Phase};
+pub use model::{Model, Roles, Variant, Workers};
+pub use options::ServeArgs;
+pub use processes::{Children, ServingChild};
+pub use proto::{Limits, Method, Nature, Place, Protocol, Request, Response, Service};
+pub use start::{Server, Shutdown, log, main, serve};
+pub use threads::Threads;
+pub use worker::Worker;

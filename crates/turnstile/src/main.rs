@@ -1,1 +1,43 @@
-fn main() {}
+//! `turnstile`: every Linux server concurrency model, measured and ready to run.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod models;
+mod serve;
+
+#[derive(Debug, Parser)]
+#[command(name = "turnstile", version, about, max_term_width = 100)]
+struct Command {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// List every model and variant: roles, one sentence, when to pick it
+    Models(models::Args),
+    /// Serve with one model
+    Serve(serve::Args),
+    /// Drive a server with load, and tell how it answered
+    Load(load::Args),
+    /// Measure models side by side
+    Bench(bench::Args),
+    /// Rebuild a run's reports from its raw data
+    Report(report::Args),
+    /// The ceiling of machine and generator: a constant reply, no parsing
+    #[command(hide = true)]
+    NullServer(bench::NullArgs),
+}
+
+fn main() -> ExitCode {
+    match Command::parse().act {
+        Act::Models(args) => models::main(&args),
+        Act::Serve(args) => serve::main(&args),
+        Act::Load(args) => load::main(args),
+        Act::Bench(args) => bench::main(args),
+        Act::Report(args) => report::main(&args),
+        Act::NullServer(args) => bench::null_main(args),
+    }
+}

@@ -1,1 +1,78 @@
-//! A child process for every client.
+//! **Fork per client**: the parent accepts, and forks a child for every client.
+//!
+//! ```text
+//!            ┌─ parent ─┐  fork   ┌──────────── child ────────────┐
+//!   client ─▶│  accept  │────────▶│ read ─▶ compute ─▶ write ─▶ … │ exit
+//!            └──────────┘◀─ reap ─└───────────────────────────────┘
+//! ```
+//!
+//! accepts: the parent · reads: a child · computes: a child · writes: a child
+//!
+//! **Cost.** A connection: accept, fork, close in the parent, exit and reaping, and the copying of
+//! every page the child writes: hundreds of microseconds. A request: one receive and one send.
+//!
+//! **What breaks it.** Short connections: the fork costs ten times the service. Many connections: a
+//! process each. At its bound (`--workers`) it stops accepting until a child ends.
+//!
+//! **When to pick it.** Few, long connections whose failures must not touch each other: a child
+//! that crashes takes one client along, and a child may change its identity or its limits.
+//!
+//! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.5 (server 1).
+
+use os::signal;
+use server::{
+    Accepted, Backoff, Children, Connection, Model, Roles, Server, Variant, Worker, Workers, log,
+};
+
+/// The model.
+pub const MODEL: Model = Model {
+    name: "fork-per-client",
+    variants: &[Variant {
+        name: "-",
+        roles: Roles::accepted_by("the parent", "a child"),
+        summary: "The parent accepts, and forks a child for every client.",
+        pick_when: "clients are few and long-lived, and one's crash must not touch another",
+        breaks_when: "connections are short or many: each costs a fork and a process",
+    }],
+    workers: Workers::UpTo(512),
+    run,
+};
+
+fn run(server: &'static Server) -> anyhow::Result<()> {
+    // The handler does nothing: what counts is that accept returns when a child has ended.
+    signal::handle(&[signal::SIGCHLD], signal::nothing);
+    let mut children = Children::new(server);
+    let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);
+    let mut forking = accepting.clone();
+    loop {
+        children.reap_ended();
+        if server.drain.has_begun() {
+            children.tell_to_drain();
+        }
+        if children.is_full() {
+            children.wait();
+            continue;
+        }
+        let socket = match server.accept_blocking(false, &mut accepting) {
+            Accepted::Socket(socket) => socket,
+            Accepted::Interrupted | Accepted::Pause(_) => continue,
+            Accepted::Empty => break,
+        };
+        match children.fork() {
+            Ok(Some(child)) => {
+                let mut worker = Worker::blocking(server, child.number).alone();
+                let connection = Connection::new(socket, &mut worker);
+                worker.serve(connection);
+                child.end();
+            }
+            Ok(None) => forking.reset(),
+            Err(error) => {
+                // This client is closed; the others are served, and the next may find room.
+                log(format_args!("fork: {error}; a client was turned away"));
+                let _ = server.wait_for_drain(forking.pause());
+            }
+        }
+    }
+    children.drain();
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! `iterative` as a server of its own.
+
+fn main() -> std::process::ExitCode {
+    server::main(&iterative::MODEL, services::Router::leak())
+}

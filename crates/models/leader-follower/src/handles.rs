@@ -1,0 +1,396 @@
+//! The handle set that the threads share, and the right to wait at it.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use os::net::Bell;
+use parking_lot::{Condvar, Mutex};
+use reactor::{Events, Interest, Selector, Slots, Token, Wheel, ready};
+use server::{Accepted, Backoff, Connection, Need, Server, Worker};
+
+/// Whether somebody leads.
+#[derive(Debug)]
+struct Leadership {
+    taken: bool,
+    /// No handle will ever be ready again.
+    over: bool,
+}
+
+/// What passes from leader to leader: only the leader locks it.
+#[derive(Debug)]
+struct Waiting {
+    /// Handles found ready, or due, and not yet served.
+    ready: VecDeque<Handle>,
+    due: Vec<(u64, u64)>,
+}
+
+/// Something that is ready: its handle is suspended until it has been served.
+#[derive(Debug, Clone, Copy)]
+pub enum Handle {
+    Door(usize),
+    Connection {
+        token: Token,
+        hung_up: bool,
+    },
+    /// A deadline that may have passed.
+    Due {
+        token: Token,
+        tick: u64,
+    },
+    /// Accept may be tried again.
+    PauseEnds,
+    /// The bell of the drain.
+    Bell,
+    /// The wait ended without any.
+    Nothing,
+}
+
+/// The handle set.
+#[derive(Debug)]
+pub struct Handles {
+    server: &'static Server,
+    selector: Selector,
+    leadership: Mutex<Leadership>,
+    followers: Condvar,
+    waiting: Mutex<Waiting>,
+    table: Mutex<Table>,
+    /// Ends the leader's wait, where a deadline has come to stand before the one it waits for.
+    nudge: Bell,
+}
+
+/// Every connection that no thread has in hand, and all deadlines.
+#[derive(Debug)]
+struct Table {
+    held: Slots<Held>,
+    wheel: Wheel,
+    /// The tick until which the leader waits.
+    wait_ends: u64,
+    /// Doors are not armed: the table was full, resources short, or the server drains.
+    doors_shut: bool,
+    draining: bool,
+    backoff: Backoff,
+}
+
+/// A place in the table; empty while a thread has its connection in hand.
+#[derive(Debug)]
+struct Held {
+    connection: Option<Connection>,
+    need: Need,
+    due: u64,
+    /// Its handle is armed, so its events may come.
+    armed: bool,
+}
+
+/// The one thread that may wait.
+#[derive(Debug)]
+pub struct Leader<'a>(&'a Handles);
+
+const BELL: u64 = u64::MAX;
+const NUDGE: u64 = u64::MAX - 1;
+const PAUSE_ENDS: u64 = u64::MAX - 2;
+const DOOR: u64 = 1 << 63;
+const NEVER: u64 = u64::MAX;
+
+impl Handles {
+    /// The set, with the doors and the bell in it.
+    pub fn new(server: &'static Server) -> anyhow::Result<Handles> {
+        server.make_doors_nonblocking()?;
+        let selector = Selector::new()?;
+        let nudge = Bell::new()?;
+        selector.add_bell(&nudge, NUDGE)?;
+        selector.add_oneshot(&server.bell, BELL, Interest::Read)?;
+        for (index, door) in server.doors.iter().enumerate() {
+            selector.add_oneshot(door, DOOR + index as u64, Interest::Read)?;
+        }
+        Ok(Handles {
+            server,
+            selector,
+            leadership: Mutex::new(Leadership {
+                taken: false,
+                over: false,
+            }),
+            followers: Condvar::new(),
+            waiting: Mutex::new(Waiting {
+                ready: VecDeque::new(),
+                due: Vec::new(),
+            }),
+            nudge,
+            table: Mutex::new(Table {
+                held: Slots::new(server.limits.connections_max),
+                wheel: Wheel::new(Instant::now()),
+                wait_ends: 0,
+                doors_shut: false,
+                draining: false,
+                backoff: Backoff::new(server.limits.accept_pause_ms_max),
+            }),
+        })
+    }
+
+    /// Follows until there is no leader, then leads. `None` once everything is drained.
+    pub fn become_leader(&self) -> Option<Leader<'_>> {
+        let mut leadership = self.leadership.lock();
+        while leadership.taken && !leadership.over {
+            self.followers.wait(&mut leadership);
+        }
+        if leadership.over {
+            return None;
+        }
+        leadership.taken = true;
+        Some(Leader(self))
+    }
+
+    /// Serves one ready handle and ends its suspension.
+    pub fn serve(&self, handle: Handle, worker: &mut Worker) {
+        match handle {
+            Handle::Nothing => {}
+            Handle::Door(index) => self.accept(index, worker),
+            Handle::Connection { token, hung_up } => {
+                if let Some((mut connection, need)) = self.take(token, None) {
+                    let need = match need {
+                        Need::Time if hung_up => Need::Closed,
+                        Need::Time => Need::Time,
+                        _ => connection.step(worker),
+                    };
+                    self.put_back(token, connection, need, false);
+                }
+            }
+            Handle::Due { token, tick } => {
+                if let Some((mut connection, need)) = self.take(token, Some(tick)) {
+                    let is_due = connection.deadline(self.server) <= worker.now;
+                    let need = if is_due {
+                        connection.expire(worker)
+                    } else {
+                        need
+                    };
+                    self.put_back(token, connection, need, true);
+                }
+            }
+            Handle::PauseEnds => self.open_doors(),
+            Handle::Bell => self.drain(worker),
+        }
+    }
+
+    /// Takes a connection in hand, unless it is gone, or in another thread's, or (for a deadline)
+    /// its entry is stale.
+    fn take(&self, token: Token, tick: Option<u64>) -> Option<(Connection, Need)> {
+        let mut table = self.table.lock();
+        let held = table.held.get_mut(token)?;
+        match tick {
+            Some(tick) if held.due != tick => return None,
+            Some(_) => held.due = NEVER,
+            None => held.armed = false,
+        }
+        Some((held.connection.take()?, held.need))
+    }
+
+    /// Puts a connection back and arms its handle, or ends it.
+    fn put_back(&self, token: Token, connection: Connection, need: Need, was_due: bool) {
+        let mut guard = self.table.lock();
+        let table = &mut *guard;
+        if need == Need::Closed {
+            table.held.remove(token);
+            let (reopen, over) = (
+                table.doors_shut && !table.draining,
+                table.draining && table.held.is_empty(),
+            );
+            drop(guard);
+            drop(connection);
+            if reopen {
+                self.open_doors();
+            }
+            if over {
+                self.end();
+            }
+            return;
+        }
+        let deadline = connection.deadline(self.server);
+        let Some(held) = table.held.get_mut(token) else {
+            return;
+        };
+        let interest = match need {
+            Need::Writable => Interest::Write,
+            Need::Time => Interest::Nothing,
+            Need::Readable | Need::Compute | Need::Closed => Interest::Read,
+        };
+        let rearm = !(held.armed && held.need == need && was_due);
+        (held.need, held.armed) = (need, true);
+        if table.wheel.tick_of(deadline) < held.due {
+            held.due = table.wheel.add(token.number(), deadline);
+            if held.due < table.wait_ends {
+                self.nudge.ring();
+            }
+        }
+        // Armed under the lock: the event may come at once, and must find the connection here.
+        let armed = !rearm
+            || self
+                .selector
+                .rearm(&connection, token.number(), interest)
+                .is_ok();
+        if armed {
+            held.connection = Some(connection);
+        } else {
+            table.held.remove(token);
+        }
+    }
+
+    fn accept(&self, index: usize, worker: &mut Worker) {
+        for _ in 0..self.server.limits.events_max {
+            let mut table = self.table.lock();
+            if table.held.is_full() {
+                table.doors_shut = true;
+                return;
+            }
+            let accepted = self.server.accept_ready(index, &mut table.backoff);
+            match accepted {
+                Accepted::Socket(socket) => self.adopt(&mut table, Connection::new(socket, worker)),
+                Accepted::Interrupted => {}
+                Accepted::Empty => break,
+                Accepted::Pause(pause) => {
+                    table.doors_shut = true;
+                    table.wheel.add(PAUSE_ENDS, worker.now + pause);
+                    return;
+                }
+            }
+        }
+        self.arm_door(index);
+    }
+
+    /// Takes on a connection: the table has it before its first event can come.
+    fn adopt(&self, table: &mut Table, connection: Connection) {
+        let deadline = connection.deadline(self.server);
+        let token = table.held.insert(Held {
+            connection: None,
+            need: Need::Readable,
+            due: NEVER,
+            armed: true,
+        });
+        if self
+            .selector
+            .add_oneshot(&connection, token.number(), Interest::Read)
+            .is_err()
+        {
+            table.held.remove(token);
+            return;
+        }
+        let due = table.wheel.add(token.number(), deadline);
+        if let Some(held) = table.held.get_mut(token) {
+            (held.connection, held.due) = (Some(connection), due);
+        }
+    }
+
+    fn arm_door(&self, index: usize) {
+        let mut table = self.table.lock();
+        if table.draining || table.doors_shut {
+            return;
+        }
+        if self
+            .selector
+            .rearm(
+                &self.server.doors[index],
+                DOOR + index as u64,
+                Interest::Read,
+            )
+            .is_err()
+        {
+            table.doors_shut = true;
+            let again = Instant::now() + table.backoff.pause();
+            table.wheel.add(PAUSE_ENDS, again);
+        }
+    }
+
+    fn open_doors(&self) {
+        {
+            let mut table = self.table.lock();
+            if table.draining || table.held.is_full() {
+                return;
+            }
+            table.doors_shut = false;
+        }
+        (0..self.server.doors.len()).for_each(|index| self.arm_door(index));
+    }
+
+    /// Takes what still waits at the doors, looks at them no more, and brings deadlines forward.
+    fn drain(&self, worker: &mut Worker) {
+        (0..self.server.doors.len()).for_each(|index| self.accept(index, worker));
+        self.server.bolt_doors();
+        let mut guard = self.table.lock();
+        let table = &mut *guard;
+        table.draining = true;
+        for token in table.held.tokens() {
+            // Those in a thread's hand are scheduled as they are put back.
+            if let Some(held) = table.held.get_mut(token)
+                && let Some(connection) = &held.connection
+            {
+                held.due = table
+                    .wheel
+                    .add(token.number(), connection.deadline(self.server));
+            }
+        }
+        let over = table.held.is_empty();
+        drop(guard);
+        if over {
+            self.end();
+        }
+    }
+
+    /// Nothing is left to wait for: every thread may go.
+    fn end(&self) {
+        self.leadership.lock().over = true;
+        self.followers.notify_all();
+        self.nudge.ring();
+    }
+}
+
+impl Leader<'_> {
+    /// Waits until a handle is ready. What one wait finds is served one by one: the rest passes to
+    /// the next leader, who need not call.
+    pub fn wait(&self, worker: &mut Worker, events: &mut Events) -> Handle {
+        let handles = self.0;
+        let mut waiting = handles.waiting.lock();
+        let Waiting { ready: found, due } = &mut *waiting;
+        if found.is_empty() {
+            let timeout = {
+                let mut table = handles.table.lock();
+                worker.tick();
+                let timeout = table.wheel.timeout(worker.now);
+                table.wait_ends =
+                    timeout.map_or(NEVER, |timeout| table.wheel.tick_of(worker.now + timeout));
+                timeout
+            };
+            handles.selector.wait(events, timeout);
+            worker.tick();
+            let mut table = handles.table.lock();
+            table.wait_ends = 0;
+            table.wheel.advance(worker.now, due);
+            found.extend(events.iter().map(|event| handle(ready(event))));
+            found.extend(due.drain(..).map(|(number, tick)| match number {
+                PAUSE_ENDS => Handle::PauseEnds,
+                number => Handle::Due {
+                    token: Token::from_number(number),
+                    tick,
+                },
+            }));
+        } else {
+            worker.tick();
+        }
+        found.pop_front().unwrap_or(Handle::Nothing)
+    }
+
+    /// Lets the next thread lead. The handle in hand is served after this, never before.
+    pub fn promote(self) {
+        self.0.leadership.lock().taken = false;
+        self.0.followers.notify_one();
+    }
+}
+
+fn handle(ready: reactor::Ready) -> Handle {
+    match ready.token {
+        BELL => Handle::Bell,
+        NUDGE => Handle::Nothing,
+        door if door & DOOR != 0 => Handle::Door((door - DOOR) as usize),
+        number => Handle::Connection {
+            token: Token::from_number(number),
+            hung_up: ready.hung_up,
+        },
+    }
+}

@@ -1,0 +1,244 @@
+//! Addresses, listeners and the four calls of a connection's life.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Result;
+use rustix::net::sockopt::{self, Timeout};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
+};
+
+pub use rustix::event::{PollFd, PollFlags};
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Addr {
+    /// `127.0.0.1:8080` or `[::1]:8080`; port 0 lets the kernel choose.
+    Tcp(SocketAddr),
+    /// `unix:/path`.
+    Unix(PathBuf),
+    /// `fd:N`: a listener inherited from whoever started this process.
+    Inherited(RawFd),
+}
+
+impl std::str::FromStr for Addr {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Addr, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.is_empty() {
+                Err("unix: needs a path".into())
+            } else {
+                Ok(Addr::Unix(path.into()))
+            };
+        }
+        if let Some(number) = text.strip_prefix("fd:") {
+            return match number.parse() {
+                Ok(fd) if fd >= 0 => Ok(Addr::Inherited(fd)),
+                _ => Err(format!("fd:{number} is not a descriptor number")),
+            };
+        }
+        text.parse()
+            .map(Addr::Tcp)
+            .map_err(|_| format!("{text:?} is not ADDR:PORT, [ADDR]:PORT, unix:/path or fd:N"))
+    }
+}
+
+impl fmt::Display for Addr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Addr::Tcp(addr) => addr.fmt(f),
+            Addr::Unix(path) => write!(f, "unix:{}", path.display()),
+            Addr::Inherited(fd) => write!(f, "fd:{fd}"),
+        }
+    }
+}
+
+/// Opens a listener. TCP options set here are inherited by what it accepts (`tcp(7)`), so that no
+/// connection pays for them. A stale Unix socket that nobody answers on is replaced.
+pub fn listen(addr: &Addr, backlog: i32) -> std::io::Result<OwnedFd> {
+    let socket = match addr {
+        Addr::Tcp(addr) => {
+            let family = if addr.is_ipv4() {
+                AddressFamily::INET
+            } else {
+                AddressFamily::INET6
+            };
+            let socket =
+                rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+            sockopt::set_socket_reuseaddr(&socket, true)?;
+            sockopt::set_tcp_nodelay(&socket, true)?;
+            rustix::net::bind(&socket, addr)?;
+            socket
+        }
+        Addr::Unix(path) => {
+            let socket = rustix::net::socket_with(
+                AddressFamily::UNIX,
+                SocketType::STREAM,
+                SocketFlags::CLOEXEC,
+                None,
+            )?;
+            let name = SocketAddrUnix::new(path.as_path())?;
+            if let Err(error) = rustix::net::bind(&socket, &name) {
+                if error != rustix::io::Errno::ADDRINUSE || !is_stale(&name) {
+                    return Err(error.into());
+                }
+                std::fs::remove_file(path)?;
+                rustix::net::bind(&socket, &name)?;
+            }
+            socket
+        }
+        Addr::Inherited(fd) => return inherit(*fd),
+    };
+    rustix::net::listen(&socket, backlog)?;
+    Ok(socket)
+}
+
+fn is_stale(name: &SocketAddrUnix) -> bool {
+    let probe = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    );
+    probe.is_ok_and(|probe| {
+        rustix::net::connect(&probe, name) == Err(rustix::io::Errno::CONNREFUSED)
+    })
+}
+
+fn inherit(fd: RawFd) -> std::io::Result<OwnedFd> {
+    // SAFETY: the number is borrowed for one query; a number that is not open yields EBADF.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    match sockopt::socket_acceptconn(borrowed) {
+        Ok(true) => {}
+        Ok(false) => return Err(std::io::Error::other("it is a socket that does not listen")),
+        Err(error) => return Err(error.into()),
+    }
+    rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC)?;
+    // SAFETY: an inherited listener is named once on the command line, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The address a listener is really bound to, as users write it.
+pub fn local_addr(listener: BorrowedFd<'_>, asked: &Addr) -> Addr {
+    let bound = rustix::net::getsockname(listener).ok();
+    match bound.and_then(|addr| SocketAddr::try_from(addr).ok()) {
+        Some(addr) => Addr::Tcp(addr),
+        None => asked.clone(),
+    }
+}
+
+/// Whether a TCP address is in the loopback range, as every test address must be.
+pub fn is_loopback(addr: &SocketAddr) -> bool {
+    addr.ip().is_loopback() || addr.ip() == Ipv4Addr::LOCALHOST
+}
+
+/// Accepts a connection; `nonblocking` concerns the new one, not the listener.
+#[inline]
+pub fn accept(listener: BorrowedFd<'_>, nonblocking: bool) -> Result<OwnedFd> {
+    let flags = if nonblocking {
+        SocketFlags::NONBLOCK
+    } else {
+        SocketFlags::empty()
+    };
+    rustix::net::accept_with(listener, SocketFlags::CLOEXEC | flags)
+}
+
+/// Receives into `buffer`; 0 is the peer's FIN.
+#[inline]
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    rustix::net::recv(socket, buffer, RecvFlags::empty()).map(|(bytes, _)| bytes)
+}
+
+/// Sends what the socket takes, never raising SIGPIPE.
+#[inline]
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
+}
+
+/// Sends FIN; receiving goes on.
+pub fn shutdown_write(socket: BorrowedFd<'_>) -> Result<()> {
+    rustix::net::shutdown(socket, Shutdown::Write)
+}
+
+/// Makes receive return what has come, and then 0: wakes whoever blocks in it.
+pub fn shutdown_read(fd: RawFd) {
+    shutdown_raw(fd, libc::SHUT_RD);
+}
+
+/// Makes every call on the socket return at once.
+pub fn shutdown_both(fd: RawFd) {
+    shutdown_raw(fd, libc::SHUT_RDWR);
+}
+
+fn shutdown_raw(fd: RawFd, how: libc::c_int) {
+    // SAFETY: shutdown takes any number, touches no memory, and is async-signal-safe. A socket that
+    // the peer has left already answers ENOTCONN, which changes nothing.
+    unsafe { libc::shutdown(fd, how) };
+}
+
+/// Bounds how long one blocking receive takes.
+pub fn set_receive_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> Result<()> {
+    sockopt::set_socket_timeout(socket, Timeout::Recv, Some(timeout))
+}
+
+/// Bounds how long one blocking send takes. Set on a TCP listener, what it accepts inherits it.
+pub fn set_send_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> Result<()> {
+    sockopt::set_socket_timeout(socket, Timeout::Send, Some(timeout))
+}
+
+/// Makes calls on `fd` return instead of block. The flag belongs to the open file, so every
+/// process and thread that shares it sees it.
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
+    fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)
+}
+
+/// Waits until one of `fds` is ready or `timeout` has passed; EINTR is reported.
+pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize> {
+    let timeout = timeout.map(|timeout| rustix::event::Timespec {
+        tv_sec: timeout.as_secs() as i64,
+        tv_nsec: i64::from(timeout.subsec_nanos()),
+    });
+    rustix::event::poll(fds, timeout.as_ref())
+}
+
+/// A bell: a descriptor that is readable once rung, for everyone who watches it.
+#[derive(Debug)]
+pub struct Bell(OwnedFd);
+
+impl Bell {
+    /// A bell that has not rung.
+    pub fn new() -> Result<Bell> {
+        use rustix::event::{EventfdFlags, eventfd};
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Bell)
+    }
+
+    /// Makes it readable. Async-signal-safe.
+    pub fn ring(&self) {
+        ring_raw(self.0.as_raw_fd());
+    }
+
+    /// Makes it unreadable again.
+    pub fn silence(&self) {
+        // EAGAIN: it had not rung.
+        let _ = rustix::io::read(&self.0, &mut [0u8; 8]);
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// [`Bell::ring`] for a signal handler, which has only the number.
+pub(crate) fn ring_raw(fd: RawFd) {
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: `one` is 8 readable bytes; write is async-signal-safe. EAGAIN: it rings already.
+    unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+}

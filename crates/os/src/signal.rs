@@ -1,0 +1,98 @@
+//! Signals: one handler each for "go away", "a child ended" and "time has passed".
+//!
+//! Handlers are installed without `SA_RESTART`, so that a blocked call returns EINTR and its
+//! caller looks around.
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+/// A saved signal mask.
+#[derive(Clone, Copy)]
+pub struct Mask(libc::sigset_t);
+
+/// Installs `handler` for `signals`. It may only do what is async-signal-safe (`signal-safety(7)`).
+///
+/// # Panics
+/// On a signal that cannot be handled: a programmer's error.
+pub fn handle(signals: &[i32], handler: extern "C" fn(i32)) {
+    for &signal in signals {
+        // SAFETY: a zeroed sigaction is valid (default handler, empty mask, no flags), and sigaction
+        // only reads it.
+        let done = unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = handler as extern "C" fn(i32) as usize;
+            libc::sigaction(signal, &raw const action, std::ptr::null_mut())
+        };
+        assert_eq!(done, 0, "signal {signal} cannot be handled");
+    }
+}
+
+/// A handler whose only effect is that blocked calls return EINTR.
+pub extern "C" fn nothing(_: i32) {}
+
+/// Blocks every signal in the calling thread and returns what was blocked before.
+pub fn block_all() -> Mask {
+    let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: sigfillset fills `all`, pthread_sigmask fills `before`; with valid arguments neither fails.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        Mask(before.assume_init())
+    }
+}
+
+/// Restores a mask.
+pub fn restore(mask: &Mask) {
+    // SAFETY: `mask` came from pthread_sigmask.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask.0, std::ptr::null_mut()) };
+}
+
+/// Has SIGALRM sent to this process every `period`. Async-signal-safe (a bare system call).
+pub fn alarm_every(period: Duration) {
+    let period = libc::timeval {
+        tv_sec: period.as_secs() as libc::time_t,
+        tv_usec: libc::suseconds_t::from(period.subsec_micros() as i32),
+    };
+    let timer = libc::itimerval {
+        it_interval: period,
+        it_value: period,
+    };
+    // SAFETY: `timer` is a valid itimerval and is only read.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+}
+
+/// [`Bell::ring`](crate::net::Bell::ring) by number, for handlers.
+pub fn ring(fd: i32) {
+    crate::net::ring_raw(fd);
+}
+
+/// Sets O_NONBLOCK by number, for handlers.
+pub fn set_nonblocking(fd: i32) {
+    // SAFETY: fcntl with these commands touches no memory and is async-signal-safe.
+    unsafe {
+        let flags = libc::fcntl(fd, libc::F_GETFL);
+        if flags >= 0 {
+            libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK);
+        }
+    }
+}
+
+/// CLOCK_MONOTONIC, ns; async-signal-safe, and one clock for all processes.
+pub fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Runs the body of a handler and leaves `errno` as the interrupted code had it.
+pub fn keeping_errno(body: impl FnOnce()) {
+    // SAFETY: __errno_location points at this thread's errno for as long as the thread lives.
+    unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        body();
+        *errno = before;
+    }
+}
+
+/// Signal numbers that handlers are installed for.
+pub use libc::{SIGALRM, SIGCHLD, SIGINT, SIGTERM};

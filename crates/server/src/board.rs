@@ -1,0 +1,180 @@
+//! The scoreboard: one page that every process and thread of a server shares.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// What the whole server shares.
+#[derive(Debug, Default)]
+pub struct Board {
+    /// Monotonic time at which the drain began, ns; 0 before.
+    pub(crate) drain_began_ns: AtomicU64,
+    /// Connections that had to be cut at the end of the drain.
+    pub(crate) cut: AtomicU64,
+    /// Workers that died and were replaced.
+    pub(crate) respawned: AtomicU64,
+}
+
+/// One worker's figures, on cache lines of its own. Only this worker writes the counters.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Block {
+    /// What the worker does with which descriptor: see [`Holding`].
+    holding: AtomicU64,
+    /// Process or thread id, 0 while there is none.
+    pub id: AtomicU32,
+    /// Connections taken on.
+    pub connections: AtomicU64,
+    /// Of these, ended.
+    pub closed: AtomicU64,
+    /// Requests served.
+    pub requests: AtomicU64,
+    /// Requests refused: malformed, too large, too slow.
+    pub refused: AtomicU64,
+    /// Connections that a peer reset or the network broke.
+    pub broken: AtomicU64,
+    /// Bytes received.
+    pub bytes_in: AtomicU64,
+    /// Bytes sent.
+    pub bytes_out: AtomicU64,
+}
+
+/// Adds to a counter that only this worker writes: a load and a store, no locked instruction.
+#[inline]
+pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
+}
+
+/// What a blocking worker holds: how a drain finds the idle connections and leaves the busy ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Holding {
+    Nothing = 0,
+    /// A connection that is being served.
+    Busy = 1,
+    /// A connection that waits for its next request.
+    Idle = 2,
+    /// The drain has its hands on it for a moment; the worker must not close it now.
+    Seized = 3,
+}
+
+fn pack(holding: Holding, fd: i32) -> u64 {
+    u64::from(holding as u32) << 32 | u64::from(fd as u32)
+}
+
+impl Block {
+    /// The worker says what it holds. Sequentially consistent, so that an announcement of idleness
+    /// followed by a look at the drain, and the beginning of a drain followed by a look at the
+    /// announcements, cannot both miss each other.
+    pub(crate) fn announce(&self, holding: Holding, fd: i32) {
+        let seized = u64::from(Holding::Seized as u32);
+        loop {
+            let now = self.holding.load(Ordering::SeqCst);
+            if now >> 32 == seized {
+                std::hint::spin_loop();
+                continue;
+            }
+            if self
+                .holding
+                .compare_exchange(now, pack(holding, fd), Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+            {
+                return;
+            }
+        }
+    }
+
+    /// The drain acts on the descriptor if the worker holds it as `holding`; the worker cannot
+    /// close it meanwhile. Safe in a signal handler of the worker itself. True if it acted.
+    pub(crate) fn seize(&self, holding: Holding, act: impl FnOnce(i32)) -> bool {
+        let now = self.holding.load(Ordering::SeqCst);
+        if now >> 32 != u64::from(holding as u32) {
+            return false;
+        }
+        let fd = now as u32 as i32;
+        if self
+            .holding
+            .compare_exchange(
+                now,
+                pack(Holding::Seized, fd),
+                Ordering::SeqCst,
+                Ordering::SeqCst,
+            )
+            .is_err()
+        {
+            return false;
+        }
+        act(fd);
+        self.holding.store(now, Ordering::SeqCst);
+        true
+    }
+
+    /// Connections this worker has open.
+    pub fn open(&self) -> u64 {
+        self.connections
+            .load(Ordering::Relaxed)
+            .saturating_sub(self.closed.load(Ordering::Relaxed))
+    }
+
+    /// The worker is gone, and with it what it held.
+    pub(crate) fn bury(&self) {
+        self.holding.store(0, Ordering::SeqCst);
+        self.id.store(0, Ordering::Relaxed);
+        self.closed
+            .store(self.connections.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block() -> &'static Block {
+        &os::shared::slice::<Block>(1).unwrap()[0]
+    }
+
+    #[test]
+    fn only_what_is_announced_can_be_seized() {
+        let block = block();
+        assert!(!block.seize(Holding::Idle, |_| unreachable!()));
+        block.announce(Holding::Busy, 7);
+        assert!(!block.seize(Holding::Idle, |_| unreachable!()));
+        block.announce(Holding::Idle, 7);
+        assert!(block.seize(Holding::Idle, |fd| assert_eq!(fd, 7)));
+    }
+
+    /// The race of the drain. The worker announces idle, looks at the drain, and blocks if it saw
+    /// none; the drain begins, then wakes the idle. If both could miss, the worker would block on.
+    #[test]
+    fn idle_workers_and_the_drain_never_both_miss() {
+        use std::sync::atomic::AtomicBool;
+        use std::time::{Duration, Instant};
+        let block = block();
+        for _ in 0..5_000 {
+            let (draining, woken, open) = (
+                AtomicBool::new(false),
+                AtomicBool::new(false),
+                AtomicBool::new(true),
+            );
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let patience = Instant::now() + Duration::from_secs(5);
+                    block.announce(Holding::Idle, 3);
+                    while !draining.load(Ordering::SeqCst) && !woken.load(Ordering::SeqCst) {
+                        assert!(Instant::now() < patience, "both missed");
+                        // Blocked: only being woken counts from here on.
+                        while !woken.load(Ordering::SeqCst) {
+                            assert!(Instant::now() < patience, "both missed");
+                            std::thread::yield_now();
+                        }
+                    }
+                    block.announce(Holding::Nothing, 0);
+                    open.store(false, Ordering::SeqCst);
+                });
+                draining.store(true, Ordering::SeqCst);
+                block.seize(Holding::Idle, |_| {
+                    assert!(open.load(Ordering::SeqCst), "seized, yet closed");
+                    woken.store(true, Ordering::SeqCst);
+                });
+            });
+        }
+    }
+}

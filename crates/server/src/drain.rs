@@ -1,0 +1,156 @@
+//! Going away without losing anything.
+//!
+//! SIGTERM or SIGINT begins the drain: listeners that are ours become non-blocking, so that every
+//! acceptor takes what already waits in the backlog and then finds it empty; the bell rings for
+//! whoever waits in a selector; SIGALRM ticks, so that no process sleeps through a later phase.
+//! From then on every reply says `Connection: close`. The phases follow from the time alone, so
+//! that all processes and threads agree without talking:
+//!
+//! ```text
+//!   Serving ─ signal ─▶ Draining ─ drain_idle_ms ─▶ Closing ─ drain_ms ─▶ Cutting
+//!                       idle ones may bring         idle ones are         whatever is left
+//!                       one last request            closed                is cut
+//! ```
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use os::signal;
+
+use crate::board::{Block, Board, Holding};
+use crate::{Limits, Server};
+
+/// How far the server has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Not at all.
+    Serving,
+    /// No new connections; every reply says close.
+    Draining,
+    /// Idle connections are closed.
+    Closing,
+    /// Busy ones are cut.
+    Cutting,
+}
+
+/// The state of the drain, shared by all workers.
+#[derive(Debug)]
+pub struct Drain {
+    board: &'static Board,
+    idle: Duration,
+    grace: Duration,
+    /// Two clocks read at one moment, to turn shared nanoseconds into instants.
+    anchor: (Instant, u64),
+}
+
+impl Drain {
+    pub(crate) fn new(board: &'static Board, limits: &Limits) -> Drain {
+        Drain {
+            board,
+            idle: Duration::from_millis(limits.drain_idle_ms),
+            grace: Duration::from_millis(limits.drain_ms),
+            anchor: (Instant::now(), signal::monotonic_ns()),
+        }
+    }
+
+    /// When the drain began, if it has.
+    #[inline]
+    pub fn began(&self) -> Option<Instant> {
+        match self.board.drain_began_ns.load(Ordering::SeqCst) {
+            0 => None,
+            ns => Some(self.anchor.0 + Duration::from_nanos(ns.saturating_sub(self.anchor.1))),
+        }
+    }
+
+    /// Whether it has begun.
+    #[inline]
+    pub fn has_begun(&self) -> bool {
+        self.board.drain_began_ns.load(Ordering::SeqCst) != 0
+    }
+
+    /// The phase now. Async-signal-safe.
+    pub fn phase(&self) -> Phase {
+        let began = self.board.drain_began_ns.load(Ordering::SeqCst);
+        if began == 0 {
+            return Phase::Serving;
+        }
+        let elapsed = Duration::from_nanos(signal::monotonic_ns().saturating_sub(began));
+        match elapsed {
+            _ if elapsed >= self.grace => Phase::Cutting,
+            _ if elapsed >= self.idle => Phase::Closing,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// When an idle connection is closed, given that the drain began at `began`.
+    pub fn idle_ends(&self, began: Instant) -> Instant {
+        began + self.idle
+    }
+
+    /// When a busy connection is cut.
+    pub fn grace_ends(&self, began: Instant) -> Instant {
+        began + self.grace
+    }
+
+    pub(crate) fn begin(&self) {
+        let now = signal::monotonic_ns();
+        let _ =
+            self.board
+                .drain_began_ns
+                .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Closes or cuts what a blocking worker holds, as far as the phase goes.
+    pub(crate) fn press(&self, block: &Block) {
+        let phase = self.phase();
+        if phase >= Phase::Closing {
+            block.seize(Holding::Idle, os::net::shutdown_read);
+        }
+        if phase == Phase::Cutting && block.seize(Holding::Busy, os::net::shutdown_both) {
+            self.board.cut.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// How often a draining process looks up from a blocking call.
+const TICK: Duration = Duration::from_millis(50);
+
+static SERVER: OnceLock<&'static Server> = OnceLock::new();
+/// Number of the worker that is this whole process, `NOBODY` in processes of several workers.
+static MINE: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
+
+/// Installs the handlers of the drain. Forked children keep them.
+pub(crate) fn install(server: &'static Server) {
+    assert!(SERVER.set(server).is_ok(), "a process has one server");
+    signal::handle(&[signal::SIGTERM, signal::SIGINT], on_terminate);
+    signal::handle(&[signal::SIGALRM], on_tick);
+}
+
+/// Says that this process is one blocking worker, whose connection the drain finds in its block.
+pub(crate) fn watch(worker: usize) {
+    MINE.store(worker, Ordering::SeqCst);
+}
+
+extern "C" fn on_terminate(_: i32) {
+    signal::keeping_errno(|| {
+        if let Some(server) = SERVER.get() {
+            server.begin_drain();
+            signal::alarm_every(TICK);
+        }
+    });
+}
+
+/// Presses on this process's own connection. Only async-signal-safe calls: atomics, the clock,
+/// shutdown.
+extern "C" fn on_tick(_: i32) {
+    signal::keeping_errno(|| {
+        let mine = MINE.load(Ordering::SeqCst);
+        if let Some(server) = SERVER.get()
+            && let Some(block) = server.blocks.get(mine)
+        {
+            server.drain.press(block);
+        }
+    });
+}

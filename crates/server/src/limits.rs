@@ -1,0 +1,101 @@
+//! The limits as flags: each bound of [`Limits`] under its own name.
+
+use clap::Args;
+
+use crate::Limits;
+
+macro_rules! flags {
+    ($($(#[doc = $doc:literal])* $name:ident: $type:ty),* $(,)?) => {
+        /// Bounds and timeouts; what is not given keeps its default.
+        #[derive(Debug, Clone, Default, Args)]
+        #[command(next_help_heading = "Limits")]
+        pub struct LimitArgs {
+            $($(#[doc = $doc])* #[arg(long, value_name = "N", hide_short_help = true)] pub $name: Option<$type>,)*
+        }
+
+        impl LimitArgs {
+            /// The defaults with these flags applied, or the one that makes no sense.
+            pub fn resolve(&self) -> Result<Limits, String> {
+                let mut limits = Limits::default();
+                $(if let Some(value) = self.$name {
+                    if value == 0 && !MAY_BE_ZERO.contains(&stringify!($name)) {
+                        return Err(format!("--{} must be at least 1", stringify!($name).replace('_', "-")));
+                    }
+                    limits.$name = value;
+                })*
+                Ok(limits)
+            }
+        }
+    };
+}
+
+/// Bounds for which nothing at all is a sensible amount.
+const MAY_BE_ZERO: &[&str] = &[
+    "empty_lines_max",
+    "body_bytes_max",
+    "chunk_extension_bytes_max",
+    "trailer_bytes_max",
+    "trailer_fields_max",
+    "spare_bytes_max",
+    "drain_idle_ms",
+    "drain_ms",
+];
+
+flags! {
+    /// Longest request line, bytes (16384)
+    line_bytes_max: usize,
+    /// Longest head, bytes (24576)
+    head_bytes_max: usize,
+    /// Most header fields (100, at most 256)
+    fields_max: usize,
+    /// Longest Host, bytes (255)
+    host_bytes_max: usize,
+    /// Empty lines before a request (5)
+    empty_lines_max: usize,
+    /// Largest request body, bytes (1048576)
+    body_bytes_max: usize,
+    /// Chunk extensions of a body, bytes (4096)
+    chunk_extension_bytes_max: usize,
+    /// Trailers of a body, bytes (8192)
+    trailer_bytes_max: usize,
+    /// Trailer fields of a body (32)
+    trailer_fields_max: usize,
+    /// Longest line of the UNP protocol, bytes (128)
+    unp_line_bytes_max: usize,
+    /// Largest reply of the UNP protocol, bytes (16384)
+    unp_reply_bytes_max: u64,
+    /// Time for a head, ms (5000)
+    head_ms: u64,
+    /// Time for a body, ms (10000)
+    body_ms: u64,
+    /// Time for the peer to take a buffer of response, ms (10000)
+    write_ms: u64,
+    /// Time between two requests, ms (10000)
+    idle_ms: u64,
+    /// Time to take an error reply, ms (1000)
+    linger_ms: u64,
+    /// Receive buffer of a worker, bytes (65536)
+    input_bytes: usize,
+    /// Unsent response bytes of a connection before its next request is served (65536)
+    unsent_bytes_max: usize,
+    /// Bytes sent to one connection before the next has its turn (1048576)
+    turn_bytes_max: usize,
+    /// Spare buffer memory of a worker, bytes (4194304)
+    spare_bytes_max: usize,
+    /// Connections open at once (65536)
+    connections_max: usize,
+    /// Connections waiting inside the server for a worker (1024)
+    queue_max: usize,
+    /// Connections waiting in the kernel for an accept (4096)
+    backlog: i32,
+    /// Events taken from the kernel at once (512)
+    events_max: usize,
+    /// Drain: time for one last request on an idle connection, ms (300)
+    drain_idle_ms: u64,
+    /// Drain: time for busy connections, ms (30000)
+    drain_ms: u64,
+    /// Longest pause of accept when resources are short, ms (100)
+    accept_pause_ms_max: u64,
+    /// Longest pause before a dead worker is replaced, ms (1000)
+    respawn_pause_ms_max: u64,
+}

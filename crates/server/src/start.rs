@@ -1,0 +1,246 @@
+//! From a command line to a running server, and its exit.
+
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use os::net::{Addr, Bell};
+use proto::{Limits, Protocol, Service};
+
+use crate::{Block, Board, Door, Drain, Model, ServeArgs, Variant, drain};
+
+/// Everything a model needs, made before its first fork or thread and never moved.
+pub struct Server {
+    /// The model that runs.
+    pub model: &'static Model,
+    /// Its variant.
+    pub variant: &'static Variant,
+    /// How many workers it has.
+    pub workers: usize,
+    /// The bounds.
+    pub limits: Limits,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Who answers.
+    pub service: &'static dyn Service,
+    /// The listeners.
+    pub doors: Vec<Door>,
+    /// The state of the drain.
+    pub drain: Drain,
+    /// Rings when the drain begins, for whoever waits in a selector; it is never silenced.
+    pub bell: Bell,
+    /// One block of the scoreboard for each worker.
+    pub blocks: &'static [Block],
+    pub(crate) board: &'static Board,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("model", &self.model.name)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a drain came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Connections served since the start.
+    pub connections: u64,
+    /// Requests served.
+    pub requests: u64,
+    /// Connections cut at the end of the grace.
+    pub cut: u64,
+    /// Workers replaced.
+    pub respawned: u64,
+}
+
+impl Server {
+    pub(crate) fn begin_drain(&self) {
+        self.drain.begin();
+        self.close_doors();
+        self.bell.ring();
+    }
+
+    pub(crate) fn has_unix_door(&self) -> bool {
+        self.doors
+            .iter()
+            .any(|door| !matches!(door.addr, Addr::Tcp(_)))
+    }
+
+    pub(crate) fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.limits.write_ms)
+    }
+
+    /// Counts a connection that the end of the grace cut.
+    pub fn count_cut(&self) {
+        self.board.cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections that one of `workers` loops may hold.
+    pub fn connections_max_each(&self) -> usize {
+        self.limits.connections_max.div_ceil(self.workers)
+    }
+
+    fn shutdown(&self) -> Shutdown {
+        let sum = |figure: fn(&Block) -> u64| self.blocks.iter().map(figure).sum();
+        Shutdown {
+            connections: sum(|block| block.connections.load(Ordering::Relaxed)),
+            requests: sum(|block| block.requests.load(Ordering::Relaxed)),
+            cut: self.board.cut.load(Ordering::Relaxed),
+            respawned: self.board.respawned.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// One line on standard error, where logs go. A closed standard error loses it.
+pub fn log(line: fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "turnstile: {line}");
+}
+
+/// The whole `main` of a model's own program: parses the command line, serves, returns the exit
+/// code (0 after a drain, 2 for unusable arguments, 1 for a failure).
+pub fn main(model: &'static Model, service: &'static dyn Service) -> ExitCode {
+    /// Serves with one concurrency model.
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+    let command = Program::command()
+        .name(model.name)
+        .about(model.variants[0].summary);
+    match command
+        .try_get_matches()
+        .and_then(|matches| Program::from_arg_matches(&matches))
+    {
+        Ok(program) => serve(model, &program.args, service),
+        Err(error) => {
+            let _ = error.print();
+            ExitCode::from(error.exit_code() as u8)
+        }
+    }
+}
+
+/// Serves with `model` until drained, and says how it went in one line and an exit code.
+pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Service) -> ExitCode {
+    let server = match prepare(model, args, service) {
+        Ok(server) => server,
+        Err(Refusal::Usage(line)) => {
+            let _ = writeln!(std::io::stderr(), "error: {line}");
+            return ExitCode::from(2);
+        }
+        Err(Refusal::Failure(line)) => {
+            let _ = writeln!(std::io::stderr(), "error: {line}");
+            return ExitCode::from(1);
+        }
+    };
+    let ran = announce(server).and_then(|()| (model.run)(server));
+    for door in &server.doors {
+        if let (Addr::Unix(path), true) = (&door.addr, door.owned) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+    match ran {
+        Ok(()) => {
+            let Shutdown {
+                connections,
+                requests,
+                cut,
+                respawned,
+            } = server.shutdown();
+            log(format_args!(
+                "drained: {connections} connections, {requests} requests, {cut} cut, {respawned} workers replaced"
+            ));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+enum Refusal {
+    /// The arguments are unusable.
+    Usage(String),
+    /// The machine said no.
+    Failure(String),
+}
+
+fn prepare(
+    model: &'static Model,
+    args: &ServeArgs,
+    service: &'static dyn Service,
+) -> Result<&'static Server, Refusal> {
+    let variant = model
+        .variant(args.variant.as_deref())
+        .map_err(Refusal::Usage)?;
+    let limits = args.limits.resolve().map_err(Refusal::Usage)?;
+    if let Some(list) = &args.cpus {
+        let cpus = os::cpu::parse_list(list).ok_or_else(|| {
+            Refusal::Usage(format!(
+                "--cpus {list}: not a list of CPUs such as 0 or 0-3,6"
+            ))
+        })?;
+        os::cpu::confine(&cpus)
+            .map_err(|error| Refusal::Usage(format!("--cpus {list}: {error}")))?;
+    }
+    let workers = model
+        .workers
+        .resolve(args.workers)
+        .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
+    os::process::raise_descriptor_limit();
+    let mut doors = Vec::new();
+    for addr in &args.listen {
+        let failed = |error: std::io::Error| {
+            Refusal::Failure(format!("cannot listen on {addr}: {}", plain(&error)))
+        };
+        let door = Door::open(addr, limits.backlog).map_err(failed)?;
+        let timed = os::net::set_send_timeout(
+            std::os::fd::AsFd::as_fd(&door),
+            Duration::from_millis(limits.write_ms),
+        );
+        timed.map_err(|error| failed(error.into()))?;
+        doors.push(door);
+    }
+    let failed = |error: os::Errno| Refusal::Failure(format!("cannot set up: {error}"));
+    let board = &os::shared::slice::<Board>(1).map_err(failed)?[0];
+    let server: &'static Server = Box::leak(Box::new(Server {
+        model,
+        variant,
+        workers,
+        drain: Drain::new(board, &limits),
+        limits,
+        protocol: args.protocol.into(),
+        service,
+        doors,
+        bell: Bell::new().map_err(failed)?,
+        blocks: os::shared::slice(workers).map_err(failed)?,
+        board,
+    }));
+    if !matches!(server.doors.as_slice(), [door] if door.owned) {
+        server.make_doors_nonblocking().map_err(failed)?;
+    }
+    drain::install(server);
+    Ok(server)
+}
+
+/// The reason without the "(os error N)" that std appends.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// Ready: one line a listener, on standard output.
+fn announce(server: &Server) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for door in &server.doors {
+        writeln!(out, "listening on {}", door.addr)?;
+    }
+    Ok(out.flush()?)
+}

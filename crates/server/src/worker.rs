@@ -1,0 +1,142 @@
+//! One process, thread or loop that serves: its buffers, its clock, its block of the scoreboard.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+use proto::{Place, Scratch, Turn};
+
+use crate::board::Holding;
+use crate::{Backoff, Block, Connection, Need, Server, board, drain};
+
+/// A worker. Connections borrow its buffers for a step at a time.
+#[derive(Debug)]
+pub struct Worker {
+    /// The server it works for.
+    pub server: &'static Server,
+    /// Its number, from 0.
+    pub number: usize,
+    /// The time: of the last receive in blocking workers, of the last wake-up in others.
+    pub now: Instant,
+    pub(crate) block: &'static Block,
+    pub(crate) blocking: bool,
+    place: Place,
+    input: Vec<u8>,
+    scratch: Scratch,
+    counted: (u64, u64),
+}
+
+impl Worker {
+    /// A worker that waits inside its system calls. In a process of its own, the drain reaches it
+    /// by signals; see [`Children`](crate::Children).
+    pub fn blocking(server: &'static Server, number: usize) -> Worker {
+        Worker::new(server, number, true)
+    }
+
+    /// A worker that is told of readiness before it calls.
+    pub fn ready(server: &'static Server, number: usize) -> Worker {
+        Worker::new(server, number, false)
+    }
+
+    fn new(server: &'static Server, number: usize, blocking: bool) -> Worker {
+        let block = &server.blocks[number];
+        block.id.store(os::thread::id(), Ordering::Relaxed);
+        Worker {
+            server,
+            number,
+            now: Instant::now(),
+            block,
+            blocking,
+            place: Place {
+                model: server.model.name,
+                variant: server.variant.name,
+                worker: number as u32,
+            },
+            input: vec![0; server.limits.input_bytes],
+            scratch: Scratch::new(SystemTime::now),
+            counted: (0, 0),
+        }
+    }
+
+    /// Says that this worker is its whole process, so that the drain presses on it from a signal
+    /// handler of that process.
+    pub fn alone(self) -> Worker {
+        drain::watch(self.number);
+        self
+    }
+
+    /// Reads the clock. Loops do it once a wake-up.
+    #[inline]
+    pub fn tick(&mut self) {
+        self.now = Instant::now();
+    }
+
+    /// Waits for the next connection; `None` once the drain has emptied the doors.
+    pub fn accept(&mut self, backoff: &mut Backoff) -> Option<Connection> {
+        self.server
+            .next_socket(false, backoff)
+            .map(|socket| Connection::new(socket, self))
+    }
+
+    /// Serves a connection to its end, waiting inside its calls: the loop of the blocking models.
+    pub fn serve(&mut self, mut connection: Connection) {
+        loop {
+            let mut need = connection.step(self);
+            if need == Need::Time {
+                self.sleep_until(connection.deadline(self.server));
+            }
+            if need != Need::Closed && self.now >= connection.deadline(self.server) {
+                need = connection.expire(self);
+            }
+            if need == Need::Closed {
+                break;
+            }
+        }
+        // Let go of the number before it can be another connection's.
+        self.block.announce(Holding::Nothing, 0);
+    }
+
+    fn sleep_until(&mut self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(self.now);
+        if left > Duration::ZERO {
+            std::thread::sleep(left);
+        }
+        self.tick();
+    }
+
+    /// Brings the scoreboard up to date after a step.
+    #[inline]
+    pub(crate) fn count(&mut self) {
+        let now = (self.scratch.served(), self.scratch.refused());
+        if now != self.counted {
+            board::add(&self.block.requests, now.0 - self.counted.0);
+            board::add(&self.block.refused, now.1 - self.counted.1);
+            self.counted = now;
+        }
+    }
+
+    /// The receive buffer, and a turn that borrows the rest.
+    #[inline]
+    pub(crate) fn lend(&mut self) -> (&mut [u8], Turn<'_>) {
+        let turn = Turn {
+            now: self.now,
+            limits: &self.server.limits,
+            service: self.server.service,
+            scratch: &mut self.scratch,
+            place: &self.place,
+            draining: self.server.drain.has_begun(),
+        };
+        (&mut self.input, turn)
+    }
+
+    pub(crate) fn input(&mut self) -> &mut [u8] {
+        &mut self.input
+    }
+
+    pub(crate) fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    pub(crate) fn scratch_mut(&mut self) -> &mut Scratch {
+        &mut self.scratch
+    }
+}

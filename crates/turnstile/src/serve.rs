@@ -1,0 +1,26 @@
+//! `turnstile serve`.
+
+use std::process::ExitCode;
+
+use server::ServeArgs;
+
+/// Flags of `turnstile serve`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name of the model, as `turnstile models` lists them
+    #[arg(long, value_name = "NAME")]
+    model: String,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+/// Serves the stock routes until drained.
+pub fn main(args: &Args) -> ExitCode {
+    match turnstile::models::named(&args.model) {
+        Ok(model) => server::serve(model, &args.serve, services::Router::leak()),
+        Err(line) => {
+            eprintln!("error: {line}");
+            ExitCode::from(2)
+        }
+    }
+}
