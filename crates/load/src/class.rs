@@ -92,3 +92,32 @@ impl Class {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_counted_where_their_names_say() {
+        for (index, class) in Class::ALL.into_iter().enumerate() {
+            assert_eq!(class as usize, index, "{}", class.name());
+        }
+    }
+
+    #[test]
+    fn each_error_of_the_kernel_has_its_class() {
+        for (errno, class) in [
+            (Errno::CONNREFUSED, Class::Refused),
+            (Errno::NOENT, Class::Refused),
+            (Errno::TIMEDOUT, Class::ConnectTimeout),
+            (Errno::ADDRNOTAVAIL, Class::AddressUnavailable),
+            (Errno::MFILE, Class::DescriptorLimit),
+            (Errno::NFILE, Class::DescriptorLimit),
+            (Errno::CONNRESET, Class::Reset),
+        ] {
+            assert_eq!(Class::of_connect(errno), class, "{errno:?}");
+        }
+        assert_eq!(Class::of_send(Errno::CONNRESET), Class::Reset);
+        assert_eq!(Class::of_send(Errno::PIPE), Class::WriteError);
+    }
+}

@@ -101,3 +101,111 @@ fn wrong_bodies(outcome: &Outcome) -> Option<String> {
     let wrong = outcome.errors.get(Class::WrongBody.name())?;
     Some(format!("{wrong} wrong bodies"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Ledger, Window};
+    use crate::plan::Plan;
+    use crate::worker::{Report, Usage};
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    /// Four connections in a closed loop for a second, each reply after exactly a millisecond.
+    fn sound() -> Outcome {
+        let mut plan = Plan::new("http://127.0.0.1:1/".parse().unwrap());
+        plan.connections = 4;
+        let mut ledger = Ledger::new(true);
+        ledger.window = Window {
+            start_ns: SECOND_NS,
+            end_ns: 2 * SECOND_NS,
+        };
+        for n in 0..4000 {
+            let start_ns = SECOND_NS + n / 4 * 1_000_000;
+            let mut flight = ledger.schedule(start_ns);
+            flight.sent_ns = start_ns;
+            ledger.sent(&flight);
+            ledger.settle(&flight, None, start_ns + 1_000_000);
+        }
+        let usage = Usage {
+            wall_ns: SECOND_NS,
+            cpu_ns: SECOND_NS / 10,
+            ..Usage::default()
+        };
+        let report = Report {
+            ledger: ledger.close(),
+            usage,
+            alive: 4,
+            lost: 0,
+            silent: 0,
+        };
+        Outcome::new(&plan, vec![report], false)
+    }
+
+    #[test]
+    fn a_sound_run_passes_and_its_figures_agree() {
+        let outcome = sound();
+        assert!(
+            outcome.valid && outcome.reasons.is_empty(),
+            "{:?}",
+            outcome.reasons
+        );
+        assert_eq!(
+            (outcome.requests, outcome.scheduled, outcome.sent),
+            (4000, 4000, 4000)
+        );
+        // The last four replies come at the end of the window, which is not part of it.
+        assert_eq!(outcome.rate_achieved, 3996.0);
+        assert!((outcome.mean_in_flight - 4.0).abs() < 1e-9);
+        assert!((outcome.generator.cpu_us_per_request - 25.0).abs() < 0.1);
+        assert_eq!(outcome.slip_us.max, Some(0.0));
+    }
+
+    #[test]
+    fn each_gate_closes() {
+        type Damage = fn(&mut Outcome);
+        let gates: [(&str, Damage); 9] = [
+            ("sent/scheduled", |o| o.sent = 3900),
+            ("generator-late", |o| o.generator.late_p99_us = 101.0),
+            ("limited: generator CPU", |o| {
+                o.generator.busiest_thread_share = 0.86;
+            }),
+            ("Little's law", |o| o.rate_achieved *= 0.96),
+            ("1 connections were lost", |o| o.connections_lost = 1),
+            ("3 of 4 connections", |o| o.connections_alive = 3),
+            ("outcomes add up", |o| o.requests -= 1),
+            ("no request was due", |o| (o.requests, o.scheduled) = (0, 0)),
+            ("1 wrong bodies", |o| {
+                o.scheduled += 1;
+                o.errors.insert("wrong_body", 1);
+            }),
+        ];
+        for (expected, damage) in gates {
+            let mut outcome = sound();
+            damage(&mut outcome);
+            let reasons = reasons(&outcome);
+            assert_eq!(reasons.len(), 1, "{expected}: {reasons:?}");
+            assert!(reasons[0].starts_with(expected), "{expected}: {reasons:?}");
+        }
+    }
+
+    #[test]
+    fn lateness_is_judged_against_the_reported_latency() {
+        let mut outcome = sound();
+        outcome.response_us.p99 = Some(10_000.0);
+        outcome.generator.late_p99_us = 499.0;
+        assert!(reasons(&outcome).is_empty());
+        outcome.generator.late_p99_us = 501.0;
+        assert_eq!(reasons(&outcome).len(), 1);
+        outcome.response_us.p99 = None;
+        assert!(reasons(&outcome).is_empty());
+    }
+
+    #[test]
+    fn a_full_generator_invalidates_an_open_loop() {
+        let mut outcome = sound();
+        outcome.mode = "open";
+        outcome.generator.busiest_thread_share = 0.9;
+        assert!(reasons(&outcome)[0].starts_with("generator CPU"));
+    }
+}

@@ -194,14 +194,17 @@ impl<'a> Worker<'a> {
 
     /// Keeps the polled stretch as short as the wake-ups of this machine allow.
     fn learn_from_idle(&mut self, before_ns: u64, timeout_ns: u64) {
+        if self.next_due_ns == u64::MAX {
+            return;
+        }
         let idle_ns = self.now_ns - before_ns;
         if timeout_ns == 0 {
             self.usage.spin_ns += idle_ns;
-        } else if self.next_due_ns != u64::MAX {
-            let overshoot_ns = idle_ns.saturating_sub(timeout_ns);
-            let slowly_less_ns = self.spin_margin_ns - self.spin_margin_ns / 64;
-            self.spin_margin_ns = (overshoot_ns * 5 / 4).max(slowly_less_ns).min(SPIN_NS_MAX);
+            return;
         }
+        let overshoot_ns = idle_ns.saturating_sub(timeout_ns);
+        let slowly_less_ns = self.spin_margin_ns - self.spin_margin_ns / 64;
+        self.spin_margin_ns = (overshoot_ns * 5 / 4).max(slowly_less_ns).min(SPIN_NS_MAX);
     }
 
     /// Sends or queues every request that is due.

@@ -168,6 +168,23 @@ fn errors_are_one_line_and_a_status() {
 }
 
 #[test]
+fn too_few_descriptors_are_said_beforehand() {
+    let server = Server::start(always(GOOD));
+    let script = format!(
+        "ulimit -n 40; exec {} {}",
+        env!("CARGO_BIN_EXE_load"),
+        server.url()
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("the limit is 40") && text.lines().count() == 1,
+        "{text}"
+    );
+}
+
+#[test]
 fn an_interrupt_keeps_what_was_measured() {
     let server = Server::start(always(GOOD));
     let url = server.url();
