@@ -276,7 +276,12 @@ fn own_reasons(e: &Evidence<'_>, said: &[Finding]) -> Vec<Finding> {
         .filter(|reason| !(reason.starts_with("sent/scheduled") && server_kept_them_waiting(e)))
         .filter_map(|reason| match reason.strip_prefix("limited:") {
             Some(limit) => Finding::limited(OURS, limit.trim().to_owned()),
-            None if reason.starts_with("generator-late") => Finding::noise(OURS, reason.clone()),
+            // What was not sent although connections were free was noticed late.
+            None if reason.starts_with("generator-late")
+                || reason.starts_with("sent/scheduled") =>
+            {
+                Finding::noise(OURS, reason.clone())
+            }
             None => Finding::invalid(OURS, reason.clone()),
         })
         .collect();

@@ -184,7 +184,7 @@ fn each_gate_fails_for_what_it_is_there_for() {
             Open,
             |c| c.load.reasons = vec!["sent/scheduled 0.500 is below 0.99".into()],
             Invalid,
-            false,
+            true,
             "sent/scheduled",
         ),
         (
