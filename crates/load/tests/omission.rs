@@ -15,57 +15,79 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const STALL: Duration = Duration::from_millis(300);
 
+/// Another process may take the CPU at any moment, which only ever adds latency: an oracle holds if
+/// one of three runs agrees with it, and a generator that is wrong disagrees in all.
+fn one_of_three(oracle: impl Fn() -> Result<(), String>) {
+    let found: Vec<String> = (0..3).map_while(|_| oracle().err()).collect();
+    assert!(found.len() < 3, "{found:#?}");
+}
+
+fn ensure(holds: bool, found: impl std::fmt::Debug) -> Result<(), String> {
+    if holds {
+        Ok(())
+    } else {
+        Err(format!("{found:?}"))
+    }
+}
+
 /// One stall of s in a run of T, arrivals at a rate far below capacity: the share of requests that
 /// wait longer than w is (s - w) / T, hence p_q = s (1 - (1 - q) T / s).
 #[test]
 fn one_stall_shows_in_the_response_and_hides_in_the_service() {
-    let server = Server::start(|stream, n| {
-        if n == 300 {
-            thread::sleep(STALL);
+    one_of_three(|| {
+        let server = Server::start(|stream, n| {
+            if n == 300 {
+                thread::sleep(STALL);
+            }
+            send(stream, GOOD)
+        });
+        let mut plan = server.plan();
+        plan.pace = Pace::Open {
+            rate: 300.0,
+            arrivals: Arrivals::Constant,
+        };
+        plan.duration = Duration::from_secs(3);
+        plan.drain = Duration::from_secs(1);
+        let outcome = run(&plan);
+        assert_eq!((outcome.scheduled, outcome.requests), (900, 900));
+        let response = outcome.response_us;
+        let (s_us, total_us) = (300e3, 3e6);
+        for (quantile, found) in [(0.99, response.p99), (0.999, response.p999)] {
+            let expected = s_us * (1.0 - (1.0 - quantile) * total_us / s_us);
+            let error = found.unwrap() / expected - 1.0;
+            ensure(error.abs() < 0.05, (quantile, found, expected))?;
         }
-        send(stream, GOOD)
+        // A closed view does not see the stall.
+        ensure(outcome.service_us.p99.unwrap() < 30e3, outcome.service_us)?;
+        // The wait was for the one connection, and the generator was on time.
+        ensure(
+            outcome.no_connection_p99_us > 200e3,
+            outcome.no_connection_p99_us,
+        )?;
+        ensure(outcome.generator.late_p99_us < 10e3, outcome.generator)
     });
-    let mut plan = server.plan();
-    plan.pace = Pace::Open {
-        rate: 300.0,
-        arrivals: Arrivals::Constant,
-    };
-    plan.duration = Duration::from_secs(3);
-    plan.drain = Duration::from_secs(1);
-    let outcome = run(&plan);
-    assert_eq!((outcome.scheduled, outcome.requests), (900, 900));
-    let (s_us, total_us) = (300e3, 3e6);
-    for (quantile, found) in [
-        (0.99, outcome.response_us.p99),
-        (0.999, outcome.response_us.p999),
-    ] {
-        let expected = s_us * (1.0 - (1.0 - quantile) * total_us / s_us);
-        let error = found.unwrap() / expected - 1.0;
-        assert!(
-            error.abs() < 0.10,
-            "p{quantile}: {found:?} µs, expected {expected:.0}"
-        );
-    }
-    let service_p99 = outcome.service_us.p99.unwrap();
-    assert!(
-        service_p99 < 60e3,
-        "a closed view does not see the stall: {service_p99} µs"
-    );
-    // The wait was for the one connection, and the generator was on time.
-    assert!(
-        outcome.no_connection_p99_us > 200e3,
-        "{}",
-        outcome.no_connection_p99_us
-    );
-    assert!(
-        outcome.generator.late_p99_us < 50e3,
-        "{}",
-        outcome.generator.late_p99_us
-    );
 }
 
 #[test]
 fn a_stopped_generator_blames_itself() {
+    one_of_three(|| {
+        let outcome = stopped_once();
+        let late_p99 = outcome["generator"]["late_p99_us"].as_f64().unwrap();
+        let service_p99 = outcome["service_us"]["p99"].as_f64().unwrap();
+        let response_p99 = outcome["response_us"]["p99"].as_f64().unwrap();
+        assert_eq!(outcome["valid"], false);
+        assert!(
+            outcome["reasons"].to_string().contains("generator-late"),
+            "{outcome}"
+        );
+        // s (1 - 0.01 T / s) with s = 300 ms and T = 2 s is 280 ms.
+        ensure((late_p99 / 280e3 - 1.0).abs() < 0.05, &outcome)?;
+        ensure(response_p99 > 250e3 && service_p99 < 30e3, &outcome)
+    });
+}
+
+/// The result of a generator, a process of its own, that was stopped for 300 ms.
+fn stopped_once() -> serde_json::Value {
     let server = Server::start(always(GOOD));
     let mut child = Command::new(env!("CARGO_BIN_EXE_load"))
         .args([
@@ -105,18 +127,7 @@ fn a_stopped_generator_blames_itself() {
         .read_to_string(&mut json)
         .unwrap();
     assert!(child.wait().unwrap().success());
-    let outcome: serde_json::Value = serde_json::from_str(&json).unwrap();
-    let late_p99 = outcome["generator"]["late_p99_us"].as_f64().unwrap();
-    let service_p99 = outcome["service_us"]["p99"].as_f64().unwrap();
-    let response_p99 = outcome["response_us"]["p99"].as_f64().unwrap();
-    // s (1 - 0.01 T / s) with s = 300 ms and T = 2 s is 280 ms.
-    assert!((250e3..320e3).contains(&late_p99), "{json}");
-    assert!(response_p99 > 250e3 && service_p99 < 60e3, "{json}");
-    assert_eq!(outcome["valid"], false);
-    assert!(
-        outcome["reasons"].to_string().contains("generator-late"),
-        "{json}"
-    );
+    serde_json::from_str(&json).unwrap()
 }
 
 #[test]
