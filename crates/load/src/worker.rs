@@ -146,7 +146,7 @@ impl<'a> Worker<'a> {
         if let Pace::Open { rate, arrivals } = self.plan.pace {
             let share = (self.share, self.plan.threads);
             let schedule = Schedule::new(arrivals, rate, self.plan.seed, share, anchor_ns);
-            self.next_due_ns = schedule.next_due_ns();
+            self.expect_due(schedule.next_due_ns());
             self.schedule = Some(schedule);
         }
         for index in 0..self.slots.len() {
@@ -218,17 +218,19 @@ impl<'a> Worker<'a> {
                 .expect("only a schedule makes requests due");
             schedule.advance();
             let next_ns = schedule.next_due_ns();
-            self.next_due_ns = if next_ns < self.ledger.window.end_ns {
-                next_ns
-            } else {
-                u64::MAX
-            };
+            self.expect_due(next_ns);
             flight.assigned_ns = self.now_ns;
             self.queue.push_back(flight);
             self.serve_queue()?;
             self.now_ns = now_ns();
         }
         Ok(())
+    }
+
+    /// Nothing is due from the end of the window on.
+    fn expect_due(&mut self, due_ns: u64) {
+        let within = due_ns < self.ledger.window.end_ns;
+        self.next_due_ns = if within { due_ns } else { u64::MAX };
     }
 
     /// Brings the next check forward.

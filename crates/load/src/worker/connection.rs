@@ -18,6 +18,9 @@ use crate::socket;
 /// that no SYN is dropped and retried a second later.
 const OPENING_MAX: usize = 100;
 
+/// Least time granted to opening all connections, however short a request's time-out.
+const OPENING_NS_MIN: u64 = 5_000_000_000;
+
 impl Worker<'_> {
     /// Opens all connections, a bounded number at once. A server that takes only some of them does
     /// not stop the run; one that takes none does.
@@ -25,7 +28,7 @@ impl Worker<'_> {
         if self.plan.new_connection {
             return Ok(());
         }
-        let deadline_ns = self.now_ns + self.timeout_ns;
+        let deadline_ns = self.now_ns + self.timeout_ns.max(OPENING_NS_MIN);
         let mut begun = 0;
         while self.alive() < self.slots.len() as u64 && self.now_ns < deadline_ns {
             while begun < self.slots.len() && self.connecting < OPENING_MAX {
@@ -41,11 +44,7 @@ impl Worker<'_> {
             }
         }
         if !self.ever_connected {
-            bail!(
-                "{}: no connection within {:?}",
-                self.plan.target,
-                self.plan.timeout
-            );
+            bail!("{}: no connection could be opened", self.plan.target);
         }
         Ok(())
     }
@@ -114,12 +113,8 @@ impl Worker<'_> {
         self.connecting += 1;
         let token = slot.token(index);
         let waits = slot.flights.is_empty();
-        let flags = self.watched()
-            | if waits {
-                EventFlags::OUT
-            } else {
-                EventFlags::empty()
-            };
+        let mut flags = self.watched();
+        flags.set(EventFlags::OUT, waits);
         let slot = &self.slots[index];
         self.poller
             .add(slot.socket(), token, flags)

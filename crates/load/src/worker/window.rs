@@ -102,9 +102,7 @@ impl Worker<'_> {
         let window = &mut self.ledger.window;
         window.end_ns = window.end_ns.min(end_ns).max(window.start_ns.min(end_ns));
         window.start_ns = window.start_ns.min(window.end_ns);
-        if self.next_due_ns >= window.end_ns {
-            self.next_due_ns = u64::MAX;
-        }
+        self.expect_due(self.next_due_ns);
     }
 
     /// Nothing more can come of waiting.
