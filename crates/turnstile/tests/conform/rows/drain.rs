@@ -1,0 +1,271 @@
+//! SIGTERM and SIGINT: nothing that was begun is lost, and the end comes.
+
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+
+use super::framing::numbered;
+use super::row;
+use crate::harness::process::Signal;
+use crate::harness::{Client, Column, PATIENCE, Server, ms};
+use crate::runner::Row;
+
+pub const ROWS: &[Row] = &[
+    row("drain: cut at --drain-ms: unread", |column| {
+        cut(column, "/bytes/67108864")
+    }),
+    row("drain: cut at --drain-ms: wait", |column| {
+        cut(column, "/wait/60000000")
+    }),
+    row("drain: cut at --drain-ms: sleep", |column| {
+        cut(column, "/sleep/60000000")
+    }),
+    row("drain: idle connections", idle),
+    row("drain: one last request", last_request),
+    row("drain: request racing SIGTERM", race),
+    row("drain: wait in flight", |column| {
+        in_flight(column, "/wait/400000")
+    }),
+    row("drain: sleep in flight", |column| {
+        in_flight(column, "/sleep/400000")
+    }),
+    row("drain: pipelined behind a sleep", pipelined),
+    row("drain: upload in flight", upload),
+    row("drain: download in flight", download),
+    row("drain: the backlog is served", backlog),
+    row("drain: new connections", refuses),
+    row("SIGTERM without connections", |column| {
+        alone(column, Signal::TERM)
+    }),
+    row("SIGINT without connections", |column| {
+        alone(column, Signal::INT)
+    }),
+    row("SIGTERM twice", twice),
+];
+
+fn alone(column: &Column, signal: Signal) -> anyhow::Result<()> {
+    let mut server = column.serve(&[])?;
+    server.signal(signal);
+    let exit = server.ends_well(ms(2_000))?;
+    ensure!(
+        exit.stderr.contains("drained: 0 connections, 0 requests"),
+        "{exit:?}"
+    );
+    Ok(())
+}
+
+fn twice(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&[])?;
+    let mut client = server.connect()?;
+    client.ask("/sleep/300000")?;
+    client.silence(ms(100))?;
+    server.signal(Signal::TERM);
+    client.silence(ms(50))?;
+    server.signal(Signal::INT);
+    client.reply()?.expect(200)?;
+    server.ends_well(PATIENCE)?;
+    Ok(())
+}
+
+/// Connections that have had a reply and wait; the iterative model can have but one of them.
+fn idlers(server: &Server, column: &Column) -> anyhow::Result<Vec<Client>> {
+    let count = if column.model == "iterative" { 1 } else { 5 };
+    (0..count)
+        .map(|_| {
+            let mut client = server.connect()?;
+            client.get("/")?.expect(200)?;
+            Ok(client)
+        })
+        .collect()
+}
+
+fn idle(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--drain-idle-ms", "300"])?;
+    let mut idlers = idlers(&server, column)?;
+    let start = Instant::now();
+    server.signal(Signal::TERM);
+    for client in &mut idlers {
+        client.end()?;
+        let took = start.elapsed();
+        ensure!(took >= ms(280), "closed after {took:?}, before its grace");
+        ensure!(took < ms(2_000), "closed only after {took:?}");
+    }
+    server.ends_well(ms(1_500))?;
+    Ok(())
+}
+
+fn last_request(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--drain-idle-ms", "1500"])?;
+    let mut idlers = idlers(&server, column)?;
+    server.signal(Signal::TERM);
+    idlers[0]
+        .silence(ms(150))
+        .context("it must not close at once")?;
+    for client in &mut idlers {
+        ensure!(
+            client.get("/json")?.expect(200)?.closes(),
+            "it must say close"
+        );
+        client.end()?;
+    }
+    // Nobody is left, so nothing is left to wait for.
+    server.ends_well(ms(1_000))?;
+    Ok(())
+}
+
+fn race(column: &Column) -> anyhow::Result<()> {
+    for _ in 0..3 {
+        let mut server = column.serve(&["--drain-idle-ms", "400"])?;
+        let mut idlers = idlers(&server, column)?;
+        server.signal(Signal::TERM);
+        for client in &mut idlers {
+            client.ask("/json")?;
+        }
+        for client in &mut idlers {
+            client.reply()?.expect(200)?;
+            client.end()?;
+        }
+        server.ends_well(ms(2_000))?;
+    }
+    Ok(())
+}
+
+fn in_flight(column: &Column, path: &str) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--drain-idle-ms", "100"])?;
+    let mut client = server.connect()?;
+    client.ask(path)?;
+    client.silence(ms(150))?;
+    server.signal(Signal::TERM);
+    let reply = client.reply()?.expect(200)?;
+    ensure!(reply.closes(), "it must say close: {reply}");
+    client.end()?;
+    server.ends_well(ms(1_500))?;
+    Ok(())
+}
+
+/// Requests that were there before the signal. After a reply that says close, no other follows.
+fn pipelined(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--drain-idle-ms", "100"])?;
+    let mut client = server.connect()?;
+    let more = numbered(3);
+    client.send(format!(
+        "GET /sleep/300000 HTTP/1.1\r\nHost: t\r\n\r\n{more}"
+    ))?;
+    client.silence(ms(100))?;
+    server.signal(Signal::TERM);
+    let mut count = 0;
+    while !client.reply()?.expect(200)?.closes() {
+        count += 1;
+        ensure!(count < 4, "four replies, and none says close");
+    }
+    client.end()?;
+    server.ends_well(ms(1_500))?;
+    Ok(())
+}
+
+fn upload(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--drain-idle-ms", "100"])?;
+    let mut client = server.connect()?;
+    client.send("POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nhello")?;
+    client.silence(ms(100))?;
+    server.signal(Signal::TERM);
+    client.silence(ms(400))?;
+    client.send("world")?;
+    let reply = client.reply()?.expect(200)?;
+    ensure!(reply.body == b"helloworld" && reply.closes(), "{reply}");
+    client.end()?;
+    server.ends_well(ms(1_500))?;
+    Ok(())
+}
+
+fn download(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--drain-idle-ms", "100"])?;
+    let mut client = server.connect()?;
+    client.ask("/bytes/67108864")?;
+    let (_, length) = client.reply_to_head()?;
+    server.signal(Signal::TERM);
+    std::thread::sleep(ms(300)); // A reader that pauses.
+    client.bytes(length)?;
+    client.end()?;
+    server.ends_well(ms(1_500))?;
+    Ok(())
+}
+
+/// Connections that nobody has accepted when the signal comes: the one worker sleeps.
+fn backlog(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve_with_workers(1, &["--drain-idle-ms", "100"])?;
+    let mut first = server.connect()?;
+    first.ask("/sleep/300000")?;
+    let mut waiting = Vec::new();
+    for _ in 0..10 {
+        let mut client = server.connect()?;
+        client.ask("/json")?;
+        waiting.push(client);
+    }
+    first.silence(ms(100))?;
+    server.signal(Signal::TERM);
+    first.reply()?.expect(200)?;
+    drop(first);
+    for (number, client) in waiting.iter_mut().enumerate() {
+        let reply = client.reply().and_then(|reply| reply.expect(200));
+        let reply = reply.with_context(|| format!("number {number} in the backlog"))?;
+        ensure!(reply.closes(), "number {number} must say close");
+        client.end()?;
+    }
+    server.ends_well(ms(2_000))?;
+    Ok(())
+}
+
+/// During a drain a connection is served or refused, never reset.
+fn refuses(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--drain-idle-ms", "100"])?;
+    let mut busy = server.connect()?;
+    busy.ask("/wait/500000")?;
+    busy.silence(ms(100))?;
+    server.signal(Signal::TERM);
+    busy.silence(ms(100))?;
+    match server.connect() {
+        Ok(mut late) => {
+            late.ask("/")?;
+            ensure!(late.reply()?.expect(200)?.closes(), "it must say close");
+        }
+        Err(error) => {
+            let refused = error.root_cause().downcast_ref::<std::io::Error>();
+            let kind = refused.map(std::io::Error::kind);
+            ensure!(
+                kind == Some(std::io::ErrorKind::ConnectionRefused),
+                "{error:#}"
+            );
+        }
+    }
+    busy.reply()?.expect(200)?;
+    server.ends_well(PATIENCE)?;
+    Ok(())
+}
+
+fn cut(column: &Column, path: &str) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--drain-idle-ms", "100", "--drain-ms", "500"])?;
+    let mut client = server.connect()?;
+    client.ask(path)?;
+    if path.starts_with("/bytes") {
+        client.reply_to_head()?;
+    } else {
+        client.silence(ms(150))?;
+    }
+    let start = Instant::now();
+    server.signal(Signal::TERM);
+    let exit = server.ends_well(ms(3_000))?;
+    ensure!(
+        start.elapsed() >= ms(480),
+        "cut after {:?}",
+        start.elapsed()
+    );
+    ensure!(
+        exit.stderr.contains(" 1 cut"),
+        "it must count: {}",
+        exit.stderr
+    );
+    let heard = client.hear_out()?;
+    ensure!(heard < 60 << 20, "{heard} bytes came");
+    Ok(())
+}

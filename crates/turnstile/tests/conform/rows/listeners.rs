@@ -1,0 +1,136 @@
+//! Where a server may listen.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, ensure};
+
+use super::framing::{expect_numbered, numbered};
+use super::row;
+use crate::harness::process::Signal;
+use crate::harness::{Client, Column, PATIENCE, Server, TURNSTILE, ms};
+use crate::runner::Row;
+
+pub const ROWS: &[Row] = &[
+    row("IPv6", ipv6),
+    row("unix socket", unix),
+    row("unix socket, stale", stale),
+    row("inherited listener", inherited),
+    row("inherited listener outlives a drain", successor),
+    row("several listeners", several),
+];
+
+fn works(addr: &str) -> anyhow::Result<()> {
+    let mut client = Client::connect(addr)?;
+    client.send(numbered(20))?;
+    expect_numbered(&mut client, 20)?;
+    let reply = client.get("/bytes/3000000")?.expect(200)?;
+    ensure!(reply.body.len() == 3_000_000, "{} bytes", reply.body.len());
+    Ok(())
+}
+
+fn ipv6(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve_on(&["[::1]:0"], &[])?;
+    ensure!(server.addrs[0].starts_with("[::1]:"), "{}", server.addrs[0]);
+    works(&server.addrs[0])?;
+    server.drain(PATIENCE)?;
+    Ok(())
+}
+
+/// A path in the temporary directory that nobody else uses.
+pub fn socket_path() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("turnstile-{}-{number}.sock", std::process::id()))
+}
+
+fn unix(column: &Column) -> anyhow::Result<()> {
+    let path = socket_path();
+    let addr = format!("unix:{}", path.display());
+    let mut server = column.serve_on(&[&addr], &["--idle-ms", "300"])?;
+    ensure!(server.addrs[0] == addr, "{}", server.addrs[0]);
+    works(&addr)?;
+    let mut idler = server.connect()?;
+    idler.get("/")?.expect(200)?;
+    idler.end().context("idle")?;
+    let mut busy = server.connect()?;
+    busy.ask("/sleep/200000")?;
+    busy.silence(ms(50))?;
+    server.signal(Signal::TERM);
+    busy.reply()?.expect(200)?;
+    server.ends_well(PATIENCE)?;
+    ensure!(!path.exists(), "{addr} is left behind");
+    Ok(())
+}
+
+fn stale(column: &Column) -> anyhow::Result<()> {
+    let path = socket_path();
+    drop(UnixListener::bind(&path)?);
+    ensure!(path.exists(), "nothing stale to replace");
+    let mut server = column.serve_on(&[&format!("unix:{}", path.display())], &[])?;
+    works(&server.addrs[0])?;
+    server.drain(PATIENCE)?;
+    ensure!(!path.exists(), "{} is left behind", path.display());
+    Ok(())
+}
+
+/// A server that is handed a listener as descriptor 3, as systemd would.
+fn hand_over(column: &Column, listener: &TcpListener) -> anyhow::Result<Server> {
+    let serve = column.command(&["fd:3"], &["--drain-idle-ms", "100"]);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec \"$@\" 3<&0 </dev/null", "sh", TURNSTILE])
+        .args(serve.get_args())
+        .stdin(OwnedFd::from(listener.try_clone()?));
+    Server::start(command, 1)
+}
+
+fn inherited(column: &Column) -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let addr = listener.local_addr()?.to_string();
+    let mut server = hand_over(column, &listener)?;
+    ensure!(
+        server.addrs[0] == addr,
+        "it says {}, not {addr}",
+        server.addrs[0]
+    );
+    drop(listener);
+    works(&addr)?;
+    server.drain(PATIENCE)?;
+    Ok(())
+}
+
+/// Idle acceptors must wake without `shutdown` of what is not theirs alone.
+fn successor(column: &Column) -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let addr = listener.local_addr()?.to_string();
+    for _ in 0..2 {
+        let mut server = hand_over(column, &listener)?;
+        works(&addr)?;
+        server.drain(PATIENCE)?;
+    }
+    let client = Client::connect(&addr)?;
+    ensure!(
+        listener.accept().is_ok(),
+        "nobody can accept there any more"
+    );
+    drop(client);
+    Ok(())
+}
+
+fn several(column: &Column) -> anyhow::Result<()> {
+    let unix = format!("unix:{}", socket_path().display());
+    let all = ["127.0.0.1:0", "[::1]:0", "127.0.0.1:0", &unix];
+    let mut server = column.serve_on(&all, &["--drain-idle-ms", "100"])?;
+    for _ in 0..3 {
+        for addr in &server.addrs {
+            works(addr).with_context(|| addr.clone())?;
+        }
+    }
+    server.drain(PATIENCE)?;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Running out of descriptors, and of allowed connections.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use super::row;
+use crate::harness::{Client, Column, Server, TURNSTILE, ms, process};
+use crate::runner::Row;
+
+pub const ROWS: &[Row] = &[
+    row("descriptors run out", descriptors),
+    row("connections at their bound", bounded),
+];
+
+/// The same command under a descriptor limit of 64, which also bounds what it may raise it to.
+fn scarce(column: &Column) -> anyhow::Result<Server> {
+    let serve = column.command(&["127.0.0.1:0"], &[]);
+    let mut command = Command::new("sh");
+    command
+        .args([
+            "-c",
+            "ulimit -n 64; exec \"$@\" </dev/null",
+            "sh",
+            TURNSTILE,
+        ])
+        .args(serve.get_args());
+    Server::start(command, 1)
+}
+
+/// One connection that was there before, and a crowd that is more than there is room for.
+fn crowd_around(server: &Server) -> anyhow::Result<(Client, Vec<Client>)> {
+    let mut before = server.connect()?;
+    before.get("/")?.expect(200)?;
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        let mut client = server.connect()?;
+        client.ask("/")?;
+        crowd.push(client);
+    }
+    Ok((before, crowd))
+}
+
+fn descriptors(column: &Column) -> anyhow::Result<()> {
+    let server = scarce(column)?;
+    let (mut before, crowd) = crowd_around(&server)?;
+    before.get("/json")?.expect(200)?;
+    // The first second may still be busy with the crowd, the third may not.
+    let mut used = ms(0);
+    for _ in 0..3 {
+        let start = process::cpu(server.pid());
+        before.silence(ms(1_000))?;
+        used = process::cpu(server.pid()).saturating_sub(start);
+        if used < ms(200) {
+            break;
+        }
+    }
+    ensure!(used < ms(200), "it spins: {used:?} of CPU in a second");
+    let reply = before.get("/json").and_then(|reply| reply.expect(200));
+    reply.context("the established connection")?;
+    drop((before, crowd));
+    recovers(&server)
+}
+
+/// All is as before once the crowd has gone.
+fn recovers(server: &Server) -> anyhow::Result<()> {
+    for number in 0..5 {
+        let start = std::time::Instant::now();
+        let reply = server
+            .connect()?
+            .get("/")
+            .and_then(|reply| reply.expect(200));
+        reply.with_context(|| format!("client {number} after the crowd"))?;
+        ensure!(start.elapsed() < ms(2_000), "after {:?}", start.elapsed());
+    }
+    Ok(())
+}
+
+fn bounded(column: &Column) -> anyhow::Result<()> {
+    let server = column.serve(&["--connections-max", "8"])?;
+    let (mut before, crowd) = crowd_around(&server)?;
+    before.get("/json")?.expect(200)?;
+    // As those that are held go, those that wait have their turn.
+    drop(before);
+    for (number, mut client) in crowd.into_iter().enumerate() {
+        let reply = client.reply().and_then(|reply| reply.expect(200));
+        reply.with_context(|| format!("number {number} of the crowd"))?;
+    }
+    recovers(&server)
+}

@@ -1,0 +1,129 @@
+//! Runs every cell, several at once, each in a thread of its own with a hard time limit.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use anyhow::{anyhow, ensure};
+
+use crate::design::excuse;
+use crate::harness::{Column, columns, logs_of_this_thread, ms};
+use crate::matrix;
+
+/// One behaviour: what it is called, and how it is looked for in any model.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub name: &'static str,
+    pub run: fn(&Column) -> anyhow::Result<()>,
+}
+
+/// How a cell ended.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    Pass,
+    /// The model cannot by design.
+    Design(&'static str),
+    /// The question does not arise.
+    Moot(&'static str),
+    Fail(String),
+}
+
+/// An error that says that the behaviour has no meaning for this model.
+#[derive(Debug)]
+pub struct Moot(pub &'static str);
+
+impl fmt::Display for Moot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Moot {}
+
+/// A cell that takes longer hangs.
+const LIMIT: Duration = ms(40_000);
+/// Cells at once. Most of them wait most of the time.
+const AT_ONCE: usize = 12;
+
+/// Runs what the command line asks for; true if nothing failed.
+pub fn run(rows: &[Row]) -> anyhow::Result<bool> {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    let filters: Vec<_> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    let columns = columns()?;
+    ensure!(!columns.is_empty(), "there are no models");
+    let cells: Vec<_> = rows
+        .iter()
+        .flat_map(|row| columns.iter().map(move |column| (*row, column.clone())))
+        .filter(|(row, column)| {
+            let name = name(row, column);
+            filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+        })
+        .collect();
+    if args.iter().any(|arg| arg == "--list") {
+        cells
+            .iter()
+            .for_each(|(row, column)| println!("{}: test", name(row, column)));
+        return Ok(true);
+    }
+    let start = Instant::now();
+    let queue = Mutex::new(cells.iter());
+    let results = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((row, column)) = next(&queue) {
+                    let (verdict, took) = cell(*row, column);
+                    let result = (row.name, column.label(), verdict, took);
+                    results.lock().expect("no cell panics here").push(result);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().expect("no cell panics here");
+    Ok(matrix::print(rows, &columns, &results, start.elapsed()))
+}
+
+fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    queue.lock().expect("no iterator panics").next()
+}
+
+/// `row / column`, as filters match it.
+fn name(row: &Row, column: &Column) -> String {
+    format!("{} / {}", row.name, column.label())
+}
+
+/// Runs one cell.
+fn cell(row: Row, column: &Column) -> (Verdict, Duration) {
+    let start = Instant::now();
+    if let Some(why) = excuse(row.name, &column.model) {
+        return (Verdict::Design(why), start.elapsed());
+    }
+    let (sender, done) = channel();
+    let column = column.clone();
+    std::thread::spawn(move || {
+        let ran = catch_unwind(AssertUnwindSafe(|| (row.run)(&column)));
+        let ran = ran.unwrap_or_else(|_| Err(anyhow!("the test itself panicked")));
+        let _ = sender.send((ran, logs_of_this_thread()));
+    });
+    let verdict = match done.recv_timeout(LIMIT) {
+        Ok((ran, logs)) => judge(ran, &logs),
+        Err(_) => Verdict::Fail(format!("it has not ended within {LIMIT:?}")),
+    };
+    (verdict, start.elapsed())
+}
+
+/// No server may panic, whatever else it did.
+fn judge(ran: anyhow::Result<()>, logs: &[String]) -> Verdict {
+    let log = logs.join("");
+    let panicked = log.contains("panicked at");
+    match ran {
+        Ok(()) if panicked => Verdict::Fail(format!("a server panicked: {log}")),
+        Ok(()) => Verdict::Pass,
+        Err(error) => match error.downcast_ref::<Moot>() {
+            Some(Moot(why)) if !panicked => Verdict::Moot(why),
+            _ => Verdict::Fail(format!("{error:#}\n    its log: {}", log.trim_end())),
+        },
+    }
+}

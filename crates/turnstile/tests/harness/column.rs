@@ -1,0 +1,92 @@
+//! The columns: every model and variant that the command itself lists.
+
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use serde::Deserialize;
+
+use super::{Server, TURNSTILE, run};
+
+/// One variant of one model.
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub model: String,
+    /// Name of the variant, `None` for the default one.
+    variant: Option<String>,
+    /// Whether `--workers` may say more than one.
+    several_workers: bool,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    model: String,
+    variant: String,
+    default: bool,
+}
+
+/// All of them, as `turnstile models --json` has them.
+pub fn columns() -> anyhow::Result<Vec<Column>> {
+    let listed = Command::new(TURNSTILE)
+        .args(["models", "--json"])
+        .output()?;
+    ensure!(listed.status.success(), "models --json: {}", listed.status);
+    let entries: Vec<Entry> = serde_json::from_slice(&listed.stdout).context("models --json")?;
+    entries
+        .into_iter()
+        .map(|entry| {
+            let mut column = Column {
+                model: entry.model,
+                variant: (!entry.default).then_some(entry.variant),
+                several_workers: false,
+            };
+            // An address that cannot be listened on: 1 says that all the flags before were good.
+            let probe = column.command(&["unix:/nowhere/at/all"], &["--workers", "2"]);
+            column.several_workers = run(probe)?.code == Some(1);
+            Ok(column)
+        })
+        .collect()
+}
+
+impl Column {
+    /// `prefork`, or `prefork:flock` for a variant that is not the default.
+    pub fn label(&self) -> String {
+        match &self.variant {
+            Some(variant) => format!("{}:{variant}", self.model),
+            None => self.model.clone(),
+        }
+    }
+
+    /// `turnstile serve` with this model.
+    pub fn command(&self, listen: &[&str], flags: &[&str]) -> Command {
+        let mut command = Command::new(TURNSTILE);
+        command.args(["serve", "--model", &self.model]);
+        if let Some(variant) = &self.variant {
+            command.args(["--variant", variant]);
+        }
+        for addr in listen {
+            command.args(["--listen", addr]);
+        }
+        command.args(flags);
+        command
+    }
+
+    /// A server on a port of loopback that the kernel chooses.
+    pub fn serve(&self, flags: &[&str]) -> anyhow::Result<Server> {
+        self.serve_on(&["127.0.0.1:0"], flags)
+    }
+
+    /// A server on these addresses.
+    pub fn serve_on(&self, listen: &[&str], flags: &[&str]) -> anyhow::Result<Server> {
+        Server::start(self.command(listen, flags), listen.len())
+    }
+
+    /// The same with `count` workers, where the model can have several.
+    pub fn serve_with_workers(&self, count: usize, flags: &[&str]) -> anyhow::Result<Server> {
+        let count = count.to_string();
+        let mut flags = flags.to_vec();
+        if self.several_workers {
+            flags.extend(["--workers", &count]);
+        }
+        self.serve(&flags)
+    }
+}

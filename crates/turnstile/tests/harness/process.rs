@@ -1,0 +1,95 @@
+//! Processes from outside: signals, and what `/proc` tells.
+
+use std::time::Duration;
+
+pub use rustix::process::Signal;
+
+/// A line of `/proc/PID/stat` (`proc_pid_stat(5)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    pub pid: u32,
+    parent: u32,
+    /// `R`unning, `S`leeping, `Z`ombie and so on.
+    pub state: char,
+    /// CPU time used, in ticks of the clock.
+    ticks: u64,
+}
+
+fn read(pid: u32) -> Option<Process> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    Some(Process {
+        pid,
+        state: fields.next()?.chars().next()?,
+        parent: fields.next()?.parse().ok()?,
+        ticks: fields.nth(9)?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?,
+    })
+}
+
+/// A process, if it lives, and after it all that descend from it.
+pub fn family(pid: u32) -> Vec<Process> {
+    let all: Vec<_> = std::fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| read(entry.file_name().to_str()?.parse().ok()?))
+        .collect();
+    let mut family: Vec<_> = all.iter().filter(|one| one.pid == pid).cloned().collect();
+    let mut at = 0;
+    while let Some(parent) = family.get(at).map(|one| one.pid) {
+        family.extend(all.iter().filter(|one| one.parent == parent).cloned());
+        at += 1;
+    }
+    family
+}
+
+/// Its children that live.
+pub fn children(pid: u32) -> Vec<u32> {
+    let family = family(pid).into_iter().skip(1);
+    family
+        .filter(|child| child.state != 'Z')
+        .map(|child| child.pid)
+        .collect()
+}
+
+/// Its children that have ended and were not reaped.
+pub fn zombies(pid: u32) -> usize {
+    family(pid)
+        .iter()
+        .skip(1)
+        .filter(|child| child.state == 'Z')
+        .count()
+}
+
+/// Whether it lives.
+pub fn is_alive(pid: u32) -> bool {
+    read(pid).is_some_and(|process| process.state != 'Z')
+}
+
+/// CPU time that it and its descendants have used.
+pub fn cpu(pid: u32) -> Duration {
+    let ticks: u64 = family(pid).iter().map(|one| one.ticks).sum();
+    Duration::from_millis(ticks * 1_000 / rustix::param::clock_ticks_per_second())
+}
+
+/// Descriptors that it and its descendants have open.
+pub fn descriptors(pid: u32) -> usize {
+    let family = family(pid).into_iter();
+    family
+        .filter_map(|one| {
+            Some(
+                std::fs::read_dir(format!("/proc/{}/fd", one.pid))
+                    .ok()?
+                    .count(),
+            )
+        })
+        .sum()
+}
+
+/// Sends a signal to a process that a test has started, or that such a process has.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}

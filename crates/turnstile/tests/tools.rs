@@ -1,0 +1,199 @@
+//! Other people's clients: curl, wrk, ab and a browser, against every model that can hold their
+//! connections. A tool that is not installed is skipped, and says so.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(model: &str) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_turnstile"));
+        command.args(["serve", "--model", model, "--listen", "127.0.0.1:0"]);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let addr = line
+            .trim()
+            .strip_prefix("listening on ")
+            .expect("the ready line");
+        Server {
+            url: format!("http://{addr}"),
+            child,
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_installed(tool: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {tool}")])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !found {
+        println!("skipped: {tool} is not installed");
+    }
+    found
+}
+
+fn run(tool: &str, args: &[&str]) -> String {
+    let Output {
+        stdout,
+        stderr,
+        status,
+    } = Command::new("timeout")
+        .args(["60", tool])
+        .args(args)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
+    assert!(status.success(), "{tool} {args:?}: {status}\n{text}");
+    text
+}
+
+/// Every model, and whether it can hold several connections that stay.
+fn models() -> impl Iterator<Item = (&'static str, bool)> {
+    turnstile::models::ALL
+        .iter()
+        .map(|model| (model.name, model.name != "iterative"))
+}
+
+#[test]
+fn curl() {
+    if !is_installed("curl") {
+        return;
+    }
+    for (model, _) in models() {
+        let server = Server::start(model);
+        let url = |path: &str| format!("{}{path}", server.url);
+        assert_eq!(
+            run("curl", &["-sS", &url("/plaintext"), &url("/json")]),
+            r#"Hello, World!{"message":"Hello, World!"}"#
+        );
+        assert_eq!(
+            run("curl", &["-sS", "--http1.0", &url("/")]),
+            "Hello, World!"
+        );
+        let echoed = run(
+            "curl",
+            &[
+                "-sS",
+                "-H",
+                "Transfer-Encoding: chunked",
+                "-d",
+                "some body",
+                &url("/echo"),
+            ],
+        );
+        assert_eq!(echoed, "some body");
+        // A body of 1 MiB makes curl ask with Expect: 100-continue first.
+        let file = std::env::temp_dir().join(format!("turnstile-curl-{}", std::process::id()));
+        std::fs::write(&file, vec![b'x'; 1 << 20]).unwrap();
+        let data = format!("@{}", file.display());
+        let size = run(
+            "curl",
+            &[
+                "-sS",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code} %{size_download}",
+                "--data-binary",
+                &data,
+                &url("/echo"),
+            ],
+        );
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(size, "200 1048576", "{model}");
+    }
+}
+
+#[test]
+fn wrk() {
+    if !is_installed("wrk") {
+        return;
+    }
+    for (model, holds_many) in models() {
+        let server = Server::start(model);
+        let connections = if holds_many { "-c32" } else { "-c1" };
+        let text = run(
+            "wrk",
+            &[
+                "-t1",
+                connections,
+                "-d1s",
+                &format!("{}/plaintext", server.url),
+            ],
+        );
+        assert!(
+            !text.contains("Socket errors") && !text.contains("Non-2xx"),
+            "{model}: {text}"
+        );
+        assert!(!text.contains("\n  0 requests in"), "{model}: {text}");
+    }
+}
+
+#[test]
+fn ab() {
+    if !is_installed("ab") {
+        return;
+    }
+    for (model, holds_many) in models() {
+        let server = Server::start(model);
+        let connections = if holds_many { "16" } else { "1" };
+        for keep_alive in [&["-k"][..], &[]] {
+            let url = format!("{}/plaintext", server.url);
+            let args = [
+                &["-q", "-n", "2000", "-c", connections],
+                keep_alive,
+                &[url.as_str()],
+            ]
+            .concat();
+            let text = run("ab", &args);
+            assert!(
+                text.contains("Complete requests:      2000")
+                    && text.contains("Failed requests:        0"),
+                "{model}: {text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_browser() {
+    if !is_installed("chromium") {
+        return;
+    }
+    for (model, _) in models() {
+        let server = Server::start(model);
+        let page = run(
+            "chromium",
+            &[
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--timeout=20000",
+                "--dump-dom",
+                &format!("{}/plaintext", server.url),
+            ],
+        );
+        assert!(page.contains("Hello, World!"), "{model}: {page}");
+    }
+}
