@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -85,7 +86,7 @@ pub fn listen(addr: &Addr, backlog: i32) -> std::io::Result<OwnedFd> {
             )?;
             let name = SocketAddrUnix::new(path.as_path())?;
             if let Err(error) = rustix::net::bind(&socket, &name) {
-                if error != rustix::io::Errno::ADDRINUSE || !is_stale(&name) {
+                if error != rustix::io::Errno::ADDRINUSE || !is_stale(path, &name) {
                     return Err(error.into());
                 }
                 std::fs::remove_file(path)?;
@@ -99,7 +100,13 @@ pub fn listen(addr: &Addr, backlog: i32) -> std::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-fn is_stale(name: &SocketAddrUnix) -> bool {
+/// Whether a socket lies at `path` that nobody listens on. Whatever else lies there refuses a
+/// connection too, and is not ours to remove.
+fn is_stale(path: &Path, name: &SocketAddrUnix) -> bool {
+    let is_socket = |file: std::fs::Metadata| file.file_type().is_socket();
+    if !std::fs::symlink_metadata(path).is_ok_and(is_socket) {
+        return false;
+    }
     let probe = rustix::net::socket_with(
         AddressFamily::UNIX,
         SocketType::STREAM,
