@@ -83,10 +83,15 @@ impl Column {
     /// The same with `count` workers, where the model can have several.
     pub fn serve_with_workers(&self, count: usize, flags: &[&str]) -> anyhow::Result<Server> {
         let count = count.to_string();
-        let mut flags = flags.to_vec();
+        self.serve(&[flags, &self.workers(&count)].concat())
+    }
+
+    /// `--workers COUNT` where the model can have several, nothing where it has one.
+    pub fn workers<'a>(&self, count: &'a str) -> Vec<&'a str> {
         if self.several_workers {
-            flags.extend(["--workers", &count]);
+            vec!["--workers", count]
+        } else {
+            Vec::new()
         }
-        self.serve(&flags)
     }
 }

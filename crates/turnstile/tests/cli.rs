@@ -1,0 +1,325 @@
+//! The command line: what is refused, with which exit code, and in how many words.
+
+mod harness;
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use harness::{Exit, TURNSTILE, columns, run};
+
+fn turnstile(args: &[&str]) -> Exit {
+    let mut command = Command::new(TURNSTILE);
+    command.args(args);
+    run(command).unwrap_or_else(|error| panic!("{args:?}: {error:#}"))
+}
+
+/// Serving with a model that starts with any of the flags given.
+fn serve(args: &[&str]) -> Exit {
+    turnstile(&[&["serve", "--model", "prefork"], args].concat())
+}
+
+/// Exit code, and on standard error one line that says `about`.
+#[track_caller]
+fn refused(exit: &Exit, code: i32, about: &str) {
+    let lines: Vec<_> = exit.stderr.lines().collect();
+    assert_eq!(exit.code, Some(code), "{exit:?}");
+    assert_eq!(lines.len(), 1, "one clear line, not\n{}", exit.stderr);
+    assert!(
+        lines[0].contains(about),
+        "{:?} does not say {about:?}",
+        lines[0]
+    );
+    assert_eq!(exit.stdout, "", "standard output is for what was asked for");
+}
+
+/// The same for `serve`, whose line begins with `error:`.
+#[track_caller]
+fn serve_refused(args: &[&str], code: i32, about: &str) {
+    let exit = serve(args);
+    refused(&exit, code, about);
+    assert!(exit.stderr.starts_with("error: "), "{}", exit.stderr);
+}
+
+#[test]
+fn unknown_flags_may_bring_usage_along() {
+    for args in [
+        &["serve", "--model", "prefork", "--bogus"][..],
+        &["models", "--bogus"],
+        &["bogus"],
+    ] {
+        let exit = turnstile(args);
+        assert_eq!(exit.code, Some(2), "{exit:?}");
+        let errors = exit
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("error:"));
+        assert_eq!(errors.count(), 1, "{}", exit.stderr);
+    }
+}
+
+#[test]
+fn unknown_names() {
+    refused(&turnstile(&["serve", "--model", "nope"]), 2, "nope");
+    serve_refused(&["--variant", "nope"], 2, "nope");
+}
+
+#[test]
+fn unknown_protocol() {
+    serve_refused(&["--protocol", "nope"], 2, "nope");
+}
+
+#[test]
+fn malformed_addresses() {
+    for bad in [
+        "nope",
+        "127.0.0.1",
+        "127.0.0.1:99999",
+        "localhost:80",
+        "unix:",
+        "fd:x",
+        "fd:-1",
+        "",
+    ] {
+        serve_refused(&["--listen", bad], 2, "listen");
+    }
+}
+
+#[test]
+fn unusable_addresses() {
+    serve_refused(&["--listen", "192.0.2.1:0"], 1, "192.0.2.1:0");
+    serve_refused(&["--listen", "unix:/nowhere/at/all"], 1, "/nowhere/at/all");
+    serve_refused(&["--listen", "fd:99"], 1, "fd:99");
+    serve_refused(&["--listen", "fd:1"], 1, "fd:1");
+    let long = format!("unix:/tmp/{}", "x".repeat(120));
+    serve_refused(&["--listen", &long], 1, "xxx");
+    // One bad address among good ones is enough.
+    serve_refused(
+        &["--listen", "127.0.0.1:0", "--listen", "fd:99"],
+        1,
+        "fd:99",
+    );
+}
+
+#[test]
+fn addresses_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    serve_refused(&["--listen", &addr], 1, &addr);
+    let path = std::env::temp_dir().join(format!("turnstile-cli-{}.sock", std::process::id()));
+    let live = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    serve_refused(
+        &["--listen", &format!("unix:{}", path.display())],
+        1,
+        "in use",
+    );
+    drop(live);
+    std::fs::remove_file(&path).unwrap();
+    // What is no socket is not replaced.
+    std::fs::write(&path, "precious").unwrap();
+    let exit = serve(&["--listen", &format!("unix:{}", path.display())]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    std::fs::remove_file(&path).unwrap();
+    refused(&exit, 1, "in use");
+}
+
+#[test]
+fn counts_of_workers() {
+    serve_refused(&["--workers", "0"], 2, "--workers");
+    serve_refused(&["--workers", "99999999"], 2, "--workers");
+    for model in ["iterative", "single-reactor"] {
+        let exit = turnstile(&["serve", "--model", model, "--workers", "2"]);
+        refused(&exit, 2, "one worker");
+    }
+}
+
+#[test]
+fn limits() {
+    for flag in [
+        "--idle-ms",
+        "--head-ms",
+        "--write-ms",
+        "--backlog",
+        "--connections-max",
+        "--input-bytes",
+    ] {
+        serve_refused(&[flag, "0"], 2, flag);
+    }
+}
+
+#[test]
+fn malformed_numbers() {
+    for bad in ["x", "1.5", "99999999999999999999999", ""] {
+        serve_refused(&["--idle-ms", bad], 2, "--idle-ms");
+        serve_refused(&["--workers", bad], 2, "--workers");
+    }
+}
+
+#[test]
+fn cpus() {
+    for bad in ["x", "", "0-", "3-1", "0,,1", "99999"] {
+        serve_refused(&["--cpus", bad], 2, "--cpus");
+    }
+}
+
+#[test]
+fn models_json_keeps_its_contract() {
+    let exit = turnstile(&["models", "--json"]);
+    assert_eq!(exit.code, Some(0));
+    let models: serde_json::Value = serde_json::from_str(&exit.stdout).unwrap();
+    let models = models.as_array().unwrap();
+    let mut defaults = Vec::new();
+    for entry in models {
+        for field in ["model", "variant", "summary", "pick_when", "breaks_when"] {
+            assert!(
+                entry[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{field}: {entry}"
+            );
+        }
+        for role in ["accepts", "reads", "computes", "writes"] {
+            let who = entry["roles"][role].as_str();
+            assert!(who.is_some_and(|who| !who.is_empty()), "{role}: {entry}");
+        }
+        if entry["default"].as_bool().unwrap() {
+            defaults.push(entry["model"].as_str().unwrap());
+        }
+    }
+    let mut names: Vec<_> = models
+        .iter()
+        .map(|entry| entry["model"].as_str().unwrap())
+        .collect();
+    names.dedup();
+    assert_eq!(
+        defaults, names,
+        "each model has one default variant, and its variants together"
+    );
+}
+
+#[test]
+fn every_listed_variant_can_be_named() {
+    let listed = turnstile(&["models", "--json"]);
+    let models: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    for entry in models.as_array().unwrap() {
+        let (model, variant) = (
+            entry["model"].as_str().unwrap(),
+            entry["variant"].as_str().unwrap(),
+        );
+        let probe = [
+            "serve",
+            "--model",
+            model,
+            "--variant",
+            variant,
+            "--listen",
+            "unix:/nowhere/at/all",
+        ];
+        refused(&turnstile(&probe), 1, "/nowhere/at/all");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    for args in [
+        &["models"][..],
+        &["models", "--json"],
+        &["models", "--markdown"],
+    ] {
+        let mut child = Command::new(TURNSTILE)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{args:?}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{args:?}");
+    }
+}
+
+/// A supervisor that closes the pipe it read the address from must not end the server's start.
+#[test]
+fn serving_without_standard_output() {
+    let mut command = Command::new("sh");
+    let run_and_end = "\"$0\" serve --model iterative --listen 127.0.0.1:0 >&-";
+    command.args(["-c", run_and_end, TURNSTILE]);
+    command.env("RUST_BACKTRACE", "0");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let start = std::time::Instant::now();
+    let pid = loop {
+        match harness::process::children(child.id()).first() {
+            // `sh` may replace itself by its last command.
+            None if std::fs::read_to_string(format!("/proc/{}/comm", child.id()))
+                .is_ok_and(|name| name.trim() == "turnstile") =>
+            {
+                break child.id();
+            }
+            Some(pid) => break *pid,
+            None => assert!(start.elapsed() < harness::PATIENCE, "it never starts"),
+        }
+    };
+    std::thread::sleep(harness::ms(300)); // Nothing will announce that it is ready.
+    harness::process::signal(pid, harness::process::Signal::TERM);
+    let ended = child.wait().unwrap();
+    assert!(
+        matches!(ended.code(), Some(0 | 1)),
+        "{ended}: it must drain, or say what is wrong"
+    );
+}
+
+#[test]
+fn load_is_careful_with_urls() {
+    for bad in [
+        "nonsense",
+        "ftp://127.0.0.1/",
+        "http://",
+        "http://127.0.0.1:99999/",
+        "",
+        "unix:/nothing",
+    ] {
+        let exit = turnstile(&["load", bad]);
+        assert_eq!(exit.code, Some(2), "{bad:?}: {exit:?}");
+        assert_eq!(exit.stderr.lines().count(), 1, "{bad:?}: {exit:?}");
+    }
+}
+
+#[test]
+fn load_reports_whom_it_cannot_reach() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let url = format!("http://{free}/");
+    let exit = turnstile(&["load", &url, "--duration", "200ms", "--warmup", "0s"]);
+    refused(&exit, 1, &url);
+}
+
+#[test]
+fn bench_knows_its_names() {
+    for flag in ["--scenarios", "--models", "--size"] {
+        refused(&turnstile(&["bench", flag, "nope"]), 2, "nope");
+    }
+}
+
+#[test]
+fn report_wants_a_run() {
+    refused(
+        &turnstile(&["report", "/nowhere/at/all"]),
+        2,
+        "/nowhere/at/all",
+    );
+    let empty = std::env::temp_dir().join(format!("turnstile-cli-{}", std::process::id()));
+    std::fs::create_dir(&empty).unwrap();
+    let exit = turnstile(&["report", empty.to_str().unwrap()]);
+    std::fs::remove_dir(&empty).unwrap();
+    refused(&exit, 2, "turnstile-cli");
+}
+
+/// Every model crate is a program of its own.
+#[test]
+fn each_model_has_a_program() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    for column in columns().unwrap() {
+        let main = crates.join(&column.model).join("src/main.rs");
+        assert!(main.is_file(), "no {}", main.display());
+    }
+}
