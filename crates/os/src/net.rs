@@ -162,6 +162,12 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
     rustix::net::recv(socket, buffer, RecvFlags::empty()).map(|(bytes, _)| bytes)
 }
 
+/// The same without waiting, whatever the socket does otherwise: EAGAIN where nothing has come.
+#[inline]
+pub fn receive_now(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT).map(|(bytes, _)| bytes)
+}
+
 /// Sends what the socket takes, never raising SIGPIPE.
 #[inline]
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {

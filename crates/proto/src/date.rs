@@ -1,31 +1,47 @@
-//! The `Date` of responses, rendered once a second.
+//! The beginning of every response, with its `Date`, rendered once a second.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// The head of every response up to and including `Date`, but for its status line.
+/// `HTTP/1.1 200 OK`, `Server` and `Date`, ready to be copied.
 ///
 /// proto has no clock: the monotonic `now` of each turn is compared with the moment the rendered
 /// second ends, and a wall clock is asked for by the function its driver gave it only then.
 #[derive(Debug)]
 pub(crate) struct Date {
-    rendered: [u8; 29],
+    rendered: [u8; OK.len()],
     expires: Option<Instant>,
 }
 
+const OK: &[u8] =
+    b"HTTP/1.1 200 OK\r\nServer: turnstile\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+/// Where `Server` begins.
+const SERVER: usize = b"HTTP/1.1 200 OK\r\n".len();
+/// Where the value of `Date` begins, and its length (RFC 9110 section 5.6.7: IMF-fixdate).
+const VALUE: usize = OK.len() - VALUE_BYTES - 2;
+const VALUE_BYTES: usize = 29;
+
 impl Date {
     pub(crate) fn new() -> Date {
+        let mut rendered = [0; OK.len()];
+        rendered.copy_from_slice(OK);
         Date {
-            rendered: [b' '; 29],
+            rendered,
             expires: None,
         }
     }
 
-    /// The IMF-fixdate (RFC 9110 section 5.6.7) of `now`.
-    pub(crate) fn at(&mut self, now: Instant, wall: impl Fn() -> SystemTime) -> &[u8; 29] {
+    /// The beginning of a response with status 200 at `now`.
+    #[inline]
+    pub(crate) fn ok(&mut self, now: Instant, wall: impl Fn() -> SystemTime) -> &[u8; OK.len()] {
         if self.expires.is_none_or(|expires| now >= expires) {
             self.render(now, wall());
         }
         &self.rendered
+    }
+
+    /// `Server` and `Date` alone, for any other status.
+    pub(crate) fn fields(&mut self, now: Instant, wall: impl Fn() -> SystemTime) -> &[u8] {
+        &self.ok(now, wall)[SERVER..]
     }
 
     #[cold]
@@ -34,8 +50,7 @@ impl Date {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let text = httpdate::fmt_http_date(wall);
-        // httpdate always writes the 29 bytes of an IMF-fixdate.
-        self.rendered.copy_from_slice(&text.as_bytes()[..29]);
+        self.rendered[VALUE..VALUE + VALUE_BYTES].copy_from_slice(&text.as_bytes()[..VALUE_BYTES]);
         self.expires =
             Some(now + Duration::from_secs(1) - Duration::from_nanos(since.subsec_nanos().into()));
     }
@@ -48,17 +63,24 @@ mod tests {
     #[test]
     fn is_rendered_when_the_wall_second_ends_and_not_before() {
         let (mut date, start) = (Date::new(), Instant::now());
-        let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_777_250);
-        assert_eq!(date.at(start, || wall), b"Sun, 06 Nov 1994 08:49:37 GMT");
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_778_250);
+        assert!(
+            date.ok(start, || wall)
+                .ends_with(b"\r\nDate: Sun, 06 Nov 1994 08:49:38 GMT\r\n")
+        );
         let before = start + Duration::from_millis(749);
-        assert_eq!(
-            date.at(before, || unreachable!("still the same second")),
-            b"Sun, 06 Nov 1994 08:49:37 GMT"
+        assert!(
+            date.ok(before, || unreachable!("still the same second"))
+                .ends_with(b":38 GMT\r\n")
         );
         let after = start + Duration::from_millis(750);
-        assert_eq!(
-            date.at(after, || wall + Duration::from_millis(750)),
-            b"Sun, 06 Nov 1994 08:49:38 GMT"
+        assert!(
+            date.fields(after, || wall + Duration::from_millis(750))
+                .ends_with(b":39 GMT\r\n")
+        );
+        assert!(
+            date.fields(after, || wall)
+                .starts_with(b"Server: turnstile\r\nDate: Sun")
         );
     }
 }

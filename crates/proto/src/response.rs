@@ -178,27 +178,26 @@ impl<'a> Response<'a> {
         };
         let output = &mut scratch.output;
         let wall = scratch.wall;
-        match status_line(status) {
-            Some(line) => output.extend_from_slice(line),
-            None => {
-                // A code without a reason phrase of its own; the phrase may be empty (RFC 9112 section 4).
-                output.extend_from_slice(b"HTTP/1.1 ");
-                output.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
-                output.extend_from_slice(b" \r\nServer: turnstile\r\nDate: ");
+        match status {
+            200 => output.extend_from_slice(scratch.date.ok(now, wall)),
+            _ => {
+                status_line(status, output);
+                output.extend_from_slice(scratch.date.fields(now, wall));
             }
         }
-        output.extend_from_slice(scratch.date.at(now, wall));
-        output.extend_from_slice(b"\r\n");
-        output.extend_from_slice(match (to.persistent, to.minor_version) {
-            (false, _) => b"Connection: close\r\n",
-            (true, 0) => b"Connection: keep-alive\r\n",
-            (true, _) => b"",
-        });
-        if !content_type.is_empty() {
-            let parts: [&[u8]; 3] = [b"Content-Type: ", content_type.as_bytes(), b"\r\n"];
-            parts.iter().for_each(|part| output.extend_from_slice(part));
+        match (to.persistent, to.minor_version) {
+            (false, _) => output.extend_from_slice(b"Connection: close\r\n"),
+            (true, 0) => output.extend_from_slice(b"Connection: keep-alive\r\n"),
+            (true, _) => {}
         }
-        output.extend_from_slice(&scratch.fields);
+        if !content_type.is_empty() {
+            output.extend_from_slice(b"Content-Type: ");
+            output.extend_from_slice(content_type.as_bytes());
+            output.extend_from_slice(b"\r\n");
+        }
+        if !scratch.fields.is_empty() {
+            output.extend_from_slice(&scratch.fields);
+        }
         let bodiless = status == 204 || status == 304;
         if !bodiless {
             let mut digits = itoa::Buffer::new();
@@ -231,25 +230,57 @@ pub(crate) struct Reply {
     pub head: bool,
 }
 
-/// Status line, `Server`, and the name of the `Date` field whose value follows.
-fn status_line(status: u16) -> Option<&'static [u8]> {
-    macro_rules! lines {
-        ($($code:literal $reason:literal),* $(,)?) => {
-            Some(match status {
-                $($code => concat!("HTTP/1.1 ", $code, " ", $reason, "\r\nServer: turnstile\r\nDate: ").as_bytes(),)*
-                _ => return None,
-            })
-        };
+/// Appends the status line of anything but 200.
+#[cold]
+fn status_line(status: u16, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"HTTP/1.1 ");
+    output.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    output.push(b' ');
+    output.extend_from_slice(phrase(status).as_bytes());
+    output.extend_from_slice(b"\r\n");
+}
+
+/// The reason phrase of RFC 9110 section 15; the phrase may be empty (RFC 9112 section 4).
+fn phrase(status: u16) -> &'static str {
+    match status {
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        507 => "Insufficient Storage",
+        _ => "",
     }
-    lines!(
-        200 "OK", 201 "Created", 202 "Accepted", 204 "No Content", 206 "Partial Content",
-        301 "Moved Permanently", 302 "Found", 303 "See Other", 304 "Not Modified", 307 "Temporary Redirect", 308 "Permanent Redirect",
-        400 "Bad Request", 401 "Unauthorized", 403 "Forbidden", 404 "Not Found", 405 "Method Not Allowed",
-        406 "Not Acceptable", 408 "Request Timeout", 409 "Conflict", 410 "Gone", 411 "Length Required",
-        412 "Precondition Failed", 413 "Content Too Large", 414 "URI Too Long", 415 "Unsupported Media Type",
-        416 "Range Not Satisfiable", 417 "Expectation Failed", 422 "Unprocessable Content", 426 "Upgrade Required",
-        428 "Precondition Required", 429 "Too Many Requests", 431 "Request Header Fields Too Large",
-        500 "Internal Server Error", 501 "Not Implemented", 502 "Bad Gateway", 503 "Service Unavailable",
-        504 "Gateway Timeout", 505 "HTTP Version Not Supported", 507 "Insufficient Storage",
-    )
 }

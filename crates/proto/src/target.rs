@@ -77,10 +77,15 @@ fn split(target: &str) -> Target<'_> {
 }
 
 /// Whether `value` is a valid `Host`: `uri-host [":" port]` (RFC 9110 section 7.2). It may be empty.
+#[inline]
 pub(crate) fn is_host(value: &[u8], bytes_max: usize) -> bool {
-    if value.len() > bytes_max {
-        return false;
-    }
+    value.len() <= bytes_max
+        && (value.iter().all(|&byte| is_name_byte(byte)) || is_unusual_host(value))
+}
+
+/// A host with a port, with escapes, or in brackets.
+#[inline(never)]
+fn is_unusual_host(value: &[u8]) -> bool {
     let port = match value {
         [b'[', rest @ ..] => {
             let Some(end) = rest.iter().position(|&byte| byte == b']') else {
@@ -131,6 +136,12 @@ fn is_future_address(literal: &[u8]) -> bool {
 
 /// `reg-name = *( unreserved / pct-encoded / sub-delims )`.
 fn is_registered_name(name: &[u8]) -> bool {
+    name.iter().all(|&byte| is_name_byte(byte)) || is_encoded_name(name)
+}
+
+/// The same with escapes, which are rare.
+#[cold]
+fn is_encoded_name(name: &[u8]) -> bool {
     let mut rest = name;
     while let [first, tail @ ..] = rest {
         rest = match (first, tail) {
@@ -143,8 +154,25 @@ fn is_registered_name(name: &[u8]) -> bool {
 }
 
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+    NAME_BYTES[usize::from(byte)]
 }
+
+/// `unreserved` and `sub-delims`, as a table: a host is checked in every request.
+static NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128u8 {
+        table[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~!$&'()*+,;=";
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -120,7 +120,7 @@ impl Connection {
                 worker.server.count_cut();
                 return Need::Closed;
             }
-            Phase::Closing if self.session.is_idle() => return Need::Closed,
+            Phase::Closing if self.session.is_idle() => return self.part(worker),
             _ if worker.now < self.session.deadline() => {}
             _ => {
                 let (_, mut turn) = worker.lend();
@@ -133,20 +133,32 @@ impl Connection {
         }
     }
 
+    /// Closes an idle connection for the drain, unless its last request has come meanwhile.
+    fn part(&mut self, worker: &mut Worker) -> Need {
+        match self.step(worker) {
+            Need::Readable if self.session.is_idle() => Need::Closed,
+            need => need,
+        }
+    }
+
     /// One receive, fed to the session.
     fn receive(&mut self, worker: &mut Worker) -> Result<(), Need> {
+        let mut parting = false;
         if worker.blocking {
             self.arm(worker);
             if self.session.is_idle() {
                 worker
                     .block
                     .announce(Holding::Idle, self.socket.as_raw_fd());
-                if worker.server.drain.phase() >= Phase::Closing {
-                    return Err(Need::Closed);
-                }
+                // What has come is served, as on a connection out of the backlog; nothing is awaited.
+                parting = worker.server.drain.phase() >= Phase::Closing;
             }
         }
-        let received = net::receive(self.socket.as_fd(), worker.input());
+        let received = if parting {
+            net::receive_now(self.socket.as_fd(), worker.input())
+        } else {
+            net::receive(self.socket.as_fd(), worker.input())
+        };
         if worker.blocking {
             worker
                 .block
@@ -165,6 +177,7 @@ impl Connection {
                 self.session.receive(&input[..bytes], &mut turn);
                 Ok(())
             }
+            Err(Errno::AGAIN) if parting => Err(Need::Closed),
             Err(Errno::AGAIN | Errno::INTR) => Err(Need::Readable),
             Err(_) => Err(self.broken(worker)),
         }
@@ -232,10 +245,11 @@ impl Connection {
     /// Sets the receive timeout where the one in force would last beyond the deadline. A shorter
     /// one stays: an early return only looks at the clock. So a warm connection never pays for it.
     fn arm(&mut self, worker: &Worker) {
-        let left = self
-            .deadline(worker.server)
-            .saturating_duration_since(worker.now)
-            .max(SHORTEST);
+        let deadline = self.deadline(worker.server);
+        if !self.armed.is_zero() && worker.now + self.armed <= deadline {
+            return;
+        }
+        let left = deadline.saturating_duration_since(worker.now).max(SHORTEST);
         if self.armed.is_zero() || self.armed > left {
             // A socket that takes no timeout is broken, and the receive will say so.
             let _ = net::set_receive_timeout(self.socket.as_fd(), left);
