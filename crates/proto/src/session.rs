@@ -511,6 +511,7 @@ impl Session {
     }
 
     fn drop_output(&mut self, turn: &mut Turn<'_>) {
+        self.writing = false;
         self.sent = 0;
         turn.scratch.output.clear();
         if !self.output.is_empty() {
