@@ -97,9 +97,10 @@ impl Server {
     }
 }
 
-/// One line on standard error, where logs go. A closed standard error loses it.
+/// One line on standard error, where logs go, in one write, so that the lines of several processes
+/// do not mix. A closed standard error loses it.
 pub fn log(line: fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "turnstile: {line}");
+    let _ = std::io::stderr().write_all(format!("turnstile: {line}\n").as_bytes());
 }
 
 /// The whole `main` of a model's own program: parses the command line, serves, returns the exit
