@@ -54,6 +54,8 @@ pub(crate) enum Holding {
     Idle = 2,
     /// The drain has its hands on it for a moment; the worker must not close it now.
     Seized = 3,
+    /// A connection that the end of the grace has cut: it stays so until the worker lets go of it.
+    Cut = 4,
 }
 
 fn pack(holding: Holding, fd: i32) -> u64 {
@@ -65,12 +67,15 @@ impl Block {
     /// followed by a look at the drain, and the beginning of a drain followed by a look at the
     /// announcements, cannot both miss each other.
     pub(crate) fn announce(&self, holding: Holding, fd: i32) {
-        let seized = u64::from(Holding::Seized as u32);
+        let (seized, cut) = (Holding::Seized as u64, Holding::Cut as u64);
         loop {
             let now = self.holding.load(Ordering::SeqCst);
             if now >> 32 == seized {
                 std::hint::spin_loop();
                 continue;
+            }
+            if now >> 32 == cut && holding != Holding::Nothing {
+                return;
             }
             if self
                 .holding
@@ -85,6 +90,20 @@ impl Block {
     /// The drain acts on the descriptor if the worker holds it as `holding`; the worker cannot
     /// close it meanwhile. Safe in a signal handler of the worker itself. True if it acted.
     pub(crate) fn seize(&self, holding: Holding, act: impl FnOnce(i32)) -> bool {
+        self.change(holding, holding, act)
+    }
+
+    /// The same with a busy connection, which is cut by this, once.
+    pub(crate) fn cut(&self, act: impl FnOnce(i32)) -> bool {
+        self.change(Holding::Busy, Holding::Cut, act)
+    }
+
+    /// Whether what it holds was cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.holding.load(Ordering::SeqCst) >> 32 == Holding::Cut as u64
+    }
+
+    fn change(&self, holding: Holding, then: Holding, act: impl FnOnce(i32)) -> bool {
         let now = self.holding.load(Ordering::SeqCst);
         if now >> 32 != u64::from(holding as u32) {
             return false;
@@ -103,7 +122,7 @@ impl Block {
             return false;
         }
         act(fd);
-        self.holding.store(now, Ordering::SeqCst);
+        self.holding.store(pack(then, fd), Ordering::SeqCst);
         true
     }
 
@@ -139,6 +158,18 @@ mod tests {
         assert!(!block.seize(Holding::Idle, |_| unreachable!()));
         block.announce(Holding::Idle, 7);
         assert!(block.seize(Holding::Idle, |fd| assert_eq!(fd, 7)));
+    }
+
+    #[test]
+    fn what_is_cut_is_cut_once() {
+        let block = block();
+        block.announce(Holding::Busy, 7);
+        assert!(block.cut(|fd| assert_eq!(fd, 7)));
+        block.announce(Holding::Busy, 7);
+        assert!(!block.cut(|_| unreachable!()));
+        block.announce(Holding::Nothing, 0);
+        block.announce(Holding::Busy, 8);
+        assert!(block.cut(|fd| assert_eq!(fd, 8)));
     }
 
     /// The race of the drain. The worker announces idle, looks at the drain, and blocks if it saw

@@ -117,7 +117,10 @@ impl Connection {
     pub fn expire(&mut self, worker: &mut Worker) -> Need {
         match worker.server.drain.phase() {
             Phase::Cutting => {
-                worker.server.count_cut();
+                // The drain may have cut and counted what a blocking worker holds already.
+                if !worker.blocking || worker.block.cut(|_| {}) {
+                    worker.server.count_cut();
+                }
                 return Need::Closed;
             }
             Phase::Closing if self.session.is_idle() => return self.part(worker),

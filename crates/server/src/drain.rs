@@ -107,11 +107,14 @@ impl Drain {
         if phase >= Phase::Closing {
             block.seize(Holding::Idle, os::net::shutdown_read);
         }
-        if phase == Phase::Cutting && block.seize(Holding::Busy, os::net::shutdown_both) {
+        if phase == Phase::Cutting && block.cut(os::net::shutdown_both) {
             self.board.cut.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
+
+/// What a worker may take from being cut to being gone.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// How often a draining process looks up from a blocking call.
 const TICK: Duration = Duration::from_millis(50);

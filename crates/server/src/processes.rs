@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use os::Errno;
 use os::process::{Ended, Fork, Pid, Signal, exit_now, fork, kill, reap};
 
+use crate::drain::LAST_WORDS;
 use crate::{Backoff, Server, log};
 
 /// The children of a serving parent, by the number of the worker each of them is.
@@ -153,6 +154,3 @@ impl Children {
         }
     }
 }
-
-/// What a worker may take from being cut to being gone.
-const LAST_WORDS: Duration = Duration::from_millis(500);

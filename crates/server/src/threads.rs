@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use os::net::{self, Bell, PollFd, PollFlags};
 
-use crate::{Server, log};
+use crate::drain::LAST_WORDS;
+use crate::{Block, Server, log};
 
 /// Threads that serve, from the main thread's point of view.
 #[derive(Debug)]
@@ -49,10 +50,15 @@ impl Threads {
         spawned.map(drop)
     }
 
-    /// Waits until all have ended, and presses on what they hold as the drain goes on.
+    /// Waits until all have ended, and presses on what they hold as the drain goes on. Those that
+    /// outstay the grace, inside a service that blocks, end with the process.
     pub fn finish(self) {
         let (count, bell) = &*self.running;
         while count.load(Ordering::SeqCst) > 0 {
+            if self.is_overdue() {
+                self.give_up();
+                return;
+            }
             let mut fds = [PollFd::new(bell, PollFlags::IN)];
             // EINTR is the drain's tick, and as good a reason to look around.
             let _ = net::poll(
@@ -65,6 +71,22 @@ impl Threads {
                 .iter()
                 .for_each(|block| self.server.drain.press(block));
         }
+    }
+
+    fn is_overdue(&self) -> bool {
+        let began = self.server.drain.began();
+        began.is_some_and(|began| Instant::now() > self.server.drain.grace_ends(began) + LAST_WORDS)
+    }
+
+    /// Counts as cut what the threads still have open, unless pressing has counted it.
+    fn give_up(&self) {
+        let stuck = self.running.0.load(Ordering::SeqCst);
+        log(format_args!(
+            "{stuck} worker threads outstay the drain: cut"
+        ));
+        let left = self.server.blocks.iter().filter(|block| !block.is_cut());
+        let open: u64 = left.map(Block::open).sum();
+        (0..open).for_each(|_| self.server.count_cut());
     }
 }
 
