@@ -195,6 +195,9 @@ impl Connection {
             }
             match net::send(self.socket.as_fd(), self.session.output(worker.scratch())) {
                 Ok(bytes) => {
+                    if worker.blocking && taken > 0 {
+                        worker.tick(); // This send may have waited long for the one before.
+                    }
                     taken += bytes;
                     board::add(&worker.block.bytes_out, bytes as u64);
                     let (_, mut turn) = worker.lend();
