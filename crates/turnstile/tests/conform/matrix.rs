@@ -47,8 +47,10 @@ fn mark(verdict: &Verdict) -> &'static str {
 /// Says why cells are not plain passes, and which were slow.
 fn notes(results: &[Result]) {
     for (row, column, verdict, _) in results {
-        if let Verdict::Design(why) = verdict {
-            println!("design: ({row}, {column}): {why}");
+        match verdict {
+            Verdict::Design(why) => println!("design: ({row}, {column}): {why}"),
+            Verdict::Moot(why) => println!("-: ({row}, {column}): {why}"),
+            Verdict::Pass | Verdict::Fail(_) => {}
         }
     }
     if std::env::args().any(|arg| arg == "--times") {

@@ -2,14 +2,14 @@
 //! and a view of processes from outside.
 
 // Each test target uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod client;
 mod column;
 pub mod process;
 mod server;
 
-pub use client::{Client, Reply};
+pub use client::Client;
 pub use column::{Column, columns};
 pub use server::{Exit, PATIENCE, Server, logs_of_this_thread, run};
 

@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
+use super::listeners::socket_path;
 use super::row;
 use crate::design::{OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD, OTHERS_DURING_WAIT};
-use crate::harness::{Client, Column, ms};
+use crate::harness::{Client, Column, PATIENCE, ms};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row("unread reply is cut", unread),
     row("slow but steady reader gets all", steady_reader),
+    row("reader as slow as allowed gets all", slowest_reader),
     row("idle connection is closed", idle),
     row("silent connection is closed", silent),
     row("slow head is cut with 408", slow_head),
@@ -121,6 +123,26 @@ fn unread(column: &Column) -> anyhow::Result<()> {
     let heard = hog.hear_out()?;
     ensure!(heard < 60 << 20, "{heard} bytes came");
     idler.get("/")?.expect(200)?;
+    Ok(())
+}
+
+/// Faster than a buffer of output in `--write-ms`, slower than all that is sent in one turn. On a unix
+/// socket, whose buffer is small and does not grow, so that the server feels the pace.
+fn slowest_reader(column: &Column) -> anyhow::Result<()> {
+    let addr = format!("unix:{}", socket_path().display());
+    let mut server = column.serve_on(&[&addr], &["--write-ms", "250"])?;
+    let mut client = server.connect()?;
+    client.ask("/bytes/4194304")?;
+    let (_, mut left) = client.reply_to_head()?;
+    while left > 0 {
+        let piece = left.min(32 << 10);
+        let read = client.bytes(piece);
+        read.with_context(|| format!("{left} bytes before the end"))?;
+        left -= piece;
+        std::thread::sleep(ms(12)); // The pace of the reader.
+    }
+    drop(client);
+    server.drain(PATIENCE)?;
     Ok(())
 }
 
