@@ -87,6 +87,8 @@ pub struct Session {
     writing: bool,
     /// The response in hand is the last.
     closing: bool,
+    /// The peer's FIN has come.
+    ended: bool,
     /// Bytes of the next head have come, and its deadline runs.
     head_begun: bool,
     deadline: Instant,
@@ -111,6 +113,7 @@ impl Session {
             staged: false,
             writing: false,
             closing: false,
+            ended: false,
             head_begun: false,
             deadline: turn.now + turn.limits.head(),
             write_deadline: turn.now,
@@ -140,8 +143,8 @@ impl Session {
             Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } => Want::Read,
             Phase::Compute { .. } => Want::Compute,
             Phase::Waiting => Want::Wait,
-            Phase::Ending { linger: true } => Want::Linger,
-            Phase::Ending { linger: false } => Want::Close,
+            Phase::Ending { linger: true } if !self.ended => Want::Linger,
+            Phase::Ending { .. } => Want::Close,
         }
     }
 
@@ -160,9 +163,19 @@ impl Session {
         matches!(self.phase, Phase::Head) && self.carry.is_empty() && !self.writing
     }
 
-    /// Takes bytes that were received.
+    /// Takes bytes that were received. Completions run ahead of wants: what comes while the session
+    /// does not want to read is kept for when it does, and [`is_ahead`](Self::is_ahead) says when
+    /// that is enough.
     pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) {
-        debug_assert_eq!(self.want(), Want::Read);
+        if self.want() != Want::Read {
+            if !matches!(self.phase, Phase::Ending { .. }) {
+                if self.carry.is_empty() {
+                    self.carry = turn.scratch.lend();
+                }
+                self.carry.extend_from_slice(input);
+            }
+            return;
+        }
         if self.carry.is_empty() {
             let taken = self.consume(input, turn);
             if taken < input.len() && !self.ends_with_input_unread() {
@@ -179,7 +192,18 @@ impl Session {
     /// Takes the peer's FIN. Everything asked for before it has been answered by then, since a
     /// session with a whole request in hand does not want to read.
     pub fn end(&mut self, turn: &mut Turn<'_>) {
-        self.finish(false, turn);
+        self.ended = true;
+        self.settle(turn);
+    }
+
+    /// Whether the peer's FIN has come.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether so much was received ahead of need that receiving had better stop for now.
+    pub fn is_ahead(&self, limits: &Limits) -> bool {
+        self.want() != Want::Read && self.carry.len() >= limits.input_bytes
     }
 
     /// Takes note that the deadline has passed. A wait is over, an unfinished request is answered
@@ -231,12 +255,14 @@ impl Session {
         self.settle(turn);
     }
 
-    /// Moves unsent output of this turn into the session, before the worker turns to another.
-    pub fn keep(&mut self, scratch: &mut Scratch) {
+    /// Moves unsent output of this turn into the session, before the worker turns to another. There
+    /// it stays, whatever the session receives, until [`sent`](Self::sent) or [`expire`](Self::expire).
+    pub fn keep(&mut self, scratch: &mut Scratch) -> &[u8] {
         if self.output.is_empty() && !scratch.output.is_empty() {
             self.output = scratch.lend();
             std::mem::swap(&mut self.output, &mut scratch.output);
         }
+        &self.output[self.sent..]
     }
 
     /// Answers the whole request that [`Want::Compute`] announced.
@@ -244,8 +270,13 @@ impl Session {
         let Phase::Compute { body_bytes } = self.phase else {
             return;
         };
-        let request = std::mem::take(&mut self.parked);
-        self.serve_parked(request, body_bytes, turn);
+        let mut request = std::mem::take(&mut self.parked);
+        match self.protocol {
+            Protocol::Http => self.serve_parked(&request, body_bytes, turn),
+            Protocol::Unp => self.serve_line(&request, turn),
+        }
+        turn.scratch
+            .take_back(&mut request, turn.limits.spare_bytes_max);
         self.settle(turn);
     }
 
@@ -359,8 +390,10 @@ impl Session {
                 if self.staged {
                     self.phase = Phase::Compute { body_bytes };
                 } else {
-                    let request = std::mem::take(&mut self.parked);
-                    self.serve_parked(request, body_bytes, turn);
+                    let mut request = std::mem::take(&mut self.parked);
+                    self.serve_parked(&request, body_bytes, turn);
+                    turn.scratch
+                        .take_back(&mut request, turn.limits.spare_bytes_max);
                 }
                 taken
             }
@@ -375,15 +408,26 @@ impl Session {
                 self.finish(true, turn);
                 data.len()
             }
-            Parsed::Complete((taken, bytes)) => {
-                let mut reply = Repeat::new(unp::PATTERN, bytes);
-                reply.fill(&mut turn.scratch.output, usize::MAX);
-                turn.scratch.served += 1;
-                self.closing = turn.draining;
-                self.next(turn);
+            Parsed::Complete((taken, _)) if self.staged => {
+                self.park(&data[..taken], 0, turn);
+                taken
+            }
+            Parsed::Complete((taken, _)) => {
+                self.serve_line(&data[..taken], turn);
                 taken
             }
         }
+    }
+
+    /// Answers a whole line with the bytes it asks for.
+    fn serve_line(&mut self, line: &[u8], turn: &mut Turn<'_>) {
+        let Parsed::Complete((_, bytes)) = unp::parse(line, turn.limits) else {
+            unreachable!("this line was parsed before")
+        };
+        Repeat::new(unp::PATTERN, bytes).fill(&mut turn.scratch.output, usize::MAX);
+        turn.scratch.served += 1;
+        self.closing = turn.draining;
+        self.next(turn);
     }
 
     /// Keeps a whole request for [`compute`](Self::compute).
@@ -394,9 +438,9 @@ impl Session {
     }
 
     /// Serves a request that was put together in a buffer of its own.
-    fn serve_parked(&mut self, mut request: Vec<u8>, body_bytes: usize, turn: &mut Turn<'_>) {
+    fn serve_parked(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
         let mut room = head::fields();
-        match head::parse(&request, &mut room, turn.limits) {
+        match head::parse(request, &mut room, turn.limits) {
             Parsed::Complete(head) => {
                 self.serve(&head, &request[request.len() - body_bytes..], turn)
             }
@@ -404,8 +448,6 @@ impl Session {
                 unreachable!("this head was parsed before it was parked")
             }
         }
-        turn.scratch
-            .take_back(&mut request, turn.limits.spare_bytes_max);
     }
 
     /// Calls the service and writes its response.
@@ -534,6 +576,9 @@ impl Session {
             self.write_deadline = turn.now + turn.limits.write();
         }
         self.writing = unsent;
+        if self.ended && self.want() == Want::Read {
+            self.finish(false, turn);
+        }
         match self.phase {
             Phase::Head if !self.head_begun && !self.carry.is_empty() => {
                 self.head_begun = true;

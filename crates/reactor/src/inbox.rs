@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use os::net::Bell;
 
 /// The sender's end. Dropping the last one tells the loop that nothing will come any more.
@@ -21,6 +21,7 @@ pub struct Mailbox {
 #[derive(Debug)]
 pub struct Inbox {
     receiver: Receiver<OwnedFd>,
+    open: bool,
     shared: Arc<Shared>,
 }
 
@@ -45,7 +46,11 @@ pub fn inbox(max: usize) -> Result<(Mailbox, Inbox), os::Errno> {
             sender: Some(sender),
             shared: Arc::clone(&shared),
         },
-        Inbox { receiver, shared },
+        Inbox {
+            receiver,
+            open: true,
+            shared,
+        },
     ))
 }
 
@@ -106,15 +111,54 @@ impl Inbox {
     }
 
     /// The next socket, if one is there.
-    pub fn take(&self) -> Option<OwnedFd> {
-        self.receiver.try_recv().ok()
+    pub fn take(&mut self) -> Option<OwnedFd> {
+        let taken = self.receiver.try_recv();
+        self.open = !matches!(taken, Err(TryRecvError::Disconnected));
+        taken.ok()
     }
 
-    /// Whether nothing is there and nothing will come.
+    /// Whether a take has found that nothing is there and nothing will come. It takes nothing: a
+    /// socket that comes between two takes is not lost.
     pub fn is_closed(&self) -> bool {
-        matches!(
-            self.receiver.try_recv(),
-            Err(crossbeam_channel::TryRecvError::Disconnected)
-        )
+        !self.open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket() -> OwnedFd {
+        std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into()
+    }
+
+    #[test]
+    fn asking_whether_it_is_closed_loses_nothing() {
+        let (mailbox, mut inbox) = inbox(1).unwrap();
+        assert!(inbox.take().is_none() && !inbox.is_closed());
+        assert!(mailbox.send(socket()));
+        assert!(!inbox.is_closed() && !inbox.is_closed());
+        assert!(inbox.take().is_some(), "it is still there");
+        drop(mailbox);
+        assert!(inbox.take().is_none() && inbox.is_closed());
+    }
+
+    /// A sender that sends, then looks, and a loop that says it sleeps, then looks, never both miss.
+    #[test]
+    fn no_socket_is_slept_over() {
+        for _ in 0..2_000 {
+            let (mailbox, mut inbox) = inbox(1).unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| assert!(mailbox.send(socket())));
+                while inbox.take().is_none() {
+                    if inbox.may_sleep() {
+                        let mut fds = [os::net::PollFd::new(inbox.bell(), os::net::PollFlags::IN)];
+                        let rung = os::net::poll(&mut fds, Some(std::time::Duration::from_secs(5)));
+                        assert_eq!(rung, Ok(1), "asleep with a socket in the inbox");
+                    }
+                    inbox.awake();
+                }
+            });
+        }
     }
 }

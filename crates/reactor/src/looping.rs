@@ -116,6 +116,8 @@ impl Reactor {
             };
             self.selector.wait(&mut events, timeout);
             self.worker.tick();
+            // Before any event: what they add is placed from here on.
+            self.wheel.advance(self.worker.now, &mut due);
             self.adopt_all();
             for event in &events {
                 let ready = ready(event);
@@ -126,7 +128,6 @@ impl Reactor {
                     number => self.serve(Token::from_number(number), ready.hung_up),
                 }
             }
-            self.wheel.advance(self.worker.now, &mut due);
             for (number, tick) in due.drain(..) {
                 match number {
                     PAUSE_ENDS => self.open_doors(),
@@ -237,7 +238,7 @@ impl Reactor {
             inbox.awake();
         }
         while !self.held.is_full() {
-            let Some(socket) = self.inbox.as_ref().and_then(Inbox::take) else {
+            let Some(socket) = self.inbox.as_mut().and_then(Inbox::take) else {
                 return;
             };
             self.adopt(socket);

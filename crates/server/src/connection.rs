@@ -77,25 +77,23 @@ impl Connection {
         }
     }
 
-    /// Goes as far as it can with one receive, and says what it needs next.
+    /// Goes as far as it can, receiving at most once and that first, and says what it needs next.
     ///
     /// With a non-blocking socket this never waits. With a blocking one it waits in receive and
     /// send, at most until the deadline; so does the worker.
     pub fn step(&mut self, worker: &mut Worker) -> Need {
-        let mut received = false;
+        let mut begun = false;
         loop {
             let went = match self.session.want() {
-                Want::Read if received => Err(Need::Readable),
-                Want::Read => {
-                    received = true;
-                    self.receive(worker)
-                }
+                Want::Read if begun => Err(Need::Readable),
+                Want::Read => self.receive(worker),
                 Want::Write => self.send(worker),
                 Want::Compute => Err(Need::Compute),
                 Want::Wait => Err(Need::Time),
                 Want::Linger => self.linger(worker),
                 Want::Close => Err(Need::Closed),
             };
+            begun = true;
             if let Err(need) = went {
                 worker.count();
                 return need;
@@ -103,14 +101,12 @@ impl Connection {
         }
     }
 
-    /// Calls the service for the request in hand, and goes on as far as it can without receiving.
-    pub fn compute(&mut self, worker: &mut Worker) -> Need {
+    /// Calls the service for the request in hand, and no more: whoever writes steps on.
+    pub fn compute(&mut self, worker: &mut Worker) {
         let (_, mut turn) = worker.lend();
         self.session.compute(&mut turn);
-        match self.session.want() {
-            Want::Read => Need::Readable,
-            _ => self.step(worker),
-        }
+        self.session.keep(worker.scratch_mut());
+        worker.count();
     }
 
     /// Takes note that the deadline has passed, and goes on.
