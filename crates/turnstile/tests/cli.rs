@@ -274,7 +274,6 @@ fn load_is_careful_with_urls() {
         "http://",
         "http://127.0.0.1:99999/",
         "",
-        "unix:/nothing",
     ] {
         let exit = turnstile(&["load", bad]);
         assert_eq!(exit.code, Some(2), "{bad:?}: {exit:?}");

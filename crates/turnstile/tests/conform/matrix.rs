@@ -30,7 +30,7 @@ pub fn print(rows: &[Row], columns: &[Column], results: &[Result], took: Duratio
             println!("{:width$}  {}", row.name, marks.trim_end());
         }
     }
-    println!("\nok: it does · design: it cannot, by design · -: the question does not arise");
+    println!("\nok: it does · no: it cannot, by design · -: the question does not arise");
     notes(results);
     close(results, took)
 }
@@ -38,7 +38,7 @@ pub fn print(rows: &[Row], columns: &[Column], results: &[Result], took: Duratio
 fn mark(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "ok",
-        Verdict::Design(_) => "dsgn",
+        Verdict::Design(_) => "no",
         Verdict::Moot(_) => "-",
         Verdict::Fail(_) => "FAIL",
     }
@@ -48,7 +48,7 @@ fn mark(verdict: &Verdict) -> &'static str {
 fn notes(results: &[Result]) {
     for (row, column, verdict, _) in results {
         match verdict {
-            Verdict::Design(why) => println!("design: ({row}, {column}): {why}"),
+            Verdict::Design(why) => println!("no: ({row}, {column}): {why}"),
             Verdict::Moot(why) => println!("-: ({row}, {column}): {why}"),
             Verdict::Pass | Verdict::Fail(_) => {}
         }
