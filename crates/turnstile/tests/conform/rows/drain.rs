@@ -34,6 +34,7 @@ pub const ROWS: &[Row] = &[
     row("drain: download in flight", download),
     row("drain: the backlog is served", backlog),
     row("drain: new connections", refuses),
+    row("drain: short connections all the while", stampede),
     row("SIGTERM without connections", |column| {
         alone(column, Signal::TERM)
     }),
@@ -239,6 +240,40 @@ fn refuses(column: &Column) -> anyhow::Result<()> {
         }
     }
     busy.reply()?.expect(200)?;
+    server.ends_well(PATIENCE)?;
+    Ok(())
+}
+
+/// Clients that come and go while the signal comes: each is served, or refused at the door.
+fn stampede(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--drain-idle-ms", "200"])?;
+    let addr = server.addrs[0].clone();
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        let visitor = || {
+            let mut served = 0;
+            while start.elapsed() < PATIENCE {
+                let mut client = match Client::connect(&addr) {
+                    Ok(client) => client,
+                    Err(_) => return Ok(served),
+                };
+                client.send("GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")?;
+                let reply = client.reply().and_then(|reply| reply.expect(200));
+                reply.with_context(|| format!("after {served} that were served"))?;
+                client.end()?;
+                served += 1;
+            }
+            anyhow::bail!("the door is never shut")
+        };
+        let visitors: Vec<_> = (0..6).map(|_| scope.spawn(visitor)).collect();
+        std::thread::sleep(ms(150)); // Any moment will do.
+        server.signal(Signal::TERM);
+        visitors.into_iter().try_for_each(|visitor| {
+            let served = visitor.join().expect("visitors return their errors")?;
+            ensure!(served > 0, "not one was served");
+            Ok(())
+        })
+    })?;
     server.ends_well(PATIENCE)?;
     Ok(())
 }
