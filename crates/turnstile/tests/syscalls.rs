@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use harness::process::{self, Signal};
-use harness::{Column, PATIENCE, Server, TURNSTILE, columns};
+use harness::{Column, PATIENCE, Server, TURNSTILE, columns, eventually};
 
 const WARM_UP: usize = 20;
 const COUNTED: usize = 100;
@@ -139,6 +139,15 @@ fn call(line: &str) -> Option<&str> {
 /// Serves some requests one after the other under strace.
 fn record(column: &Column, trace: &Path) -> anyhow::Result<Vec<String>> {
     let (mut server, pid) = traced(column, trace)?;
+    let mut looks_at_rest = 0;
+    eventually("every worker waits", PATIENCE, || {
+        looks_at_rest = if process::is_at_rest(pid) {
+            looks_at_rest + 1
+        } else {
+            0
+        };
+        looks_at_rest == 10
+    })?;
     let mut client = server.connect()?;
     for number in 0..=WARM_UP + COUNTED {
         client
@@ -154,7 +163,7 @@ fn record(column: &Column, trace: &Path) -> anyhow::Result<Vec<String>> {
 
 /// A server under strace, and its process id.
 fn traced(column: &Column, trace: &Path) -> anyhow::Result<(Server, u32)> {
-    // Few, so that all have started before they are counted.
+    // Few, so that they start soon.
     let serve = column.command(&["127.0.0.1:0"], &column.workers("2"));
     let mut command = Command::new("strace");
     command

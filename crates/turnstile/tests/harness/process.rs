@@ -1,5 +1,6 @@
 //! Processes from outside: signals, and what `/proc` tells.
 
+use std::path::Path;
 use std::time::Duration;
 
 pub use rustix::process::Signal;
@@ -16,7 +17,11 @@ pub struct Process {
 }
 
 fn read(pid: u32) -> Option<Process> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse(pid, Path::new(&format!("/proc/{pid}")))
+}
+
+fn parse(pid: u32, folder: &Path) -> Option<Process> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
     // The name, in parentheses, may hold anything.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     Some(Process {
@@ -60,6 +65,15 @@ pub fn zombies(pid: u32) -> usize {
         .skip(1)
         .filter(|child| child.state == 'Z')
         .count()
+}
+
+/// Whether every thread of it and its descendants sleeps in a system call.
+pub fn is_at_rest(pid: u32) -> bool {
+    family(pid).iter().all(|one| {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", one.pid));
+        let mut threads = threads.into_iter().flatten().flatten();
+        threads.all(|thread| parse(one.pid, &thread.path()).is_some_and(|one| one.state == 'S'))
+    })
 }
 
 /// Whether it lives.
