@@ -87,8 +87,11 @@ fn judge(column: &Column, counts: &BTreeMap<String, usize>) -> anyhow::Result<St
     let wanted: Vec<_> = ["recvfrom", "sendto"].iter().chain(*extra).collect();
     for call in &wanted {
         let made = counts.get(**call).copied().unwrap_or(0);
+        // Where another thread waits next, its call may come before or after a reply that bounds
+        // what is counted.
+        let edge = usize::from(extra.len() > 1 && extra.contains(call));
         ensure!(
-            made == COUNTED,
+            made.abs_diff(COUNTED) <= edge,
             "{call}: {made} instead of {COUNTED}: {line}"
         );
     }
