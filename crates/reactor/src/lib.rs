@@ -21,4 +21,4 @@ pub use inbox::{Inbox, Mailbox, inbox};
 pub use looping::Reactor;
 pub use selector::{Events, Interest, Ready, Selector, ready};
 pub use slots::{Slots, Token};
-pub use wheel::Wheel;
+pub use wheel::{Timer, Wheel};

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use server::{Accepted, Backoff, Connection, Need, Server, Worker};
 
 use crate::selector::{Events, ready};
-use crate::{Inbox, Interest, Selector, Slots, Token, Wheel};
+use crate::{Inbox, Interest, Selector, Slots, Timer, Token, Wheel};
 
 /// A readiness loop: everything one thread does for all its connections.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ struct Held {
     connection: Connection,
     need: Need,
     interest: Interest,
-    /// The tick at which its entry in the wheel comes up; other entries are stale.
-    due: u64,
+    /// Its entry in the wheel.
+    timer: Option<Timer>,
 }
 
 /// How the loop treats the server's doors.
@@ -49,7 +49,6 @@ const INBOX: u64 = u64::MAX - 1;
 const PAUSE_ENDS: u64 = u64::MAX - 2;
 /// Door number 0, and upwards.
 const DOOR: u64 = 1 << 63;
-const NEVER: u64 = u64::MAX;
 
 impl Reactor {
     /// A loop that accepts at the server's doors.
@@ -160,10 +159,12 @@ impl Reactor {
 
     /// An entry of the wheel has come up: is it the connection's, and is it really due?
     fn expire(&mut self, token: Token, tick: u64) {
-        let Some(held) = self.held.get_mut(token).filter(|held| held.due == tick) else {
+        let Some(held) = self.held.get_mut(token) else {
             return;
         };
-        held.due = NEVER;
+        if !Timer::is_spent(&mut held.timer, tick) {
+            return;
+        }
         let need = if held.connection.deadline(self.server) <= self.worker.now {
             held.connection.expire(&mut self.worker)
         } else {
@@ -191,9 +192,7 @@ impl Reactor {
             Need::Time | Need::Compute | Need::Closed => held.interest,
         };
         let deadline = held.connection.deadline(self.server);
-        if self.wheel.tick_of(deadline) < held.due {
-            held.due = self.wheel.add(token.number(), deadline);
-        }
+        self.wheel.cover(&mut held.timer, token.number(), deadline);
         if interest != held.interest {
             self.watch(token, interest);
         }
@@ -252,7 +251,7 @@ impl Reactor {
             connection,
             need: Need::Readable,
             interest: Interest::Read,
-            due: NEVER,
+            timer: None,
         };
         let token = self.held.insert(held);
         let Some(held) = self.held.get_mut(token) else {

@@ -12,6 +12,26 @@ const TICK_SHIFT: u32 = 17;
 /// Ticks around the wheel, so that it spans 0.54 s; what is due later waits in the last.
 const TICKS: usize = 4096;
 
+/// An entry of the wheel, as its owner remembers it. Entries are never taken out: one that comes up
+/// and is not the remembered one is stale.
+#[derive(Debug, Clone, Copy)]
+pub struct Timer {
+    tick: u64,
+    begins: Instant,
+}
+
+impl Timer {
+    /// The tick at which it comes up.
+    pub fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    /// Whether the entry that came up at `tick` is the one remembered; then it is forgotten.
+    pub fn is_spent(timer: &mut Option<Timer>, tick: u64) -> bool {
+        timer.take_if(|timer| timer.tick == tick).is_some()
+    }
+}
+
 /// Tokens in the order of when they are to be looked at, to the precision of a tick.
 #[derive(Debug)]
 pub struct Wheel {
@@ -42,8 +62,8 @@ impl Wheel {
         (ns >> TICK_SHIFT) + 1
     }
 
-    /// Has `token` come up at `at`, or earlier where that is far away. Returns the tick at which.
-    pub fn add(&mut self, token: u64, at: Instant) -> u64 {
+    /// Has `token` come up at `at`, or earlier where that is far away.
+    pub fn add(&mut self, token: u64, at: Instant) -> Timer {
         let tick = self
             .tick_of(at)
             .clamp(self.now + 1, self.now + TICKS as u64 - 1);
@@ -51,7 +71,20 @@ impl Wheel {
         self.slots[slot].push(token);
         self.full[slot / 64] |= 1 << (slot % 64);
         self.len += 1;
-        tick
+        let begins = self.start + Duration::from_nanos((tick - 1) << TICK_SHIFT);
+        Timer { tick, begins }
+    }
+
+    /// Sees to it that `token` comes up at `deadline` or earlier. Where the entry that `timer`
+    /// remembers will do, this is one comparison, which is all that a request costs. True if a new
+    /// entry was needed.
+    #[inline]
+    pub fn cover(&mut self, timer: &mut Option<Timer>, token: u64, deadline: Instant) -> bool {
+        let covered = timer.is_some_and(|timer| timer.begins <= deadline);
+        if !covered {
+            *timer = Some(self.add(token, deadline));
+        }
+        !covered
     }
 
     /// Time until the next entry comes up, if there is any.
@@ -146,6 +179,22 @@ mod tests {
                 "lost"
             );
         }
+    }
+
+    #[test]
+    fn a_deadline_that_moves_later_needs_no_new_entry() {
+        let start = Instant::now();
+        let (mut wheel, mut due, mut timer) = (Wheel::new(start), Vec::new(), None);
+        let at = |ms| start + Duration::from_millis(ms);
+        assert!(wheel.cover(&mut timer, 1, at(100)));
+        assert!(!wheel.cover(&mut timer, 1, at(100)) && !wheel.cover(&mut timer, 1, at(9_000)));
+        assert!(wheel.cover(&mut timer, 1, at(50)), "earlier does");
+        wheel.advance(at(200), &mut due);
+        let ours: Vec<_> = due
+            .iter()
+            .map(|&(_, tick)| Timer::is_spent(&mut timer, tick))
+            .collect();
+        assert_eq!(ours, [true, false], "the first entry is stale");
     }
 
     #[test]

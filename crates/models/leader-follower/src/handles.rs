@@ -4,24 +4,22 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use os::net::Bell;
-use parking_lot::{Condvar, Mutex};
-use reactor::{Events, Interest, Selector, Slots, Token, Wheel, ready};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use reactor::{Events, Interest, Selector, Slots, Timer, Token, Wheel, ready};
 use server::{Accepted, Backoff, Connection, Need, Server, Worker};
 
-/// Whether somebody leads.
+/// What passes from leader to leader. Who has it locked leads.
 #[derive(Debug)]
 struct Leadership {
-    taken: bool,
+    /// The leader waits at the set, and has let go of the lock meanwhile.
+    waiting: bool,
     /// No handle will ever be ready again.
     over: bool,
-}
-
-/// What passes from leader to leader: only the leader locks it.
-#[derive(Debug)]
-struct Waiting {
     /// Handles found ready, or due, and not yet served.
     ready: VecDeque<Handle>,
     due: Vec<(u64, u64)>,
+    /// When the last wait ended.
+    now: Instant,
 }
 
 /// Something that is ready: its handle is suspended until it has been served.
@@ -52,7 +50,6 @@ pub struct Handles {
     selector: Selector,
     leadership: Mutex<Leadership>,
     followers: Condvar,
-    waiting: Mutex<Waiting>,
     table: Mutex<Table>,
     /// Ends the leader's wait, where a deadline has come to stand before the one it waits for.
     nudge: Bell,
@@ -74,16 +71,19 @@ struct Table {
 /// A place in the table; empty while a thread has its connection in hand.
 #[derive(Debug)]
 struct Held {
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     need: Need,
-    due: u64,
+    timer: Option<Timer>,
     /// Its handle is armed, so its events may come.
     armed: bool,
 }
 
 /// The one thread that may wait.
 #[derive(Debug)]
-pub struct Leader<'a>(&'a Handles);
+pub struct Leader<'a> {
+    handles: &'a Handles,
+    leadership: MutexGuard<'a, Leadership>,
+}
 
 const BELL: u64 = u64::MAX;
 const NUDGE: u64 = u64::MAX - 1;
@@ -106,14 +106,13 @@ impl Handles {
             server,
             selector,
             leadership: Mutex::new(Leadership {
-                taken: false,
+                waiting: false,
                 over: false,
-            }),
-            followers: Condvar::new(),
-            waiting: Mutex::new(Waiting {
                 ready: VecDeque::new(),
                 due: Vec::new(),
+                now: Instant::now(),
             }),
+            followers: Condvar::new(),
             nudge,
             table: Mutex::new(Table {
                 held: Slots::new(server.limits.connections_max),
@@ -129,14 +128,28 @@ impl Handles {
     /// Follows until there is no leader, then leads. `None` once everything is drained.
     pub fn become_leader(&self) -> Option<Leader<'_>> {
         let mut leadership = self.leadership.lock();
-        while leadership.taken && !leadership.over {
+        while leadership.waiting && !leadership.over {
             self.followers.wait(&mut leadership);
         }
-        if leadership.over {
-            return None;
-        }
-        leadership.taken = true;
-        Some(Leader(self))
+        (!leadership.over).then_some(Leader {
+            handles: self,
+            leadership,
+        })
+    }
+
+    /// The wait itself, at most until the next deadline.
+    fn wait(&self, worker: &mut Worker, events: &mut Events) {
+        let timeout = {
+            let mut table = self.table.lock();
+            worker.tick();
+            let timeout = table.wheel.timeout(worker.now);
+            let ends = timeout.map(|timeout| table.wheel.tick_of(worker.now + timeout));
+            table.wait_ends = ends.unwrap_or(NEVER);
+            timeout
+        };
+        self.selector.wait(events, timeout);
+        worker.tick();
+        self.table.lock().wait_ends = 0;
     }
 
     /// Serves one ready handle and ends its suspension.
@@ -172,19 +185,19 @@ impl Handles {
 
     /// Takes a connection in hand, unless it is gone, or in another thread's, or (for a deadline)
     /// its entry is stale.
-    fn take(&self, token: Token, tick: Option<u64>) -> Option<(Connection, Need)> {
+    fn take(&self, token: Token, tick: Option<u64>) -> Option<(Box<Connection>, Need)> {
         let mut table = self.table.lock();
         let held = table.held.get_mut(token)?;
         match tick {
-            Some(tick) if held.due != tick => return None,
-            Some(_) => held.due = NEVER,
+            Some(tick) if !Timer::is_spent(&mut held.timer, tick) => return None,
+            Some(_) => {}
             None => held.armed = false,
         }
         Some((held.connection.take()?, held.need))
     }
 
     /// Puts a connection back and arms its handle, or ends it.
-    fn put_back(&self, token: Token, connection: Connection, need: Need, was_due: bool) {
+    fn put_back(&self, token: Token, connection: Box<Connection>, need: Need, was_due: bool) {
         let mut guard = self.table.lock();
         let table = &mut *guard;
         if need == Need::Closed {
@@ -214,17 +227,18 @@ impl Handles {
         };
         let rearm = !(held.armed && held.need == need && was_due);
         (held.need, held.armed) = (need, true);
-        if table.wheel.tick_of(deadline) < held.due {
-            held.due = table.wheel.add(token.number(), deadline);
-            if held.due < table.wait_ends {
-                self.nudge.ring();
-            }
+        if table.wheel.cover(&mut held.timer, token.number(), deadline)
+            && held
+                .timer
+                .is_some_and(|timer| timer.tick() < table.wait_ends)
+        {
+            self.nudge.ring();
         }
         // Armed under the lock: the event may come at once, and must find the connection here.
         let armed = !rearm
             || self
                 .selector
-                .rearm(&connection, token.number(), interest)
+                .rearm(&*connection, token.number(), interest)
                 .is_ok();
         if armed {
             held.connection = Some(connection);
@@ -261,7 +275,7 @@ impl Handles {
         let token = table.held.insert(Held {
             connection: None,
             need: Need::Readable,
-            due: NEVER,
+            timer: None,
             armed: true,
         });
         if self
@@ -272,9 +286,12 @@ impl Handles {
             table.held.remove(token);
             return;
         }
-        let due = table.wheel.add(token.number(), deadline);
+        let timer = table.wheel.add(token.number(), deadline);
+        if timer.tick() < table.wait_ends {
+            self.nudge.ring();
+        }
         if let Some(held) = table.held.get_mut(token) {
-            (held.connection, held.due) = (Some(connection), due);
+            (held.connection, held.timer) = (Some(Box::new(connection)), Some(timer));
         }
     }
 
@@ -321,9 +338,8 @@ impl Handles {
             if let Some(held) = table.held.get_mut(token)
                 && let Some(connection) = &held.connection
             {
-                held.due = table
-                    .wheel
-                    .add(token.number(), connection.deadline(self.server));
+                let deadline = connection.deadline(self.server);
+                table.wheel.cover(&mut held.timer, token.number(), deadline);
             }
         }
         let over = table.held.is_empty();
@@ -344,42 +360,46 @@ impl Handles {
 impl Leader<'_> {
     /// Waits until a handle is ready. What one wait finds is served one by one: the rest passes to
     /// the next leader, who need not call.
-    pub fn wait(&self, worker: &mut Worker, events: &mut Events) -> Handle {
-        let handles = self.0;
-        let mut waiting = handles.waiting.lock();
-        let Waiting { ready: found, due } = &mut *waiting;
-        if found.is_empty() {
-            let timeout = {
-                let mut table = handles.table.lock();
-                worker.tick();
-                let timeout = table.wheel.timeout(worker.now);
-                table.wait_ends =
-                    timeout.map_or(NEVER, |timeout| table.wheel.tick_of(worker.now + timeout));
-                timeout
-            };
-            handles.selector.wait(events, timeout);
-            worker.tick();
-            let mut table = handles.table.lock();
-            table.wait_ends = 0;
-            table.wheel.advance(worker.now, due);
-            found.extend(events.iter().map(|event| handle(ready(event))));
-            found.extend(due.drain(..).map(|(number, tick)| match number {
-                PAUSE_ENDS => Handle::PauseEnds,
-                number => Handle::Due {
-                    token: Token::from_number(number),
-                    tick,
-                },
-            }));
-        } else {
-            worker.tick();
+    pub fn wait(&mut self, worker: &mut Worker, events: &mut Events) -> Handle {
+        if self.leadership.ready.is_empty() {
+            self.leadership.waiting = true;
+            let handles = self.handles;
+            MutexGuard::unlocked(&mut self.leadership, || handles.wait(worker, events));
+            self.leadership.waiting = false;
+            self.gather(worker, events);
         }
-        found.pop_front().unwrap_or(Handle::Nothing)
+        worker.now = self.leadership.now;
+        self.leadership.ready.pop_front().unwrap_or(Handle::Nothing)
+    }
+
+    /// Takes over what the wait has found, and what has fallen due.
+    fn gather(&mut self, worker: &Worker, events: &Events) {
+        let Leadership {
+            ready: found,
+            due,
+            now,
+            ..
+        } = &mut *self.leadership;
+        *now = worker.now;
+        self.handles.table.lock().wheel.advance(worker.now, due);
+        found.extend(events.iter().map(|event| handle(ready(event))));
+        found.extend(due.drain(..).map(|(number, tick)| match number {
+            PAUSE_ENDS => Handle::PauseEnds,
+            number => Handle::Due {
+                token: Token::from_number(number),
+                tick,
+            },
+        }));
     }
 
     /// Lets the next thread lead. The handle in hand is served after this, never before.
     pub fn promote(self) {
-        self.0.leadership.lock().taken = false;
-        self.0.followers.notify_one();
+        let Leader {
+            handles,
+            leadership,
+        } = self;
+        drop(leadership);
+        handles.followers.notify_one();
     }
 }
 

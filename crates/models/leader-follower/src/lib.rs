@@ -62,7 +62,7 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
 fn follow(server: &'static Server, handles: &Handles, number: usize) {
     let mut worker = Worker::ready(server, number);
     let mut events = Events::with_capacity(server.limits.events_max);
-    while let Some(leader) = handles.become_leader() {
+    while let Some(mut leader) = handles.become_leader() {
         let handle = leader.wait(&mut worker, &mut events);
         leader.promote();
         handles.serve(handle, &mut worker);
