@@ -18,6 +18,7 @@
 //! incomplete remainder is copied, into a buffer that the worker's [`Scratch`] lends.
 //!
 //! ```
+//! use std::sync::atomic::AtomicU64;
 //! use std::time::{Instant, SystemTime};
 //! use proto::{Limits, Place, Protocol, Request, Response, Scratch, Session, Turn, Want};
 //!
@@ -28,7 +29,7 @@
 //! let (limits, now) = (Limits::default(), Instant::now());
 //! let mut scratch = Scratch::new(SystemTime::now);
 //! let mut turn = Turn { now, limits: &limits, service: &hello, scratch: &mut scratch,
-//!                       place: &Place::default(), draining: false };
+//!                       place: &Place::default(), draining: &AtomicU64::new(0) };
 //! let mut session = Session::new(Protocol::Http, &turn);
 //! session.receive(b"GET / HTTP/1.1\r\nHost: example\r\n\r\n", &mut turn);
 //! assert_eq!(session.want(), Want::Write);

@@ -221,6 +221,22 @@ impl<'a> Response<'a> {
     }
 }
 
+/// Turns the head of a finished response into one that announces the end of its connection.
+pub(crate) fn say_close(response: &mut Vec<u8>) {
+    const KEEP: &[u8] = b"\r\nConnection: keep-alive\r\n";
+    const CLOSE: &[u8] = b"\r\nConnection: close\r\n";
+    let line_end = response.windows(2).position(|two| two == b"\r\n");
+    let head_end = response.windows(4).position(|four| four == b"\r\n\r\n");
+    let (Some(line_end), Some(head_end)) = (line_end, head_end) else {
+        return;
+    };
+    let kept = response[..head_end + 2]
+        .windows(KEEP.len())
+        .position(|field| field == KEEP);
+    let old = kept.map_or(line_end..line_end + 2, |at| at..at + KEEP.len());
+    response.splice(old, CLOSE.iter().copied());
+}
+
 /// What the writing of a response has to know of its request and connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reply {

@@ -10,11 +10,12 @@
 //! Output is orthogonal: while any is unsent the session wants `Write`, whatever comes after it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::chunked::{Chunked, Decoded};
 use crate::head::{self, Framing, Head, Parsed};
-use crate::response::{Repeat, Reply};
+use crate::response::{self, Repeat, Reply};
 use crate::{Limits, Method, Place, Request, Response, Scratch, Service, unp};
 
 /// What a session wants from its driver, by the time [`Session::deadline`] says.
@@ -58,7 +59,13 @@ pub struct Turn<'a> {
     /// Where this is.
     pub place: &'a Place,
     /// The server is going away: every reply says `Connection: close`.
-    pub draining: bool,
+    pub draining: &'a AtomicU64,
+}
+
+impl Turn<'_> {
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst) != 0
+    }
 }
 
 #[derive(Debug)]
@@ -212,6 +219,10 @@ impl Session {
         match self.want() {
             Want::Compute => {}
             Want::Wait => {
+                if turn.is_draining() && !self.closing {
+                    self.closing = true;
+                    response::say_close(&mut self.parked);
+                }
                 turn.scratch.output.append(&mut self.parked);
                 turn.scratch
                     .take_back(&mut self.parked, turn.limits.spare_bytes_max);
@@ -426,7 +437,7 @@ impl Session {
         };
         Repeat::new(unp::PATTERN, bytes).fill(&mut turn.scratch.output, usize::MAX);
         turn.scratch.served += 1;
-        self.closing = turn.draining;
+        self.closing = turn.is_draining();
         self.next(turn);
     }
 
@@ -463,20 +474,20 @@ impl Session {
             served: turn.scratch.served,
             fields: head.fields,
         };
-        let persistent = head.persistent && !turn.draining;
-        let reply = Reply {
-            persistent,
-            minor_version: head.minor_version,
-            head: head.method == Method::Head,
-        };
-        let (service, now) = (turn.service, turn.now);
+        let (service, now, draining) = (turn.service, turn.now, turn.draining);
         let answered = catch_unwind(AssertUnwindSafe(|| {
             let mut response = Response::new(turn.scratch);
             service.call(&request, &mut response);
-            response.finish(now, &reply)
+            // Looked at after the call, which may have taken longer than the drain took to begin.
+            let reply = Reply {
+                persistent: head.persistent && draining.load(Ordering::SeqCst) == 0,
+                minor_version: head.minor_version,
+                head: head.method == Method::Head,
+            };
+            (response.finish(now, &reply), reply.persistent)
         }));
         turn.scratch.served += 1;
-        let Ok((tail, wait)) = answered else {
+        let Ok(((tail, wait), persistent)) = answered else {
             turn.scratch.output.truncate(mark);
             self.refuse(500, turn);
             return;

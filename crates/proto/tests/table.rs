@@ -317,7 +317,7 @@ fn a_panic_is_a_500_and_the_requests_before_it_are_answered() {
 #[test]
 fn draining_says_close() {
     let mut peer = Peer::new(Protocol::Http, Limits::default());
-    peer.draining = true;
+    peer.draining = 1.into();
     assert_eq!(peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"), Want::Close);
     assert!(peer.text().contains("Connection: close\r\n"));
 }

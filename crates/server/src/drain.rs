@@ -13,7 +13,7 @@
 //! ```
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use os::signal;
@@ -61,6 +61,12 @@ impl Drain {
             0 => None,
             ns => Some(self.anchor.0 + Duration::from_nanos(ns.saturating_sub(self.anchor.1))),
         }
+    }
+
+    /// Not 0 once it has begun, for whoever must look later.
+    #[inline]
+    pub(crate) fn flag(&self) -> &'static AtomicU64 {
+        &self.board.drain_began_ns
     }
 
     /// Whether it has begun.

@@ -127,7 +127,7 @@ impl Worker {
             service: self.server.service,
             scratch: &mut self.scratch,
             place: &self.place,
-            draining: self.server.drain.has_begun(),
+            draining: self.server.drain.flag(),
         };
         (&mut self.input, turn)
     }

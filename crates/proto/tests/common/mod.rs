@@ -1,6 +1,7 @@
 //! A driver in memory: bytes in, bytes out, no socket.
 #![allow(dead_code)] // Each test file uses its part.
 
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
 
 use proto::{Limits, Method, Place, Protocol, Request, Response, Scratch, Session, Turn, Want};
@@ -43,7 +44,7 @@ pub struct Peer {
     pub scratch: Scratch,
     pub limits: Limits,
     pub now: Instant,
-    pub draining: bool,
+    pub draining: AtomicU64,
     pub received: Vec<u8>,
     /// Most bytes one send takes.
     pub window: usize,
@@ -69,7 +70,7 @@ impl Peer {
             service: &describe,
             scratch: &mut scratch,
             place: PLACE,
-            draining: false,
+            draining: &AtomicU64::new(0),
         };
         let session = make(&turn);
         Peer {
@@ -77,7 +78,7 @@ impl Peer {
             scratch,
             limits,
             now,
-            draining: false,
+            draining: AtomicU64::new(0),
             received: Vec::new(),
             window: usize::MAX,
         }
@@ -98,7 +99,7 @@ impl Peer {
             service: &describe,
             scratch,
             place: PLACE,
-            draining: *draining,
+            draining,
         };
         act(session, &mut turn)
     }
