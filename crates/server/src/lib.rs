@@ -37,6 +37,6 @@ pub use model::{Model, Roles, Variant, Workers};
 pub use options::ServeArgs;
 pub use processes::{Children, ServingChild};
 pub use proto::{Limits, Method, Nature, Place, Protocol, Request, Response, Service};
-pub use start::{Server, Shutdown, log, main, serve};
+pub use start::{Server, Shutdown, log, main, serve, unusable};
 pub use threads::Threads;
 pub use worker::Worker;

@@ -120,11 +120,27 @@ pub fn main(model: &'static Model, service: &'static dyn Service) -> ExitCode {
         .and_then(|matches| Program::from_arg_matches(&matches))
     {
         Ok(program) => serve(model, &program.args, service),
-        Err(error) => {
-            let _ = error.print();
-            ExitCode::from(error.exit_code() as u8)
-        }
+        Err(error) => unusable(&error),
     }
+}
+
+/// Says what is wrong with a command line: a value in one line, anything else with the usage, and
+/// prints help where that was asked for.
+pub fn unusable(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            let text = error.to_string();
+            let first: Vec<_> = text
+                .lines()
+                .map(str::trim)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let _ = writeln!(std::io::stderr(), "{}", first.join(" "));
+        }
+        _ => drop(error.print()),
+    }
+    ExitCode::from(error.exit_code() as u8)
 }
 
 /// Serves with `model` until drained, and says how it went in one line and an exit code.

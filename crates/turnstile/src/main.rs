@@ -32,7 +32,11 @@ enum Act {
 }
 
 fn main() -> ExitCode {
-    match Command::parse().act {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(error) => return server::unusable(&error),
+    };
+    match command.act {
         Act::Models(args) => models::main(&args),
         Act::Serve(args) => serve::main(&args),
         Act::Load(args) => load::main(args),
