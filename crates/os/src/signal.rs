@@ -66,6 +66,12 @@ pub fn ring(fd: i32) {
     crate::net::ring_raw(fd);
 }
 
+/// Writes what it can to a descriptor, for handlers.
+pub fn write(fd: i32, bytes: &[u8]) {
+    // SAFETY: `bytes` is readable; write is async-signal-safe. Nobody is left to be told of an error.
+    unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+}
+
 /// Sets O_NONBLOCK by number, for handlers.
 pub fn set_nonblocking(fd: i32) {
     // SAFETY: fcntl with these commands touches no memory and is async-signal-safe.

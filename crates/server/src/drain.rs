@@ -13,7 +13,7 @@
 //! ```
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use os::signal;
@@ -122,6 +122,10 @@ impl Drain {
 /// What a worker may take from being cut to being gone.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// When the process ends itself, because nobody else is left to end it: its only thread is stuck in
+/// a service that blocks.
+const LAST_RESORT: Duration = Duration::from_millis(2 * LAST_WORDS.as_millis() as u64);
+
 /// How often a draining process looks up from a blocking call.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -129,10 +133,13 @@ static SERVER: OnceLock<&'static Server> = OnceLock::new();
 /// Number of the worker that is this whole process, `NOBODY` in processes of several workers.
 static MINE: AtomicUsize = AtomicUsize::new(NOBODY);
 const NOBODY: usize = usize::MAX;
+/// Id of the process that serves, or whose children do.
+static FIRST: AtomicU32 = AtomicU32::new(0);
 
 /// Installs the handlers of the drain. Forked children keep them.
 pub(crate) fn install(server: &'static Server) {
     assert!(SERVER.set(server).is_ok(), "a process has one server");
+    FIRST.store(os::process::id(), Ordering::SeqCst);
     signal::handle(&[signal::SIGTERM, signal::SIGINT], on_terminate);
     signal::handle(&[signal::SIGALRM], on_tick);
 }
@@ -152,14 +159,21 @@ extern "C" fn on_terminate(_: i32) {
 }
 
 /// Presses on this process's own connection. Only async-signal-safe calls: atomics, the clock,
-/// shutdown.
+/// shutdown. In the end it ends the process.
 extern "C" fn on_tick(_: i32) {
     signal::keeping_errno(|| {
-        let mine = MINE.load(Ordering::SeqCst);
-        if let Some(server) = SERVER.get()
-            && let Some(block) = server.blocks.get(mine)
-        {
+        let Some(server) = SERVER.get() else {
+            return;
+        };
+        if let Some(block) = server.blocks.get(MINE.load(Ordering::SeqCst)) {
             server.drain.press(block);
+        }
+        let began = server.drain.board.drain_began_ns.load(Ordering::SeqCst);
+        let elapsed = Duration::from_nanos(signal::monotonic_ns().saturating_sub(began));
+        if elapsed > server.drain.grace + LAST_RESORT
+            && FIRST.load(Ordering::SeqCst) == os::process::id()
+        {
+            server.leave_now();
         }
     });
 }

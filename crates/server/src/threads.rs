@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use os::net::{self, Bell, PollFd, PollFlags};
 
 use crate::drain::LAST_WORDS;
-use crate::{Block, Server, log};
+use crate::{Server, log};
 
 /// Threads that serve, from the main thread's point of view.
 #[derive(Debug)]
@@ -84,9 +84,7 @@ impl Threads {
         log(format_args!(
             "{stuck} worker threads outstay the drain: cut"
         ));
-        let left = self.server.blocks.iter().filter(|block| !block.is_cut());
-        let open: u64 = left.map(Block::open).sum();
-        (0..open).for_each(|_| self.server.count_cut());
+        self.server.count_left_as_cut();
     }
 }
 
