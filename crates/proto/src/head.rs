@@ -212,7 +212,8 @@ fn judge<'f, 'b>(
                 }
             }
             14 if field.name.eq_ignore_ascii_case("content-length") => {
-                if length.replace(content_length(value())?).is_some() {
+                let earlier = length.replace(content_length(value())?);
+                if earlier.is_some() {
                     return Err(400);
                 }
             }

@@ -453,7 +453,7 @@ impl Session {
         let mut room = head::fields();
         match head::parse(request, &mut room, turn.limits) {
             Parsed::Complete(head) => {
-                self.serve(&head, &request[request.len() - body_bytes..], turn)
+                self.serve(&head, &request[request.len() - body_bytes..], turn);
             }
             Parsed::Partial | Parsed::Refused(_) => {
                 unreachable!("this head was parsed before it was parked")

@@ -113,7 +113,7 @@ impl Service for Router {
         let route = Route::of(request.path);
         match (request.method, route) {
             (Method::Other(_) | Method::Connect, _) => {
-                plain(response, 501, "This server does not know that method.\n")
+                plain(response, 501, "This server does not know that method.\n");
             }
             (Method::Options, Route::Server) => drop(
                 response
@@ -124,7 +124,7 @@ impl Service for Router {
             (Method::Options, route) => drop(response.status(204).field("Allow", route.allow())),
             (Method::Post, Route::Echo) => echo(request, response),
             (Method::Get | Method::Head, route) if route != Route::Echo => {
-                self.get(route, request, response)
+                self.get(route, request, response);
             }
             _ => {
                 response.field("Allow", route.allow());

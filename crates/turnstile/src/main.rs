@@ -15,6 +15,7 @@ struct Command {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant)] // There is one, once.
 enum Act {
     /// List every model and variant: roles, one sentence, when to pick it
     Models(models::Args),

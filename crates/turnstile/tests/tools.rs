@@ -1,6 +1,8 @@
 //! Other people's clients: curl, wrk, ab and a browser, against every model that can hold their
 //! connections. A tool that is not installed is skipped, and says so.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on ends.
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 
