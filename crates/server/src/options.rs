@@ -11,7 +11,7 @@ pub struct ServeArgs {
     /// Variant of the model
     #[arg(long, value_name = "V")]
     pub variant: Option<String>,
-    /// Address to listen on: IP:PORT, [IP6]:PORT, unix:/path or fd:N; may be given several times
+    /// Address to listen on: IP:PORT (IPv6 in brackets), unix:/path or fd:N; may be given several times
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: Vec<Addr>,
     /// Worker processes, threads or loops
