@@ -156,16 +156,21 @@ pub fn accept(listener: BorrowedFd<'_>, nonblocking: bool) -> Result<OwnedFd> {
     rustix::net::accept_with(listener, SocketFlags::CLOEXEC | flags)
 }
 
-/// Receives into `buffer`; 0 is the peer's FIN.
+/// Receives into `buffer`, whose capacity is the most that comes at once; 0 is the peer's FIN. Memory
+/// beyond what has come is never touched, so a large buffer costs what it is used for.
 #[inline]
-pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
-    rustix::net::recv(socket, buffer, RecvFlags::empty()).map(|(bytes, _)| bytes)
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize> {
+    buffer.clear();
+    let room = rustix::buffer::spare_capacity(buffer);
+    rustix::net::recv(socket, room, RecvFlags::empty()).map(|(bytes, _)| bytes)
 }
 
 /// The same without waiting, whatever the socket does otherwise: EAGAIN where nothing has come.
 #[inline]
-pub fn receive_now(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
-    rustix::net::recv(socket, buffer, RecvFlags::DONTWAIT).map(|(bytes, _)| bytes)
+pub fn receive_now(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize> {
+    buffer.clear();
+    let room = rustix::buffer::spare_capacity(buffer);
+    rustix::net::recv(socket, room, RecvFlags::DONTWAIT).map(|(bytes, _)| bytes)
 }
 
 /// Sends what the socket takes, never raising SIGPIPE.

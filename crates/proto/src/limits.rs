@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The most header fields a head may be allowed to have: the size of the parser's table.
-pub const FIELDS_CAP: usize = 256;
+pub const FIELDS_CAP: usize = 128;
 
 /// The bounds of every queue, buffer, table and wait. All can be set on the command line.
 ///
@@ -15,7 +15,7 @@ pub struct Limits {
     pub line_bytes_max: usize,
     /// Longest head, request line included, bytes; beyond it 431.
     pub head_bytes_max: usize,
-    /// Most header fields in a head, at most [`FIELDS_CAP`]; beyond it 431.
+    /// Most header fields in a head, at most 128; beyond it 431.
     pub fields_max: usize,
     /// Longest `Host`, bytes; beyond it 400.
     pub host_bytes_max: usize,

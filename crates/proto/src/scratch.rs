@@ -1,8 +1,13 @@
 //! What a worker lends to the connection it serves just now.
 
-use std::time::SystemTime;
+use std::sync::atomic::AtomicU64;
+use std::time::{Instant, SystemTime};
 
 use crate::date::Date;
+use crate::{Limits, Place, Protocol, Request, Response, Session, Turn};
+
+/// Room for the responses that most connections get.
+const USUAL_OUTPUT_BYTES: usize = 4096;
 
 /// One worker's buffers: never a connection's. That is why ten thousand idle connections cost no
 /// buffer, and why a request costs no allocation once the worker is warm.
@@ -46,6 +51,25 @@ impl Scratch {
     /// Requests refused by the session itself so far: malformed, too large, too slow.
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Puts a request of its own through a session to nobody: buffers are allocated, the date is
+    /// rendered, the CPU was asked what it can. No service is called, nothing is counted.
+    pub fn warm_up(&mut self, limits: &Limits, now: Instant) {
+        let nothing = |_: &Request<'_>, _: &mut Response<'_>| {};
+        let mut turn = Turn {
+            now,
+            limits,
+            service: &nothing,
+            scratch: self,
+            place: &Place::default(),
+            draining: &AtomicU64::new(0),
+        };
+        let mut session = Session::new(Protocol::Http, &turn);
+        session.receive(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &mut turn);
+        self.output.clear();
+        self.output.reserve(USUAL_OUTPUT_BYTES);
+        self.served = self.served.saturating_sub(1);
     }
 
     /// Drops the output of a connection that broke in the middle of its turn.

@@ -27,7 +27,7 @@ pub enum Want {
     Compute,
     /// Send [`Session::output`].
     Write,
-    /// Come back at the deadline, with [`Session::advance`].
+    /// Come back at the deadline, with [`Session::expire`].
     Wait,
     /// Send FIN, then receive and drop until the peer's FIN or the deadline, so that the peer
     /// reads the reply instead of a reset (RFC 9112 section 9.6).
@@ -449,6 +449,7 @@ impl Session {
     }
 
     /// Serves a request that was put together in a buffer of its own.
+    #[inline(never)]
     fn serve_parked(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
         let mut room = head::fields();
         match head::parse(request, &mut room, turn.limits) {

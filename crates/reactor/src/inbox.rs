@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use os::net::Bell;
 
 /// The sender's end. Dropping the last one tells the loop that nothing will come any more.
@@ -55,23 +55,37 @@ pub fn inbox(max: usize) -> Result<(Mailbox, Inbox), os::Errno> {
 }
 
 impl Mailbox {
-    /// Hands `socket` over. Waits while the inbox is full: a sender that accepts then does not look
-    /// at the door. False if the loop is gone.
-    pub fn send(&self, socket: OwnedFd) -> bool {
-        let sent = self
-            .sender
-            .as_ref()
-            .is_some_and(|sender| sender.send(socket).is_ok());
-        self.shared.wake();
-        sent
+    /// Puts `socket` in; the loop need not look before [`wake`](Self::wake). Waits while the inbox is
+    /// full: a sender that accepts then does not look at the door. False if the loop is gone.
+    pub fn put(&self, socket: OwnedFd) -> bool {
+        let Some(sender) = &self.sender else {
+            return false;
+        };
+        match sender.try_send(socket) {
+            Ok(()) => true,
+            Err(TrySendError::Disconnected(_)) => false,
+            Err(TrySendError::Full(socket)) => {
+                self.wake();
+                sender.send(socket).is_ok()
+            }
+        }
     }
-}
 
-impl Mailbox {
+    /// Wakes the loop if it sleeps with something in its inbox.
+    pub fn wake(&self) {
+        if !self.is_empty() && self.shared.asleep.swap(false, Ordering::SeqCst) {
+            self.shared.bell.ring();
+        }
+    }
+
     /// Sockets on their way.
-    #[allow(clippy::len_without_is_empty)] // A load to compare, not a collection.
     pub fn len(&self) -> usize {
         self.sender.as_ref().map_or(0, Sender::len)
+    }
+
+    /// Whether none is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -79,14 +93,6 @@ impl Drop for Mailbox {
     fn drop(&mut self) {
         self.sender = None;
         self.shared.bell.ring();
-    }
-}
-
-impl Shared {
-    fn wake(&self) {
-        if self.asleep.swap(false, Ordering::SeqCst) {
-            self.bell.ring();
-        }
     }
 }
 
@@ -136,7 +142,7 @@ mod tests {
     fn asking_whether_it_is_closed_loses_nothing() {
         let (mailbox, mut inbox) = inbox(1).unwrap();
         assert!(inbox.take().is_none() && !inbox.is_closed());
-        assert!(mailbox.send(socket()));
+        assert!(mailbox.put(socket()));
         assert!(!inbox.is_closed() && !inbox.is_closed());
         assert!(inbox.take().is_some(), "it is still there");
         drop(mailbox);
@@ -149,7 +155,10 @@ mod tests {
         for _ in 0..2_000 {
             let (mailbox, mut inbox) = inbox(1).unwrap();
             std::thread::scope(|scope| {
-                scope.spawn(|| assert!(mailbox.send(socket())));
+                scope.spawn(|| {
+                    assert!(mailbox.put(socket()));
+                    mailbox.wake();
+                });
                 while inbox.take().is_none() {
                     if inbox.may_sleep() {
                         let mut fds = [os::net::PollFd::new(inbox.bell(), os::net::PollFlags::IN)];

@@ -115,6 +115,34 @@ impl Server {
         }
     }
 
+    /// Waits for connections, and moves all that wait, up to a batch, to `sockets`. False once the
+    /// drain has emptied the doors, which must not block.
+    pub fn accept_batch(&self, sockets: &mut Vec<OwnedFd>, backoff: &mut Backoff) -> bool {
+        loop {
+            for index in 0..self.doors.len() {
+                while sockets.len() < self.limits.events_max {
+                    match self.accept_ready(index, backoff) {
+                        Accepted::Socket(socket) => sockets.push(socket),
+                        Accepted::Interrupted => {}
+                        Accepted::Empty => break,
+                        Accepted::Pause(pause) => {
+                            let _ = self.wait_for_drain(pause);
+                            break;
+                        }
+                    }
+                }
+            }
+            if !sockets.is_empty() {
+                return true;
+            }
+            if self.drain.has_begun() {
+                self.bolt_doors();
+                return false;
+            }
+            let _ = self.wait_at_doors(None); // EINTR: the drain, or its tick.
+        }
+    }
+
     fn wait_at_doors(&self, timeout: Option<Duration>) -> Result<usize, Errno> {
         let mut fds: Vec<_> = self
             .doors

@@ -173,7 +173,7 @@ impl Connection {
             Ok(bytes) => {
                 board::add(&worker.block.bytes_in, bytes as u64);
                 let (input, mut turn) = worker.lend();
-                self.session.receive(&input[..bytes], &mut turn);
+                self.session.receive(input, &mut turn);
                 Ok(())
             }
             Err(Errno::AGAIN) if parting => Err(Need::Closed),

@@ -46,7 +46,7 @@ flags! {
     line_bytes_max: usize,
     /// Longest head, bytes (24576)
     head_bytes_max: usize,
-    /// Most header fields (100, at most 256)
+    /// Most header fields (100, at most 128)
     fields_max: usize,
     /// Longest Host, bytes (255)
     host_bytes_max: usize,

@@ -51,17 +51,28 @@ impl Worker {
                 variant: server.variant.name,
                 worker: number as u32,
             },
-            input: vec![0; server.limits.input_bytes],
+            input: Vec::with_capacity(server.limits.input_bytes),
             scratch: Scratch::new(SystemTime::now),
             counted: (0, 0),
         }
     }
 
-    /// Says that this worker is its whole process, so that the drain presses on it from a signal
-    /// handler of that process.
-    pub fn alone(self) -> Worker {
-        drain::watch(self.number);
+    /// Makes this worker, in a process forked for it, worker `number`: the drain presses on it from
+    /// a signal handler of that process.
+    pub fn alone(mut self, number: usize) -> Worker {
+        self.number = number;
+        self.block = &self.server.blocks[number];
+        self.block.id.store(os::thread::id(), Ordering::Relaxed);
+        self.place.worker = number as u32;
+        drain::watch(number);
         self
+    }
+
+    /// Does once, before a fork, what every child would do first; see [`Scratch::warm_up`]. Every
+    /// page that a child need not touch is a fault less.
+    pub fn warm_up(&mut self) {
+        self.tick();
+        self.scratch.warm_up(&self.server.limits, self.now);
     }
 
     /// Reads the clock. Loops do it once a wake-up.
@@ -118,9 +129,9 @@ impl Worker {
         }
     }
 
-    /// The receive buffer, and a turn that borrows the rest.
+    /// What was received last, and a turn that borrows the rest.
     #[inline]
-    pub(crate) fn lend(&mut self) -> (&mut [u8], Turn<'_>) {
+    pub(crate) fn lend(&mut self) -> (&[u8], Turn<'_>) {
         let turn = Turn {
             now: self.now,
             limits: &self.server.limits,
@@ -129,10 +140,10 @@ impl Worker {
             place: &self.place,
             draining: self.server.drain.flag(),
         };
-        (&mut self.input, turn)
+        (&self.input, turn)
     }
 
-    pub(crate) fn input(&mut self) -> &mut [u8] {
+    pub(crate) fn input(&mut self) -> &mut Vec<u8> {
         &mut self.input
     }
 

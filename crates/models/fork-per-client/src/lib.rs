@@ -41,6 +41,7 @@ pub const MODEL: Model = Model {
 fn run(server: &'static Server) -> anyhow::Result<()> {
     // The handler does nothing: what counts is that accept returns when a child has ended.
     signal::handle(&[signal::SIGCHLD], signal::nothing);
+    let mut worker = Worker::blocking(server, 0);
     let mut children = Children::new(server);
     let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);
     let mut forking = accepting.clone();
@@ -58,9 +59,10 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
             Accepted::Interrupted | Accepted::Pause(_) => continue,
             Accepted::Empty => break,
         };
+        worker.warm_up();
         match children.fork() {
             Ok(Some(child)) => {
-                let mut worker = Worker::blocking(server, child.number).alone();
+                let mut worker = worker.alone(child.number);
                 let connection = Connection::new(socket, &mut worker);
                 worker.serve(connection);
                 child.end();

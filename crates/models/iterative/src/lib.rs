@@ -39,7 +39,7 @@ pub const MODEL: Model = Model {
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
-    let mut worker = Worker::blocking(server, 0).alone();
+    let mut worker = Worker::blocking(server, 0).alone(0);
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     while let Some(connection) = worker.accept(&mut backoff) {
         worker.serve(connection);

@@ -11,7 +11,8 @@
 //!
 //! **Cost.** A connection: accept, a hand-over (a wake-up only where the loop slept), one
 //! `epoll_ctl`, a receive that finds the FIN, close. A request: one receive and one send, and its
-//! share of a wait. A connection stays with its loop, so nothing is locked.
+//! share of a wait. A connection stays with its loop, so nothing is locked. With one loop there is
+//! nobody to hand to: the acceptor's own loop serves, and this is a single reactor.
 //!
 //! **What breaks it.** A handler that computes or blocks: every connection of its loop waits. Loads
 //! that differ much between connections: a loop may be full while another idles.
@@ -38,6 +39,12 @@ pub const MODEL: Model = Model {
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
+    if server.workers == 1 {
+        // Nobody to hand to: the acceptor's loop serves, as main reactors without others do.
+        Reactor::at_doors(server, 0)?.run();
+        return Ok(());
+    }
+    server.make_doors_nonblocking()?;
     let threads = Threads::new(server)?;
     let mut mailboxes = Vec::new();
     for number in 0..server.workers {
@@ -46,11 +53,16 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
         threads.spawn(number, move |_| reactor.run())?;
         mailboxes.push(mailbox);
     }
+    // While loops are busy, connections gather at the door and are handed over together.
+    os::thread::yield_to_others();
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
-    let mut next = 0;
-    while let Some(socket) = server.next_socket(true, &mut backoff) {
-        next = least_loaded(server, &mailboxes, next);
-        mailboxes[next].send(socket);
+    let (mut sockets, mut next) = (Vec::new(), 0);
+    while server.accept_batch(&mut sockets, &mut backoff) {
+        for socket in sockets.drain(..) {
+            next = least_loaded(server, &mailboxes, next);
+            mailboxes[next].put(socket);
+        }
+        mailboxes.iter().for_each(Mailbox::wake);
     }
     drop(mailboxes);
     threads.finish();

@@ -40,9 +40,11 @@ pub const MODEL: Model = Model {
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
+    let mut worker = Worker::blocking(server, 0);
+    worker.warm_up();
     let mut children = Children::new(server);
     if let Some(child) = children.keep() {
-        let mut worker = Worker::blocking(server, child.number).alone();
+        let mut worker = worker.alone(child.number);
         let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
         while let Some(connection) = worker.accept(&mut backoff) {
             worker.serve(connection);

@@ -253,9 +253,8 @@ fn stampede(column: &Column) -> anyhow::Result<()> {
         let visitor = || {
             let mut served = 0;
             while start.elapsed() < PATIENCE {
-                let mut client = match Client::connect(&addr) {
-                    Ok(client) => client,
-                    Err(_) => return Ok(served),
+                let Ok(mut client) = Client::connect(&addr) else {
+                    return Ok(served);
                 };
                 client.send("GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")?;
                 let reply = client.reply().and_then(|reply| reply.expect(200));
