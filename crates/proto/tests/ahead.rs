@@ -43,7 +43,7 @@ fn a_fin_ahead_of_the_reply_does_not_cost_the_reply() {
     ] {
         let mut peer = Peer::new(Protocol::Http, Limits::default());
         receive(&mut peer, &[request, NEXT].concat());
-        peer.turn(|session, turn| session.end(turn));
+        peer.turn(Session::end);
         assert_eq!(peer.settle(), Want::Close);
         assert_eq!(statuses(&peer.text()), [200, 200]);
     }

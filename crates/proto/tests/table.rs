@@ -1,5 +1,7 @@
 //! Tables of bytes in and what comes out.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on ends.
+
 mod common;
 
 use common::{Peer, exchange, statuses};

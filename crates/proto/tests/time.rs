@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Peer, statuses};
-use proto::{Limits, Protocol, Want};
+use proto::{Limits, Protocol, Session, Want};
 
 fn peer() -> Peer {
     Peer::new(Protocol::Http, Limits::default())
@@ -26,7 +26,7 @@ impl Peer {
 
     fn expire(&mut self) -> Want {
         self.now = self.session.deadline();
-        self.turn(|session, turn| session.expire(turn));
+        self.turn(Session::expire);
         self.settle()
     }
 }

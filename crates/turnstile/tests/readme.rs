@@ -1,5 +1,7 @@
 //! What the README says of the models is what the models say.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on ends.
+
 use std::process::Command;
 
 #[test]

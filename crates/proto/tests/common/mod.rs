@@ -118,10 +118,10 @@ impl Peer {
                     });
                     self.received.extend(sent);
                 }
-                Want::Compute => self.turn(|session, turn| session.compute(turn)),
+                Want::Compute => self.turn(Session::compute),
                 Want::Wait => {
                     self.now = self.session.deadline();
-                    self.turn(|session, turn| session.expire(turn));
+                    self.turn(Session::expire);
                 }
                 want @ (Want::Read | Want::Linger | Want::Close) => return want,
             }
