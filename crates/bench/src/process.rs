@@ -270,7 +270,7 @@ mod tests {
     fn nothing_survives_a_kill_not_even_orphans() {
         // The subshell ends at once and leaves its child to init, in the group of the root.
         let (mut p, i) =
-            shell("(sleep 60 &) ; echo ready; trap '' TERM; while :; do sleep 1; done");
+            shell("trap '' TERM; (sleep 60 &) ; echo ready; while :; do sleep 1; done");
         p.first_line("ready", SECOND, &i).expect("a line");
         assert!(tree::members(p.pid()).len() >= 2);
         p.terminate().expect("alive");

@@ -1,7 +1,7 @@
 //! Addresses, listeners and the four calls of a connection's life.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -138,11 +138,6 @@ pub fn local_addr(listener: BorrowedFd<'_>, asked: &Addr) -> Addr {
         Some(addr) => Addr::Tcp(addr),
         None => asked.clone(),
     }
-}
-
-/// Whether a TCP address is in the loopback range, as every test address must be.
-pub fn is_loopback(addr: &SocketAddr) -> bool {
-    addr.ip().is_loopback() || addr.ip() == Ipv4Addr::LOCALHOST
 }
 
 /// Accepts a connection; `nonblocking` concerns the new one, not the listener.

@@ -115,11 +115,26 @@ fn is_clean(head: &[u8], limits: &Limits) -> bool {
 /// Without a short cut, so that the compiler compares many bytes at a time.
 #[inline]
 fn has_bare_newline(bytes: &[u8]) -> bool {
-    let begins = bytes.first() == Some(&b'\n');
-    bytes.windows(2).fold(begins, |bare, pair| {
-        bare | ((pair[1] == b'\n') & (pair[0] != b'\r'))
-    })
+    let Some((first, rest)) = bytes.split_first() else {
+        return false;
+    };
+    let (before, after) = (bytes.chunks_exact(LANES), rest.chunks_exact(LANES));
+    let tail = after.len().min(before.len()) * LANES;
+    let bare = before.zip(after).fold(false, |bare, (before, after)| {
+        let pairs = before.iter().zip(after);
+        bare | pairs.fold(false, |bare, (&cr, &lf)| {
+            bare | ((lf == b'\n') & (cr != b'\r'))
+        })
+    });
+    let pairs = bytes[tail..].windows(2);
+    *first == b'\n'
+        || pairs.fold(bare, |bare, pair| {
+            bare | ((pair[1] == b'\n') & (pair[0] != b'\r'))
+        })
 }
+
+/// Bytes that are compared at a time.
+const LANES: usize = 16;
 
 fn bare_newline(bytes: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'\n', bytes).find(|&at| at == 0 || bytes[at - 1] != b'\r')

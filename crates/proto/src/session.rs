@@ -96,6 +96,8 @@ pub struct Session {
     closing: bool,
     /// The peer's FIN has come.
     ended: bool,
+    /// A request was done with since the deadline was set; set it once for all of a batch.
+    rested: bool,
     /// Bytes of the next head have come, and its deadline runs.
     head_begun: bool,
     deadline: Instant,
@@ -121,6 +123,7 @@ impl Session {
             writing: false,
             closing: false,
             ended: false,
+            rested: false,
             head_begun: false,
             deadline: turn.now + turn.limits.head(),
             write_deadline: turn.now,
@@ -226,7 +229,7 @@ impl Session {
                 turn.scratch.output.append(&mut self.parked);
                 turn.scratch
                     .take_back(&mut self.parked, turn.limits.spare_bytes_max);
-                self.next(turn);
+                self.next();
                 self.settle(turn);
             }
             Want::Read if self.protocol == Protocol::Http && !self.is_idle() => {
@@ -438,7 +441,7 @@ impl Session {
         Repeat::new(unp::PATTERN, bytes).fill(&mut turn.scratch.output, usize::MAX);
         turn.scratch.served += 1;
         self.closing = turn.is_draining();
-        self.next(turn);
+        self.next();
     }
 
     /// Keeps a whole request for [`compute`](Self::compute).
@@ -497,7 +500,7 @@ impl Session {
         self.closing = !persistent;
         match wait {
             Some(wait) => self.hold(mark, turn.now + wait, turn),
-            None => self.next(turn),
+            None => self.next(),
         }
     }
 }
@@ -505,7 +508,7 @@ impl Session {
 /// Transitions that several of the above share.
 impl Session {
     /// A request is done with: the next may come, unless this was the last.
-    fn next(&mut self, turn: &Turn<'_>) {
+    fn next(&mut self) {
         self.phase = if self.closing {
             Phase::Ending {
                 linger: !self.carry.is_empty(),
@@ -514,7 +517,7 @@ impl Session {
             Phase::Head
         };
         self.head_begun = false;
-        self.deadline = turn.now + turn.limits.idle();
+        self.rested = true;
     }
 
     /// Holds the response behind `mark` back until `until`.
@@ -591,7 +594,11 @@ impl Session {
         if self.ended && self.want() == Want::Read {
             self.finish(false, turn);
         }
+        let rested = std::mem::take(&mut self.rested);
         match self.phase {
+            Phase::Head if rested && self.carry.is_empty() => {
+                self.deadline = turn.now + turn.limits.idle();
+            }
             Phase::Head if !self.head_begun && !self.carry.is_empty() => {
                 self.head_begun = true;
                 self.deadline = turn.now + turn.limits.head();

@@ -79,11 +79,21 @@ fn split(target: &str) -> Target<'_> {
 /// Whether `value` is a valid `Host`: `uri-host [":" port]` (RFC 9110 section 7.2). It may be empty.
 #[inline]
 pub(crate) fn is_host(value: &[u8], bytes_max: usize) -> bool {
-    value.len() <= bytes_max
-        && (value.iter().all(|&byte| is_name_byte(byte)) || is_unusual_host(value))
+    let name = value.iter().position(|&byte| !is_name_byte(byte));
+    let (_, port) = value.split_at(name.unwrap_or(value.len()));
+    value.len() <= bytes_max && (is_port(port) || is_unusual_host(value))
 }
 
-/// A host with a port, with escapes, or in brackets.
+/// Nothing, or `":" port`.
+fn is_port(port: &[u8]) -> bool {
+    match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// A host with escapes, or in brackets.
 #[inline(never)]
 fn is_unusual_host(value: &[u8]) -> bool {
     let port = match value {
@@ -110,11 +120,7 @@ fn is_unusual_host(value: &[u8]) -> bool {
             &value[end..]
         }
     };
-    match port {
-        [] => true,
-        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
-        _ => false,
-    }
+    is_port(port)
 }
 
 /// `IPvFuture = "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`.
