@@ -26,12 +26,3 @@ pub fn spawn<T: Send + 'static>(
 pub fn id() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
 }
-
-/// Schedules the calling thread as SCHED_BATCH: being woken, it does not preempt a thread that
-/// runs, so work gathers until the others sleep or their slice ends (`sched(7)`).
-pub fn yield_to_others() {
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: sched_setscheduler only reads `parameters`. Any thread may become SCHED_BATCH; where
-    // a sandbox forbids it, connections are handed over one by one, which costs switches only.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters) };
-}

@@ -53,8 +53,6 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
         threads.spawn(number, move |_| reactor.run())?;
         mailboxes.push(mailbox);
     }
-    // While loops are busy, connections gather at the door and are handed over together.
-    os::thread::yield_to_others();
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     let (mut sockets, mut next) = (Vec::new(), 0);
     while server.accept_batch(&mut sockets, &mut backoff) {
