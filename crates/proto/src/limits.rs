@@ -109,6 +109,9 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The most that [`fields_max`](Self::fields_max) may be.
+    pub const FIELDS_CAP: usize = FIELDS_CAP;
+
     /// [`head_ms`](Self::head_ms) as a duration; so for the others.
     pub(crate) fn head(&self) -> Duration {
         Duration::from_millis(self.head_ms)

@@ -13,8 +13,8 @@ pub trait Service: Sync {
     /// A panic ends this connection with a 500 where nothing was sent yet; the worker lives on.
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>);
 
-    /// What answering `request` will do to the worker that calls. Models that compute in a pool
-    /// use it to keep quick requests where they are.
+    /// What answering `request` will do to the worker that calls: declared for whoever chooses a
+    /// model. No model schedules by it yet.
     fn nature(&self, request: &Request<'_>) -> Nature {
         let _ = request;
         Nature::Quick

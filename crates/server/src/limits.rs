@@ -23,6 +23,9 @@ macro_rules! flags {
                     }
                     limits.$name = value;
                 })*
+                if limits.fields_max > Limits::FIELDS_CAP {
+                    return Err(format!("--fields-max {} is above {}", limits.fields_max, Limits::FIELDS_CAP));
+                }
                 Ok(limits)
             }
         }
