@@ -6,11 +6,22 @@
 
 #![allow(unsafe_code)]
 
+pub mod aio;
 pub mod cpu;
+pub mod detached;
+pub mod inetd;
+pub mod lock;
 pub mod net;
+pub mod pass;
 pub mod process;
+pub mod reuseport;
+pub mod ring;
+pub mod select;
 pub mod shared;
+pub mod sigio;
 pub mod signal;
 pub mod thread;
+mod time;
+pub mod wake;
 
 pub use rustix::io::Errno;

@@ -179,6 +179,13 @@ pub fn shutdown_write(socket: BorrowedFd<'_>) -> Result<()> {
     rustix::net::shutdown(socket, Shutdown::Write)
 }
 
+/// Calls `act` with a descriptor known by its number, whose owner is elsewhere just now and has not
+/// closed it.
+pub fn with_number<T>(fd: RawFd, act: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
+    // SAFETY: the number is borrowed for one call; one that is not open yields EBADF.
+    act(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
 /// Makes receive return what has come, and then 0: wakes whoever blocks in it.
 pub fn shutdown_read(fd: RawFd) {
     shutdown_raw(fd, libc::SHUT_RD);

@@ -108,3 +108,21 @@ pub fn raise_descriptor_limit() {
         },
     );
 }
+
+/// Lowers the soft limit of descriptors: from then on their numbers stay below `end`. A limit that
+/// is lower already stays.
+pub fn limit_descriptors(end: usize) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let end = end as u64;
+    if limit.current.is_none_or(|current| current > end) {
+        // Lowering one's own soft limit is never refused.
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(end),
+                maximum: limit.maximum,
+            },
+        );
+    }
+}

@@ -47,6 +47,7 @@ mod response;
 mod scratch;
 mod service;
 mod session;
+mod tail;
 mod target;
 mod unp;
 

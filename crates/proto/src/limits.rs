@@ -58,10 +58,17 @@ pub struct Limits {
     pub connections_max: usize,
     /// Connections that wait for a worker inside the server (thread pools, hand-off).
     pub queue_max: usize,
+    /// Threads that serve behind loops, beside the workers, where a model has them.
+    pub threads_max: usize,
     /// Connections that wait in the kernel for an accept (`listen(2)`).
     pub backlog: i32,
-    /// Readiness events taken from the kernel at once.
+    /// Readiness events taken from the kernel at once; operations handed to a ring at once.
     pub events_max: usize,
+    /// Receive buffers that are lent to a kernel which completes receives, for all connections;
+    /// rounded up to a power of two, at most 32,768.
+    pub lent_buffers: usize,
+    /// Size of each, bytes.
+    pub lent_buffer_bytes: usize,
 
     /// On drain, how long an idle connection may still bring one last request, ms.
     pub drain_idle_ms: u64,
@@ -98,8 +105,11 @@ impl Default for Limits {
             spare_bytes_max: 4 << 20,
             connections_max: 65_536,
             queue_max: 1_024,
+            threads_max: 64,
             backlog: 4_096,
             events_max: 512,
+            lent_buffers: 256,
+            lent_buffer_bytes: 4 << 10,
             drain_idle_ms: 300,
             drain_ms: 30_000,
             accept_pause_ms_max: 100,

@@ -1,8 +1,10 @@
 //! A response, made by a service and written as one head and one body.
 
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use crate::scratch::Scratch;
+use crate::tail::{Drawn, Repeat, Tail};
 
 /// The response to one request. It starts as `200 OK` with an empty body.
 #[derive(Debug)]
@@ -15,51 +17,14 @@ pub struct Response<'a> {
 }
 
 /// What the body is made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Body {
     /// The bytes in `scratch.body`.
     Written,
     /// Bytes of the program.
     Static(&'static [u8]),
-    /// A pattern over and over.
-    Repeated(Repeat),
-}
-
-/// A body too long for a buffer: a pattern over and over, made as it is sent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Repeat {
-    pattern: &'static [u8],
-    offset: usize,
-    pub(crate) left: u64,
-}
-
-impl Repeat {
-    pub(crate) const NONE: Repeat = Repeat {
-        pattern: &[],
-        offset: 0,
-        left: 0,
-    };
-
-    pub(crate) fn new(pattern: &'static [u8], bytes: u64) -> Repeat {
-        Repeat {
-            pattern,
-            offset: 0,
-            left: bytes,
-        }
-    }
-
-    /// Appends up to `bytes_max` bytes to `output`.
-    pub(crate) fn fill(&mut self, output: &mut Vec<u8>, bytes_max: usize) {
-        let mut room = bytes_max as u64;
-        while room > 0 && self.left > 0 {
-            let rest = &self.pattern[self.offset..];
-            let bytes = (rest.len() as u64).min(room).min(self.left) as usize;
-            output.extend_from_slice(&rest[..bytes]);
-            self.offset = (self.offset + bytes) % self.pattern.len();
-            self.left -= bytes as u64;
-            room -= bytes as u64;
-        }
-    }
+    /// Too long for a buffer: made as it is sent.
+    Long(Tail),
 }
 
 impl<'a> Response<'a> {
@@ -150,7 +115,16 @@ impl<'a> Response<'a> {
     /// On an empty pattern.
     pub fn repeat(&mut self, pattern: &'static [u8], bytes: u64) -> &mut Self {
         assert!(!pattern.is_empty(), "an empty pattern fills nothing");
-        self.body = Body::Repeated(Repeat::new(pattern, bytes));
+        self.body = Body::Long(Tail::Repeated(Repeat::new(pattern, bytes)));
+        self
+    }
+
+    /// Sets the body to the next `bytes` bytes of `reader`, read as they are sent and dropped with
+    /// the last: a large file, for one. The worker that sends is the one that reads, and waits for
+    /// it. If the reader fails or ends early, so does the connection: its client sees fewer bytes
+    /// than announced.
+    pub fn reader(&mut self, reader: Box<dyn Read + Send>, bytes: u64) -> &mut Self {
+        self.body = Body::Long(Tail::Drawn(Drawn::new(reader, bytes)));
         self
     }
 
@@ -161,9 +135,9 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// Writes head and body to the scratch output; what is too long comes back as a repeat, and
-    /// with it how long to wait.
-    pub(crate) fn finish(self, now: Instant, to: &Reply) -> (Repeat, Option<Duration>) {
+    /// Writes head and body to the scratch output; what is too long comes back as a tail, and with
+    /// it how long to wait.
+    pub(crate) fn finish(self, now: Instant, to: &Reply) -> (Tail, Option<Duration>) {
         let Response {
             status,
             content_type,
@@ -171,10 +145,10 @@ impl<'a> Response<'a> {
             wait,
             scratch,
         } = self;
-        let bytes = match body {
+        let bytes = match &body {
             Body::Written => scratch.body.len() as u64,
             Body::Static(bytes) => bytes.len() as u64,
-            Body::Repeated(repeat) => repeat.left,
+            Body::Long(tail) => tail.left(),
         };
         let output = &mut scratch.output;
         let wall = scratch.wall;
@@ -210,14 +184,14 @@ impl<'a> Response<'a> {
         }
         output.extend_from_slice(b"\r\n");
         if to.head || bodiless {
-            return (Repeat::NONE, wait);
+            return (Tail::NONE, wait);
         }
         match body {
             Body::Written => output.extend_from_slice(&scratch.body),
             Body::Static(bytes) => output.extend_from_slice(bytes),
-            Body::Repeated(repeat) => return (repeat, wait),
+            Body::Long(tail) => return (tail, wait),
         }
-        (Repeat::NONE, wait)
+        (Tail::NONE, wait)
     }
 }
 

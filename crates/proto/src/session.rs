@@ -15,7 +15,8 @@ use std::time::Instant;
 
 use crate::chunked::{Chunked, Decoded};
 use crate::head::{self, Framing, Head, Parsed};
-use crate::response::{self, Repeat, Reply};
+use crate::response::{self, Reply};
+use crate::tail::{Repeat, Tail};
 use crate::{Limits, Method, Place, Request, Response, Scratch, Service, unp};
 
 /// What a session wants from its driver, by the time [`Session::deadline`] says.
@@ -109,8 +110,10 @@ pub struct Session {
     /// Output that outlived its turn, and how much of it was sent.
     output: Vec<u8>,
     sent: usize,
+    /// The output is with somebody who sends it; see `lend`.
+    lent: bool,
     /// What is still to be made of a long body.
-    tail: Repeat,
+    tail: Tail,
 }
 
 impl Session {
@@ -131,7 +134,8 @@ impl Session {
             parked: Vec::new(),
             output: Vec::new(),
             sent: 0,
-            tail: Repeat::NONE,
+            lent: false,
+            tail: Tail::NONE,
         }
     }
 
@@ -203,7 +207,9 @@ impl Session {
     /// session with a whole request in hand does not want to read.
     pub fn end(&mut self, turn: &mut Turn<'_>) {
         self.ended = true;
-        self.settle(turn);
+        if !self.lent {
+            self.settle(turn);
+        }
     }
 
     /// Whether the peer's FIN has come.
@@ -238,7 +244,7 @@ impl Session {
             }
             _ => {
                 self.drop_output(turn);
-                self.tail = Repeat::NONE;
+                self.tail = Tail::NONE;
                 self.finish(false, turn);
                 self.settle(turn);
             }
@@ -263,7 +269,7 @@ impl Session {
             return;
         }
         self.drop_output(turn);
-        if !self.carry.is_empty() && self.tail.left == 0 {
+        if !self.carry.is_empty() && self.tail.left() == 0 {
             self.consume_carry(turn);
         }
         self.settle(turn);
@@ -277,6 +283,42 @@ impl Session {
             std::mem::swap(&mut self.output, &mut scratch.output);
         }
         &self.output[self.sent..]
+    }
+
+    /// Moves the unsent output out, for somebody who holds on to it until it was sent: a kernel that
+    /// completes sends. Until [`regain`](Self::regain) the session wants to write; it may receive
+    /// and end, but must not expire.
+    pub fn lend(&mut self, scratch: &mut Scratch) -> Vec<u8> {
+        self.keep(scratch);
+        self.output.drain(..std::mem::take(&mut self.sent));
+        self.lent = true;
+        std::mem::take(&mut self.output)
+    }
+
+    /// Takes back what was lent, before [`sent`](Self::sent) or [`expire`](Self::expire).
+    pub fn regain(&mut self, output: Vec<u8>) {
+        self.output = output;
+        self.lent = false;
+    }
+
+    /// Whether the output is lent.
+    pub fn has_lent(&self) -> bool {
+        self.lent
+    }
+
+    /// Where nothing is to be done once the output was sent but to wait for the next request: until
+    /// when that may take. `None` where the session would go on by itself.
+    pub fn rests_until(&self) -> Option<Instant> {
+        let rests = matches!(self.phase, Phase::Head)
+            && self.carry.is_empty()
+            && self.tail.left() == 0
+            && !self.ended;
+        rests.then_some(self.deadline)
+    }
+
+    /// Whether what the peer sends no longer matters.
+    pub fn is_over(&self) -> bool {
+        self.ended || matches!(self.phase, Phase::Ending { linger: false })
     }
 
     /// Answers the whole request that [`Want::Compute`] announced.
@@ -311,7 +353,7 @@ impl Session {
     fn consume(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
         let mut taken = 0;
         while taken < data.len()
-            && self.tail.left == 0
+            && self.tail.left() == 0
             && turn.scratch.output.len() < turn.limits.unsent_bytes_max
         {
             let rest = &data[taken..];
@@ -579,12 +621,16 @@ impl Session {
 
     /// Brings output and deadlines in line with the phase. Every public change ends here.
     fn settle(&mut self, turn: &mut Turn<'_>) {
-        if self.tail.left > 0 && !matches!(self.phase, Phase::Waiting) && self.output.is_empty() {
+        if self.tail.left() > 0 && !matches!(self.phase, Phase::Waiting) && self.output.is_empty() {
             let room = turn
                 .limits
                 .unsent_bytes_max
                 .saturating_sub(turn.scratch.output.len());
-            self.tail.fill(&mut turn.scratch.output, room);
+            if self.tail.fill(&mut turn.scratch.output, room).is_err() {
+                // The head has promised more than there is: only the end of the connection is left.
+                self.tail = Tail::NONE;
+                self.finish(false, turn);
+            }
         }
         let unsent = !self.output(turn.scratch).is_empty();
         if unsent && !self.writing {

@@ -338,6 +338,36 @@ fn long_bodies_are_whole_whatever_the_window() {
 }
 
 #[test]
+fn drawn_bodies_are_whole_whatever_the_window() {
+    for window in [1_000, 65_536, usize::MAX] {
+        let mut peer = Peer::new(Protocol::Http, Limits::default());
+        peer.window = window;
+        let head = "GET /drawn HTTP/1.1\r\nHost: h\r\n\r\nHEAD /drawn HTTP/1.1\r\nHost: h\r\n\r\n";
+        peer.send(format!("{head}GET /after HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+        let text = peer.text();
+        assert_eq!(statuses(&text), [200, 200, 200]);
+        assert_eq!(text.matches("Content-Length: 200005\r\n").count(), 2);
+        assert_eq!(
+            text.matches('.').count(),
+            200_005 + "HTTP/1.1".matches('.').count() * 4
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_fails_ends_its_connection_and_nothing_follows() {
+    for (path, bytes) in [("/short", 100_000), ("/panic-late", 0)] {
+        let (text, want) = one(format!(
+            "GET {path} HTTP/1.1\r\nHost: h\r\n\r\nGET /after HTTP/1.1\r\nHost: h\r\n\r\n"
+        )
+        .as_bytes());
+        assert_eq!((statuses(&text), want), (vec![200], Want::Close), "{path}");
+        let body = &text[text.find("\r\n\r\n").unwrap() + 4..];
+        assert_eq!(body, ".".repeat(bytes), "{path}");
+    }
+}
+
+#[test]
 fn stevens_protocol() {
     let limits = Limits::default();
     let (text, want) = exchange(Protocol::Unp, &limits, &[b"3\n", b"1", b"6384\n5\r\n"]);

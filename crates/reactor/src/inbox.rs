@@ -1,26 +1,27 @@
-//! Handing sockets to a loop that may be asleep.
+//! Handing things to a loop that may be asleep.
 //!
 //! A loop that is awake looks into its inbox before it sleeps, so it need not be woken: the bell,
 //! a system call and a wake-up, rings only for one that sleeps.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use os::net::Bell;
 
+use crate::sync::{AtomicBool, Ordering};
+
 /// The sender's end. Dropping the last one tells the loop that nothing will come any more.
 #[derive(Debug)]
-pub struct Mailbox {
-    sender: Option<Sender<OwnedFd>>,
+pub struct Mailbox<T = OwnedFd> {
+    sender: Option<Sender<T>>,
     shared: Arc<Shared>,
 }
 
 /// The loop's end.
 #[derive(Debug)]
-pub struct Inbox {
-    receiver: Receiver<OwnedFd>,
+pub struct Inbox<T = OwnedFd> {
+    receiver: Receiver<T>,
     open: bool,
     shared: Arc<Shared>,
 }
@@ -31,11 +32,11 @@ struct Shared {
     asleep: AtomicBool,
 }
 
-/// A mailbox and its inbox, for at most `max` sockets on their way.
+/// A mailbox and its inbox, for at most `max` things on their way.
 ///
 /// # Errors
 /// Descriptors have run out.
-pub fn inbox(max: usize) -> Result<(Mailbox, Inbox), os::Errno> {
+pub fn inbox<T>(max: usize) -> Result<(Mailbox<T>, Inbox<T>), os::Errno> {
     let (sender, receiver) = bounded(max);
     let shared = Arc::new(Shared {
         bell: Bell::new()?,
@@ -54,19 +55,19 @@ pub fn inbox(max: usize) -> Result<(Mailbox, Inbox), os::Errno> {
     ))
 }
 
-impl Mailbox {
-    /// Puts `socket` in; the loop need not look before [`wake`](Self::wake). Waits while the inbox is
+impl<T> Mailbox<T> {
+    /// Puts `thing` in; the loop need not look before [`wake`](Self::wake). Waits while the inbox is
     /// full: a sender that accepts then does not look at the door. False if the loop is gone.
-    pub fn put(&self, socket: OwnedFd) -> bool {
+    pub fn put(&self, thing: T) -> bool {
         let Some(sender) = &self.sender else {
             return false;
         };
-        match sender.try_send(socket) {
+        match sender.try_send(thing) {
             Ok(()) => true,
             Err(TrySendError::Disconnected(_)) => false,
-            Err(TrySendError::Full(socket)) => {
+            Err(TrySendError::Full(thing)) => {
                 self.wake();
-                sender.send(socket).is_ok()
+                sender.send(thing).is_ok()
             }
         }
     }
@@ -78,7 +79,7 @@ impl Mailbox {
         }
     }
 
-    /// Sockets on their way.
+    /// Things on their way.
     pub fn len(&self) -> usize {
         self.sender.as_ref().map_or(0, Sender::len)
     }
@@ -89,14 +90,14 @@ impl Mailbox {
     }
 }
 
-impl Drop for Mailbox {
+impl<T> Drop for Mailbox<T> {
     fn drop(&mut self) {
         self.sender = None;
         self.shared.bell.ring();
     }
 }
 
-impl Inbox {
+impl<T> Inbox<T> {
     /// What to watch for while asleep.
     pub fn bell(&self) -> &Bell {
         &self.shared.bell
@@ -116,15 +117,15 @@ impl Inbox {
         self.shared.asleep.store(false, Ordering::Relaxed);
     }
 
-    /// The next socket, if one is there.
-    pub fn take(&mut self) -> Option<OwnedFd> {
+    /// The next thing, if one is there.
+    pub fn take(&mut self) -> Option<T> {
         let taken = self.receiver.try_recv();
         self.open = !matches!(taken, Err(TryRecvError::Disconnected));
         taken.ok()
     }
 
-    /// Whether a take has found that nothing is there and nothing will come. It takes nothing: a
-    /// socket that comes between two takes is not lost.
+    /// Whether a take has found that nothing is there and nothing will come. It takes nothing: what
+    /// comes between two takes is not lost.
     pub fn is_closed(&self) -> bool {
         !self.open
     }
@@ -133,41 +134,67 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn socket() -> OwnedFd {
-        std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into()
-    }
+    use shuttle::thread;
 
     #[test]
     fn asking_whether_it_is_closed_loses_nothing() {
         let (mailbox, mut inbox) = inbox(1).unwrap();
         assert!(inbox.take().is_none() && !inbox.is_closed());
-        assert!(mailbox.put(socket()));
+        assert!(mailbox.put('a'));
         assert!(!inbox.is_closed() && !inbox.is_closed());
-        assert!(inbox.take().is_some(), "it is still there");
+        assert_eq!(inbox.take(), Some('a'), "it is still there");
         drop(mailbox);
         assert!(inbox.take().is_none() && inbox.is_closed());
     }
 
     /// A sender that sends, then looks, and a loop that says it sleeps, then looks, never both miss.
+    /// A loop that slept over something would sleep for ever, which shuttle reports.
     #[test]
-    fn no_socket_is_slept_over() {
-        for _ in 0..2_000 {
-            let (mailbox, mut inbox) = inbox(1).unwrap();
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    assert!(mailbox.put(socket()));
-                    mailbox.wake();
-                });
-                while inbox.take().is_none() {
-                    if inbox.may_sleep() {
-                        let mut fds = [os::net::PollFd::new(inbox.bell(), os::net::PollFlags::IN)];
-                        let rung = os::net::poll(&mut fds, Some(std::time::Duration::from_secs(5)));
-                        assert_eq!(rung, Ok(1), "asleep with a socket in the inbox");
-                    }
+    fn nothing_is_slept_over() {
+        shuttle::check_random(
+            || {
+                let (mailbox, mut inbox) = inbox(4).unwrap();
+                let mailbox = Arc::new(mailbox);
+                let senders: Vec<_> = (0..2)
+                    .map(|sender| {
+                        let mailbox = Arc::clone(&mailbox);
+                        thread::spawn(move || {
+                            for part in 0..2 {
+                                assert!(mailbox.put(2 * sender + part));
+                                mailbox.wake();
+                            }
+                        })
+                    })
+                    .collect();
+                let mut taken = Vec::new();
+                while taken.len() < 4 {
                     inbox.awake();
+                    while let Some(number) = inbox.take() {
+                        taken.push(number);
+                    }
+                    if taken.len() < 4 && inbox.may_sleep() {
+                        sleep(inbox.bell());
+                    }
                 }
-            });
+                senders
+                    .into_iter()
+                    .for_each(|sender| sender.join().unwrap());
+                taken.sort_unstable();
+                assert_eq!(taken, [0, 1, 2, 3]);
+            },
+            1_500,
+        );
+    }
+
+    /// Sleeps until the bell rings, as far as shuttle knows: it gives others their turn until then.
+    fn sleep(bell: &Bell) {
+        let mut looks = 0;
+        let mut fds = [os::net::PollFd::new(bell, os::net::PollFlags::IN)];
+        while os::net::poll(&mut fds, Some(std::time::Duration::ZERO)) != Ok(1) {
+            looks += 1;
+            assert!(looks < 1_000, "asleep with something in the inbox");
+            thread::yield_now();
         }
+        bell.silence();
     }
 }

@@ -11,14 +11,29 @@
 
 #![forbid(unsafe_code)]
 
+mod doors;
+mod edge;
+mod handles;
+mod held;
 mod inbox;
+mod lock;
 mod looping;
+mod pool;
 mod selector;
 mod slots;
+mod sync;
 mod wheel;
+mod work;
 
+pub use doors::Sharing;
+pub use handles::{Handle, Handles};
 pub use inbox::{Inbox, Mailbox, inbox};
+pub use lock::DoorLock;
 pub use looping::Reactor;
-pub use selector::{Events, Interest, Ready, Selector, ready};
+pub use pool::{Pool, Stage, pool};
+pub use selector::{
+    Busy, Epoll, EpollEdge, Events, Interest, Poll, Ready, Select, Selector, ready,
+};
 pub use slots::{Slots, Token};
 pub use wheel::{Timer, Wheel};
+pub use work::{Consumer, Producer, work};

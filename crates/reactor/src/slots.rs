@@ -9,6 +9,25 @@ pub struct Token {
 }
 
 impl Token {
+    pub(crate) fn new(index: u32, generation: u32) -> Token {
+        Token { index, generation }
+    }
+
+    /// Number of its place.
+    pub(crate) fn index(self) -> u32 {
+        self.index
+    }
+
+    /// Which of the entries that the place has had.
+    pub(crate) fn generation(self) -> u32 {
+        self.generation
+    }
+
+    /// The generation that follows, in the same place.
+    pub(crate) fn generation_after(generation: u32) -> u32 {
+        (generation + 1) & GENERATION_MASK
+    }
+
     /// As the number that selectors carry. The top bit is never set: larger numbers are free for
     /// doors and bells.
     pub fn number(self) -> u64 {
@@ -107,9 +126,38 @@ impl<T> Slots<T> {
             return None;
         }
         let value = entry.value.take()?;
-        entry.generation = (entry.generation + 1) & GENERATION_MASK;
+        entry.generation = Token::generation_after(entry.generation);
         self.free.push(token.index);
         Some(value)
+    }
+
+    /// Takes out what `token` names and keeps its place: until it is given back the token names
+    /// nothing, and nothing else can take the place.
+    pub fn lend(&mut self, token: Token) -> Option<T> {
+        let entry = self.entries.get_mut(token.index as usize)?;
+        if entry.generation != token.generation {
+            return None;
+        }
+        entry.value.take()
+    }
+
+    /// Whether `token` names something that was lent.
+    pub fn is_lent(&self, token: Token) -> bool {
+        let entry = self.entries.get(token.index as usize);
+        entry.is_some_and(|entry| entry.generation == token.generation && entry.value.is_none())
+    }
+
+    /// Puts back what was lent.
+    ///
+    /// # Panics
+    /// If the place is not what was lent.
+    pub fn give_back(&mut self, token: Token, value: T) -> &mut T {
+        let entry = &mut self.entries[token.index as usize];
+        assert!(
+            entry.generation == token.generation && entry.value.is_none(),
+            "only what was lent comes back"
+        );
+        entry.value.insert(value)
     }
 
     /// Tokens of all entries, as they stand now.
@@ -144,6 +192,21 @@ mod tests {
             slots.get_mut(Token::from_number(second.number())),
             Some(&mut 'b')
         );
+    }
+
+    #[test]
+    fn what_is_lent_keeps_its_place() {
+        let mut slots = Slots::new(2);
+        let token = slots.insert('a');
+        assert_eq!(slots.lend(token), Some('a'));
+        assert_eq!(slots.get_mut(token), None);
+        assert_eq!(slots.lend(token), None);
+        assert!(slots.is_lent(token));
+        assert_eq!((slots.len(), slots.tokens()), (1, vec![]));
+        assert_ne!(slots.insert('b').index, token.index);
+        assert!(slots.is_full());
+        slots.give_back(token, 'c');
+        assert_eq!(slots.remove(token), Some('c'));
     }
 
     #[test]

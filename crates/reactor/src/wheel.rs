@@ -32,6 +32,27 @@ impl Timer {
     }
 }
 
+/// When ticks are, for those who have not the wheel at hand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ticks {
+    start: Instant,
+}
+
+impl Ticks {
+    /// The ticks of a wheel that starts at `start`.
+    pub(crate) fn from(start: Instant) -> Ticks {
+        Ticks { start }
+    }
+
+    /// The tick at whose end `at` has passed. An entry that comes up at this one, or before, will do
+    /// for a deadline at `at`.
+    #[inline]
+    pub(crate) fn of(self, at: Instant) -> u64 {
+        let ns = at.saturating_duration_since(self.start).as_nanos() as u64;
+        (ns >> TICK_SHIFT) + 1
+    }
+}
+
 /// Tokens in the order of when they are to be looked at, to the precision of a tick.
 #[derive(Debug)]
 pub struct Wheel {
@@ -58,8 +79,7 @@ impl Wheel {
 
     /// The tick at whose end `at` has passed.
     pub fn tick_of(&self, at: Instant) -> u64 {
-        let ns = at.saturating_duration_since(self.start).as_nanos() as u64;
-        (ns >> TICK_SHIFT) + 1
+        Ticks::from(self.start).of(at)
     }
 
     /// Has `token` come up at `at`, or earlier where that is far away.
@@ -80,11 +100,24 @@ impl Wheel {
     /// entry was needed.
     #[inline]
     pub fn cover(&mut self, timer: &mut Option<Timer>, token: u64, deadline: Instant) -> bool {
-        let covered = timer.is_some_and(|timer| timer.begins <= deadline);
+        // One that comes up next does for a deadline that has passed, too: replaced at every call,
+        // it would never be the one remembered when it comes up.
+        let covered =
+            timer.is_some_and(|timer| timer.begins <= deadline || timer.tick <= self.now + 1);
         if !covered {
             *timer = Some(self.add(token, deadline));
         }
         !covered
+    }
+
+    /// Whether an entry at `tick` has come up already, or is among the next to.
+    pub(crate) fn is_at_hand(&self, tick: u64) -> bool {
+        tick <= self.now + 1
+    }
+
+    /// Forgets an entry that has come up while its owner was away.
+    pub fn forget_if_past(&self, timer: &mut Option<Timer>) {
+        timer.take_if(|timer| timer.tick <= self.now);
     }
 
     /// Time until the next entry comes up, if there is any.
@@ -195,6 +228,37 @@ mod tests {
             .map(|&(_, tick)| Timer::is_spent(&mut timer, tick))
             .collect();
         assert_eq!(ours, [true, false], "the first entry is stale");
+    }
+
+    #[test]
+    fn an_entry_that_came_up_unseen_is_not_relied_upon() {
+        let start = Instant::now();
+        let (mut wheel, mut due, mut timer) = (Wheel::new(start), Vec::new(), None);
+        let at = |ms| start + Duration::from_millis(ms);
+        wheel.cover(&mut timer, 1, at(100));
+        wheel.forget_if_past(&mut timer);
+        assert!(timer.is_some(), "it is to come");
+        wheel.advance(at(200), &mut due);
+        wheel.forget_if_past(&mut timer);
+        assert!(timer.is_none());
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_comes_up_however_often_it_is_covered() {
+        let start = Instant::now();
+        let (mut wheel, mut due, mut timer) = (Wheel::new(start), Vec::new(), None);
+        let at = |us| start + Duration::from_micros(us);
+        wheel.advance(at(100_000), &mut due);
+        let mut came = 0;
+        for us in (100_000..102_000).step_by(10) {
+            wheel.advance(at(us), &mut due);
+            wheel.cover(&mut timer, 1, at(50_000));
+            came += due
+                .drain(..)
+                .filter(|&(_, tick)| Timer::is_spent(&mut timer, tick))
+                .count();
+        }
+        assert!((10..=16).contains(&came), "{came} times");
     }
 
     #[test]

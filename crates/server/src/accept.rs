@@ -1,40 +1,14 @@
 //! The one accept: it knows every error accept has, and what each asks for.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use os::Errno;
-use os::net::{self, Addr, PollFd, PollFlags};
+use os::net::{self, PollFd, PollFlags};
 
-use crate::{Backoff, Server, log};
-
-/// A listener and what we may do to it.
-#[derive(Debug)]
-pub struct Door {
-    listener: OwnedFd,
-    /// What was asked for, with port 0 resolved.
-    pub addr: Addr,
-    /// We opened it, so making it non-blocking or removing its path harms nobody else.
-    pub owned: bool,
-}
-
-impl Door {
-    pub(crate) fn open(addr: &Addr, backlog: i32) -> std::io::Result<Door> {
-        let listener = net::listen(addr, backlog)?;
-        let bound = net::local_addr(listener.as_fd(), addr);
-        Ok(Door {
-            listener,
-            addr: bound,
-            owned: !matches!(addr, Addr::Inherited(_)),
-        })
-    }
-}
-
-impl AsFd for Door {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
-    }
-}
+use crate::board::Holding;
+use crate::{Backoff, Connection, Door, Doors, Server, Worker, log};
 
 /// What came of one look at the door.
 #[derive(Debug)]
@@ -51,7 +25,12 @@ pub enum Accepted {
 
 /// One look at one door: blocks if the door does, and sorts the errors.
 pub(crate) fn accept(door: &Door, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
-    match net::accept(door.as_fd(), nonblocking) {
+    sort(net::accept(door.as_fd(), nonblocking), backoff)
+}
+
+/// What to do about the result of an accept.
+fn sort(accepted: Result<OwnedFd, Errno>, backoff: &mut Backoff) -> Accepted {
+    match accepted {
         Ok(socket) => {
             backoff.reset();
             Accepted::Socket(socket)
@@ -74,33 +53,46 @@ pub(crate) fn accept(door: &Door, nonblocking: bool, backoff: &mut Backoff) -> A
 }
 
 impl Server {
-    /// Waits for a connection, in accept itself where that is possible: with one door of our own.
-    /// With several, or one that others hold too, waits in poll, and accepts without blocking.
-    ///
-    /// Returns [`Accepted::Empty`] only for a drain that has emptied the backlog; a pause is taken
-    /// here. `nonblocking` concerns the new socket.
-    pub fn accept_blocking(&self, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
+    /// Numbers of the doors at which `worker` accepts: all, unless each has its own.
+    pub fn doors_of(&self, worker: usize) -> Range<usize> {
+        match self.variant.needs.doors {
+            Doors::Each => {
+                let each = self.doors.len() / self.workers;
+                worker * each..(worker + 1) * each
+            }
+            Doors::Shared | Doors::Elsewhere => 0..self.doors.len(),
+        }
+    }
+
+    /// Waits at `doors` for a connection: in accept itself where that is possible, with one door of
+    /// our own. With several, or one that others hold too, waits in poll, and accepts without
+    /// blocking. [`Accepted::Empty`] is for a drain that has emptied them.
+    fn attend(&self, doors: &[Door], nonblocking: bool, backoff: &mut Backoff) -> Accepted {
         loop {
-            let mut found = self
-                .doors
-                .iter()
-                .map(|door| accept(door, nonblocking, backoff));
-            let found = found.find(|found| !matches!(found, Accepted::Empty));
-            match found.unwrap_or(Accepted::Empty) {
-                Accepted::Empty if self.drain.has_begun() => {
-                    self.bolt_doors();
+            let mut found = doors.iter().map(|door| accept(door, nonblocking, backoff));
+            match found.find(|found| !matches!(found, Accepted::Empty)) {
+                Some(found) => return found,
+                None if self.drain.has_begun() => {
+                    bolt(doors);
                     return Accepted::Empty;
                 }
-                Accepted::Empty => match self.wait_at_doors(None) {
-                    Ok(_) => {}
-                    Err(_) => return Accepted::Interrupted,
-                },
-                Accepted::Pause(pause) => {
-                    let _ = self.wait_for_drain(pause);
-                    return Accepted::Interrupted;
-                }
-                socket_or_interrupted => return socket_or_interrupted,
+                None if self.wait_at(doors, None).is_err() => return Accepted::Interrupted,
+                None => {}
             }
+        }
+    }
+
+    /// Waits for a connection, and takes the pause where resources are short.
+    ///
+    /// Returns [`Accepted::Empty`] only for a drain that has emptied the backlog. `nonblocking`
+    /// concerns the new socket.
+    pub fn accept_blocking(&self, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
+        match self.attend(&self.doors, nonblocking, backoff) {
+            Accepted::Pause(pause) => {
+                let _ = self.wait_for_drain(pause);
+                Accepted::Interrupted
+            }
+            other => other,
         }
     }
 
@@ -139,13 +131,12 @@ impl Server {
                 self.bolt_doors();
                 return false;
             }
-            let _ = self.wait_at_doors(None); // EINTR: the drain, or its tick.
+            let _ = self.wait_at(&self.doors, None); // EINTR: the drain, or its tick.
         }
     }
 
-    fn wait_at_doors(&self, timeout: Option<Duration>) -> Result<usize, Errno> {
-        let mut fds: Vec<_> = self
-            .doors
+    fn wait_at(&self, doors: &[Door], timeout: Option<Duration>) -> Result<usize, Errno> {
+        let mut fds: Vec<_> = doors
             .iter()
             .map(|door| PollFd::new(door, PollFlags::IN))
             .collect();
@@ -160,16 +151,27 @@ impl Server {
 
     /// One look at door number `index` for models that wait elsewhere; the new socket does not block.
     pub fn accept_ready(&self, index: usize, backoff: &mut Backoff) -> Accepted {
-        accept(&self.doors[index], true, backoff)
+        self.accept_at(index, true, backoff)
+    }
+
+    /// One look at door number `index`; `nonblocking` concerns the new socket.
+    pub fn accept_at(&self, index: usize, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
+        accept(&self.doors[index], nonblocking, backoff)
+    }
+
+    /// What came of an accept that completed by itself.
+    pub fn accept_completed(
+        &self,
+        accepted: Result<OwnedFd, Errno>,
+        backoff: &mut Backoff,
+    ) -> Accepted {
+        sort(accepted, backoff)
     }
 
     /// The drain has emptied the backlog: from now on our own doors refuse. (`shutdown(2)` of a
     /// listener resets what waits in it, so this comes after the last accept.)
     pub fn bolt_doors(&self) {
-        self.doors
-            .iter()
-            .filter(|door| door.owned)
-            .for_each(|door| net::shutdown_read(door.listener.as_raw_fd()));
+        bolt(&self.doors);
     }
 
     /// Makes accept on the doors return at once, for models that wait for readiness first.
@@ -186,8 +188,77 @@ impl Server {
     pub(crate) fn close_doors(&self) {
         for door in &self.doors {
             if door.owned {
-                os::signal::set_nonblocking(door.listener.as_raw_fd());
+                os::signal::ignore_knocks(door.as_fd().as_raw_fd());
+                os::signal::set_nonblocking(door.as_fd().as_raw_fd());
             }
         }
+    }
+}
+
+fn bolt(doors: &[Door]) {
+    doors
+        .iter()
+        .filter(|door| door.owned)
+        .for_each(|door| net::shutdown_read(door.as_fd().as_raw_fd()));
+}
+
+/// How blocking workers accept for themselves. Each returns `None` once the drain has emptied the
+/// doors.
+impl Worker {
+    /// Waits for the next connection, in accept where that is possible.
+    pub fn accept(&mut self, backoff: &mut Backoff) -> Option<Connection> {
+        self.next(backoff, |server, doors, backoff| {
+            server.attend(doors, false, backoff)
+        })
+    }
+
+    /// Waits in poll, then accepts. The doors must [not block](Server::make_doors_nonblocking): of
+    /// all that poll has woken for one connection, one gets it.
+    pub fn accept_polled(&mut self, backoff: &mut Backoff) -> Option<Connection> {
+        self.next(backoff, |server, doors, backoff| {
+            match server.wait_at(doors, None) {
+                Ok(_) => server.attend(doors, false, backoff),
+                Err(_) => Accepted::Interrupted,
+            }
+        })
+    }
+
+    /// Waits in accept while it holds what `lock` returns, and lets go of it before it does anything
+    /// else. In a drain the doors do not block, and the lock is not taken.
+    pub fn accept_holding<Held>(
+        &mut self,
+        backoff: &mut Backoff,
+        lock: impl Fn() -> Held,
+    ) -> Option<Connection> {
+        self.next(backoff, |server, doors, backoff| {
+            let _held = (!server.drain.has_begun()).then(&lock);
+            server.attend(doors, false, backoff)
+        })
+    }
+
+    fn next(
+        &mut self,
+        backoff: &mut Backoff,
+        attend: impl Fn(&Server, &[Door], &mut Backoff) -> Accepted,
+    ) -> Option<Connection> {
+        let server = self.server;
+        self.block.announce(Holding::Accepting, -1);
+        let socket = loop {
+            // Whoever is free in a drain empties all of them: a busy worker's clients need not wait.
+            let mine = match server.drain.has_begun() {
+                true => 0..server.doors.len(),
+                false => server.doors_of(self.number),
+            };
+            match attend(server, &server.doors[mine], backoff) {
+                Accepted::Socket(socket) => break Some(socket),
+                Accepted::Empty => break None,
+                Accepted::Interrupted => {}
+                Accepted::Pause(pause) => {
+                    let _ = server.wait_for_drain(pause);
+                }
+            }
+        };
+        self.block.announce(Holding::Nothing, 0);
+        socket.map(|socket| Connection::new(socket, self))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::watchdog::NOT_RECEIVING;
+
 /// What the whole server shares.
 #[derive(Debug, Default)]
 pub struct Board {
@@ -19,6 +21,8 @@ pub struct Board {
 pub struct Block {
     /// What the worker does with which descriptor: see [`Holding`].
     holding: AtomicU64,
+    /// Until when it receives, monotonic ns: see [`watchdog`](crate::watchdog).
+    pub(crate) deadline_ns: AtomicU64,
     /// Process or thread id, 0 while there is none.
     pub id: AtomicU32,
     /// Connections taken on.
@@ -56,6 +60,8 @@ pub(crate) enum Holding {
     Seized = 3,
     /// A connection that the end of the grace has cut: it stays so until the worker lets go of it.
     Cut = 4,
+    /// No connection: it blocks at a door, or is about to.
+    Accepting = 5,
 }
 
 fn pack(holding: Holding, fd: i32) -> u64 {
@@ -103,6 +109,11 @@ impl Block {
         self.holding.load(Ordering::SeqCst) >> 32 == Holding::Cut as u64
     }
 
+    /// Whether it waits for a connection.
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.holding.load(Ordering::SeqCst) >> 32 == Holding::Accepting as u64
+    }
+
     fn change(&self, holding: Holding, then: Holding, act: impl FnOnce(i32)) -> bool {
         let now = self.holding.load(Ordering::SeqCst);
         if now >> 32 != u64::from(holding as u32) {
@@ -136,6 +147,7 @@ impl Block {
     /// The worker is gone, and with it what it held.
     pub(crate) fn bury(&self) {
         self.holding.store(0, Ordering::SeqCst);
+        self.deadline_ns.store(NOT_RECEIVING, Ordering::SeqCst);
         self.id.store(0, Ordering::Relaxed);
         self.closed
             .store(self.connections.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -1,13 +1,17 @@
 //! A socket and its session: the one place every model passes.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Instant;
 
 use os::{Errno, net};
 use proto::{Session, Want};
 
 use crate::board::{self, Holding};
-use crate::{Block, Phase, Server, Worker};
+use crate::{Block, Phase, Server, Worker, watchdog};
+
+mod completion;
+
+pub use completion::Lapse;
 
 /// What a connection needs before its next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +36,10 @@ pub struct Connection {
     session: Session,
     /// Where it is counted.
     home: &'static Block,
-    /// The receive timeout that is set on the socket, for blocking workers; zero for none.
-    armed: Duration,
+    opened: Instant,
     lingering: bool,
+    /// See [`is_spent`](Connection::is_spent).
+    spent: bool,
 }
 
 impl Connection {
@@ -57,13 +62,18 @@ impl Connection {
     ) -> Connection {
         worker.tick();
         board::add(&worker.block.connections, 1);
+        if worker.blocking && worker.server.has_unix_door() {
+            // A unix socket has not inherited it. One that takes none is broken, and will say so.
+            let _ = net::set_send_timeout(socket.as_fd(), worker.server.write_timeout());
+        }
         let session = session(&worker.lend().1);
         Connection {
             socket,
             session,
             home: worker.block,
-            armed: Duration::ZERO,
+            opened: worker.now,
             lingering: false,
+            spent: false,
         }
     }
 
@@ -72,9 +82,15 @@ impl Connection {
         let own = self.session.deadline();
         match server.drain.began() {
             None => own,
-            Some(began) if self.session.is_idle() => own.min(server.drain.idle_ends(began)),
+            Some(began) if self.session.is_idle() => own.min(self.idle_ends(server, began)),
             Some(began) => own.min(server.drain.grace_ends(began)),
         }
+    }
+
+    /// When a drain that began at `began` closes it as idle: whoever was accepted late has as long to
+    /// ask as those who were here.
+    fn idle_ends(&self, server: &Server, began: Instant) -> Instant {
+        server.drain.idle_ends(began.max(self.opened))
     }
 
     /// Goes as far as it can, receiving at most once and that first, and says what it needs next.
@@ -83,6 +99,7 @@ impl Connection {
     /// send, at most until the deadline; so does the worker.
     pub fn step(&mut self, worker: &mut Worker) -> Need {
         let mut begun = false;
+        self.spent = false;
         loop {
             let went = match self.session.want() {
                 Want::Read if begun => Err(Need::Readable),
@@ -99,6 +116,15 @@ impl Connection {
                 return need;
             }
         }
+    }
+
+    /// Whether the last step ended because a receive emptied the socket, or a send filled it: then
+    /// only news from the kernel is worth another call. Whoever is told of changes, and not of
+    /// states (an edge-triggered selector), must step again where this is false. A receive that did
+    /// not fill its buffer has emptied the socket (epoll(7), question 9), but for a FIN that came
+    /// with it.
+    pub fn is_spent(&self) -> bool {
+        self.spent
     }
 
     /// Calls the service for the request in hand, and no more: whoever writes steps on.
@@ -119,7 +145,9 @@ impl Connection {
                 }
                 return Need::Closed;
             }
-            Phase::Closing if self.session.is_idle() => return self.part(worker),
+            Phase::Closing if self.session.is_idle() && self.is_overdue(worker) => {
+                return self.part(worker);
+            }
             _ if worker.now < self.session.deadline() => {}
             _ => {
                 let (_, mut turn) = worker.lend();
@@ -130,6 +158,14 @@ impl Connection {
             Want::Read => Need::Readable,
             _ => self.step(worker),
         }
+    }
+
+    /// Whether a drain has waited long enough for its last request. What a blocking worker holds is
+    /// pressed on from outside, and it learns of that by being here.
+    fn is_overdue(&self, worker: &Worker) -> bool {
+        let began = worker.server.drain.began();
+        worker.blocking
+            || began.is_none_or(|began| worker.now >= self.idle_ends(worker.server, began))
     }
 
     /// Closes an idle connection for the drain, unless its last request has come meanwhile.
@@ -144,7 +180,7 @@ impl Connection {
     fn receive(&mut self, worker: &mut Worker) -> Result<(), Need> {
         let mut parting = false;
         if worker.blocking {
-            self.arm(worker);
+            self.watch(worker);
             if self.session.is_idle() {
                 worker
                     .block
@@ -159,6 +195,7 @@ impl Connection {
             net::receive(self.socket.as_fd(), worker.input())
         };
         if worker.blocking {
+            watchdog::has_received(worker.block);
             worker
                 .block
                 .announce(Holding::Busy, self.socket.as_raw_fd());
@@ -171,13 +208,17 @@ impl Connection {
                 Ok(())
             }
             Ok(bytes) => {
+                self.spent = bytes < worker.input().capacity();
                 board::add(&worker.block.bytes_in, bytes as u64);
                 let (input, mut turn) = worker.lend();
                 self.session.receive(input, &mut turn);
                 Ok(())
             }
             Err(Errno::AGAIN) if parting => Err(Need::Closed),
-            Err(Errno::AGAIN | Errno::INTR) => Err(Need::Readable),
+            Err(error @ (Errno::AGAIN | Errno::INTR)) => {
+                self.spent = error == Errno::AGAIN;
+                Err(Need::Readable)
+            }
             Err(_) => Err(self.broken(worker)),
         }
     }
@@ -187,6 +228,7 @@ impl Connection {
         let mut taken = 0;
         while self.session.want() == Want::Write {
             if taken >= worker.server.limits.turn_bytes_max {
+                self.spent = false; // There may be room: nobody will report it.
                 return Err(self.unsent(worker));
             }
             match net::send(self.socket.as_fd(), self.session.output(worker.scratch())) {
@@ -200,7 +242,10 @@ impl Connection {
                     self.session.sent(bytes, &mut turn);
                 }
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Err(self.unsent(worker)),
+                Err(Errno::AGAIN) => {
+                    self.spent = true;
+                    return Err(self.unsent(worker));
+                }
                 Err(_) => return Err(self.broken(worker)),
             }
         }
@@ -231,44 +276,40 @@ impl Connection {
             }
         }
         if worker.blocking {
-            self.arm(worker);
+            self.watch(worker);
         }
         let received = net::receive(self.socket.as_fd(), worker.input());
         if worker.blocking {
+            watchdog::has_received(worker.block);
             worker.tick();
         }
         match received {
             Ok(0) => Err(Need::Closed),
-            Ok(_) | Err(Errno::INTR | Errno::AGAIN) => Err(Need::Readable),
+            Ok(_) | Err(Errno::INTR) => Err(Need::Readable),
+            Err(Errno::AGAIN) => {
+                self.spent = true;
+                Err(Need::Readable)
+            }
             Err(_) => Err(Need::Closed),
         }
     }
 
-    /// Sets the receive timeout where the one in force would last beyond the deadline. A shorter
-    /// one stays: an early return only looks at the clock. So a warm connection never pays for it.
-    fn arm(&mut self, worker: &Worker) {
+    /// Has the receive that follows interrupted when its deadline has passed.
+    fn watch(&self, worker: &Worker) {
         let deadline = self.deadline(worker.server);
-        if !self.armed.is_zero() && worker.now + self.armed <= deadline {
-            return;
-        }
-        let left = deadline.saturating_duration_since(worker.now).max(SHORTEST);
-        if self.armed.is_zero() || self.armed > left {
-            // A socket that takes no timeout is broken, and the receive will say so.
-            let _ = net::set_receive_timeout(self.socket.as_fd(), left);
-            if self.armed.is_zero() && worker.server.has_unix_door() {
-                let _ = net::set_send_timeout(self.socket.as_fd(), worker.server.write_timeout());
-            }
-            self.armed = left;
-        }
+        watchdog::receives(worker.block, worker.server.drain.shared_ns(deadline));
     }
 }
-
-/// Zero would mean "for ever" to the kernel.
-const SHORTEST: Duration = Duration::from_millis(1);
 
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Connection {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use os::signal;
 
 use crate::board::{Block, Board, Holding};
-use crate::{Limits, Server};
+use crate::{Limits, Server, watchdog};
 
 /// How far the server has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +99,13 @@ impl Drain {
         began + self.grace
     }
 
+    /// A moment on the clock that all processes share, ns.
+    #[inline]
+    pub(crate) fn shared_ns(&self, moment: Instant) -> u64 {
+        let since = moment.saturating_duration_since(self.anchor.0);
+        self.anchor.1 + since.as_nanos() as u64
+    }
+
     pub(crate) fn begin(&self) {
         let now = signal::monotonic_ns();
         let _ =
@@ -126,9 +133,6 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 /// a service that blocks.
 const LAST_RESORT: Duration = Duration::from_millis(2 * LAST_WORDS.as_millis() as u64);
 
-/// How often a draining process looks up from a blocking call.
-const TICK: Duration = Duration::from_millis(50);
-
 static SERVER: OnceLock<&'static Server> = OnceLock::new();
 /// Number of the worker that is this whole process, `NOBODY` in processes of several workers.
 static MINE: AtomicUsize = AtomicUsize::new(NOBODY);
@@ -145,30 +149,42 @@ pub(crate) fn install(server: &'static Server) {
 }
 
 /// Says that this process is one blocking worker, whose connection the drain finds in its block.
-pub(crate) fn watch(worker: usize) {
+pub(crate) fn watch(server: &Server, worker: usize) {
     MINE.store(worker, Ordering::SeqCst);
+    watchdog::forget();
+    // Forked in a drain, it has missed the signal.
+    if server.drain.has_begun() {
+        watchdog::tick();
+    }
 }
 
 extern "C" fn on_terminate(_: i32) {
     signal::keeping_errno(|| {
         if let Some(server) = SERVER.get() {
             server.begin_drain();
-            signal::alarm_every(TICK);
+            watchdog::tick();
         }
     });
 }
 
-/// Presses on this process's own connection. Only async-signal-safe calls: atomics, the clock,
-/// shutdown. In the end it ends the process.
+/// Looks at the deadlines of this process's workers and, in a drain, presses on its own connection.
+/// Only async-signal-safe calls: atomics, the clock, shutdown, tgkill. In the end of a drain it ends
+/// the process.
 extern "C" fn on_tick(_: i32) {
     signal::keeping_errno(|| {
         let Some(server) = SERVER.get() else {
             return;
         };
-        if let Some(block) = server.blocks.get(MINE.load(Ordering::SeqCst)) {
-            server.drain.press(block);
-        }
+        let mine = MINE.load(Ordering::SeqCst);
+        let mine = (mine != NOBODY).then_some(mine);
+        watchdog::look(server, mine);
         let began = server.drain.board.drain_began_ns.load(Ordering::SeqCst);
+        if began == 0 {
+            return;
+        }
+        if let Some(number) = mine {
+            server.drain.press(&server.blocks[number]);
+        }
         let elapsed = Duration::from_nanos(signal::monotonic_ns().saturating_sub(began));
         if elapsed > server.drain.grace + LAST_RESORT
             && FIRST.load(Ordering::SeqCst) == os::process::id()

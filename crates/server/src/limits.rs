@@ -89,10 +89,16 @@ flags! {
     connections_max: usize,
     /// Connections waiting inside the server for a worker (1024)
     queue_max: usize,
+    /// Threads behind loops, where a model has them beside its workers (64)
+    threads_max: usize,
     /// Connections waiting in the kernel for an accept (4096)
     backlog: i32,
     /// Events taken from the kernel at once (512)
     events_max: usize,
+    /// Receive buffers lent to the kernel for all connections, at most 32768 (256)
+    lent_buffers: usize,
+    /// Size of each, bytes (4096)
+    lent_buffer_bytes: usize,
     /// Drain: time for one last request on an idle connection, ms (300)
     drain_idle_ms: u64,
     /// Drain: time for busy connections, ms (30000)

@@ -1,6 +1,6 @@
 //! A concurrency model, as a value.
 
-use crate::Server;
+use crate::{Limits, Server};
 
 /// One server concurrency model: what it is called, what it claims, and how it runs.
 #[derive(Debug)]
@@ -29,6 +29,34 @@ pub struct Variant {
     pub pick_when: &'static str,
     /// What breaks it.
     pub breaks_when: &'static str,
+    /// What is to be there before it runs.
+    pub needs: Needs,
+}
+
+/// What a variant needs beyond the usual: one set of listeners, and a block of the scoreboard for
+/// each worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs {
+    /// Whose the listeners are.
+    pub doors: Doors,
+    /// Sockets for datagrams at the same addresses.
+    pub datagrams: bool,
+    /// Most threads that serve beside the workers, each with a block of the scoreboard: the loop
+    /// before a pool of workers, or what serves behind loops that are the workers.
+    pub beside: fn(&Limits) -> usize,
+    /// Whether this kernel, as this process is confined, has what the variant is made of: asked
+    /// before anything listens. What is missing, in one line.
+    pub kernel: fn() -> Result<(), String>,
+}
+
+impl Needs {
+    /// Nothing more.
+    pub const USUAL: Needs = Needs {
+        doors: Doors::Shared,
+        datagrams: false,
+        beside: |_| 0,
+        kernel: || Ok(()),
+    };
 }
 
 /// Who accepts, reads, computes and writes: the four columns of every table of models.
@@ -56,6 +84,17 @@ impl Roles {
     }
 }
 
+/// Whose the listeners are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doors {
+    /// All workers share them.
+    Shared,
+    /// Each worker has its own, on the same addresses (`SO_REUSEPORT`).
+    Each,
+    /// There are none: a super-server has accepted, and descriptor 0 is the connection.
+    Elsewhere,
+}
+
 /// How many workers a model has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workers {
@@ -67,12 +106,27 @@ pub enum Workers {
     Pool(usize),
     /// As many as there are clients, up to this bound.
     UpTo(usize),
+    /// Different in these variants, the first of which is the default.
+    ByVariant(&'static [(&'static str, Workers)]),
 }
 
 impl Workers {
+    /// Those of `variant`.
+    ///
+    /// # Panics
+    /// On [`ByVariant`](Self::ByVariant) that leaves it out.
+    pub fn of(self, variant: &Variant) -> Workers {
+        let Workers::ByVariant(each) = self else {
+            return self;
+        };
+        let found = each.iter().find(|(name, _)| *name == variant.name);
+        found.expect("a model lists all its variants").1
+    }
+
     /// The number for this machine, or what is wrong with the number asked for.
     pub(crate) fn resolve(self, asked: Option<usize>) -> Result<usize, String> {
         match (self, asked) {
+            (Workers::ByVariant(_), _) => unreachable!("Workers::of has chosen a variant's"),
             (_, Some(0)) => Err("--workers must be at least 1".into()),
             (_, Some(many)) if many > WORKERS_MAX => {
                 Err(format!("--workers {many} is above {WORKERS_MAX}"))

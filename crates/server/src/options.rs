@@ -12,7 +12,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "V")]
     pub variant: Option<String>,
     /// Address to listen on: IP:PORT (IPv6 in brackets), unix:/path or fd:N; may be given several times
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    /// [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
     pub listen: Vec<Addr>,
     /// Worker processes, threads or loops
     #[arg(long, value_name = "N")]

@@ -32,6 +32,12 @@ impl ServingChild {
     pub fn end(self) -> ! {
         exit_now(0)
     }
+
+    /// Ends the process for a failure of its own: the parent replaces it, after a pause.
+    pub fn fail(self, error: &anyhow::Error) -> ! {
+        log(format_args!("worker {}: {error:#}", self.number));
+        exit_now(1)
+    }
 }
 
 /// A child that lives shorter than this died of something that a replacement may die of as well.
@@ -53,6 +59,11 @@ impl Children {
         self.free.is_empty()
     }
 
+    /// The number that the next child will have, if there may be one.
+    pub fn next_number(&self) -> Option<usize> {
+        self.free.last().copied()
+    }
+
     /// Forks a child with the next free number: `Some` in the child, `None` in the parent.
     ///
     /// # Errors
@@ -61,9 +72,8 @@ impl Children {
     /// # Panics
     /// If [`is_full`](Self::is_full).
     pub fn fork(&mut self) -> Result<Option<ServingChild>, Errno> {
-        let number = *self
-            .free
-            .last()
+        let number = self
+            .next_number()
             .expect("the caller has looked whether there may be more");
         match fork()? {
             Fork::Child => Ok(Some(ServingChild { number })),
@@ -122,15 +132,39 @@ impl Children {
                 continue;
             }
             if let Some(lived) = self.wait() {
-                self.server.board.respawned.fetch_add(1, Ordering::Relaxed);
-                if lived < CRASH_LOOP {
-                    let _ = self.server.wait_for_drain(backoff.pause());
-                } else {
-                    backoff.reset();
+                let pause = self.pause_after(lived, &mut backoff);
+                if !pause.is_zero() {
+                    let _ = self.server.wait_for_drain(pause);
                 }
             }
         }
+        // A drain that finds no child needs one, for what waits in the backlog.
+        if self.numbers.is_empty() {
+            return self.fork().ok().flatten();
+        }
         None
+    }
+
+    /// Reaps every child that has ended by now, for a parent that replaces them while it does other
+    /// things: how long it should leave that.
+    pub fn reap_to_replace(&mut self, backoff: &mut Backoff) -> Duration {
+        let mut longest = Duration::ZERO;
+        while let Ok(Some((pid, ended))) = reap(false) {
+            if let Some(lived) = self.bury(pid, ended) {
+                longest = longest.max(self.pause_after(lived, backoff));
+            }
+        }
+        longest
+    }
+
+    /// How long to leave the place empty of a child that lived this long.
+    fn pause_after(&self, lived: Duration, backoff: &mut Backoff) -> Duration {
+        self.server.board.respawned.fetch_add(1, Ordering::Relaxed);
+        if lived < CRASH_LOOP {
+            return backoff.pause();
+        }
+        backoff.reset();
+        Duration::ZERO
     }
 
     /// Passes the signal to drain on, once. Children forked later know of the drain from the start.
@@ -143,12 +177,17 @@ impl Children {
     /// Tells all to drain, waits until they have, and kills those that outstay the grace.
     pub fn drain(mut self) {
         self.tell_to_drain();
+        let mut killed = false;
         while !self.numbers.is_empty() {
             self.wait(); // The drain's tick interrupts it.
             let overdue = self.server.drain.began().is_some_and(|began| {
                 Instant::now() > self.server.drain.grace_ends(began) + LAST_WORDS
             });
             if overdue {
+                if !std::mem::replace(&mut killed, true) {
+                    // Stuck in a service: what such a loop still holds, nobody else can cut.
+                    self.server.count_left_as_cut();
+                }
                 self.numbers.keys().for_each(|&pid| kill(pid, Signal::KILL));
             }
         }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::io::Write;
+use std::net::UdpSocket;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +13,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use os::net::{Addr, Bell};
 use proto::{Limits, Protocol, Service};
 
-use crate::{Block, Board, Door, Drain, Model, ServeArgs, Variant, drain};
+use crate::{Block, Board, Door, Doors, Drain, Model, ServeArgs, Variant, doors, drain};
 
 /// Everything a model needs, made before its first fork or thread and never moved.
 pub struct Server {
@@ -26,13 +29,18 @@ pub struct Server {
     pub protocol: Protocol,
     /// Who answers.
     pub service: &'static dyn Service,
-    /// The listeners.
+    /// The listeners; [`doors_of`](Server::doors_of) says whose.
     pub doors: Vec<Door>,
+    /// Sockets for datagrams at the same addresses, where the variant takes them.
+    pub datagrams: Vec<UdpSocket>,
+    /// The connection that a super-server has accepted for us.
+    given: Mutex<Option<OwnedFd>>,
     /// The state of the drain.
     pub drain: Drain,
     /// Rings when the drain begins, for whoever waits in a selector; it is never silenced.
     pub bell: Bell,
-    /// One block of the scoreboard for each worker.
+    /// One block of the scoreboard for each worker, then one for each thread
+    /// [beside](Server::beside) them.
     pub blocks: &'static [Block],
     pub(crate) board: &'static Board,
 }
@@ -75,6 +83,11 @@ impl fmt::Display for Shutdown {
 }
 
 impl Server {
+    /// The connection with which a super-server has started this process; once.
+    pub fn given(&self) -> Option<OwnedFd> {
+        self.given.lock().map_or(None, |mut given| given.take())
+    }
+
     pub(crate) fn begin_drain(&self) {
         self.drain.begin();
         self.close_doors();
@@ -94,6 +107,11 @@ impl Server {
     /// Counts a connection that the end of the grace cut.
     pub fn count_cut(&self) {
         self.board.cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Number of the thread that is number `index` of those beside the workers.
+    pub fn beside(&self, index: usize) -> usize {
+        self.workers + index
     }
 
     /// Connections that one of `workers` loops may hold.
@@ -148,20 +166,33 @@ pub fn log(line: fmt::Arguments<'_>) {
 /// The whole `main` of a model's own program: parses the command line, serves, returns the exit
 /// code (0 after a drain, 2 for unusable arguments, 1 for a failure).
 pub fn main(model: &'static Model, service: &'static dyn Service) -> ExitCode {
+    /// A service without flags of its own.
+    #[derive(Debug, clap::Args)]
+    struct NoFlags {}
+    main_with(model, |_: &NoFlags| Ok(service))
+}
+
+/// The same for a service with flags of its own, `A`, made of them by `service`.
+pub fn main_with<A: clap::Args>(
+    model: &'static Model,
+    service: impl FnOnce(&A) -> anyhow::Result<&'static dyn Service>,
+) -> ExitCode {
     /// Serves with one concurrency model.
     #[derive(Debug, Parser)]
-    struct Program {
+    struct Program<A: clap::Args> {
         #[command(flatten)]
         args: ServeArgs,
+        #[command(flatten)]
+        service: A,
     }
-    let command = Program::command()
+    let command = Program::<A>::command()
         .name(model.name)
         .about(model.variants[0].summary);
     match command
         .try_get_matches()
-        .and_then(|matches| Program::from_arg_matches(&matches))
+        .and_then(|matches| Program::<A>::from_arg_matches(&matches))
     {
-        Ok(program) => serve(model, &program.args, service),
+        Ok(program) => serve_with(model, &program.args, || service(&program.service)),
         Err(error) => unusable(&error),
     }
 }
@@ -183,6 +214,21 @@ pub fn unusable(error: &clap::Error) -> ExitCode {
         _ => drop(error.print()),
     }
     ExitCode::from(error.exit_code() as u8)
+}
+
+/// Serves what `service` makes, or says in one line why it could not be made.
+pub fn serve_with(
+    model: &'static Model,
+    args: &ServeArgs,
+    service: impl FnOnce() -> anyhow::Result<&'static dyn Service>,
+) -> ExitCode {
+    match service() {
+        Ok(service) => serve(model, args, service),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::from(1)
+        }
+    }
 }
 
 /// Serves with `model` until drained, and says how it went in one line and an exit code.
@@ -212,7 +258,7 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
     }
 }
 
-enum Refusal {
+pub(crate) enum Refusal {
     /// The arguments are unusable.
     Usage(String),
     /// The machine said no.
@@ -227,6 +273,7 @@ fn prepare(
     let variant = model
         .variant(args.variant.as_deref())
         .map_err(Refusal::Usage)?;
+    (variant.needs.kernel)().map_err(Refusal::Failure)?;
     let limits = args.limits.resolve().map_err(Refusal::Usage)?;
     if let Some(list) = &args.cpus {
         let cpus = os::cpu::parse_list(list).ok_or_else(|| {
@@ -239,24 +286,25 @@ fn prepare(
     }
     let workers = model
         .workers
+        .of(variant)
         .resolve(args.workers)
         .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
     os::process::raise_descriptor_limit();
-    let mut doors = Vec::new();
-    for addr in &args.listen {
-        let failed = |error: std::io::Error| {
-            Refusal::Failure(format!("cannot listen on {addr}: {}", plain(&error)))
-        };
-        let door = Door::open(addr, limits.backlog).map_err(failed)?;
-        let timed = os::net::set_send_timeout(
-            std::os::fd::AsFd::as_fd(&door),
-            Duration::from_millis(limits.write_ms),
-        );
-        timed.map_err(|error| failed(error.into()))?;
-        doors.push(door);
-    }
+    let doors = doors::open(variant, args, workers, &limits)?;
+    let datagrams = match variant.needs.datagrams {
+        true => doors::open_for_datagrams(&doors)?,
+        false => Vec::new(),
+    };
+    let given = match variant.needs.doors {
+        Doors::Elsewhere => {
+            let given = os::inetd::connection(Duration::from_millis(limits.write_ms));
+            Some(given.map_err(|line| Refusal::Usage(format!("{}: {line}", variant.name)))?)
+        }
+        Doors::Shared | Doors::Each => None,
+    };
     let failed = |error: os::Errno| Refusal::Failure(format!("cannot set up: {error}"));
     let board = &os::shared::slice::<Board>(1).map_err(failed)?[0];
+    let blocks = workers + (variant.needs.beside)(&limits);
     let server: &'static Server = Box::leak(Box::new(Server {
         model,
         variant,
@@ -266,27 +314,23 @@ fn prepare(
         protocol: args.protocol.into(),
         service,
         doors,
+        datagrams,
+        given: Mutex::new(given),
         bell: Bell::new().map_err(failed)?,
-        blocks: os::shared::slice(workers).map_err(failed)?,
+        blocks: os::shared::slice(blocks).map_err(failed)?,
         board,
     }));
-    if !matches!(server.doors.as_slice(), [door] if door.owned) {
+    if !matches!(&server.doors[server.doors_of(0)], [door] if door.owned) {
         server.make_doors_nonblocking().map_err(failed)?;
     }
     drain::install(server);
     Ok(server)
 }
 
-/// The reason without the "(os error N)" that std appends.
-fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
-}
-
-/// Ready: one line a listener, on standard output.
+/// Ready: one line an address, on standard output.
 fn announce(server: &Server) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    for door in &server.doors {
+    for door in &server.doors[server.doors_of(0)] {
         writeln!(out, "listening on {}", door.addr)?;
     }
     Ok(out.flush()?)

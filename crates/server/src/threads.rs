@@ -1,24 +1,32 @@
 //! Worker threads of the blocking models: started, pressed by the drain, joined.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use os::net::{self, Bell, PollFd, PollFlags};
 
+use crate::board::Holding;
 use crate::drain::LAST_WORDS;
 use crate::{Server, log};
 
 /// Threads that serve, from the main thread's point of view.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Threads {
     server: &'static Server,
-    /// Threads still running, and a bell that rings as each ends.
-    running: Arc<(AtomicUsize, Bell)>,
+    state: Arc<State>,
+}
+
+/// Threads still running. The bell rings as one ends, if the main thread waits for that.
+#[derive(Debug)]
+struct State {
+    count: AtomicUsize,
+    awaited: AtomicBool,
+    bell: Bell,
 }
 
 /// Stack of a worker thread, bytes; only what is touched is paid for.
-const STACK_BYTES: usize = 256 << 10;
+pub(crate) const STACK_BYTES: usize = 256 << 10;
 
 impl Threads {
     /// None yet.
@@ -26,9 +34,14 @@ impl Threads {
     /// # Errors
     /// Descriptors have run out.
     pub fn new(server: &'static Server) -> anyhow::Result<Threads> {
+        os::wake::install();
         Ok(Threads {
             server,
-            running: Arc::new((AtomicUsize::new(0), Bell::new()?)),
+            state: Arc::new(State {
+                count: AtomicUsize::new(0),
+                awaited: AtomicBool::new(false),
+                bell: Bell::new()?,
+            }),
         })
     }
 
@@ -41,46 +54,67 @@ impl Threads {
         number: usize,
         body: impl FnOnce(usize) + Send + 'static,
     ) -> std::io::Result<()> {
-        let running = Ended(Arc::clone(&self.running));
-        self.running.0.fetch_add(1, Ordering::SeqCst);
+        let (server, running) = (self.server, self.begin());
         let spawned = os::thread::spawn(format!("worker {number}"), STACK_BYTES, move || {
+            os::wake::hear();
             let _running = running;
+            let _lost = Lost { server, number };
             body(number);
         });
         spawned.map(drop)
     }
 
+    /// Counts a thread, until what this returns is dropped.
+    pub(crate) fn begin(&self) -> Running {
+        self.state.count.fetch_add(1, Ordering::SeqCst);
+        Running(Arc::clone(&self.state))
+    }
+
     /// Waits until all have ended, and presses on what they hold as the drain goes on. Those that
     /// outstay the grace, inside a service that blocks, end with the process.
     pub fn finish(self) {
-        let (count, bell) = &*self.running;
-        while count.load(Ordering::SeqCst) > 0 {
+        let none_is_left = || self.state.count.load(Ordering::SeqCst) == 0;
+        while !none_is_left() {
             if self.is_overdue() {
                 self.give_up();
                 return;
             }
-            let mut fds = [PollFd::new(bell, PollFlags::IN)];
+            self.wait(none_is_left);
+        }
+    }
+
+    /// Waits for a thread to end, unless what that would bring `has_come` already, and presses on
+    /// what the others hold. Returns early when a signal was handled or the drain goes on.
+    pub(crate) fn wait(&self, has_come: impl Fn() -> bool) {
+        self.state.awaited.store(true, Ordering::SeqCst);
+        if !has_come() {
+            let mut fds = [PollFd::new(&self.state.bell, PollFlags::IN)];
             // EINTR is the drain's tick, and as good a reason to look around.
             let _ = net::poll(
                 &mut fds,
                 self.server.drain.has_begun().then_some(PRESS_EVERY),
             );
-            bell.silence();
-            self.server
-                .blocks
-                .iter()
-                .for_each(|block| self.server.drain.press(block));
+        }
+        self.state.awaited.store(false, Ordering::SeqCst);
+        self.state.bell.silence();
+        for block in self.server.blocks {
+            self.server.drain.press(block);
+            // The doors do not block any more, but those who block there already do not know.
+            if self.server.drain.has_begun() && block.is_accepting() {
+                os::wake::thread(block.id.load(Ordering::Relaxed));
+            }
         }
     }
 
-    fn is_overdue(&self) -> bool {
+    /// Whether the grace is over, and what a worker may take to go.
+    pub(crate) fn is_overdue(&self) -> bool {
         let began = self.server.drain.began();
         began.is_some_and(|began| Instant::now() > self.server.drain.grace_ends(began) + LAST_WORDS)
     }
 
     /// Counts as cut what the threads still have open, unless pressing has counted it.
     fn give_up(&self) {
-        let stuck = self.running.0.load(Ordering::SeqCst);
+        let stuck = self.state.count.load(Ordering::SeqCst);
         log(format_args!(
             "{stuck} worker threads outstay the drain: cut"
         ));
@@ -91,17 +125,34 @@ impl Threads {
 /// How often the drain looks at what the threads hold.
 const PRESS_EVERY: Duration = Duration::from_millis(20);
 
-/// Counts its thread as ended when dropped, by a panic too.
-struct Ended(Arc<(AtomicUsize, Bell)>);
+/// Counts its thread as ended when dropped.
+#[derive(Debug)]
+pub(crate) struct Running(Arc<State>);
 
-impl Drop for Ended {
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::SeqCst);
+        if self.0.awaited.load(Ordering::SeqCst) {
+            self.0.bell.ring();
+        }
+    }
+}
+
+/// Dropped by a panic, it says so, and lets go of what its worker held: the connection is closed,
+/// and its descriptor may be another's.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) server: &'static Server,
+    pub(crate) number: usize,
+}
+
+impl Drop for Lost {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            self.server.blocks[self.number].announce(Holding::Nothing, 0);
             log(format_args!(
                 "a worker thread panicked: its connection is lost, the others go on"
             ));
         }
-        self.0.0.fetch_sub(1, Ordering::SeqCst);
-        self.0.1.ring();
     }
 }

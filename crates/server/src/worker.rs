@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use proto::{Place, Scratch, Turn};
 
 use crate::board::Holding;
-use crate::{Backoff, Block, Connection, Need, Server, board, drain};
+use crate::{Block, Connection, Need, Server, board, drain};
 
 /// A worker. Connections borrow its buffers for a step at a time.
 #[derive(Debug)]
@@ -64,8 +64,13 @@ impl Worker {
         self.block = &self.server.blocks[number];
         self.block.id.store(os::thread::id(), Ordering::Relaxed);
         self.place.worker = number as u32;
-        drain::watch(number);
+        drain::watch(self.server, number);
         self
+    }
+
+    /// Says that this thread is the worker from now on.
+    pub(crate) fn settle(&self) {
+        self.block.id.store(os::thread::id(), Ordering::Relaxed);
     }
 
     /// Does once, before a fork, what every child would do first; see [`Scratch::warm_up`]. Every
@@ -79,13 +84,6 @@ impl Worker {
     #[inline]
     pub fn tick(&mut self) {
         self.now = Instant::now();
-    }
-
-    /// Waits for the next connection; `None` once the drain has emptied the doors.
-    pub fn accept(&mut self, backoff: &mut Backoff) -> Option<Connection> {
-        self.server
-            .next_socket(false, backoff)
-            .map(|socket| Connection::new(socket, self))
     }
 
     /// Serves a connection to its end, waiting inside its calls: the loop of the blocking models.

@@ -8,6 +8,8 @@
 //! | `GET /cpu/MICROS` | burns that much CPU: calibrated work, not a clock spin |
 //! | `GET /wait/MICROS` | a back end that takes that long, worker free meanwhile |
 //! | `GET /sleep/MICROS` | a back end that takes that long, worker blocked |
+//! | `GET /files/PATH` | a static file below `--root`, and nothing outside it |
+//! | `GET`, `PUT`, `DELETE /kv/KEY` | a key-value store in SQLite, in the file `--db` |
 //! | `GET /whoami` | JSON: model, variant, pid, thread, worker number, requests served by it |
 //!
 //! HEAD goes wherever GET goes. Another path is 404, another method 405 with `Allow`, an unknown
@@ -15,14 +17,23 @@
 
 #![forbid(unsafe_code)]
 
+mod args;
 mod cpu;
+mod files;
+mod kv;
+mod media;
+mod percent;
 
+use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
 use proto::{Method, Nature, Request, Response, Service};
 
+pub use args::{ServiceArgs, open};
 pub use cpu::Calibration;
+pub use files::Files;
+pub use kv::{KEY_BYTES_MAX, Store};
 
 /// Most that `/bytes/N` sends.
 pub const BYTES_MAX: u64 = 64 << 20;
@@ -44,25 +55,19 @@ static PATTERN: [u8; 16 << 10] = {
 #[derive(Debug)]
 pub struct Router {
     cpu: Calibration,
+    files: Option<Files>,
+    store: Option<Store>,
 }
 
 impl Router {
-    /// Calibrates `/cpu`, which takes a few milliseconds, so make it before forking.
-    pub fn new() -> Router {
+    /// Calibrates `/cpu`, which takes a few milliseconds, so make it before forking. Without a folder
+    /// there are no `/files`, without a store no `/kv`.
+    pub fn new(files: Option<Files>, store: Option<Store>) -> Router {
         Router {
             cpu: Calibration::measure(),
+            files,
+            store,
         }
-    }
-
-    /// The same, made once and kept for the life of the program, as servers want it.
-    pub fn leak() -> &'static Router {
-        Box::leak(Box::new(Router::new()))
-    }
-}
-
-impl Default for Router {
-    fn default() -> Router {
-        Router::new()
     }
 }
 
@@ -76,6 +81,8 @@ enum Route<'a> {
     Cpu(&'a str),
     Wait(&'a str),
     Sleep(&'a str),
+    Files(&'a str),
+    Kv(&'a str),
     Whoami,
     Server,
     Nothing,
@@ -96,6 +103,8 @@ impl Route<'_> {
             Some(("cpu", number)) => Route::Cpu(number),
             Some(("wait", number)) => Route::Wait(number),
             Some(("sleep", number)) => Route::Sleep(number),
+            Some(("files", path)) => Route::Files(path),
+            Some(("kv", key)) => Route::Kv(key),
             _ => Route::Nothing,
         }
     }
@@ -103,6 +112,7 @@ impl Route<'_> {
     fn allow(self) -> &'static str {
         match self {
             Route::Echo => "POST, OPTIONS",
+            Route::Kv(_) => "GET, HEAD, PUT, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -118,11 +128,17 @@ impl Service for Router {
             (Method::Options, Route::Server) => drop(
                 response
                     .status(204)
-                    .field("Allow", "GET, HEAD, POST, OPTIONS"),
+                    .field("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
             ),
             (_, Route::Nothing | Route::Server) => plain(response, 404, "There is nothing here.\n"),
             (Method::Options, route) => drop(response.status(204).field("Allow", route.allow())),
             (Method::Post, Route::Echo) => echo(request, response),
+            (Method::Get | Method::Head | Method::Put | Method::Delete, Route::Kv(key)) => {
+                match &self.store {
+                    Some(store) => store.answer(key, request, response),
+                    None => plain(response, 404, "This server has no store: it needs --db.\n"),
+                }
+            }
             (Method::Get | Method::Head, route) if route != Route::Echo => {
                 self.get(route, request, response);
             }
@@ -136,7 +152,7 @@ impl Service for Router {
     fn nature(&self, request: &Request<'_>) -> Nature {
         match Route::of(request.path) {
             Route::Cpu(_) => Nature::Cpu,
-            Route::Sleep(_) => Nature::Blocking,
+            Route::Sleep(_) | Route::Files(_) | Route::Kv(_) => Nature::Blocking,
             _ => Nature::Quick,
         }
     }
@@ -178,7 +194,17 @@ impl Router {
                     ),
                 }
             }
-            Route::Echo | Route::Server | Route::Nothing => unreachable!("sorted out by method"),
+            Route::Files(path) => match &self.files {
+                Some(files) => files.get(path, request, response),
+                None => plain(
+                    response,
+                    404,
+                    "This server has no files: it needs --root.\n",
+                ),
+            },
+            Route::Echo | Route::Kv(_) | Route::Server | Route::Nothing => {
+                unreachable!("sorted out by method")
+            }
         }
     }
 
@@ -205,6 +231,11 @@ fn plain(response: &mut Response<'_>, status: u16, text: &'static str) {
         .status(status)
         .content_type("text/plain")
         .static_body(text.as_bytes());
+}
+
+/// One line on standard error, where logs go, in one write. A closed standard error loses it.
+fn log(line: fmt::Arguments<'_>) {
+    let _ = std::io::stderr().write_all(format!("turnstile: {line}\n").as_bytes());
 }
 
 fn whoami(request: &Request<'_>, response: &mut Response<'_>) {

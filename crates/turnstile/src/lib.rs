@@ -25,8 +25,8 @@ pub use server::{
 /// The models, one crate each.
 pub mod models {
     pub use {
-        fork_per_client, iterative, leader_follower, multi_reactor, prefork, single_reactor,
-        thread_pool,
+        async_tasks, fork_per_client, iterative, leader_follower, multi_reactor, prefork, proactor,
+        reactor_pool, signal_driven, single_reactor, thread_per_client, thread_pool,
     };
 
     /// All of them, in the order of the literature: one client at a time, processes, threads,
@@ -35,10 +35,15 @@ pub mod models {
         &iterative::MODEL,
         &fork_per_client::MODEL,
         &prefork::MODEL,
+        &thread_per_client::MODEL,
         &thread_pool::MODEL,
         &single_reactor::MODEL,
+        &reactor_pool::MODEL,
         &multi_reactor::MODEL,
         &leader_follower::MODEL,
+        &proactor::MODEL,
+        &signal_driven::MODEL,
+        &async_tasks::MODEL,
     ];
 
     /// The model called `name`, or a line that says which there are.

@@ -27,6 +27,8 @@ enum Act {
     Bench(bench::Args),
     /// Rebuild a run's reports from its raw data
     Report(report::Args),
+    /// Did anything become slower between two runs? Exit 1 when something did
+    Compare(report::compare::Args),
     /// The ceiling of machine and generator: a constant reply, no parsing
     #[command(hide = true)]
     NullServer(bench::NullArgs),
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Act::Load(args) => load::main(args),
         Act::Bench(args) => bench::main(args),
         Act::Report(args) => report::main(&args),
+        Act::Compare(args) => report::compare::main(&args),
         Act::NullServer(args) => bench::null_main(args),
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use server::Workers;
 use turnstile::models::ALL;
 use turnstile::{Model, Roles, Variant};
 
@@ -28,6 +29,10 @@ struct Entry {
     summary: &'static str,
     pick_when: &'static str,
     breaks_when: &'static str,
+    /// How many workers it has: `one`, `per-cpu`, `pool` or `up-to`.
+    workers: &'static str,
+    /// Its workers unless told, where that does not depend on the machine.
+    workers_default: Option<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,6 +51,13 @@ impl Entry {
             computes,
             writes,
         } = variant.roles;
+        let (workers, workers_default) = match model.workers.of(variant) {
+            Workers::One => ("one", Some(1)),
+            Workers::PerCpu => ("per-cpu", None),
+            Workers::Pool(many) => ("pool", Some(many)),
+            Workers::UpTo(many) => ("up-to", Some(many)),
+            Workers::ByVariant(_) => unreachable!("a variant's are one of the others"),
+        };
         Entry {
             model: model.name,
             variant: variant.name,
@@ -59,6 +71,8 @@ impl Entry {
             summary: variant.summary,
             pick_when: variant.pick_when,
             breaks_when: variant.breaks_when,
+            workers,
+            workers_default,
         }
     }
 

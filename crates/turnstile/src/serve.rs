@@ -12,12 +12,14 @@ pub struct Args {
     model: String,
     #[command(flatten)]
     serve: ServeArgs,
+    #[command(flatten)]
+    services: services::ServiceArgs,
 }
 
 /// Serves the stock routes until drained.
 pub fn main(args: &Args) -> ExitCode {
     match turnstile::models::named(&args.model) {
-        Ok(model) => server::serve(model, &args.serve, services::Router::leak()),
+        Ok(model) => server::serve_with(model, &args.serve, || services::open(&args.services)),
         Err(line) => {
             eprintln!("error: {line}");
             ExitCode::from(2)

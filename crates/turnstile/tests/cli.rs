@@ -194,6 +194,9 @@ fn models_json_keeps_its_contract() {
     );
 }
 
+/// An address of documentation that no machine has (RFC 5737).
+const NOBODYS: &str = "192.0.2.1:1";
+
 #[test]
 fn every_listed_variant_can_be_named() {
     let listed = turnstile(&["models", "--json"]);
@@ -210,9 +213,14 @@ fn every_listed_variant_can_be_named() {
             "--variant",
             variant,
             "--listen",
-            "unix:/nowhere/at/all",
+            NOBODYS,
         ];
-        refused(&turnstile(&probe), 1, "/nowhere/at/all");
+        // A super-server listens for it.
+        let (code, says) = match variant {
+            "inetd" => (2, "inetd opens no listener"),
+            _ => (1, NOBODYS),
+        };
+        refused(&turnstile(&probe), code, says);
     }
 }
 
@@ -321,4 +329,14 @@ fn each_model_has_a_program() {
         let main = crates.join(&column.model).join("src/main.rs");
         assert!(main.is_file(), "no {}", main.display());
     }
+}
+
+#[test]
+fn a_root_or_a_store_that_is_none_is_a_failure() {
+    serve_refused(&["--root", "/nowhere/at/all"], 1, "--root /nowhere/at/all");
+    serve_refused(&["--root", "/proc/version"], 1, "--root /proc/version");
+    serve_refused(&["--db", "/nowhere/at/all"], 1, "--db /nowhere/at/all");
+    serve_refused(&["--db", "/proc/version"], 1, "--db /proc/version");
+    serve_refused(&["--db", ":memory:"], 1, "--db :memory:");
+    serve_refused(&["--db-busy-ms", "soon"], 2, "--db-busy-ms");
 }

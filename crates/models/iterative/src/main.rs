@@ -1,5 +1,5 @@
 //! `iterative` as a server of its own.
 
 fn main() -> std::process::ExitCode {
-    server::main(&iterative::MODEL, services::Router::leak())
+    server::main_with(&iterative::MODEL, services::open)
 }

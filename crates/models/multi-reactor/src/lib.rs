@@ -14,34 +14,186 @@
 //! share of a wait. A connection stays with its loop, so nothing is locked. With one loop there is
 //! nobody to hand to: the acceptor's own loop serves, and this is a single reactor.
 //!
+//! As traced (a test compares; in parentheses what timing decides):
+//!
+//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! |---|---|---|---|---|
+//! | `handoff` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `ppoll`, `recvfrom`, (`write to a bell`) | `epoll_pwait2`, `recvfrom`, `sendto` | 4 |
+//! | `reuseport` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 2 |
+//! | `shared` | `epoll_pwait2` ×3, `ppoll` | `accept4`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 2 |
+//! | `processes` | `epoll_pwait2` ×3, `wait4` | `accept4`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 2 |
+//! | `processes-lock` | `epoll_pwait2` ×3, `wait4` | `accept4`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 5 |
+//! | `processes-reuseport` | `epoll_pwait2` ×3, `wait4` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 2 |
+//! | `pool` | `epoll_pwait2` ×3, `futex` ×64, `ppoll` | `accept4` ×3, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `ppoll`, `recvfrom`, (`write to a bell`) | `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`), (`write to a bell`) | 6 |
+//! | `thread-per-event` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `clone3`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `ppoll`, `prctl`, `recvfrom`, `rseq`, `rt_sigprocmask` ×7, `sched_getaffinity`, `set_robust_list`, `sigaltstack` ×3, (`write to a bell`) | `clone3`, `epoll_ctl`, `epoll_pwait2`, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `prctl`, `recvfrom`, `rseq`, `rt_sigprocmask` ×7, `sched_getaffinity`, `sendto`, `set_robust_list`, `sigaltstack` ×3 | 4 |
+//!
 //! **What breaks it.** A handler that computes or blocks: every connection of its loop waits. Loads
 //! that differ much between connections: a loop may be full while another idles.
 //!
 //! **When to pick it.** Many connections, short handlers, several CPUs.
 //!
-//! **Source.** Netty, memcached, nginx (by processes); Lea, *Scalable IO in Java*.
+//! **Variants.** Each differs in how loops come by connections, and costs what is said here beside
+//! the above. Nobody hands over in those where the loops accept.
+//!
+//! - `reuseport`: each loop has a listener of its own, and the kernel spreads by the connection's
+//!   hash. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. One accept that finds
+//!   nobody a batch. What hashes to a busy loop waits for it, whoever is free; in a drain every loop
+//!   empties every listener. TCP only.
+//! - `shared`: all loops watch one listener with `EPOLLEXCLUSIVE`, so that the kernel wakes one that
+//!   sleeps. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. A loop takes one
+//!   connection a turn and looks again, so no accept finds nobody but where two were woken. Of
+//!   sleepers the kernel prefers the one that has watched longest: two `epoll_ctl` every sixteen
+//!   connections put a loop at the back of the line. A full loop leaves the door at once.
+//! - `processes`: `shared` with a process for each loop, forked by a parent that only waits, and
+//!   replaces what dies. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. A
+//!   connection is lost only with the process that holds it. With one loop it costs what a single
+//!   reactor costs.
+//! - `processes-lock`: before it waits, each loop tries a lock in shared memory; the one that gets
+//!   it watches the listener, accepts one connection, gives the lock back and serves. accepts: a
+//!   loop · reads: a loop · computes: a loop · writes: a loop. No call for the lock itself; two
+//!   `epoll_ctl` where it changes hands; loops without it wake ten times a second
+//!   (`accept_pause_ms_max`) to try. While the others sleep, one loop keeps it and fills first. The
+//!   lock of a process that died is taken over once its parent has buried it.
+//! - `processes-reuseport`: `reuseport` with a process for each loop. accepts: a loop · reads: a loop
+//!   · computes: a loop · writes: a loop. The listeners are the parent's too: what waits for a
+//!   process that died is served by its replacement.
+//! - `pool`: the loops hand connections whose request is whole to threads that compute for all of
+//!   them (`--threads-max`), and write when they come back. accepts: the main thread · reads: a loop
+//!   · computes: a thread · writes: a loop. A request costs two rounds of its loop, a wake-up where a
+//!   thread slept, and a `write` for the bell where the loop slept.
+//! - `thread-per-event`: the loops only wait; every event on a connection is served by a thread that
+//!   is started for it and ends with it (`--threads-max` at once; then the loops wait). accepts: the
+//!   main thread · reads: a thread · computes: a thread · writes: a thread. The handle is suspended
+//!   (`EPOLLONESHOT`) meanwhile, and armed again by the thread: one `epoll_ctl` a request beside what
+//!   the making of a thread costs.
+//!
+//! **Source.** Netty, memcached; Lea, *Scalable IO in Java*. `SO_REUSEPORT`: `socket(7)`, Linux 3.9;
+//! `EPOLLEXCLUSIVE`: `epoll_ctl(2)`, Linux 4.5; processes, the accept lock and the line's back: nginx
+//! (`accept_mutex`, `ngx_reorder_accept_events`).
 
-use reactor::{Mailbox, Reactor, inbox};
-use server::{Backoff, Model, Roles, Server, Threads, Variant, Workers};
+mod pool;
+mod thread_per_event;
+
+use reactor::{DoorLock, Epoll, Mailbox, Reactor, Sharing, inbox};
+use server::{Backoff, Children, Doors, Model, Needs, Roles, Server, Threads, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
     name: "multi-reactor",
-    variants: &[Variant {
-        name: "handoff",
-        roles: Roles::accepted_by("the main thread", "a loop"),
-        summary: "An acceptor hands each socket to the least loaded of several reactors.",
-        pick_when: "connections are many, handlers short, and CPUs several",
-        breaks_when: "a handler computes or blocks: every connection of its loop waits",
-    }],
+    variants: &[
+        Variant {
+            name: "handoff",
+            roles: Roles::accepted_by("the main thread", "a loop"),
+            summary: "An acceptor hands each socket to the least loaded of several reactors.",
+            pick_when: "connections are many, handlers short, and CPUs several",
+            breaks_when: "a handler computes or blocks: every connection of its loop waits",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "reuseport",
+            roles: Roles::accepted_by("a loop", "a loop"),
+            summary: "A reactor and a listener a thread; the kernel spreads connections by their hash.",
+            pick_when: "connections come and go fast, and CPUs are several",
+            breaks_when: "few connections, or a loop that is busy: what was hashed to it waits, others idle or not",
+            needs: Needs {
+                doors: Doors::Each,
+                ..Needs::USUAL
+            },
+        },
+        Variant {
+            name: "shared",
+            roles: Roles::accepted_by("a loop", "a loop"),
+            summary: "Several reactors watch one listener, and the kernel wakes one that sleeps.",
+            pick_when: "connections are many, and whoever is free should take the next",
+            breaks_when: "a handler computes or blocks: every connection of its loop waits",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "processes",
+            roles: Roles::accepted_by("a loop", "a loop"),
+            summary: "A reactor a process; all watch one listener, and the kernel wakes one that sleeps.",
+            pick_when: "a crash must cost one worker only, or the service is not safe for threads",
+            breaks_when: "a handler computes or blocks, or workers must share state",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "processes-lock",
+            roles: Roles::accepted_by("a loop", "a loop"),
+            summary: "A reactor a process; the one that holds the accept lock watches the listener.",
+            pick_when: "never since EPOLLEXCLUSIVE, but to know what the lock costs",
+            breaks_when: "one loop keeps the lock while others sleep: connections pile up in it",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "processes-reuseport",
+            roles: Roles::accepted_by("a loop", "a loop"),
+            summary: "A reactor and a listener a process; the kernel spreads connections by their hash.",
+            pick_when: "connections come and go fast, and a crash must cost one worker only",
+            breaks_when: "few connections, or a loop that is busy: what was hashed to it waits, others idle or not",
+            needs: Needs {
+                doors: Doors::Each,
+                ..Needs::USUAL
+            },
+        },
+        pool::VARIANT,
+        thread_per_event::VARIANT,
+    ],
     workers: Workers::PerCpu,
     run,
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
+    match server.variant.name {
+        "reuseport" => threads(server, Sharing::Nothing),
+        "shared" => threads(server, Sharing::Exclusive),
+        "processes" => processes(server, Sharing::Exclusive),
+        "processes-lock" => processes(server, Sharing::Lock(DoorLock::new(server)?)),
+        "processes-reuseport" => processes(server, Sharing::Nothing),
+        "pool" => pool::run(server),
+        "thread-per-event" => thread_per_event::run(server),
+        _ => handoff(server),
+    }
+}
+
+/// A loop a thread, each at the doors.
+fn threads(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
+    let threads = Threads::new(server)?;
+    for number in 0..server.workers {
+        let reactor = Reactor::<Epoll>::sharing_doors(server, number, alone_or(server, sharing))?;
+        threads.spawn(number, move |_| reactor.run())?;
+    }
+    threads.finish();
+    Ok(())
+}
+
+/// A loop a process, each at the doors, forked and replaced by a parent that does nothing else.
+fn processes(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
+    let mut children = Children::new(server);
+    if let Some(child) = children.keep() {
+        let sharing = alone_or(server, sharing);
+        match Reactor::<Epoll>::sharing_doors(server, child.number, sharing) {
+            Ok(reactor) => reactor.run(),
+            Err(error) => child.fail(&error),
+        }
+        child.end();
+    }
+    children.drain();
+    Ok(())
+}
+
+/// A loop without others shares with nobody, whatever the variant is.
+fn alone_or(server: &Server, sharing: Sharing) -> Sharing {
+    match server.workers {
+        1 => Sharing::Nothing,
+        _ => sharing,
+    }
+}
+
+/// An acceptor, and a loop a thread that is handed its sockets.
+fn handoff(server: &'static Server) -> anyhow::Result<()> {
     if server.workers == 1 {
         // Nobody to hand to: the acceptor's loop serves, as main reactors without others do.
-        Reactor::at_doors(server, 0)?.run();
+        Reactor::<Epoll>::at_doors(server, 0)?.run();
         return Ok(());
     }
     server.make_doors_nonblocking()?;
@@ -53,18 +205,23 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
         threads.spawn(number, move |_| reactor.run())?;
         mailboxes.push(mailbox);
     }
+    accept(server, &mailboxes);
+    drop(mailboxes);
+    threads.finish();
+    Ok(())
+}
+
+/// The acceptor: hands each socket to the least loaded loop, until drained.
+fn accept(server: &Server, mailboxes: &[Mailbox]) {
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     let (mut sockets, mut next) = (Vec::new(), 0);
     while server.accept_batch(&mut sockets, &mut backoff) {
         for socket in sockets.drain(..) {
-            next = least_loaded(server, &mailboxes, next);
+            next = least_loaded(server, mailboxes, next);
             mailboxes[next].put(socket);
         }
         mailboxes.iter().for_each(Mailbox::wake);
     }
-    drop(mailboxes);
-    threads.finish();
-    Ok(())
 }
 
 /// The loop with the fewest connections, held or on their way; of equals, the next in turn.

@@ -1,5 +1,5 @@
 //! `multi-reactor` as a server of its own.
 
 fn main() -> std::process::ExitCode {
-    server::main(&multi_reactor::MODEL, services::Router::leak())
+    server::main_with(&multi_reactor::MODEL, services::open)
 }

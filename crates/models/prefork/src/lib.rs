@@ -11,9 +11,20 @@
 //!
 //! accepts: a child · reads: a child · computes: a child · writes: a child
 //!
-//! **Cost.** A connection: accept, the receive timeout, a receive that finds the FIN, close; the
-//! kernel wakes one child, in turn. A request: one receive and one send, and a process switch
+//! **Cost.** A connection: accept, a receive that finds the FIN, close; the kernel wakes one child,
+//! in turn. A request: one receive and one send, and a process switch
 //! where another child ran before.
+//!
+//! As traced (a test compares; in parentheses what timing decides):
+//!
+//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! |---|---|---|---|---|
+//! | `accept` | `accept4` ×3, `wait4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 2 |
+//! | `poll` | `ppoll` ×3, `wait4` | `accept4` ×2, `close`, `ppoll` ×2, `recvfrom` | `recvfrom`, `sendto` | 10 |
+//! | `flock` | `accept4`, `flock` ×2, `wait4` | `accept4`, `close`, `flock` ×2, `recvfrom` | `recvfrom`, `sendto` | 4 |
+//! | `mutex` | `accept4`, `futex` ×2, `wait4` | `accept4`, `close`, `recvfrom`, (`futex`) | `recvfrom`, `sendto` | 4 |
+//! | `pass-fd` | `ppoll`, `recvmsg` ×3 | `accept4`, `close` ×2, `ppoll` ×2, `recvfrom` ×2, `recvmsg`, `sendmsg`, `sendto` | `recvfrom`, `sendto` | 5 |
+//! | `reuseport` | `accept4` ×3, `wait4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
 //!
 //! **What breaks it.** More persistent connections than children: the rest wait in the backlog,
 //! however idle the others are. Each child costs its own memory.
@@ -21,33 +32,149 @@
 //! **When to pick it.** Services that block or crash or are not thread-safe, with a known bound on
 //! connections: a dead child loses one client and is replaced.
 //!
-//! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.6 (server 2).
+//! **Variants.** Each differs in how a child comes by its next connection, and costs what is said
+//! here beside the above.
+//!
+//! - `poll`: children wait in poll, then accept on a listener that does not block. A poll a
+//!   connection more, and one for each other child that was woken for it: a child that finds the
+//!   door empty goes back to poll.
+//! - `flock`: the child that holds the lock of a file waits in accept, the others wait for the
+//!   lock. Two flocks a connection more. Each child opens the file for itself, since such a lock
+//!   belongs to the open file, not the process; the kernel takes it from a child that dies.
+//! - `mutex`: the same with a mutex in shared memory. No call where nobody else wants it, else a
+//!   futex wait or wake. It is robust: the next gets it from a child that died.
+//! - `pass-fd`: the parent accepts, when a child has said that it is free, and passes the descriptor
+//!   to the first such over a socket pair. accepts: the parent · reads: a child · computes: a child
+//!   · writes: a child. A connection costs, more: a poll over all children, a sendmsg and a close in
+//!   the parent, a byte from the child to say so and a receive to hear it, a recvmsg, and two
+//!   switches. The parent holds a descriptor a child.
+//! - `reuseport`: a listener a child, and the kernel spreads by the connection's hash. No call more.
+//!   What hashes to a busy child waits for it, whoever is free, until a drain, in which free
+//!   children empty every listener. A child that replaces another has its listener. TCP only.
+//!
+//! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., sections 30.6 (server 2, and its
+//! collisions in select), 30.7 (server 3, file lock), 30.8 (server 4, mutex), 30.9 (server 5,
+//! descriptor passing); `SO_REUSEPORT`: Linux 3.9, `socket(7)`.
 
-use server::{Backoff, Children, Model, Roles, Server, Variant, Worker, Workers};
+mod passing;
+
+use os::lock::{LockFile, SharedMutex};
+use server::{
+    Backoff, Children, Connection, Doors, Model, Needs, Roles, Server, Variant, Worker, Workers,
+    log,
+};
 
 /// The model.
 pub const MODEL: Model = Model {
     name: "prefork",
-    variants: &[Variant {
-        name: "accept",
-        roles: Roles::accepted_by("a child", "a child"),
-        summary: "Children forked in advance, all blocked in accept on one socket.",
-        pick_when: "the service blocks, crashes or is not thread-safe, and connections are bounded",
-        breaks_when: "there are more persistent connections than children",
-    }],
+    variants: &[
+        Variant {
+            name: "accept",
+            roles: Roles::accepted_by("a child", "a child"),
+            summary: "Children forked in advance, all blocked in accept on one socket.",
+            pick_when: "the service blocks, crashes or is not thread-safe, and connections are bounded",
+            breaks_when: "there are more persistent connections than children",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "poll",
+            roles: Roles::accepted_by("a child", "a child"),
+            summary: "Children forked in advance wait in poll, then accept.",
+            pick_when: "a child has more to wait for than one listener",
+            breaks_when: "many children are idle: each connection wakes several for one",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "flock",
+            roles: Roles::accepted_by("a child", "a child"),
+            summary: "Children forked in advance take turns in accept, by a lock on a file.",
+            pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
+            breaks_when: "connections are short: each costs two calls more, and a wake-up in line",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "mutex",
+            roles: Roles::accepted_by("a child", "a child"),
+            summary: "Children forked in advance take turns in accept, by a mutex in shared memory.",
+            pick_when: "turns are wanted and a file lock is too slow",
+            breaks_when: "connections are short: each waits for a wake-up in line",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "pass-fd",
+            roles: Roles::accepted_by("the parent", "a child"),
+            summary: "The parent accepts, and passes each connection to a child that is free.",
+            pick_when: "the parent must choose who serves, or children may not touch the listener",
+            breaks_when: "connections are short: each costs a message, a word back and two switches",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "reuseport",
+            roles: Roles::accepted_by("a child", "a child"),
+            summary: "Children forked in advance, each blocked in accept on a listener of its own.",
+            pick_when: "connections are short and alike, and come faster than one listener bears",
+            breaks_when: "one child is slow: what hashes to it waits while others are free",
+            needs: Needs {
+                doors: Doors::Each,
+                ..Needs::USUAL
+            },
+        },
+    ],
     workers: Workers::Pool(64),
     run,
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
+    match server.variant.name {
+        "poll" => {
+            server.make_doors_nonblocking()?;
+            keep(server, || Ok(Worker::accept_polled))
+        }
+        "flock" => {
+            let file = LockFile::new()?;
+            keep(server, || {
+                let lock = file.open()?;
+                Ok(move |worker: &mut Worker, backoff: &mut Backoff| {
+                    // Without memory for the lock, accept is but less orderly.
+                    worker.accept_holding(backoff, || lock.hold())
+                })
+            })
+        }
+        "mutex" => {
+            let mutex = SharedMutex::new()?;
+            keep(server, || {
+                Ok(|worker: &mut Worker, backoff: &mut Backoff| {
+                    worker.accept_holding(backoff, || mutex.hold())
+                })
+            })
+        }
+        "pass-fd" => passing::run(server),
+        // With `reuseport` the doors of a worker are its own.
+        _ => keep(server, || Ok(Worker::accept)),
+    }
+}
+
+/// Keeps children that accept for themselves, by a way that each sets up as it begins.
+fn keep<Accept>(
+    server: &'static Server,
+    set_up: impl Fn() -> anyhow::Result<Accept>,
+) -> anyhow::Result<()>
+where
+    Accept: Fn(&mut Worker, &mut Backoff) -> Option<Connection>,
+{
     let mut worker = Worker::blocking(server, 0);
     worker.warm_up();
     let mut children = Children::new(server);
     if let Some(child) = children.keep() {
         let mut worker = worker.alone(child.number);
         let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
-        while let Some(connection) = worker.accept(&mut backoff) {
-            worker.serve(connection);
+        match set_up() {
+            Ok(accept) => {
+                while let Some(connection) = accept(&mut worker, &mut backoff) {
+                    worker.serve(connection);
+                }
+            }
+            Err(error) => log(format_args!("worker {}: {error:#}", child.number)),
         }
         child.end();
     }

@@ -1,5 +1,5 @@
 //! `prefork` as a server of its own.
 
 fn main() -> std::process::ExitCode {
-    server::main(&prefork::MODEL, services::Router::leak())
+    server::main_with(&prefork::MODEL, services::open)
 }

@@ -14,31 +14,102 @@
 //! one receive and one send, and its share of a wait that all ready connections have in common.
 //! No switch, no lock, no memory for an idle connection beyond its entry in the table.
 //!
+//! As traced (a test compares; in parentheses what timing decides):
+//!
+//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! |---|---|---|---|---|
+//! | `epoll` | `epoll_pwait2` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
+//! | `epoll-edge` | `epoll_pwait2` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
+//! | `poll` | `ppoll` | `accept4` ×2, `close`, `ppoll` ×2, `recvfrom` | `ppoll`, `recvfrom`, `sendto` | 3 |
+//! | `select` | `pselect6` | `accept4` ×2, `close`, `pselect6` ×2, `recvfrom` | `pselect6`, `recvfrom`, `sendto` | 3 |
+//! | `busy` | nothing | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 0 |
+//!
 //! **What breaks it.** A handler that computes or blocks: everybody waits for it. A second CPU: it
 //! is never used.
 //!
 //! **When to pick it.** Many connections, short handlers, one CPU; state without locks.
 //!
-//! **Source.** Schmidt et al., *POSA2*, Reactor; Redis, Node.js.
+//! **Variants.** Each differs in how the loop learns what is ready; the calls on sockets are the same.
+//! Roles are the loop's throughout.
+//!
+//! - `epoll-edge`: the selector reports changes, each once. One `epoll_ctl` a connection, for reading
+//!   and writing alike, and no other ever. A receive that did not fill its buffer has emptied the
+//!   socket, so none asks in vain; whoever has more than one turn allows, a door too, is queued, and
+//!   served once a round. A new connection costs a wake-up where its request comes later, for the
+//!   room to send is a change too.
+//! - `poll`: the loop keeps the set. No `epoll_ctl`; each wait hands the kernel all of it and looks
+//!   through all of it.
+//! - `select`: the same with a bit for each descriptor number below 1024 (`FD_SETSIZE`). At the last
+//!   number it stops accepting, says so once, and goes on when a connection ends.
+//! - `busy`: no selector. A round tries every door and every connection that is to be received from:
+//!   no wait, one call for each a round, mostly for nothing, and a CPU that is always full.
+//!
+//! **Source.** Schmidt et al., *POSA2*, Reactor; Redis, Node.js. Edge triggering: `epoll(7)`;
+//! `busy`: Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 6.2, the second I/O model.
 
-use reactor::Reactor;
-use server::{Model, Roles, Server, Variant, Workers};
+use reactor::{Busy, Epoll, EpollEdge, Poll, Reactor, Select};
+use server::{Model, Needs, Roles, Server, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
     name: "single-reactor",
-    variants: &[Variant {
-        name: "epoll",
-        roles: Roles::accepted_by("the loop", "the loop"),
-        summary: "One thread, one selector, everything.",
-        pick_when: "connections are many and handlers short, and one CPU is enough",
-        breaks_when: "a handler computes or blocks: everybody waits for it",
-    }],
+    variants: &[
+        Variant {
+            name: "epoll",
+            roles: Roles::accepted_by("the loop", "the loop"),
+            summary: "One thread, one selector, everything.",
+            pick_when: "connections are many and handlers short, and one CPU is enough",
+            breaks_when: "a handler computes or blocks: everybody waits for it",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "epoll-edge",
+            roles: Roles::accepted_by("the loop", "the loop"),
+            summary: "The selector reports changes, each once; the loop remembers the rest.",
+            pick_when: "you must know whether edge triggering pays for your traffic",
+            breaks_when: "a handler computes or blocks: everybody waits for it",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "poll",
+            roles: Roles::accepted_by("the loop", "the loop"),
+            summary: "The loop keeps the set and hands the kernel all of it at every wait.",
+            pick_when: "connections are few and mostly active, or epoll is not there",
+            breaks_when: "many connections idle: each wait looks at every one",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "select",
+            roles: Roles::accepted_by("the loop", "the loop"),
+            summary: "Sets of bits for descriptor numbers below 1024, built anew at every wait.",
+            pick_when: "never, but to know its price",
+            breaks_when: "the thousandth connection: descriptor numbers from 1024 on have no bit",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "busy",
+            roles: Roles::accepted_by("the loop", "the loop"),
+            summary: "No selector: every socket is tried in turn, all the time.",
+            pick_when: "one connection's latency is worth a CPU",
+            breaks_when: "anything else: the CPU is always full, and each idle connection costs a call a round",
+            needs: Needs::USUAL,
+        },
+    ],
     workers: Workers::One,
     run,
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
-    Reactor::at_doors(server, 0)?.run();
+    match server.variant.name {
+        "epoll-edge" => Reactor::<EpollEdge>::at_doors(server, 0)?.run(),
+        "poll" => Reactor::<Poll>::at_doors(server, 0)?.run(),
+        "select" => {
+            // The kernel shall hand out no number that select cannot take.
+            os::process::limit_descriptors(os::select::SELECT_END);
+            Reactor::<Select>::at_doors(server, 0)?.run();
+        }
+        "busy" => Reactor::<Busy>::at_doors(server, 0)?.run(),
+        _ => Reactor::<Epoll>::at_doors(server, 0)?.run(),
+    }
     Ok(())
 }

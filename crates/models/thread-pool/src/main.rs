@@ -1,5 +1,5 @@
 //! `thread-pool` as a server of its own.
 
 fn main() -> std::process::ExitCode {
-    server::main(&thread_pool::MODEL, services::Router::leak())
+    server::main_with(&thread_pool::MODEL, services::open)
 }

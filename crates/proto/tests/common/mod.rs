@@ -1,6 +1,7 @@
 //! A driver in memory: bytes in, bytes out, no socket.
 #![allow(dead_code)] // Each test file uses its part.
 
+use std::io::{ErrorKind, Read};
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,6 +16,9 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
                 .static_body(b"waited"),
         ),
         "/long" => drop(response.repeat(b"0123456789", 200_005)),
+        "/drawn" => drop(response.reader(Drip::boxed(200_005), 200_005)),
+        "/short" => drop(response.reader(Drip::boxed(100_000), 200_005)),
+        "/panic-late" => drop(response.reader(Box::new(Panic), 5)),
         "/panic" => panic!("asked to"),
         "/nothing" => drop(response.status(204)),
         _ => {
@@ -31,6 +35,41 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
             body.extend_from_slice(request.body);
             body.push(b']');
         }
+    }
+}
+
+/// A reader of `left` bytes that gives few at a time, and is interrupted before each.
+struct Drip {
+    left: usize,
+    interrupted: bool,
+}
+
+impl Drip {
+    fn boxed(left: usize) -> Box<Drip> {
+        let interrupted = false;
+        Box::new(Drip { left, interrupted })
+    }
+}
+
+impl Read for Drip {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        self.interrupted = !self.interrupted;
+        if self.interrupted {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let bytes = to.len().min(777).min(self.left);
+        to[..bytes].fill(b'.');
+        self.left -= bytes;
+        Ok(bytes)
+    }
+}
+
+/// A reader that panics.
+struct Panic;
+
+impl Read for Panic {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        panic!("asked to, late")
     }
 }
 

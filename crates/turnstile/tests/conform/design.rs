@@ -1,29 +1,84 @@
 //! What models cannot do by design. Everything that is not here must work in every model.
 
+use crate::harness::Column;
+
 const ONE_CLIENT: &str = "one client at a time: the others wait until it has gone";
+const NEVER_RESTS: &str = "it tries every socket all the time, whatever happens";
+const ONLY_TCP: &str = "SO_REUSEPORT spreads nothing over Unix sockets";
+const ONLY_OWN: &str = "one inherited listener is not one a worker";
+const HASHED: &str = "what hashes to a busy child waits for it, whoever is free";
+const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody";
+const THREAD_GONE: &str = "the thread that answered has ended with its event";
 const ONE_WORKER_EACH: &str = "a persistent connection occupies a worker until it ends";
 
-/// (row, model, why not).
+/// (row, model or one variant of it, why not).
 pub const DESIGN: &[(&str, &str, &str)] = &[
     (TWO_HUNDRED, "iterative", ONE_CLIENT),
     (OTHERS_DURING_WAIT, "iterative", ONE_CLIENT),
     (OTHERS_DURING_UNREAD, "iterative", ONE_CLIENT),
     (OTHERS_DURING_SLOW_HEADS, "iterative", ONE_CLIENT),
+    (OUT_OF_DESCRIPTORS, "single-reactor:busy", NEVER_RESTS),
+    (UNIX, "prefork:reuseport", ONLY_TCP),
+    (UNIX, "multi-reactor:reuseport", ONLY_TCP),
+    (UNIX, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (STALE, "prefork:reuseport", ONLY_TCP),
+    (STALE, "multi-reactor:reuseport", ONLY_TCP),
+    (STALE, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (SEVERAL, "prefork:reuseport", ONLY_TCP),
+    (SEVERAL, "multi-reactor:reuseport", ONLY_TCP),
+    (SEVERAL, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (INHERITED, "prefork:reuseport", ONLY_OWN),
+    (INHERITED, "multi-reactor:reuseport", ONLY_OWN),
+    (INHERITED, "multi-reactor:processes-reuseport", ONLY_OWN),
+    (SUCCESSOR, "prefork:reuseport", ONLY_OWN),
+    (SUCCESSOR, "multi-reactor:reuseport", ONLY_OWN),
+    (SUCCESSOR, "multi-reactor:processes-reuseport", ONLY_OWN),
+    (SLOWEST_READER, "prefork:reuseport", ONLY_TCP),
+    (SLOWEST_READER, "multi-reactor:reuseport", ONLY_TCP),
+    (
+        SLOWEST_READER,
+        "multi-reactor:processes-reuseport",
+        ONLY_TCP,
+    ),
+    (TWO_HUNDRED, "prefork:reuseport", HASHED),
+    (OTHERS_DURING_WAIT, "prefork:reuseport", HASHED),
+    (OTHERS_DURING_UNREAD, "prefork:reuseport", HASHED),
+    (OTHERS_DURING_SLOW_HEADS, "prefork:reuseport", HASHED),
+    (WORKER_KILLED, "prefork:reuseport", HASHED),
+    (WORKER_KILLED, "multi-reactor:processes-lock", LOCK_STAYS),
+    (DRAIN_IDLE, "prefork:reuseport", HASHED),
+    (DRAIN_LAST_REQUEST, "prefork:reuseport", HASHED),
+    (DRAIN_RACE, "prefork:reuseport", HASHED),
+    (WHOAMI, "multi-reactor:thread-per-event", THREAD_GONE),
     (MORE_THAN_WORKERS, "iterative", ONE_CLIENT),
     (MORE_THAN_WORKERS, "fork-per-client", ONE_WORKER_EACH),
     (MORE_THAN_WORKERS, "prefork", ONE_WORKER_EACH),
+    (MORE_THAN_WORKERS, "thread-per-client", ONE_WORKER_EACH),
     (MORE_THAN_WORKERS, "thread-pool", ONE_WORKER_EACH),
+    (MORE_THAN_WORKERS, "proactor:posix-aio", ONE_WORKER_EACH),
 ];
 
+pub const SLOWEST_READER: &str = "reader as slow as allowed gets all";
+pub const WORKER_KILLED: &str = "kill -9 of a worker";
+pub const DRAIN_IDLE: &str = "drain: idle connections";
+pub const DRAIN_LAST_REQUEST: &str = "drain: one last request";
+pub const DRAIN_RACE: &str = "drain: request racing SIGTERM";
+pub const OUT_OF_DESCRIPTORS: &str = "descriptors run out";
+pub const WHOAMI: &str = "whoami";
+pub const UNIX: &str = "unix socket";
+pub const STALE: &str = "unix socket, stale";
+pub const SEVERAL: &str = "several listeners";
+pub const INHERITED: &str = "inherited listener";
+pub const SUCCESSOR: &str = "inherited listener outlives a drain";
 pub const TWO_HUNDRED: &str = "two hundred connections at once";
 pub const OTHERS_DURING_WAIT: &str = "others are served during a wait";
 pub const OTHERS_DURING_UNREAD: &str = "others are served beside unread replies";
 pub const OTHERS_DURING_SLOW_HEADS: &str = "others are served beside slow heads";
 pub const MORE_THAN_WORKERS: &str = "more persistent connections than workers";
 
-/// Why `model` need not do `row`, if so.
-pub fn excuse(row: &str, model: &str) -> Option<&'static str> {
-    let mut all = DESIGN.iter();
-    all.find(|(of, by, _)| *of == row && *by == model)
+/// Why a model need not do `row`, if so. Where a super-server accepts, each client has a process.
+pub fn excuse(row: &str, column: &Column) -> Option<&'static str> {
+    let mut all = DESIGN.iter().filter(|_| !column.needs_a_super_server());
+    all.find(|(of, by, _)| *of == row && (*by == column.model || *by == column.label()))
         .map(|(_, _, why)| *why)
 }

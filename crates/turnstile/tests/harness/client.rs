@@ -289,7 +289,7 @@ fn parse_head(head: &str) -> anyhow::Result<(Reply, usize)> {
         body: Vec::new(),
     };
     let length = reply.field("content-length");
-    if status < 200 || status == 204 {
+    if status < 200 || status == 204 || status == 304 {
         ensure!(length.is_none(), "a body that cannot be");
         return Ok((reply, 0));
     }

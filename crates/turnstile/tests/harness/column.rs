@@ -5,7 +5,10 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use super::{Server, TURNSTILE, run};
+use super::{Server, TURNSTILE, inetd, run};
+
+/// An address of documentation that no machine has (RFC 5737).
+const NOBODYS: &str = "192.0.2.1:1";
 
 /// One variant of one model.
 #[derive(Debug, Clone)]
@@ -13,6 +16,10 @@ pub struct Column {
     pub model: String,
     /// Name of the variant, `None` for the default one.
     variant: Option<String>,
+    /// Name of the variant, as the model's page has it.
+    pub variant_name: String,
+    /// Who does what, by the model's own word.
+    pub roles: Roles,
     /// Whether `--workers` may say more than one.
     several_workers: bool,
 }
@@ -22,6 +29,16 @@ struct Entry {
     model: String,
     variant: String,
     default: bool,
+    roles: Roles,
+}
+
+/// The four roles, as `models --json` words them.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Roles {
+    pub accepts: String,
+    pub reads: String,
+    pub computes: String,
+    pub writes: String,
 }
 
 /// All of them, as `turnstile models --json` has them.
@@ -36,12 +53,16 @@ pub fn columns() -> anyhow::Result<Vec<Column>> {
         .map(|entry| {
             let mut column = Column {
                 model: entry.model,
-                variant: (!entry.default).then_some(entry.variant),
+                variant: (!entry.default).then(|| entry.variant.clone()),
+                variant_name: entry.variant,
+                roles: entry.roles,
                 several_workers: false,
             };
             // An address that cannot be listened on: 1 says that all the flags before were good.
-            let probe = column.command(&["unix:/nowhere/at/all"], &["--workers", "2"]);
-            column.several_workers = run(probe)?.code == Some(1);
+            if !column.needs_a_super_server() {
+                let probe = column.command(&[NOBODYS], &["--workers", "2"]);
+                column.several_workers = run(probe)?.code == Some(1);
+            }
             Ok(column)
         })
         .collect()
@@ -58,6 +79,9 @@ impl Column {
 
     /// `turnstile serve` with this model.
     pub fn command(&self, listen: &[&str], flags: &[&str]) -> Command {
+        if self.needs_a_super_server() {
+            return self.under_super_server(listen, flags);
+        }
         let mut command = Command::new(TURNSTILE);
         command.args(["serve", "--model", &self.model]);
         if let Some(variant) = &self.variant {
@@ -67,6 +91,29 @@ impl Column {
             command.args(["--listen", addr]);
         }
         command.args(flags);
+        command
+    }
+
+    /// Whether somebody else accepts for it, and starts it for each connection.
+    pub fn needs_a_super_server(&self) -> bool {
+        self.variant_name == "inetd"
+    }
+
+    /// Whether it uses all the CPU it can get, whatever happens.
+    pub fn never_rests(&self) -> bool {
+        self.variant_name == "busy"
+    }
+
+    /// This test binary as a super-server, which starts `turnstile serve` with this model.
+    fn under_super_server(&self, listen: &[&str], flags: &[&str]) -> Command {
+        let own = std::env::current_exe().expect("a test knows its own binary");
+        let mut command = Command::new(own);
+        command.arg(inetd::SUPER_SERVER);
+        for addr in listen {
+            command.args(["--listen", addr]);
+        }
+        command.args(["--", TURNSTILE, "serve", "--model", &self.model]);
+        command.args(["--variant", &self.variant_name]).args(flags);
         command
     }
 

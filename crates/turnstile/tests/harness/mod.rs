@@ -6,6 +6,7 @@
 
 mod client;
 mod column;
+pub mod inetd;
 pub mod process;
 mod server;
 

@@ -76,6 +76,26 @@ pub fn is_at_rest(pid: u32) -> bool {
     })
 }
 
+/// How often threads of it and its descendants have gone to sleep by themselves.
+pub fn switches(pid: u32) -> u64 {
+    let tasks = family(pid).into_iter().flat_map(|one| {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", one.pid));
+        threads.into_iter().flatten().flatten()
+    });
+    tasks
+        .filter_map(|task| {
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            let mut lines = status.lines();
+            lines.find_map(|line| {
+                line.strip_prefix("voluntary_ctxt_switches:")?
+                    .trim()
+                    .parse::<u64>()
+                    .ok()
+            })
+        })
+        .sum()
+}
+
 /// Whether it lives.
 pub fn is_alive(pid: u32) -> bool {
     read(pid).is_some_and(|process| process.state != 'Z')

@@ -4,12 +4,13 @@ use anyhow::ensure;
 
 use super::routes::pid_behind;
 use super::row;
+use crate::design::WORKER_KILLED;
 use crate::harness::process::{self, Signal};
 use crate::harness::{Client, Column, PATIENCE, Server, eventually, ms};
 use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
-    row("kill -9 of a worker", worker_killed),
+    row(WORKER_KILLED, worker_killed),
     row("kill -9 of every worker", all_killed),
     row("kill -9 of the parent", parent_killed),
     row("no zombies, no lost descriptors", leaves_nothing),
@@ -29,8 +30,16 @@ fn worker_killed(column: &Column) -> anyhow::Result<()> {
     let mut server = column.serve_with_workers(4, &[])?;
     let workers = process::children(server.pid()).len();
     let (mut victim, pid) = connect(&server)?;
-    let (mut other, other_pid) = connect(&server)?;
-    ensure!(pid != other_pid, "two clients in one process");
+    // Where processes share a door, several clients may come to the same one.
+    let mut tried = Vec::new();
+    let mut other = loop {
+        let (client, other_pid) = connect(&server)?;
+        if pid != other_pid {
+            break client;
+        }
+        tried.push(client);
+        ensure!(tried.len() < 64, "all clients in one process");
+    };
     process::signal(pid, Signal::KILL);
     victim.hear_out()?;
     other.get("/")?.expect(200)?;

@@ -6,14 +6,16 @@ use anyhow::{Context, ensure};
 
 use super::listeners::socket_path;
 use super::row;
-use crate::design::{OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD, OTHERS_DURING_WAIT};
+use crate::design::{
+    OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD, OTHERS_DURING_WAIT, SLOWEST_READER,
+};
 use crate::harness::{Client, Column, PATIENCE, ms};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row("unread reply is cut", unread),
     row("slow but steady reader gets all", steady_reader),
-    row("reader as slow as allowed gets all", slowest_reader),
+    row(SLOWEST_READER, slowest_reader),
     row("idle connection is closed", idle),
     row("silent connection is closed", silent),
     row("slow head is cut with 408", slow_head),
@@ -49,8 +51,8 @@ fn idle(column: &Column) -> anyhow::Result<()> {
     let mut last = Instant::now();
     // Activity puts the deadline off.
     for _ in 0..4 {
+        last = Instant::now(); // Before the server's clock, however late this one is woken.
         client.get("/")?.expect(200)?;
-        last = Instant::now();
         client.silence(ms(100))?;
     }
     ends_in_time(&mut client, last)
@@ -118,6 +120,8 @@ fn lingerer(column: &Column) -> anyhow::Result<()> {
 fn unread(column: &Column) -> anyhow::Result<()> {
     let server = column.serve(&["--write-ms", "300"])?;
     let (mut hog, mut idler) = (server.connect()?, server.connect()?);
+    // Its worker runs, so the time below is the deadline's.
+    hog.get("/")?.expect(200)?;
     hog.ask("/bytes/67108864")?;
     idler.silence(DEADLINE + ms(900))?;
     let heard = hog.hear_out()?;

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 
 use super::framing::numbered;
 use super::row;
+use crate::design::{DRAIN_IDLE, DRAIN_LAST_REQUEST, DRAIN_RACE};
 use crate::harness::process::Signal;
 use crate::harness::{Client, Column, PATIENCE, Server, ms};
 use crate::runner::Row;
@@ -20,9 +21,9 @@ pub const ROWS: &[Row] = &[
     row("drain: cut at --drain-ms: sleep", |column| {
         cut(column, "/sleep/60000000")
     }),
-    row("drain: idle connections", idle),
-    row("drain: one last request", last_request),
-    row("drain: request racing SIGTERM", race),
+    row(DRAIN_IDLE, idle),
+    row(DRAIN_LAST_REQUEST, last_request),
+    row(DRAIN_RACE, race),
     row("drain: wait in flight", |column| {
         in_flight(column, "/wait/400000")
     }),
@@ -194,9 +195,11 @@ fn download(column: &Column) -> anyhow::Result<()> {
 
 /// Connections that nobody has accepted when the signal comes: the one worker sleeps.
 fn backlog(column: &Column) -> anyhow::Result<()> {
-    let mut server = column.serve_with_workers(1, &["--drain-idle-ms", "100"])?;
+    let few = ["--drain-idle-ms", "100", "--threads-max", "1"];
+    let mut server = column.serve_with_workers(1, &few)?;
     let mut first = server.connect()?;
-    first.ask("/sleep/300000")?;
+    first.ask("/sleep/500000")?;
+    first.silence(ms(100))?; // It has the worker before anybody else comes.
     let mut waiting = Vec::new();
     for _ in 0..10 {
         let mut client = server.connect()?;

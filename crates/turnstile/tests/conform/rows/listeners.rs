@@ -11,17 +11,18 @@ use anyhow::{Context, ensure};
 
 use super::framing::{expect_numbered, numbered};
 use super::row;
+use crate::design::{INHERITED, SEVERAL, STALE, SUCCESSOR, UNIX};
 use crate::harness::process::Signal;
 use crate::harness::{Client, Column, PATIENCE, Server, TURNSTILE, ms};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row("IPv6", ipv6),
-    row("unix socket", unix),
-    row("unix socket, stale", stale),
-    row("inherited listener", inherited),
-    row("inherited listener outlives a drain", successor),
-    row("several listeners", several),
+    row(UNIX, unix),
+    row(STALE, stale),
+    row(INHERITED, inherited),
+    row(SUCCESSOR, successor),
+    row(SEVERAL, several),
 ];
 
 fn works(addr: &str) -> anyhow::Result<()> {

@@ -11,6 +11,7 @@ mod listeners;
 mod refusals;
 mod routes;
 mod scarcity;
+mod services;
 mod unp;
 
 use crate::runner::Row;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Row> {
         crowd::ROWS,
         crash::ROWS,
         routes::ROWS,
+        services::ROWS,
         framing::ROWS,
         halfclose::ROWS,
         limits::ROWS,
@@ -32,6 +34,12 @@ pub fn all() -> Vec<Row> {
         unp::ROWS,
     ]
     .concat()
+}
+
+/// Whether a row asks for what is the affair of a super-server, where one accepts for the model.
+pub fn is_the_super_servers(name: &str) -> bool {
+    let rows = [scarcity::ROWS, drain::ROWS, crash::ROWS, listeners::ROWS].concat();
+    rows.iter().any(|row| row.name == name) || name.contains("kill -9")
 }
 
 /// A row.

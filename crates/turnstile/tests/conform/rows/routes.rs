@@ -195,7 +195,11 @@ fn methods(column: &Column) -> anyhow::Result<()> {
     ask("GET /echo", 405, posts)?;
     ask("BREW /", 501, None)?;
     ask("get /", 501, None)?;
-    ask("OPTIONS *", 204, Some("GET, HEAD, POST, OPTIONS"))?;
+    ask(
+        "OPTIONS *",
+        204,
+        Some("GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+    )?;
     ask("OPTIONS /", 204, gets)?;
     ask("OPTIONS /echo", 204, posts)
 }

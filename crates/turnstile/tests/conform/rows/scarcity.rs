@@ -5,17 +5,18 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use super::row;
+use crate::design::OUT_OF_DESCRIPTORS;
 use crate::harness::{Client, Column, Server, TURNSTILE, ms, process};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
-    row("descriptors run out", descriptors),
+    row(OUT_OF_DESCRIPTORS, descriptors),
     row("connections at their bound", bounded),
 ];
 
 /// The same command under a descriptor limit of 64, which also bounds what it may raise it to.
 fn scarce(column: &Column) -> anyhow::Result<Server> {
-    let serve = column.command(&["127.0.0.1:0"], &[]);
+    let serve = column.command(&["127.0.0.1:0"], &few_workers(column));
     let mut command = Command::new("sh");
     command
         .args([
@@ -26,6 +27,14 @@ fn scarce(column: &Column) -> anyhow::Result<Server> {
         ])
         .args(serve.get_args());
     Server::start(command, 1)
+}
+
+/// Where the first process holds a descriptor a worker, so many that there is room for others.
+fn few_workers(column: &Column) -> Vec<&'static str> {
+    match column.label().as_str() {
+        "prefork:pass-fd" | "prefork:reuseport" => column.workers("16"),
+        _ => Vec::new(),
+    }
 }
 
 /// One connection that was there before, and a crowd that is more than there is room for.

@@ -3,13 +3,15 @@
 use anyhow::{Context, ensure};
 
 use super::row;
-use crate::harness::{Column, PATIENCE, ms};
+use crate::harness::{Client, Column, PATIENCE, ms};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row("unp: lines", lines),
     row("unp: poisoned lines", poisoned),
     row("unp: FIN after a line", half_closed),
+    row("unp: five children, a hundred requests each", stevens),
+    row("unp: a reset in the middle", reset),
     row("unp: idle and slow", deadlines),
 ];
 
@@ -72,6 +74,46 @@ fn half_closed(column: &Column) -> anyhow::Result<()> {
     let rest = client.rest()?;
     ensure!(rest.len() == 16_484, "{} bytes", rest.len());
     Ok(())
+}
+
+/// What the client of UNP section 30.3 does with `5 100 4000`: a connection for every request, which
+/// the client closes.
+fn stevens(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&UNP)?;
+    let addr = &server.addrs[0];
+    std::thread::scope(|scope| {
+        let children: Vec<_> = (0..5)
+            .map(|_| {
+                scope.spawn(|| {
+                    (0..100).try_for_each(|_| {
+                        let mut client = Client::connect(addr)?;
+                        client.send("4000\n")?;
+                        client.bytes(4_000).map(drop)
+                    })
+                })
+            })
+            .collect();
+        children
+            .into_iter()
+            .try_for_each(|child| child.join().expect("children return their errors"))
+    })?;
+    let exit = server.drain(PATIENCE)?;
+    let all = exit.stderr.contains("500 connections, 500 requests");
+    ensure!(all || column.needs_a_super_server(), "{}", exit.stderr);
+    Ok(())
+}
+
+/// What his `clientrst` does: asks, and resets instead of reading. That costs one connection.
+fn reset(column: &Column) -> anyhow::Result<()> {
+    let server = column.serve(&UNP)?;
+    for _ in 0..20 {
+        let mut client = server.connect()?;
+        client.send("16384\n16384\n163")?;
+        client.reset()?;
+    }
+    let mut client = server.connect()?;
+    client.send("5\n")?;
+    client.bytes(5).map(drop)
 }
 
 fn deadlines(column: &Column) -> anyhow::Result<()> {

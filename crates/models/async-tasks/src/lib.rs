@@ -1,0 +1,104 @@
+//! **Async tasks**: a coroutine a connection, scheduled by tokio.
+//!
+//! ```text
+//!             ┌──────────────────── runtime ────────────────────┐
+//!   clients ═▶│ acceptor task ─ spawn ─▶ task: read ─▶ compute  │
+//!             │                            ▲             │      │
+//!             │                          .await ◀─── write      │
+//!             │  N threads run whichever tasks are ready        │
+//!             └─────────────────────────────────────────────────┘
+//! ```
+//!
+//! accepts: a task · reads: a task · computes: a task · writes: a task
+//!
+//! **Cost.** A connection: accept, one `epoll_ctl` that adds it and one that takes it away, a task,
+//! a receive that finds the FIN, close. A request: one receive and one send, and its share of a
+//! wait. A task switch is a function return. Between its requests a connection is the future
+//! below: no stack, a few hundred bytes, and a timer.
+//!
+//! As traced (a test compares; in parentheses what timing decides):
+//!
+//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! |---|---|---|---|---|
+//! | `threads` | `epoll_wait`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_wait` ×2, `recvfrom`, (`write to a bell`) | `epoll_wait`, `recvfrom`, `sendto` | 2 |
+//! | `local` | `epoll_wait` ×3, `ppoll` | `accept4` ×4, `close`, `epoll_ctl` ×2, `epoll_wait` ×4, `recvfrom`, (`write to a bell`) | `epoll_wait`, `recvfrom`, `sendto` | 10 |
+//!
+//! **What breaks it.** A handler that computes or blocks: it holds its thread, and with it every
+//! task that is queued there (in `threads` others may steal them, in `local` nobody can).
+//!
+//! **When to pick it.** Many connections whose handlers wait for other services, in code that
+//! reads from top to bottom.
+//!
+//! **Variants.** `threads` is tokio's multi-thread runtime: tasks move to idle threads. `local` has
+//! a current-thread runtime a worker, each of which accepts for itself: tasks never move, nothing
+//! is stolen, and one worker is a single reactor written as coroutines. All its workers watch the
+//! same door, so an arrival wakes each that sleeps.
+//!
+//! **Source.** Conway, *Design of a Separable Transition-Diagram Compiler*, 1963 (coroutines);
+//! tokio.
+
+mod tasks;
+
+use server::{Model, Needs, Roles, Server, Threads, Variant, Workers};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::tasks::Tasks;
+
+/// The model.
+pub const MODEL: Model = Model {
+    name: "async-tasks",
+    variants: &[
+        Variant {
+            name: "threads",
+            roles: Roles::accepted_by("a task", "a task"),
+            summary: "A coroutine a connection, on threads that steal tasks from each other.",
+            pick_when: "handlers await other services, and connections are many",
+            breaks_when: "a handler computes or blocks without awaiting: its thread's tasks wait",
+            needs: Needs::USUAL,
+        },
+        Variant {
+            name: "local",
+            roles: Roles::accepted_by("a task", "a task"),
+            summary: "A coroutine a connection, on one thread a worker that keeps its tasks.",
+            pick_when: "the same, with state that must not move between threads",
+            breaks_when: "a handler computes or blocks: every connection of its worker waits",
+            needs: Needs::USUAL,
+        },
+    ],
+    workers: Workers::PerCpu,
+    run,
+};
+
+fn run(server: &'static Server) -> anyhow::Result<()> {
+    server.make_doors_nonblocking()?;
+    match server.variant.name {
+        "local" => each_its_own(server),
+        _ => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(server.workers).thread_name("worker");
+            serve(server, &builder.enable_all().build()?)
+        }
+    }
+}
+
+/// A runtime a worker, in a thread of its own.
+fn each_its_own(server: &'static Server) -> anyhow::Result<()> {
+    let threads = Threads::new(server)?;
+    for number in 0..server.workers {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        threads.spawn(number, move |_| {
+            if let Err(error) = serve(server, &runtime) {
+                server::log(format_args!("worker {number}: {error:#}"));
+            }
+        })?;
+    }
+    threads.finish();
+    Ok(())
+}
+
+/// Accepts and serves on `runtime` until drained.
+fn serve(server: &'static Server, runtime: &Runtime) -> anyhow::Result<()> {
+    let accepting = runtime.spawn(Tasks::accept_all(server));
+    // The main thread of a multi-thread runtime only waits; a current-thread one runs here.
+    runtime.block_on(accepting)?
+}

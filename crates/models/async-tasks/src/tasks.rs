@@ -1,0 +1,215 @@
+//! The tasks: one that accepts at each door, one for each connection.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use server::{Accepted, Backoff, Connection, Need, Server, Worker};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+
+/// What the tasks of one runtime share.
+#[derive(Debug)]
+pub struct Tasks {
+    server: &'static Server,
+    /// A permit for each connection that may be open; taken before an accept, so that nobody is
+    /// accepted to be dropped.
+    room: Arc<Semaphore>,
+    /// The drain has begun.
+    drain: Notify,
+}
+
+impl Tasks {
+    /// Accepts at every door and serves what comes, until drained.
+    ///
+    /// # Errors
+    /// Descriptors or memory have run out at the start.
+    pub async fn accept_all(server: &'static Server) -> anyhow::Result<()> {
+        let max = match server.variant.name {
+            "local" => server.connections_max_each(),
+            _ => server.limits.connections_max,
+        };
+        let max = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let tasks = Arc::new(Tasks {
+            server,
+            room: Arc::new(Semaphore::new(max as usize)),
+            drain: Notify::new(),
+        });
+        let mut acceptors = JoinSet::new();
+        for (index, door) in server.doors.iter().enumerate() {
+            let door = watch(Borrowed(door.as_fd()), Interest::READABLE)?;
+            acceptors.spawn(Arc::clone(&tasks).accept(index, door));
+        }
+        let bell = watch(Borrowed(server.bell.as_fd()), Interest::READABLE)?;
+        let _ = bell.readable().await?; // It is never silenced.
+        tasks.drain.notify_waiters();
+        while let Some(acceptor) = acceptors.join_next().await {
+            acceptor?;
+        }
+        server.bolt_doors();
+        // Every permit is back when the last connection has ended.
+        let _all = tasks.room.acquire_many(max).await?;
+        Ok(())
+    }
+
+    /// Accepts at door number `index` until the drain has emptied it.
+    async fn accept(self: Arc<Self>, index: usize, mut door: AsyncFd<Borrowed>) {
+        let mut backoff = Backoff::new(self.server.limits.accept_pause_ms_max);
+        let mut drain = pin!(self.drain.notified());
+        // From here on it cannot be missed.
+        drain.as_mut().enable();
+        loop {
+            let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
+                return; // Nobody closes it.
+            };
+            let accepted = if self.server.drain.has_begun() {
+                self.server.accept_ready(index, &mut backoff)
+            } else {
+                poll_fn(|cx| {
+                    if drain.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Accepted::Interrupted);
+                    }
+                    self.look(cx, &mut door, index, &mut backoff)
+                })
+                .await
+            };
+            match accepted {
+                Accepted::Socket(socket) => self.spawn(socket, permit),
+                Accepted::Interrupted => {}
+                Accepted::Pause(pause) => tokio::time::sleep(pause).await,
+                Accepted::Empty => return,
+            }
+        }
+    }
+
+    /// Looks at the door as soon as somebody may stand there.
+    fn look(
+        &self,
+        cx: &mut Context<'_>,
+        door: &mut AsyncFd<Borrowed>,
+        index: usize,
+        backoff: &mut Backoff,
+    ) -> Poll<Accepted> {
+        loop {
+            let Ok(mut ready) = ready!(door.poll_read_ready_mut(cx)) else {
+                return Poll::Ready(Accepted::Empty); // The runtime is going away.
+            };
+            match self.server.accept_ready(index, backoff) {
+                Accepted::Empty => ready.clear_ready(),
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    fn spawn(self: &Arc<Self>, socket: OwnedFd, permit: OwnedSemaphorePermit) {
+        let tasks = Arc::clone(self);
+        tokio::spawn(async move {
+            let _permit = permit;
+            let connection = with_worker(tasks.server, |worker| Connection::new(socket, worker));
+            // Out of memory for another registration: the connection ends here.
+            if let Ok(connection) = watch(connection, Interest::READABLE | Interest::WRITABLE) {
+                serve(connection, &tasks).await;
+            }
+        });
+    }
+}
+
+/// A connection's task, from its first byte to its last.
+async fn serve(mut connection: AsyncFd<Connection>, tasks: &Tasks) {
+    // Polled once: that leaves this task's waker, which never changes, to wake it when the drain
+    // begins. The deadline then is another.
+    let mut drain = pin!(tasks.drain.notified());
+    let _ = poll_fn(|cx| Poll::Ready(drain.as_mut().poll(cx).is_ready())).await;
+    let deadline = connection.get_ref().deadline(tasks.server);
+    let mut alarm = pin!(tokio::time::sleep_until(deadline.into()));
+    let mut need = Need::Readable;
+    while need != Need::Closed {
+        need = poll_fn(|cx| step(cx, &mut connection, need, alarm.as_mut(), tasks.server)).await;
+    }
+}
+
+/// Steps as soon as `need` is there or the deadline has passed, and says what is needed next.
+fn step(
+    cx: &mut Context<'_>,
+    connection: &mut AsyncFd<Connection>,
+    need: Need,
+    mut alarm: Pin<&mut Sleep>,
+    server: &'static Server,
+) -> Poll<Need> {
+    let ready = match need {
+        Need::Readable => connection.poll_read_ready_mut(cx),
+        Need::Writable => connection.poll_write_ready_mut(cx),
+        Need::Time | Need::Compute | Need::Closed => Poll::Pending,
+    };
+    if let Poll::Ready(ready) = ready {
+        let Ok(mut ready) = ready else {
+            return Poll::Ready(Need::Closed); // The runtime is going away.
+        };
+        let connection = ready.get_inner_mut();
+        let need = with_worker(server, |worker| connection.step(worker));
+        if connection.is_spent() {
+            ready.clear_ready();
+        }
+        return Poll::Ready(need);
+    }
+    loop {
+        let deadline = connection.get_ref().deadline(server).into();
+        // Later deadlines are waited for when the alarm has rung, so most requests leave it alone.
+        if deadline < alarm.deadline() || alarm.is_elapsed() {
+            alarm.as_mut().reset(deadline);
+        }
+        ready!(alarm.as_mut().poll(cx));
+        let connection = connection.get_mut();
+        let expired = with_worker(server, |worker| {
+            (connection.deadline(server) <= worker.now).then(|| connection.expire(worker))
+        });
+        if let Some(need) = expired {
+            return Poll::Ready(need);
+        }
+    }
+}
+
+thread_local! {
+    /// The buffers, the clock and the figures of this thread, lent to whichever task runs.
+    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
+}
+
+/// Calls `act` with this thread's worker, its clock read. Tasks do not await in it.
+fn with_worker<T>(server: &'static Server, act: impl FnOnce(&mut Worker) -> T) -> T {
+    /// Threads that have asked so far.
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    WORKER.with_borrow_mut(|worker| {
+        let worker = worker.get_or_insert_with(|| {
+            let number = ASKED.fetch_add(1, Ordering::Relaxed) % server.workers;
+            Worker::ready(server, number)
+        });
+        worker.tick();
+        act(worker)
+    })
+}
+
+/// Registers with the runtime's selector: the one `epoll_ctl` until it is dropped.
+fn watch<T: AsRawFd>(watched: T, interest: Interest) -> std::io::Result<AsyncFd<T>> {
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe, for types that may close or change their descriptor; these do not"
+    )]
+    AsyncFd::with_interest(watched, interest)
+}
+
+/// A descriptor that the server owns for as long as it runs.
+#[derive(Debug)]
+struct Borrowed(BorrowedFd<'static>);
+
+impl AsRawFd for Borrowed {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}

@@ -1,0 +1,287 @@
+//! The loop of the io_uring variant: completions in, operations out.
+
+mod doors;
+
+use std::os::fd::AsFd;
+
+use anyhow::Context;
+use os::Errno;
+use os::ring::{Completion, Ring, Sizes};
+use proto::Want;
+use reactor::{Slots, Timer, Token, Wheel};
+use server::{Connection, Lapse, Server, Worker};
+
+use doors::Doors;
+
+/// A ring, and everything one thread does for all its connections.
+pub struct Proactor {
+    server: &'static Server,
+    worker: Worker,
+    ring: Ring,
+    held: Slots<Held>,
+    wheel: Wheel,
+    doors: Doors,
+    draining: bool,
+}
+
+/// A connection, and what is under way for it: one operation each way at most.
+struct Held {
+    connection: Connection,
+    receive: Flight,
+    send: Flight,
+    fate: Fate,
+    /// Its entry in the wheel.
+    timer: Option<Timer>,
+}
+
+/// Where an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flight {
+    /// There is none: the last one has completed.
+    Landed,
+    /// The kernel has it.
+    Out,
+    /// The kernel was asked to give it back, and its completion will come.
+    Recalled,
+}
+
+/// What is to become of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Open,
+    /// To be closed by the drain, unless its last request has come when its receive is back.
+    Parting,
+    /// To be dropped by the last completion.
+    Closing,
+}
+
+/// In the wheel: accept may be tried again.
+const PAUSE_ENDS: u64 = u64::MAX - 2;
+
+/// Completions that the kernel can leave for each operation handed to it at once: receives and
+/// accepts complete many times.
+const COMPLETIONS_PER_OPERATION: usize = 8;
+
+impl Proactor {
+    /// A ring at the server's doors.
+    ///
+    /// # Errors
+    /// Memory or descriptors have run out. That io_uring is forbidden was said before anybody listened.
+    pub fn new(server: &'static Server) -> anyhow::Result<Proactor> {
+        server.make_doors_nonblocking()?; // For the drain, which looks at them itself.
+        let limits = &server.limits;
+        let ring = Ring::new(&Sizes {
+            operations: limits.events_max,
+            completions: limits.events_max * COMPLETIONS_PER_OPERATION,
+            buffers: limits.lent_buffers,
+            buffer_bytes: limits.lent_buffer_bytes,
+        })
+        .context("cannot set up io_uring")?;
+        let worker = Worker::ready(server, 0);
+        Ok(Proactor {
+            server,
+            ring,
+            held: Slots::new(server.connections_max_each()),
+            wheel: Wheel::new(worker.now),
+            worker,
+            doors: Doors::new(server),
+            draining: false,
+        })
+    }
+
+    /// Serves until drained.
+    ///
+    /// # Errors
+    /// The kernel has lost completions for want of memory, so nothing could be relied on.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        let mut due = Vec::new();
+        self.ring.watch(self.server.bell.as_fd());
+        self.look_at_doors();
+        while !(self.draining && self.held.is_empty() && self.doors.are_done()) {
+            self.worker.tick();
+            let timeout = self.wheel.timeout(self.worker.now);
+            self.ring
+                .wait(timeout)
+                .context("the ring has lost completions")?;
+            self.worker.tick();
+            // Before any completion: what they add is placed from here on.
+            self.wheel.advance(self.worker.now, &mut due);
+            while let Some(completion) = self.ring.next() {
+                match completion {
+                    Completion::Received { token, bytes, more } => {
+                        self.received(Token::from_number(token), bytes, more);
+                    }
+                    Completion::Sent {
+                        token,
+                        output,
+                        bytes,
+                    } => self.sent(Token::from_number(token), output, bytes),
+                    Completion::Accepted { door, socket, more } => {
+                        self.accepted(door, socket, more);
+                    }
+                    Completion::Readable => self.drain(),
+                }
+            }
+            for (number, tick) in due.drain(..) {
+                match number {
+                    PAUSE_ENDS => self.end_pause(),
+                    number => self.expire(Token::from_number(number), tick),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, token: Token, bytes: Result<usize, Errno>, more: bool) {
+        let Some(held) = self.held.get_mut(token) else {
+            return;
+        };
+        if !more {
+            held.receive = Flight::Landed;
+        }
+        match bytes {
+            _ if held.fate == Fate::Closing => {}
+            Ok(0) => held.connection.ended(&mut self.worker),
+            Ok(_) => held
+                .connection
+                .received(self.ring.received(), &mut self.worker),
+            // All buffers were taken (they are back with the next batch), or it was taken back.
+            Err(Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
+            Err(_) => {
+                held.connection.lost(&self.worker);
+                held.fate = Fate::Closing;
+            }
+        }
+        self.settle(token);
+    }
+
+    fn sent(&mut self, token: Token, output: Vec<u8>, bytes: Result<usize, Errno>) {
+        let Some(held) = self.held.get_mut(token) else {
+            return;
+        };
+        held.send = Flight::Landed;
+        match bytes {
+            _ if held.fate == Fate::Closing => {}
+            Ok(bytes) => held.connection.sent(output, bytes, &mut self.worker),
+            Err(Errno::CANCELED) => {
+                held.connection.regain(output);
+                self.lapse(token);
+            }
+            Err(_) => {
+                held.connection.lost(&self.worker);
+                held.fate = Fate::Closing;
+            }
+        }
+        self.settle(token);
+    }
+
+    /// An entry of the wheel has come up: is it the connection's, and is it really due?
+    fn expire(&mut self, token: Token, tick: u64) {
+        let Some(held) = self.held.get_mut(token) else {
+            return;
+        };
+        if !Timer::is_spent(&mut held.timer, tick) {
+            return;
+        }
+        if held.fate == Fate::Open && held.connection.deadline(self.server) <= self.worker.now {
+            self.lapse(token);
+        }
+        self.settle(token);
+    }
+
+    fn lapse(&mut self, token: Token) {
+        let Some(held) = self.held.get_mut(token) else {
+            return;
+        };
+        match held.connection.lapse(&mut self.worker) {
+            Lapse::GoOn => {}
+            Lapse::Close => held.fate = Fate::Closing,
+            Lapse::Part => held.fate = Fate::Parting,
+            Lapse::Recall if held.send == Flight::Out => {
+                held.send = Flight::Recalled;
+                self.ring.cancel_send(token.number());
+            }
+            Lapse::Recall => {}
+        }
+    }
+
+    /// Begins what the connection wants, recalls what it wants no more, and drops it with the last
+    /// completion.
+    fn settle(&mut self, token: Token) {
+        let Some(held) = self.held.get_mut(token) else {
+            return;
+        };
+        let number = token.number();
+        if held.fate == Fate::Parting && held.receive == Flight::Landed {
+            held.fate = if held.connection.is_idle() {
+                Fate::Closing
+            } else {
+                Fate::Open
+            };
+        }
+        let want = match held.fate {
+            Fate::Closing => Want::Close,
+            _ => held.connection.want(),
+        };
+        match want {
+            Want::Close => held.fate = Fate::Closing,
+            Want::Linger if !held.connection.half_close() => held.fate = Fate::Closing,
+            Want::Write if held.send == Flight::Landed => {
+                held.send = Flight::Out;
+                let output = held.connection.lend(&mut self.worker);
+                let (ring, socket) = (&mut self.ring, held.connection.as_fd());
+                match held.connection.rests_until() {
+                    Some(until) => {
+                        ring.send_quietly(socket, number, output);
+                        self.wheel.cover(&mut held.timer, number, until);
+                    }
+                    None => ring.send(socket, number, output),
+                }
+            }
+            _ => {}
+        }
+        let listens = held.fate == Fate::Open && held.connection.takes_input(self.server);
+        match held.receive {
+            Flight::Landed if listens => {
+                held.receive = Flight::Out;
+                self.ring.receive(held.connection.as_fd(), number);
+            }
+            Flight::Out if !listens => {
+                held.receive = Flight::Recalled;
+                self.ring.cancel_receive(number);
+            }
+            _ => {}
+        }
+        if held.fate == Fate::Closing {
+            self.close(token);
+            return;
+        }
+        let deadline = held.connection.deadline(self.server);
+        self.wheel.cover(&mut held.timer, number, deadline);
+    }
+
+    /// Drops a connection if nothing is under way for it any more; its last completion comes here.
+    fn close(&mut self, token: Token) {
+        let Some(held) = self.held.get_mut(token) else {
+            return;
+        };
+        if held.send == Flight::Out {
+            held.send = Flight::Recalled;
+            self.ring.cancel_send(token.number());
+        }
+        if (held.receive, held.send) == (Flight::Landed, Flight::Landed) {
+            self.held.remove(token);
+            self.make_use_of_room();
+        }
+    }
+
+    /// The bell has rung: the kernel is to accept no more, and every deadline comes forward.
+    fn drain(&mut self) {
+        self.draining = true;
+        self.doors.leave(&mut self.ring);
+        self.sweep();
+        for token in self.held.tokens() {
+            self.settle(token);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Accepting by completion, within bounds.
+//!
+//! An accept that goes on by itself takes all that wait, so it is begun only while there is room for
+//! a whole backlog; with less room, connections are accepted one by one, and with none, not at all.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
+
+use os::Errno;
+use os::ring::Ring;
+use server::{Accepted, Backoff, Connection, Server};
+
+use super::{Fate, Flight, Held, PAUSE_ENDS, Proactor};
+
+/// The server's doors, as the loop looks at them.
+pub(super) struct Doors {
+    each: Vec<Door>,
+    backoff: Backoff,
+    /// Resources are short: nobody looks before a pause has passed.
+    pausing: bool,
+    /// The drain has taken what waited.
+    swept: bool,
+    /// As many as may come at once.
+    crowd: usize,
+    /// Those of a crowd that was larger than expected; each waits for a place in the table.
+    ahead: VecDeque<OwnedFd>,
+}
+
+/// An accept at one of them.
+struct Door {
+    flight: Flight,
+    goes_on: bool,
+}
+
+impl Doors {
+    pub(super) fn new(server: &Server) -> Doors {
+        let door = || Door {
+            flight: Flight::Landed,
+            goes_on: false,
+        };
+        Doors {
+            each: server.doors.iter().map(|_| door()).collect(),
+            backoff: Backoff::new(server.limits.accept_pause_ms_max),
+            pausing: false,
+            swept: false,
+            crowd: server.limits.backlog.max(1) as usize * server.doors.len(),
+            ahead: VecDeque::new(),
+        }
+    }
+
+    /// Whether the drain has nothing to expect of them.
+    pub(super) fn are_done(&self) -> bool {
+        self.swept && self.ahead.is_empty()
+    }
+
+    /// Recalls every accept.
+    pub(super) fn leave(&mut self, ring: &mut Ring) {
+        for (number, door) in self.each.iter_mut().enumerate() {
+            door.recall(ring, number);
+        }
+    }
+
+    fn are_left(&self) -> bool {
+        let mut each = self.each.iter();
+        each.all(|door| door.flight == Flight::Landed)
+    }
+}
+
+impl Door {
+    fn recall(&mut self, ring: &mut Ring, number: usize) {
+        if self.flight == Flight::Out {
+            self.flight = Flight::Recalled;
+            ring.cancel_accept(number as u32);
+        }
+    }
+}
+
+impl Proactor {
+    fn room(&self) -> usize {
+        let max = self.server.connections_max_each();
+        max.saturating_sub(self.held.len() + self.doors.ahead.len())
+    }
+
+    /// Has the kernel accept as many as there is room for.
+    pub(super) fn look_at_doors(&mut self) {
+        if self.draining || self.doors.pausing {
+            return;
+        }
+        let mut room = self.room();
+        let goes_on = room >= self.doors.crowd;
+        for (number, door) in self.doors.each.iter_mut().enumerate() {
+            let listener = self.server.doors[number].as_fd();
+            match door.flight {
+                Flight::Landed if goes_on => self.ring.accept_all(listener, number as u32),
+                Flight::Landed if room > 0 => self.ring.accept_one(listener, number as u32),
+                Flight::Out if door.goes_on && !goes_on => {
+                    door.recall(&mut self.ring, number);
+                    continue;
+                }
+                _ => continue,
+            }
+            *door = Door {
+                flight: Flight::Out,
+                goes_on,
+            };
+            room = room.saturating_sub(1);
+        }
+    }
+
+    /// An accept has completed.
+    pub(super) fn accepted(&mut self, door: u32, socket: Result<OwnedFd, Errno>, more: bool) {
+        if !more {
+            self.doors.each[door as usize].flight = Flight::Landed;
+        }
+        match self
+            .server
+            .accept_completed(socket, &mut self.doors.backoff)
+        {
+            Accepted::Socket(socket) if self.held.is_full() => self.doors.ahead.push_back(socket),
+            Accepted::Socket(socket) => self.adopt(socket),
+            Accepted::Pause(pause) => {
+                self.doors.pausing = true;
+                self.doors.leave(&mut self.ring);
+                self.wheel.add(PAUSE_ENDS, self.worker.now + pause);
+            }
+            Accepted::Empty | Accepted::Interrupted => {}
+        }
+        if !more || self.room() < self.doors.crowd {
+            self.look_at_doors();
+        }
+        self.sweep();
+    }
+
+    /// Takes on a connection: the one operation that receives for all its life begins here.
+    fn adopt(&mut self, socket: OwnedFd) {
+        let connection = Connection::new(socket, &mut self.worker);
+        let token = self.held.insert(Held {
+            connection,
+            receive: Flight::Landed,
+            send: Flight::Landed,
+            fate: Fate::Open,
+            timer: None,
+        });
+        self.settle(token);
+    }
+
+    /// A connection has gone: the next may come.
+    pub(super) fn make_use_of_room(&mut self) {
+        if let Some(socket) = self.doors.ahead.pop_front() {
+            self.adopt(socket);
+        }
+        self.look_at_doors();
+        self.sweep();
+    }
+
+    pub(super) fn end_pause(&mut self) {
+        self.doors.pausing = false;
+        self.look_at_doors();
+        self.sweep();
+    }
+
+    /// In a drain, once the kernel has left the doors: takes what still waits there, as far as there
+    /// is room, and then has them refuse.
+    pub(super) fn sweep(&mut self) {
+        if !self.draining || self.doors.swept || self.doors.pausing || !self.doors.are_left() {
+            return;
+        }
+        for number in 0..self.server.doors.len() {
+            loop {
+                if self.room() == 0 {
+                    return;
+                }
+                match self.server.accept_ready(number, &mut self.doors.backoff) {
+                    Accepted::Socket(socket) => self.adopt(socket),
+                    Accepted::Interrupted => {}
+                    Accepted::Empty => break,
+                    Accepted::Pause(pause) => {
+                        self.doors.pausing = true;
+                        self.wheel.add(PAUSE_ENDS, self.worker.now + pause);
+                        return;
+                    }
+                }
+            }
+        }
+        self.doors.swept = true;
+        self.server.bolt_doors();
+    }
+}

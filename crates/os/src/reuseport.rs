@@ -1,0 +1,90 @@
+//! Several listeners on one address, among which the kernel spreads the connections by their hash.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+use rustix::net::sockopt;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+/// Opens `count` listeners on `addr`; port 0 is resolved once, for all. Options are as those of
+/// [`net::listen`](crate::net::listen).
+///
+/// The first is bound without `SO_REUSEPORT`, so that an address in use is refused here as it is
+/// anywhere else, instead of shared with whoever uses it (`socket(7)`).
+///
+/// # Errors
+/// Those of socket, bind and listen.
+pub fn listeners(addr: SocketAddr, backlog: i32, count: usize) -> std::io::Result<Vec<OwnedFd>> {
+    let first = bound(addr, false)?;
+    sockopt::set_socket_reuseport(&first, true)?;
+    let addr = rustix::net::getsockname(&first)?
+        .try_into()
+        .map_err(|_| std::io::Error::other("it has no address of the internet"))?;
+    let mut all = vec![first];
+    for _ in 1..count {
+        all.push(bound(addr, true)?);
+    }
+    // None listens before all are bound: nobody is sent to a part of them.
+    for listener in &all {
+        rustix::net::listen(listener, backlog)?;
+    }
+    Ok(all)
+}
+
+fn bound(addr: SocketAddr, reuseport: bool) -> std::io::Result<OwnedFd> {
+    let family = if addr.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, reuseport)?;
+    rustix::net::bind(&socket, &addr)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net;
+    use std::net::TcpStream;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn every_listener_has_its_share() {
+        for any in ["127.0.0.1:0", "[::1]:0"] {
+            let all = listeners(any.parse().unwrap(), 1024, 4).unwrap();
+            let addr = rustix::net::getsockname(&all[0]).unwrap();
+            let addr: SocketAddr = addr.try_into().unwrap();
+            let clients: Vec<_> = (0..400)
+                .map(|_| TcpStream::connect(addr).unwrap())
+                .collect();
+            let mut accepted = 0;
+            for listener in &all {
+                net::set_nonblocking(listener.as_fd()).unwrap();
+                let mut own = 0;
+                while net::accept(listener.as_fd(), false).is_ok() {
+                    own += 1;
+                }
+                assert!(own > 0, "one of four has none of 400");
+                accepted += own;
+            }
+            assert_eq!(accepted, clients.len());
+        }
+    }
+
+    #[test]
+    fn an_address_in_use_is_refused() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let all = listeners(any, 16, 2).unwrap();
+        let addr = rustix::net::getsockname(&all[1]).unwrap();
+        let again = listeners(addr.try_into().unwrap(), 16, 2);
+        assert_eq!(
+            again.unwrap_err().kind(),
+            std::io::ErrorKind::AddrInUse,
+            "others' listeners are not ours to join"
+        );
+    }
+}

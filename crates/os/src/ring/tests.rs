@@ -1,0 +1,351 @@
+//! What the ring relies on, asked of the kernel itself.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn ring(buffers: usize) -> Ring {
+    let sizes = Sizes {
+        operations: 8,
+        completions: 64,
+        buffers,
+        buffer_bytes: 64,
+    };
+    Ring::new(&sizes).expect("tests need io_uring")
+}
+
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let far = listener.accept().unwrap().0;
+    far.set_read_timeout(Some(PATIENCE)).unwrap();
+    (near, far)
+}
+
+/// The next completion, waited for.
+fn completion(ring: &mut Ring) -> Completion {
+    let start = std::time::Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(completion) = ring.next() {
+            return completion;
+        }
+        ring.wait(Some(PATIENCE)).unwrap();
+    }
+    panic!("no completion");
+}
+
+/// Makes the ring wait for nothing, so that what was submitted is tried.
+fn submit(ring: &mut Ring) {
+    assert!(ring.next().is_none());
+    ring.wait(Some(Duration::ZERO)).unwrap();
+}
+
+/// More than two socket buffers hold.
+fn plenty() -> Vec<u8> {
+    (0..16 << 20).map(|number| (number / 7) as u8).collect()
+}
+
+#[test]
+fn a_quiet_send_that_succeeds_leaves_no_completion_in_the_kernel() {
+    let mut ring = ring(2);
+    let (near, mut far) = pair();
+    for round in 0..20u64 {
+        ring.send_quietly(near.as_fd(), round << 32 | 3, b"hello".to_vec());
+        submit(&mut ring);
+        assert!(ring.batch.is_empty(), "success is silent");
+        match ring.next() {
+            Some(Completion::Sent {
+                token,
+                output,
+                bytes: Ok(5),
+            }) => assert_eq!((token, &output[..]), (round << 32 | 3, &b"hello"[..])),
+            other => panic!("{other:?}"),
+        }
+        let mut got = [0; 5];
+        far.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"hello");
+    }
+}
+
+/// The submission sends what there is room for and says so; the ring sends the rest when there is.
+#[test]
+fn a_send_that_the_socket_cannot_take_at_once_is_sent_whole() {
+    for quiet in [true, false] {
+        let mut ring = ring(2);
+        let (near, mut far) = pair();
+        let output = plenty();
+        let copy = output.clone();
+        if quiet {
+            ring.send_quietly(near.as_fd(), 0, output);
+        } else {
+            ring.send(near.as_fd(), 0, output);
+        }
+        submit(&mut ring);
+        assert!(ring.next().is_none(), "more than the socket takes");
+        let reader = std::thread::spawn(move || {
+            let mut got = vec![0; copy.len()];
+            far.read_exact(&mut got).unwrap();
+            got == copy
+        });
+        match completion(&mut ring) {
+            Completion::Sent { bytes, output, .. } => assert_eq!(bytes, Ok(output.len())),
+            other => panic!("{other:?}"),
+        }
+        assert!(reader.join().unwrap(), "every byte, once and in order");
+    }
+}
+
+/// The output stays with the ring until the kernel has let go of it, and comes back with the error.
+#[test]
+fn a_peer_that_resets_while_a_send_is_in_flight() {
+    let mut ring = ring(2);
+    let (near, mut far) = pair();
+    ring.send_quietly(near.as_fd(), 5, plenty());
+    submit(&mut ring);
+    assert!(ring.next().is_none());
+    far.read_exact(&mut [0; 100]).unwrap();
+    drop(far); // With input unread: a reset.
+    match completion(&mut ring) {
+        Completion::Sent { bytes, output, .. } => {
+            assert!(
+                matches!(bytes, Err(Errno::CONNRESET | Errno::PIPE)),
+                "{bytes:?}"
+            );
+            assert!(output == plenty(), "untouched");
+        }
+        other => panic!("{other:?}"),
+    }
+    ring.send_quietly(near.as_fd(), 5, b"again".to_vec());
+    match completion(&mut ring) {
+        Completion::Sent { bytes, .. } => assert_eq!(bytes, Err(Errno::PIPE)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_send_that_is_taken_back_completes() {
+    let mut ring = ring(2);
+    let (near, _far) = pair();
+    ring.send(near.as_fd(), 1, plenty());
+    submit(&mut ring);
+    ring.cancel_send(1);
+    match completion(&mut ring) {
+        Completion::Sent {
+            token: 1,
+            output,
+            bytes,
+        } => {
+            assert_eq!((output.len(), bytes), (16 << 20, Err(Errno::CANCELED)));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_receive_goes_on_until_the_fin() {
+    let mut ring = ring(4);
+    let (near, mut far) = pair();
+    ring.receive(near.as_fd(), 9);
+    for text in ["one", "two", "three", "four", "five", "six"] {
+        far.write_all(text.as_bytes()).unwrap();
+        match completion(&mut ring) {
+            Completion::Received {
+                token: 9,
+                bytes,
+                more: true,
+            } => assert_eq!(bytes, Ok(text.len())),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(ring.received(), text.as_bytes());
+    }
+    drop(far);
+    match completion(&mut ring) {
+        Completion::Received {
+            bytes: Ok(0),
+            more: false,
+            ..
+        } => assert_eq!(ring.received(), b""),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// With buffers for 128 bytes and far more to come, the receive ends again and again with ENOBUFS;
+/// taken up again each time, it loses nothing.
+#[test]
+fn a_receive_that_finds_no_buffer_ends_and_loses_nothing() {
+    let mut ring = ring(2);
+    let (near, mut far) = pair();
+    let sent: Vec<u8> = (0..20_000).map(|number| (number / 3) as u8).collect();
+    far.write_all(&sent).unwrap();
+    drop(far);
+    ring.receive(near.as_fd(), 0);
+    let (mut got, mut starved) = (Vec::new(), 0);
+    loop {
+        match completion(&mut ring) {
+            Completion::Received { bytes: Ok(0), .. } => break,
+            Completion::Received { bytes, more, .. } => {
+                got.extend_from_slice(ring.received());
+                starved += usize::from(bytes == Err(Errno::NOBUFS));
+                if !more {
+                    ring.receive(near.as_fd(), 0);
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(got == sent);
+    assert!(starved > 10, "two buffers cannot have been enough");
+}
+
+#[test]
+fn a_receive_that_is_taken_back_says_so_and_keeps_what_had_come() {
+    let mut ring = ring(2);
+    let (near, mut far) = pair();
+    ring.receive(near.as_fd(), 7);
+    submit(&mut ring);
+    far.write_all(b"before").unwrap();
+    ring.cancel_receive(7);
+    let mut got = Vec::new();
+    loop {
+        match completion(&mut ring) {
+            Completion::Received {
+                bytes: Err(error),
+                more,
+                ..
+            } => {
+                assert_eq!((error, more), (Errno::CANCELED, false));
+                break;
+            }
+            Completion::Received { .. } => got.extend_from_slice(ring.received()),
+            other => panic!("{other:?}"),
+        }
+    }
+    ring.receive(near.as_fd(), 7);
+    while got.len() < 6 {
+        assert!(matches!(
+            completion(&mut ring),
+            Completion::Received { bytes: Ok(_), .. }
+        ));
+        got.extend_from_slice(ring.received());
+    }
+    assert_eq!(got, b"before");
+}
+
+/// More connections than the completion queue holds: the kernel keeps the rest, the accept ends, and
+/// none is lost.
+#[test]
+fn more_completions_than_there_is_room_for() {
+    let sizes = Sizes {
+        operations: 4,
+        completions: 4,
+        buffers: 2,
+        buffer_bytes: 64,
+    };
+    let mut ring = Ring::new(&sizes).expect("tests need io_uring");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let peers: Vec<_> = (0..40).map(|_| TcpStream::connect(addr).unwrap()).collect();
+    ring.accept_all(listener.as_fd(), 6);
+    let mut sockets = Vec::new();
+    while sockets.len() < peers.len() {
+        match completion(&mut ring) {
+            Completion::Accepted {
+                door: 6,
+                socket,
+                more,
+            } => {
+                sockets.push(TcpStream::from(socket.unwrap()));
+                if !more {
+                    ring.accept_all(listener.as_fd(), 6);
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut accepted: Vec<_> = sockets.iter().map(|one| one.peer_addr().unwrap()).collect();
+    let mut connected: Vec<_> = peers.iter().map(|one| one.local_addr().unwrap()).collect();
+    accepted.sort();
+    connected.sort();
+    assert_eq!(accepted, connected);
+}
+
+/// A listener that does not block makes no difference: the ring waits all the same.
+#[test]
+fn an_accept_waits_and_can_be_taken_back() {
+    let mut ring = ring(2);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    ring.accept_one(listener.as_fd(), 0);
+    submit(&mut ring);
+    assert!(ring.next().is_none());
+    let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    match completion(&mut ring) {
+        Completion::Accepted {
+            socket: Ok(socket),
+            more: false,
+            ..
+        } => {
+            let flags = rustix::io::fcntl_getfd(&socket).unwrap();
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+        }
+        other => panic!("{other:?}"),
+    }
+    ring.accept_all(listener.as_fd(), 1);
+    submit(&mut ring);
+    ring.cancel_accept(1);
+    match completion(&mut ring) {
+        Completion::Accepted {
+            door: 1,
+            socket: Err(error),
+            more: false,
+        } => assert_eq!(error, Errno::CANCELED),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_bell_is_heard() {
+    let mut ring = ring(2);
+    let bell = crate::net::Bell::new().unwrap();
+    ring.watch(bell.as_fd());
+    submit(&mut ring);
+    assert!(ring.next().is_none());
+    bell.ring();
+    assert!(matches!(completion(&mut ring), Completion::Readable));
+}
+
+/// Many sends, more than the submission queue holds, all told of.
+#[test]
+fn more_operations_than_there_is_room_for() {
+    let mut ring = ring(2);
+    let pairs: Vec<_> = (0..50).map(|_| pair()).collect();
+    for (token, (near, _)) in pairs.iter().enumerate() {
+        ring.send_quietly(near.as_fd(), token as u64, vec![b'x'; 10]);
+    }
+    let mut told: Vec<_> = (0..50)
+        .map(|_| match completion_now(&mut ring) {
+            Completion::Sent {
+                token,
+                bytes: Ok(10),
+                ..
+            } => token,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, (0..50).collect::<Vec<_>>());
+    assert!(pairs[0].0.as_raw_fd() > 0);
+}
+
+/// The next completion; one wait for nothing must do.
+fn completion_now(ring: &mut Ring) -> Completion {
+    if let Some(completion) = ring.next() {
+        return completion;
+    }
+    ring.wait(Some(Duration::ZERO)).unwrap();
+    ring.next().expect("it was submitted")
+}

@@ -1,0 +1,115 @@
+//! POSIX asynchronous I/O on sockets. A process of its own, and one test in it: signals are the
+//! process's, and its threads share them.
+
+#![allow(clippy::unwrap_used)] // What fails here fails the test.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use os::Errno;
+use os::aio::{Aio, Completion, DONE, News};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (near, listener.accept().unwrap().0)
+}
+
+/// The next end. The harness's own thread does not block the signal and may be the one that gets it,
+/// so ends without a signal are looked for too.
+fn done(aio: &mut Aio) -> Completion {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let News::Done(completion) = aio.wait(Duration::from_millis(20)) {
+            return completion;
+        }
+        if let Some(completion) = aio.sweep() {
+            return completion;
+        }
+    }
+    panic!("nothing has ended");
+}
+
+#[test]
+fn reads_writes_ends_and_cancellations() {
+    os::signal::handle(&[DONE], os::signal::nothing);
+    let mut aio = Aio::new(2);
+    let (near, mut far) = pair();
+
+    // A read ends when something comes, with as much of it as there is room for.
+    aio.read(near.as_fd(), 7 << 32, Vec::with_capacity(4))
+        .unwrap();
+    far.write_all(b"hello").unwrap();
+    let read = done(&mut aio);
+    assert_eq!(
+        (read.token, read.wrote, read.bytes),
+        (7 << 32, false, Ok(4))
+    );
+    assert_eq!(read.buffer, b"hell");
+    aio.read(near.as_fd(), 8 << 32, read.buffer).unwrap();
+    assert_eq!(done(&mut aio).buffer, b"o");
+
+    // A write ends, and its buffer comes back.
+    aio.write(near.as_fd(), 0, b"reply".to_vec()).unwrap();
+    let wrote = done(&mut aio);
+    assert_eq!(
+        (wrote.wrote, wrote.bytes, &wrote.buffer[..]),
+        (true, Ok(5), &b"reply"[..])
+    );
+    far.read_exact(&mut [0; 5]).unwrap();
+
+    // A read that waits ends with the socket's timeout, and is taken up again.
+    os::net::set_receive_timeout(near.as_fd(), Duration::from_millis(10)).unwrap();
+    aio.read(near.as_fd(), 0, Vec::with_capacity(64)).unwrap();
+    assert_eq!(done(&mut aio).bytes, Err(Errno::AGAIN));
+    os::net::set_receive_timeout(near.as_fd(), PATIENCE).unwrap();
+
+    // Two helpers have the first two operations, in the order of asking, so the third has not begun
+    // and can be taken back.
+    let (other, gone) = pair();
+    let (third, _far) = pair();
+    aio.read(near.as_fd(), 0, Vec::with_capacity(64)).unwrap();
+    aio.read(other.as_fd(), 1, Vec::with_capacity(64)).unwrap();
+    aio.read(third.as_fd(), 2, Vec::with_capacity(64)).unwrap();
+    aio.cancel(2);
+    let cancelled = done(&mut aio);
+    assert_eq!(
+        (cancelled.token, cancelled.bytes),
+        (2, Err(Errno::CANCELED))
+    );
+    drop(gone);
+    let ended = done(&mut aio);
+    assert_eq!((ended.token, ended.bytes), (1, Ok(0)));
+
+    // The first has begun, since the second has; it cannot be taken back, until something comes.
+    aio.cancel(0);
+    assert!(aio.sweep().is_none());
+    assert_eq!(aio.underway(), 1);
+
+    // A peer that resets while its reply is being written: an error, and the buffer is whole.
+    let (reset, far) = pair();
+    let output = vec![b'x'; 16 << 20];
+    aio.write(reset.as_fd(), 1, output.clone()).unwrap();
+    (&far).read_exact(&mut [0; 1000]).unwrap();
+    drop(far);
+    let mut wrote = done(&mut aio);
+    if wrote.bytes.is_ok() {
+        aio.write(reset.as_fd(), 1, wrote.buffer).unwrap();
+        wrote = done(&mut aio);
+    }
+    let error = wrote.bytes;
+    assert!(
+        matches!(error, Err(Errno::CONNRESET | Errno::PIPE)),
+        "{error:?}"
+    );
+    assert!(wrote.buffer == output);
+
+    // Nor does a shutdown lose anything: the read that still waits ends with it.
+    near.shutdown(std::net::Shutdown::Read).unwrap();
+    assert_eq!(done(&mut aio).bytes, Ok(0));
+    assert_eq!(aio.underway(), 0);
+}

@@ -1,0 +1,253 @@
+//! A handle set that several threads serve.
+//!
+//! Every handle is suspended (`EPOLLONESHOT`) from the moment a wait reports it until whoever
+//! serves it ends the suspension, so that no two threads serve one connection at once. Connections
+//! stay in their places; who has the lock of a place has the connection in hand. A warm request
+//! takes that lock and no other.
+
+mod clockwork;
+mod doors;
+mod serve;
+mod table;
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use os::net::Bell;
+use parking_lot::Mutex;
+use server::{Backoff, Connection, Need, Server, Worker};
+
+use self::clockwork::Clockwork;
+use self::doors::Doors;
+use self::table::{Held, Table};
+use crate::wheel::Ticks;
+use crate::{Epoll, Events, Interest, Ready, Token, ready};
+
+/// Something that is ready. A door or a connection stays suspended until it has been served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handle {
+    /// A listener, by its number.
+    Door(usize),
+    /// A connection.
+    Connection {
+        /// Its name.
+        token: Token,
+        /// The peer has gone.
+        hung_up: bool,
+    },
+    /// A connection whose deadline may have passed.
+    Due {
+        /// Its name.
+        token: Token,
+        /// When its entry in the wheel has come up.
+        tick: u64,
+    },
+    /// Accept may be tried again.
+    PauseEnds,
+    /// The drain begins.
+    Drain,
+}
+
+/// The handle set.
+#[derive(Debug)]
+pub struct Handles {
+    server: &'static Server,
+    set: Epoll,
+    table: Table,
+    ticks: Ticks,
+    clockwork: Mutex<Clockwork>,
+    doors: Mutex<Doors>,
+    /// The doors are left alone until a connection ends or a pause does.
+    shut: AtomicBool,
+    /// Ends a wait, where a deadline has come to stand before the one it is for.
+    nudge: Bell,
+    /// Connections stop at every whole request, to be computed elsewhere.
+    staged: bool,
+    draining: AtomicBool,
+}
+
+const BELL: u64 = u64::MAX;
+const NUDGE: u64 = u64::MAX - 1;
+const PAUSE_ENDS: u64 = u64::MAX - 2;
+const DOOR: u64 = 1 << 63;
+
+impl Handles {
+    /// A set that the server's doors are in, too.
+    ///
+    /// # Errors
+    /// Descriptors or memory have run out.
+    pub fn at_doors(server: &'static Server) -> anyhow::Result<Handles> {
+        server.make_doors_nonblocking()?;
+        let handles = Handles::new(server, server.limits.connections_max, true)?;
+        for (index, door) in server.doors.iter().enumerate() {
+            let number = DOOR + index as u64;
+            handles.set.add_oneshot(door, number, Interest::Read)?;
+        }
+        Ok(handles)
+    }
+
+    /// A set of the connections that it is given, one worker's share at most.
+    ///
+    /// # Errors
+    /// Descriptors or memory have run out.
+    pub fn without_doors(server: &'static Server) -> anyhow::Result<Handles> {
+        Handles::new(server, server.connections_max_each(), false)
+    }
+
+    fn new(server: &'static Server, max: usize, at_doors: bool) -> anyhow::Result<Handles> {
+        let (set, nudge, now) = (Epoll::new()?, Bell::new()?, Instant::now());
+        set.add_bell(&nudge, NUDGE)?;
+        set.add_oneshot(&server.bell, BELL, Interest::Read)?;
+        Ok(Handles {
+            server,
+            set,
+            table: Table::new(max),
+            ticks: Ticks::from(now),
+            clockwork: Mutex::new(Clockwork::new(now, max)),
+            doors: Mutex::new(Doors::new(
+                Backoff::new(server.limits.accept_pause_ms_max),
+                at_doors,
+            )),
+            shut: AtomicBool::new(false),
+            nudge,
+            staged: false,
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Makes its connections stop at every whole request; see [`serve`](Self::serve).
+    #[must_use]
+    pub fn staged(mut self) -> Handles {
+        self.staged = true;
+        self
+    }
+
+    /// Watches somebody's bell, too: it ends a wait. So does the end of a connection, if the set was
+    /// full.
+    ///
+    /// # Errors
+    /// ENOMEM or ENOSPC.
+    pub fn watch_bell(&self, bell: &Bell) -> Result<(), os::Errno> {
+        self.set.add_bell(bell, NUDGE)
+    }
+
+    /// Whether it has no room for another connection.
+    pub fn is_full(&self) -> bool {
+        self.clockwork.lock().is_full()
+    }
+
+    /// Whether the drain has begun, and nothing is left that could become ready.
+    pub fn is_over(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+            && self.clockwork.lock().len() == 0
+            && self.has_left_doors()
+    }
+
+    /// Waits until a handle is ready or due, at most `timeout`, and adds all that are to `found`.
+    /// One thread at a time.
+    pub fn wait(
+        &self,
+        worker: &mut Worker,
+        events: &mut Events,
+        timeout: Option<Duration>,
+        found: &mut impl Extend<Handle>,
+    ) {
+        worker.tick();
+        let due = self.clockwork.lock().wait(worker.now);
+        let timeout = match (due, timeout) {
+            (Some(due), Some(timeout)) => Some(due.min(timeout)),
+            (due, timeout) => due.or(timeout),
+        };
+        self.set.wait(events, timeout);
+        worker.tick();
+        let mut clockwork = self.clockwork.lock();
+        found.extend(events.iter().filter_map(|event| {
+            let handle = handle(ready(event));
+            if let Some(Handle::Connection { token, .. }) = handle {
+                self.report(token);
+            }
+            handle
+        }));
+        found.extend(clockwork.waited(worker.now).map(|(number, tick)| {
+            let token = Token::from_number(number);
+            match number {
+                PAUSE_ENDS => Handle::PauseEnds,
+                _ => Handle::Due { token, tick },
+            }
+        }));
+    }
+
+    /// An event has suspended this connection. With the clockwork locked, generations stay.
+    fn report(&self, token: Token) {
+        let place = self.table.place(token.index());
+        if place.generation() == token.generation() {
+            place.set_armed(false);
+        }
+    }
+
+    /// Takes on a connection: its place has it before its first event can come. Without room, which
+    /// the caller has looked for, it is closed.
+    pub fn adopt(&self, socket: OwnedFd, worker: &mut Worker) {
+        let connection = match self.staged {
+            true => Connection::staged(socket, worker),
+            false => Connection::new(socket, worker),
+        };
+        let Some(token) = self.clockwork.lock().claim(&self.table) else {
+            return;
+        };
+        let place = self.table.place(token.index());
+        let mut guard = place.held.lock();
+        let held = guard.insert(Held {
+            connection,
+            need: Need::Readable,
+        });
+        place.set_armed(true);
+        self.schedule(token, place, held);
+        let number = token.number();
+        let added = self
+            .set
+            .add_oneshot(&held.connection, number, Interest::Read);
+        if added.is_err() {
+            let gone = guard.take();
+            drop((guard, gone));
+            self.clockwork.lock().release(token, place);
+        }
+    }
+
+    /// The bell has rung: leave the doors, and bring every deadline forward.
+    fn drain(&self, worker: &mut Worker) {
+        self.draining.store(true, Ordering::SeqCst);
+        self.begin_leaving(worker);
+        let tokens = self.clockwork.lock().tokens(&self.table);
+        for token in tokens {
+            let place = self.table.place(token.index());
+            // What a thread has in hand is scheduled when it lets go, or at the next turn of the wheel.
+            if let Some(guard) = place.held.try_lock()
+                && let Some(held) = guard.as_ref()
+            {
+                self.schedule(token, place, held);
+            }
+        }
+        self.end_wait_if_over();
+    }
+
+    /// Whoever waits, waits for nothing once it is over.
+    fn end_wait_if_over(&self) {
+        if self.is_over() {
+            self.nudge.ring();
+        }
+    }
+}
+
+fn handle(ready: Ready) -> Option<Handle> {
+    match ready.token {
+        BELL => Some(Handle::Drain),
+        NUDGE => None,
+        door if door & DOOR != 0 => Some(Handle::Door((door - DOOR) as usize)),
+        number => Some(Handle::Connection {
+            token: Token::from_number(number),
+            hung_up: ready.hung_up,
+        }),
+    }
+}

@@ -1,0 +1,67 @@
+//! No selector at all: every descriptor is tried in turn, all the time.
+//!
+//! This is the second of the five I/O models of Stevens, *UNIX Network Programming* vol. 1, 3rd
+//! ed., section 6.2: non-blocking calls that mostly answer EAGAIN, and a CPU that never rests.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use os::Errno;
+
+use super::dense::Dense;
+use super::{Interest, Ready, Selector};
+
+/// A list of what is to be tried.
+#[derive(Debug)]
+pub struct Busy {
+    watched: Dense<(u64, Interest)>,
+}
+
+impl Selector for Busy {
+    type Event = Ready;
+
+    fn empty() -> Result<Busy, Errno> {
+        Ok(Busy {
+            watched: Dense::new(),
+        })
+    }
+
+    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        let number = fd.as_fd().as_raw_fd();
+        self.watched.insert(number, (token, interest));
+        Ok(())
+    }
+
+    fn set(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        if let Some(entry) = self.watched.get_mut(fd.as_fd().as_raw_fd()) {
+            *entry = (token, interest);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, fd: impl AsFd) {
+        self.watched.remove(fd.as_fd().as_raw_fd());
+    }
+
+    /// Does not wait: names everything whose reading or writing is wanted, to be tried.
+    fn wait(&mut self, events: &mut Vec<Ready>, _: Option<Duration>) {
+        events.clear();
+        let wanted = |interest| interest != Interest::Nothing;
+        let tried = self
+            .watched
+            .entries()
+            .iter()
+            .filter(|entry| wanted(entry.1));
+        events.extend(tried.map(|&(token, interest)| Ready {
+            token,
+            readable: interest == Interest::Read,
+            writable: interest == Interest::Write,
+            half_closed: false,
+            hung_up: false,
+        }));
+    }
+
+    fn ready(event: &Ready) -> Ready {
+        *event
+    }
+}

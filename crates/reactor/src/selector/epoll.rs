@@ -1,0 +1,123 @@
+//! epoll: the kernel keeps the set, and a wait returns only what is ready.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use os::Errno;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+
+use super::{Interest, Ready, Selector};
+
+/// A set of descriptors, and a wait for any of them. Threads may share it. As a [`Selector`] it
+/// reports states: what is not taken is reported again.
+#[derive(Debug)]
+pub struct Epoll {
+    pub(super) set: OwnedFd,
+}
+
+/// Room for the events of one wait, kept by whoever waits.
+pub type Events = Vec<Event>;
+
+pub(super) fn flags(interest: Interest) -> EventFlags {
+    match interest {
+        Interest::Nothing => EventFlags::empty(),
+        Interest::Read => EventFlags::IN,
+        Interest::Write => EventFlags::OUT,
+    }
+}
+
+impl Epoll {
+    /// An empty set.
+    ///
+    /// # Errors
+    /// Descriptors or memory have run out.
+    pub fn new() -> Result<Epoll, Errno> {
+        Ok(Epoll {
+            set: epoll::create(CreateFlags::CLOEXEC)?,
+        })
+    }
+
+    pub(super) fn add_with(
+        &self,
+        fd: impl AsFd,
+        token: u64,
+        flags: EventFlags,
+    ) -> Result<(), Errno> {
+        epoll::add(&self.set, fd, EventData::new_u64(token), flags)
+    }
+
+    /// Watches a bell by its edge: each ring is one event, and nobody has to silence it.
+    ///
+    /// # Errors
+    /// ENOMEM or ENOSPC.
+    pub fn add_bell(&self, bell: impl AsFd, token: u64) -> Result<(), Errno> {
+        self.add_with(bell, token, EventFlags::IN | EventFlags::ET)
+    }
+
+    /// Waits for events, up to the capacity of `events`, for at most `timeout`; a signal ends the
+    /// wait without any.
+    pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) {
+        let timeout = timeout.map(|timeout| Timespec {
+            tv_sec: timeout.as_secs() as i64,
+            tv_nsec: i64::from(timeout.subsec_nanos()),
+        });
+        events.clear();
+        let room = rustix::buffer::spare_capacity(events);
+        // The only error a valid set has is EINTR.
+        let _ = epoll::wait(&self.set, room, timeout.as_ref());
+    }
+}
+
+impl Selector for Epoll {
+    type Event = Event;
+
+    fn empty() -> Result<Epoll, Errno> {
+        Epoll::new()
+    }
+
+    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        self.add_with(fd, token, flags(interest))
+    }
+
+    fn add_shared(&mut self, door: impl AsFd, token: u64) -> Result<(), Errno> {
+        self.add_with(door, token, EventFlags::IN | EventFlags::EXCLUSIVE)
+    }
+
+    fn set(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        epoll::modify(&self.set, fd, EventData::new_u64(token), flags(interest))
+    }
+
+    fn remove(&mut self, fd: impl AsFd) {
+        // ENOENT: it was not watched, which is what was asked for.
+        let _ = epoll::delete(&self.set, fd);
+    }
+
+    fn closing(&mut self, _: impl AsFd) {
+        // Closing the last descriptor of a socket takes it out of every set (epoll(7), question 6).
+    }
+
+    #[inline]
+    fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) {
+        Epoll::wait(self, events, timeout);
+    }
+
+    #[inline]
+    fn ready(event: &Event) -> Ready {
+        ready(event)
+    }
+}
+
+/// An event, in the words of this crate.
+#[inline]
+pub fn ready(event: &Event) -> Ready {
+    let flags = event.flags;
+    let hung_up = flags.intersects(EventFlags::HUP | EventFlags::ERR);
+    Ready {
+        token: event.data.u64(),
+        readable: hung_up || flags.intersects(EventFlags::IN | EventFlags::RDHUP),
+        writable: hung_up || flags.contains(EventFlags::OUT),
+        half_closed: flags.contains(EventFlags::RDHUP),
+        hung_up,
+    }
+}

@@ -1,0 +1,56 @@
+//! epoll, edge-triggered: the set is told of a descriptor once and never again.
+//!
+//! Each change is reported once, whether anyone takes it or not (epoll(7)): a loop that waits for
+//! more before it has taken all waits for ever. What this saves is every later `epoll_ctl`; what it
+//! costs is remembering: see [`News`](crate::edge::News).
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use os::Errno;
+use rustix::event::epoll::{Event, EventFlags};
+
+use super::epoll::{Epoll, Events, ready};
+use super::{Interest, Ready, Selector};
+
+/// A set that reports changes, of reading and writing alike.
+#[derive(Debug)]
+pub struct EpollEdge {
+    set: Epoll,
+}
+
+impl Selector for EpollEdge {
+    const EDGE: bool = true;
+    type Event = Event;
+
+    fn empty() -> Result<EpollEdge, Errno> {
+        Ok(EpollEdge { set: Epoll::new()? })
+    }
+
+    fn add(&mut self, fd: impl AsFd, token: u64, _: Interest) -> Result<(), Errno> {
+        let all = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        self.set.add_with(fd, token, all)
+    }
+
+    fn set(&mut self, _: impl AsFd, _: u64, _: Interest) -> Result<(), Errno> {
+        Ok(()) // Everything is reported already.
+    }
+
+    fn remove(&mut self, fd: impl AsFd) {
+        self.set.remove(fd);
+    }
+
+    fn closing(&mut self, fd: impl AsFd) {
+        self.set.closing(fd);
+    }
+
+    #[inline]
+    fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) {
+        self.set.wait(events, timeout);
+    }
+
+    #[inline]
+    fn ready(event: &Event) -> Ready {
+        ready(event)
+    }
+}

@@ -1,0 +1,120 @@
+//! Selectors: one face, five ways to learn which descriptors are ready.
+//!
+//! | selector | the set is kept by | a wait costs | it reports |
+//! |---|---|---|---|
+//! | [`Epoll`] | the kernel | what is ready | states |
+//! | [`EpollEdge`] | the kernel | what is ready | changes |
+//! | [`Poll`] | the loop | what is watched, copied in and out | states |
+//! | [`Select`] | the loop, descriptor numbers below 1024 | three bits for each number | states |
+//! | [`Busy`] | the loop | nothing: it does not wait | that anything may be |
+//!
+//! A loop is compiled for the selector it has ([`Reactor`](crate::Reactor) is generic), so that an
+//! event costs no indirect call.
+
+use std::fmt::Debug;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use os::Errno;
+
+mod busy;
+mod dense;
+mod epoll;
+mod epoll_edge;
+mod oneshot;
+mod poll;
+mod select;
+#[cfg(test)]
+mod tests;
+
+pub use busy::Busy;
+pub use epoll::{Epoll, Events, ready};
+pub use epoll_edge::EpollEdge;
+pub use poll::Poll;
+pub use select::Select;
+
+/// What a descriptor is watched for. Errors and hang-ups are reported always, but for [`Select`],
+/// which shows them as readable and writable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Nothing else.
+    Nothing,
+    /// Something to receive, or to accept.
+    Read,
+    /// Room to send.
+    Write,
+}
+
+/// One descriptor that is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// The number it was added with.
+    pub token: u64,
+    /// Receiving will not block, or may not.
+    pub readable: bool,
+    /// Sending will not block, or may not.
+    pub writable: bool,
+    /// The peer sends no more. Known to [`EpollEdge`] only.
+    pub half_closed: bool,
+    /// The peer has gone, or the connection is broken: no call on it will block.
+    pub hung_up: bool,
+}
+
+/// A set of descriptors, and a wait for any of them.
+pub trait Selector: Debug + Sized {
+    /// It reports changes and not states: what a connection has not taken is not reported again.
+    const EDGE: bool = false;
+
+    /// Why it can watch no more than [`room`](Selector::room), for the log.
+    const BOUND: &'static str = "";
+
+    /// An event as the wait leaves it.
+    type Event;
+
+    /// A set with nothing in it.
+    ///
+    /// # Errors
+    /// Descriptors or memory have run out.
+    fn empty() -> Result<Self, Errno>;
+
+    /// Watches `fd`; its events carry `token`.
+    ///
+    /// # Errors
+    /// ENOMEM or ENOSPC; EINVAL for a descriptor that it cannot watch.
+    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno>;
+
+    /// Watches a door that other loops watch as well: where the kernel can, it wakes one of them,
+    /// and not all.
+    ///
+    /// # Errors
+    /// Like [`add`](Selector::add).
+    fn add_shared(&mut self, door: impl AsFd, token: u64) -> Result<(), Errno> {
+        self.add(door, token, Interest::Read)
+    }
+
+    /// Watches `fd` for something else.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    fn set(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno>;
+
+    /// Stops watching `fd`, if it is watched.
+    fn remove(&mut self, fd: impl AsFd);
+
+    /// The same for one that is about to be closed, which may cost less.
+    fn closing(&mut self, fd: impl AsFd) {
+        self.remove(fd);
+    }
+
+    /// Waits until something is ready, for at most `timeout`, and leaves up to the capacity of
+    /// `events` there; a signal ends the wait without any.
+    fn wait(&mut self, events: &mut Vec<Self::Event>, timeout: Option<Duration>);
+
+    /// An event, in words that all selectors share.
+    fn ready(event: &Self::Event) -> Ready;
+
+    /// How many more descriptors it can watch, where it has a bound of its own.
+    fn room(&self) -> Option<usize> {
+        None
+    }
+}

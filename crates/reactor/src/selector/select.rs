@@ -1,0 +1,102 @@
+//! select: sets of bits, one for each descriptor number, built anew for every wait.
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use os::Errno;
+use os::select::{FdSet, SELECT_END, free_numbers_below, select};
+
+use super::{Interest, Ready, Selector};
+
+/// What is watched, for descriptor numbers below 1024 (`FD_SETSIZE`): the sets have no bit for
+/// others, whatever the limits of the process are.
+#[derive(Debug)]
+pub struct Select {
+    read: FdSet,
+    write: FdSet,
+    /// By descriptor number; `None` for those not watched.
+    tokens: Vec<Option<u64>>,
+}
+
+impl Select {
+    fn put(&mut self, fd: i32, interest: Option<Interest>) {
+        self.read.put(fd, interest == Some(Interest::Read));
+        self.write.put(fd, interest == Some(Interest::Write));
+    }
+}
+
+impl Selector for Select {
+    const BOUND: &'static str = "select takes descriptor numbers below 1024 (FD_SETSIZE) only";
+
+    type Event = Ready;
+
+    fn empty() -> Result<Select, Errno> {
+        Ok(Select {
+            read: FdSet::default(),
+            write: FdSet::default(),
+            tokens: Vec::new(),
+        })
+    }
+
+    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        let fd = fd.as_fd().as_raw_fd();
+        let number = fd as usize;
+        if number >= SELECT_END {
+            return Err(Errno::INVAL);
+        }
+        if self.tokens.len() <= number {
+            self.tokens.resize(number + 1, None);
+        }
+        self.tokens[number] = Some(token);
+        self.put(fd, Some(interest));
+        Ok(())
+    }
+
+    fn set(&mut self, fd: impl AsFd, _: u64, interest: Interest) -> Result<(), Errno> {
+        self.put(fd.as_fd().as_raw_fd(), Some(interest));
+        Ok(())
+    }
+
+    fn remove(&mut self, fd: impl AsFd) {
+        let fd = fd.as_fd().as_raw_fd();
+        if let Some(token) = self.tokens.get_mut(fd as usize) {
+            *token = None;
+            self.put(fd, None);
+        }
+        while let Some(None) = self.tokens.last() {
+            self.tokens.pop(); // The kernel looks at every number up to the highest.
+        }
+    }
+
+    fn wait(&mut self, events: &mut Vec<Ready>, timeout: Option<Duration>) {
+        events.clear();
+        let (mut read, mut write) = (self.read, self.write);
+        // EINTR ends the wait without any; no other error can come of open descriptors.
+        let Ok(bits) = select(self.tokens.len(), &mut read, &mut write, timeout) else {
+            return;
+        };
+        // A descriptor is in one set at most, so there are as many ready as there are bits.
+        let watched = self.tokens.iter().zip(0..);
+        let watched = watched.filter_map(|(token, fd)| token.map(|token| (token, fd)));
+        let ready = watched.filter_map(|(token, fd)| {
+            let (readable, writable) = (read.contains(fd), write.contains(fd));
+            (readable || writable).then_some(Ready {
+                token,
+                readable,
+                writable,
+                half_closed: false,
+                hung_up: false,
+            })
+        });
+        events.extend(ready.take(bits));
+    }
+
+    fn ready(event: &Ready) -> Ready {
+        *event
+    }
+
+    fn room(&self) -> Option<usize> {
+        // A process that cannot even ask has none to give.
+        Some(free_numbers_below(SELECT_END).unwrap_or(0))
+    }
+}

@@ -1,0 +1,133 @@
+//! The listeners: opened as the variant shares them, before anything else runs.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use os::net::{self, Addr};
+
+use crate::start::Refusal;
+use crate::{Doors, Limits, ServeArgs, Variant};
+
+/// A listener and what we may do to it.
+#[derive(Debug)]
+pub struct Door {
+    listener: OwnedFd,
+    /// What was asked for, with port 0 resolved.
+    pub addr: Addr,
+    /// We opened it, so making it non-blocking or removing its path harms nobody else.
+    pub owned: bool,
+}
+
+impl Door {
+    fn of(listener: OwnedFd, asked: &Addr) -> Door {
+        Door {
+            addr: net::local_addr(listener.as_fd(), asked),
+            listener,
+            owned: !matches!(asked, Addr::Inherited(_)),
+        }
+    }
+}
+
+impl AsFd for Door {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+/// A socket for datagrams beside each door that has an IP address, with the same port.
+pub(crate) fn open_for_datagrams(doors: &[Door]) -> Result<Vec<UdpSocket>, Refusal> {
+    let addrs = doors.iter().filter_map(|door| match door.addr {
+        Addr::Tcp(addr) => Some(addr),
+        Addr::Unix(_) | Addr::Inherited(_) => None,
+    });
+    addrs
+        .map(|addr| {
+            let socket = UdpSocket::bind(addr).and_then(|socket| {
+                socket.set_nonblocking(true)?;
+                Ok(socket)
+            });
+            socket.map_err(|error| {
+                Refusal::Failure(format!(
+                    "cannot take datagrams at {addr}: {}",
+                    plain(&error)
+                ))
+            })
+        })
+        .collect()
+}
+
+/// Where a server listens unless told.
+const USUAL: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Opens what the command line asks for. With [`Doors::Each`], all that are worker 0's come first, then
+/// all of worker 1, and so on.
+pub(crate) fn open(
+    variant: &Variant,
+    args: &ServeArgs,
+    workers: usize,
+    limits: &Limits,
+) -> Result<Vec<Door>, Refusal> {
+    let usual = [Addr::Tcp(USUAL)];
+    let addrs = match args.listen.as_slice() {
+        [] => &usual,
+        given => given,
+    };
+    let doors = match variant.needs.doors {
+        Doors::Shared => addrs
+            .iter()
+            .map(|addr| {
+                let listener = net::listen(addr, limits.backlog);
+                let listener = listener.map_err(|error| failed(addr, &error))?;
+                Ok(Door::of(listener, addr))
+            })
+            .collect::<Result<Vec<_>, _>>()?,
+        Doors::Each => open_each(variant, addrs, workers, limits)?,
+        Doors::Elsewhere if args.listen.is_empty() => Vec::new(),
+        Doors::Elsewhere => {
+            return Err(Refusal::Usage(format!(
+                "--listen: {} opens no listener; it serves the connection on descriptor 0",
+                variant.name
+            )));
+        }
+    };
+    for door in &doors {
+        net::set_send_timeout(door.as_fd(), Duration::from_millis(limits.write_ms))
+            .map_err(|error| failed(&door.addr, &error.into()))?;
+    }
+    Ok(doors)
+}
+
+fn open_each(
+    variant: &Variant,
+    addrs: &[Addr],
+    workers: usize,
+    limits: &Limits,
+) -> Result<Vec<Door>, Refusal> {
+    let mut of_workers: Vec<Vec<Door>> = (0..workers).map(|_| Vec::new()).collect();
+    for addr in addrs {
+        let Addr::Tcp(tcp) = addr else {
+            return Err(Refusal::Usage(format!(
+                "--listen {addr}: {} needs a listener a worker, and the kernel shares only TCP ports",
+                variant.name
+            )));
+        };
+        let all = os::reuseport::listeners(*tcp, limits.backlog, workers);
+        let all = all.map_err(|error| failed(addr, &error))?;
+        for (doors, listener) in of_workers.iter_mut().zip(all) {
+            doors.push(Door::of(listener, addr));
+        }
+    }
+    Ok(of_workers.into_iter().flatten().collect())
+}
+
+fn failed(addr: &Addr, error: &std::io::Error) -> Refusal {
+    Refusal::Failure(format!("cannot listen on {addr}: {}", plain(error)))
+}
+
+/// The reason without the "(os error N)" that std appends.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,153 @@
+//! A thread for each connection: started for it, and gone with it.
+//!
+//! A seat is what such a thread needs and the next can use again: a number, its block of the
+//! scoreboard, and a worker with its buffers. So a connection costs a clone, and no allocation.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use os::detached::{Body, Maker};
+
+use crate::threads::{Lost, Running, STACK_BYTES};
+use crate::{Connection, Server, Threads, Worker};
+
+/// As many seats as the server has workers.
+#[derive(Debug)]
+pub struct Seats {
+    room: &'static Room,
+    all: &'static [Seat],
+}
+
+/// What all seats share.
+#[derive(Debug)]
+struct Room {
+    threads: Threads,
+    maker: Maker,
+    /// Numbers of the free ones; the last to be left is the first to be taken, as it is warm.
+    free: Mutex<Vec<usize>>,
+}
+
+/// A place for one thread at a time.
+#[derive(Debug)]
+pub struct Seat {
+    room: &'static Room,
+    server: &'static Server,
+    number: usize,
+    table: Mutex<Table>,
+}
+
+/// What lies before a thread as it begins, and what it leaves.
+#[derive(Debug, Default)]
+struct Table {
+    client: Option<(OwnedFd, Running)>,
+    worker: Option<Worker>,
+}
+
+impl Seats {
+    /// All free.
+    ///
+    /// # Errors
+    /// Descriptors or memory have run out.
+    pub fn new(server: &'static Server) -> anyhow::Result<Seats> {
+        let room = Box::leak(Box::new(Room {
+            threads: Threads::new(server)?,
+            maker: Maker::new(STACK_BYTES)?,
+            free: Mutex::new((0..server.workers).rev().collect()),
+        }));
+        let seat = |number| Seat {
+            room,
+            server,
+            number,
+            table: Mutex::default(),
+        };
+        let all: Vec<_> = (0..server.workers).map(seat).collect();
+        Ok(Seats {
+            room,
+            all: all.leak(),
+        })
+    }
+
+    /// A free seat. While all are taken this waits, away from the door; `None` at the end of a drain
+    /// that outlasts its grace.
+    pub fn free(&self) -> Option<&'static Seat> {
+        loop {
+            if let Some(number) = lock(&self.room.free).pop() {
+                return Some(&self.all[number]);
+            }
+            if self.room.threads.is_overdue() {
+                return None;
+            }
+            let has_come = || !lock(&self.room.free).is_empty();
+            self.room.threads.wait(has_come);
+        }
+    }
+
+    /// Waits until all are free, pressing on what the threads hold; see [`Threads::finish`].
+    pub fn finish(self) {
+        self.room.threads.clone().finish();
+    }
+}
+
+impl Seat {
+    /// Starts a thread that serves this client to its end.
+    ///
+    /// # Errors
+    /// EAGAIN where the limit of threads is reached: the client is closed, the seat free again.
+    pub fn serve(&'static self, socket: OwnedFd) -> std::io::Result<()> {
+        let running = self.room.threads.begin();
+        {
+            let mut table = lock(&self.table);
+            // Made by the main thread, so that the thread itself need not allocate: its first
+            // allocation would give it an arena of its own.
+            table.worker.get_or_insert_with(|| {
+                let mut worker = Worker::blocking(self.server, self.number);
+                worker.warm_up();
+                worker
+            });
+            table.client = Some((socket, running));
+        }
+        self.room.maker.start(self).inspect_err(|_| {
+            lock(&self.table).client = None;
+            self.leave();
+        })
+    }
+
+    fn leave(&self) {
+        lock(&self.room.free).push(self.number);
+    }
+}
+
+impl Body for Seat {
+    fn run(&'static self) {
+        let Table { client, worker } = std::mem::take(&mut *lock(&self.table));
+        let (Some((socket, running)), Some(mut worker)) = (client, worker) else {
+            unreachable!("a thread is started when both are there");
+        };
+        // Dropped from the last to the first: the seat is free before word of it goes out.
+        let _running = running;
+        let _free = FreeAgain(self);
+        let _lost = Lost {
+            server: self.server,
+            number: self.number,
+        };
+        worker.settle();
+        let connection = Connection::new(socket, &mut worker);
+        worker.serve(connection);
+        // A worker whose thread panicked is not used again.
+        lock(&self.table).worker = Some(worker);
+    }
+}
+
+/// Gives a seat free when dropped, by a panic too.
+struct FreeAgain(&'static Seat);
+
+impl Drop for FreeAgain {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// No lock here is held over anything that can panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

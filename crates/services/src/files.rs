@@ -1,0 +1,240 @@
+//! `/files/PATH`: the regular files below one folder, and nothing else.
+//!
+//! What lies below is the kernel's to say: `openat2(2)` with `RESOLVE_BENEATH` resolves the whole
+//! path, symbolic links included, without leaving the folder at any step, whatever is renamed
+//! meanwhile. So nothing here has to understand a path; it is decoded once and handed over.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{anyhow, ensure};
+use proto::{Request, Response};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::io::Errno;
+
+use crate::{log, media, percent, plain};
+
+/// Longest path, bytes (PATH_MAX, without its NUL).
+const PATH_BYTES_MAX: usize = 4_095;
+/// Files up to this size are read at once; longer ones as they are sent.
+const WHOLE_BYTES_MAX: u64 = 64 << 10;
+/// What stands for a folder.
+const INDEX: &[u8] = b"index.html";
+/// The last second of year 9999, the last that the format of dates can say.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// A folder to serve from.
+#[derive(Debug)]
+pub struct Files {
+    root: OwnedFd,
+}
+
+/// Why there is no such file to send.
+enum Miss {
+    /// It is not there, not below the folder, or not a regular file.
+    Absent,
+    Forbidden,
+    /// A folder with an index, asked for without the slash that its links need.
+    Folder,
+    /// The machine's fault, not the path's.
+    Failed(io::Error),
+}
+
+impl From<Errno> for Miss {
+    fn from(error: Errno) -> Miss {
+        match error {
+            // XDEV: it leaves the folder. LOOP: links, or a magic link. NXIO: a socket.
+            Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::XDEV
+            | Errno::LOOP
+            | Errno::NAMETOOLONG
+            | Errno::INVAL
+            | Errno::NXIO
+            | Errno::NODEV => Miss::Absent,
+            Errno::ACCESS | Errno::PERM => Miss::Forbidden,
+            error => Miss::Failed(error.into()),
+        }
+    }
+}
+
+/// A regular file, and what has to be said of it.
+struct Found {
+    file: File,
+    bytes: u64,
+    modified: SystemTime,
+}
+
+impl Files {
+    /// Opens the folder, and asks the kernel whether it can resolve paths beneath it.
+    ///
+    /// # Errors
+    /// The folder cannot be opened, or `openat2(2)` is missing (Linux 5.6) or forbidden.
+    pub fn open(root: &Path) -> anyhow::Result<Files> {
+        let said = |error: Errno| {
+            let text = error.to_string();
+            let reason = text.split(" (os error").next().unwrap_or(&text);
+            anyhow!("--root {}: {reason}", root.display())
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let files = Files {
+            root: rustix::fs::open(root, flags, Mode::empty()).map_err(said)?,
+        };
+        let probe = files.beneath(b".", OFlags::PATH);
+        ensure!(
+            !matches!(probe, Err(Errno::NOSYS | Errno::PERM)),
+            "--root {}: openat2(2), which keeps requests below it, is forbidden here",
+            root.display()
+        );
+        probe.map_err(said)?;
+        Ok(files)
+    }
+
+    /// Answers a GET or HEAD for `path`, which is not decoded.
+    pub fn get(&self, path: &str, request: &Request<'_>, response: &mut Response<'_>) {
+        let mut room = [0; PATH_BYTES_MAX];
+        let found = match percent::decode(path, &mut room) {
+            Ok(path) => self.find(path).map(|found| (found, media::of(path))),
+            Err(_) => Err(Miss::Absent),
+        };
+        let sent = found.and_then(|(found, media)| {
+            let media = if path.is_empty() || path.ends_with('/') {
+                media::of(INDEX)
+            } else {
+                media
+            };
+            send(found, media, request, response).map_err(Miss::Failed)
+        });
+        match sent {
+            Ok(()) => {}
+            Err(Miss::Absent) => plain(response, 404, "There is no such file.\n"),
+            Err(Miss::Forbidden) => plain(response, 403, "That file may not be read.\n"),
+            Err(Miss::Folder) => {
+                let query = request.query.map(|query| format!("?{query}"));
+                let to = format!("{}/{}", request.path, query.unwrap_or_default());
+                response.field("Location", &to);
+                plain(response, 301, "That is a folder.\n");
+            }
+            Err(Miss::Failed(error)) => {
+                log(format_args!("files: {error}"));
+                plain(response, 500, "The file could not be read.\n");
+            }
+        }
+    }
+
+    fn find(&self, path: &[u8]) -> Result<Found, Miss> {
+        // The kernel would allow `..` as long as it stays below. No client that normalises sends
+        // it, and without it resolution cannot ask to be tried again (EAGAIN, openat2(2)).
+        if path.contains(&0) || path.split(|&byte| byte == b'/').any(|name| name == b"..") {
+            return Err(Miss::Absent);
+        }
+        let folder = path.is_empty() || path.ends_with(b"/");
+        if folder {
+            return self.open_regular(&[path, INDEX].concat());
+        }
+        match self.open_regular(path) {
+            Err(Miss::Folder) => self
+                .open_regular(&[path, b"/", INDEX].concat())
+                .and(Err(Miss::Folder)),
+            found => found,
+        }
+    }
+
+    /// Opens `path` if it is a regular file.
+    fn open_regular(&self, path: &[u8]) -> Result<Found, Miss> {
+        // Without NONBLOCK a FIFO would hold the worker until somebody writes to it.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = self.beneath(path, flags)?;
+        let stat = fstat(&file)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(Found {
+                file: file.into(),
+                bytes: stat.st_size.try_into().unwrap_or(0),
+                modified: date(stat.st_mtime),
+            }),
+            FileType::Directory => Err(Miss::Folder),
+            _ => Err(Miss::Absent),
+        }
+    }
+
+    fn beneath(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        loop {
+            match openat2(
+                &self.root,
+                path,
+                flags | OFlags::CLOEXEC,
+                Mode::empty(),
+                resolve,
+            ) {
+                Err(Errno::INTR) => {}
+                opened => return opened,
+            }
+        }
+    }
+}
+
+/// A time of modification as dates can say it: not before 1970, and not later than now (RFC 9110
+/// section 8.8.2.1).
+fn date(seconds: i64) -> SystemTime {
+    let seconds = u64::try_from(seconds).unwrap_or(0).min(LAST_SECOND);
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    modified.min(SystemTime::now())
+}
+
+/// Whether the client has this version already (RFC 9110 section 13.1.3).
+fn is_known(modified: SystemTime, request: &Request<'_>) -> bool {
+    let since = request.field("if-modified-since");
+    let since = since.and_then(|value| httpdate::parse_http_date(str::from_utf8(value).ok()?).ok());
+    request.field("if-none-match").is_none() && since.is_some_and(|since| modified <= since)
+}
+
+fn send(
+    found: Found,
+    media: &'static str,
+    request: &Request<'_>,
+    response: &mut Response<'_>,
+) -> io::Result<()> {
+    let Found {
+        mut file,
+        bytes,
+        modified,
+    } = found;
+    response.field("Last-Modified", &httpdate::fmt_http_date(modified));
+    if is_known(modified, request) {
+        response.status(304);
+        return Ok(());
+    }
+    response.content_type(media);
+    if bytes > WHOLE_BYTES_MAX {
+        response.reader(Box::new(Content { file, left: bytes }), bytes);
+        return Ok(());
+    }
+    let body = response.body_buffer();
+    body.resize(bytes as usize, 0);
+    file.read_exact(body)
+}
+
+/// The bytes of a file that were announced.
+struct Content {
+    file: File,
+    left: u64,
+}
+
+impl Read for Content {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = match self.file.read(to) {
+            Ok(0) if self.left > 0 && !to.is_empty() => Err(ErrorKind::UnexpectedEof.into()),
+            read => read,
+        };
+        match &read {
+            Ok(bytes) => self.left = self.left.saturating_sub(*bytes as u64),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => log(format_args!("files: {} bytes short: {error}", self.left)),
+        }
+        read
+    }
+}

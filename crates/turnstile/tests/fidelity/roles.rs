@@ -1,0 +1,89 @@
+//! Who accepts, reads, computes and writes, by the trace and by the model's own word.
+
+use std::collections::BTreeSet;
+
+use anyhow::{bail, ensure};
+
+use crate::drive::Driven;
+use crate::harness::Column;
+use crate::trace::{Call, Kind, Trace};
+
+/// Calls that give a connection to their caller.
+const ACCEPT: &[&str] = &["accept4", "accept"];
+const READ: &[&str] = &["recvfrom", "read", "readv", "recvmsg", "pread64"];
+const WRITE: &[&str] = &["sendto", "write", "writev", "sendmsg", "pwrite64"];
+
+/// Holds a variant to its `Roles`.
+///
+/// # Errors
+/// Somebody else was seen, or nobody.
+pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
+    let trace = &driven.trace;
+    let accepts = callers(trace, |call| {
+        ACCEPT.contains(&call.name.as_str()) && call.worked()
+    });
+    let reads = callers(trace, |call| {
+        READ.contains(&call.name.as_str()) && call.args.contains("\"GET /")
+    });
+    let writes = callers(trace, |call| {
+        WRITE.contains(&call.name.as_str()) && call.args.contains("\"HTTP/1.1 200")
+    });
+    let computes = driven.computed.iter().copied().collect();
+    let roles = &column.roles;
+    is(column, "accepts", &roles.accepts, &accepts, trace)?;
+    is(column, "reads", &roles.reads, &reads, trace)?;
+    is(column, "computes", &roles.computes, &computes, trace)?;
+    is(column, "writes", &roles.writes, &writes, trace)
+}
+
+fn callers(trace: &Trace, does: impl Fn(&Call) -> bool) -> BTreeSet<u32> {
+    trace
+        .calls
+        .iter()
+        .filter(|call| does(call))
+        .map(|call| call.tid)
+        .collect()
+}
+
+/// Whether the threads that were seen are what `who` says.
+fn is(
+    column: &Column,
+    what: &str,
+    who: &str,
+    seen: &BTreeSet<u32>,
+    trace: &Trace,
+) -> anyhow::Result<()> {
+    let kinds: Vec<Kind> = seen
+        .iter()
+        .filter_map(|tid| trace.kinds.get(tid).copied())
+        .collect();
+    ensure!(
+        kinds.len() == seen.len(),
+        "{what}: a thread of which nobody knows where it comes from"
+    );
+    if who == "the kernel" {
+        ensure!(
+            seen.is_empty(),
+            "{what}: {who}, it says, but {kinds:?} called"
+        );
+        return Ok(());
+    }
+    ensure!(
+        !seen.is_empty(),
+        "{what}: {who}, it says, but nobody was seen to"
+    );
+    let fits = |kind: &Kind| match who {
+        "the process" if column.needs_a_super_server() => Ok(*kind == Kind::Child),
+        "the process" | "the parent" | "the main thread" | "the loop" | "a super-server" => {
+            Ok(*kind == Kind::Main)
+        }
+        "a child" => Ok(*kind == Kind::Child),
+        "a thread" | "a helper thread" | "the acceptor thread" => Ok(*kind == Kind::Thread),
+        "a loop" | "a task" => Ok(*kind != Kind::Main),
+        other => bail!("{what}: {other:?} is nobody that this test knows"),
+    };
+    for kind in &kinds {
+        ensure!(fits(kind)?, "{what}: {who}, it says, but {kind:?} was seen");
+    }
+    Ok(())
+}
