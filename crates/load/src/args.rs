@@ -1,34 +1,57 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
-use clap::Parser;
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::plan::{BodyCheck, Pace, Plan};
+use crate::merge::Merge;
+use crate::mix::Kind;
+use crate::plan::{BodyCheck, Pace, Plan, Poison, Slow};
+use crate::profile::Step;
 use crate::schedule::Arrivals;
+use crate::target::Target;
 
 /// Send load to a server and measure it without hiding late answers.
 ///
-/// Without --rate the loop is closed: each reply makes room for the next request. With --rate it is
-/// open: requests leave when they are due, and response times count from then on, whatever keeps
-/// them from leaving.
+/// Without --rate the loop is closed: each reply makes room for the next request. With --rate or
+/// --profile it is open: requests leave when they are due, and response times count from then on,
+/// whatever keeps them from leaving.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "load", version)]
+#[command(
+    name = "load",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub struct Args {
-    /// Where to: http://HOST:PORT/PATH or unix:/SOCKET:/PATH
-    pub url: String,
+    #[command(subcommand)]
+    act: Option<Act>,
+
+    /// Where to: http://HOST:PORT/PATH, unp://HOST:PORT or unix:/SOCKET:/PATH
+    #[arg(required = true)]
+    pub url: Option<String>,
 
     /// Open loop: requests a second over all connections
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
 
+    /// Open loop in steps, RATE:DURATION or FROM-TO:DURATION, instead of --rate and --duration
+    #[arg(
+        long,
+        value_name = "STEP,...",
+        value_delimiter = ',',
+        value_parser = step,
+        conflicts_with_all = ["rate", "duration"]
+    )]
+    pub profile: Vec<Step>,
+
     /// Spacing of the arrivals in an open loop
     #[arg(long, value_enum, default_value = "poisson")]
     pub arrivals: Arrivals,
 
-    /// Seed of Poisson arrivals
+    /// Seed of Poisson arrivals and of the mix
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
@@ -64,11 +87,24 @@ pub struct Args {
     #[arg(long)]
     pub new_connection: bool,
 
+    /// What is spoken; unp is the line protocol of UNP chapter 30 [default: as the URL says]
+    #[arg(long, value_enum)]
+    pub protocol: Option<Protocol>,
+
+    /// Bytes that each UNP request asks for, 1 to 16384 [default: 4000]
+    #[arg(long, value_name = "N")]
+    pub unp_bytes: Option<u32>,
+
     /// Request method; POST if there is a body, else GET
     #[arg(long, short, value_name = "METHOD")]
     pub method: Option<String>,
 
-    /// Bytes of request body
+    /// A kind of request in a mix, WEIGHT:METHOD:PATH, in place of the URL's path; {n:K} in PATH is
+    /// a number below K, drawn for every request. May be given many times
+    #[arg(long = "request", value_name = "KIND", value_parser = kind, conflicts_with = "method")]
+    pub requests: Vec<Kind>,
+
+    /// Bytes of request body; in a mix, of POST, PUT and PATCH
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = body_bytes)]
     pub body_bytes: usize,
 
@@ -76,24 +112,81 @@ pub struct Args {
     #[arg(long = "header", short = 'H', value_name = "LINE")]
     pub headers: Vec<String>,
 
-    /// The status that counts as correct (any 2xx when absent)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(200..=599))]
-    pub expect_status: Option<u16>,
+    /// The statuses that count as correct (any 2xx when absent)
+    #[arg(
+        long,
+        value_name = "N,...",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(200..=599)
+    )]
+    pub expect_status: Vec<u16>,
 
-    /// How much of each body must equal the first correct one
-    #[arg(long, value_enum, default_value = "exact")]
-    pub body_check: BodyCheck,
+    /// How much of each body must equal the first correct one of its kind and status: exact, but
+    /// none where the path holds {n:K}
+    #[arg(long, value_enum)]
+    pub body_check: Option<BodyCheck>,
+
+    /// Further connections that carry one request before the run and are then held
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub idle: usize,
+
+    /// Clients beside the load that send a request of a thousand bytes slowly
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub slow_senders: usize,
+
+    /// Clients beside the load that read a long reply slowly
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub slow_readers: usize,
+
+    /// Bytes a second that a slow client sends or reads
+    #[arg(long, value_name = "B", default_value_t = Slow::default().bytes_per_s)]
+    pub slow_bytes_per_s: u32,
+
+    /// What slow readers ask for
+    #[arg(long, value_name = "PATH", default_value_t = Slow::default().path)]
+    pub slow_path: String,
+
+    /// A request for PATH beside the load, every EVERY or once in the middle
+    #[arg(long, value_name = "PATH[:EVERY]", value_parser = poison)]
+    pub poison: Option<Poison>,
 
     /// Write the result as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Write the exact counts and histograms, for turnstile load merge
+    #[arg(long, value_name = "FILE")]
+    pub emit_hdr: Option<PathBuf>,
 
     /// Print neither progress nor table
     #[arg(long, short)]
     pub quiet: bool,
 }
 
+/// The protocols that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http,
+    /// The line protocol of UNP chapter 30: a number and a newline, and that many bytes back.
+    Unp,
+}
+
+/// Bytes that a UNP request asks for, as in Stevens' measurements (UNP section 30.3).
+const UNP_BYTES: u32 = 4000;
+
+/// What else can be done than to send load.
+#[derive(Debug, Clone, Subcommand)]
+enum Act {
+    Merge(Merge),
+}
+
 impl Args {
+    /// The files to add up, where that is what is asked.
+    pub fn merge(&self) -> Option<&Merge> {
+        self.act.as_ref().map(|Act::Merge(merge)| merge)
+    }
+
     /// The run that these arguments ask for.
     ///
     /// # Errors
@@ -101,27 +194,57 @@ impl Args {
     pub fn plan(&self) -> Result<Plan> {
         let arrivals = self.arrivals;
         let method = if self.body_bytes > 0 { "POST" } else { "GET" };
+        let first = self.profile.first().map(|step| step.rate_from);
+        let duration = if self.profile.is_empty() {
+            self.duration
+        } else {
+            self.profile.iter().map(|step| step.duration).sum()
+        };
+        let target: Target = self.url.as_deref().unwrap_or_default().parse()?;
+        let unp = self
+            .protocol
+            .map_or(target.is_unp(), |p| p == Protocol::Unp);
+        ensure!(
+            unp || self.unp_bytes.is_none(),
+            "--unp-bytes belongs to --protocol unp"
+        );
         let plan = Plan {
-            target: self.url.parse()?,
-            pace: self
-                .rate
+            target,
+            pace: first
+                .or(self.rate)
                 .map_or(Pace::Closed, |rate| Pace::Open { rate, arrivals }),
+            profile: self.profile.clone(),
             seed: self.seed,
             connections: self.connections,
             threads: self.threads,
             pipeline: self.pipeline,
             new_connection: self.new_connection,
-            duration: self.duration,
+            duration,
             warmup: self.warmup,
             drain: self.drain,
             timeout: self.timeout,
+            unp_bytes: unp.then_some(self.unp_bytes.unwrap_or(UNP_BYTES)),
             method: self.method.clone().unwrap_or_else(|| method.to_owned()),
             headers: self.headers.clone(),
+            requests: self.requests.clone(),
             body_bytes: self.body_bytes,
-            expect_status: self.expect_status,
+            expect_status: self.expect_status.clone(),
             body_check: self.body_check,
+            idle: self.idle,
+            slow: Slow {
+                senders: self.slow_senders,
+                readers: self.slow_readers,
+                bytes_per_s: self.slow_bytes_per_s,
+                path: self.slow_path.clone(),
+            },
+            poison: self.poison.clone(),
         };
         plan.check()?;
+        let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
+        ensure!(
+            !(to_stdout(&self.json) && to_stdout(&self.emit_hdr)),
+            "--json and --emit-hdr cannot both go to standard output"
+        );
         Ok(plan)
     }
 }
@@ -132,7 +255,7 @@ const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Largest request body, bytes.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
@@ -154,6 +277,26 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("{text} is too long"))
 }
 
+fn step(text: &str) -> Result<Step, String> {
+    text.parse().map_err(|error| format!("{error:#}"))
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    text.parse().map_err(|error| format!("{error:#}"))
+}
+
+/// A colon may be part of the path: what follows the last one is a time only if it reads as one.
+fn poison(text: &str) -> Result<Poison, String> {
+    let timed = text
+        .rsplit_once(':')
+        .and_then(|(path, every)| Some((path, duration(every).ok()?)));
+    let (path, every) = timed.map_or((text, None), |(path, every)| (path, Some(every)));
+    Ok(Poison {
+        path: path.to_owned(),
+        every,
+    })
+}
+
 fn body_bytes(text: &str) -> Result<usize, String> {
     let bytes = text.parse::<usize>().map_err(|error| error.to_string())?;
     (bytes <= BODY_BYTES_MAX)
@@ -162,51 +305,4 @@ fn body_bytes(text: &str) -> Result<usize, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_have_units() {
-        for (text, ms) in [
-            ("10s", 10_000),
-            ("500ms", 500),
-            ("1.5s", 1_500),
-            ("2m", 120_000),
-            ("3", 3_000),
-        ] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
-        }
-        for text in ["", "s", "1x", "-1s", "1.2.3s", "99999h"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
-        Args::command().debug_assert();
-        let args = Args::parse_from(["load", "http://127.0.0.1:1/", "--body-bytes", "3"]);
-        let request = String::from_utf8(args.plan().unwrap().request()).unwrap();
-        assert_eq!(
-            request,
-            "POST / HTTP/1.1\r\nHost: 127.0.0.1:1\r\nContent-Length: 3\r\n\r\nabc"
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_run_is_refused() {
-        for flags in [
-            &["--rate", "0"][..],
-            &["--rate", "nan"],
-            &["--connections", "0"],
-            &["--connections", "2", "--threads", "3"],
-            &["--new-connection", "--pipeline", "2"],
-            &["--duration", "0s"],
-            &["--header", "broken"],
-            &["--method", "GET /"],
-        ] {
-            let args = Args::parse_from(["load", "http://127.0.0.1:1/"].iter().chain(flags));
-            assert!(args.plan().is_err(), "{flags:?}");
-        }
-    }
-}
+mod tests;

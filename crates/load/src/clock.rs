@@ -16,6 +16,11 @@ pub(crate) fn now_ns() -> u64 {
     to_ns(clock_gettime(ClockId::Monotonic))
 }
 
+/// Nanoseconds since 1970, which tell runs apart.
+pub(crate) fn unix_ns() -> u64 {
+    to_ns(clock_gettime(ClockId::Realtime))
+}
+
 /// CPU time of the calling thread, nanoseconds.
 pub(crate) fn thread_cpu_ns() -> u64 {
     to_ns(clock_gettime(ClockId::ThreadCPUTime))

@@ -12,6 +12,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::args::Args;
+use crate::merge::Merge;
+use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::run::run_watched;
 use crate::sink::Sink;
@@ -26,11 +28,17 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// Runs the command: exit 0 with a result (valid or not), 2 for unusable arguments and 1 for a
 /// failure, each with one line on standard error.
 pub fn main(args: Args) -> ExitCode {
-    let plan = match args.plan() {
-        Ok(plan) => plan,
-        Err(error) => return fail(&error, EXIT_USAGE),
-    };
-    match measure(&args, &plan) {
+    if let Some(merge) = args.merge() {
+        return done(add_up(merge));
+    }
+    match args.plan() {
+        Ok(plan) => done(measure(&args, &plan)),
+        Err(error) => fail(&error, EXIT_USAGE),
+    }
+}
+
+fn done(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
@@ -41,30 +49,47 @@ fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
     ExitCode::from(status)
 }
 
+fn add_up(merge: &Merge) -> Result<()> {
+    let sum = merge.sum()?;
+    let json = merge.json.as_deref();
+    let sink = json.map(Sink::open).transpose()?;
+    let outcome = sum.outcome();
+    if !merge.quiet {
+        print(&outcome, &[json])?;
+    }
+    sink.map_or(Ok(()), |sink| sink.write(&(outcome.to_json() + "\n")))
+}
+
 fn measure(args: &Args, plan: &Plan) -> Result<()> {
     let sink = args.json.as_deref().map(Sink::open).transpose()?;
+    let record_sink = args.emit_hdr.as_deref().map(Sink::open).transpose()?;
     let stop = stop_on_signals().context("cannot handle signals")?;
     let bar = progress_bar(args, plan);
-    let outcome = run_watched(plan, &stop, |finished, failed| {
+    let record = run_watched(plan, &stop, |finished, failed| {
         bar.set_position(bar.elapsed().as_millis() as u64);
         bar.set_message(format!("{finished} replies, {failed} failures"));
     });
     bar.finish_and_clear();
-    let outcome = outcome?;
+    let record = record?;
+    let outcome = record.outcome();
     if !args.quiet {
-        let text = table::render(&outcome);
-        // Where standard output carries the JSON, the table must not mix with it.
-        let printed = if args.json.as_deref() == Some(Path::new("-")) {
-            io::stderr().write_all(text.as_bytes())
-        } else {
-            io::stdout().write_all(text.as_bytes())
-        };
-        printed.context("cannot print the result")?;
+        print(&outcome, &[args.json.as_deref(), args.emit_hdr.as_deref()])?;
     }
-    match sink {
-        Some(sink) => sink.write(&(outcome.to_json() + "\n")),
-        None => Ok(()),
+    if let Some(sink) = record_sink {
+        sink.write(&record.to_text())?;
     }
+    sink.map_or(Ok(()), |sink| sink.write(&(outcome.to_json() + "\n")))
+}
+
+/// Prints the table; on standard error where a result goes to standard output.
+fn print(outcome: &Outcome, results: &[Option<&Path>]) -> Result<()> {
+    let text = table::render(outcome);
+    let printed = if results.contains(&Some(Path::new("-"))) {
+        io::stderr().write_all(text.as_bytes())
+    } else {
+        io::stdout().write_all(text.as_bytes())
+    };
+    printed.context("cannot print the result")
 }
 
 /// The first signal ends the window early; a second one ends the process.

@@ -28,6 +28,7 @@ pub(crate) fn reasons(outcome: &Outcome) -> Vec<String> {
         cpu(outcome, closed),
         if closed { little(outcome) } else { None },
         alive(outcome),
+        idle(outcome),
         wrong_bodies(outcome),
     ];
     gates.into_iter().flatten().collect()
@@ -97,6 +98,22 @@ fn alive(outcome: &Outcome) -> Option<String> {
     })
 }
 
+fn idle(outcome: &Outcome) -> Option<String> {
+    let idle = outcome.idle.as_ref()?;
+    if idle.opened < idle.asked {
+        return Some(format!(
+            "{} of {} idle connections were opened",
+            idle.opened, idle.asked
+        ));
+    }
+    (idle.closed_by_server > 0).then(|| {
+        format!(
+            "{} of {} idle connections were closed by the server",
+            idle.closed_by_server, idle.opened
+        )
+    })
+}
+
 fn wrong_bodies(outcome: &Outcome) -> Option<String> {
     let wrong = outcome.errors.get(Class::WrongBody.name())?;
     Some(format!("{wrong} wrong bodies"))
@@ -106,7 +123,10 @@ fn wrong_bodies(outcome: &Outcome) -> Option<String> {
 mod tests {
     use super::*;
     use crate::ledger::{Ledger, Window};
+    use crate::mix::Draw;
+    use crate::outcome::IdleOutcome;
     use crate::plan::Plan;
+    use crate::record::{Beside, Record};
     use crate::worker::{Report, Usage};
 
     const SECOND_NS: u64 = 1_000_000_000;
@@ -115,14 +135,14 @@ mod tests {
     fn sound() -> Outcome {
         let mut plan = Plan::new("http://127.0.0.1:1/".parse().unwrap());
         plan.connections = 4;
-        let mut ledger = Ledger::new(true);
-        ledger.window = Window {
+        let mut ledger = Ledger::new(&plan);
+        ledger.open(Window {
             start_ns: SECOND_NS,
             end_ns: 2 * SECOND_NS,
-        };
+        });
         for n in 0..4000 {
             let start_ns = SECOND_NS + n / 4 * 1_000_000;
-            let mut flight = ledger.schedule(start_ns);
+            let mut flight = ledger.schedule(start_ns, Draw::default());
             flight.sent_ns = start_ns;
             ledger.sent(&flight);
             ledger.settle(&flight, None, start_ns + 1_000_000);
@@ -133,13 +153,19 @@ mod tests {
             ..Usage::default()
         };
         let report = Report {
-            ledger: ledger.close(),
+            books: ledger.close(),
             usage,
             alive: 4,
             lost: 0,
             silent: 0,
         };
-        Outcome::new(&plan, vec![report], false)
+        Outcome::new(&Record::new(
+            &plan,
+            vec![report],
+            Beside::default(),
+            0,
+            false,
+        ))
     }
 
     #[test]
@@ -164,7 +190,7 @@ mod tests {
     #[test]
     fn each_gate_closes() {
         type Damage = fn(&mut Outcome);
-        let gates: [(&str, Damage); 9] = [
+        let gates: [(&str, Damage); 11] = [
             ("sent/scheduled", |o| o.sent = 3900),
             ("generator-late", |o| o.generator.late_p99_us = 101.0),
             ("limited: generator CPU", |o| {
@@ -175,6 +201,22 @@ mod tests {
             ("3 of 4 connections", |o| o.connections_alive = 3),
             ("outcomes add up", |o| o.requests -= 1),
             ("no request was due", |o| (o.requests, o.scheduled) = (0, 0)),
+            ("6 of 7 idle connections were opened", |o| {
+                o.idle = Some(IdleOutcome {
+                    asked: 7,
+                    opened: 6,
+                    open_at_end: 6,
+                    closed_by_server: 0,
+                });
+            }),
+            ("2 of 7 idle connections were closed", |o| {
+                o.idle = Some(IdleOutcome {
+                    asked: 7,
+                    opened: 7,
+                    open_at_end: 5,
+                    closed_by_server: 2,
+                });
+            }),
             ("1 wrong bodies", |o| {
                 o.scheduled += 1;
                 o.errors.insert("wrong_body", 1);

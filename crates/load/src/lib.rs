@@ -15,7 +15,13 @@
 //! connection was free. Nothing leaves the population: what fails or is never answered is counted
 //! by [`Class`] and ranks as infinite in the percentiles of the response.
 //!
-//! Every reply is checked: framing, status, and the body against the first correct one.
+//! Every reply is checked: framing, status, and the body against the first correct one of its kind
+//! and status.
+//!
+//! Figures are kept by slice of the window, by step of the profile and by kind of request; these
+//! are partitions of the same population. What runs beside the load (idle connections, slow
+//! clients, poisoned requests) is counted apart from it. A run's raw result is a [`Record`] of
+//! exact counts and whole histograms; records of several machines add up.
 //!
 //! Each thread owns an epoll instance, its connections and its part of the schedule; a request
 //! costs one receive, one send, one reading of the clock and no `epoll_ctl`.
@@ -30,6 +36,8 @@
 //! ```
 
 mod args;
+mod beside;
+mod books;
 mod chunked;
 mod class;
 mod clock;
@@ -38,10 +46,15 @@ mod gates;
 mod head;
 mod judge;
 mod ledger;
+mod merge;
+mod mix;
 mod old_kernel;
 mod outcome;
 mod plan;
 mod poller;
+mod profile;
+mod random;
+mod record;
 mod reply;
 mod run;
 mod schedule;
@@ -51,13 +64,24 @@ mod socket;
 mod spread;
 mod table;
 mod target;
+mod timeline;
 mod worker;
 
-pub use args::Args;
+pub use args::{Args, Protocol};
 pub use class::Class;
 pub use command::main;
-pub use outcome::{Generator, Outcome};
-pub use plan::{BodyCheck, CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, RATE_MAX};
+pub use merge::Merge;
+pub use mix::{KINDS_MAX, Kind};
+pub use outcome::{
+    Generator, IdleOutcome, KindOutcome, Outcome, PhaseOutcome, PoisonOutcome, SliceOutcome,
+    SlowOutcome, SlowSideOutcome,
+};
+pub use plan::{
+    BodyCheck, CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, Poison, RATE_MAX, STEPS_MAX, Slow,
+    UNP_BYTES_MAX,
+};
+pub use profile::Step;
+pub use record::Record;
 pub use run::{run, run_watched};
 pub use schedule::Arrivals;
 pub use spread::Spread;

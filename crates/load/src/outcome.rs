@@ -1,17 +1,21 @@
 //! The result of a run, and its machine-readable form.
 
+mod parts;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::class::Class;
+pub use self::parts::{
+    IdleOutcome, KindOutcome, PhaseOutcome, PoisonOutcome, SliceOutcome, SlowOutcome,
+    SlowSideOutcome,
+};
 use crate::clock::SECOND_NS;
 use crate::gates;
-use crate::ledger::Ledger;
-use crate::plan::{BodyCheck, Pace, Plan};
+use crate::plan::BodyCheck;
+use crate::record::Record;
 use crate::schedule::Arrivals;
 use crate::spread::Spread;
-use crate::worker::{Report, Usage};
 
 /// What a run measured. Serialised, it is the object that `--json` writes.
 ///
@@ -19,7 +23,7 @@ use crate::worker::{Report, Usage};
 /// their number and equals `requests` plus the sum of `errors`. In the percentiles of
 /// `response_us`, requests that were not answered correctly rank as infinite (`null`); `service_us`
 /// covers correct answers only, `slip_us` what was sent.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Outcome {
     /// The URL, which never holds credentials.
     pub url: String,
@@ -27,8 +31,10 @@ pub struct Outcome {
     pub mode: &'static str,
     /// Spacing of the arrivals of an open loop.
     pub arrivals: Option<Arrivals>,
-    /// Seed of the arrivals.
+    /// Seed of the arrivals and of the mix; of several runs merged, that of the first.
     pub seed: u64,
+    /// Runs that are added up: 1, unless merged.
+    pub runs: u64,
     /// Connections asked for.
     pub connections: usize,
     /// Threads of the generator.
@@ -37,7 +43,7 @@ pub struct Outcome {
     pub pipeline: usize,
     /// Every request opened its connection.
     pub new_connection: bool,
-    /// What was compared of the bodies.
+    /// What was compared of the bodies, where a kind of request does not say otherwise.
     pub body_check: BodyCheck,
     /// Requests answered correctly.
     pub requests: u64,
@@ -47,7 +53,7 @@ pub struct Outcome {
     pub sent: u64,
     /// Length of the window, seconds.
     pub duration_s: f64,
-    /// Requests a second asked for (open loop).
+    /// Requests a second asked for (open loop), averaged over the window.
     pub rate_offered: Option<f64>,
     /// Correct replies that finished within the window, a second.
     pub rate_achieved: f64,
@@ -57,9 +63,13 @@ pub struct Outcome {
     pub service_us: Spread,
     /// Intended start to actual send, microseconds.
     pub slip_us: Spread,
+    /// The part of the slip that is the generator's own lateness, microseconds; of an open loop.
+    pub late_us: Spread,
+    /// The part of the slip spent waiting for a free connection, microseconds; of an open loop.
+    pub no_connection_us: Spread,
     /// Time to connect, microseconds: of the connections held, or of the window's requests.
     pub connect_us: Spread,
-    /// The part of the slip spent waiting for a free connection, 99th percentile, microseconds.
+    /// The 99th percentile of `no_connection_us`, 0 where there is none.
     pub no_connection_p99_us: f64,
     /// Requests waiting or in flight, averaged over the window.
     pub mean_in_flight: f64,
@@ -68,12 +78,24 @@ pub struct Outcome {
     pub closing_mean_us: f64,
     /// Outcomes other than a correct answer, by class; those that did not occur are absent.
     pub errors: BTreeMap<&'static str, u64>,
+    /// The steps of the profile; empty without one.
+    pub phases: Vec<PhaseOutcome>,
+    /// The window in slices of a hundredth of it, but at least 100 ms.
+    pub timeline: Vec<SliceOutcome>,
+    /// The kinds of request of a mix; empty without one.
+    pub kinds: Vec<KindOutcome>,
     /// Connections open when fewest were, of the beginning and the end of the window.
     pub connections_alive: u64,
     /// Connections that broke within the window, unannounced.
     pub connections_lost: u64,
     /// Connections that got no reply in the window.
     pub silent_connections: u64,
+    /// The connections held idle, if any were asked for.
+    pub idle: Option<IdleOutcome>,
+    /// The slow clients, if any were asked for.
+    pub slow: Option<SlowOutcome>,
+    /// The poisoned requests, if any were asked for.
+    pub poison: Option<PoisonOutcome>,
     /// Returns from `epoll_pwait2` within the window, fruitless polls left out.
     pub wakeups: u64,
     /// Bytes received within the window.
@@ -88,12 +110,16 @@ pub struct Outcome {
 }
 
 /// The generator's own cost within the window.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Generator {
+    /// Threads that sent the load.
+    pub threads: usize,
     /// CPU a reply, microseconds, without the polling that waits for a due request.
     pub cpu_us_per_request: f64,
     /// How late due requests were noticed, 99th percentile, microseconds; 0 in a closed loop.
     pub late_p99_us: f64,
+    /// How late a due request was noticed at worst, microseconds; 0 in a closed loop.
+    pub max_late_us: f64,
     /// CPU seconds a second of the window, all threads, polling included.
     pub cpu_share: f64,
     /// Of that, spent polling for the moment a request is due.
@@ -103,69 +129,73 @@ pub struct Generator {
 }
 
 impl Outcome {
-    pub(crate) fn new(plan: &Plan, reports: Vec<Report>, interrupted: bool) -> Self {
-        let busiest_thread_share = reports
-            .iter()
-            .map(|report| report.usage.busy_share())
-            .fold(0.0, f64::max);
-        let usages: Vec<Usage> = reports.iter().map(|report| report.usage).collect();
-        let total = |of: fn(&Usage) -> u64| usages.iter().map(of).sum::<u64>();
-        let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
-        let (alive, lost, silent) = (sum(|r| r.alive), sum(|r| r.lost), sum(|r| r.silent));
-        let mut ledgers = reports.into_iter().map(|report| report.ledger);
-        let mut ledger = ledgers.next().expect("a plan has at least one thread");
-        ledgers.for_each(|other| ledger.merge(&other));
-
-        let duration_s = (ledger.window.end_ns - ledger.window.start_ns) as f64 / SECOND_NS as f64;
-        let wall_ns = usages.iter().map(|usage| usage.wall_ns).max().unwrap_or(0);
-        let busy_ns = total(|u| u.cpu_ns.saturating_sub(u.spin_ns));
-        let finished = ledger.finished_in_window;
-        let (rate_offered, arrivals) = match plan.pace {
-            Pace::Closed => (None, None),
-            Pace::Open { rate, arrivals } => (Some(rate), Some(arrivals)),
-        };
+    /// The figures of a record, and whether they may be believed.
+    pub(crate) fn new(record: &Record) -> Self {
+        let (shape, books, usage) = (&record.shape, &record.books, &record.usage);
+        let duration_s = books.length_ns as f64 / SECOND_NS as f64;
+        let finished = books.finished_in_window as f64;
+        let late_us = books.late.spread(0);
+        let no_connection_us = books.no_connection.spread(0);
+        let busy_ns = usage.cpu_ns.saturating_sub(usage.spin_ns) as f64;
+        let failed = books.failed();
         let mut outcome = Self {
-            url: plan.target.to_string(),
-            mode: if arrivals.is_some() { "open" } else { "closed" },
-            arrivals,
-            seed: plan.seed,
-            connections: plan.connections,
-            threads: plan.threads,
-            pipeline: plan.pipeline,
-            new_connection: plan.new_connection,
-            body_check: plan.body_check,
-            requests: ledger.answered,
-            scheduled: ledger.scheduled,
-            sent: ledger.sent,
+            url: shape.url.clone(),
+            mode: if shape.arrivals.is_some() {
+                "open"
+            } else {
+                "closed"
+            },
+            arrivals: shape.arrivals,
+            seed: record.seed,
+            runs: record.begun_unix_ns.len() as u64,
+            connections: record.connections,
+            threads: record.threads,
+            pipeline: shape.pipeline,
+            new_connection: shape.new_connection,
+            body_check: shape.body_check.unwrap_or(BodyCheck::Exact),
+            requests: books.answered(),
+            scheduled: books.scheduled(),
+            sent: books.sent,
             duration_s,
-            rate_offered,
-            rate_achieved: ratio(finished as f64, duration_s),
-            response_us: ledger.response().spread(ledger.failures()),
-            service_us: ledger.service().spread(0),
-            slip_us: ledger.slip().spread(0),
-            connect_us: ledger.connect.spread(0),
-            no_connection_p99_us: ledger.no_connection().spread(0).p99.unwrap_or(0.0),
-            mean_in_flight: ratio(ledger.occupied_ns as f64 / SECOND_NS as f64, duration_s),
-            closing_mean_us: ratio(total(|u| u.closing_ns) as f64 / 1e3, finished as f64),
-            errors: errors(&ledger),
-            connections_alive: alive,
-            connections_lost: lost,
-            silent_connections: silent,
-            wakeups: total(|u| u.wakeups),
-            bytes_received: total(|u| u.received_bytes),
+            rate_offered: parts::rate_offered(record),
+            rate_achieved: ratio(finished, duration_s),
+            response_us: books.response(|_| true).spread(failed.total()),
+            service_us: books.service().spread(0),
+            slip_us: books.slip().spread(0),
+            late_us,
+            no_connection_us,
+            connect_us: books.connect.spread(0),
+            no_connection_p99_us: no_connection_us.p99.unwrap_or(0.0),
+            mean_in_flight: ratio(books.occupied_ns as f64 / SECOND_NS as f64, duration_s),
+            closing_mean_us: ratio(usage.closing_ns as f64 / 1e3, finished),
+            errors: failed.occurred().collect(),
+            phases: parts::phases(record),
+            timeline: parts::timeline(record),
+            kinds: parts::kinds(record),
+            connections_alive: record.alive,
+            connections_lost: record.lost,
+            silent_connections: record.silent,
+            idle: record.idle.as_ref().map(IdleOutcome::new),
+            slow: record.slow.as_ref().map(SlowOutcome::new),
+            poison: record.poison.as_ref().map(PoisonOutcome::new),
+            wakeups: usage.wakeups,
+            bytes_received: usage.received_bytes,
             generator: Generator {
-                cpu_us_per_request: ratio(busy_ns as f64 / 1e3, finished as f64),
-                late_p99_us: ledger.late().spread(0).p99.unwrap_or(0.0),
-                cpu_share: ratio(total(|u| u.cpu_ns) as f64, wall_ns as f64),
-                spin_share: ratio(total(|u| u.spin_ns) as f64, wall_ns as f64),
-                busiest_thread_share,
+                threads: record.threads,
+                cpu_us_per_request: ratio(busy_ns / 1e3, finished),
+                late_p99_us: late_us.p99.unwrap_or(0.0),
+                max_late_us: late_us.max.unwrap_or(0.0),
+                cpu_share: ratio(usage.cpu_ns as f64, usage.wall_ns as f64),
+                spin_share: ratio(usage.spin_ns as f64, usage.wall_ns as f64),
+                busiest_thread_share: record.busiest_thread_share(),
             },
             valid: false,
-            reasons: Vec::new(),
+            reasons: record.reasons.clone(),
         };
-        outcome.reasons = gates::reasons(&outcome);
-        if interrupted {
-            outcome.reasons.insert(0, "interrupted".to_owned());
+        for reason in gates::reasons(&outcome) {
+            if !outcome.reasons.contains(&reason) {
+                outcome.reasons.push(reason);
+            }
         }
         outcome.valid = outcome.reasons.is_empty();
         outcome
@@ -182,23 +212,7 @@ impl Outcome {
     }
 }
 
-impl Usage {
-    fn busy_share(&self) -> f64 {
-        ratio(
-            self.cpu_ns.saturating_sub(self.spin_ns) as f64,
-            self.wall_ns as f64,
-        )
-    }
-}
-
-fn errors(ledger: &Ledger) -> BTreeMap<&'static str, u64> {
-    let counted = Class::ALL
-        .iter()
-        .map(|&class| (class.name(), ledger.failed[class as usize]));
-    counted.filter(|&(_, n)| n > 0).collect()
-}
-
 /// A quotient that is 0 where there is nothing to divide by.
-fn ratio(a: f64, b: f64) -> f64 {
+pub(crate) fn ratio(a: f64, b: f64) -> f64 {
     if b > 0.0 { a / b } else { 0.0 }
 }

@@ -1,11 +1,15 @@
 //! What a run is to do, checked before it begins.
 
+mod check;
+mod request;
+
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::mix::Kind;
+use crate::profile::Step;
 use crate::schedule::Arrivals;
 use crate::target::Target;
 
@@ -18,6 +22,12 @@ pub const CONNECTIONS_MAX: usize = 1 << 20;
 /// Most requests in flight on one connection.
 pub const PIPELINE_MAX: usize = 1024;
 
+/// Most steps in a profile.
+pub const STEPS_MAX: usize = 1000;
+
+/// Most bytes a UNP request may ask for, as Stevens' servers have it (UNP section 30.2).
+pub const UNP_BYTES_MAX: u32 = 16_384;
+
 /// What makes the next request leave.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
@@ -25,7 +35,7 @@ pub enum Pace {
     Closed,
     /// A schedule that does not look at the replies.
     Open {
-        /// Requests a second over all connections.
+        /// Requests a second over all connections; with a profile, those of the warm-up.
         rate: f64,
         /// Their spacing.
         arrivals: Arrivals,
@@ -33,7 +43,7 @@ pub enum Pace {
 }
 
 /// How far a reply's body is compared with the first correct one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum BodyCheck {
     /// Not at all; framing and status still are.
@@ -44,6 +54,40 @@ pub enum BodyCheck {
     Exact,
 }
 
+/// Clients that behave badly, beside the load and apart from its figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slow {
+    /// Clients that send a request of a thousand bytes slowly.
+    pub senders: usize,
+    /// Clients that read a long reply slowly.
+    pub readers: usize,
+    /// Bytes a second that each of them sends or reads.
+    pub bytes_per_s: u32,
+    /// What the readers ask for.
+    pub path: String,
+}
+
+impl Default for Slow {
+    /// None of them; if there were, 100 bytes a second of a mebibyte.
+    fn default() -> Self {
+        Self {
+            senders: 0,
+            readers: 0,
+            bytes_per_s: 100,
+            path: "/bytes/1048576".to_owned(),
+        }
+    }
+}
+
+/// A request that may harm the server, sent beside the load and apart from its figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poison {
+    /// What it asks for.
+    pub path: String,
+    /// Time from one to the next, the first after half of it; once, in the middle, when absent.
+    pub every: Option<Duration>,
+}
+
 /// A run of the load generator.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -51,7 +95,9 @@ pub struct Plan {
     pub target: Target,
     /// Closed or open loop.
     pub pace: Pace,
-    /// Seed of Poisson arrivals.
+    /// The course of an open loop's rate; empty when it is constant.
+    pub profile: Vec<Step>,
+    /// Seed of Poisson arrivals and of the mix.
     pub seed: u64,
     /// Connections held, or the most open at once with `new_connection`.
     pub connections: usize,
@@ -61,7 +107,7 @@ pub struct Plan {
     pub pipeline: usize,
     /// Open a connection for every request.
     pub new_connection: bool,
-    /// The measured window.
+    /// The measured window: the sum of the profile's steps where there are any.
     pub duration: Duration,
     /// Load of the same kind before it, not recorded.
     pub warmup: Duration,
@@ -69,16 +115,28 @@ pub struct Plan {
     pub drain: Duration,
     /// How long after its intended start a request is given up.
     pub timeout: Duration,
+    /// Speak the line protocol of UNP chapter 30 and ask for that many bytes in every request;
+    /// HTTP when absent.
+    pub unp_bytes: Option<u32>,
     /// Request method.
     pub method: String,
     /// Further header lines, `Name: value`.
     pub headers: Vec<String>,
-    /// Bytes of request body.
+    /// A mix, in place of the method and the target's path; empty when all requests are alike.
+    pub requests: Vec<Kind>,
+    /// Bytes of request body; in a mix, of the methods that carry one.
     pub body_bytes: usize,
-    /// The status that counts as correct; any 2xx when absent.
-    pub expect_status: Option<u16>,
-    /// What is compared of the body.
-    pub body_check: BodyCheck,
+    /// The statuses that count as correct; any 2xx when empty.
+    pub expect_status: Vec<u16>,
+    /// What is compared of the body; when absent every byte, but nothing where the path holds a
+    /// drawn number.
+    pub body_check: Option<BodyCheck>,
+    /// Further connections that carry one request each and are then held.
+    pub idle: usize,
+    /// Slow clients beside the load.
+    pub slow: Slow,
+    /// A poisoned request beside the load.
+    pub poison: Option<Poison>,
 }
 
 impl Plan {
@@ -87,6 +145,7 @@ impl Plan {
         Self {
             target,
             pace: Pace::Closed,
+            profile: Vec::new(),
             seed: 1,
             connections: 1,
             threads: 1,
@@ -96,89 +155,36 @@ impl Plan {
             warmup: Duration::ZERO,
             drain: Duration::from_secs(1),
             timeout: Duration::from_secs(10),
+            unp_bytes: None,
             method: "GET".to_owned(),
             headers: Vec::new(),
+            requests: Vec::new(),
             body_bytes: 0,
-            expect_status: None,
-            body_check: BodyCheck::Exact,
+            expect_status: Vec::new(),
+            body_check: None,
+            idle: 0,
+            slow: Slow::default(),
+            poison: None,
         }
     }
 
-    /// Refuses what cannot be run, in one line.
-    ///
-    /// # Errors
-    /// Names the first field that is out of its range.
-    pub fn check(&self) -> Result<()> {
-        ensure!(
-            (1..=CONNECTIONS_MAX).contains(&self.connections),
-            "connections must be 1 to {CONNECTIONS_MAX}"
-        );
-        ensure!(
-            (1..=self.connections).contains(&self.threads),
-            "threads must be 1 to the number of connections ({})",
-            self.connections
-        );
-        ensure!(
-            (1..=PIPELINE_MAX).contains(&self.pipeline),
-            "pipeline must be 1 to {PIPELINE_MAX}"
-        );
-        ensure!(
-            !(self.new_connection && self.pipeline > 1),
-            "a connection a request cannot be pipelined"
-        );
-        ensure!(!self.duration.is_zero(), "duration must be above zero");
-        ensure!(!self.timeout.is_zero(), "timeout must be above zero");
-        if let Pace::Open { rate, .. } = self.pace {
-            ensure!(
-                rate > 0.0 && rate <= RATE_MAX,
-                "rate must be above 0 and at most {RATE_MAX}"
-            );
-        }
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        ensure!(
-            !self.method.is_empty() && self.method.bytes().all(token),
-            "method {:?} is not a token",
-            self.method
-        );
-        for line in &self.headers {
-            let Some((name, value)) = line.split_once(':') else {
-                bail!("header {line:?} has no colon");
-            };
-            ensure!(
-                !name.is_empty() && name.bytes().all(token) && !value.contains(['\r', '\n', '\0']),
-                "header {line:?} is malformed"
-            );
-        }
-        Ok(())
-    }
-
-    /// The bytes of one request.
-    pub fn request(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target.path());
-        let given = |name: &str| {
-            self.headers.iter().any(|h| {
-                h.split(':')
-                    .next()
-                    .is_some_and(|n| n.eq_ignore_ascii_case(name))
-            })
+    /// The course of the rate, warm-up first; nothing in a closed loop.
+    pub(crate) fn steps(&self) -> Vec<Step> {
+        let Pace::Open { rate, .. } = self.pace else {
+            return Vec::new();
         };
-        if !given("host") {
-            head += &format!("Host: {}\r\n", self.target.host());
-        }
-        if self.new_connection {
-            head += "Connection: close\r\n";
-        }
-        if self.body_bytes > 0 || matches!(self.method.as_str(), "POST" | "PUT" | "PATCH") {
-            head += &format!("Content-Length: {}\r\n", self.body_bytes);
-        }
-        for line in &self.headers {
-            head += line;
-            head += "\r\n";
-        }
-        head += "\r\n";
-        let mut request = head.into_bytes();
-        // Letters in turn, so that a reply that echoes shifted bytes is seen as wrong.
-        request.extend((0..self.body_bytes).map(|i| b'a' + (i % 26) as u8));
-        request
+        let constant = [Step::constant(rate, self.duration)];
+        let window = match &self.profile[..] {
+            [] => &constant[..],
+            steps => steps,
+        };
+        let warmup = Step::constant(rate, self.warmup);
+        [&[warmup], window].concat()
     }
+}
+
+/// Whether a text is a token of RFC 9110 section 5.6.2.
+pub(crate) fn is_token(text: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(token)
 }

@@ -110,6 +110,9 @@ impl Reader {
         if input.is_empty() {
             return Ok(None);
         }
+        if judge.headless.is_some() {
+            return Ok(judge.headless);
+        }
         let before = self.partial.len();
         let bytes: &[u8] = if before == 0 {
             input

@@ -1,16 +1,20 @@
 //! A run: threads that begin together, and one result made of theirs.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, mpsc};
-use std::thread;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::clock::now_ns;
-use crate::judge::Model;
+use crate::beside::{self, Idle};
+use crate::clock::{now_ns, unix_ns};
+use crate::judge::{self, Models};
+use crate::ledger::Window;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
+use crate::record::{Beside, Record};
 use crate::socket;
 use crate::worker::{Report, Worker};
 
@@ -26,7 +30,7 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
 /// What the threads of a run have in common.
 pub(crate) struct Shared<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) model: Arc<OnceLock<Model>>,
+    pub(crate) models: Models,
     pub(crate) stop: &'a AtomicBool,
     /// When the window ends after an interrupt; 0 until there is one.
     stop_at_ns: AtomicU64,
@@ -66,7 +70,7 @@ impl Progress {
 /// An unusable plan, a target that refuses every connection, or a lack of descriptors: nothing was
 /// measured then. All other failures are counted in the outcome.
 pub fn run(plan: &Plan) -> Result<Outcome> {
-    run_watched(plan, &AtomicBool::new(false), |_, _| {})
+    run_watched(plan, &AtomicBool::new(false), |_, _| {}).map(|record| record.outcome())
 }
 
 /// Runs a plan to its end, or until `stop` becomes true, and reports replies and failures of the
@@ -74,58 +78,122 @@ pub fn run(plan: &Plan) -> Result<Outcome> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_watched(
-    plan: &Plan,
-    stop: &AtomicBool,
-    mut watch: impl FnMut(u64, u64),
-) -> Result<Outcome> {
+pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: impl FnMut(u64, u64)) -> Result<Record> {
     plan.check()?;
-    let wanted = plan.connections as u64 + DESCRIPTORS_SPARE;
+    let connections = plan.connections + plan.idle + plan.slow.senders + plan.slow.readers;
+    let wanted = connections as u64 + DESCRIPTORS_SPARE;
     if let Some(limit) = socket::raise_descriptor_limit().filter(|&limit| limit < wanted) {
-        bail!(
-            "{} connections need {wanted} descriptors; the limit is {limit}",
-            plan.connections
-        );
+        bail!("{connections} connections need {wanted} descriptors; the limit is {limit}");
     }
     let shared = Shared {
         plan,
-        model: Arc::new(OnceLock::new()),
+        models: judge::models(plan),
         stop,
         stop_at_ns: AtomicU64::new(0),
     };
-    let progress: Vec<Progress> = (0..plan.threads).map(|_| Progress::default()).collect();
-    let line = StartLine::new(plan.threads);
-    let reports = thread::scope(|scope| -> Result<_> {
-        let (done, finished) = mpsc::channel();
-        for (share, progress) in progress.iter().enumerate() {
-            let (done, shared, line) = (done.clone(), &shared, &line);
-            thread::Builder::new()
-                .name(format!("load-{share}"))
-                .spawn_scoped(scope, move || {
-                    // The receiver outlives the threads; if it panicked, so does the scope.
-                    let _ = done.send(work(shared, progress, share, line));
-                })
-                .inspect_err(|_| line.abandon())
-                .context("cannot start a thread")?;
-        }
-        drop(done);
-        let mut reports = Vec::new();
-        loop {
-            match finished.recv_timeout(PROGRESS_PERIOD) {
-                Ok(report) => reports.push(report),
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(reports),
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    let sum = |of: fn(&Progress) -> &AtomicU64| {
-                        progress.iter().map(|p| of(p).load(Ordering::Relaxed)).sum()
-                    };
-                    watch(sum(|p| &p.finished), sum(|p| &p.failed));
-                }
+    let idle = (plan.idle > 0)
+        .then(|| Idle::open(plan, &shared.models, stop))
+        .transpose()?;
+    let begun_unix_ns = unix_ns();
+    let (reports, mut beside) = work_together(&shared, watch)?;
+    beside.idle = idle.map(Idle::close);
+    let interrupted = stop.load(Ordering::Relaxed);
+    Ok(Record::new(
+        plan,
+        reports,
+        beside,
+        begun_unix_ns,
+        interrupted,
+    ))
+}
+
+/// Runs the threads of the load and those beside it.
+fn work_together(
+    shared: &Shared<'_>,
+    watch: impl FnMut(u64, u64),
+) -> Result<(Vec<Report>, Beside)> {
+    let plan = shared.plan;
+    let slow = plan.slow.senders + plan.slow.readers > 0;
+    let companions = usize::from(slow) + usize::from(plan.poison.is_some());
+    let line = StartLine::new(plan.threads + companions);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let slow =
+            slow.then(|| companion(scope, "load-slow", &line, |_| Ok(beside::slow(plan, &over))));
+        let poison = plan.poison.as_ref().map(|poison| {
+            companion(scope, "load-poison", &line, |anchor_ns| {
+                let window = Window::of(plan, anchor_ns);
+                beside::poison(plan, poison, window, &over)
+            })
+        });
+        let reports = drive(scope, shared, &line, watch);
+        over.store(true, Ordering::Relaxed);
+        let beside = Beside {
+            idle: None,
+            slow: slow.map(join).transpose()?.flatten(),
+            poison: poison.map(join).transpose()?.flatten(),
+        };
+        Ok((reports?, beside))
+    })
+}
+
+/// A thread that does its part beside the load, from the anchor of the schedule on.
+fn companion<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    line: &'scope StartLine,
+    part: impl FnOnce(u64) -> Result<T> + Send + 'scope,
+) -> Result<ScopedJoinHandle<'scope, Result<Option<T>>>> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn_scoped(scope, move || line.wait().map(part).transpose())
+        .inspect_err(|_| line.abandon())
+        .context("cannot start a thread")
+}
+
+fn join<T>(companion: Result<ScopedJoinHandle<'_, Result<Option<T>>>>) -> Result<Option<T>> {
+    companion?
+        .join()
+        .unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// Runs the threads of the load to their end.
+fn drive<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    shared: &'scope Shared<'_>,
+    line: &'scope StartLine,
+    mut watch: impl FnMut(u64, u64),
+) -> Result<Vec<Report>> {
+    let threads = shared.plan.threads;
+    let progress: Arc<[Progress]> = (0..threads).map(|_| Progress::default()).collect();
+    let (done, finished) = mpsc::channel();
+    for share in 0..threads {
+        let (done, progress) = (done.clone(), Arc::clone(&progress));
+        thread::Builder::new()
+            .name(format!("load-{share}"))
+            .spawn_scoped(scope, move || {
+                // The receiver outlives the threads; if it panicked, so does the scope.
+                let _ = done.send(work(shared, &progress[share], share, line));
+            })
+            .inspect_err(|_| line.abandon())
+            .context("cannot start a thread")?;
+    }
+    drop(done);
+    let mut reports = Vec::new();
+    loop {
+        match finished.recv_timeout(PROGRESS_PERIOD) {
+            Ok(report) => reports.push(report),
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let sum = |of: fn(&Progress) -> &AtomicU64| {
+                    progress.iter().map(|p| of(p).load(Ordering::Relaxed)).sum()
+                };
+                watch(sum(|p| &p.finished), sum(|p| &p.failed));
             }
         }
-    });
-    let reports: Vec<Option<Report>> = reports?.into_iter().collect::<Result<_>>()?;
-    let reports = reports.into_iter().flatten().collect();
-    Ok(Outcome::new(plan, reports, stop.load(Ordering::Relaxed)))
+    }
+    let reports: Vec<Option<Report>> = reports.into_iter().collect::<Result<_>>()?;
+    Ok(reports.into_iter().flatten().collect())
 }
 
 /// Where the threads wait for each other. One that cannot start lets the others go home.

@@ -1,12 +1,14 @@
 //! When requests are due in an open loop: constant or Poisson arrivals from a seed.
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::SECOND_NS;
+use crate::profile::Step;
+use crate::random::SplitMix;
 
 /// How the arrivals of an open loop are spaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Arrivals {
     /// Exponential gaps, as independent users make them.
@@ -15,20 +17,59 @@ pub enum Arrivals {
     Constant,
 }
 
+/// A stretch of the schedule whose rate changes linearly.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    /// Arrivals expected before it, of all threads.
+    before: f64,
+    /// Arrivals expected before its end.
+    until: f64,
+    /// Its beginning, after the anchor.
+    start_ns: f64,
+    /// Arrivals a nanosecond at its beginning.
+    rate: f64,
+    /// How much the rate grows in a nanosecond.
+    slope: f64,
+}
+
+impl Segment {
+    /// When, after the anchor, `count` arrivals are expected to have come: the time x that solves
+    /// rate x + slope x^2 / 2 = count - before, in the form that holds for a slope of 0 as well.
+    fn reached_ns(&self, count: f64) -> f64 {
+        let more = count - self.before;
+        if more <= 0.0 {
+            return self.start_ns;
+        }
+        let root = if self.slope == 0.0 {
+            self.rate
+        } else {
+            // Rounding may leave a descending ramp a little below 0 at its end.
+            f64::max(self.rate * self.rate + 2.0 * self.slope * more, 0.0).sqrt()
+        };
+        self.start_ns + 2.0 * more / (self.rate + root)
+    }
+}
+
 /// One thread's share of the arrivals. The shares of all threads together are the whole process:
 /// every `threads`-th arrival of a constant one, an independent part of a Poisson one.
+///
+/// Arrivals are counted first and placed in time afterwards: the n-th one of a constant process
+/// comes when n are expected, those of a Poisson process keep exponential gaps of that count. So
+/// one rule serves any course of the rate, and rounding never accumulates.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     arrivals: Arrivals,
     anchor_ns: u64,
-    /// Mean gap between two arrivals of this share.
-    gap_ns: f64,
+    segments: Vec<Segment>,
+    /// The segment of the next arrival; behind the last one there is none.
+    segment: usize,
+    /// The next arrival, in the count of all threads.
+    count: f64,
     /// Constant: number of the next arrival of this share. Poisson: unused.
     index: u64,
-    /// Next arrival after the anchor.
-    offset_ns: f64,
-    /// Constant: the first arrival of this share after the anchor.
-    lead_ns: f64,
+    share: f64,
+    shares: f64,
+    next_due_ns: u64,
     random: SplitMix,
 }
 
@@ -36,69 +77,95 @@ impl Schedule {
     /// The share of thread `share` out of `shares`, anchored at a moment of the monotonic clock.
     pub(crate) fn new(
         arrivals: Arrivals,
-        rate: f64,
+        steps: impl IntoIterator<Item = Step>,
         seed: u64,
         (share, shares): (usize, usize),
         anchor_ns: u64,
     ) -> Self {
-        let whole_gap_ns = SECOND_NS as f64 / rate;
         let mut schedule = Self {
             arrivals,
             anchor_ns,
-            gap_ns: whole_gap_ns * shares as f64,
+            segments: segments(steps),
+            segment: 0,
+            count: share as f64,
             index: 0,
-            offset_ns: 0.0,
-            lead_ns: whole_gap_ns * share as f64,
-            random: SplitMix(seed ^ (share as u64).wrapping_mul(0xA076_1D64_78BD_642F)),
+            share: share as f64,
+            shares: shares as f64,
+            next_due_ns: u64::MAX,
+            random: SplitMix::new(seed, share),
         };
-        schedule.offset_ns = match arrivals {
-            Arrivals::Constant => schedule.lead_ns,
-            Arrivals::Poisson => schedule.random_gap_ns(),
-        };
+        if arrivals == Arrivals::Poisson {
+            schedule.count = schedule.random_gap();
+        }
+        schedule.place();
         schedule
     }
 
-    /// When the next request is due.
+    /// When the next request is due; `u64::MAX` when there is no more.
     #[inline]
     pub(crate) fn next_due_ns(&self) -> u64 {
-        self.anchor_ns + self.offset_ns as u64
+        self.next_due_ns
     }
 
     /// Moves on to the arrival after the next.
     pub(crate) fn advance(&mut self) {
         self.index += 1;
-        self.offset_ns = match self.arrivals {
+        self.count = match self.arrivals {
             // Multiplied, not accumulated: the n-th arrival is exact however long the run.
-            Arrivals::Constant => self.lead_ns + self.index as f64 * self.gap_ns,
-            Arrivals::Poisson => self.offset_ns + self.random_gap_ns(),
+            Arrivals::Constant => self.share + self.index as f64 * self.shares,
+            Arrivals::Poisson => self.count + self.random_gap(),
         };
+        self.place();
     }
 
-    fn random_gap_ns(&mut self) -> f64 {
+    /// Finds the moment of the counted arrival.
+    fn place(&mut self) {
+        while let Some(segment) = self.segments.get(self.segment) {
+            if self.count < segment.until {
+                self.next_due_ns = self.anchor_ns + segment.reached_ns(self.count) as u64;
+                return;
+            }
+            self.segment += 1;
+        }
+        self.next_due_ns = u64::MAX;
+    }
+
+    fn random_gap(&mut self) -> f64 {
         // 1 - u lies in (0, 1], so the logarithm is finite.
-        -(1.0 - self.random.unit()).ln() * self.gap_ns
+        -(1.0 - self.random.unit()).ln() * self.shares
     }
 }
 
-/// Steele, Lea and Flood's SplitMix64 ("Fast splittable pseudorandom number generators", 2014):
-/// small, and the same on every machine, which is all a recorded seed asks for.
-#[derive(Debug)]
-struct SplitMix(u64);
-
-impl SplitMix {
-    /// Uniform in [0, 1), 53 bits.
-    fn unit(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
+fn segments(steps: impl IntoIterator<Item = Step>) -> Vec<Segment> {
+    let (mut before, mut start_ns) = (0.0, 0.0);
+    let place = |step: Step| {
+        let length_ns = step.duration.as_nanos() as f64;
+        let per_ns = |rate: f64| rate / SECOND_NS as f64;
+        let segment = Segment {
+            before,
+            until: before + per_ns(step.rate_from + step.rate_to) / 2.0 * length_ns,
+            start_ns,
+            rate: per_ns(step.rate_from),
+            slope: per_ns(step.rate_to - step.rate_from) / length_ns,
+        };
+        before = segment.until;
+        start_ns += length_ns;
+        segment
+    };
+    // A step of no length, such as a warm-up that is not wanted, has no slope.
+    let steps = steps.into_iter().filter(|step| !step.duration.is_zero());
+    steps.map(place).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn steady(rate: f64) -> [Step; 1] {
+        [Step::constant(rate, Duration::from_secs(1_000_000))]
+    }
 
     fn arrivals(schedule: &mut Schedule, until_ns: u64) -> Vec<u64> {
         let mut due = Vec::new();
@@ -113,7 +180,7 @@ mod tests {
     fn constant_shares_interleave_into_equal_gaps() {
         let mut all: Vec<u64> = (0..3)
             .flat_map(|k| {
-                let mut share = Schedule::new(Arrivals::Constant, 1000.0, 1, (k, 3), 500);
+                let mut share = Schedule::new(Arrivals::Constant, steady(1000.0), 1, (k, 3), 500);
                 arrivals(&mut share, SECOND_NS + 500)
             })
             .collect();
@@ -127,7 +194,7 @@ mod tests {
 
     #[test]
     fn poisson_gaps_have_the_mean_and_the_spread_of_an_exponential() {
-        let mut schedule = Schedule::new(Arrivals::Poisson, 10_000.0, 7, (0, 1), 0);
+        let mut schedule = Schedule::new(Arrivals::Poisson, steady(10_000.0), 7, (0, 1), 0);
         let due = arrivals(&mut schedule, 20 * SECOND_NS);
         let gaps: Vec<f64> = due.windows(2).map(|w| (w[1] - w[0]) as f64).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
@@ -144,7 +211,7 @@ mod tests {
     fn a_seed_repeats_itself_and_differs_from_another() {
         let draw = |seed| {
             arrivals(
-                &mut Schedule::new(Arrivals::Poisson, 500.0, seed, (0, 1), 0),
+                &mut Schedule::new(Arrivals::Poisson, steady(500.0), seed, (0, 1), 0),
                 SECOND_NS,
             )
         };
@@ -157,7 +224,7 @@ mod tests {
     #[test]
     fn poisson_arrivals_wait_as_queueing_theory_says() {
         let (service_ns, load) = (1e6, 0.7);
-        let mut schedule = Schedule::new(Arrivals::Poisson, load * 1e3, 11, (0, 1), 0);
+        let mut schedule = Schedule::new(Arrivals::Poisson, steady(load * 1e3), 11, (0, 1), 0);
         let (mut free_ns, mut waited_ns, arrivals) = (0.0, 0.0, 400_000);
         for _ in 0..arrivals {
             let due_ns = schedule.next_due_ns() as f64;
@@ -170,6 +237,55 @@ mod tests {
         assert!(
             (mean_ns / expected_ns - 1.0).abs() < 0.03,
             "{mean_ns} {expected_ns}"
+        );
+    }
+
+    fn profile() -> Vec<Step> {
+        ["100:1s", "100-900:2s", "0:1s", "900-0:1s"]
+            .map(|text| text.parse().unwrap())
+            .to_vec()
+    }
+
+    #[test]
+    fn steps_hold_the_requests_they_promise_and_end_the_schedule() {
+        for (threads, kind) in [(1, Arrivals::Constant), (3, Arrivals::Constant)] {
+            let mut all: Vec<u64> = (0..threads)
+                .flat_map(|k| {
+                    let mut share = Schedule::new(kind, profile(), 1, (k, threads), 0);
+                    arrivals(&mut share, u64::MAX)
+                })
+                .collect();
+            all.sort_unstable();
+            let within = |from_s: f64, to_s: f64| {
+                let at = |s: f64| (s * SECOND_NS as f64) as u64;
+                all.iter()
+                    .filter(|ns| (at(from_s)..at(to_s)).contains(ns))
+                    .count()
+            };
+            // The first half of the ramp from 100 to 900 a second holds 300 of its 1000.
+            let found = [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 4.0), (4.0, 9.0)]
+                .map(|(from, to)| within(from, to));
+            for (found, expected) in found.into_iter().zip([100usize, 300, 700, 0, 450]) {
+                assert!(found.abs_diff(expected) <= 1, "{found} {expected}");
+            }
+            assert_eq!(all.len(), 1550);
+        }
+    }
+
+    #[test]
+    fn a_poisson_ramp_has_the_mean_of_its_rate() {
+        let mut schedule = Schedule::new(Arrivals::Poisson, profile(), 5, (0, 1), 0);
+        let due = arrivals(&mut schedule, u64::MAX);
+        assert!(due.is_sorted());
+        // 1550 are expected, with a standard deviation of 39.
+        assert!(due.len().abs_diff(1550) < 160, "{}", due.len());
+        let ramp = due
+            .iter()
+            .filter(|ns| (SECOND_NS..3 * SECOND_NS).contains(ns));
+        assert!(ramp.count().abs_diff(1000) < 130);
+        assert!(
+            !due.iter()
+                .any(|ns| (3 * SECOND_NS + 1..4 * SECOND_NS).contains(ns))
         );
     }
 }

@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::{Errno, Result};
+use rustix::net::{SendFlags, send};
+
 use crate::ledger::Flight;
 use crate::reply::Reader;
 
@@ -40,8 +43,10 @@ pub(crate) struct Slot {
     pub(crate) proven: bool,
     /// Bytes of requests in flight that are not written yet.
     pub(crate) owed_bytes: usize,
-    /// Bytes of the current request that are.
+    /// Bytes of the current request that are; in a mix, of `outgoing`.
     pub(crate) written_bytes: usize,
+    /// The requests that are being written, in a mix.
+    pub(crate) outgoing: Vec<u8>,
     /// Requests without a reply, oldest first.
     pub(crate) flights: VecDeque<Flight>,
     pub(crate) reader: Reader,
@@ -64,6 +69,7 @@ impl Slot {
             proven: false,
             owed_bytes: 0,
             written_bytes: 0,
+            outgoing: Vec::new(),
             flights: VecDeque::with_capacity(pipeline),
             reader: Reader::new(),
             since_ns: 0,
@@ -96,6 +102,7 @@ impl Slot {
         self.blocked = false;
         self.owed_bytes = 0;
         self.written_bytes = 0;
+        self.outgoing.clear();
         self.reader.reset();
     }
 
@@ -108,6 +115,24 @@ impl Slot {
     #[inline]
     pub(crate) fn is_current(&self, token: u64) -> bool {
         u64::from(self.generation) == token >> 32 && self.state != State::Down
+    }
+
+    /// Writes the requests of a mix, as far as the socket takes them.
+    pub(crate) fn write_outgoing(&mut self) -> Result<()> {
+        while self.owed_bytes > 0 {
+            let bytes = &self.outgoing[self.written_bytes..];
+            match send(self.socket(), bytes, SendFlags::NOSIGNAL) {
+                Ok(n) => {
+                    self.owed_bytes -= n;
+                    self.written_bytes += n;
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        self.outgoing.clear();
+        self.written_bytes = 0;
+        Ok(())
     }
 
     /// Decides when to try again: at once if the lost connection had worked, else after a pause.

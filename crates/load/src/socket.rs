@@ -8,11 +8,12 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::target::Address;
 
-/// Starts to connect. The connection may not be established yet when this returns.
+/// Starts to connect, with a receive buffer of that many bytes if one is given. The connection may
+/// not be established yet when this returns.
 ///
 /// # Errors
 /// Whatever `socket` and `connect` fail with at once, but not `EINPROGRESS`.
-pub(crate) fn open(address: &Address) -> Result<OwnedFd> {
+pub(crate) fn open(address: &Address, receive_bytes: Option<usize>) -> Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let (socket, connected) = match address {
         Address::Tcp(address) => {
@@ -23,6 +24,10 @@ pub(crate) fn open(address: &Address) -> Result<OwnedFd> {
             };
             let socket = net::socket_with(family, SocketType::STREAM, flags, None)?;
             sockopt::set_tcp_nodelay(&socket, true)?;
+            // Before connecting, or the window would have been announced already.
+            if let Some(bytes) = receive_bytes {
+                sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+            }
             let connected = net::connect(&socket, address);
             (socket, connected)
         }

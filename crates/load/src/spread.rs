@@ -1,7 +1,12 @@
 //! Latencies: recording them, and percentiles in which failures rank as infinite.
 
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
+use serde::{Deserialize, Serialize, Serializer, de, ser};
 
 /// Longest latency told apart, nanoseconds (an hour); longer ones count as this.
 const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
@@ -10,7 +15,7 @@ const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
 const DIGITS: u8 = 3;
 
 /// Recorded durations, nanoseconds in, microseconds out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Durations(Histogram<u64>);
 
 impl Durations {
@@ -29,11 +34,26 @@ impl Durations {
         self.0.saturating_record_n(ns, n);
     }
 
-    /// Adds another thread's durations.
+    /// All of them together.
+    pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sum = Self::new();
+        parts.into_iter().for_each(|part| sum.merge(part));
+        sum
+    }
+
+    /// Adds others.
     pub(crate) fn merge(&mut self, other: &Self) {
+        if other.0.is_empty() {
+            return;
+        }
         self.0
             .add(&other.0)
             .expect("all histograms have the same bounds");
+    }
+
+    /// How many are recorded.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
     }
 
     /// The percentiles, with `unanswered` further values that are infinite.
@@ -57,6 +77,34 @@ impl Durations {
             p999: at(0.999),
             max: at(1.0),
         }
+    }
+}
+
+/// As text in the form that HdrHistogram's logs use: version 2, deflated, base 64.
+impl Serialize for Durations {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&self.0, &mut bytes)
+            .map_err(ser::Error::custom)?;
+        serializer.serialize_str(&BASE64.encode(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Durations {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <Cow<'_, str>>::deserialize(deserializer)?;
+        let bytes = BASE64.decode(&*text).map_err(de::Error::custom)?;
+        let found: Histogram<u64> = hdrhistogram::serialization::Deserializer::new()
+            .deserialize(&mut &bytes[..])
+            .map_err(de::Error::custom)?;
+        let bounds =
+            |histogram: &Histogram<u64>| (histogram.low(), histogram.high(), histogram.sigfig());
+        let like = Self::new();
+        if bounds(&found) != bounds(&like.0) {
+            return Err(de::Error::custom("a histogram has other bounds"));
+        }
+        Ok(Self(found))
     }
 }
 
@@ -135,5 +183,18 @@ mod tests {
             (0, None, None, None)
         );
         assert_eq!(Durations::new().spread(0).p50, None);
+    }
+
+    #[test]
+    fn a_written_histogram_reads_back_as_itself() {
+        for durations in [Durations::new(), thousand()] {
+            let text = serde_json::to_string(&durations).unwrap();
+            let read: Durations = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, durations);
+            assert_eq!(read.spread(0), durations.spread(0));
+        }
+        for text in ["\"\"", "\"!\"", "\"HISTFAAA\"", "3"] {
+            assert!(serde_json::from_str::<Durations>(text).is_err(), "{text}");
+        }
     }
 }

@@ -62,6 +62,8 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
             outcome.silent_connections
         )?;
     }
+    parts(text, outcome)?;
+    beside(text, outcome)?;
     let generator = &outcome.generator;
     writeln!(
         text,
@@ -87,16 +89,68 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
         .try_for_each(|reason| writeln!(text, "  {reason}"))
 }
 
+/// A line for each step of the profile and each kind of request.
+fn parts(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
+    let phases = outcome.phases.iter().map(|phase| {
+        let name = format!("{:.0} to {:.0}/s", phase.rate_from, phase.rate_to);
+        (name, phase.scheduled, phase.requests, phase.response_us)
+    });
+    let kinds = outcome.kinds.iter().map(|kind| {
+        let name = format!("{} {}", kind.method, kind.path);
+        (name, kind.scheduled, kind.requests, kind.response_us)
+    });
+    for (name, scheduled, requests, response) in phases.chain(kinds) {
+        writeln!(
+            text,
+            "{name}: {requests} of {scheduled} answered correctly, p50 {}, p99 {}",
+            figure(response.p50, scheduled),
+            figure(response.p99, scheduled)
+        )?;
+    }
+    Ok(())
+}
+
+/// A line for each sort of connection beside the load.
+fn beside(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
+    if let Some(idle) = &outcome.idle {
+        writeln!(
+            text,
+            "idle: {} of {} opened, {} open at the end",
+            idle.opened, idle.asked, idle.open_at_end
+        )?;
+    }
+    if let Some(slow) = &outcome.slow {
+        for (name, side) in [("senders", &slow.senders), ("readers", &slow.readers)] {
+            writeln!(
+                text,
+                "slow {name}: {} at a time, {} opened, {} ended by the server, {} requests finished",
+                side.asked, side.opened, side.closed_by_server, side.finished
+            )?;
+        }
+    }
+    if let Some(poison) = &outcome.poison {
+        writeln!(
+            text,
+            "poison: {} sent, {} answered, {} lost",
+            poison.sent, poison.answered, poison.lost
+        )?;
+    }
+    Ok(())
+}
+
+/// A percentile of a population that may be empty.
+fn figure(us: Option<f64>, population: u64) -> String {
+    if population == 0 {
+        "-".to_owned()
+    } else {
+        duration(us)
+    }
+}
+
 fn row(text: &mut String, name: &str, spread: &Spread) -> std::fmt::Result {
     write!(text, "{name:10}")?;
-    let nothing = spread.count == 0;
     for value in [spread.p50, spread.p90, spread.p99, spread.p999, spread.max] {
-        let cell = if nothing && value.is_none() {
-            "-".to_owned()
-        } else {
-            duration(value)
-        };
-        write!(text, "{cell:>11}")?;
+        write!(text, "{:>11}", figure(value, spread.count))?;
     }
     writeln!(text)
 }

@@ -7,6 +7,9 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// How the URL of a server begins that speaks the line protocol of UNP chapter 30.
+const UNP: &str = "unp://";
+
 /// A peer's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -42,6 +45,16 @@ impl Target {
         &self.host
     }
 
+    /// Whether it was given as `unp://`.
+    pub(crate) fn is_unp(&self) -> bool {
+        self.url.starts_with(UNP)
+    }
+
+    /// Whether it is a Unix socket, behind which any protocol may be spoken.
+    pub(crate) fn is_unix(&self) -> bool {
+        matches!(self.address, Address::Unix(_))
+    }
+
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }
@@ -56,7 +69,7 @@ impl fmt::Display for Target {
 impl FromStr for Target {
     type Err = anyhow::Error;
 
-    /// Takes `http://host[:port][/path]`, with an IPv6 host in brackets, or
+    /// Takes `http://host[:port][/path]`, with an IPv6 host in brackets, `unp://host:port`, or
     /// `unix:/socket[:/path]`. A host name is resolved here, to its first address.
     fn from_str(url: &str) -> Result<Self> {
         ensure!(
@@ -66,8 +79,11 @@ impl FromStr for Target {
         if let Some(rest) = url.strip_prefix("unix:") {
             return unix(url, rest);
         }
-        let Some(rest) = url.strip_prefix("http://") else {
-            bail!("malformed URL {url:?}: it must begin with http:// or unix:/");
+        let Some(rest) = url
+            .strip_prefix("http://")
+            .or_else(|| url.strip_prefix(UNP))
+        else {
+            bail!("malformed URL {url:?}: it must begin with http://, unp:// or unix:/");
         };
         let (authority, path) = match rest.find(['/', '?', '#']) {
             Some(at) => rest.split_at(at),
@@ -144,6 +160,7 @@ mod tests {
             ("http://[::1]:8080/", "[::1]:8080", "[::1]:8080", "/"),
             ("http://[::1]", "[::1]:80", "[::1]", "/"),
             ("http://127.0.0.1", "127.0.0.1:80", "127.0.0.1", "/"),
+            ("unp://127.0.0.1:9", "127.0.0.1:9", "127.0.0.1:9", "/"),
             ("http://127.0.0.1:1?q", "127.0.0.1:1", "127.0.0.1:1", "/?q"),
         ] {
             let target: Target = url.parse().unwrap();

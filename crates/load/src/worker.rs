@@ -14,6 +14,7 @@ use crate::class::Class;
 use crate::clock::{self, now_ns};
 use crate::judge::Judge;
 use crate::ledger::{Flight, Ledger, Window};
+use crate::mix::{Draw, Mix};
 use crate::plan::{Pace, Plan};
 use crate::poller::Poller;
 use crate::run::{Progress, Shared};
@@ -35,7 +36,10 @@ pub(crate) struct Worker<'a> {
     share: usize,
     poller: Poller,
     slots: Vec<Slot>,
-    judge: Judge,
+    /// One for each kind of request.
+    judges: Vec<Judge>,
+    /// Chooses each request where they are not all alike.
+    mix: Option<Mix>,
     ledger: Ledger,
     schedule: Option<Schedule>,
     /// Requests that are due and have no connection, oldest first; the time-out bounds it.
@@ -87,8 +91,9 @@ impl<'a> Worker<'a> {
             share,
             poller: Poller::new().context("epoll is not available")?,
             slots: (0..connections).map(|_| Slot::new(plan.pipeline)).collect(),
-            judge: Judge::new(plan, shared.model.clone()),
-            ledger: Ledger::new(plan.pace == Pace::Closed),
+            judges: Judge::all(plan, &shared.models),
+            mix: Mix::new(plan, share),
+            ledger: Ledger::new(plan),
             schedule: None,
             queue: VecDeque::new(),
             free: VecDeque::with_capacity(connections),
@@ -117,10 +122,8 @@ impl<'a> Worker<'a> {
 
     /// Runs the load from `anchor_ns` on, and returns the closed books.
     pub(crate) fn run(mut self, anchor_ns: u64) -> Result<Report> {
-        let start_ns = anchor_ns + clock::duration_ns(self.plan.warmup);
-        let end_ns = start_ns + clock::duration_ns(self.plan.duration);
         let drain_ns = clock::duration_ns(self.plan.drain);
-        self.ledger.window = Window { start_ns, end_ns };
+        self.ledger.open(Window::of(self.plan, anchor_ns));
         while now_ns() < anchor_ns {
             self.poller
                 .wait(anchor_ns.saturating_sub(now_ns()))
@@ -143,9 +146,10 @@ impl<'a> Worker<'a> {
     }
 
     fn begin(&mut self, anchor_ns: u64) -> Result<()> {
-        if let Pace::Open { rate, arrivals } = self.plan.pace {
+        if let Pace::Open { arrivals, .. } = self.plan.pace {
             let share = (self.share, self.plan.threads);
-            let schedule = Schedule::new(arrivals, rate, self.plan.seed, share, anchor_ns);
+            let steps = self.plan.steps();
+            let schedule = Schedule::new(arrivals, steps, self.plan.seed, share, anchor_ns);
             self.expect_due(schedule.next_due_ns());
             self.schedule = Some(schedule);
         }
@@ -210,7 +214,8 @@ impl<'a> Worker<'a> {
     /// Sends or queues every request that is due.
     fn dispatch(&mut self) -> Result<()> {
         while self.next_due_ns <= self.now_ns {
-            let mut flight = self.ledger.schedule(self.next_due_ns);
+            let draw = self.draw();
+            let mut flight = self.ledger.schedule(self.next_due_ns, draw);
             self.ledger.noticed(&flight, self.now_ns);
             let schedule = self
                 .schedule
@@ -231,6 +236,12 @@ impl<'a> Worker<'a> {
     fn expect_due(&mut self, due_ns: u64) {
         let within = due_ns < self.ledger.window.end_ns;
         self.next_due_ns = if within { due_ns } else { u64::MAX };
+    }
+
+    /// What the next request is to be.
+    #[inline]
+    fn draw(&mut self) -> Draw {
+        self.mix.as_mut().map_or_else(Draw::default, Mix::draw)
     }
 
     /// Brings the next check forward.

@@ -35,7 +35,14 @@ fn plans() -> impl Strategy<Value = Plan> {
     ];
     let shape = (1usize..12, 1usize..4, 1usize..9, any::<bool>());
     let times = (1u64..120, 0u64..40, 0u64..60, 10u64..400);
-    (pace, any::<u64>(), shape, times).prop_map(|(pace, seed, shape, times)| {
+    let step = (0.0..5_000.0, 0.0..5_000.0, 1u64..80);
+    let steps = prop_oneof![
+        2 => Just(Vec::new()),
+        1 => proptest::collection::vec(step, 1..5),
+    ];
+    let mixed = any::<bool>();
+    let further = (steps, mixed);
+    (pace, any::<u64>(), shape, times, further).prop_map(|(pace, seed, shape, times, further)| {
         let (connections, threads, pipeline, new_connection) = shape;
         let (duration, warmup, drain, timeout) = times;
         let mut plan = moody().plan();
@@ -49,12 +56,28 @@ fn plans() -> impl Strategy<Value = Plan> {
         plan.warmup = Duration::from_millis(warmup);
         plan.drain = Duration::from_millis(drain);
         plan.timeout = Duration::from_millis(timeout);
+        let (steps, mixed) = further;
+        if let (Pace::Open { arrivals, .. }, false) = (pace, steps.is_empty()) {
+            let step = |(rate_from, rate_to, ms): (f64, f64, u64)| load::Step {
+                rate_from,
+                rate_to,
+                duration: Duration::from_millis(ms),
+            };
+            plan.profile = steps.into_iter().map(step).collect();
+            plan.duration = plan.profile.iter().map(|step| step.duration).sum();
+            let rate = plan.profile[0].rate_from;
+            plan.pace = Pace::Open { rate, arrivals };
+        }
+        if mixed {
+            let kinds = ["3:GET:/", "1:HEAD:/{n:5}", "2:PUT:/x"];
+            plan.requests = kinds.iter().map(|kind| kind.parse().unwrap()).collect();
+        }
         plan
     })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn outcomes_add_up(plan in plans()) {
@@ -62,7 +85,11 @@ proptest! {
         assert_adds_up(&outcome);
         if let Pace::Open { rate, arrivals: Arrivals::Constant } = plan.pace {
             // The schedule does not look at the server: all that was due was scheduled.
-            let due = rate * outcome.duration_s;
+            let due = if plan.profile.is_empty() {
+                rate * outcome.duration_s
+            } else {
+                plan.profile.iter().map(load::Step::expected).sum()
+            };
             prop_assert!((outcome.scheduled as f64 - due).abs() <= 1.0 + plan.threads as f64);
         }
     }

@@ -96,7 +96,8 @@ fn json_goes_to_standard_output_with_the_agreed_fields() {
         "wakeups",
         "bytes_received",
     ])
-    .chain(["no_connection_p99_us", "mean_in_flight"])
+    .chain(["no_connection_p99_us", "mean_in_flight", "runs"])
+    .chain(["phases", "timeline", "kinds", "idle", "slow", "poison"])
     {
         assert!(json.get(field).is_some(), "{field}");
     }
@@ -105,7 +106,30 @@ fn json_goes_to_standard_output_with_the_agreed_fields() {
             assert!(json[spread][field].is_number(), "{spread}.{field}");
         }
     }
-    for field in ["cpu_us_per_request", "late_p99_us", "cpu_share"] {
+    // Nothing is due in a closed loop, so nothing is late.
+    for spread in ["late_us", "no_connection_us"] {
+        assert_eq!(json[spread]["count"], 0, "{spread}");
+    }
+    for field in [
+        "start_s",
+        "duration_s",
+        "scheduled",
+        "requests",
+        "errors_total",
+        "p50_us",
+    ]
+    .into_iter()
+    .chain(["p99_us", "max_us"])
+    {
+        assert!(json["timeline"][0][field].is_number(), "{field}");
+    }
+    for field in [
+        "cpu_us_per_request",
+        "late_p99_us",
+        "max_late_us",
+        "threads",
+        "cpu_share",
+    ] {
         assert!(json["generator"][field].is_number(), "{field}");
     }
     // The table does not mix with the JSON.
@@ -151,6 +175,12 @@ fn errors_are_one_line_and_a_status() {
         (vec!["ftp://x/"], 2),
         (vec![url.as_str(), "--rate", "0"], 2),
         (vec![url.as_str(), "--new-connection", "--pipeline", "4"], 2),
+        (vec![url.as_str(), "--protocol", "unp"], 2),
+        (vec![url.as_str(), "--unp-bytes", "7"], 2),
+        (vec![url.as_str(), "--profile", "0:1s"], 2),
+        (vec![url.as_str(), "--poison", "nowhere"], 2),
+        (vec![url.as_str(), "--json", "-", "--emit-hdr", "-"], 2),
+        (vec![url.as_str(), "--emit-hdr", "/nowhere/at/all"], 1),
         (vec![url.as_str(), "--json", "/nowhere/at/all.json"], 1),
         (vec!["unix:/nowhere/at/all"], 1),
     ] {

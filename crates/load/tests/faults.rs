@@ -135,7 +135,7 @@ fn statuses_are_judged() {
     }
     let server = Server::start(always(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"));
     let mut plan = server.plan();
-    plan.expect_status = Some(404);
+    plan.expect_status = vec![404];
     let outcome = run(&plan);
     assert!(outcome.errors.is_empty() && outcome.requests > 0);
 }
@@ -196,6 +196,114 @@ fn a_listener_that_never_accepts_times_out() {
     let mut plan = plan(&listener.local_addr().unwrap().to_string());
     plan.timeout = Duration::from_millis(100);
     assert_eq!(only_class(&run(&plan)), "timeout");
+}
+
+#[test]
+fn a_server_that_closes_at_once_is_an_early_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    for (new_connection, pace) in [
+        (false, Pace::Closed),
+        (true, Pace::Closed),
+        (false, OPEN),
+        (true, OPEN),
+    ] {
+        let mut plan = plan(&address);
+        plan.new_connection = new_connection;
+        plan.pace = pace;
+        plan.timeout = Duration::from_millis(100);
+        let outcome = run(&plan);
+        assert_eq!(outcome.requests, 0);
+        // A request behind the close is answered by a reset, one that finds the end before it is
+        // written waits for the next connection until its time is out.
+        for class in outcome.errors.keys() {
+            let known = ["early_end", "reset", "write_error", "timeout", "censored"];
+            assert!(known.contains(class), "{:?}", outcome.errors);
+        }
+        assert!(outcome.failures() > 0 && !outcome.valid);
+    }
+}
+
+const OPEN: Pace = Pace::Open {
+    rate: 300.0,
+    arrivals: Arrivals::Poisson,
+};
+
+/// Every fault that answers, or does not, in an open loop: the schedule does not slow down for it,
+/// and what it makes due is counted in full.
+#[test]
+fn an_open_loop_books_every_fault_in_full() {
+    type Answer = fn(&mut std::net::TcpStream, usize) -> Then;
+    let faults: [(&str, Answer); 8] = [
+        ("reset", |_, _| Then::Reset),
+        ("early_end", |stream, _| {
+            send(stream, &GOOD[..GOOD.len() - 2]);
+            Then::Close
+        }),
+        ("early_end", |_, _| Then::Close),
+        ("malformed", |stream, _| send(stream, b"HELO\r\n\r\n")),
+        ("status", |stream, _| {
+            send(stream, b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
+        }),
+        ("shed", |stream, _| {
+            send(stream, b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+        }),
+        ("wrong_body", |stream, n| match n {
+            0 => send(stream, GOOD),
+            _ => send(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njello"),
+        }),
+        ("timeout", |_, _| Then::Continue),
+    ];
+    for (class, answer) in faults {
+        let server = Server::start(answer);
+        let mut plan = server.plan();
+        plan.pace = Pace::Open {
+            rate: 200.0,
+            arrivals: Arrivals::Constant,
+        };
+        plan.connections = 4;
+        plan.timeout = Duration::from_millis(100);
+        plan.drain = Duration::from_millis(400);
+        let outcome = run(&plan);
+        assert_eq!(outcome.scheduled, 50, "{class}");
+        assert!(outcome.requests <= 1, "{class}");
+        // Connections lost one after the other leave some requests waiting until their time is out.
+        let others = outcome.failures() - outcome.errors[class];
+        let waiting = outcome.errors.get("timeout").copied().unwrap_or(0);
+        assert!(
+            others == 0 || (class != "timeout" && others == waiting),
+            "{outcome:?}"
+        );
+        assert!(outcome.errors[class] > 0, "{outcome:?}");
+        assert_eq!(outcome.response_us.p99, None);
+    }
+}
+
+#[test]
+fn a_reply_that_trickles_longer_than_the_time_out_is_a_timeout() {
+    let server = Server::start(|stream, _| {
+        for byte in GOOD {
+            if let Then::Close = send(stream, &[*byte]) {
+                return Then::Close;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Then::Continue
+    });
+    let mut plan = server.plan();
+    plan.connections = 3;
+    // Forty-four bytes take some 220 ms.
+    plan.timeout = Duration::from_millis(80);
+    assert_eq!(only_class(&run(&plan)), "timeout");
+    plan.timeout = Duration::from_secs(5);
+    plan.drain = Duration::from_secs(2);
+    let outcome = run(&plan);
+    assert!(
+        outcome.errors.is_empty() && outcome.requests >= 3,
+        "{outcome:?}"
+    );
+    assert!(outcome.service_us.p50.unwrap() > 200e3);
 }
 
 #[test]

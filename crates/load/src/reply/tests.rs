@@ -1,8 +1,7 @@
-use std::sync::{Arc, OnceLock};
-
 use proptest::prelude::*;
 
 use super::*;
+use crate::judge::models;
 use crate::plan::{BodyCheck, Plan};
 
 const PLAIN: &str =
@@ -20,8 +19,8 @@ const SHED: &str = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\
 
 fn judge(check: BodyCheck) -> Judge {
     let mut plan = Plan::new("http://127.0.0.1:1/".parse().unwrap());
-    plan.body_check = check;
-    Judge::new(&plan, Arc::new(OnceLock::new()))
+    plan.body_check = Some(check);
+    Judge::new(&plan, 0, &models(&plan))
 }
 
 /// The verdicts on a stream that arrives in the given pieces.

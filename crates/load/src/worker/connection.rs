@@ -10,6 +10,7 @@ use rustix::net::sockopt::socket_error;
 use super::Worker;
 use crate::class::Class;
 use crate::clock::now_ns;
+use crate::ledger::Flight;
 use crate::plan::Pace;
 use crate::slot::State;
 use crate::socket;
@@ -83,7 +84,8 @@ impl Worker<'_> {
         match self.plan.pace {
             _ if !self.started => self.connect(index),
             Pace::Closed if running => {
-                let flight = self.ledger.schedule(self.now_ns);
+                let draw = self.draw();
+                let flight = self.ledger.schedule(self.now_ns, draw);
                 self.slots[index].flights.push_back(flight);
                 self.connect(index)
             }
@@ -103,7 +105,7 @@ impl Worker<'_> {
         self.now_ns = now_ns();
         let slot = &mut self.slots[index];
         slot.since_ns = self.now_ns;
-        match socket::open(self.plan.target.address()) {
+        match socket::open(self.plan.target.address(), None) {
             Ok(socket) => slot.fill(socket),
             Err(errno) => {
                 self.connect_failed(index, Class::of_connect(errno));
@@ -136,16 +138,19 @@ impl Worker<'_> {
 
     /// Finds out whether a connection is established, by writing its request if it has one.
     pub(super) fn try_establish(&mut self, index: usize) -> Result<()> {
-        let slot = &mut self.slots[index];
-        let flights = slot.flights.len();
-        if flights == 0 {
+        let slot = &self.slots[index];
+        if slot.flights.is_empty() {
             match socket_error(slot.socket()).unwrap_or_else(Err) {
                 Ok(()) => return self.established(index),
                 Err(errno) => self.connect_failed(index, Class::of_connect(errno)),
             }
             return Ok(());
         }
-        slot.owed_bytes = flights * self.request_bytes;
+        if slot.owed_bytes == 0 {
+            for flight in 0..slot.flights.len() {
+                self.owe(index, self.slots[index].flights[flight]);
+            }
+        }
         match self.write(index) {
             Ok(()) => self.established(index),
             // Nothing was taken: the socket is still connecting.
@@ -171,7 +176,7 @@ impl Worker<'_> {
         let counts = slot
             .flights
             .front()
-            .map_or(!self.plan.new_connection, |f| f.measured);
+            .map_or(!self.plan.new_connection, Flight::measured);
         if counts {
             self.ledger.connect.record(self.now_ns - slot.since_ns);
         }

@@ -3,11 +3,13 @@
 use anyhow::{Context, Result};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::Worker;
 use crate::class::Class;
 use crate::clock::now_ns;
+use crate::ledger::Flight;
+use crate::mix::Draw;
 use crate::plan::Pace;
 use crate::reply::Step;
 use crate::slot::State;
@@ -94,15 +96,16 @@ impl Worker<'_> {
         let mut input = &self.scratch[..n];
         let mut replies = 0;
         while !input.is_empty() {
-            if slot.flights.is_empty() {
+            let Some(&flight) = slot.flights.front() else {
                 // Bytes that nobody asked for.
                 return Digest::Malformed;
-            }
-            match slot.reader.next(&mut self.judge, &mut input) {
+            };
+            let judge = &mut self.judges[flight.kind as usize];
+            match slot.reader.next(judge, &mut input) {
                 Step::More => break,
                 Step::Broken => return Digest::Malformed,
                 Step::Done(verdict) => {
-                    let flight = slot.flights.pop_front().expect("a flight was there");
+                    slot.flights.pop_front();
                     self.ledger.settle(&flight, verdict.class, self.now_ns);
                     replies += 1;
                     if verdict.close || self.plan.new_connection {
@@ -129,6 +132,11 @@ impl Worker<'_> {
         let slot = &mut self.slots[index];
         slot.state = State::Closing;
         slot.since_ns = self.now_ns;
+        if self.plan.unp_bytes.is_some() {
+            // The line protocol cannot ask for the end: the client begins it. A peer that is gone
+            // already is found by the receive.
+            let _ = shutdown(slot.socket(), Shutdown::Write);
+        }
         // The end usually comes with the reply.
         match recv(slot.socket(), &mut *self.scratch, RecvFlags::empty()) {
             Err(Errno::AGAIN) => Ok(()),
@@ -146,9 +154,10 @@ impl Worker<'_> {
         if slot.state == State::Closing {
             return self.close_politely(index);
         }
-        if let Some(verdict) = slot.reader.end(&self.judge)
-            && let Some(flight) = slot.flights.pop_front()
+        if let Some(&flight) = slot.flights.front()
+            && let Some(verdict) = slot.reader.end(&self.judges[flight.kind as usize])
         {
+            slot.flights.pop_front();
             slot.proven = true;
             slot.last_reply_ns = self.now_ns;
             self.ledger.settle(&flight, verdict.class, self.now_ns);
@@ -174,14 +183,14 @@ impl Worker<'_> {
         if n == 0 || self.now_ns >= self.ledger.window.end_ns {
             return Ok(());
         }
-        let slot = &mut self.slots[index];
         for _ in 0..n {
-            let mut flight = self.ledger.schedule(self.now_ns);
+            let draw = self.draw();
+            let mut flight = self.ledger.schedule(self.now_ns, draw);
             flight.sent_ns = self.now_ns;
             self.ledger.sent(&flight);
-            slot.flights.push_back(flight);
+            self.slots[index].flights.push_back(flight);
+            self.owe(index, flight);
         }
-        slot.owed_bytes += n * self.request_bytes;
         self.flush(index)
     }
 
@@ -218,16 +227,15 @@ impl Worker<'_> {
             self.ledger
                 .waited(&flight, self.now_ns - flight.assigned_ns);
             flight.assigned_ns = self.now_ns;
-            let slot = &mut self.slots[index];
             if self.plan.new_connection {
-                slot.flights.push_back(flight);
+                self.slots[index].flights.push_back(flight);
                 self.connect(index)?;
                 continue;
             }
             flight.sent_ns = self.now_ns;
             self.ledger.sent(&flight);
-            slot.flights.push_back(flight);
-            slot.owed_bytes += self.request_bytes;
+            self.slots[index].flights.push_back(flight);
+            self.owe(index, flight);
             self.flush(index)?;
             self.list(index);
         }
@@ -254,10 +262,26 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Writes until nothing is owed. Requests are all alike, so what is left to write is told by
-    /// its length and by the place within the current request.
+    /// Adds a request to what a connection owes its peer.
+    #[inline]
+    pub(super) fn owe(&mut self, index: usize, flight: Flight) {
+        let slot = &mut self.slots[index];
+        slot.owed_bytes += match &self.mix {
+            None => self.request_bytes,
+            Some(mix) => {
+                let (kind, number) = (flight.kind, flight.number);
+                mix.append(Draw { kind, number }, &mut slot.outgoing)
+            }
+        };
+    }
+
+    /// Writes until nothing is owed. Where requests are all alike, what is left to write is told
+    /// by its length and by the place within the current request.
     #[inline]
     pub(super) fn write(&mut self, index: usize) -> rustix::io::Result<()> {
+        if self.mix.is_some() {
+            return self.slots[index].write_outgoing();
+        }
         let slot = &mut self.slots[index];
         while slot.owed_bytes > 0 {
             let start = slot.written_bytes;

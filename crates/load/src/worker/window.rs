@@ -3,11 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use super::Worker;
+use crate::books::Books;
 use crate::class::Class;
 use crate::clock::{self, now_ns};
-use crate::ledger::{Ledger, Window};
+use crate::ledger::Window;
 use crate::plan::Pace;
 use crate::slot::State;
 
@@ -17,7 +19,7 @@ const TICK_NS_MAX: u64 = 50_000_000;
 /// What a thread brings home.
 #[derive(Debug)]
 pub(crate) struct Report {
-    pub(crate) ledger: Ledger,
+    pub(crate) books: Books,
     /// Of the window only.
     pub(crate) usage: Usage,
     /// Connections open when fewest were: at the beginning or the end of the window.
@@ -29,7 +31,7 @@ pub(crate) struct Report {
 }
 
 /// What the thread has used up.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Usage {
     pub(crate) wall_ns: u64,
     pub(crate) cpu_ns: u64,
@@ -42,6 +44,22 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    /// CPU seconds a second, polling left out.
+    pub(crate) fn busy_share(&self) -> f64 {
+        let busy_ns = self.cpu_ns.saturating_sub(self.spin_ns);
+        busy_ns as f64 / self.wall_ns.max(1) as f64
+    }
+
+    /// Adds what ran at the same time.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.wall_ns = self.wall_ns.max(other.wall_ns);
+        self.cpu_ns += other.cpu_ns;
+        self.spin_ns += other.spin_ns;
+        self.wakeups += other.wakeups;
+        self.received_bytes += other.received_bytes;
+        self.closing_ns += other.closing_ns;
+    }
+
     fn since(&self, start: &Self) -> Self {
         Self {
             wall_ns: self.wall_ns - start.wall_ns,
@@ -156,7 +174,7 @@ impl Worker<'_> {
         let start = self.at_start.expect("a run ends after its window");
         let end = self.at_end.expect("a run ends after its window");
         Report {
-            ledger: self.ledger.close(),
+            books: self.ledger.close(),
             usage: end.usage.since(&start.usage),
             alive: start.alive.min(end.alive),
             lost: self.lost,

@@ -31,6 +31,14 @@ pub enum Then {
 impl Server {
     /// Serves each request by calling `answer` with the connection and the request's number.
     pub fn start(answer: impl Fn(&mut TcpStream, usize) -> Then + Send + Sync + 'static) -> Self {
+        Self::reading(move |stream, n, _| answer(stream, n))
+    }
+
+    /// The same, but `answer` sees the request too: what came since the head before it, up to the
+    /// end of its own.
+    pub fn reading(
+        answer: impl Fn(&mut TcpStream, usize, &str) -> Then + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
@@ -81,15 +89,16 @@ impl Drop for Server {
 fn converse(
     stream: &mut TcpStream,
     requests: &AtomicUsize,
-    answer: &dyn Fn(&mut TcpStream, usize) -> Then,
+    answer: &dyn Fn(&mut TcpStream, usize, &str) -> Then,
 ) -> bool {
     let _ = stream.set_nodelay(true);
     let mut pending = Vec::new();
     let mut buffer = [0; 4096];
     loop {
         while let Some(at) = pending.windows(4).position(|w| w == b"\r\n\r\n") {
-            pending.drain(..at + 4);
-            match answer(stream, requests.fetch_add(1, Ordering::SeqCst)) {
+            let head: Vec<u8> = pending.drain(..at + 4).collect();
+            let head = String::from_utf8_lossy(&head);
+            match answer(stream, requests.fetch_add(1, Ordering::SeqCst), &head) {
                 Then::Continue => {}
                 Then::Close => return false,
                 Then::Die => return true,
@@ -100,8 +109,10 @@ fn converse(
                 }
             }
         }
-        // What is left holds no end of a head, but may hold the beginning of one.
-        pending.drain(..pending.len().saturating_sub(3));
+        // What is left holds no end of a head; of a long body only the last bytes may matter.
+        if pending.len() > 8192 {
+            pending.drain(..pending.len() - 3);
+        }
         match stream.read(&mut buffer) {
             Ok(n) if n > 0 => pending.extend_from_slice(&buffer[..n]),
             _ => return false,
@@ -145,6 +156,30 @@ pub fn assert_adds_up(outcome: &Outcome) {
     assert_eq!(outcome.service_us.count, outcome.requests);
     assert_eq!(outcome.slip_us.count, outcome.sent);
     assert!(outcome.sent <= outcome.scheduled);
+    assert_parts_add_up(outcome);
+}
+
+/// Slices, steps and kinds are partitions of the same requests.
+fn assert_parts_add_up(outcome: &Outcome) {
+    let totals = (outcome.scheduled, outcome.requests, outcome.failures());
+    let sum = |parts: &mut dyn Iterator<Item = (u64, u64, u64)>| {
+        parts.fold((0, 0, 0), |sum, part| {
+            assert_eq!(part.0, part.1 + part.2);
+            (sum.0 + part.0, sum.1 + part.1, sum.2 + part.2)
+        })
+    };
+    let failures = |errors: &std::collections::BTreeMap<&str, u64>| errors.values().sum();
+    let slices = outcome.timeline.iter();
+    let slices = sum(&mut slices.map(|s| (s.scheduled, s.requests, s.errors_total)));
+    assert_eq!(slices, totals);
+    let phases = outcome.phases.iter();
+    let phases = sum(&mut phases.map(|p| (p.scheduled, p.requests, failures(&p.errors))));
+    assert!(outcome.phases.is_empty() || phases == totals);
+    let kinds = outcome.kinds.iter();
+    let kinds = sum(&mut kinds.map(|k| (k.scheduled, k.requests, failures(&k.errors))));
+    assert!(outcome.kinds.is_empty() || kinds == totals);
+    let length: f64 = outcome.timeline.iter().map(|slice| slice.duration_s).sum();
+    assert!((length - outcome.duration_s).abs() < 1e-6, "{outcome:?}");
 }
 
 /// The only class of failure in an outcome that has failures.

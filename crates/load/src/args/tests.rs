@@ -1,0 +1,81 @@
+//! Command lines that make a plan, and those that are refused.
+
+use super::*;
+
+#[test]
+fn durations_have_units() {
+    for (text, ms) in [
+        ("10s", 10_000),
+        ("500ms", 500),
+        ("1.5s", 1_500),
+        ("2m", 120_000),
+        ("3", 3_000),
+    ] {
+        assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+    }
+    for text in ["", "s", "1x", "-1s", "1.2.3s", "99999h"] {
+        assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    use clap::CommandFactory;
+    Args::command().debug_assert();
+    let args = Args::parse_from(["load", "http://127.0.0.1:1/", "--body-bytes", "3"]);
+    let request = String::from_utf8(args.plan().unwrap().request()).unwrap();
+    assert_eq!(
+        request,
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:1\r\nContent-Length: 3\r\n\r\nabc"
+    );
+}
+
+#[test]
+fn what_cannot_be_run_is_refused() {
+    for flags in [
+        &["--rate", "0"][..],
+        &["--rate", "nan"],
+        &["--connections", "0"],
+        &["--connections", "2", "--threads", "3"],
+        &["--new-connection", "--pipeline", "2"],
+        &["--duration", "0s"],
+        &["--header", "broken"],
+        &["--method", "GET /"],
+    ] {
+        let args = Args::parse_from(["load", "http://127.0.0.1:1/"].iter().chain(flags));
+        assert!(args.plan().is_err(), "{flags:?}");
+    }
+}
+
+#[test]
+fn the_further_flags_make_a_plan() {
+    let flags = "load http://127.0.0.1:1/ --profile 100:1s,100-300:2s --expect-status 200,404 \
+                 --request 9:GET:/kv/{n:10} --request 1:PUT:/kv/{n:10} --body-bytes 3 \
+                 --poison /a:b:500ms --idle 5 --slow-readers 2";
+    let args = Args::try_parse_from(flags.split_whitespace()).unwrap();
+    let plan = args.plan().unwrap();
+    assert_eq!(plan.duration, Duration::from_secs(3));
+    let (rate, arrivals) = (100.0, Arrivals::Poisson);
+    assert_eq!(plan.pace, Pace::Open { rate, arrivals });
+    assert_eq!((plan.requests.len(), plan.idle), (2, 5));
+    assert_eq!(plan.expect_status, [200, 404]);
+    let poison = plan.poison.unwrap();
+    assert_eq!(poison.path, "/a:b");
+    assert_eq!(poison.every, Some(Duration::from_millis(500)));
+    for flags in [
+        "--profile 1:1s --rate 3",
+        "--profile 1:1s --duration 3s",
+        "--profile 0:1s",
+        "--request 1:GET:/ --method PUT",
+        "--poison x",
+        "--poison /x:0s",
+        "--slow-bytes-per-s 0",
+    ] {
+        let line = format!("load http://127.0.0.1:1/ {flags}");
+        let args = Args::try_parse_from(line.split_whitespace());
+        assert!(
+            args.is_err() || args.is_ok_and(|args| args.plan().is_err()),
+            "{flags}"
+        );
+    }
+}

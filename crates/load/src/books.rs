@@ -1,0 +1,277 @@
+//! Closed books: what was measured, in exact counts that add up across threads and machines.
+
+use serde::{Deserialize, Serialize};
+
+use crate::class::Class;
+use crate::spread::Durations;
+
+/// Requests that were not answered correctly, by class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failures([u64; Class::ALL.len()]);
+
+impl Failures {
+    pub(crate) fn add(&mut self, class: Class, n: u64) {
+        self.0[class as usize] += n;
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The classes that occurred, and how often.
+    pub(crate) fn occurred(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counted = Class::ALL.iter().zip(self.0);
+        counted
+            .filter(|&(_, n)| n > 0)
+            .map(|(class, n)| (class.name(), n))
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (sum, n) in self.0.iter_mut().zip(other.0) {
+            *sum += n;
+        }
+    }
+}
+
+/// A slice of the window, by the intended start of its requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Slice {
+    /// From the start of the window.
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+    /// The step of the profile that it belongs to.
+    pub(crate) phase: usize,
+    pub(crate) scheduled: u64,
+    pub(crate) answered: u64,
+    pub(crate) failed: u64,
+    /// Intended start to done.
+    pub(crate) response: Durations,
+}
+
+/// A step of the profile: what its slices do not hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Phase {
+    pub(crate) failed: Failures,
+    /// Actual send to done.
+    pub(crate) service: Durations,
+    /// Intended start to actual send.
+    pub(crate) slip: Durations,
+}
+
+impl Phase {
+    pub(crate) fn new() -> Self {
+        Self {
+            failed: Failures::default(),
+            service: Durations::new(),
+            slip: Durations::new(),
+        }
+    }
+}
+
+/// A kind of request of a mix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kind {
+    pub(crate) scheduled: u64,
+    pub(crate) answered: u64,
+    pub(crate) failed: Failures,
+    pub(crate) response: Durations,
+}
+
+impl Kind {
+    pub(crate) fn new() -> Self {
+        Self {
+            scheduled: 0,
+            answered: 0,
+            failed: Failures::default(),
+            response: Durations::new(),
+        }
+    }
+}
+
+/// The whole of what was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Books {
+    /// Of the window, which an interrupt may have ended before its last slice.
+    pub(crate) length_ns: u64,
+    pub(crate) sent: u64,
+    /// Replies finished within the window, whichever window their request belongs to.
+    pub(crate) finished_in_window: u64,
+    /// Time that requests spent in the system within the window, summed.
+    pub(crate) occupied_ns: u128,
+    pub(crate) slices: Vec<Slice>,
+    pub(crate) phases: Vec<Phase>,
+    /// Empty without a mix.
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) connect: Durations,
+    /// The part of the slip that is the generator's own lateness.
+    pub(crate) late: Durations,
+    /// The part of the slip that was spent waiting for a free connection.
+    pub(crate) no_connection: Durations,
+}
+
+impl Books {
+    pub(crate) fn scheduled(&self) -> u64 {
+        self.slices.iter().map(|slice| slice.scheduled).sum()
+    }
+
+    pub(crate) fn answered(&self) -> u64 {
+        self.slices.iter().map(|slice| slice.answered).sum()
+    }
+
+    pub(crate) fn failed(&self) -> Failures {
+        let mut failed = Failures::default();
+        self.phases.iter().for_each(|p| failed.merge(&p.failed));
+        failed
+    }
+
+    /// Intended start to done, of the slices that belong.
+    pub(crate) fn response(&self, belongs: impl Fn(&Slice) -> bool) -> Durations {
+        let slices = self.slices.iter().filter(|slice| belongs(slice));
+        Durations::sum(slices.map(|slice| &slice.response))
+    }
+
+    /// Actual send to done.
+    pub(crate) fn service(&self) -> Durations {
+        Durations::sum(self.phases.iter().map(|phase| &phase.service))
+    }
+
+    /// Intended start to actual send.
+    pub(crate) fn slip(&self) -> Durations {
+        Durations::sum(self.phases.iter().map(|phase| &phase.slip))
+    }
+
+    /// Adds the books of another thread or machine, whose window is cut in the same way.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let cut = |books: &Self| (books.slices.len(), books.phases.len(), books.kinds.len());
+        assert_eq!(cut(self), cut(other), "only like books add up");
+        self.length_ns = self.length_ns.min(other.length_ns);
+        self.sent += other.sent;
+        self.finished_in_window += other.finished_in_window;
+        self.occupied_ns += other.occupied_ns;
+        for (sum, slice) in self.slices.iter_mut().zip(&other.slices) {
+            sum.scheduled += slice.scheduled;
+            sum.answered += slice.answered;
+            sum.failed += slice.failed;
+            sum.response.merge(&slice.response);
+        }
+        for (sum, phase) in self.phases.iter_mut().zip(&other.phases) {
+            sum.failed.merge(&phase.failed);
+            sum.service.merge(&phase.service);
+            sum.slip.merge(&phase.slip);
+        }
+        for (sum, kind) in self.kinds.iter_mut().zip(&other.kinds) {
+            sum.scheduled += kind.scheduled;
+            sum.answered += kind.answered;
+            sum.failed.merge(&kind.failed);
+            sum.response.merge(&kind.response);
+        }
+        self.connect.merge(&other.connect);
+        self.late.merge(&other.late);
+        self.no_connection.merge(&other.no_connection);
+    }
+}
+
+/// What became of the idle connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Idle {
+    pub(crate) asked: u64,
+    pub(crate) opened: u64,
+    pub(crate) open_at_end: u64,
+    pub(crate) closed_by_server: u64,
+}
+
+/// What became of the slow clients of one sort.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SlowSide {
+    pub(crate) asked: u64,
+    pub(crate) opened: u64,
+    pub(crate) closed_by_server: u64,
+    pub(crate) finished: u64,
+    pub(crate) open_at_end: u64,
+    /// From connecting to the server's close.
+    pub(crate) life: Durations,
+}
+
+/// What became of the slow clients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Slow {
+    pub(crate) senders: SlowSide,
+    pub(crate) readers: SlowSide,
+}
+
+/// What became of the poisoned requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Poison {
+    pub(crate) sent: u64,
+    pub(crate) answered: u64,
+    pub(crate) lost: u64,
+    /// Of those answered, intended start to done.
+    pub(crate) response: Durations,
+}
+
+impl Idle {
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.asked += other.asked;
+        self.opened += other.opened;
+        self.open_at_end += other.open_at_end;
+        self.closed_by_server += other.closed_by_server;
+    }
+}
+
+impl SlowSide {
+    pub(crate) fn new(asked: u64) -> Self {
+        Self {
+            asked,
+            opened: 0,
+            closed_by_server: 0,
+            finished: 0,
+            open_at_end: 0,
+            life: Durations::new(),
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.asked += other.asked;
+        self.opened += other.opened;
+        self.closed_by_server += other.closed_by_server;
+        self.finished += other.finished;
+        self.open_at_end += other.open_at_end;
+        self.life.merge(&other.life);
+    }
+}
+
+impl Slow {
+    pub(crate) fn side(&mut self, reads_slowly: bool) -> &mut SlowSide {
+        if reads_slowly {
+            &mut self.readers
+        } else {
+            &mut self.senders
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.senders.merge(&other.senders);
+        self.readers.merge(&other.readers);
+    }
+}
+
+impl Poison {
+    pub(crate) fn new() -> Self {
+        Self {
+            sent: 0,
+            answered: 0,
+            lost: 0,
+            response: Durations::new(),
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.lost += other.lost;
+        self.response.merge(&other.response);
+    }
+}

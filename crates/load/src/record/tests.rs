@@ -1,0 +1,184 @@
+//! Sums of records are exact: in whatever order they are added, they are the books of one
+//! generator that did it all.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::class::Class;
+use crate::ledger::{Ledger, Window};
+use crate::mix::Draw;
+use crate::plan::Poison as PoisonPlan;
+
+const START_NS: u64 = 5_000_000_000;
+
+/// A request and what became of it.
+#[derive(Debug, Clone, Copy)]
+struct Fate {
+    intended_ns: u64,
+    late_ns: u64,
+    waited_ns: u64,
+    service_ns: u64,
+    class: Option<Class>,
+    kind: u16,
+    part: usize,
+}
+
+fn fates() -> impl Strategy<Value = Vec<Fate>> {
+    let times = (
+        0..450_000_000u64,
+        0..2_000_000u64,
+        0..9_000_000u64,
+        1..4_000_000_000u64,
+    );
+    let class = prop_oneof![
+        4 => Just(None),
+        1 => proptest::sample::select(&Class::ALL[..]).prop_map(Some),
+    ];
+    let fate = (times, class, 0..2u16, 0..3usize).prop_map(|(times, class, kind, part)| Fate {
+        // From a little before the window to a little behind it.
+        intended_ns: START_NS - 20_000_000 + times.0,
+        late_ns: times.1 / 1_000_000 * times.1,
+        waited_ns: times.2 / 5_000_000 * times.2,
+        service_ns: times.3,
+        class,
+        kind,
+        part,
+    });
+    proptest::collection::vec(fate, 0..200).prop_map(|mut fates| {
+        fates.sort_by_key(|fate| fate.intended_ns);
+        fates
+    })
+}
+
+fn plan(open: bool) -> Plan {
+    let mut plan = Plan::new("http://127.0.0.1:1/".parse().unwrap());
+    plan.requests = ["2:GET:/", "1:PUT:/{n:3}"]
+        .map(|k| k.parse().unwrap())
+        .to_vec();
+    plan.profile = ["100.1:150ms", "1-0.7:260ms"]
+        .map(|s| s.parse().unwrap())
+        .to_vec();
+    plan.duration = plan.profile.iter().map(|step| step.duration).sum();
+    if open {
+        let (rate, arrivals) = (100.1, Arrivals::Poisson);
+        plan.pace = Pace::Open { rate, arrivals };
+    } else {
+        plan.profile.clear();
+    }
+    plan.slow.readers = 1;
+    plan.poison = Some(PoisonPlan {
+        path: "/".to_owned(),
+        every: None,
+    });
+    plan
+}
+
+/// The record of a generator that met these fates.
+fn record<'a>(plan: &Plan, fates: impl Iterator<Item = &'a Fate>, n: u64) -> Record {
+    let mut ledger = Ledger::new(plan);
+    ledger.open(Window::of(plan, START_NS));
+    for fate in fates {
+        let (kind, number) = (fate.kind, 0);
+        let mut flight = ledger.schedule(fate.intended_ns, Draw { kind, number });
+        ledger.noticed(&flight, fate.intended_ns + fate.late_ns);
+        ledger.waited(&flight, fate.waited_ns);
+        if fate.class != Some(Class::Refused) {
+            flight.sent_ns = fate.intended_ns + fate.late_ns + fate.waited_ns;
+            ledger.sent(&flight);
+        }
+        let sent_ns = flight.sent_ns.max(fate.intended_ns);
+        ledger.settle(&flight, fate.class, sent_ns + fate.service_ns);
+    }
+    let usage = Usage {
+        wall_ns: 410_000_000 + n,
+        cpu_ns: 1000 * n,
+        spin_ns: 10 * n,
+        wakeups: n,
+        received_bytes: n,
+        closing_ns: n,
+    };
+    let report = Report {
+        books: ledger.close(),
+        usage,
+        alive: 1,
+        lost: n,
+        silent: n,
+    };
+    let mut slow = Slow {
+        senders: crate::books::SlowSide::new(0),
+        readers: crate::books::SlowSide::new(1),
+    };
+    slow.readers.life.record(n * 1000);
+    let mut poison = Poison::new();
+    poison.response.record(n);
+    let beside = Beside {
+        idle: None,
+        slow: Some(slow),
+        poison: Some(poison),
+    };
+    Record::new(plan, vec![report], beside, n, n == 2)
+}
+
+fn sum(a: &Record, b: &Record) -> Record {
+    assert_eq!(b.differs_from(a), None);
+    let mut sum = a.clone();
+    sum.merge(b);
+    sum
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn merging_is_associative_and_equals_the_whole(fates in fates(), open in any::<bool>()) {
+        let plan = plan(open);
+        let part = |k: usize| fates.iter().filter(move |fate| fate.part == k);
+        let [a, b, c] = [0, 1, 2].map(|k| record(&plan, part(k), k as u64 + 1));
+        let merged = sum(&sum(&a, &b), &c);
+        prop_assert_eq!(&merged, &sum(&a, &sum(&b, &c)));
+        let whole = record(&plan, fates.iter(), 9);
+        prop_assert_eq!(&merged.books, &whole.books);
+        let figures = |record: &Record| {
+            let o = record.outcome();
+            let counts = (o.requests, o.scheduled, o.sent, o.errors.clone());
+            (counts, o.response_us, o.service_us, o.slip_us, o.timeline, o.kinds)
+        };
+        prop_assert_eq!(figures(&merged), figures(&whole));
+        // A file changes nothing.
+        let read = Record::parse_text(&merged.to_text()).unwrap();
+        prop_assert_eq!(read.outcome(), merged.outcome());
+        prop_assert_eq!(read, merged);
+    }
+}
+
+#[test]
+fn what_was_not_asked_alike_is_not_added() {
+    let (plan, none) = (plan(true), [].iter());
+    let first = record(&plan, none.clone(), 1);
+    type Change = fn(&mut Plan);
+    let changes: [(&str, Change); 5] = [
+        ("url is", |p| {
+            p.target = "http://127.0.0.1:2/".parse().unwrap();
+        }),
+        ("pipeline is 2, not 1", |p| p.pipeline = 2),
+        ("kinds is", |p| p.requests.truncate(1)),
+        ("steps_ns is", |p| p.profile[0].duration *= 2),
+        ("timeout_ns is", |p| p.timeout *= 2),
+    ];
+    for (expected, change) in changes {
+        let mut other = plan.clone();
+        change(&mut other);
+        let difference = record(&other, none.clone(), 2)
+            .differs_from(&first)
+            .unwrap();
+        assert!(difference.starts_with(expected), "{difference}");
+    }
+    // Another rate is no other shape: rates add up.
+    let mut other = plan.clone();
+    other.profile[0].rate_from = 7.0;
+    assert_eq!(record(&other, none.clone(), 2).differs_from(&first), None);
+    // The window of an interrupted run is shorter.
+    let mut short = record(&plan, none, 2);
+    short.books.length_ns /= 2;
+    assert!(short.differs_from(&first).unwrap().contains("measured"));
+}

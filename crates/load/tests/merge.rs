@@ -1,0 +1,213 @@
+//! Records in files, and their sums.
+#![allow(clippy::unwrap_used)] // Helpers of tests fail as tests do.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use common::{GOOD, Server, Then, send};
+use serde_json::Value;
+
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        Server::start(|stream, n| match n % 50 {
+            7 => send(stream, b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"),
+            31 => Then::Reset,
+            _ => send(stream, GOOD),
+        })
+    })
+}
+
+/// A file of its own name, gone at the end of the test.
+struct Scrap(PathBuf);
+
+impl Scrap {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("load-{name}-{}", std::process::id())))
+    }
+
+    fn text(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scrap {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn load(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Runs the generator, and returns its own JSON.
+fn record(file: &Scrap, further: &[&str]) -> Value {
+    let url = server().url();
+    let args = [
+        &[
+            url.as_str(),
+            "--warmup",
+            "10ms",
+            "--drain",
+            "200ms",
+            "--connections",
+            "3",
+        ][..],
+        &["--json", "-", "--quiet", "--emit-hdr", file.text()],
+        further,
+    ];
+    json(&load(&args.concat()))
+}
+
+fn merge(files: &[&Scrap]) -> Output {
+    let files: Vec<&str> = files.iter().map(|file| file.text()).collect();
+    load(&[&["merge"][..], &files, &["--json", "-", "--quiet"]].concat())
+}
+
+const SHAPES: [&[&str]; 3] = [
+    &["--duration", "300ms"],
+    &["--profile", "200:150ms,200-1200.5:250ms", "--threads", "2"],
+    &[
+        "--duration",
+        "300ms",
+        "--rate",
+        "700.25",
+        "--idle",
+        "3",
+        "--slow-senders",
+        "2",
+        "--slow-readers",
+        "1",
+        "--poison",
+        "/x:100ms",
+        "--request",
+        "2:GET:/a",
+        "--request",
+        "1:GET:/b{n:9}",
+    ],
+];
+
+#[test]
+fn the_merge_of_one_record_is_its_run() {
+    for (index, shape) in SHAPES.into_iter().enumerate() {
+        let file = Scrap::new(&format!("one-{index}"));
+        let own = record(&file, shape);
+        assert!(own["errors"].as_object().unwrap().len() > 1, "{own}");
+        assert_eq!(json(&merge(&[&file])), own);
+    }
+}
+
+#[test]
+fn sums_do_not_depend_on_the_order_of_adding() {
+    let files = ["a", "b", "c"].map(|name| Scrap::new(&format!("sum-{name}")));
+    let runs: Vec<Value> = files
+        .iter()
+        .zip(["1", "2", "3"])
+        .map(|(file, seed)| record(file, &[SHAPES[2], &["--seed", seed]].concat()))
+        .collect();
+    let [a, b, c] = &files;
+    let sum = json(&merge(&[a, b, c]));
+    let total = |field: &str| {
+        runs.iter()
+            .map(|run| run[field].as_f64().unwrap())
+            .sum::<f64>()
+    };
+    for field in [
+        "requests",
+        "scheduled",
+        "sent",
+        "connections",
+        "threads",
+        "bytes_received",
+    ] {
+        assert_eq!(sum[field].as_f64().unwrap(), total(field), "{field}");
+    }
+    for field in ["rate_achieved", "rate_offered"] {
+        let (found, expected) = (sum[field].as_f64().unwrap(), total(field));
+        assert!(
+            (found / expected - 1.0).abs() < 1e-9,
+            "{field}: {found} {expected}"
+        );
+    }
+    assert_eq!(sum["runs"], 3);
+    assert_eq!(sum["idle"]["asked"], 9);
+    let counts = |value: &Value| value["response_us"]["count"].as_u64().unwrap();
+    assert_eq!(counts(&sum), runs.iter().map(counts).sum::<u64>());
+    let bounds: Vec<f64> = runs
+        .iter()
+        .filter_map(|r| r["service_us"]["p99"].as_f64())
+        .collect();
+    let p99 = sum["service_us"]["p99"].as_f64().unwrap();
+    // A percentile of the whole lies between those of its parts.
+    assert!(bounds.iter().any(|&b| b <= p99) && bounds.iter().any(|&b| b >= p99));
+
+    let mut other = json(&merge(&[c, b, a]));
+    // But for the name of the first, and the order in which the reasons were met.
+    other["seed"] = sum["seed"].clone();
+    let sorted = |value: &Value| {
+        let mut reasons: Vec<String> = serde_json::from_value(value["reasons"].clone()).unwrap();
+        reasons.sort();
+        reasons
+    };
+    assert_eq!(sorted(&other), sorted(&sum));
+    other["reasons"] = sum["reasons"].clone();
+    assert_eq!(other, sum);
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let [closed, pipelined, other] =
+        ["closed", "pipelined", "other"].map(|name| Scrap::new(&format!("refuse-{name}")));
+    record(&closed, SHAPES[0]);
+    record(&pipelined, &[SHAPES[0], &["--pipeline", "2"]].concat());
+    fs::write(
+        &other.0,
+        "{\"format\":\"turnstile load record\",\"version\":9}\n{}\n",
+    )
+    .unwrap();
+    let absent = Scrap::new("refuse-absent");
+    for (files, expected) in [
+        (vec![&closed, &pipelined], "pipeline is 2, not 1"),
+        (vec![&closed, &closed], "another file holds"),
+        (vec![&closed, &other], "version 9"),
+        (vec![&absent], "cannot read"),
+    ] {
+        let output = merge(&files);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            text.contains(expected) && text.lines().count() == 1,
+            "{text}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+    damage(&closed.0);
+    let text = String::from_utf8(merge(&[&closed]).stderr).unwrap();
+    assert!(
+        text.contains("do not add up") && text.lines().count() == 1,
+        "{text}"
+    );
+}
+
+/// Makes one count of a record wrong.
+fn damage(path: &Path) {
+    let text = fs::read_to_string(path).unwrap();
+    let (title, body) = text.split_once('\n').unwrap();
+    let mut value: Value = serde_json::from_str(body).unwrap();
+    value["books"]["slices"][0]["answered"] = 1.into();
+    fs::write(path, format!("{title}\n{value}\n")).unwrap();
+}
