@@ -1,9 +1,6 @@
-//! The command line of `turnstile bench`, and the sizes it names.
+//! The command line of `turnstile bench`.
 
 use std::path::PathBuf;
-use std::time::Duration;
-
-use crate::failure::Failure;
 
 /// `turnstile bench`: measure models side by side, and leave a folder with every figure.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -12,13 +9,25 @@ pub struct Args {
     #[arg(long, value_name = "SIZE")]
     pub size: Option<String>,
 
-    /// Models, as `prefork` or `prefork:flock`; or `all`, or `all-variants` [default: all]
+    /// Models, as `prefork`, `prefork:flock` or `prefork:all`; or `all`, or `all-variants`
+    /// [default: all; with --target, none]
     #[arg(long, value_name = "A,B")]
     pub models: Option<String>,
 
-    /// Scenarios; --list-scenarios names them [default: every one]
+    /// A server that is running: `NAME=URL[,pid=PID][,beside=MODEL]`; repeatable
+    ///
+    /// It is measured in the scenarios whose paths it answers, in the same blocks as the models.
+    /// With its PID, CPU and memory of its process tree are read; without, they are not known.
+    #[arg(long = "target", value_name = "NAME=URL")]
+    pub targets: Vec<String>,
+
+    /// Scenarios, or `key`, or `all`; --list-scenarios names them [default: key; all in full]
     #[arg(long, value_name = "A,B")]
     pub scenarios: Option<String>,
+
+    /// What is run: measure, capacity, memory, system-calls [default: all of them]
+    #[arg(long, value_name = "A,B")]
+    pub passes: Option<String>,
 
     /// Folder for the results [default: results/UTC-TIME-SIZE]
     #[arg(long, value_name = "DIR")]
@@ -51,90 +60,4 @@ pub struct Args {
     /// A generator other than this command, for tests of the bench itself.
     #[arg(long, value_name = "PATH", hide = true)]
     pub load: Option<PathBuf>,
-}
-
-/// How much is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    /// One block of short windows: does everything run? No ranking.
-    Smoke,
-    /// Three blocks: ranges, and tiers where the ranges are disjoint.
-    Quick,
-    /// Ten blocks: medians with intervals, comparisons with verdicts.
-    Full,
-}
-
-impl Size {
-    /// Reads a size by its name.
-    ///
-    /// # Errors
-    /// A usage failure that names the sizes.
-    pub fn parse(name: &str) -> Result<Self, Failure> {
-        match name {
-            "smoke" => Ok(Self::Smoke),
-            "quick" => Ok(Self::Quick),
-            "full" => Ok(Self::Full),
-            _ => Err(Failure::usage(format!(
-                "unknown size '{name}': smoke, quick or full"
-            ))),
-        }
-    }
-
-    /// The name, as the command line and the files spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Smoke => "smoke",
-            Self::Quick => "quick",
-            Self::Full => "full",
-        }
-    }
-
-    /// Blocks: repetitions of the whole matrix, each with its own order and arrivals.
-    pub fn blocks(self) -> u32 {
-        match self {
-            Self::Smoke => 1,
-            Self::Quick => 3,
-            Self::Full => 10,
-        }
-    }
-
-    /// Warm-up, closed-loop window and open-loop window.
-    ///
-    /// A second of warm-up is the least that METHOD asks for; smoke, which ranks nothing, takes less.
-    pub fn windows(self) -> Windows {
-        let ms = Duration::from_millis;
-        match self {
-            Self::Smoke => Windows {
-                warm_up: ms(300),
-                closed: ms(400),
-                open: ms(400),
-                drain: ms(250),
-            },
-            Self::Quick => Windows {
-                warm_up: ms(1000),
-                closed: ms(1000),
-                open: ms(800),
-                drain: ms(400),
-            },
-            Self::Full => Windows {
-                warm_up: ms(1500),
-                closed: ms(3000),
-                open: ms(3000),
-                drain: ms(1000),
-            },
-        }
-    }
-}
-
-/// Durations of one visit to a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Windows {
-    /// Load before anything is counted.
-    pub warm_up: Duration,
-    /// Each closed-loop window.
-    pub closed: Duration,
-    /// Each open-loop window.
-    pub open: Duration,
-    /// How long unanswered requests are waited for after an open window before they are censored.
-    pub drain: Duration,
 }

@@ -4,10 +4,26 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail};
-use report::data::Role;
 use serde::Deserialize;
 
+use crate::contender::Contender;
 use crate::failure::Failure;
+use crate::nature::Nature;
+
+/// Variants that no HTTP load can be brought to, and why.
+const UNMEASURED: [(&str, &str); 2] = [
+    (
+        "inetd",
+        "it serves the one connection that it inherits and ends, so that a super-server is what would be measured",
+    ),
+    ("udp", "it echoes datagrams, and the scenarios are HTTP"),
+];
+
+/// Why `variant` is never measured, when it is not.
+fn unmeasured(variant: &str) -> Option<&'static str> {
+    let found = UNMEASURED.iter().find(|(name, _)| *name == variant);
+    found.map(|(_, reason)| *reason)
+}
 
 /// What `SERVER models --json` says of one model and variant; the rest of it is not needed here.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,61 +33,17 @@ struct Entry {
     variant: Option<String>,
     #[serde(default)]
     default: bool,
+    #[serde(default)]
+    workers: Option<String>,
+    #[serde(default)]
+    workers_default: Option<u32>,
+    #[serde(default)]
+    holds: Option<String>,
 }
 
 /// The models of a server, in its own order.
 #[derive(Debug, Clone)]
 pub struct Catalogue(Vec<Contender>);
-
-/// A row of the comparison: a model and variant, in the role it plays in the block.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contender {
-    /// Model name, `null` for the null server.
-    pub model: String,
-    /// Variant, empty for a model that has one only.
-    pub variant: String,
-    /// `true` for the variant that `serve --model` runs when none is named.
-    pub default: bool,
-    /// What the report calls the row.
-    pub label: String,
-    /// Model, placebo or null server.
-    pub role: Role,
-}
-
-impl Contender {
-    /// A model to be measured.
-    pub fn model(model: &str, variant: &str, default: bool) -> Self {
-        let label = if default {
-            model.to_owned()
-        } else {
-            format!("{model}:{variant}")
-        };
-        Self {
-            model: model.into(),
-            variant: variant.into(),
-            default,
-            label,
-            role: Role::Model,
-        }
-    }
-
-    /// The A/A placebo: the same server under a second name.
-    pub fn placebo(&self) -> Self {
-        Self {
-            label: format!("{} (A/A)", self.label),
-            role: Role::Placebo,
-            ..self.clone()
-        }
-    }
-
-    /// The null server: the ceiling of machine and generator.
-    pub fn null() -> Self {
-        Self {
-            role: Role::Null,
-            ..Self::model("null", "", true)
-        }
-    }
-}
 
 impl Catalogue {
     /// Asks the server.
@@ -104,12 +76,23 @@ impl Catalogue {
             // A model that has only one variant may say so with `-`, or not at all.
             let variant = entry.variant.as_deref().filter(|v| *v != "-").unwrap_or("");
             let alone = entries.iter().filter(|e| e.model == entry.model).count() == 1;
-            Contender::model(&entry.model, variant, entry.default || alone)
+            let nature = Nature::of(
+                &entry.model,
+                variant,
+                entry.workers.as_deref(),
+                entry.workers_default,
+                entry.holds.as_deref(),
+            );
+            Contender {
+                nature,
+                ..Contender::model(&entry.model, variant, entry.default || alone)
+            }
         });
         Ok(Self(contenders.collect()))
     }
 
-    /// The contenders that `spec` names: `a,b:variant`, `all` (default variants) or `all-variants`.
+    /// The contenders that `spec` names: `a,b:variant`, `b:all` (every variant of a model), `all`
+    /// (default variants) or `all-variants`.
     ///
     /// # Errors
     /// A usage failure that names what is not known, and what is.
@@ -123,6 +106,9 @@ impl Catalogue {
             let found: Vec<&Contender> = match (name, name.split_once(':')) {
                 ("all", _) => self.listening().filter(|c| c.default).collect(),
                 ("all-variants", _) => self.listening().collect(),
+                (_, Some((model, "all"))) => {
+                    self.listening().filter(|c| c.model == model).collect()
+                }
                 (_, Some((model, variant))) => self
                     .listening()
                     .filter(|c| c.model == model && c.variant == variant)
@@ -147,13 +133,34 @@ impl Catalogue {
         Ok(chosen)
     }
 
-    /// Contenders that open their own listener: `inetd` serves the one connection it inherits.
+    /// Contenders that serve HTTP on a listener of their own.
     fn listening(&self) -> impl Iterator<Item = &Contender> {
-        self.0.iter().filter(|c| c.variant != "inetd")
+        self.0.iter().filter(|c| unmeasured(&c.variant).is_none())
+    }
+
+    /// The variants of `chosen` models that are never measured, and why.
+    pub fn left_out(&self, chosen: &[Contender]) -> Vec<String> {
+        let beside = |c: &&Contender| chosen.iter().any(|other| other.model == c.model);
+        let out = self.0.iter().filter(beside);
+        out.filter_map(|c| {
+            Some(format!(
+                "{} is left out: {}.",
+                c.label,
+                unmeasured(&c.variant)?
+            ))
+        })
+        .collect()
     }
 
     fn unknown(&self, name: &str) -> String {
-        let model = name.split(':').next().unwrap_or(name);
+        let (model, variant) = name.split_once(':').unwrap_or((name, ""));
+        let known = self
+            .0
+            .iter()
+            .any(|c| c.model == model && c.variant == variant);
+        if let Some(reason) = unmeasured(variant).filter(|_| known) {
+            return format!("'{name}' cannot be measured: {reason}");
+        }
         let variants: Vec<&str> = self
             .listening()
             .filter(|c| c.model == model)
@@ -219,6 +226,12 @@ pub(crate) mod tests {
             ["prefork:flock", "prefork"]
         );
         assert_eq!(labels("prefork:accept"), ["prefork"]);
+        assert_eq!(labels("prefork:all"), ["prefork", "prefork:flock"]);
+        assert_eq!(labels("iterative:all"), ["iterative"]);
+        assert_eq!(
+            labels("all,prefork:flock").last().map(String::as_str),
+            Some("prefork:flock")
+        );
     }
 
     #[test]
@@ -232,10 +245,39 @@ pub(crate) mod tests {
                 "prefork:futex",
                 "unknown variant 'prefork:futex': prefork has accept, flock",
             ),
+            (
+                "forked:all",
+                "unknown model 'forked:all': iterative, prefork, single-reactor, thread-pool",
+            ),
             (",", "--models names no model"),
         ] {
             let error = catalogue().choose(spec).expect_err(spec);
             assert_eq!((error.code(), error.to_string().as_str()), (2, says));
         }
+    }
+
+    #[test]
+    fn inetd_is_left_out_with_its_reason() {
+        let error = catalogue()
+            .choose("iterative:inetd")
+            .expect_err("no listener");
+        assert!(error.to_string().contains("connection that it inherits"));
+        let chosen = catalogue().choose("all-variants").expect("known");
+        let said = catalogue().left_out(&chosen);
+        assert!(
+            said[0].starts_with("iterative:inetd is left out"),
+            "{said:?}"
+        );
+        let chosen = catalogue().choose("prefork:all").expect("known");
+        assert!(catalogue().left_out(&chosen).is_empty());
+    }
+
+    #[test]
+    fn what_the_server_says_of_its_workers_is_kept() {
+        let json = br#"[{"model":"pool-of-a-kind","workers":"pool","workers_default":8}]"#;
+        let chosen = Catalogue::parse(json)
+            .and_then(|c| c.choose("all").map_err(|f| anyhow::anyhow!("{f}")))
+            .expect("known");
+        assert_eq!(chosen[0].nature.workers_for(20, false, 1), Some(20));
     }
 }

@@ -2,35 +2,77 @@
 
 use std::time::Duration;
 
-use crate::args::Windows;
-use crate::plan::Visit;
-use report::data::Mode;
+use report::data::Pass;
+
+use crate::nature::Holds;
+use crate::plan::{Visit, Window};
+use crate::size::Size;
 
 /// Starting, verifying and stopping a server.
 const SERVER: Duration = Duration::from_millis(120);
+/// The same for each of its workers, where it has as many as connections.
+const WORKER: Duration = Duration::from_micros(300);
 /// A call of the generator beyond its window: start, connections, report, counters, rest.
 const CALL: Duration = Duration::from_millis(60);
+/// Opening, serving once and closing a connection beside the load.
+const CONNECTION: Duration = Duration::from_micros(120);
+/// Filling a store.
+const STORE: Duration = Duration::from_millis(250);
+/// Attaching a tracer and taking it off.
+const TRACER: Duration = Duration::from_millis(300);
 
 /// Time of one visit.
-pub fn visit(visit: &Visit, windows: Windows) -> Duration {
+pub fn visit(visit: &Visit, size: Size) -> Duration {
     if visit.blocked.is_some() {
         return Duration::ZERO;
     }
-    let measured: Duration = visit
-        .windows
-        .iter()
-        .map(|window| match window.mode {
-            Mode::Closed => windows.closed,
-            Mode::Open => windows.open,
+    let windows = size.windows();
+    let measured: Duration = match visit.pass {
+        Pass::Measure => visit.windows.iter().map(|w| window(visit, w, size)).sum(),
+        Pass::Capacity => {
+            let steps = size.search().map_or(0, |search| search.steps_expected);
+            (CALL + windows.step) * steps
+        }
+        Pass::SystemCalls => CALL + TRACER + windows.calls,
+        Pass::Memory => return memory(visit, size),
+    };
+    let store = if visit.scenario.db && !visit.is_null() {
+        STORE
+    } else {
+        Duration::ZERO
+    };
+    SERVER + workers(visit.workers) + store + CALL + windows.warm_up + measured
+}
+
+fn workers(workers: Option<u32>) -> Duration {
+    WORKER * workers.unwrap_or(0)
+}
+
+fn window(visit: &Visit, window: &Window, size: Size) -> Duration {
+    CALL + window.duration(visit.scenario, size) + CONNECTION * visit.idle
+}
+
+/// Time to read memory: as far as the model is tried, on a server a step where a worker holds a
+/// connection.
+fn memory(visit: &Visit, size: Size) -> Duration {
+    let nature = visit.contender.nature;
+    let held = |n: &&u32| nature.cannot_hold(**n).is_none();
+    let steps = size.memory_steps().iter().filter(held);
+    steps
+        .map(|&connections| {
+            let own = if nature.holds == Holds::Workers {
+                SERVER + workers(Some(connections))
+            } else {
+                CALL
+            };
+            own + CONNECTION * connections
         })
-        .sum();
-    let calls = u32::try_from(visit.windows.len() + 1).unwrap_or(u32::MAX);
-    SERVER + CALL * calls + windows.warm_up + measured
+        .sum()
 }
 
 /// Time of a whole plan.
-pub fn total<'a>(visits: impl IntoIterator<Item = &'a Visit>, windows: Windows) -> Duration {
-    visits.into_iter().map(|v| visit(v, windows)).sum()
+pub fn total<'a>(visits: impl IntoIterator<Item = &'a Visit>, size: Size) -> Duration {
+    visits.into_iter().map(|v| visit(v, size)).sum()
 }
 
 /// `40 s`, `12 min`, `1 h 50 min`.
@@ -47,46 +89,58 @@ pub fn words(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Size;
-    use crate::catalogue::Contender;
-    use crate::plan::{lay_out, scenarios};
+    use crate::contender::Contender;
+    use crate::passes::{Passes, default_scenarios, scenarios};
+    use crate::plan::{Matter, lay_out};
 
-    fn seven_models(size: Size) -> Duration {
+    fn twelve_models(size: Size, scenario_spec: &str) -> Duration {
         let models = [
             "iterative",
             "fork-per-client",
             "prefork",
+            "thread-per-client",
             "thread-pool",
             "single-reactor",
+            "reactor-pool",
             "multi-reactor",
             "leader-follower",
+            "proactor",
+            "signal-driven",
+            "async-tasks",
         ];
         let contenders: Vec<Contender> = models
             .iter()
             .map(|model| Contender::model(model, "", true))
             .collect();
-        let plan = lay_out(size, &contenders, &scenarios("all").expect("known"), 1, 1);
-        total(&plan, size.windows())
+        let plan = lay_out(&Matter {
+            size,
+            contenders: &contenders,
+            scenarios: &scenarios(scenario_spec).expect("known"),
+            passes: &Passes::parse("all").expect("known"),
+            seed: 1,
+            server_cpus: 1,
+            idle: size.idle_connections(),
+        });
+        total(&plan, size)
     }
 
     #[test]
-    fn every_size_keeps_its_promise_for_seven_models() {
-        let minutes = |size| seven_models(size).as_secs_f64() / 60.0;
-        assert!(
-            (1.0..3.0).contains(&minutes(Size::Smoke)),
-            "{}",
-            minutes(Size::Smoke)
-        );
-        assert!(
-            (8.0..14.5).contains(&minutes(Size::Quick)),
-            "{}",
-            minutes(Size::Quick)
-        );
-        assert!(
-            (60.0..150.0).contains(&minutes(Size::Full)),
-            "{}",
-            minutes(Size::Full)
-        );
+    fn every_size_keeps_its_promise_for_twelve_models() {
+        let minutes = |size| twelve_models(size, default_scenarios(size)).as_secs_f64() / 60.0;
+        let smoke = minutes(Size::Smoke);
+        assert!((1.0..2.7).contains(&smoke), "{smoke}");
+        let quick = minutes(Size::Quick);
+        assert!((10.0..13.5).contains(&quick), "{quick}");
+        let hours = minutes(Size::Full) / 60.0;
+        assert!((2.0..9.0).contains(&hours), "{hours}");
+    }
+
+    #[test]
+    fn what_is_added_is_counted() {
+        let quick = |spec| twelve_models(Size::Quick, spec);
+        assert!(quick("key,sqlite") > quick("key"));
+        assert!(quick("overload") > quick("poison"));
+        assert!(quick("idle-many") > Duration::from_secs(60));
     }
 
     #[test]

@@ -21,6 +21,7 @@ fn good(mode: Mode) -> Case {
             keep_alive: true,
             path: "/plaintext".into(),
             duration_s: 1.0,
+            ..Shape::default()
         },
         figures: Figures {
             scheduled: 10_010,

@@ -1,83 +1,28 @@
 //! The load generator as a child: what it is asked for, and what it answers.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use report::data::{Latency, Mode, Shape};
-use serde::Deserialize;
+use report::data::{Mode, Shape};
 
 use crate::cpus::CpuList;
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, Waited};
 use crate::process::Process;
+use crate::verify::VALUE_BYTES;
+
+mod answer;
+
+#[cfg(test)]
+pub use answer::Errors;
+pub use answer::{Kind, Moment, Phase, Report};
 
 /// A request unanswered for so long counts as a timeout.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// A generator that runs so much longer than it was asked for hangs.
 const OVERTIME: Duration = Duration::from_secs(20);
-
-/// `load --json`, as far as it is used here. What a generator does not tell is not guessed.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Report {
-    /// Requests answered correctly.
-    pub requests: u64,
-    /// Requests scheduled: the sum of all outcomes.
-    pub scheduled: u64,
-    /// The window it measured, s.
-    pub duration_s: f64,
-    /// Correct answers a second.
-    pub rate_achieved: f64,
-    /// Intended start to done.
-    pub response_us: Latency,
-    /// Actual send to done.
-    pub service_us: Latency,
-    /// Intended to actual send.
-    pub slip_us: Latency,
-    /// Connection set-up.
-    pub connect_us: Latency,
-    /// Outcomes other than a correct answer, by class.
-    pub errors: BTreeMap<String, u64>,
-    /// What the generator itself cost.
-    pub generator: Cost,
-    /// Its own verdict; a report without one is not trusted.
-    pub valid: bool,
-    /// A sentence for each of its gates that did not pass; `limited:` in front when it is the limit.
-    pub reasons: Vec<String>,
-    /// Connections that got no reply in the window.
-    pub silent_connections: Option<u64>,
-    /// Mean time from a reply to the end of its connection, µs (a connection a request).
-    pub closing_mean_us: f64,
-    /// How long due requests waited for a free connection, p99, µs.
-    pub no_connection_p99_us: f64,
-}
-
-/// `generator` of `load --json`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct Cost {
-    /// CPU, µs a request.
-    pub cpu_us_per_request: Option<f64>,
-    /// How late it sent what was due, p99, µs.
-    pub late_p99_us: Option<f64>,
-    /// CPU seconds a second, all threads, polling for the next due moment included.
-    pub cpu_share: Option<f64>,
-    /// Of that, spent polling.
-    pub spin_share: f64,
-    /// CPU seconds a second of the busiest thread, polling left out.
-    pub busiest_thread_share: Option<f64>,
-}
-
-impl Cost {
-    /// CPU seconds a second, all threads, without the polling: that gives way to work.
-    pub fn busy_share(&self) -> Option<f64> {
-        self.cpu_share
-            .map(|share| (share - self.spin_share).max(0.0))
-    }
-}
 
 /// One call of the generator.
 #[derive(Debug, Clone)]
@@ -102,14 +47,16 @@ impl Call<'_> {
     pub fn args(&self) -> Vec<String> {
         let shape = self.shape;
         let ms = |time: Duration| format!("{}ms", time.as_millis());
+        // The kinds of a mix bring their own paths.
+        let path = if shape.mix.is_empty() {
+            &shape.path
+        } else {
+            "/"
+        };
         let mut args = vec![
             "load".to_owned(),
-            format!("http://{}{}", self.address, shape.path),
+            format!("http://{}{path}", self.address),
             format!("--connections={}", shape.connections),
-            format!(
-                "--duration={}",
-                ms(Duration::from_secs_f64(shape.duration_s))
-            ),
             "--warmup=0ms".to_owned(),
             format!("--drain={}", ms(self.drain)),
             format!("--timeout={}", ms(TIMEOUT)),
@@ -122,8 +69,17 @@ impl Call<'_> {
         if threads > 1 {
             args.push(format!("--threads={threads}"));
         }
-        if let (Mode::Open, Some(rate)) = (shape.mode, shape.rate) {
+        match &shape.profile {
+            Some(profile) => args.push(format!("--profile={profile}")),
+            None => args.push(format!(
+                "--duration={}",
+                ms(Duration::from_secs_f64(shape.duration_s))
+            )),
+        }
+        if let (None, Mode::Open, Some(rate)) = (&shape.profile, shape.mode, shape.rate) {
             args.push(format!("--rate={rate}"));
+        }
+        if shape.mode == Mode::Open {
             args.push("--arrivals=poisson".to_owned());
         }
         if shape.pipeline > 1 {
@@ -132,6 +88,8 @@ impl Call<'_> {
         if !shape.keep_alive {
             args.push("--new-connection".to_owned());
         }
+        args.extend(mix(shape));
+        args.extend(beside(shape));
         args
     }
 
@@ -177,6 +135,34 @@ impl Call<'_> {
     }
 }
 
+/// What is asked for, where requests differ.
+fn mix(shape: &Shape) -> Vec<String> {
+    let kinds = shape.mix.iter().map(|kind| format!("--request={kind}"));
+    let mut args: Vec<String> = kinds.collect();
+    if shape.mix.iter().any(|kind| kind.contains(":PUT:")) {
+        args.push(format!("--body-bytes={VALUE_BYTES}"));
+        args.push("--expect-status=200,201,204".to_owned());
+    }
+    args
+}
+
+/// What stands beside the load.
+fn beside(shape: &Shape) -> Vec<String> {
+    let mut args = Vec::new();
+    let counts = [
+        ("idle", shape.idle),
+        ("slow-senders", shape.slow_senders),
+        ("slow-readers", shape.slow_readers),
+    ];
+    for (flag, count) in counts {
+        if count > 0 {
+            args.push(format!("--{flag}={count}"));
+        }
+    }
+    args.extend(shape.poison.iter().map(|path| format!("--poison={path}")));
+    args
+}
+
 /// A generator that finds its own run invalid still reports it: the file decides, not the exit code.
 fn read(json: &Path, process: &Process) -> anyhow::Result<Report> {
     let Ok(text) = fs::read(json) else {
@@ -207,6 +193,7 @@ mod tests {
             keep_alive,
             path,
             duration_s: 0.4,
+            ..Shape::default()
         }
     }
 
@@ -225,25 +212,47 @@ mod tests {
         let closed = of(&shape(Mode::Closed, None, 16, true));
         assert_eq!(
             closed,
-            "turnstile load http://127.0.0.1:PORT/plaintext --connections=64 --duration=400ms \
-             --warmup=0ms --drain=0ms --timeout=5000ms --seed=9 --quiet --pipeline=16"
+            "turnstile load http://127.0.0.1:PORT/plaintext --connections=64 \
+             --warmup=0ms --drain=0ms --timeout=5000ms --seed=9 --quiet --duration=400ms --pipeline=16"
         );
         let churn = of(&shape(Mode::Open, Some(1000.0), 1, false));
         assert!(
             churn.ends_with("--rate=1000 --arrivals=poisson --new-connection"),
             "{churn}"
         );
+        let stepped = Shape {
+            profile: Some("10:1s,40:2s".to_owned()),
+            ..shape(Mode::Open, Some(40.0), 1, true)
+        };
+        let stepped = of(&stepped);
+        assert!(
+            stepped.ends_with("--profile=10:1s,40:2s --arrivals=poisson"),
+            "{stepped}"
+        );
     }
 
     #[test]
-    fn an_infinite_percentile_and_unknown_fields_are_read() {
-        let report: Report = serde_json::from_str(
-            r#"{"requests": 5, "response_us": {"count": 5, "mean": 1.5, "p50": 1, "p99": null},
-                "generator": {"cpu_us_per_request": 2.5}, "valid": true, "later": [1]}"#,
-        )
-        .expect("the contract's shape");
-        assert_eq!(report.response_us.p99, None);
-        assert_eq!(report.generator.cpu_us_per_request, Some(2.5));
-        assert!(report.valid);
+    fn mixes_and_bystanders_become_arguments() {
+        let shape = Shape {
+            mix: vec!["90:GET:/kv/{n:9}".to_owned(), "10:PUT:/kv/{n:9}".to_owned()],
+            idle: 500,
+            slow_senders: 3,
+            slow_readers: 4,
+            poison: Some("/sleep/9".to_owned()),
+            ..shape(Mode::Closed, None, 1, true)
+        };
+        assert_eq!(
+            [mix(&shape), beside(&shape)].concat(),
+            [
+                "--request=90:GET:/kv/{n:9}",
+                "--request=10:PUT:/kv/{n:9}",
+                "--body-bytes=100",
+                "--expect-status=200,201,204",
+                "--idle=500",
+                "--slow-senders=3",
+                "--slow-readers=4",
+                "--poison=/sleep/9"
+            ]
+        );
     }
 }

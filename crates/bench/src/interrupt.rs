@@ -36,6 +36,12 @@ impl Interrupt {
         Ok(Self(pipe))
     }
 
+    /// Whether a signal has come already.
+    pub fn came(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
+    }
+
     /// Waits until `fd` is readable, for `time` at most. Nothing wakes up in between: the bench must
     /// not take CPU from what it measures.
     ///

@@ -9,6 +9,7 @@
 //!         (what is      (every      server: fresh, verified  figures,   env.json, plan.json,
 //!          there)        trial, in   generator: its windows  verdicts   trials.ndjson, latest
 //!                        order)      tree, machine: counters (gates)
+//!                                    capacity, memory, calls
 //! ```
 //!
 //! * A **block** is one pass over the matrix. Within it every scenario has the null server first (the
@@ -37,6 +38,28 @@
 //!
 //! CPU of the machine comes from `/proc/stat`, stolen time too, for the CPUs that the trial uses.
 //!
+//! # Passes
+//!
+//! The comparison by speed is the pass *measure*. Three more have trials of their own, which are
+//! never compared by speed:
+//!
+//! * *capacity*: the highest offered rate within the scenario's objective, on a grid of rates that is
+//!   the same for every model, as a bracket of which each end has come out the same twice.
+//! * *memory*: the server holds 0, 100, 1,000 and 10,000 connections, each served once.
+//! * *system calls*: a window under strace(1); where there is none, the run says so.
+//!
+//! # Workers
+//!
+//! A pool in which a worker holds a connection is sized to hold every connection of the scenario,
+//! bystanders included, and the size is kept with the trial; in the size full its own default has a
+//! row beside it. What a model cannot do by design is BLOCKED, with the reason, and never zero.
+//!
+//! # Targets
+//!
+//! A server that is running already (`--target`) is measured in the same blocks and with the same
+//! arrivals. It is asked for every path first, and must take the time that the path says; where it
+//! does not answer it is BLOCKED. It is neither pinned nor stopped, and has no drain.
+//!
 //! # A second attempt
 //!
 //! A window that is INVALID because of noise alone (stolen time, a late generator) is measured once
@@ -46,16 +69,26 @@
 use std::process::ExitCode;
 
 mod args;
+mod calls;
+mod capacity;
 mod catalogue;
+mod client;
+mod contender;
 mod cpus;
 mod environment;
 mod estimate;
 mod failure;
+mod fairness;
+mod figures;
 mod gates;
 mod generator;
 mod interrupt;
 mod machine;
+mod memory;
+mod nature;
 mod null;
+mod passes;
+mod phases;
 mod plan;
 mod prepare;
 mod process;
@@ -64,11 +97,15 @@ mod random;
 mod record;
 mod run;
 mod scenario;
+mod search;
 mod server;
+mod size;
 mod sys;
+mod target;
 mod time;
 mod tree;
 mod trial;
+mod verify;
 mod visit;
 
 pub use args::Args;
@@ -79,7 +116,8 @@ pub use null::{NullArgs, null_main};
 pub fn main(args: Args) -> ExitCode {
     if args.list_scenarios {
         for scenario in scenario::SCENARIOS {
-            println!("{:<15} {}", scenario.name, scenario.purpose);
+            let key = if scenario.key { "key" } else { "" };
+            println!("{:<15} {key:<4} {}", scenario.name, scenario.purpose);
         }
         return ExitCode::SUCCESS;
     }

@@ -14,13 +14,14 @@ use std::sync::{Arc, Mutex};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 
-const KEEP: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
-const CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\nConnection: close\r\n\r\nHello, World!";
-/// Replies that one send may carry.
+const BODY: &[u8] = b"Hello, World!";
+/// Replies that one send may carry, and the length from which on it carries one.
 const REPLIES_MAX: usize = 256;
+const LONG_BYTES: usize = 4096;
+/// What ends a head.
+const BLANK_LINE: &[u8] = b"\r\n\r\n";
 /// Connections are kept by descriptor; one beyond the table is closed.
-const CONNECTIONS_MAX: usize = 8192;
+const CONNECTIONS_MAX: usize = 16_384;
 const EVENTS_MAX: usize = 512;
 const RECEIVE_BYTES: usize = 65_536;
 
@@ -33,23 +34,33 @@ pub struct NullArgs {
     /// Close each connection after its reply
     #[arg(long)]
     pub close: bool,
+    /// Look for the end of each head, for requests that are not all as long as the first
+    #[arg(long)]
+    pub scan: bool,
+    /// Bytes of each reply's body, instead of the thirteen of "Hello, World!"
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub bytes: Option<u32>,
 }
 
-/// A connection: its socket, the length of a request, and the bytes of one that is not complete.
+/// A connection: its socket, the length of a request, and the bytes of one that is not complete; or
+/// how much of a blank line has been seen, where heads are looked through.
 struct Connection {
     socket: OwnedFd,
     request_bytes: usize,
     pending_bytes: usize,
+    blank_bytes: usize,
 }
 
 /// All there is: one listener, a selector a thread, connections by descriptor.
 struct Null {
     listener: TcpListener,
     close: bool,
+    scan: bool,
     selectors: Vec<OwnedFd>,
     next: AtomicUsize,
     connections: Vec<Mutex<Option<Connection>>>,
     replies: Vec<u8>,
+    reply_bytes: usize,
 }
 
 /// Runs `turnstile null-server` until SIGTERM or SIGINT.
@@ -71,30 +82,55 @@ fn serve(args: &NullArgs) -> io::Result<()> {
     let listener = TcpListener::bind(&args.listen)?;
     println!("listening on {}", listener.local_addr()?);
     io::stdout().flush()?;
-    run(listener, args.close)
+    run(listener, args)
 }
 
 /// Serves with a thread a CPU allowed, so that no model with as many loops outgrows the ceiling.
-fn run(listener: TcpListener, close: bool) -> io::Result<()> {
+fn run(listener: TcpListener, args: &NullArgs) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let threads = std::thread::available_parallelism()?.get();
     let selectors = (0..threads)
         .map(|_| epoll::create(CreateFlags::CLOEXEC))
         .collect::<Result<Vec<_>, _>>()?;
-    let reply = if close { CLOSE } else { KEEP };
+    let reply = reply(args);
+    let replies = if reply.len() > LONG_BYTES {
+        1
+    } else {
+        REPLIES_MAX
+    };
     let null = Arc::new(Null {
         listener,
-        close,
+        close: args.close,
+        scan: args.scan,
         selectors,
         next: AtomicUsize::new(0),
         connections: (0..CONNECTIONS_MAX).map(|_| Mutex::new(None)).collect(),
-        replies: reply.repeat(REPLIES_MAX),
+        replies: reply.repeat(replies),
+        reply_bytes: reply.len(),
     });
     for other in 1..threads {
         let null = Arc::clone(&null);
         std::thread::spawn(move || null.turn(other));
     }
     null.turn(0)
+}
+
+/// The one reply.
+fn reply(args: &NullArgs) -> Vec<u8> {
+    let body = match args.bytes {
+        Some(bytes) => vec![b'x'; usize::try_from(bytes).unwrap_or(0)],
+        None => BODY.to_vec(),
+    };
+    let close = if args.close {
+        "Connection: close\r\n"
+    } else {
+        ""
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n{close}\r\n"
+    );
+    [head.as_bytes(), &body].concat()
 }
 
 impl Null {
@@ -135,7 +171,12 @@ impl Null {
 
     /// Accepts what waits and deals it out: in turn when it lasts, to this thread when it does not.
     fn accept(&self, own: usize) {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        // A short reply always fits; a long one is waited for, which a closed loop always ends.
+        let flags = if self.reply_bytes > LONG_BYTES {
+            SocketFlags::CLOEXEC
+        } else {
+            SocketFlags::NONBLOCK | SocketFlags::CLOEXEC
+        };
         while let Ok(socket) = rustix::net::accept_with(&self.listener, flags) {
             let fd = usize::try_from(socket.as_raw_fd()).unwrap_or(usize::MAX);
             let Some(slot) = self.connections.get(fd) else {
@@ -155,6 +196,7 @@ impl Null {
                     socket,
                     request_bytes: 0,
                     pending_bytes: 0,
+                    blank_bytes: 0,
                 });
             }
         }
@@ -168,21 +210,19 @@ impl Null {
         let Some(connection) = slot.as_mut() else {
             return;
         };
-        let n = match rustix::net::recv(&connection.socket, &mut buffer[..], RecvFlags::empty()) {
+        let n = match rustix::net::recv(&connection.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return,
             Ok((n, _)) if n > 0 => n,
             _ => return *slot = None,
         };
-        if connection.request_bytes == 0 {
-            let end = buffer[..n].windows(4).position(|w| w == b"\r\n\r\n");
-            connection.request_bytes = end.map_or(n, |end| end + 4);
-        }
-        let bytes = connection.pending_bytes + n;
-        let requests = bytes / connection.request_bytes;
-        connection.pending_bytes = bytes % connection.request_bytes;
-        let reply_bytes = self.replies.len() / REPLIES_MAX;
-        for batch in (0..requests).step_by(REPLIES_MAX) {
-            let out = &self.replies[..(requests - batch).min(REPLIES_MAX) * reply_bytes];
+        let requests = if self.scan {
+            connection.heads_ended(&buffer[..n])
+        } else {
+            connection.requests_ended(&buffer[..n])
+        };
+        let most = self.replies.len() / self.reply_bytes;
+        for batch in (0..requests).step_by(most) {
+            let out = &self.replies[..(requests - batch).min(most) * self.reply_bytes];
             if rustix::net::send(&connection.socket, out, SendFlags::NOSIGNAL) != Ok(out.len()) {
                 return *slot = None;
             }
@@ -193,64 +233,36 @@ impl Null {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::io::Read;
-    use std::net::{SocketAddr, TcpStream};
-
-    use super::*;
-
-    fn start(close: bool) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("bound");
-        std::thread::spawn(move || run(listener, close));
-        address
-    }
-
-    fn connect(address: SocketAddr) -> TcpStream {
-        let stream = TcpStream::connect(address).expect("it listens");
-        stream
-            .set_read_timeout(Some(std::time::Duration::from_secs(5)))
-            .expect("a timeout");
-        stream
-    }
-
-    #[test]
-    fn pipelined_requests_get_a_reply_each_however_they_are_cut() {
-        let address = start(false);
-        for request in [
-            &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
-            b"GET /plaintext HTTP/1.1\r\n\r\n",
-        ] {
-            let mut stream = connect(address);
-            let mut replies = vec![0; KEEP.len() * 17];
-            stream.write_all(request).expect("sent");
-            stream
-                .read_exact(&mut replies[..KEEP.len()])
-                .expect("the first reply");
-            let sixteen = request.repeat(16);
-            let (head, tail) = sixteen.split_at(request.len() * 5 + 7);
-            stream.write_all(head).expect("sent");
-            stream
-                .read_exact(&mut replies[KEEP.len()..KEEP.len() * 6])
-                .expect("five replies");
-            stream.write_all(tail).expect("sent");
-            stream
-                .read_exact(&mut replies[KEEP.len() * 6..])
-                .expect("the rest");
-            assert_eq!(replies, KEEP.repeat(17));
+impl Connection {
+    /// How many requests end in `received`, when all are as long as the first.
+    fn requests_ended(&mut self, received: &[u8]) -> usize {
+        if self.request_bytes == 0 {
+            let end = received.windows(4).position(|w| w == BLANK_LINE);
+            self.request_bytes = end.map_or(received.len(), |end| end + 4);
         }
+        let bytes = self.pending_bytes + received.len();
+        self.pending_bytes = bytes % self.request_bytes;
+        bytes / self.request_bytes
     }
 
-    #[test]
-    fn close_mode_closes_after_the_reply() {
-        let address = start(true);
-        for _ in 0..3 {
-            let mut stream = connect(address);
-            stream.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("sent");
-            let mut reply = Vec::new();
-            stream.read_to_end(&mut reply).expect("closed in order");
-            assert_eq!(reply, CLOSE);
+    /// How many heads end in `received`. Bodies must hold no blank line.
+    fn heads_ended(&mut self, received: &[u8]) -> usize {
+        let mut ended = 0;
+        for &byte in received {
+            self.blank_bytes = match byte {
+                _ if byte == BLANK_LINE[self.blank_bytes] => self.blank_bytes + 1,
+                b'\r' => 1,
+                _ => 0,
+            };
+            if self.blank_bytes == BLANK_LINE.len() {
+                self.blank_bytes = 0;
+                ended += 1;
+            }
         }
+        ended
     }
 }
+
+#[cfg(test)]
+#[path = "null_tests.rs"]
+mod tests;

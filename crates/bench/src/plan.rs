@@ -2,26 +2,40 @@
 //!
 //! A *visit* is a fresh server process and the windows measured on it; each window is a trial. The
 //! null server comes first in every scenario of a block, because the gates of the others need its
-//! figure; it competes with nobody. The rest, placebo included, is shuffled anew each time.
+//! figure; it competes with nobody. The rest, placebo included, is shuffled anew each time. The
+//! passes that are not compared by speed follow: capacity and system calls behind the scenario they
+//! belong to, memory at the end of the first block.
 
-use report::data::{Mode, Role};
+use std::time::Duration;
+
+use report::data::{Mode, Pass, Role};
 use serde::{Deserialize, Serialize};
 
-use crate::args::Size;
-use crate::catalogue::Contender;
-use crate::failure::Failure;
-use crate::random::{Random, digest};
-use crate::scenario::{self, SCENARIOS, Scenario};
+use crate::contender::Contender;
+use crate::nature::Workers;
+use crate::random::digest;
+use crate::scenario::Scenario;
+use crate::size::Size;
+
+mod layout;
+
+pub use layout::{Matter, lay_out};
 
 /// What a run was asked for: kept as `plan.json`, so that a resumed run measures the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// `smoke`, `quick` or `full`.
     pub size: String,
-    /// `--models`, as given.
+    /// `--models`, as given; empty where only targets are measured.
     pub models: String,
+    /// `--target`, as given.
+    #[serde(default)]
+    pub targets: Vec<String>,
     /// `--scenarios`, as given.
     pub scenarios: String,
+    /// `--passes`, as given.
+    #[serde(default = "every_pass")]
+    pub passes: String,
     /// The seed that everything random derives from.
     pub seed: u64,
     /// CPUs of the server.
@@ -32,6 +46,10 @@ pub struct Request {
     pub digest: String,
 }
 
+fn every_pass() -> String {
+    "all".to_owned()
+}
+
 /// A fresh server and what is measured on it.
 #[derive(Debug, Clone)]
 pub struct Visit {
@@ -39,8 +57,12 @@ pub struct Visit {
     pub block: u32,
     /// Place in the block's order for the scenario, from 0 (the null server).
     pub order: u32,
+    /// What it is there for.
+    pub pass: Pass,
     /// The shape of the load.
     pub scenario: &'static Scenario,
+    /// Connections beside it without a request.
+    pub idle: u32,
     /// The server.
     pub contender: Contender,
     /// Workers to ask for, where the scenario sizes them.
@@ -60,102 +82,55 @@ pub struct Window {
     pub id: String,
     /// Closed or open loop.
     pub mode: Mode,
-    /// Offered requests a second (open loop).
+    /// Offered requests a second (open loop); of a load in steps, the highest.
     pub rate: Option<f64>,
+    /// The steps of the load, where it has several.
+    pub steps: Vec<Step>,
 }
 
-/// The scenarios that `spec` names, in the table's order; `all` is every one.
-///
-/// # Errors
-/// A usage failure that names what is not known, and what is.
-pub fn scenarios(spec: &str) -> Result<Vec<&'static Scenario>, Failure> {
-    let names: Vec<&str> = spec
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty())
-        .collect();
-    for name in &names {
-        if *name != "all" && !SCENARIOS.iter().any(|s| s.name == *name) {
-            let known: Vec<&str> = SCENARIOS.iter().map(|s| s.name).collect();
-            return Err(Failure::usage(format!(
-                "unknown scenario '{name}': {}",
-                known.join(", ")
-            )));
+/// A step of a load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What the report calls it.
+    pub name: &'static str,
+    /// Offered requests a second.
+    pub rate: f64,
+    /// Its length.
+    pub duration: Duration,
+}
+
+impl Window {
+    /// How long it is in `scenario`.
+    pub fn duration(&self, scenario: &Scenario, size: Size) -> Duration {
+        let windows = size.windows();
+        match self.mode {
+            Mode::Open if !self.steps.is_empty() => {
+                self.steps.iter().map(|step| step.duration).sum()
+            }
+            Mode::Open if scenario.poison.is_some() => windows.poison,
+            Mode::Open => windows.open,
+            Mode::Closed => windows.closed,
         }
     }
-    if names.is_empty() {
-        return Err(Failure::usage("--scenarios names no scenario"));
-    }
-    let all = names.contains(&"all");
-    Ok(SCENARIOS
-        .iter()
-        .filter(|s| all || names.contains(&s.name))
-        .collect())
 }
 
-/// Lays out the whole run.
-pub fn lay_out(
-    size: Size,
-    contenders: &[Contender],
-    scenarios: &[&'static Scenario],
-    seed: u64,
-    server_cpus: usize,
-) -> Vec<Visit> {
-    let mut visits = Vec::new();
-    let mut trials = 0_u64;
-    for block in 0..size.blocks() {
-        for scenario in scenarios {
-            let mut random = Random::new(seed)
-                .fork(u64::from(block))
-                .fork(digest(scenario.name));
-            let arrivals = random.next();
-            for (order, contender) in (0..).zip(order(contenders, scenario, &mut random)) {
-                visits.push(Visit {
-                    block,
-                    order,
-                    scenario,
-                    workers: scenario::workers(&contender, scenario, server_cpus),
-                    seed: arrivals,
-                    windows: windows(scenario, &mut trials),
-                    blocked: scenario::blocks(&contender, scenario),
-                    contender,
-                });
-            }
+impl Visit {
+    /// `true` for the null server.
+    pub fn is_null(&self) -> bool {
+        self.contender.role == Role::Null
+    }
+
+    /// Workers it is known to have, where that is known.
+    pub fn workers_known(&self, server_cpus: usize) -> Option<u32> {
+        match (self.workers, self.contender.nature.workers) {
+            (_, Workers::UpTo(_)) => None,
+            (None, _) if self.contender.target.is_some() => None,
+            (Some(workers), _) => Some(workers),
+            (None, Workers::Pool(default)) => default,
+            (None, Workers::One) => Some(1),
+            (None, Workers::PerCpu) => u32::try_from(server_cpus).ok(),
         }
     }
-    visits
-}
-
-/// The null server, then the models and their placebo in an order of this block's own.
-fn order(contenders: &[Contender], scenario: &Scenario, random: &mut Random) -> Vec<Contender> {
-    let able = |c: &&Contender| scenario::blocks(c, scenario).is_none();
-    let placebo = contenders
-        .iter()
-        .filter(able)
-        .find(|c| c.model == "single-reactor" && c.default)
-        .or_else(|| contenders.iter().find(able))
-        .map(Contender::placebo);
-    let mut rest: Vec<Contender> = contenders.iter().cloned().chain(placebo).collect();
-    random.shuffle(&mut rest);
-    let mut all = vec![Contender::null()];
-    all.append(&mut rest);
-    all
-}
-
-fn windows(scenario: &Scenario, trials: &mut u64) -> Vec<Window> {
-    let closed = (Mode::Closed, None);
-    let open = scenario.rates.iter().map(|&rate| (Mode::Open, Some(rate)));
-    std::iter::once(closed)
-        .chain(open)
-        .map(|(mode, rate)| {
-            *trials += 1;
-            Window {
-                id: format!("{trials:05}"),
-                mode,
-                rate,
-            }
-        })
-        .collect()
 }
 
 /// A digest of everything that a resumed run must share with the run it continues.
@@ -165,26 +140,22 @@ pub fn digest_of(visits: &[Visit]) -> String {
         .map(|v| {
             let s = v.scenario;
             format!(
-                "{} {} {} {} {} {} {:?} {:?}\n",
+                "{} {} {:?} {} {} {:?} {} {} {} {:?} {:?}\n",
                 v.block,
                 v.contender.label,
+                v.pass,
                 s.name,
                 s.path,
+                s.mix,
                 s.connections,
                 s.pipeline,
+                v.idle,
                 v.workers,
                 v.windows
             )
         })
         .collect();
     format!("{:016x}", digest(&lines))
-}
-
-impl Visit {
-    /// `true` for the null server.
-    pub fn is_null(&self) -> bool {
-        self.contender.role == Role::Null
-    }
 }
 
 #[cfg(test)]

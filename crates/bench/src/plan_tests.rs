@@ -2,20 +2,42 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::catalogue::tests::catalogue;
+use crate::passes::{Passes, scenarios};
+use crate::scenario::SCENARIOS;
+use crate::target::Target;
+
+fn matter<'a>(
+    size: Size,
+    seed: u64,
+    contenders: &'a [Contender],
+    scenarios: &'a [&'static Scenario],
+    passes: &'a Passes,
+) -> Matter<'a> {
+    Matter {
+        size,
+        contenders,
+        scenarios,
+        passes,
+        seed,
+        server_cpus: 1,
+        idle: 10_000,
+    }
+}
+
+fn lay(size: Size, seed: u64, models: &str, passes: &str) -> Vec<Visit> {
+    let contenders = catalogue().choose(models).expect("known");
+    let passes = Passes::parse(passes).expect("known");
+    let scenarios = scenarios("all").expect("known");
+    lay_out(&matter(size, seed, &contenders, &scenarios, &passes))
+}
 
 fn plan(size: Size, seed: u64) -> Vec<Visit> {
-    let contenders = catalogue().choose("all").expect("known");
-    lay_out(
-        size,
-        &contenders,
-        &scenarios("all").expect("known"),
-        seed,
-        1,
-    )
+    lay(size, seed, "all", "all")
 }
 
 fn labels(visits: &[Visit], block: u32, scenario: &str) -> Vec<String> {
-    let of = |v: &&Visit| v.block == block && v.scenario.name == scenario;
+    let of =
+        |v: &&Visit| v.block == block && v.scenario.name == scenario && v.pass == Pass::Measure;
     visits
         .iter()
         .filter(of)
@@ -82,6 +104,7 @@ fn the_order_differs_across_blocks_and_the_arrivals_are_shared_within_one() {
             let seeds: BTreeSet<u64> = visits
                 .iter()
                 .filter(|v| v.block == block && v.scenario.name == s.name)
+                .filter(|v| v.pass == Pass::Measure)
                 .map(|v| v.seed)
                 .collect();
             assert_eq!(seeds.len(), 1);
@@ -91,10 +114,7 @@ fn the_order_differs_across_blocks_and_the_arrivals_are_shared_within_one() {
 
 #[test]
 fn the_placebo_is_a_model_that_can_do_the_scenario() {
-    let only = catalogue()
-        .choose("iterative,prefork:flock")
-        .expect("known");
-    let visits = lay_out(Size::Smoke, &only, &scenarios("all").expect("known"), 1, 1);
+    let visits = lay(Size::Smoke, 1, "iterative,prefork:flock", "measure");
     assert!(labels(&visits, 0, "cpu").contains(&"prefork:flock (A/A)".to_owned()));
     assert!(labels(&visits, 0, "churn").contains(&"iterative (A/A)".to_owned()));
     assert!(
@@ -104,13 +124,104 @@ fn the_placebo_is_a_model_that_can_do_the_scenario() {
     );
 }
 
+fn of_pass(visits: &[Visit], pass: Pass) -> Vec<&Visit> {
+    visits.iter().filter(|v| v.pass == pass).collect()
+}
+
 #[test]
-fn unknown_scenarios_are_named() {
-    let error = scenarios("cpu,tiny").expect_err("unknown");
+fn passes_without_speed_follow_what_they_belong_to() {
+    let visits = plan(Size::Quick, 1);
+    let capacity = of_pass(&visits, Pass::Capacity);
+    let names: BTreeSet<&str> = capacity.iter().map(|v| v.scenario.name).collect();
+    assert_eq!(names, BTreeSet::from(["bimodal", "tiny-keepalive"]));
     assert!(
-        error
-            .to_string()
-            .starts_with("unknown scenario 'tiny': tiny-keepalive,")
+        capacity
+            .iter()
+            .all(|v| v.block == 0 && v.windows.len() == 1)
     );
-    assert_eq!(scenarios("latency,cpu").expect("known").len(), 2);
+    assert_eq!(of_pass(&visits, Pass::Memory).len(), 4);
+    assert_eq!(of_pass(&visits, Pass::SystemCalls).len(), 4);
+    // The search begins where the closed loop ended, and is bounded by the null server.
+    let bimodal = |v: &&Visit| v.block == 0 && v.scenario.name == "bimodal";
+    let order: Vec<Pass> = visits.iter().filter(bimodal).map(|v| v.pass).collect();
+    assert_eq!(
+        order,
+        [[Pass::Measure; 6].as_slice(), &[Pass::Capacity; 4]].concat()
+    );
+    assert!(of_pass(&plan(Size::Smoke, 1), Pass::Capacity).is_empty());
+    assert!(of_pass(&lay(Size::Quick, 1, "all", "measure"), Pass::Memory).is_empty());
+}
+
+#[test]
+fn overload_is_three_steps_and_the_same_for_all() {
+    let visits = plan(Size::Quick, 1);
+    let overload = visits.iter().filter(|v| v.scenario.name == "overload");
+    for visit in overload {
+        let steps: Vec<(&str, f64)> = visit.windows[0]
+            .steps
+            .iter()
+            .map(|s| (s.name, s.rate))
+            .collect();
+        let expected = [("half", 2_250.0), ("twice", 9_000.0), ("recovery", 2_250.0)];
+        assert_eq!(steps, expected);
+        assert_eq!(visit.windows[0].rate, Some(9_000.0));
+    }
+}
+
+#[test]
+fn full_has_a_row_for_the_default_size_of_a_pool_that_was_resized() {
+    let of = |size| {
+        let visits = plan(size, 1);
+        let own = visits.iter().filter(|v| v.contender.default_pool);
+        own.map(|v| (v.contender.label.clone(), v.scenario.name, v.workers))
+            .collect::<BTreeSet<_>>()
+    };
+    assert!(of(Size::Quick).is_empty());
+    let full = of(Size::Full);
+    let row = ("prefork (default pool)".to_owned(), "blocking", None);
+    assert!(full.contains(&row), "{full:?}");
+    assert!(
+        full.iter()
+            .all(|(label, _, _)| !label.starts_with("single-reactor"))
+    );
+}
+
+#[test]
+fn idle_connections_are_beside_one_scenario_only() {
+    for visit in plan(Size::Quick, 1) {
+        assert_eq!(visit.idle > 0, visit.scenario.name == "idle-many");
+        let process_each = visit.contender.model == "prefork" && visit.pass == Pass::Measure;
+        if process_each && visit.idle > 0 {
+            assert!(visit.blocked.is_some(), "{visit:?}");
+        }
+    }
+}
+
+#[test]
+fn a_target_is_in_every_block_and_where_counters_are_needed_with_its_process_only() {
+    let url = "http://127.0.0.1:9";
+    let known = format!("known={url},pid={}", std::process::id());
+    let targets = Target::parse_all(&[format!("unknown={url}"), known]).expect("good");
+    let contenders: Vec<Contender> = targets.iter().map(Contender::target).collect();
+    let (passes, chosen) = (
+        Passes::parse("all").expect("known"),
+        scenarios("tiny-keepalive").expect("known"),
+    );
+    let visits = lay_out(&matter(Size::Quick, 1, &contenders, &chosen, &passes));
+    let mut here = labels(&visits, 2, "tiny-keepalive");
+    here.sort();
+    assert_eq!(here, ["known", "null", "unknown", "unknown (A/A)"]);
+    let rows = |pass| {
+        let visits = of_pass(&visits, pass);
+        visits
+            .iter()
+            .map(|v| v.contender.label.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(rows(Pass::Memory), BTreeSet::from(["known".to_owned()]));
+    assert_eq!(
+        rows(Pass::SystemCalls),
+        BTreeSet::from(["known".to_owned()])
+    );
+    assert_eq!(rows(Pass::Capacity).len(), 2);
 }

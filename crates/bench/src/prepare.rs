@@ -1,20 +1,34 @@
 //! Everything that is settled before anything is measured: plan, folder, rig.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
-use report::data::Env;
+use report::data::{Env, Pass};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::args::{Args, Size};
+use crate::args::Args;
+use crate::calls;
 use crate::catalogue::Catalogue;
+use crate::contender::Contender;
 use crate::cpus::CpuList;
 use crate::environment;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::plan::{self, Request, Visit};
+use crate::passes::{self, Passes};
+use crate::plan::{self, Matter, Request, Visit};
 use crate::record::{RESULTS, Record};
+use crate::scenario::{MEMORY, Scenario};
+use crate::size::Size;
+use crate::target::Target;
 use crate::time::Utc;
+use crate::verify::{Trust, verify};
 use crate::visit::Rig;
+
+/// Descriptors that a server or generator needs beside its idle connections.
+const SPARE_FILES: u64 = 1_024;
+/// How long a target may take to accept a connection.
+const TARGET_WITHIN: Duration = Duration::from_secs(5);
 
 /// A run that can begin.
 pub struct Prepared {
@@ -41,21 +55,39 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let size = Size::parse(&request.size)?;
     let server_cpus = CpuList::parse(&request.server_cpus, "--server-cpus", &allowed)?;
     let load_cpus = CpuList::parse(&request.load_cpus, "--load-cpus", &allowed)?;
-    let scenarios = plan::scenarios(&request.scenarios)?;
+    let scenarios = passes::scenarios(&request.scenarios)?;
+    let targets = Target::parse_all(&request.targets)?;
     let own = std::env::current_exe().context("this command does not find itself")?;
     let server = args.server.clone().unwrap_or_else(|| own.clone());
-    let catalogue = Catalogue::ask(&server).map_err(|error| match &args.server {
-        Some(_) => Failure::usage(format!("--server: {error:#}")),
-        None => error.into(),
-    })?;
-    let contenders = catalogue.choose(&request.models)?;
-    let visits = plan::lay_out(
+    let mut remarks = Vec::new();
+    let mut contenders = if request.models.is_empty() {
+        Vec::new()
+    } else {
+        models(args, &server, &request.models, &mut remarks)?
+    };
+    if let Some(target) = targets
+        .iter()
+        .find(|t| contenders.iter().any(|c| c.label == t.name))
+    {
+        return Err(Failure::usage(format!(
+            "--target: '{}' is the name of a model that is measured too",
+            target.name
+        )));
+    }
+    contenders.extend(targets.iter().map(Contender::target));
+    let (passes, idle) = means(&request, size, &scenarios, &mut remarks)?;
+    let mut visits = plan::lay_out(&Matter {
         size,
-        &contenders,
-        &scenarios,
-        request.seed,
-        server_cpus.len(),
-    );
+        contenders: &contenders,
+        scenarios: &scenarios,
+        passes: &passes,
+        seed: request.seed,
+        server_cpus: server_cpus.len(),
+        idle,
+    });
+    for target in &targets {
+        rule_out(target, &scenarios, &mut visits)?;
+    }
     let digest = plan::digest_of(&visits);
     let planned = visits.iter().map(|v| v.windows.len() as u64).sum();
     let (record, env) = if let Some(folder) = &args.resume {
@@ -75,14 +107,18 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
         });
         let record = Record::create(&folder, &request)?;
         let mut env = environment::describe(&request, &allowed, planned);
+        env.remarks.append(&mut remarks);
         if server_cpus.overlaps(&load_cpus) && allowed.len() > 1 {
             env.remarks
                 .push("Server and generator share a CPU: each slows the other.".to_owned());
         }
-        let purposes = scenarios
-            .iter()
-            .map(|s| (s.name.to_owned(), s.purpose.to_owned()));
-        env.purposes = purposes.collect();
+        let memory = passes.has(Pass::Memory).then_some(&MEMORY);
+        for scenario in scenarios.iter().copied().chain(memory) {
+            let (name, purpose) = (scenario.name.to_owned(), scenario.purpose.to_owned());
+            env.purposes.insert(name.clone(), purpose);
+            let objective = scenario.objective.map(|objective| (name, objective));
+            env.objectives.extend(objective);
+        }
         record.write_env(&env)?;
         (record, env)
     };
@@ -94,6 +130,8 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
         load_cpus,
         size,
         json: record.scratch(".load.json"),
+        db: record.scratch(".store").join("kv.db"),
+        trace: record.scratch(".calls"),
         interrupt: Interrupt::watch()?,
     };
     Ok(Prepared {
@@ -104,6 +142,79 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     })
 }
 
+/// The models that are asked for, from what the server says it has.
+fn models(
+    args: &Args,
+    server: &Path,
+    spec: &str,
+    remarks: &mut Vec<String>,
+) -> Result<Vec<Contender>, Failure> {
+    let catalogue = Catalogue::ask(server).map_err(|error| match &args.server {
+        Some(_) => Failure::usage(format!("--server: {error:#}")),
+        None => error.into(),
+    })?;
+    let chosen = catalogue.choose(spec)?;
+    if spec.contains("all-variants") || spec.contains(":all") {
+        remarks.extend(catalogue.left_out(&chosen));
+    }
+    Ok(chosen)
+}
+
+/// What this machine allows: the passes that can be run, and how many connections may be idle.
+fn means(
+    request: &Request,
+    size: Size,
+    scenarios: &[&Scenario],
+    remarks: &mut Vec<String>,
+) -> Result<(Passes, u32), Failure> {
+    let mut passes = Passes::parse(&request.passes)?;
+    if let (true, Err(reason)) = (passes.has(Pass::SystemCalls), calls::available()) {
+        remarks.push(reason);
+        passes = passes.without(Pass::SystemCalls);
+    }
+    // Servers and generator inherit the limit: as many descriptors as this user may have.
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current < maximum || maximum.is_none() {
+        let raised = Rlimit {
+            current: maximum.or(current),
+            maximum,
+        };
+        setrlimit(Resource::Nofile, raised).map_err(std::io::Error::from)?;
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let room = u32::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(u32::MAX);
+    let asked = size.idle_connections();
+    if room < asked && scenarios.iter().any(|s| s.idle) {
+        remarks.push(format!(
+            "Idle connections: {room} instead of {asked}, because a process may have {files} descriptors here."
+        ));
+    }
+    Ok((passes, asked.min(room)))
+}
+
+/// Takes a target out of the scenarios whose paths it does not answer.
+fn rule_out(
+    target: &Target,
+    scenarios: &[&'static Scenario],
+    visits: &mut [Visit],
+) -> Result<(), Failure> {
+    crate::client::Client::connect(&target.address, TARGET_WITHIN)
+        .with_context(|| format!("--target {}: {}", target.name, target.url))?;
+    for scenario in scenarios.iter().copied().chain([&MEMORY]) {
+        let Err(error) = verify(&target.address, scenario, Trust::Stranger) else {
+            continue;
+        };
+        let own = |v: &&mut Visit| {
+            v.contender.target.as_ref() == Some(target) && v.scenario.name == scenario.name
+        };
+        for visit in visits.iter_mut().filter(own) {
+            let path = scenario.path;
+            visit.blocked = Some(format!("does not answer {path}: {error:#}"));
+        }
+    }
+    Ok(())
+}
+
 /// What a new run is asked for.
 fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
     let (lower, upper) = allowed.halves();
@@ -111,10 +222,19 @@ fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
         Some(list) => CpuList::parse(list, flag, allowed).map(|list| list.to_string()),
         None => Ok(half.to_string()),
     };
+    let size = args.size.clone().unwrap_or_else(|| "quick".to_owned());
+    let scenarios = passes::default_scenarios(Size::parse(&size)?);
+    // Whoever names a target means it, and it alone unless models are named as well.
+    let models = if args.targets.is_empty() { "all" } else { "" };
     Ok(Request {
-        size: args.size.clone().unwrap_or_else(|| "quick".to_owned()),
-        models: args.models.clone().unwrap_or_else(|| "all".to_owned()),
-        scenarios: args.scenarios.clone().unwrap_or_else(|| "all".to_owned()),
+        size,
+        models: args.models.clone().unwrap_or_else(|| models.to_owned()),
+        targets: args.targets.clone(),
+        scenarios: args
+            .scenarios
+            .clone()
+            .unwrap_or_else(|| scenarios.to_owned()),
+        passes: args.passes.clone().unwrap_or_else(|| "all".to_owned()),
         seed: args.seed.unwrap_or_else(some_seed),
         server_cpus: cpus(&args.server_cpus, "--server-cpus", lower)?,
         load_cpus: cpus(&args.load_cpus, "--load-cpus", upper)?,
@@ -130,6 +250,7 @@ fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
         ("--size", &args.size, &request.size),
         ("--models", &args.models, &request.models),
         ("--scenarios", &args.scenarios, &request.scenarios),
+        ("--passes", &args.passes, &request.passes),
         ("--seed", &seed, &request.seed.to_string()),
         ("--server-cpus", &args.server_cpus, &request.server_cpus),
         ("--load-cpus", &args.load_cpus, &request.load_cpus),
@@ -140,6 +261,13 @@ fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
                 folder.display()
             )));
         }
+    }
+    if !args.targets.is_empty() && args.targets != request.targets {
+        return Err(Failure::usage(format!(
+            "{} was begun with other targets: {}",
+            folder.display(),
+            request.targets.join(" ")
+        )));
     }
     Ok(request)
 }

@@ -151,6 +151,14 @@ impl Process {
         Ok(kill_process(rustix_pid(self.pid)?, Signal::TERM)?)
     }
 
+    /// Sends the root SIGINT, as Ctrl-C would.
+    ///
+    /// # Errors
+    /// When there is nobody to send it to.
+    pub fn interrupt(&self) -> io::Result<()> {
+        Ok(kill_process(rustix_pid(self.pid)?, Signal::INT)?)
+    }
+
     /// Waits until nothing of the tree is left; gives the pids of what still is.
     pub fn left_over(&mut self) -> Vec<u32> {
         let deadline = Instant::now() + GONE_WITHIN;

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use report::data::{Role, Trial, Validity};
+use report::data::{Mode, Pass, Role, Trial, Validity};
 
-use crate::args::{Args, Size};
+use crate::args::Args;
+use crate::capacity::Known;
 use crate::estimate;
 use crate::failure::Failure;
 use crate::gates::Ceiling;
@@ -15,6 +16,7 @@ use crate::plan::{Visit, Window};
 use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
 use crate::record::Record;
+use crate::size::Size;
 use crate::trial::{self, ATTEMPTS_MAX, Outcome};
 use crate::visit::Rig;
 
@@ -36,7 +38,9 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
         mut env,
         visits,
     } = prepared;
-    let _mostly_gone = fs::remove_file(&rig.json);
+    for scratch in [&rig.json, &rig.trace] {
+        let _mostly_gone = fs::remove_file(scratch);
+    }
     env.duration_s += started.elapsed().as_secs_f64();
     let ids = record.ids();
     env.complete = visits
@@ -72,7 +76,7 @@ fn measure(prepared: &mut Prepared) -> Result<(), Failure> {
         rig,
         visits,
         record,
-        ..
+        env,
     } = prepared;
     let done = record.ids();
     let missing = |visit: &Visit| -> Vec<Window> {
@@ -85,7 +89,10 @@ fn measure(prepared: &mut Prepared) -> Result<(), Failure> {
     };
     let mut todo: Vec<(&Visit, Vec<Window>)> = visits.iter().map(|v| (v, missing(v))).collect();
     todo.retain(|(_, windows)| !windows.is_empty());
-    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), rig.size.windows());
+    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), rig.size);
+    if done.is_empty() {
+        env.announced_s = total.as_secs_f64();
+    }
     eprintln!("{}", announcement(rig.size, visits, todo.len(), total));
     let progress = Progress::new(total, rig.size.blocks());
     let mut course = Course {
@@ -105,10 +112,13 @@ impl Course<'_> {
     /// Measures a visit, and once more the windows that noise alone has spoilt.
     fn visit(&mut self, visit: &Visit, mut windows: Vec<Window>) -> Result<(), Failure> {
         self.progress.visit(visit);
-        let time = estimate::visit(visit, self.rig.size.windows());
-        let ceiling = ceiling(&self.record.trials, visit);
+        let time = estimate::visit(visit, self.rig.size);
+        let known = Known {
+            ceiling: ceiling(&self.record.trials, visit),
+            closed_rps: closed_rps(&self.record.trials, visit),
+        };
         for attempt in 0..ATTEMPTS_MAX {
-            let outcomes = trial::run(self.rig, visit, &windows, ceiling, attempt)?;
+            let outcomes = trial::run(self.rig, visit, &windows, known, attempt)?;
             let may_repeat = attempt + 1 < ATTEMPTS_MAX && self.spare >= time;
             let mut again = Vec::new();
             for (Outcome { mut trial, noise }, window) in outcomes.into_iter().zip(windows) {
@@ -158,11 +168,27 @@ fn ceiling(trials: &[Trial], visit: &Visit) -> Ceiling {
     found.map_or(Ceiling::Unknown, Ceiling::Rps)
 }
 
+/// What this server did in a closed loop in the block and scenario of `visit`.
+fn closed_rps(trials: &[Trial], visit: &Visit) -> Option<f64> {
+    let same = |t: &&Trial| {
+        let measured = t.pass == Pass::Measure && t.shape.mode == Mode::Closed;
+        measured
+            && t.block == visit.block
+            && t.scenario == visit.scenario.name
+            && t.label == visit.contender.label
+    };
+    let figures = trials
+        .iter()
+        .filter(same)
+        .filter_map(|t| t.figures.as_ref());
+    figures.map(|f| f.throughput_rps).find(|&rps| rps > 0.0)
+}
+
 fn announcement(size: Size, visits: &[Visit], todo: usize, total: Duration) -> String {
     let windows: usize = visits.iter().map(|v| v.windows.len()).sum();
     let rest = if todo < visits.len() {
         format!(
-            ", {} of {} servers done before",
+            ", {} of {} visits done before",
             visits.len() - todo,
             visits.len()
         )
@@ -170,7 +196,7 @@ fn announcement(size: Size, visits: &[Visit], todo: usize, total: Duration) -> S
         String::new()
     };
     format!(
-        "{}: {} block(s), {} fresh servers, {windows} trials{rest}; about {}",
+        "{}: {} block(s), {} visits, {windows} trials{rest}; about {}",
         size.name(),
         size.blocks(),
         visits.len(),
@@ -192,16 +218,15 @@ fn tally(trials: &[Trial]) -> String {
 
 /// A run in which no server gave a figure has failed, whatever its report looks like.
 fn usable(trials: &[Trial]) -> Result<(), Failure> {
-    let usable = |t: &Trial| t.validity != Validity::Invalid && t.role == Role::Model;
+    let measured = |t: &Trial| matches!(t.role, Role::Model | Role::Target);
+    let usable = |t: &Trial| t.validity != Validity::Invalid && measured(t);
     if trials.iter().any(usable) {
         return Ok(());
     }
-    let failed = trials
-        .iter()
-        .find(|t| t.role == Role::Model && !t.reasons.is_empty());
+    let failed = trials.iter().find(|t| measured(t) && !t.reasons.is_empty());
     let reason = failed.map_or_else(
         || "nothing was measured".to_owned(),
         |t| t.reasons.join("; "),
     );
-    Err(anyhow::anyhow!("no trial of any model is valid: {reason}").into())
+    Err(anyhow::anyhow!("no trial of any server is valid: {reason}").into())
 }

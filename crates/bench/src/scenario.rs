@@ -1,6 +1,13 @@
-//! The scenarios, as a table, and the two rules that depend on the model: pool size, and "cannot".
+//! The scenarios: what is asked of every server, the same of each.
 
-use crate::catalogue::Contender;
+use report::data::Objective;
+
+use crate::contender::Contender;
+use crate::size::Size;
+
+mod table;
+
+pub use table::{MEMORY, SCENARIOS};
 
 /// One shape of load. Everything a model is measured with in it is the same for every model.
 #[derive(Debug)]
@@ -9,8 +16,12 @@ pub struct Scenario {
     pub name: &'static str,
     /// One sentence: what it is there to show.
     pub purpose: &'static str,
+    /// `true` where the smaller sizes measure it without being asked to.
+    pub key: bool,
     /// Route asked for.
     pub path: &'static str,
+    /// A mix instead, as the generator takes it: `WEIGHT:METHOD:PATH`.
+    pub mix: &'static [&'static str],
     /// Connections held, or in flight at once when each carries one request.
     pub connections: u32,
     /// Requests in flight on a connection.
@@ -19,122 +30,119 @@ pub struct Scenario {
     pub keep_alive: bool,
     /// `true` when a request keeps its worker from the CPU (blocked in the call).
     pub blocks_worker: bool,
-    /// Offered requests a second of the open-loop windows, ascending.
+    /// `true` where a closed-loop window says something.
+    pub closed: bool,
+    /// Offered requests a second of the open-loop windows of the smaller sizes, ascending.
     ///
     /// Chosen for one server CPU of this decade: nearly every model holds the lower rate; the upper
     /// one is where they begin to differ, and a model that cannot hold it shows that. Ascending,
     /// because what an overloaded server still has queued must not spill into a later window.
     pub rates: &'static [f64],
+    /// The same of the size full.
+    pub rates_full: &'static [f64],
+    /// CPU of a request, µs, where the load is half, twice and half of what that CPU allows.
+    pub overload_cpu_us: Option<f64>,
+    /// `true` where many connections are held beside these without a request.
+    pub idle: bool,
+    /// Slow senders, and as many slow readers, beside the connections above.
+    pub slow: u32,
+    /// A path that is asked for once, in the middle, and hurts.
+    pub poison: Option<&'static str>,
+    /// `true` where the server needs a database.
+    pub db: bool,
+    /// What a reply body of the null server must be as long as, bytes; 0 for its own.
+    pub reply_bytes: u32,
+    /// When a rate counts as served.
+    pub objective: Option<Objective>,
+    /// The least size in which the capacity is searched for.
+    pub capacity: Depth,
+    /// The least size in which system calls are counted.
+    pub calls: Depth,
 }
 
-/// Every scenario, in the order they are run and shown.
-pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "tiny-keepalive",
-        purpose: "What a request costs when nothing but the model is in the way.",
-        path: "/plaintext",
-        connections: 64,
-        pipeline: 1,
-        keep_alive: true,
-        blocks_worker: false,
-        rates: &[5_000.0, 20_000.0],
-    },
-    Scenario {
-        name: "tiny-pipelined",
-        purpose: "The same with 16 requests in flight a connection: system calls shared by many requests.",
-        path: "/plaintext",
-        connections: 64,
-        pipeline: 16,
-        keep_alive: true,
-        blocks_worker: false,
-        rates: &[10_000.0, 40_000.0],
-    },
-    Scenario {
-        name: "churn",
-        purpose: "A connection a request: what accepting, handing over and closing cost.",
-        path: "/plaintext",
-        connections: 32,
-        pipeline: 1,
-        keep_alive: false,
-        blocks_worker: false,
-        rates: &[1_000.0, 3_000.0],
-    },
-    Scenario {
-        name: "latency",
-        purpose: "One connection, one request at a time: the shortest way through the model.",
-        path: "/plaintext",
-        connections: 1,
-        pipeline: 1,
-        keep_alive: true,
-        blocks_worker: false,
-        rates: &[1_000.0, 5_000.0],
-    },
-    Scenario {
-        name: "cpu",
-        purpose: "100 µs of computation a request: how the model shares a busy CPU.",
-        path: "/cpu/100",
-        connections: 16,
-        pipeline: 1,
-        keep_alive: true,
-        blocks_worker: false,
-        rates: &[2_000.0, 5_000.0],
-    },
-    Scenario {
-        name: "blocking",
-        purpose: "A back end of 1 ms that blocks its worker: who else has to wait.",
-        path: "/sleep/1000",
-        // So few that a server which serialises them (16 ms each) is in its stride within the window.
-        connections: 16,
-        pipeline: 1,
-        keep_alive: true,
-        blocks_worker: true,
-        rates: &[500.0, 5_000.0],
-    },
-    Scenario {
-        name: "cooperative",
-        purpose: "A back end of 1 ms that leaves its worker free: what waiting itself costs.",
-        path: "/wait/1000",
-        connections: 64,
-        pipeline: 1,
-        keep_alive: true,
-        blocks_worker: false,
-        rates: &[2_000.0, 8_000.0],
-    },
-];
+/// From which size on something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// In every size.
+    Always,
+    /// In full only.
+    Full,
+    /// In none.
+    Never,
+}
+
+impl Depth {
+    /// Whether it is done in `size`.
+    pub fn within(self, size: Size) -> bool {
+        self == Self::Always || (self == Self::Full && size == Size::Full)
+    }
+}
+
+impl Scenario {
+    /// Rates of the open-loop windows.
+    pub fn rates(&self, size: Size) -> &'static [f64] {
+        match size {
+            Size::Smoke | Size::Quick => self.rates,
+            Size::Full => self.rates_full,
+        }
+    }
+
+    /// Connections that a server must hold at once, `idle` of them without a request.
+    pub fn connections_at_once(&self, idle: u32) -> u32 {
+        self.connections + idle + 2 * self.slow + u32::from(self.poison.is_some())
+    }
+
+    /// Rates of the overload: half, twice and half of what `cpus` CPUs can compute. The same for
+    /// every model: a tenth is left for what is not computation.
+    pub fn overload_rates(&self, cpus: usize) -> Option<[f64; 3]> {
+        let capacity = 0.9 * 1e6 / self.overload_cpu_us? * cpus as f64;
+        Some([capacity / 2.0, capacity * 2.0, capacity / 2.0])
+    }
+
+    /// Every path that it asks for, with its method.
+    pub fn requests(&self) -> Vec<(&'static str, &'static str)> {
+        if self.mix.is_empty() {
+            return vec![("GET", self.path)];
+        }
+        let kind = |mixed: &&'static str| {
+            let mut parts = mixed.splitn(3, ':').skip(1);
+            Some((parts.next()?, parts.next()?))
+        };
+        self.mix.iter().filter_map(kind).collect()
+    }
+}
 
 /// Why `contender` cannot do `scenario` at all, when it cannot.
 ///
 /// Slow is not "cannot": a single reactor serialises a blocking back end, and that is measured.
-pub fn blocks(contender: &Contender, scenario: &Scenario) -> Option<String> {
-    if contender.model == "iterative" && scenario.keep_alive && scenario.connections > 1 {
-        return Some(format!(
-            "serves one client at a time: the other {} of {} keep-alive connections would wait for ever",
-            scenario.connections - 1,
-            scenario.connections
-        ));
-    }
-    None
+pub fn blocks(contender: &Contender, scenario: &Scenario, idle: u32) -> Option<String> {
+    // A connection a request is over with it: whoever serves one at a time serves the next one then.
+    let held_for_long = scenario.keep_alive || idle > 0 || scenario.slow > 0;
+    let held = scenario.connections_at_once(idle);
+    held_for_long
+        .then(|| contender.nature.cannot_hold(held))
+        .flatten()
 }
 
 /// Workers to ask for, `None` where the model's own default is right.
-///
-/// A pool in which a worker holds a connection is sized to hold every connection of the scenario: a
-/// smaller one starves the rest while its throughput looks fine. Loops keep their default, a worker
-/// a CPU allowed. Leader/followers lies between: its threads share all connections, but it needs a
-/// follower to promote, and as many threads as requests that block at once.
-pub fn workers(contender: &Contender, scenario: &Scenario, server_cpus: usize) -> Option<u32> {
-    match contender.model.as_str() {
-        "prefork" | "thread-pool" => Some(scenario.connections),
-        "leader-follower" if scenario.blocks_worker => Some(scenario.connections),
-        "leader-follower" => Some(u32::try_from(server_cpus + 1).unwrap_or(u32::MAX)),
-        _ => None,
+pub fn workers(
+    contender: &Contender,
+    scenario: &Scenario,
+    idle: u32,
+    server_cpus: usize,
+) -> Option<u32> {
+    if contender.default_pool || contender.target.is_some() {
+        return None;
     }
+    let held = scenario.connections_at_once(idle);
+    contender
+        .nature
+        .workers_for(held, scenario.blocks_worker, server_cpus)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::Contender;
 
     fn scenario(name: &str) -> &'static Scenario {
         SCENARIOS
@@ -144,49 +152,87 @@ mod tests {
     }
 
     #[test]
-    fn only_an_iterative_server_blocks_and_only_under_many_keep_alive_connections() {
+    fn an_iterative_server_blocks_under_many_keep_alive_connections_only() {
+        let iterative = Contender::model("iterative", "", true);
         for s in SCENARIOS {
-            let blocked = blocks(&Contender::model("iterative", "", true), s).is_some();
+            let blocked = blocks(&iterative, s, 0).is_some();
             assert_eq!(
                 blocked,
                 !matches!(s.name, "churn" | "latency"),
                 "{}",
                 s.name
             );
-            assert_eq!(
-                blocks(&Contender::model("single-reactor", "epoll", true), s),
-                None
-            );
         }
     }
 
     #[test]
-    fn pools_hold_the_connections_and_loops_keep_their_default() {
-        let of = |model: &str, name: &str| {
-            workers(&Contender::model(model, "", true), scenario(name), 1)
-        };
-        assert_eq!(of("prefork", "tiny-keepalive"), Some(64));
-        assert_eq!(of("thread-pool", "cpu"), Some(16));
-        assert_eq!(of("single-reactor", "blocking"), None);
-        assert_eq!(of("multi-reactor", "tiny-keepalive"), None);
-        assert_eq!(of("leader-follower", "blocking"), Some(16));
-        assert_eq!(of("leader-follower", "cpu"), Some(2));
+    fn pools_hold_bystanders_too() {
+        let pool = Contender::model("prefork", "", true);
+        let of = |name: &str, idle| workers(&pool, scenario(name), idle, 1);
+        assert_eq!(of("tiny-keepalive", 0), Some(64));
+        assert_eq!(of("poison", 0), Some(65));
+        assert_eq!(of("slow-clients", 0), Some(128));
+        assert_eq!(of("idle-many", 500), Some(564));
+        assert_eq!(
+            workers(&pool.with_default_pool(), scenario("poison"), 0, 1),
+            None
+        );
+        assert!(blocks(&pool, scenario("idle-many"), 10_000).is_some());
+    }
+
+    #[test]
+    fn twice_the_capacity_is_one_rate_for_all() {
+        let rates = scenario("overload").overload_rates(1).expect("an overload");
+        assert_eq!(rates, [2_250.0, 9_000.0, 2_250.0]);
+        assert_eq!(scenario("cpu").overload_rates(1), None);
+    }
+
+    #[test]
+    fn a_mix_is_read_as_the_generator_reads_it() {
+        assert_eq!(
+            scenario("sqlite").requests(),
+            [("GET", "/kv/{n:1000}"), ("PUT", "/kv/{n:1000}")]
+        );
+        assert_eq!(scenario("cpu").requests(), [("GET", "/cpu/100")]);
     }
 
     #[test]
     fn the_table_is_sound() {
         for s in SCENARIOS {
+            let name = s.name;
             assert!(
                 s.purpose.ends_with('.') && s.path.starts_with('/'),
-                "{}",
-                s.name
+                "{name}"
             );
-            assert!(s.rates.is_sorted() && !s.rates.is_empty(), "{}", s.name);
+            for rates in [s.rates, s.rates_full] {
+                assert!(rates.is_sorted(), "{name}");
+            }
+            let windows = !s.rates.is_empty() && !s.rates_full.is_empty();
+            assert!(
+                windows != s.overload_cpu_us.is_some(),
+                "{name}: something is measured"
+            );
             assert!(
                 s.keep_alive || s.pipeline == 1,
-                "{}: one request a connection cannot pipeline",
-                s.name
+                "{name}: one request a connection"
             );
+            assert_eq!(s.requests().len(), s.mix.len().max(1), "{name}");
+            assert!(
+                s.capacity == Depth::Never || s.objective.is_some(),
+                "{name}: a capacity has an objective"
+            );
+            assert!(SCENARIOS.iter().filter(|other| other.name == name).count() == 1);
         }
+        let quick = |depth: fn(&Scenario) -> Depth| {
+            SCENARIOS
+                .iter()
+                .filter(|&s| depth(s) == Depth::Always)
+                .count()
+        };
+        assert!(
+            quick(|s| s.capacity) <= 2,
+            "quick has time for two capacities"
+        );
+        assert_eq!(SCENARIOS.len(), 14, "METHOD's matrix");
     }
 }

@@ -1,11 +1,13 @@
-//! The server under test: started, verified, brought to rest, stopped.
+//! The server under test: started, brought to rest, stopped.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow};
+use report::data::Pass;
 
 use crate::cpus::CpuList;
 use crate::failure::Failure;
@@ -13,23 +15,22 @@ use crate::interrupt::{Interrupt, Waited};
 use crate::plan::Visit;
 use crate::process::Process;
 use crate::sys::Exit;
-use crate::tree;
+use crate::target::Target;
+use crate::tree::{self, Footprint, Snapshot};
 
 /// How long a server may take until it prints its line.
 const START_WITHIN: Duration = Duration::from_secs(10);
-/// How long it may take to answer the one request that verifies it.
-const REPLY_WITHIN: Duration = Duration::from_secs(5);
 /// Bound on a drain: nothing is connected any more when it begins.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
-/// Largest reply that is read for verification.
-const REPLY_BYTES_MAX: u64 = 65_536;
 /// A tree is at rest when it uses less than this in [`REST_STEP`].
 const REST_NS: u64 = 50_000;
 const REST_STEP: Duration = Duration::from_millis(3);
 /// A server that never rests (busy polling) is not waited for any longer.
 const REST_WITHIN: Duration = Duration::from_millis(90);
-/// The body of `/plaintext`, of every model and of the null server.
-const PLAINTEXT: &[u8] = b"Hello, World!";
+/// Connections that say nothing are kept for longer than any window.
+const IDLE_MS: &str = "120000";
+/// What a command line that is recorded says in place of a folder.
+const SCRATCH: &str = "SCRATCH";
 
 /// How to start the server of a visit.
 #[derive(Debug, Clone)]
@@ -38,20 +39,45 @@ pub struct Launch {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
+    /// The file of its store, where it has one; the arguments name it as [`SCRATCH`].
+    pub db: Option<PathBuf>,
 }
 
-/// A server that listens.
+/// A server that listens: one of the bench's own, or a target.
 #[derive(Debug)]
 pub struct Server {
-    process: Process,
+    process: Option<Process>,
+    root: Option<u32>,
     address: String,
+    /// Goes with its store when the server has gone.
+    _store: Option<Store>,
+}
+
+/// A folder for the files of a store, gone with this value.
+#[derive(Debug)]
+struct Store(PathBuf);
+
+impl Store {
+    /// Makes the folder of the store in `file`, empty.
+    fn make(file: &Path) -> anyhow::Result<Self> {
+        let folder = file.parent().context("a store lies in a folder")?;
+        let _left_by_a_killed_run = fs::remove_dir_all(folder);
+        fs::create_dir(folder).with_context(|| "no folder for the store".to_owned())?;
+        Ok(Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let _left_behind_if_not = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// How a server ended.
 #[derive(Debug)]
 pub struct Drained {
-    /// From SIGTERM to the end of the last process of its tree, ms.
-    pub drain_ms: f64,
+    /// From SIGTERM to the end of the last process of its tree, ms; a target is not stopped.
+    pub drain_ms: Option<f64>,
     /// What the kernel kept of the root.
     pub exit: Option<Exit>,
     /// A sentence for everything that was not as it must be.
@@ -59,34 +85,60 @@ pub struct Drained {
 }
 
 impl Launch {
-    /// The command line of a visit's server: a model of `server`, or the null server of `own`.
-    pub fn of(visit: &Visit, server: &Path, own: &Path) -> Self {
+    /// The command line of a visit's server: a model of `server`, or the null server of `own`. A
+    /// store, where the scenario needs one, is `db`.
+    pub fn of(visit: &Visit, server: &Path, own: &Path, db: &Path) -> Self {
+        let scenario = visit.scenario;
         let mut args: Vec<String> = Vec::new();
+        let mut add = |more: &[&str]| args.extend(more.iter().map(|&arg| arg.to_owned()));
+        let with_db = scenario.db && !visit.is_null();
         if visit.is_null() {
-            args.push("null-server".to_owned());
-            if !visit.scenario.keep_alive {
-                args.push("--close".to_owned());
+            add(&["null-server"]);
+            if !scenario.keep_alive {
+                add(&["--close"]);
+            }
+            if !scenario.mix.is_empty() || scenario.slow > 0 {
+                add(&["--scan"]);
+            }
+            if scenario.reply_bytes > 0 {
+                add(&["--bytes", &scenario.reply_bytes.to_string()]);
             }
         } else {
-            args.extend(["serve", "--model", &visit.contender.model].map(str::to_owned));
+            add(&["serve", "--model", &visit.contender.model]);
             if !visit.contender.default {
-                args.extend(["--variant".to_owned(), visit.contender.variant.clone()]);
+                add(&["--variant", &visit.contender.variant]);
             }
             if let Some(workers) = visit.workers {
-                args.extend(["--workers".to_owned(), workers.to_string()]);
+                add(&["--workers", &workers.to_string()]);
+            }
+            if visit.idle > 0 || visit.pass == Pass::Memory {
+                add(&["--idle-ms", IDLE_MS]);
+            }
+            if with_db {
+                add(&["--db", SCRATCH]);
             }
         }
-        args.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
+        add(&["--listen", "127.0.0.1:0"]);
         let program = if visit.is_null() { own } else { server };
         Self {
             program: program.to_owned(),
             args,
+            db: with_db.then(|| db.to_owned()),
         }
     }
 
     /// The command line as it is recorded: without the path.
     pub fn command(&self) -> String {
         format!("turnstile {}", self.args.join(" "))
+    }
+
+    /// The arguments as they are given.
+    fn args(&self) -> Vec<OsString> {
+        let real = |arg: &String| match &self.db {
+            Some(db) if arg == SCRATCH => db.into(),
+            _ => arg.into(),
+        };
+        self.args.iter().map(real).collect()
     }
 }
 
@@ -96,10 +148,16 @@ impl Server {
     /// # Errors
     /// [`Failure::Interrupted`], or why it does not listen.
     pub fn start(launch: &Launch, cpus: &CpuList, interrupt: &Interrupt) -> Result<Self, Failure> {
-        let mut process = Process::spawn(&launch.program, &launch.args, cpus)
+        let store = launch.db.as_deref().map(Store::make).transpose()?;
+        let mut process = Process::spawn(&launch.program, &launch.args(), cpus)
             .with_context(|| format!("the server {} cannot be run", launch.program.display()))?;
         match process.first_line("listening on ", START_WITHIN, interrupt) {
-            Ok(address) => Ok(Self { process, address }),
+            Ok(address) => Ok(Self {
+                root: Some(process.pid()),
+                process: Some(process),
+                address,
+                _store: store,
+            }),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Failure::Interrupted),
             Err(error) => {
                 process.kill();
@@ -109,23 +167,37 @@ impl Server {
         }
     }
 
+    /// A server that is running already, and is neither started nor stopped.
+    pub fn running(target: &Target) -> Self {
+        Self {
+            process: None,
+            root: target.pid,
+            address: target.address.clone(),
+            _store: None,
+        }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// The root of its tree.
-    pub fn pid(&self) -> u32 {
-        self.process.pid()
+    /// The root of its tree, where it is known.
+    pub fn root(&self) -> Option<u32> {
+        self.root
     }
 
-    /// Asks once for `path` and checks the reply.
+    /// Its memory and tasks, where they can be read.
+    pub fn footprint(&self) -> Option<Footprint> {
+        self.root.map(Footprint::take).filter(|f| f.tasks > 0)
+    }
+
+    /// What its tree has used so far, where that can be read.
     ///
     /// # Errors
-    /// What is wrong with the reply.
-    pub fn verify(&self, path: &str) -> anyhow::Result<()> {
-        verify(&self.address, path)
-            .with_context(|| format!("GET {path} was not answered as it must be"))
+    /// When the server has ended.
+    pub fn snapshot(&self) -> io::Result<Option<Snapshot>> {
+        self.root.map(Snapshot::take).transpose()
     }
 
     /// Waits until the tree uses no CPU: connections that have just been closed cost the server a
@@ -133,7 +205,8 @@ impl Server {
     ///
     /// Returns `false` when it does not come to rest.
     pub fn rest(&self) -> bool {
-        let pids = tree::members(self.pid());
+        let Some(root) = self.root else { return true };
+        let pids = tree::members(root);
         let deadline = Instant::now() + REST_WITHIN;
         let mut before = tree::living_cpu_ns(&pids);
         while Instant::now() < deadline {
@@ -147,119 +220,65 @@ impl Server {
         false
     }
 
-    /// Sends SIGTERM, times the drain, and sees to it that nothing is left.
+    /// Sends SIGTERM, times the drain, and sees to it that nothing is left. A target goes on.
     ///
     /// # Errors
     /// [`Failure::Interrupted`] or a failed system call; the tree is gone then, too.
     pub fn drain(mut self, interrupt: &Interrupt) -> Result<Drained, Failure> {
-        let start = Instant::now();
-        let mut problems = Vec::new();
-        if self.process.wait(Duration::ZERO, interrupt)? == Waited::Ready {
-            problems.push("the server ended before it was told to".to_owned());
-        } else {
-            self.process.terminate()?;
+        match self.process.take() {
+            Some(process) => drain(process, interrupt),
+            None => Ok(Drained {
+                drain_ms: None,
+                exit: None,
+                problems: Vec::new(),
+            }),
         }
-        match self.process.wait(DRAIN_WITHIN, interrupt)? {
-            Waited::Interrupted => return Err(Failure::Interrupted),
-            Waited::Late => problems.push(format!(
-                "no end of the drain within {} s",
-                DRAIN_WITHIN.as_secs()
-            )),
-            Waited::Ready => {}
-        }
-        let left = if problems.is_empty() {
-            self.process.left_over()
-        } else {
-            Vec::new()
-        };
-        let drain_ms = start.elapsed().as_secs_f64() * 1e3;
-        if !left.is_empty() {
-            problems.push(format!(
-                "{} processes were left running after the drain",
-                left.len()
-            ));
-        }
-        self.process.kill();
-        let exit = self.process.exit();
-        if let Some(exit) = exit.filter(|exit| !exit.status.success() && problems.is_empty()) {
-            let complaint = self
-                .process
-                .complaint()
-                .map(|c| format!(" ({c})"))
-                .unwrap_or_default();
-            problems.push(format!(
-                "the server ended with {} after SIGTERM{complaint}",
-                exit.status
-            ));
-        }
-        Ok(Drained {
-            drain_ms,
-            exit,
-            problems,
-        })
     }
 }
 
-/// One request over a connection of its own.
-fn verify(address: &str, path: &str) -> anyhow::Result<()> {
-    let mut stream = TcpStream::connect(address).context("no connection")?;
-    stream.set_read_timeout(Some(REPLY_WITHIN))?;
-    stream.set_write_timeout(Some(REPLY_WITHIN))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).context("no request")?;
-    let (mut reply, mut chunk) = (Vec::new(), [0; 4096]);
-    loop {
-        if let Some((status, body)) = complete(&reply)? {
-            ensure!(status == 200, "status {status} instead of 200");
-            if path == "/plaintext" {
-                ensure!(
-                    body == PLAINTEXT,
-                    "body {:?}",
-                    String::from_utf8_lossy(body)
-                );
-            }
-            return Ok(());
-        }
-        let n = stream.read(&mut chunk).context("no reply")?;
-        if n == 0 || reply.len() as u64 > REPLY_BYTES_MAX {
-            bail!("the reply ended after {} bytes", reply.len());
-        }
-        reply.extend_from_slice(&chunk[..n]);
+fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Failure> {
+    let start = Instant::now();
+    let mut problems = Vec::new();
+    if process.wait(Duration::ZERO, interrupt)? == Waited::Ready {
+        problems.push("the server ended before it was told to".to_owned());
+    } else {
+        process.terminate()?;
     }
-}
-
-/// Status and body of a reply with a `Content-Length`, once it is all there.
-fn complete(reply: &[u8]) -> anyhow::Result<Option<(u16, &[u8])>> {
-    let Some(end) = reply.windows(4).position(|w| w == b"\r\n\r\n") else {
-        return Ok(None);
+    match process.wait(DRAIN_WITHIN, interrupt)? {
+        Waited::Interrupted => return Err(Failure::Interrupted),
+        Waited::Late => problems.push(format!(
+            "no end of the drain within {} s",
+            DRAIN_WITHIN.as_secs()
+        )),
+        Waited::Ready => {}
+    }
+    let left = if problems.is_empty() {
+        process.left_over()
+    } else {
+        Vec::new()
     };
-    let head = String::from_utf8_lossy(&reply[..end]);
-    let mut lines = head.lines();
-    let status = lines
-        .next()
-        .and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok())
-        .context("no status line")?;
-    let length: usize = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok())
-        .context("no Content-Length")?;
-    Ok(reply
-        .get(end + 4..end + 4 + length)
-        .map(|body| (status, body)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reply_is_taken_apart_when_it_is_complete() {
-        let reply = b"HTTP/1.1 200 OK\r\nX: y\r\ncontent-length: 3\r\n\r\nabcd";
-        assert_eq!(complete(reply).expect("good"), Some((200, &b"abc"[..])));
-        assert_eq!(complete(&reply[..reply.len() - 2]).expect("good"), None);
-        assert_eq!(complete(&reply[..20]).expect("good"), None);
-        assert!(complete(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
-        assert!(complete(b"SSH-2.0\r\n\r\n").is_err());
+    let drain_ms = start.elapsed().as_secs_f64() * 1e3;
+    if !left.is_empty() {
+        problems.push(format!(
+            "{} processes were left running after the drain",
+            left.len()
+        ));
     }
+    process.kill();
+    let exit = process.exit();
+    if let Some(exit) = exit.filter(|exit| !exit.status.success() && problems.is_empty()) {
+        let complaint = process
+            .complaint()
+            .map(|c| format!(" ({c})"))
+            .unwrap_or_default();
+        problems.push(format!(
+            "the server ended with {} after SIGTERM{complaint}",
+            exit.status
+        ));
+    }
+    Ok(Drained {
+        drain_ms: Some(drain_ms),
+        exit,
+        problems,
+    })
 }

@@ -63,11 +63,21 @@ pub struct Usage {
     pub switches: Option<u64>,
 }
 
+impl Usage {
+    /// Of a tree that cannot be read.
+    pub const UNKNOWN: Self = Self {
+        cpu_us: None,
+        switches: None,
+    };
+}
+
 /// Memory and tasks of a tree at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Footprint {
     /// Proportional set size, KiB.
     pub pss_kib: u64,
+    /// Resident set size, KiB: what processes share counts once for each.
+    pub rss_kib: u64,
     /// Processes and threads.
     pub tasks: u32,
 }
@@ -86,6 +96,17 @@ pub fn living_cpu_ns(pids: &[u32]) -> u64 {
     pids.iter()
         .filter_map(|&pid| sys::process_cpu_ns(pid).ok())
         .sum()
+}
+
+/// Whether every task of the process `pid` has a tracer; one that has ended has none to wait for.
+pub fn traced(pid: u32) -> bool {
+    let traced = |tid| {
+        fs::read_to_string(format!("/proc/{pid}/task/{tid}/status"))
+            .map_or(true, |status| field(&status, "TracerPid:") != Some(0))
+    };
+    numbers(&format!("/proc/{pid}/task"))
+        .into_iter()
+        .all(traced)
 }
 
 impl Snapshot {
@@ -150,6 +171,7 @@ impl Footprint {
                 continue;
             };
             footprint.pss_kib += field(&memory, "Pss:").unwrap_or(0);
+            footprint.rss_kib += field(&memory, "Rss:").unwrap_or(0);
             let tasks = numbers(&format!("/proc/{pid}/task")).len();
             footprint.tasks += u32::try_from(tasks).unwrap_or(u32::MAX);
         }

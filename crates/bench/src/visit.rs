@@ -9,17 +9,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use report::data::{Mode, Shape};
+use report::data::{Mode, Role, Shape};
 
-use crate::args::Size;
+use crate::calls::{Counted, Tracer};
 use crate::cpus::CpuList;
 use crate::failure::Failure;
+use crate::fairness::{self, Fairness, Told};
 use crate::generator::{Call, Report};
 use crate::interrupt::Interrupt;
 use crate::machine;
 use crate::plan::{Visit, Window};
 use crate::server::{Drained, Launch, Server};
-use crate::tree::{Footprint, Snapshot, Usage};
+use crate::size::Size;
+use crate::tree::{Footprint, Usage};
+use crate::verify::{Trust, verify};
 
 /// Where in the warm-up the memory of the server is read, as a share of it.
 const FOOTPRINT_AT: f64 = 0.6;
@@ -41,6 +44,10 @@ pub struct Rig {
     pub size: Size,
     /// Where the generator leaves its report, for as long as it takes to read it.
     pub json: PathBuf,
+    /// Where a store is, for as long as its server lives; alone in its folder.
+    pub db: PathBuf,
+    /// Where the tracer leaves its count, for as long as it takes to read it.
+    pub trace: PathBuf,
     /// Ctrl-C.
     pub interrupt: Interrupt,
 }
@@ -48,16 +55,29 @@ pub struct Rig {
 /// All that a visit measured.
 #[derive(Debug)]
 pub struct Measured {
-    /// The server's memory before the first connection.
-    pub idle: Footprint,
-    /// Its memory and tasks in the middle of the warm-up.
-    pub loaded: Footprint,
+    /// The server, before and in its warm-up.
+    pub warm: Warm,
     /// A sample a window, or why there is none.
     pub samples: Vec<Result<Sample, String>>,
     /// Correct answers of the whole visit, warm-up included.
     pub answers: u64,
+    /// What its workers say that they have served.
+    pub fairness: Fairness,
     /// How the server ended.
     pub drained: Drained,
+}
+
+/// A server that has been verified and warmed up, as it was then.
+#[derive(Debug)]
+pub struct Warm {
+    /// Its memory before the first connection, where it can be read.
+    pub idle: Option<Footprint>,
+    /// Its memory and tasks in the middle of the warm-up.
+    pub loaded: Option<Footprint>,
+    /// What its workers had served before the warm-up.
+    pub told: Told,
+    /// Correct answers so far.
+    pub answers: u64,
 }
 
 /// What was read in one window.
@@ -65,7 +85,7 @@ pub struct Measured {
 pub struct Sample {
     /// The generator's report.
     pub report: Report,
-    /// What the server's tree used.
+    /// What the server's tree used, where that can be read.
     pub usage: Usage,
     /// What the machine did.
     pub machine: machine::Window,
@@ -76,19 +96,37 @@ pub struct Sample {
 impl Rig {
     /// The load of a window, or with `None` of the warm-up.
     pub fn shape(&self, visit: &Visit, window: Option<&Window>) -> Shape {
-        let (mode, duration) = match window.map(|w| w.mode) {
-            None => (Mode::Closed, self.size.windows().warm_up),
-            Some(Mode::Closed) => (Mode::Closed, self.size.windows().closed),
-            Some(Mode::Open) => (Mode::Open, self.size.windows().open),
-        };
-        Shape {
+        let scenario = visit.scenario;
+        let mode = window.map_or(Mode::Closed, |w| w.mode);
+        let duration = window.map_or(self.size.windows().warm_up, |w| {
+            w.duration(scenario, self.size)
+        });
+        let steps = window.map_or(&[][..], |w| &w.steps);
+        let profile = steps
+            .iter()
+            .map(|step| format!("{}:{}ms", step.rate, step.duration.as_millis()))
+            .collect::<Vec<_>>();
+        let plain = Shape {
             mode,
             rate: window.and_then(|w| w.rate),
-            connections: visit.scenario.connections,
-            pipeline: visit.scenario.pipeline,
-            keep_alive: visit.scenario.keep_alive,
-            path: visit.scenario.path.to_owned(),
+            connections: scenario.connections,
+            pipeline: scenario.pipeline,
+            keep_alive: scenario.keep_alive,
+            path: scenario.path.to_owned(),
             duration_s: duration.as_secs_f64(),
+            mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),
+            profile: (!profile.is_empty()).then(|| profile.join(",")),
+            ..Shape::default()
+        };
+        if window.is_none() {
+            return plain;
+        }
+        Shape {
+            idle: visit.idle,
+            slow_senders: scenario.slow,
+            slow_readers: scenario.slow,
+            poison: scenario.poison.map(str::to_owned),
+            ..plain
         }
     }
 
@@ -97,16 +135,12 @@ impl Rig {
     /// # Errors
     /// [`Failure::Interrupted`], or why there is nothing to show; the server is gone either way.
     pub fn measure(&self, visit: &Visit, windows: &[Window]) -> Result<Measured, Failure> {
-        let launch = Launch::of(visit, &self.server, &self.own);
-        let server = Server::start(&launch, &self.server_cpus, &self.interrupt)?;
-        let idle = Footprint::take(server.pid());
-        server.verify(visit.scenario.path)?;
-        let mut loaded = Footprint::default();
-        let warm_up = self.warm_up(visit, &server, &mut loaded)?;
-        let mut answers = 1 + warm_up.requests;
+        let (server, warm) = self.begin(visit)?;
+        let mut answers = warm.answers;
         let mut samples = Vec::new();
         for window in windows {
-            samples.push(match self.sample(visit, window, &server) {
+            let shape = self.shape(visit, Some(window));
+            samples.push(match self.sample(visit, &shape, &server) {
                 Ok(sample) => {
                     answers += sample.report.requests;
                     Ok(sample)
@@ -115,34 +149,70 @@ impl Rig {
                 Err(failure) => Err(failure.to_string()),
             });
         }
+        let told = self.ask(visit, &server);
+        let fairness = Fairness::between(&warm.told, &told, self.workers(visit));
         let drained = server.drain(&self.interrupt)?;
         Ok(Measured {
-            idle,
-            loaded,
+            warm,
             samples,
             answers,
+            fairness,
             drained,
         })
     }
 
-    fn warm_up(
-        &self,
-        visit: &Visit,
-        server: &Server,
-        loaded: &mut Footprint,
-    ) -> Result<Report, Failure> {
+    /// Starts the server of a visit, verifies it and warms it up.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`], or why there is no such server.
+    pub fn begin(&self, visit: &Visit) -> Result<(Server, Warm), Failure> {
+        let (server, trust) = match &visit.contender.target {
+            Some(target) => (Server::running(target), Trust::Stranger),
+            None => {
+                let launch = Launch::of(visit, &self.server, &self.own, &self.db);
+                let server = Server::start(&launch, &self.server_cpus, &self.interrupt)?;
+                let null = visit.contender.role == Role::Null;
+                (server, if null { Trust::Null } else { Trust::Model })
+            }
+        };
+        let idle = server.footprint();
+        verify(server.address(), visit.scenario, trust)?;
+        let told = self.ask(visit, &server);
         let shape = self.shape(visit, None);
         let at = Duration::from_secs_f64(shape.duration_s * FOOTPRINT_AT);
-        let mut look = || *loaded = Footprint::take(server.pid());
-        let call = self.call(visit, server, &shape);
-        call.run(
-            &self.load,
-            &self.load_cpus,
-            &self.json,
-            &self.interrupt,
-            Some((at, &mut look)),
-        )
-        .map_err(|failure| failure.of("the generator failed in the warm-up"))
+        let mut loaded = None;
+        let mut look = || loaded = server.footprint();
+        let report = self
+            .call(visit, &server, &shape)
+            .run(
+                &self.load,
+                &self.load_cpus,
+                &self.json,
+                &self.interrupt,
+                Some((at, &mut look)),
+            )
+            .map_err(|failure| failure.of("the generator failed in the warm-up"))?;
+        let warm = Warm {
+            idle,
+            loaded,
+            told,
+            answers: 1 + report.requests,
+        };
+        Ok((server, warm))
+    }
+
+    /// What the workers of a model say that they have served.
+    fn ask(&self, visit: &Visit, server: &Server) -> Told {
+        match self.workers(visit) {
+            0 => Told::new(),
+            workers => fairness::ask(server.address(), workers),
+        }
+    }
+
+    /// Workers that a server is known to have, 0 where that is not known.
+    fn workers(&self, visit: &Visit) -> u32 {
+        let known = visit.workers_known(self.server_cpus.len());
+        known.filter(|_| !visit.is_null()).unwrap_or(0)
     }
 
     fn call<'a>(&self, visit: &Visit, server: &'a Server, shape: &'a Shape) -> Call<'a> {
@@ -155,12 +225,15 @@ impl Rig {
         }
     }
 
-    fn sample(&self, visit: &Visit, window: &Window, server: &Server) -> Result<Sample, Failure> {
-        let shape = self.shape(visit, Some(window));
-        let call = self.call(visit, server, &shape);
+    /// One window.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`], or why there is no sample.
+    pub fn sample(&self, visit: &Visit, shape: &Shape, server: &Server) -> Result<Sample, Failure> {
+        let call = self.call(visit, server, shape);
         let cpus = [&self.server_cpus, &self.load_cpus];
         server.rest();
-        let before = Snapshot::take(server.pid())?;
+        let before = server.snapshot()?;
         let machine = machine::Reading::take(&cpus)?;
         let report = call
             .run(
@@ -173,17 +246,46 @@ impl Rig {
             .map_err(|failure| failure.of("the generator failed"))?;
         let machine = machine::Reading::take(&cpus)?.since(&machine);
         // A server that never rests goes on using CPU: its books are closed at once.
-        let at_once = Snapshot::take(server.pid())?;
+        let at_once = server.snapshot()?;
         let after = if server.rest() {
-            Snapshot::take(server.pid())?
+            server.snapshot()?
         } else {
             at_once
         };
+        let usage = match (&before, &after) {
+            (Some(before), Some(after)) => after.since(before),
+            _ => Usage::UNKNOWN,
+        };
         Ok(Sample {
             report,
-            usage: after.since(&before),
+            usage,
             machine,
             command: call.command(),
         })
+    }
+
+    /// A window in which the server's system calls are counted, on a fresh server.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`], or why there is no count.
+    pub fn count(
+        &self,
+        visit: &Visit,
+        window: &Window,
+    ) -> Result<(Sample, Counted, Drained), Failure> {
+        let (server, _) = self.begin(visit)?;
+        let root = server
+            .root()
+            .ok_or_else(|| anyhow::anyhow!("the process of this server is not known"))?;
+        let shape = Shape {
+            duration_s: self.size.windows().calls.as_secs_f64(),
+            ..self.shape(visit, Some(window))
+        };
+        server.rest();
+        let tracer = Tracer::attach(root, &self.trace, &self.server_cpus, &self.interrupt)?;
+        let sample = self.sample(visit, &shape, &server)?;
+        let counted = tracer.finish(&self.interrupt)?;
+        let drained = server.drain(&self.interrupt)?;
+        Ok((sample, counted, drained))
     }
 }

@@ -32,7 +32,7 @@ pub struct Cell<'a> {
     pub reasons: Vec<String>,
 }
 
-impl Cell<'_> {
+impl<'a> Cell<'a> {
     /// The values of `metric` by block, from the trials the state rests on.
     ///
     /// VALID trials only, except in a LIMITED cell, which is shown but never ranked.
@@ -75,23 +75,32 @@ impl Cell<'_> {
         all > 0 && 2 * held >= all
     }
 
-    /// The trials that the state rests on.
-    fn used(&self) -> impl Iterator<Item = &Trial> {
+    /// The trials that the state rests on, for as long as the run.
+    pub fn usable(&self) -> impl Iterator<Item = &'a Trial> {
         let state = self.state;
-        let is_used = move |validity| match state {
-            State::Valid => validity == Validity::Valid,
-            State::Limited => matches!(validity, Validity::Valid | Validity::Limited),
-            State::Invalid | State::Blocks | State::Missing => false,
-        };
         self.trials
             .iter()
             .copied()
-            .filter(move |trial| is_used(trial.validity))
+            .filter(move |trial| is_used(state, trial.validity))
+    }
+
+    /// The trials that the state rests on.
+    fn used(&self) -> impl Iterator<Item = &Trial> {
+        self.usable()
     }
 
     /// How many trials that is.
     pub fn used_count(&self) -> usize {
         self.used().count()
+    }
+}
+
+/// `true` when a trial of `validity` counts in a cell of `state`.
+fn is_used(state: State, validity: Validity) -> bool {
+    match state {
+        State::Valid => validity == Validity::Valid,
+        State::Limited => matches!(validity, Validity::Valid | Validity::Limited),
+        State::Invalid | State::Blocks | State::Missing => false,
     }
 }
 

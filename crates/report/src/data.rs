@@ -7,6 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod detail;
+
+use detail::absent;
+pub use detail::{
+    Capacity, CapacityStep, IdleFigures, KindFigures, MemoryStep, PhaseFigures, PoisonFigures,
+    Slice, SlowClients, SlowFigures,
+};
+
 /// `env.json`: the machine, the kernel, the limits, the build and the seeds. No host name, no path.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -49,6 +57,20 @@ pub struct Env {
     pub remarks: Vec<String>,
     /// Scenario name to one sentence: what it is there to show.
     pub purposes: BTreeMap<String, String>,
+    /// Scenario name to its latency objective, where it has one.
+    pub objectives: BTreeMap<String, Objective>,
+    /// Wall time announced before the run, seconds; 0 in runs that did not keep it.
+    pub announced_s: f64,
+}
+
+/// What a server must keep for a rate to count as served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Objective {
+    /// p99 of the response, intended start to done, at most so many µs.
+    pub p99_us: f64,
+    /// Outcomes other than a correct answer, at most this share of all.
+    pub errors_max_share: f64,
 }
 
 /// Who a trial's server was.
@@ -61,6 +83,37 @@ pub enum Role {
     Placebo,
     /// The null server: constant reply, no parsing. The ceiling of machine and generator.
     Null,
+    /// A server that was running already, given by its address.
+    Target,
+}
+
+/// What a trial is there for.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Pass {
+    /// Speed and cost: the only pass whose figures are compared.
+    #[default]
+    Measure,
+    /// Memory at several numbers of connections: [`Trial::memory_steps`].
+    Memory,
+    /// System calls, counted by a tracer that slows everything down: no speed figures.
+    SystemCalls,
+    /// The search for the highest rate within the objective: [`Trial::capacity`].
+    Capacity,
+}
+
+impl Pass {
+    /// `true` for the pass that most trials are of, which is not written.
+    pub fn is_measure(&self) -> bool {
+        *self == Self::Measure
+    }
+
+    /// `true` when a tracer ran beside the server: nothing in it may be read as speed.
+    pub fn instrumented(self) -> bool {
+        self == Self::SystemCalls
+    }
 }
 
 /// How far a trial's figures may be trusted.
@@ -78,17 +131,20 @@ pub enum Validity {
 }
 
 /// How the load arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// The next request of a connection follows its reply.
+    #[default]
     Closed,
     /// Requests are due at scheduled times, whatever the server does.
     Open,
 }
 
 /// The shape of the load of one trial.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Shape {
     /// Closed or open loop.
     pub mode: Mode,
@@ -100,10 +156,28 @@ pub struct Shape {
     pub pipeline: u32,
     /// `false`: a connection a request.
     pub keep_alive: bool,
-    /// Route asked for.
+    /// Route asked for; of a mix, its first.
     pub path: String,
     /// Measured window, seconds.
     pub duration_s: f64,
+    /// A mix, as the generator takes it: `90:GET:/kv/{n:1000}`; empty where all requests are alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<String>,
+    /// A load in steps, as the generator takes it; [`Shape::rate`] is then the highest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Connections held beside these without a request.
+    #[serde(default, skip_serializing_if = "absent::zero")]
+    pub idle: u32,
+    /// Clients beside these that trickle their request.
+    #[serde(default, skip_serializing_if = "absent::zero")]
+    pub slow_senders: u32,
+    /// Clients beside these that trickle their reply in.
+    #[serde(default, skip_serializing_if = "absent::zero")]
+    pub slow_readers: u32,
+    /// The path that is asked for once beside the good ones, and hurts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poison: Option<String>,
 }
 
 /// Percentiles of one histogram, microseconds; an unanswered request ranks as infinite (`null`).
@@ -169,6 +243,41 @@ pub struct Figures {
     pub steal_share: Option<f64>,
     /// Time from SIGTERM to the exit of the server's tree, ms.
     pub drain_ms: Option<f64>,
+    /// The phases of a load in steps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseFigures>,
+    /// The window in slices, kept where it changes within itself (steps, poison).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Slice>,
+    /// The kinds of a mix.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<KindFigures>,
+    /// Overload: from the end of the phase above capacity until the objective is kept again, for
+    /// good and without errors, ms; `None` in a trial with phases: not within the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_ms: Option<f64>,
+    /// System calls of the server's tree a correct answer ([`Pass::SystemCalls`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_calls_per_request: Option<f64>,
+    /// The same by name, most frequent ones; a name that is missing is below 0.001.
+    #[serde(skip_serializing_if = "absent::empty")]
+    pub system_calls: BTreeMap<String, f64>,
+    /// Requests served by each worker that could be asked, over the visit up to then.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workers_served: Vec<u64>,
+    /// Jain's index of these: 1 is even, 1/n is one worker doing everything; `None` when not every
+    /// worker could be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jain: Option<f64>,
+    /// The poisoned request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poison: Option<PoisonFigures>,
+    /// The slow clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow: Option<SlowFigures>,
+    /// The idle connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<IdleFigures>,
 }
 
 /// One line of `trials.ndjson`.
@@ -182,8 +291,17 @@ pub struct Trial {
     pub variant: String,
     /// What the report calls this row: `prefork`, `prefork:flock`, `single-reactor (A/A)`.
     pub label: String,
-    /// Model, placebo or null server.
+    /// Model, placebo, null server or target.
     pub role: Role,
+    /// What the trial is there for.
+    #[serde(default, skip_serializing_if = "Pass::is_measure")]
+    pub pass: Pass,
+    /// Address of a server that was running already, as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The model that a target is to be shown beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// Scenario name, as `turnstile bench --scenarios` takes it.
     pub scenario: String,
     /// `smoke`, `quick` or `full`.
@@ -208,4 +326,57 @@ pub struct Trial {
     pub load_command: String,
     /// The figures; `None` when nothing was measured.
     pub figures: Option<Figures>,
+    /// The bracket that was found ([`Pass::Capacity`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
+    /// Memory at growing numbers of connections ([`Pass::Memory`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory_steps: Vec<MemoryStep>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line as runs wrote it before there were passes, phases and targets.
+    const OLD: &str = r#"{"id":"00002","model":"null","variant":"","label":"null","role":"null",
+        "scenario":"tiny-keepalive","size":"quick","block":0,"order":0,"seed":7,"workers":null,
+        "shape":{"mode":"open","rate":5000.0,"connections":64,"pipeline":1,"keep_alive":true,
+        "path":"/plaintext","duration_s":0.8},"validity":"VALID","reasons":[],
+        "server_command":"s","load_command":"l","figures":{"scheduled":4,"requests":4}}"#;
+
+    #[test]
+    fn old_lines_are_read_and_written_without_what_they_lack() {
+        let trial: Trial = serde_json::from_str(OLD).expect("an old line");
+        assert_eq!(trial.pass, Pass::Measure);
+        assert!(trial.capacity.is_none() && trial.memory_steps.is_empty());
+        let written = serde_json::to_string(&trial).expect("it serializes");
+        for name in [
+            "pass", "target", "capacity", "phases", "mix", "idle", "jain",
+        ] {
+            assert!(
+                !written.contains(&format!("\"{name}\"")),
+                "{name}: {written}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_step_with_an_infinite_percentile_survives_the_file() {
+        let capacity = Capacity {
+            lowest_failed_rps: Some(4000.0),
+            steps: vec![CapacityStep {
+                rate: 4000.0,
+                p50_us: Some(80.0),
+                p99_us: None,
+                errors_share: 0.02,
+                ok: false,
+                validity: Validity::Valid,
+            }],
+            ..Capacity::default()
+        };
+        let text = serde_json::to_string(&capacity).expect("it serializes");
+        let read: Capacity = serde_json::from_str(&text).expect("it is read");
+        assert_eq!(read, capacity);
+    }
 }

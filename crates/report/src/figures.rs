@@ -1,7 +1,7 @@
 //! The columns of a scenario's tables, the same in Markdown and HTML.
 
 use crate::cell::{Cell, State};
-use crate::data::Role;
+use crate::data::{Pass, Role};
 use crate::format;
 use crate::metric::Metric;
 use crate::run::{Row, Run, Window};
@@ -17,6 +17,8 @@ pub enum Field {
     Figure(Metric),
     /// Its interval or range.
     Range(Metric),
+    /// System calls a request, from their own pass.
+    Calls,
     /// Workers given.
     Workers,
     /// Trials it rests on.
@@ -25,7 +27,7 @@ pub enum Field {
     Validity,
 }
 
-const COLUMNS: [(&str, Field); 20] = [
+const COLUMNS: [(&str, Field); 21] = [
     ("model", Field::Label),
     ("req/s", Field::Figure(Metric::Throughput)),
     ("interval", Field::Range(Metric::Throughput)),
@@ -39,6 +41,7 @@ const COLUMNS: [(&str, Field); 20] = [
     ("interval", Field::Range(Metric::ServerCpu)),
     ("machine CPU µs/req", Field::Figure(Metric::MachineCpu)),
     ("switches/req", Field::Figure(Metric::Switches)),
+    ("calls/req", Field::Calls),
     ("PSS KiB", Field::Figure(Metric::Pss)),
     ("idle KiB", Field::Figure(Metric::PssIdle)),
     ("tasks", Field::Figure(Metric::Tasks)),
@@ -52,13 +55,14 @@ const COLUMNS: [(&str, Field); 20] = [
 ///
 /// Latency belongs to the open loop, where waiting counts; throughput to the closed one; what a
 /// request costs to both.
-pub fn columns(window: Option<Window>) -> Vec<(&'static str, Field)> {
+pub fn columns(run: &Run, window: Option<Window>) -> Vec<(&'static str, Field)> {
     use Metric::{P50, P90, P99, P999, ServiceP99, Throughput};
     let shown = |field: Field| match field {
         Field::Figure(P50 | P90 | P99 | P999 | ServiceP99) | Field::Range(P99) => {
             window.is_some_and(|window| window != Window::Closed)
         }
         Field::Range(Throughput) => window == Some(Window::Closed),
+        Field::Calls => window.is_none() && !run.scenarios_of(Pass::SystemCalls).is_empty(),
         Field::Figure(Throughput) | Field::Validity => window.is_some(),
         _ => true,
     };
@@ -90,6 +94,13 @@ pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> String {
             }
             _ => absent(),
         },
+        Field::Calls => cell.trials.first().map_or_else(absent, |trial| {
+            let trials = run.pass(Pass::SystemCalls, &row.label, &trial.scenario);
+            let figures = trials.filter_map(|trial| trial.figures.as_ref());
+            let counts = figures.filter_map(|each| each.system_calls_per_request);
+            let spread = Spread::of(counts, Evidence::Ranges);
+            spread.map_or_else(absent, |each| format::number(each.median))
+        }),
         Field::Workers => words::workers(cell),
         Field::Trials => words::trials(cell),
         Field::Validity => words::validity(cell),

@@ -48,6 +48,15 @@ pub fn rate(value_rps: f64) -> String {
     }
 }
 
+/// The same for the round values of an axis: `2k/s`, not `2.00k/s`.
+pub fn rate_round(value_rps: f64) -> String {
+    match value_rps {
+        _ if value_rps < 1e3 => format!("{value_rps}/s"),
+        _ if value_rps < 1e6 => format!("{}k/s", value_rps / 1e3),
+        _ => format!("{}M/s", value_rps / 1e6),
+    }
+}
+
 /// KiB in the unit that reads best.
 pub fn kib(value_kib: f64) -> String {
     match value_kib {

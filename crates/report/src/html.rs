@@ -2,16 +2,19 @@
 
 mod matrix;
 mod noise;
+mod sheets;
 mod tables;
 mod trials;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::data::Pass;
 use crate::matrix::Matrix;
 use crate::metric::Metric;
 use crate::plot::{self, Plot};
 use crate::primary;
-use crate::run::{Run, Window};
+use crate::run::{Row, Run, Window};
+use crate::sheet::{self, Sheet};
 use crate::svg;
 use crate::words;
 
@@ -24,7 +27,8 @@ addEventListener('hashchange',open_target);if(location.hash)open_target()";
 
 /// The whole page.
 pub fn page(run: &Run) -> String {
-    let verdict = Matrix::verdict(run);
+    let verdict = run.verdict();
+    let sheets = sheet::all(run);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -45,12 +49,15 @@ pub fn page(run: &Run) -> String {
                     }
                 }
                 main {
-                    (verdict_section(run, &verdict))
+                    (verdict_section(run, verdict, &sheets))
                     (further(run))
                     (plots("latency", "Latency against offered rate", LATENCY, &plot::rates(run)))
+                    (plots("search", "Latency up to the capacity", SEARCH, &plot::searches(run)))
                     (plots("percentiles", "Percentiles", PERCENTILES, &plot::percentiles(run)))
                     (tables::cost(run))
-                    (plots("memory", "Memory", MEMORY, &plot::memory(run)))
+                    (plots("memory", "Memory under load", MEMORY, &plot::memory(run)))
+                    (sheets::sections(&sheets))
+                    (plots("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(run)))
                     (tables::every_figure(run))
                     (noise::section(run))
                     (trials::section(run))
@@ -68,29 +75,36 @@ response time counts from the due time. What is never answered ranks as infinite
 const PERCENTILES: &str = "Response time (solid) counts from when a request was due, service time \
 (dotted) from when it was sent. Where the two part, requests were waiting unsent: what a closed-loop \
 tool does not see.";
+const SEARCH: &str = "The steps of the search for the capacity: each offered rate once, valid steps \
+only, the objective drawn in.";
+const TIMELINE: &str = "Medians over trials of each slice of the window; requests belong to the slice \
+of their due time.";
 const MEMORY: &str = "Proportional set size: pages that forked processes share are counted once.";
 
-fn verdict_section(run: &Run, verdict: &Matrix) -> Markup {
+fn verdict_section(run: &Run, verdict: &Matrix, sheets: &[Sheet]) -> Markup {
     html! {
         section #verdict {
             @if verdict.columns.is_empty() {
                 p { "There is no trial to report." }
             } @else {
-                (matrix::table(verdict))
-                (matrix::key(verdict.evidence))
-                (matrix::headlines(verdict))
+                div.first {
+                    (matrix::headlines(verdict))
+                    (matrix::table(verdict, "verdict"))
+                    (matrix::key(verdict.evidence, verdict.rows.iter().any(Row::is_peer)))
+                }
                 p.rule { b { "The rule. " } (primary::RULE) }
                 nav {
                     a href="#further" { "Other figures" }
                     a href="#latency" { "Latency" }
                     a href="#percentiles" { "Percentiles" }
                     a href="#cost" { "Cost" }
+                    @for sheet in sheets { a href={ "#" (sheet.id) } { (sheet.title) } }
                     a href="#figures" { "Every figure" }
                     a href="#noise" { "Noise" }
                     a href="#trials" { "Trials" }
                 }
                 h2 { "The deciding figures" }
-                (grid(&plot::verdicts(run)))
+                (deciding(run))
             }
         }
     }
@@ -115,14 +129,19 @@ fn further(run: &Run) -> Markup {
             @for (metric, title, load) in metrics {
                 details {
                     summary { (title) span.m { " · " (load) ", " (metric.direction()) } }
-                    (matrix::table(&Matrix::of(run, metric)))
+                    (matrix::table(&Matrix::of(run, metric), &plot::slug(title)))
                 }
             }
         }
     }
 }
 
+/// A section of plots; nothing where the run holds none of that kind, but for the two that every
+/// run should.
 fn plots(id: &str, title: &str, note: &str, plots: &[Plot]) -> Markup {
+    if plots.is_empty() && matches!(id, "search" | "timeline") {
+        return html! {};
+    }
     html! {
         section id=(id) {
             h2 { (title) }
@@ -136,6 +155,26 @@ fn plots(id: &str, title: &str, note: &str, plots: &[Plot]) -> Markup {
 fn grid(plots: &[Plot]) -> Markup {
     html! {
         div.plots { @for plot in plots { figure { (PreEscaped(plot.svg.inline())) } } }
+    }
+}
+
+/// The deciding figures, each where its sentence leads to.
+fn deciding(run: &Run) -> Markup {
+    let plots = plot::verdicts(run);
+    let has = |scenario: &String| {
+        plots
+            .iter()
+            .any(|plot| plot.name == format!("verdict-{}", plot::slug(scenario)))
+    };
+    html! {
+        div.plots {
+            @for scenario in &run.scenarios {
+                @if !has(scenario) { figure id=(deciding_anchor(scenario)) { p.note { (scenario) ": no figure to draw." } } }
+            }
+            @for plot in &plots {
+                figure id={ "d-" (plot.name.trim_start_matches("verdict-")) } { (PreEscaped(plot.svg.inline())) }
+            }
+        }
     }
 }
 
@@ -163,6 +202,22 @@ fn environment(run: &Run) -> Markup {
             }
         }
     }
+}
+
+/// The anchor of the figure that decides `scenario`.
+pub fn deciding_anchor(scenario: &str) -> String {
+    format!("d-{}", plot::slug(scenario))
+}
+
+/// The anchor of a row's trials of another pass in one scenario.
+pub fn pass_anchor(pass: Pass, scenario: &str, label: &str) -> String {
+    let kind = match pass {
+        Pass::Measure => "measure",
+        Pass::Memory => "memory",
+        Pass::SystemCalls => "calls",
+        Pass::Capacity => "capacity",
+    };
+    format!("p-{kind}-{}-{}", plot::slug(scenario), plot::slug(label))
 }
 
 /// The anchor of a row's trials in one window of one scenario.

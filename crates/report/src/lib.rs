@@ -6,9 +6,12 @@
 //!
 //! ```text
 //! read ─ run ─┬─ metric ─ stats ─ matrix ─┬─ markdown ── summary.md
-//!             └─ noise ───────────────────┼─ html ────── index.html
-//!                                         └─ plot ────── plots/*.svg
+//!             ├─ sheet ───────────────────┼─ html ────── index.html
+//!             └─ noise ───────────────────┴─ plot ────── plots/*.svg
 //! ```
+//!
+//! [`compare`] holds two runs against each other by the same rule; [`promises`] measures, in
+//! simulated sessions, how often that rule is right.
 //!
 //! What the report holds itself to: the trial is the unit, a LIMITED trial is shown and never
 //! ranked, an INVALID one is never drawn, a rank is a tier, and there is no composite score.
@@ -19,6 +22,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 mod cell;
+pub mod compare;
 pub mod data;
 mod figures;
 mod format;
@@ -30,9 +34,11 @@ mod noise;
 mod palette;
 mod plot;
 mod primary;
+pub mod promises;
 mod read;
 mod run;
 mod scale;
+mod sheet;
 pub mod stats;
 mod svg;
 mod words;

@@ -7,13 +7,14 @@ use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
 use crate::noise;
 use crate::primary;
-use crate::run::{Run, Window};
+use crate::run::Run;
+use crate::sheet::{self, Sheet};
 use crate::stats::{Evidence, Spread};
 use crate::words;
 
 mod table;
 
-use table::Table;
+pub use table::Table;
 
 /// The whole summary.
 pub fn summary(run: &Run) -> String {
@@ -22,6 +23,9 @@ pub fn summary(run: &Run) -> String {
     verdict(run, &mut out);
     for scenario in &run.scenarios {
         scenario_tables(run, scenario, &mut out);
+    }
+    for sheet in sheet::all(run) {
+        sheet_table(&sheet, &mut out);
     }
     noise_section(run, &mut out);
     out
@@ -46,7 +50,7 @@ fn heading(run: &Run, out: &mut String) {
 }
 
 fn verdict(run: &Run, out: &mut String) {
-    let matrix = Matrix::verdict(run);
+    let matrix = run.verdict();
     paragraph(out, "## Verdict");
     if matrix.columns.is_empty() {
         paragraph(out, "There is no trial to report.");
@@ -54,7 +58,7 @@ fn verdict(run: &Run, out: &mut String) {
     }
     paragraph(out, &words::how_to_read(matrix.evidence));
     if matrix.evidence != Evidence::Figures {
-        headlines(&matrix, out);
+        headlines(matrix, out);
     }
     let mut header = vec!["model".to_owned()];
     header.extend(matrix.columns.iter().map(|column| column.scenario.clone()));
@@ -70,7 +74,7 @@ fn verdict(run: &Run, out: &mut String) {
         table.push(line);
     }
     if matrix.evidence != Evidence::Figures {
-        controls(&matrix, &mut table);
+        controls(matrix, &mut table);
     }
     out.push_str(&table.render());
     out.push('\n');
@@ -94,18 +98,13 @@ fn controls(matrix: &Matrix, table: &mut Table) {
 
 fn headlines(matrix: &Matrix, out: &mut String) {
     for column in &matrix.columns {
-        let headline = column.headline(&matrix.rows);
-        let rest = headline.rest(column.choice.metric);
-        let leaders = headline
-            .leaders()
-            .map_or("nothing ranked".to_owned(), |names| format!("**{names}**"));
-        let rest = if rest.is_empty() {
-            rest
-        } else {
-            format!(" · {rest}")
-        };
+        let sentence = column.headline(&matrix.rows).sentence(column.choice.metric);
+        let text: String = sentence
+            .into_iter()
+            .map(|(bold, text)| if bold { format!("**{text}**") } else { text })
+            .collect();
         out.push_str(&format!(
-            "- {} ({}): {leaders}{rest}\n",
+            "- {} ({}): {text}\n",
             column.scenario,
             column.describe()
         ));
@@ -132,6 +131,15 @@ fn matrix_cell(column: &Column, entry: &Entry) -> String {
             format!("{factor}{interval} #{}{gap}{mark}", place.tier)
         }
         (State::Valid, None, _) if entry.overloaded => "overloaded".to_owned(),
+        (State::Valid, None, Some(figure)) if entry.peer.is_some() => {
+            let factor = entry
+                .peer
+                .map_or(figure, |each| format::factor(each.log.exp()));
+            let interval = entry
+                .interval()
+                .map_or(String::new(), |text| format!(" ({text})"));
+            format!("{factor}{interval} peer")
+        }
         (State::Valid, None, Some(figure)) => figure,
         (State::Limited, _, Some(figure)) => {
             format!("LIMITED {}", words::bound(column.choice.metric, &figure))
@@ -146,7 +154,7 @@ fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
     paragraph(out, &words::scenario(run, scenario));
     for window in run.windows(scenario) {
         paragraph(out, &format!("### {scenario}, {}", window.describe()));
-        let columns = figures::columns(Some(window));
+        let columns = figures::columns(run, Some(window));
         let mut table = Table::new(columns.iter().map(|(head, _)| (*head).to_owned()).collect());
         for row in &run.rows {
             let cell = run.cell(&row.label, scenario, window);
@@ -162,6 +170,37 @@ fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
         out.push_str(&table.render());
         out.push('\n');
     }
+}
+
+fn sheet_table(sheet: &Sheet, out: &mut String) {
+    paragraph(out, &format!("## {}", sheet.title));
+    paragraph(out, &sheet.note);
+    let head = ["model".to_owned()]
+        .into_iter()
+        .chain(sheet.heads.iter().cloned());
+    let mut table = Table::new(head.collect());
+    for line in &sheet.lines {
+        let absent = |text: &str| {
+            if text.is_empty() {
+                "-".to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        let text = |entry: &sheet::Entry| match entry.tone {
+            sheet::Tone::Best => format!("**{}**", entry.text),
+            _ => absent(&entry.text),
+        };
+        let entries = line.entries.iter().map(text);
+        table.push(
+            [line.row.label.clone()]
+                .into_iter()
+                .chain(entries)
+                .collect(),
+        );
+    }
+    out.push_str(&table.render());
+    out.push('\n');
 }
 
 fn noise_section(run: &Run, out: &mut String) {
@@ -230,11 +269,10 @@ fn noise_section(run: &Run, out: &mut String) {
                 .to_vec(),
         );
         for trial in noise::trials(run, validity) {
-            let window = Window::of(&trial.shape).describe();
             table.push(vec![
                 trial.scenario.clone(),
                 trial.label.clone(),
-                window,
+                words::load(trial),
                 trial.block.to_string(),
                 trial.reasons.join("; "),
             ]);

@@ -8,7 +8,11 @@ use crate::metric::Metric;
 use crate::noise;
 use crate::primary::{self, Choice};
 use crate::run::{Row, Run};
-use crate::stats::{self, Evidence, Ranked, Spread, Verdict};
+use crate::stats::{self, Comparison, Evidence, Ranked, Spread, Verdict};
+
+mod headline;
+
+pub use headline::Headline;
 
 /// Models by scenarios.
 #[derive(Debug, Clone)]
@@ -51,6 +55,8 @@ pub struct Entry {
     pub answered_rps: Option<f64>,
     /// Its place; `None` where it is not ranked.
     pub place: Option<Ranked>,
+    /// A peer against the best model; `None` for models, and where it cannot be said.
+    pub peer: Option<Comparison>,
     /// Why it is not simply valid.
     pub reasons: Vec<String>,
 }
@@ -68,7 +74,7 @@ impl Matrix {
 
     fn build(run: &Run, choose: impl Fn(&str) -> Choice) -> Self {
         let evidence = Evidence::of(run.blocks);
-        let rows: Vec<Row> = run.models().cloned().collect();
+        let rows: Vec<Row> = run.contenders().cloned().collect();
         let columns = run
             .scenarios
             .iter()
@@ -100,11 +106,26 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
             _ => BTreeMap::new(),
         })
         .collect();
-    let places = stats::rank(&costs, zone, evidence);
+    // Models compete with each other; a peer is held against the best of them.
+    let of = |wanted_peer: bool| -> Vec<BTreeMap<u32, f64>> {
+        let one = |(row, costs): (&Row, &BTreeMap<u32, f64>)| match row.is_peer() == wanted_peer {
+            true => costs.clone(),
+            false => BTreeMap::new(),
+        };
+        rows.iter().zip(&costs).map(one).collect()
+    };
+    let places = stats::rank(&of(false), zone, evidence);
+    let best = places
+        .iter()
+        .position(|place| place.is_some_and(|place| place.best));
+    let against_best =
+        |costs: &BTreeMap<u32, f64>| stats::compare(costs, &of(false)[best?], zone, evidence);
+    let peers: Vec<Option<Comparison>> = of(true).iter().map(against_best).collect();
     let entries = cells
         .into_iter()
         .zip(places)
-        .map(|(cell, place)| Entry {
+        .zip(peers)
+        .map(|((cell, place), peer)| Entry {
             state: cell.state,
             spread: Spread::of(cell.values(choice.metric).into_values(), evidence),
             trials: cell.trials.len(),
@@ -114,6 +135,7 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
             answered_rps: Spread::of(cell.values(Metric::Throughput).into_values(), evidence)
                 .map(|spread| spread.median),
             place,
+            peer,
             reasons: cell.reasons,
         })
         .collect();
@@ -181,54 +203,6 @@ impl Column {
     }
 }
 
-/// The outcome of a column.
-#[derive(Debug, Clone)]
-pub struct Headline {
-    /// The best median among what is ranked; `None` where nothing is.
-    pub best: Option<String>,
-    /// Shown to differ from the best by less than the zone.
-    pub equivalent: Vec<String>,
-    /// Neither told apart from the best nor shown to be equivalent.
-    pub too_close: Vec<String>,
-    /// The best of the second tier, and how it compares.
-    pub next: Option<(String, stats::Comparison)>,
-    /// LIMITED entries, which may be better than anything ranked.
-    pub limited: usize,
-}
-
-impl Headline {
-    /// Everything in the first tier: `single-reactor = multi-reactor ≈ prefork`.
-    pub fn leaders(&self) -> Option<String> {
-        let mut text = self.best.clone()?;
-        let tied = self.equivalent.iter().map(|name| (" = ", name));
-        for (mark, name) in tied.chain(self.too_close.iter().map(|name| (" ≈ ", name))) {
-            text.push_str(mark);
-            text.push_str(name);
-        }
-        Some(text)
-    }
-    /// What stands behind the first tier, in a few plain words.
-    pub fn rest(&self, metric: Metric) -> String {
-        let mut parts = Vec::new();
-
-        if let Some((label, against)) = &self.next {
-            parts.push(if against.log >= stats::INFINITE_LOG / 2.0 {
-                format!("{label} and all further do not hold this rate")
-            } else {
-                format!(
-                    "next: {label}, {} ({})",
-                    worse(metric, against.log.exp()),
-                    format::factor_interval(against.low.exp(), against.high.exp())
-                )
-            });
-        }
-        if self.limited > 0 {
-            parts.push(format!("not ranked, generator-bound: {}", self.limited));
-        }
-        parts.join(" · ")
-    }
-}
-
 impl Entry {
     /// `≈` or `=` beside what cannot be told from the best; nothing beside the best itself.
     pub fn mark(&self) -> &'static str {
@@ -242,21 +216,8 @@ impl Entry {
 
     /// `1.25–1.38`; nothing where it would only repeat that the best is the best.
     pub fn interval(&self) -> Option<String> {
-        let against = self.place?.against_best;
+        let against = self.place.map(|place| place.against_best).or(self.peer)?;
         (against.low < against.high)
             .then(|| format::factor_interval(against.low.exp(), against.high.exp()))
     }
-}
-
-/// `1.31× the CPU`: what a factor means in `metric`.
-pub fn worse(metric: Metric, factor: f64) -> String {
-    let what = match metric {
-        Metric::Throughput => "slower",
-        Metric::ServerCpu | Metric::MachineCpu => "the CPU",
-        Metric::Pss | Metric::PssIdle => "the memory",
-        Metric::Switches => "the switches",
-        Metric::Tasks => "the tasks",
-        _ => "the time",
-    };
-    format!("{} {what}", format::factor(factor))
 }

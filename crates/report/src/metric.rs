@@ -40,6 +40,12 @@ pub enum Metric {
     Drain,
     /// Lateness of the generator itself, p99.
     Lateness,
+    /// Correct answers within the objective a second, while twice the capacity is offered.
+    Goodput,
+    /// From the end of that until the objective is kept again.
+    Recovery,
+    /// Jain's index of the requests each worker served.
+    Jain,
 }
 
 impl Metric {
@@ -63,12 +69,24 @@ impl Metric {
             Self::Tasks => "processes and threads",
             Self::Drain => "time to drain",
             Self::Lateness => "generator late, p99",
+            Self::Goodput => "goodput at twice the capacity",
+            Self::Recovery => "time to recover",
+            Self::Jain => "Jain's index of workers",
+        }
+    }
+
+    /// The same for a narrow column.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::ServerCpu => "CPU a request",
+            Self::Goodput => "goodput at 2×",
+            _ => self.name(),
         }
     }
 
     /// `true` where more is better.
     pub fn more_is_better(self) -> bool {
-        self == Self::Throughput
+        matches!(self, Self::Throughput | Self::Goodput | Self::Jain)
     }
 
     /// `higher is better` or `lower is better`.
@@ -106,6 +124,14 @@ impl Metric {
             Self::Tasks => figures.tasks.map(f64::from),
             Self::Drain => figures.drain_ms,
             Self::Lateness => figures.generator_late_p99_us,
+            Self::Goodput => {
+                let twice = figures.phases.iter().find(|phase| phase.name == "twice");
+                twice.map(|phase| phase.goodput_rps)
+            }
+            // A load in steps without a recovery did not recover within its window.
+            Self::Recovery if figures.phases.is_empty() => None,
+            Self::Recovery => Some(figures.recovery_ms.unwrap_or(f64::INFINITY)),
+            Self::Jain => figures.jain,
         }
     }
 
@@ -120,6 +146,9 @@ impl Metric {
                 | Self::Tasks
                 | Self::Drain
                 | Self::Lateness
+                | Self::Goodput
+                | Self::Recovery
+                | Self::Jain
         )
     }
 
@@ -138,10 +167,10 @@ impl Metric {
     /// The value with its unit, short.
     pub fn show(self, value: f64) -> String {
         match self {
-            Self::Throughput => format::rate(value),
-            Self::Switches | Self::Tasks => format::number(value),
+            Self::Throughput | Self::Goodput => format::rate(value),
+            Self::Switches | Self::Tasks | Self::Jain => format::number(value),
             Self::Pss | Self::PssIdle => format::kib(value),
-            Self::Drain => format!("{} ms", format::number(value)),
+            Self::Drain | Self::Recovery => format!("{} ms", format::number(value)),
             _ => format::micros(value),
         }
     }

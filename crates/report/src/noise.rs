@@ -39,14 +39,8 @@ pub fn placebo(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) ->
         .iter()
         .filter_map(|(block, cost)| Some((*block, cost - original.get(block)?)))
         .collect();
-    // Intervals need no zone to say that they exclude 1. Of two identical servers in three blocks
-    // one pair in ten has disjoint ranges, so ranges must be further apart than the floor as well.
-    let zone = if evidence == Evidence::Intervals {
-        0.0
-    } else {
-        stats::zone(&[])
-    };
-    let comparison = stats::compare(&copy, &original, zone, evidence);
+    // Measured against the floor: a session in which A/A differs by a per cent has nothing to warn of.
+    let comparison = stats::compare(&copy, &original, stats::floor(), evidence);
     let differs =
         comparison.is_some_and(|each| matches!(each.verdict, Verdict::Faster | Verdict::Slower));
     let scenario = scenario.to_owned();
@@ -59,22 +53,25 @@ pub fn placebo(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) ->
     })
 }
 
-/// The indifference zone of a column: from its own A/A ratios, else from those of the same figure
-/// in every other scenario, else the floor.
+/// The indifference zone of a column: the larger of 3 % and its [`ratios_95`].
 pub fn zone(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> f64 {
-    let logs_of = |scenario: &str, choice: Choice| {
-        let found = placebo(run, scenario, choice, evidence);
-        found
-            .map(|each| each.logs.into_values().collect::<Vec<f64>>())
-            .unwrap_or_default()
+    ratios_95(run, scenario, choice, evidence)
+        .map_or_else(stats::floor, |noise| noise.max(stats::floor()))
+}
+
+/// The 95th percentile of a column's A/A ratios, a logarithm; where the column has none, that (of
+/// few, the largest) of the same figure in the other scenarios; `None` without any.
+pub fn ratios_95(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> Option<f64> {
+    let of = |scenario: &str, choice: Choice| {
+        let placebo = placebo(run, scenario, choice, evidence)?;
+        let logs: Vec<f64> = placebo.logs.into_values().collect();
+        Some(stats::noise(&logs, evidence))
     };
-    let own = logs_of(scenario, choice);
-    if !own.is_empty() {
-        return stats::zone(&own);
-    }
-    let elsewhere = |other: &String| logs_of(other, primary::of(run, other, choice.metric));
-    let pooled: Vec<f64> = run.scenarios.iter().flat_map(elsewhere).collect();
-    stats::zone(&pooled)
+    of(scenario, choice).or_else(|| {
+        let elsewhere = |other: &String| of(other, primary::of(run, other, choice.metric));
+        let found: Vec<f64> = run.scenarios.iter().filter_map(elsewhere).collect();
+        stats::percentile_95(&found)
+    })
 }
 
 /// The A/A placebo in every scenario, by throughput, server CPU and p99.
@@ -86,11 +83,12 @@ pub fn placebos(run: &Run, evidence: Evidence) -> Vec<Placebo> {
     run.scenarios.iter().flat_map(of).flatten().collect()
 }
 
-/// The trials of a validity, by scenario and row.
+/// The trials of a validity in every pass, by scenario and row.
 pub fn trials(run: &Run, validity: Validity) -> Vec<&Trial> {
     let mut found: Vec<&Trial> = run
         .trials
         .iter()
+        .chain(&run.passes)
         .filter(|trial| trial.validity == validity)
         .collect();
     let scenario = |name: &str| run.scenarios.iter().position(|each| each == name);
@@ -99,6 +97,7 @@ pub fn trials(run: &Run, validity: Validity) -> Vec<&Trial> {
         (
             scenario(&trial.scenario),
             row(&trial.label),
+            trial.pass,
             Window::of(&trial.shape),
             trial.block,
         )

@@ -5,6 +5,8 @@ mod overview;
 mod panel;
 mod percentiles;
 mod rates;
+mod search;
+mod timeline;
 mod verdict;
 
 use crate::run::Run;
@@ -41,12 +43,32 @@ pub fn verdicts(run: &Run) -> Vec<Plot> {
 
 /// p99 against offered rate.
 pub fn rates(run: &Run) -> Vec<Plot> {
-    per_scenario(run, "p99-by-rate", rates::draw)
+    per_scenario(run, "p99-by-rate", |run, scenario| {
+        (!run.is_stepped(scenario)).then(|| rates::draw(run, scenario))?
+    })
+}
+
+/// p99 against offered rate, from the searches for the capacity.
+pub fn searches(run: &Run) -> Vec<Plot> {
+    per_scenario(run, "p99-to-capacity", search::draw)
+}
+
+/// Loads in steps, slice by slice.
+pub fn timelines(run: &Run) -> Vec<Plot> {
+    let mut plots = per_scenario(run, "timeline-p99", |run, scenario| {
+        timeline::draw(run, scenario, timeline::Side::P99)
+    });
+    plots.extend(per_scenario(run, "timeline-answers", |run, scenario| {
+        timeline::draw(run, scenario, timeline::Side::Answers)
+    }));
+    plots
 }
 
 /// Percentiles of response and service time.
 pub fn percentiles(run: &Run) -> Vec<Plot> {
-    per_scenario(run, "percentiles", percentiles::draw)
+    per_scenario(run, "percentiles", |run, scenario| {
+        (!run.is_stepped(scenario)).then(|| percentiles::draw(run, scenario))?
+    })
 }
 
 /// Memory idle and under load.
@@ -72,8 +94,10 @@ pub fn all(run: &Run) -> Vec<Plot> {
     let mut plots = vec![overview];
     plots.extend(verdicts(run));
     plots.extend(rates(run));
+    plots.extend(searches(run));
     plots.extend(percentiles(run));
     plots.extend(memory(run));
+    plots.extend(timelines(run));
     plots
 }
 

@@ -1,111 +1,46 @@
 //! A run's trials arranged as the report needs them: rows, scenarios, windows, cells.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cell::{self, Cell};
-use crate::data::{Env, Mode, Role, Shape, Trial, Validity};
+use crate::data::{Env, MemoryStep, Pass, Role, Trial, Validity};
+use crate::matrix::Matrix;
 
-/// Models in the order in which the literature introduces them; others follow by name.
-const MODELS: [&str; 12] = [
-    "iterative",
-    "fork-per-client",
-    "prefork",
-    "thread-per-client",
-    "thread-pool",
-    "single-reactor",
-    "reactor-pool",
-    "multi-reactor",
-    "leader-follower",
-    "proactor",
-    "signal-driven",
-    "async-tasks",
-];
+mod row;
+mod window;
+
+pub use row::Row;
+use row::rows;
+pub use window::Window;
 
 /// Scenarios in the order of the method's list; others follow by name.
-const SCENARIOS: [&str; 7] = [
+const SCENARIOS: [&str; 14] = [
     "tiny-keepalive",
     "tiny-pipelined",
     "churn",
     "latency",
+    "large",
     "cpu",
+    "bimodal",
     "blocking",
     "cooperative",
+    "sqlite",
+    "idle-many",
+    "slow-clients",
+    "overload",
+    "poison",
 ];
-
-/// One kind of load within a scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Window {
-    /// As fast as replies come.
-    Closed,
-    /// A fixed offered rate, in thousandths of a request a second so that it can be a key.
-    Open {
-        /// Requests offered in 1,000 s.
-        rate_milli: u64,
-    },
-}
-
-impl Window {
-    /// The window a trial's load belongs to.
-    pub fn of(shape: &Shape) -> Self {
-        match shape.mode {
-            Mode::Closed => Self::Closed,
-            Mode::Open => {
-                let rate = shape.rate.unwrap_or(0.0).max(0.0);
-                Self::Open {
-                    rate_milli: (rate * 1000.0).round() as u64,
-                }
-            }
-        }
-    }
-
-    /// Offered requests a second; `None` in a closed loop.
-    pub fn rate(self) -> Option<f64> {
-        match self {
-            Self::Closed => None,
-            Self::Open { rate_milli } => Some(rate_milli as f64 / 1000.0),
-        }
-    }
-
-    /// `closed loop` or `at 2,000/s`.
-    pub fn describe(self) -> String {
-        match self.rate() {
-            None => "closed loop".to_owned(),
-            Some(rate) => format!("at {}/s", crate::format::number(rate)),
-        }
-    }
-
-    /// A form fit for anchors and file names.
-    pub fn slug(self) -> String {
-        match self {
-            Self::Closed => "closed".to_owned(),
-            Self::Open { rate_milli } if rate_milli % 1000 == 0 => {
-                format!("open-{}", rate_milli / 1000)
-            }
-            Self::Open { rate_milli } => format!("open-{rate_milli}m"),
-        }
-    }
-}
-
-/// A row of the report: a model, one of its variants, the placebo or the null server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The name shown.
-    pub label: String,
-    /// The model behind it.
-    pub model: String,
-    /// Its variant.
-    pub variant: String,
-    /// Measured model, placebo or null server.
-    pub role: Role,
-}
 
 /// Everything read from a run's folder.
 #[derive(Debug, Clone)]
 pub struct Run {
     /// The environment.
     pub env: Env,
-    /// The trials, in the order of the file.
+    /// The trials whose figures are compared, in the order of the file.
     pub trials: Vec<Trial>,
+    /// The trials of the other passes: memory, system calls, capacity.
+    pub passes: Vec<Trial>,
     /// What the reader must know first: the bench's own remarks and what reading added.
     pub remarks: Vec<String>,
     /// The rows that hold trials.
@@ -118,6 +53,8 @@ pub struct Run {
     windows: BTreeMap<String, BTreeSet<Window>>,
     /// Places in `trials` by scenario and label.
     places: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
+    /// The verdict, once it was asked for.
+    verdict: OnceCell<Matrix>,
 }
 
 impl Run {
@@ -133,6 +70,9 @@ impl Run {
             ));
         }
         let rows = rows(&trials);
+        let (trials, passes): (Vec<Trial>, Vec<Trial>) = trials
+            .into_iter()
+            .partition(|trial| trial.pass.is_measure());
         let names: BTreeSet<&str> = trials.iter().map(|trial| trial.scenario.as_str()).collect();
         let mut scenarios: Vec<String> = names.into_iter().map(str::to_owned).collect();
         scenarios.sort_by_key(|name| place(&SCENARIOS, name));
@@ -155,18 +95,102 @@ impl Run {
         Self {
             env,
             trials,
+            passes,
             remarks,
             rows,
             scenarios,
             blocks,
             windows,
             places,
+            verdict: OnceCell::new(),
         }
+    }
+
+    /// The verdict matrix.
+    pub fn verdict(&self) -> &Matrix {
+        self.verdict.get_or_init(|| Matrix::verdict(self))
     }
 
     /// The measured models, without controls.
     pub fn models(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| row.role == Role::Model)
+    }
+
+    /// The models and the peers beside them: everything that is measured for its own sake.
+    pub fn contenders(&self) -> impl Iterator<Item = &Row> {
+        let is_one = |row: &&Row| matches!(row.role, Role::Model | Role::Target);
+        self.rows.iter().filter(is_one)
+    }
+
+    /// What the plots of `scenario` show: the models, the peers beside them, and a variant where it
+    /// is the best; all of few rows.
+    pub fn drawn(&self, scenario: &str) -> Vec<&Row> {
+        const ALL_MAX: usize = 9;
+        let all = self.contenders().count() <= ALL_MAX;
+        let columns = &self.verdict().columns;
+        let column = columns.iter().find(|column| column.scenario == scenario);
+        let best = column.and_then(|column| {
+            column
+                .entries
+                .iter()
+                .position(|entry| entry.place.is_some_and(|place| place.best))
+        });
+        let shown = |(index, row): &(usize, &Row)| all || !row.is_variant() || Some(*index) == best;
+        self.contenders()
+            .enumerate()
+            .filter(shown)
+            .map(|(_, row)| row)
+            .collect()
+    }
+
+    /// `true` where the load changes within the window, so that one percentile of it means little.
+    pub fn is_stepped(&self, scenario: &str) -> bool {
+        let mut here = self
+            .trials
+            .iter()
+            .filter(|trial| trial.scenario == scenario);
+        here.any(|trial| trial.shape.profile.is_some())
+    }
+
+    /// `true` when a row of that name holds trials.
+    pub fn has(&self, label: &str) -> bool {
+        self.rows.iter().any(|row| row.label == label)
+    }
+
+    /// The trials of a pass of `label` in `scenario`.
+    pub fn pass<'a>(
+        &'a self,
+        pass: Pass,
+        label: &'a str,
+        scenario: &'a str,
+    ) -> impl Iterator<Item = &'a Trial> {
+        let is_one = move |trial: &&Trial| {
+            trial.pass == pass && trial.label == label && trial.scenario == scenario
+        };
+        self.passes.iter().filter(is_one)
+    }
+
+    /// The scenarios in which there are trials of a pass, in the usual order.
+    pub fn scenarios_of(&self, pass: Pass) -> Vec<String> {
+        let found = self.passes.iter().filter(|trial| trial.pass == pass);
+        let names: BTreeSet<&str> = found.map(|trial| trial.scenario.as_str()).collect();
+        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        names.sort_by_key(|name| place(&SCENARIOS, name));
+        names
+    }
+
+    /// The memory of `label` by connections, from every trial that was not excluded.
+    pub fn memory(&self, label: &str) -> BTreeMap<u64, Vec<&MemoryStep>> {
+        let mut steps: BTreeMap<u64, Vec<&MemoryStep>> = BTreeMap::new();
+        let trials = self.passes.iter().filter(|trial| {
+            trial.pass == Pass::Memory
+                && trial.label == label
+                && trial.validity != Validity::Invalid
+        });
+        for step in trials.flat_map(|trial| &trial.memory_steps) {
+            steps.entry(step.connections).or_default().push(step);
+        }
+        steps
     }
 
     /// The placebo's row and the row it is a copy of.
@@ -206,7 +230,8 @@ impl Run {
             .filter(|trial| Window::of(&trial.shape) == window)
             .collect();
         // A model that blocks in one window of a scenario was not tried in the others.
-        if trials.is_empty() {
+        let windows = self.windows.get(scenario);
+        if trials.is_empty() && windows.is_some_and(|windows| windows.contains(&window)) {
             trials = here()
                 .filter(|trial| trial.validity == Validity::Blocks)
                 .collect();
@@ -225,27 +250,6 @@ impl Run {
             reasons,
         }
     }
-}
-
-/// The distinct rows of `trials`: models in the order of the literature, then the controls.
-fn rows(trials: &[Trial]) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for trial in trials {
-        if seen.insert(trial.label.as_str()) {
-            rows.push(Row {
-                label: trial.label.clone(),
-                model: trial.model.clone(),
-                variant: trial.variant.clone(),
-                role: trial.role,
-            });
-        }
-    }
-    rows.sort_by_cached_key(|row| {
-        // A model's default variant bears the bare name and so sorts before the others.
-        (row.role, place(&MODELS, &row.model), row.label.clone())
-    });
-    rows
 }
 
 /// A sort key: the place of `name` in `known`, or behind it by name.

@@ -4,13 +4,20 @@
 //!   distribution beyond independent trials (Conover, *Practical Nonparametric Statistics*, 3.2).
 //! * [`hodges_lehmann`] with the [Wilcoxon interval](wilcoxon_interval): for within-block
 //!   log-ratios of two models (Hollander and Wolfe, *Nonparametric Statistical Methods*, 3.2-3.3).
+//! * [`shift`] with the [Mann-Whitney interval](shift_interval): for two sessions, which share no
+//!   blocks (the same, 4.2-4.3).
+//! * [`zone()`]: what a difference must exceed to count as one, from the A/A placebo.
 //! * [`rank()`]: verdicts and tiers out of these.
 
 mod compare;
 mod rank;
+mod unpaired;
+mod zone;
 
-pub use compare::{Comparison, Verdict, compare};
-pub use rank::{Evidence, Ranked, rank, zone};
+pub use compare::{Comparison, Verdict, compare, compare_sessions};
+pub use rank::{Evidence, Ranked, rank};
+pub use unpaired::{mann_whitney_critical, shift, shift_interval};
+pub use zone::{floor, noise, zone, zone_of_sessions};
 
 /// Confidence asked of every interval.
 pub const LEVEL: f64 = 0.95;

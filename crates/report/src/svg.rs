@@ -7,9 +7,10 @@ const STYLE: &str = "text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'H
 fill:#1c2430}.t{font-weight:650;font-size:13.5px}.m{fill:#5b6675}.n{font-size:11px}\
 .bg{fill:#fff}.grid{stroke:#dde2e9;stroke-width:1}.axis{stroke:#8a95a5;stroke-width:1}\
 .l{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.dot{stroke-dasharray:1.5 4}\
-.dash{stroke-dasharray:6 4}.bar{stroke-width:1.5}.thin{stroke-width:.8;opacity:.6;fill:none}.p{stroke-width:1.6}.hollow{fill:#fff}";
+.dash{stroke-dasharray:6 4}.bar{stroke-width:1.5}.thin{stroke-width:.8;opacity:.6;fill:none}.p{stroke-width:1.6}.hollow{fill:#fff}\
+.objective{stroke:#c0271f;stroke-width:1.5;stroke-dasharray:8 4}.objective-text{fill:#c0271f}";
 const DARK: &str = "text{fill:#e6ebf2}.m{fill:#9aa6b6}.bg,.hollow{fill:#12161c}\
-.grid{stroke:#2a323d}.axis{stroke:#6d7a8b}";
+.grid{stroke:#2a323d}.axis{stroke:#6d7a8b}.objective{stroke:#ff8078}.objective-text{fill:#ff8078}";
 
 /// The style rules of plots with their dark counterpart, for a page or a file of its own.
 pub fn style() -> String {

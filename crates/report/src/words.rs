@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use crate::cell::{Cell, State};
+use crate::data::{Pass, Trial};
 use crate::format;
-use crate::matrix::{Column, Entry, Matrix};
+use crate::matrix::{Column, Entry};
 use crate::metric::Metric;
-use crate::run::Run;
+use crate::run::{Run, Window};
 use crate::stats::Evidence;
 
 /// What the A/A placebo is.
 pub const PLACEBO: &str = "A/A: one server measured twice in each block under two names. A ratio \
-other than 1 is the session's own noise; its 95th percentile, or 3 % if larger, is the zone within \
-which a difference counts as none.";
+other than 1 is the session's own noise. The 95th percentile of the ratios that arise when the two \
+names are exchanged in any of the blocks, or 3 % if that is larger, is the zone within which a \
+difference counts as none.";
 
 /// What the gates are.
 pub const GATES: &str = "Every window passes the same gates: the generator's punctuality and CPU, \
@@ -93,11 +95,11 @@ pub fn count(n: usize, what: &str) -> String {
 pub fn notices(run: &Run) -> Vec<String> {
     let evidence = Evidence::of(run.blocks);
     let mut notices = Vec::new();
-    for column in Matrix::verdict(run).columns {
-        let Some(placebo) = column.placebo.filter(|each| each.differs) else {
+    for column in &run.verdict().columns {
+        let Some(placebo) = column.placebo.as_ref().filter(|each| each.differs) else {
             continue;
         };
-        let Some(against) = placebo.comparison else {
+        let Some(against) = &placebo.comparison else {
             continue;
         };
         notices.push(format!(
@@ -128,8 +130,8 @@ pub fn notices(run: &Run) -> Vec<String> {
 pub fn how_to_read(evidence: Evidence) -> String {
     match evidence {
         Evidence::Figures => "Too few blocks to rank: each cell is the figure itself.".to_owned(),
-        Evidence::Ranges => "Each cell: how many times worse than the best of its column (1.00× is the best), from medians, with the range over blocks, and its tier. A tier is what cannot be told from its best member: the ranges overlap (≈ too close to call) or lie within the indifference zone.".to_owned(),
-        Evidence::Intervals => "Each cell: how many times worse than the best of its column (1.00× is the best), from within-block ratios, with its 95 % interval, and its tier. A tier is what cannot be told from its best member: equivalent within the indifference zone (=) or too close to call (≈).".to_owned(),
+        Evidence::Ranges => "Each cell: how many times worse than the best of its column (1.00× is the best), from medians, with the range over blocks, and its tier. A tier is what cannot be told from its best member: the ranges overlap, or are no further apart than the indifference zone (≈ too close to call).".to_owned(),
+        Evidence::Intervals => "Each cell: how many times worse than the best of its column (1.00× is the best), from within-block ratios, with its 95 % interval, and its tier. A tier is what cannot be told from its best member: equivalent within the indifference zone (=) or too close to call (≈). A difference counts when the ratio lies beyond the zone and its whole interval beyond 3 %.".to_owned(),
     }
 }
 
@@ -175,6 +177,17 @@ pub fn state(state: State) -> &'static str {
     }
 }
 
+/// A state as the files spell it.
+pub fn state_word(state: State) -> &'static str {
+    match state {
+        State::Valid => "VALID",
+        State::Limited => "LIMITED",
+        State::Invalid => "INVALID",
+        State::Blocks => "blocks by design",
+        State::Missing => "not measured",
+    }
+}
+
 /// The purpose of `scenario` and the shape of its load.
 pub fn scenario(run: &Run, scenario: &str) -> String {
     let mut text = run.env.purposes.get(scenario).cloned().unwrap_or_default();
@@ -197,6 +210,16 @@ pub fn scenario(run: &Run, scenario: &str) -> String {
         ));
     }
     text
+}
+
+/// The load of a trial, or what else it is there for.
+pub fn load(trial: &Trial) -> String {
+    match trial.pass {
+        Pass::Measure => Window::of(&trial.shape).describe(),
+        Pass::Memory => "memory by connections".to_owned(),
+        Pass::SystemCalls => "system calls".to_owned(),
+        Pass::Capacity => "capacity search".to_owned(),
+    }
 }
 
 /// Worker counts the trials were given.

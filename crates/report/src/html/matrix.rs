@@ -6,15 +6,27 @@ use super::anchor;
 use crate::cell::State;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
+use crate::palette;
 use crate::run::Row;
 use crate::stats::{Evidence, Ranked};
 use crate::words;
 
-/// The matrix as a table: models by scenarios.
-pub fn table(matrix: &Matrix) -> Markup {
+/// More rows than these, and variants fold away.
+const ROWS_MAX: usize = 16;
+
+/// The matrix as a table: models by scenarios. `id` is for its switch.
+pub fn table(matrix: &Matrix, id: &str) -> Markup {
+    let variants = matrix.rows.iter().filter(|row| row.is_variant()).count();
+    let folds = matrix.rows.len() > ROWS_MAX && variants > 0;
+    let columns = matrix.columns.len();
     html! {
-        div.scroll {
-            table.matrix {
+        div.board {
+        @if folds {
+            input.fold type="checkbox" id={ "fold-" (id) };
+            label.fold for={ "fold-" (id) } { "Show all " (variants) " variants" }
+        }
+        div.scroll tabindex="0" role="region" aria-label="models by scenarios" {
+            table.matrix style={ "--columns:" (columns) } {
                 thead {
                     tr {
                         th.corner { span.visually-hidden { "model" } }
@@ -22,14 +34,20 @@ pub fn table(matrix: &Matrix) -> Markup {
                             th scope="col" {
                                 (column.scenario)
                                 span.by { (column.choice.metric.name()) br; (column.choice.window.describe()) }
+                                (won(column, &matrix.rows))
                             }
                         }
                     }
                 }
                 tbody {
                     @for (index, row) in matrix.rows.iter().enumerate() {
-                        tr {
-                            th scope="row" { (row.label) }
+                        @let folded = folds && row.is_variant() && !leads(matrix, index);
+                        tr.variant[row.is_variant()].peer[row.is_peer()].folded[folded] {
+                            th scope="row" {
+                                i class={ "key b-" (palette::class(&row.kin)) } {}
+                                (name(row))
+                                @if row.is_peer() { span.kin { "peer of " (row.kin) } }
+                            }
                             @for column in &matrix.columns { (cell(column, row, &column.entries[index])) }
                         }
                     }
@@ -37,6 +55,37 @@ pub fn table(matrix: &Matrix) -> Markup {
                 @if matrix.evidence != Evidence::Figures { (controls(matrix)) }
             }
         }
+        }
+    }
+}
+
+/// `proactor, wins by 8–14 %`, or `proactor ≈ 3 more`, above a column.
+fn won(column: &Column, rows: &[Row]) -> Markup {
+    let headline = column.headline(rows);
+    let tied = headline.equivalent.len() + headline.too_close.len();
+    html! {
+        @if let Some(best) = &headline.best {
+            span.won { (best) }
+            span.by {
+                @if tied > 0 { "≈ " (tied) " more" }
+                @else if let Some(margin) = headline.margin() { "wins by " (margin) }
+                @else { "wins" }
+            }
+        }
+    }
+}
+
+/// `true` for what is the best of some column: it is shown whatever is folded.
+fn leads(matrix: &Matrix, index: usize) -> bool {
+    let best = |column: &Column| column.entries[index].place.is_some_and(|place| place.best);
+    matrix.columns.iter().any(best)
+}
+
+/// `prefork:flock` with room to break the line.
+fn name(row: &Row) -> Markup {
+    match row.label.split_once(':') {
+        Some((model, variant)) => html! { (model) ":" wbr; (variant) },
+        None => html! { (row.label) },
     }
 }
 
@@ -69,6 +118,7 @@ fn cell(column: &Column, row: &Row, entry: &Entry) -> Markup {
     let hover = hover(column, row, entry);
     let body = match (entry.state, entry.place, &figure) {
         (State::Valid, Some(place), Some(figure)) => ranked(entry, &place, figure),
+        (State::Valid, None, Some(figure)) if entry.peer.is_some() => peer(entry, figure),
         (State::Valid, None, Some(_)) if entry.overloaded => overloaded(entry),
         (State::Valid, None, Some(figure)) => html! { b { (figure) } },
         (State::Limited, _, Some(figure)) => {
@@ -80,6 +130,7 @@ fn cell(column: &Column, row: &Row, entry: &Entry) -> Markup {
         (State::Valid, Some(place)) => format!("tier{}", place.tier.min(3)),
         (State::Limited, _) => "limited".to_owned(),
         (State::Blocks, _) => "blocks".to_owned(),
+        (State::Missing | State::Invalid, _) => "none".to_owned(),
         _ => "plain".to_owned(),
     };
     html! {
@@ -107,6 +158,18 @@ fn ranked(entry: &Entry, place: &Ranked, figure: &str) -> Markup {
     }
 }
 
+/// A peer against the best model: outlined, without a tier.
+fn peer(entry: &Entry, figure: &str) -> Markup {
+    if entry.overloaded {
+        return overloaded(entry);
+    }
+    html! {
+        b { (entry.peer.map_or_else(String::new, |each| format::factor(each.log.exp()))) }
+        @if let Some(interval) = entry.interval() { span.iv { (interval) } }
+        span.fig { (figure) }
+    }
+}
+
 fn overloaded(entry: &Entry) -> Markup {
     html! { b.word { "overloaded" } span.iv { (words::answered(entry)) } }
 }
@@ -128,10 +191,14 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
         }
         None => text.push_str(words::state(entry.state)),
     }
-    if let Some(place) = entry.place.filter(|place| !place.best) {
+    let against = entry
+        .place
+        .filter(|place| !place.best)
+        .map(|place| place.against_best);
+    if let Some(against) = against.or(entry.peer) {
         text.push_str(&format!(
-            ", against the best: {}",
-            place.against_best.verdict.words()
+            ", against the best model: {}",
+            against.verdict.words()
         ));
     }
     if !entry.reasons.is_empty() {
@@ -141,7 +208,7 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
 }
 
 /// How to read the cells.
-pub fn key(evidence: Evidence) -> Markup {
+pub fn key(evidence: Evidence, peers: bool) -> Markup {
     html! {
         ul.key {
             @if evidence == Evidence::Figures {
@@ -154,12 +221,13 @@ pub fn key(evidence: Evidence) -> Markup {
             }
             li { span.swatch.limited { "≥" } " generator-bound: a bound, never ranked" }
             li { span.swatch.blocks { "–" } " blocks by design" }
+            @if peers { li { span.swatch.peer { "1.20×" } " a peer, against the best model; never ranked" } }
         }
         p.note { (words::how_to_read(evidence)) " Every cell leads to its trials." }
     }
 }
 
-/// Who won which scenario, in words.
+/// Who won which scenario, in a sentence each.
 pub fn headlines(matrix: &Matrix) -> Markup {
     if matrix.evidence == Evidence::Figures {
         return html! {};
@@ -168,11 +236,13 @@ pub fn headlines(matrix: &Matrix) -> Markup {
         ul.headlines {
             @for column in &matrix.columns {
                 @let headline = column.headline(&matrix.rows);
-                @let rest = headline.rest(column.choice.metric);
                 li {
-                    span.what { (column.scenario) }
-                    b { (headline.leaders().as_deref().unwrap_or("nothing ranked")) }
-                    @if !rest.is_empty() { span.rest { (rest) } }
+                    a.what href={ "#" (super::deciding_anchor(&column.scenario)) } { (column.scenario) }
+                    span.said {
+                        @for (bold, text) in headline.sentence(column.choice.metric) {
+                            @if bold { b { (text) } } @else { (text) }
+                        }
+                    }
                 }
             }
         }

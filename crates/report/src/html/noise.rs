@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::data::{Trial, Validity};
+use super::{anchor, pass_anchor};
+use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::noise::{self, Generator, Placebo};
 use crate::run::{Run, Window};
@@ -17,7 +18,7 @@ pub fn section(run: &Run) -> Markup {
             h2 { "Noise" }
             h3 { "The same server twice" }
             p.note { (words::PLACEBO) }
-            (placebo_table(&placebos))
+            (placebo_table(run, &placebos))
             h3 { "The gates" }
             p.note { (words::GATES) }
             (counts_table(run))
@@ -34,7 +35,11 @@ pub fn section(run: &Run) -> Markup {
     }
 }
 
-fn placebo_table(placebos: &[Placebo]) -> Markup {
+fn placebo_table(run: &Run, placebos: &[Placebo]) -> Markup {
+    let copy = run
+        .placebo()
+        .map(|(copy, _)| copy.label.as_str())
+        .unwrap_or_default();
     if placebos.is_empty() {
         return html! { p { "No placebo was measured: the zone is 3 %." } };
     }
@@ -52,7 +57,11 @@ fn placebo_table(placebos: &[Placebo]) -> Markup {
                             td.l { (placebo.choice.metric.name()) ", " (placebo.choice.window.describe()) }
                             @match placebo.comparison {
                                 Some(each) => {
-                                    td { (format::factor(each.log.exp())) }
+                                    td {
+                                        a href={ "#" (anchor(&placebo.scenario, copy, placebo.choice.window)) } {
+                                            (format::factor(each.log.exp()))
+                                        }
+                                    }
                                     td.m { (format::factor_interval(each.low.exp(), each.high.exp())) }
                                 }
                                 None => { td { "–" } td { "–" } }
@@ -105,7 +114,7 @@ fn trial_table(trials: &[&Trial]) -> Markup {
                             tr {
                                 td.l { (trial.scenario) }
                                 th scope="row" { (trial.label) }
-                                td.l { (Window::of(&trial.shape).describe()) }
+                                td.l { a href={ "#" (trial_anchor(trial)) } { (words::load(trial)) } }
                                 td { (trial.block) }
                                 td.l.why { (trial.reasons.join("; ")) }
                             }
@@ -114,6 +123,14 @@ fn trial_table(trials: &[&Trial]) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Where the page shows a trial.
+fn trial_anchor(trial: &Trial) -> String {
+    match trial.pass {
+        Pass::Measure => anchor(&trial.scenario, &trial.label, Window::of(&trial.shape)),
+        pass => pass_anchor(pass, &trial.scenario, &trial.label),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::anchor;
+use super::{anchor, pass_anchor};
 use crate::cell::{Cell, State};
+use crate::data::Pass;
 use crate::figures::{self, Field};
 use crate::metric::Metric;
 use crate::palette;
@@ -24,7 +25,7 @@ pub fn cost(run: &Run) -> Markup {
             @for scenario in &run.scenarios {
                 @let window = primary::of(run, scenario, Metric::ServerCpu).window;
                 h3 { (scenario) span.m { " · " (window.describe()) } }
-                (table(run, scenario, window, &figures::columns(None)))
+                (table(run, scenario, window, &figures::columns(run, None)))
             }
         }
     }
@@ -42,7 +43,7 @@ pub fn every_figure(run: &Run) -> Markup {
                     p.note { (words::scenario(run, scenario)) }
                     @for window in run.windows(scenario) {
                         h3 { (scenario) ", " (window.describe()) }
-                        (table(run, scenario, window, &figures::columns(Some(window))))
+                        (table(run, scenario, window, &figures::columns(run, Some(window))))
                     }
                 }
             }
@@ -85,10 +86,16 @@ fn entry(
     let link = format!("#{}", anchor(scenario, &row.label, window));
     match field {
         Field::Label => html! {
-            th scope="row" { i class={ "key b-" (palette::class(&row.model)) } {} (text) }
+            th scope="row" { i class={ "key b-" (palette::class(&row.kin)) } {} (text) }
         },
         Field::Validity => html! { td.l.why { (text) } },
         Field::Workers => html! { td { (text) } },
+        Field::Calls => html! {
+            td {
+                @if text == "-" { "–" }
+                @else { a href={ "#" (pass_anchor(Pass::SystemCalls, scenario, &row.label)) } { (text) } }
+            }
+        },
         Field::Figure(_) | Field::Range(_) | Field::Trials => html! {
             td.m[matches!(field, Field::Range(_))] {
                 @if text == "-" { "–" } @else { a href=(link) { (text) } }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::anchor;
+use super::{anchor, pass_anchor};
 use crate::cell::State;
-use crate::data::{Trial, Validity};
+use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::metric::Metric;
 use crate::run::{Row, Run, Window};
@@ -37,6 +37,88 @@ pub fn section(run: &Run) -> Markup {
                     }
                 }
             }
+            (passes(run))
+        }
+    }
+}
+
+/// The trials of the other passes, folded by pass.
+fn passes(run: &Run) -> Markup {
+    let titles = [
+        (Pass::Capacity, "Capacity searches"),
+        (Pass::Memory, "Memory by connections"),
+        (Pass::SystemCalls, "System calls"),
+    ];
+    html! {
+        @for (pass, title) in titles {
+            @let scenarios = run.scenarios_of(pass);
+            @if !scenarios.is_empty() {
+                details {
+                    summary { (title) }
+                    @for scenario in &scenarios {
+                        @for row in &run.rows { (pass_group(run, row, scenario, pass)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn pass_group(run: &Run, row: &Row, scenario: &str, pass: Pass) -> Markup {
+    let trials: Vec<&Trial> = run.pass(pass, &row.label, scenario).collect();
+    if trials.is_empty() {
+        return html! {};
+    }
+    html! {
+        div.group id=(pass_anchor(pass, scenario, &row.label)) {
+            h3 { (row.label) span.m { " · " (scenario) } }
+            @for trial in trials {
+                @for command in [&trial.server_command, &trial.load_command] {
+                    @if !command.is_empty() { code { (command) } }
+                }
+                p.note { "trial " (trial.id) ", block " (trial.block) ": " (validity(trial.validity))
+                    @if !trial.reasons.is_empty() { ": " (trial.reasons.join("; ")) } }
+                @if trial.validity != Validity::Invalid { (pass_table(trial)) }
+            }
+        }
+    }
+}
+
+/// The raw figures of a pass.
+fn pass_table(trial: &Trial) -> Markup {
+    let calls = trial
+        .figures
+        .iter()
+        .flat_map(|figures| &figures.system_calls);
+    let calls: Vec<_> = calls.collect();
+    let us = |value: Option<f64>| value.map_or("∞".to_owned(), format::number);
+    let kib = |value: Option<u64>| value.map_or("–".to_owned(), |kib| format::number(kib as f64));
+    html! {
+        @if let Some(capacity) = &trial.capacity {
+            div.scroll { table.figures {
+                thead { tr { th { "offered/s" } th { "p50 µs" } th { "p99 µs" } th { "errors" } th.l { "objective" } th.l { "validity" } } }
+                tbody { @for step in &capacity.steps { tr {
+                    td { (format::number(step.rate)) } td { (us(step.p50_us)) } td { (us(step.p99_us)) }
+                    td { (format::percent(step.errors_share)) }
+                    td.l { @if step.ok { "kept" } @else { "broken" } } td.l { (validity(step.validity)) }
+                } } }
+            } }
+        }
+        @if !trial.memory_steps.is_empty() {
+            div.scroll { table.figures {
+                thead { tr { th { "connections" } th { "PSS KiB" } th { "RSS KiB" } th { "tasks" } th.l { "held" } } }
+                tbody { @for step in &trial.memory_steps { tr {
+                    td { (format::number(step.connections as f64)) } td { (kib(step.pss_kib)) } td { (kib(step.rss_kib)) }
+                    td { (kib(step.tasks.map(u64::from))) }
+                    td.l.why { @if step.held { "yes" } @else { "no: " (step.reason) } }
+                } } }
+            } }
+        }
+        @if !calls.is_empty() {
+            div.scroll { table.figures {
+                thead { tr { th.l { "call" } th { "a request" } } }
+                tbody { @for (name, rate) in calls { tr { td.l { (name) } td { (format::number(*rate)) } } } }
+            } }
         }
     }
 }

@@ -31,7 +31,8 @@ pub fn draw(run: &Run) -> Option<Svg> {
     let evidence = Evidence::of(run.blocks);
     let of = |cell: &Cell<'_>, metric| Spread::of(cell.values(metric).into_values(), evidence);
     let rows: Vec<_> = run
-        .models()
+        .drawn(scenario)
+        .into_iter()
         .filter_map(|row| {
             let cell = run.cell(&row.label, scenario, window);
             Some((row, of(&cell, Metric::PssIdle), of(&cell, Metric::Pss)?))
@@ -76,7 +77,7 @@ pub fn draw(run: &Run) -> Option<Svg> {
     }
     for (index, (row, idle, load)) in rows.iter().enumerate() {
         let y = TOP + ROW_HEIGHT * (index as f64 + 0.5);
-        let (class, mark) = (palette::class(&row.model), palette::of(&row.model).mark);
+        let (class, mark) = (palette::class(&row.kin), palette::of(&row.kin).mark);
         svg.text(
             LEFT - 8.0,
             y + 4.0,

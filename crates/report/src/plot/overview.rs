@@ -3,13 +3,14 @@
 use super::panel::wrapped;
 use crate::cell::State;
 use crate::format;
-use crate::matrix::{Column, Entry, Matrix};
-use crate::run::Run;
+use crate::matrix::{Column, Entry};
+use crate::run::{Row, Run};
 use crate::stats::Evidence;
 use crate::svg::{Anchor, Svg};
 use crate::words;
 
-const WIDTH: f64 = 1000.0;
+const WIDTH_MIN: f64 = 1000.0;
+const COLUMN_WIDTH_MIN: f64 = 112.0;
 const LEFT: f64 = 142.0;
 const TOP: f64 = 122.0;
 const ROW_HEIGHT: f64 = 42.0;
@@ -23,8 +24,17 @@ pub const STYLE: &str = ".h{font-size:19px;font-weight:700}.s{font-size:13px}.r{
 
 /// The whole picture.
 pub fn draw(run: &Run) -> Svg {
-    let matrix = Matrix::verdict(run);
-    let mut svg = Svg::new(WIDTH, 200.0, &words::title(run));
+    let matrix = run.verdict();
+    let columns = matrix.columns.len().max(1) as f64;
+    let page = WIDTH_MIN.max(LEFT + 12.0 + COLUMN_WIDTH_MIN * columns);
+    // Variants stand in the page; the picture shows the models and what is beside them.
+    let rows: Vec<(usize, &Row)> = matrix
+        .rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| !row.is_variant())
+        .collect();
+    let mut svg = Svg::new(page, 200.0, &words::title(run));
     svg.raw(
         "<defs><pattern id=\"hatch\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" \
          patternTransform=\"rotate(45)\"><rect width=\"7\" height=\"7\" class=\"hatchbg\"/>\
@@ -44,8 +54,7 @@ pub fn draw(run: &Run) -> Svg {
     {
         svg.text(12.0, 49.0 + 16.0 * index as f64, Anchor::Start, "m s", line);
     }
-    let columns = matrix.columns.len().max(1) as f64;
-    let width = (WIDTH - LEFT - 12.0) / columns;
+    let width = (page - LEFT - 12.0) / columns;
     for (index, column) in matrix.columns.iter().enumerate() {
         let x = LEFT + width * index as f64;
         svg.text(x + width / 2.0, 92.0, Anchor::Middle, "t", &column.scenario);
@@ -54,7 +63,7 @@ pub fn draw(run: &Run) -> Svg {
             106.0,
             Anchor::Middle,
             "m i",
-            column.choice.metric.name(),
+            column.choice.metric.short(),
         );
         svg.text(
             x + width / 2.0,
@@ -63,16 +72,28 @@ pub fn draw(run: &Run) -> Svg {
             "m i",
             &column.choice.window.describe(),
         );
-        for (row, entry) in column.entries.iter().enumerate() {
-            let y = TOP + 4.0 + ROW_HEIGHT * row as f64;
-            cell(&mut svg, (x + 2.0, y), width - 4.0, column, entry);
+        for (place, (index, _)) in rows.iter().enumerate() {
+            let y = TOP + 4.0 + ROW_HEIGHT * place as f64;
+            cell(
+                &mut svg,
+                (x + 2.0, y),
+                width - 4.0,
+                column,
+                &column.entries[*index],
+            );
         }
     }
-    for (index, row) in matrix.rows.iter().enumerate() {
+    for (index, (_, row)) in rows.iter().enumerate() {
         let y = TOP + 4.0 + ROW_HEIGHT * (index as f64 + 0.5);
-        svg.text(LEFT - 8.0, y + 4.0, Anchor::End, "t", &row.label);
+        svg.text(
+            LEFT - 8.0,
+            y + 4.0,
+            Anchor::End,
+            if row.is_peer() { "m" } else { "t" },
+            &row.label,
+        );
     }
-    let mut y = TOP + 26.0 + ROW_HEIGHT * matrix.rows.len() as f64;
+    let mut y = TOP + 26.0 + ROW_HEIGHT * rows.len() as f64;
     for line in legend(run, matrix.evidence)
         .iter()
         .flat_map(|text| wrapped(text, 172))
@@ -154,6 +175,12 @@ fn cell(svg: &mut Svg, (x, y): (f64, f64), width: f64, column: &Column, entry: &
                 )
             };
             put(&format!("c{tier}"), &format!("o{tier}"), top.trim(), &below);
+        }
+        (State::Valid, None, Some(figure)) if entry.peer.is_some() && !entry.overloaded => {
+            let factor = entry
+                .peer
+                .map_or(figure, |each| format::factor(each.log.exp()));
+            put("c", "", &factor, &entry.interval().unwrap_or_default());
         }
         (State::Valid, None, _) if entry.overloaded => {
             put("c", "", "overloaded", &words::answered(entry));

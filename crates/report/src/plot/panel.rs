@@ -2,7 +2,6 @@
 //! a gutter for what never came, and a note of what is not drawn.
 
 use crate::cell::State;
-use crate::data::Role;
 use crate::format;
 use crate::metric::Metric;
 use crate::palette;
@@ -46,6 +45,9 @@ pub fn figure(
     Some((spread, cell.state == State::Limited))
 }
 
+/// A value as text.
+pub type Text = fn(f64) -> String;
+
 /// A panel under construction.
 pub struct Panel {
     /// The drawing.
@@ -53,6 +55,7 @@ pub struct Panel {
     axis: Log,
     gutter: bool,
     ends: Vec<End>,
+    show: Text,
 }
 
 struct End {
@@ -65,6 +68,16 @@ impl Panel {
     /// A panel for `values` with its title and two lines of explanation; `None` when no value can
     /// be drawn at all.
     pub fn new(title: &str, lines: [&str; 2], values: &[f64]) -> Option<Self> {
+        Self::of(title, lines, values, (format::micros_round, format::micros))
+    }
+
+    /// The same for values in another unit: how ticks are written, and how figures are.
+    pub fn of(
+        title: &str,
+        lines: [&str; 2],
+        values: &[f64],
+        (tick_text, show): (Text, Text),
+    ) -> Option<Self> {
         let gutter = values.iter().any(|value| !is_drawn(*value));
         let top = if gutter { TOP + 24.0 } else { TOP };
         let axis = Log::over(values, BOTTOM, top)?;
@@ -75,13 +88,7 @@ impl Panel {
         for tick in axis.ticks() {
             let y = axis.at(tick);
             svg.line((LEFT, y), (RIGHT, y), "grid");
-            svg.text(
-                LEFT - 6.0,
-                y + 4.0,
-                Anchor::End,
-                "m n",
-                &format::micros_round(tick),
-            );
+            svg.text(LEFT - 6.0, y + 4.0, Anchor::End, "m n", &tick_text(tick));
         }
         if gutter {
             svg.line((LEFT, TOP + 6.0), (RIGHT, TOP + 6.0), "axis l dot");
@@ -93,7 +100,27 @@ impl Panel {
             axis,
             gutter,
             ends: Vec::new(),
+            show,
         })
+    }
+
+    /// Draws the objective in.
+    pub fn objective(&mut self, value: f64) {
+        let y = self.y(value);
+        // At the upper edge the text goes below the line, or it would run into the heading.
+        let baseline = if y < TOP + 14.0 { y + 13.0 } else { y - 4.0 };
+        self.svg.line((LEFT, y), (RIGHT, y), "objective");
+        let text = format!("objective: p99 ≤ {}", (self.show)(value));
+        let at = (LEFT + 4.0, baseline);
+        self.svg
+            .text(at.0, at.1, Anchor::Start, "n objective-text", &text);
+    }
+
+    /// A change of the load at `x`, named.
+    pub fn boundary(&mut self, x: f64, name: &str) {
+        self.svg.line((x, TOP), (x, BOTTOM), "grid");
+        self.svg
+            .text(x + 4.0, BOTTOM - 5.0, Anchor::Start, "m n", name);
     }
 
     /// A tick of the axis below.
@@ -113,8 +140,8 @@ impl Panel {
 
     /// Draws a row's points with bars for their spread, joined by a line.
     pub fn series(&mut self, row: &Row, points: &[Point], line: &str, bars: bool) {
-        let class = palette::class(&row.model);
-        let hollow = row.label != row.model;
+        let class = palette::class(&row.kin);
+        let hollow = row.is_aside();
         let places: Vec<(f64, f64)> = points
             .iter()
             .map(|point| (point.x, self.y(point.spread.median)))
@@ -130,14 +157,14 @@ impl Panel {
             let hover = format!(
                 "{}: {} ({}–{}), n = {}{}",
                 row.label,
-                format::micros(spread.median),
-                format::micros(spread.low),
-                format::micros(spread.high),
+                (self.show)(spread.median),
+                (self.show)(spread.low),
+                (self.show)(spread.high),
                 spread.n,
                 if point.limited { ", LIMITED" } else { "" }
             );
             if bars || point.limited {
-                let mark = palette::of(&row.model).mark;
+                let mark = palette::of(&row.kin).mark;
                 self.svg
                     .mark(*place, mark, hollow || point.limited, class, &hover);
             }
@@ -150,14 +177,16 @@ impl Panel {
         self.ends.push(End {
             at: (point.x, self.y(point.spread.median)),
             label: format!("{}{limited}", row.label),
-            class: palette::class(&row.model),
+            class: palette::class(&row.kin),
         });
     }
 
     /// Sets the labels and writes `notes` below.
     pub fn finish(mut self, axis: &str, notes: &[String]) -> Svg {
         let wanted: Vec<f64> = self.ends.iter().map(|end| end.at.1).collect();
-        let places = apart(&wanted, LINE_HEIGHT, TOP + 2.0, BOTTOM + 18.0);
+        // Many labels stand closer, and are still told apart.
+        let room = (BOTTOM + 16.0 - TOP) / wanted.len().max(1) as f64;
+        let places = apart(&wanted, room.min(LINE_HEIGHT), TOP + 2.0, BOTTOM + 18.0);
         for (end, y) in self.ends.iter().zip(places) {
             let x = RIGHT + 12.0;
             self.svg.path(
@@ -189,6 +218,12 @@ impl Panel {
     }
 }
 
+/// The objective of `scenario` for p99, µs.
+pub fn objective(run: &Run, scenario: &str) -> Option<f64> {
+    let objective = run.env.objectives.get(scenario)?;
+    (objective.p99_us > 0.0).then_some(objective.p99_us)
+}
+
 /// Which models have nothing to draw in `window`, and why, in one sentence; empty for none.
 pub fn absent(run: &Run, scenario: &str, window: Window) -> Vec<String> {
     let reason = |row: &Row| {
@@ -199,8 +234,7 @@ pub fn absent(run: &Run, scenario: &str, window: Window) -> Vec<String> {
         };
         Some(format!("{} ({why})", row.label))
     };
-    let rows = run.rows.iter().filter(|row| row.role == Role::Model);
-    let absent: Vec<String> = rows.filter_map(reason).collect();
+    let absent: Vec<String> = run.drawn(scenario).into_iter().filter_map(reason).collect();
     if absent.is_empty() {
         Vec::new()
     } else {

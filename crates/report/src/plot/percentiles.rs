@@ -26,7 +26,7 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
     let places = [0.3, 1.0, 2.0, 3.0].map(place);
 
     let mut series = Vec::new();
-    for row in run.models() {
+    for row in run.drawn(scenario) {
         let points = |metrics: [Metric; 4]| -> Vec<Point> {
             let point = |(metric, x): (Metric, f64)| {
                 let (spread, limited) = panel::figure(run, row, scenario, window, metric)?;
@@ -57,7 +57,7 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
         panel.series(
             row,
             response,
-            if row.label == row.model { "" } else { "dash" },
+            if row.is_aside() { "dash" } else { "" },
             false,
         );
         panel.end(row, *response.last().expect("a series has a point"));

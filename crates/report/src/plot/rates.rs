@@ -18,12 +18,13 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
         .filter_map(|window| Some((window, window.rate()?)))
         .collect();
     let highest = windows.last()?.1.max(1.0);
-    let margin = DODGE * run.models().count() as f64 / 2.0 + 4.0;
+    let drawn = run.drawn(scenario);
+    let margin = DODGE * drawn.len() as f64 / 2.0 + 4.0;
     let place = |rate: f64| LEFT + (RIGHT - margin - LEFT) * rate / highest;
 
     let mut series = Vec::new();
-    for (index, row) in run.models().enumerate() {
-        let shift = DODGE * (index as f64 - (run.models().count() as f64 - 1.0) / 2.0);
+    for (index, row) in drawn.iter().copied().enumerate() {
+        let shift = DODGE * (index as f64 - (drawn.len() as f64 - 1.0) / 2.0);
         let point = |&(window, rate): &(Window, f64)| {
             let (spread, limited) = panel::figure(run, row, scenario, window, Metric::P99)?;
             Some(Point {
@@ -43,8 +44,10 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
             .flat_map(|(_, points)| points)
             .map(|point| point.spread)
     };
+    let objective = panel::objective(run, scenario);
     let values: Vec<f64> = spreads()
         .flat_map(|each| [each.low, each.median, each.high])
+        .chain(objective)
         .collect();
     let sample = format!(
         "{}; {} a point",
@@ -56,11 +59,14 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
         sample.as_str(),
     ];
     let mut panel = Panel::new(scenario, lines, &values)?;
+    if let Some(objective) = objective {
+        panel.objective(objective);
+    }
     for (_, rate) in &windows {
         panel.tick(place(*rate), &format::number(*rate));
     }
     for (row, points) in &series {
-        let variant = if row.label == row.model { "" } else { "dash" };
+        let variant = if row.is_aside() { "dash" } else { "" };
         panel.series(row, points, variant, true);
         panel.end(row, *points.last().expect("a series has a point"));
     }

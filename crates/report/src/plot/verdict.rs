@@ -3,7 +3,7 @@
 use super::panel::{WIDTH, bars, sample};
 use crate::cell::State;
 use crate::format;
-use crate::matrix::{Entry, Matrix};
+use crate::matrix::Entry;
 use crate::metric::Metric;
 use crate::palette;
 use crate::run::{Row, Run};
@@ -18,19 +18,30 @@ const ROW_HEIGHT: f64 = 22.0;
 
 /// The panel of `scenario`; `None` where no model has a figure.
 pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
-    let matrix = Matrix::verdict(run);
+    let matrix = run.verdict();
     let column = matrix
         .columns
         .iter()
         .find(|column| column.scenario == scenario)?;
     let metric = column.choice.metric;
-    let drawn = || column.entries.iter().filter(|entry| !entry.overloaded);
+    let shown = run.drawn(scenario);
+    let rows: Vec<(&Row, &Entry)> = matrix
+        .rows
+        .iter()
+        .zip(&column.entries)
+        .filter(|(row, _)| shown.contains(row))
+        .collect();
+    let drawn = || {
+        rows.iter()
+            .map(|(_, entry)| *entry)
+            .filter(|entry| !entry.overloaded)
+    };
     let spreads = || drawn().filter_map(|entry| entry.spread);
     let values: Vec<f64> = spreads()
         .flat_map(|each| [each.low, each.median, each.high])
         .collect();
     let axis = Log::over(&values, LEFT + 6.0, RIGHT)?;
-    let bottom = TOP + ROW_HEIGHT * matrix.rows.len() as f64;
+    let bottom = TOP + ROW_HEIGHT * rows.len() as f64;
 
     let mut svg = Svg::new(
         WIDTH,
@@ -58,21 +69,20 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
             &tick_label(metric, tick),
         );
     }
-    for (index, (row, entry)) in matrix.rows.iter().zip(&column.entries).enumerate() {
+    for (index, (row, entry)) in rows.into_iter().enumerate() {
         let y = TOP + ROW_HEIGHT * (index as f64 + 0.5);
         svg.text(
             LEFT - 8.0,
             y + 4.0,
             Anchor::End,
-            &format!("n f-{}", palette::class(&row.model)),
+            &format!("n f-{}", palette::class(&row.kin)),
             &row.label,
         );
         draw_entry(&mut svg, row, entry, metric, &axis, y);
     }
-    let unit = if metric == Metric::Throughput {
-        "requests a second"
-    } else {
-        metric.name()
+    let unit = match metric {
+        Metric::Throughput => "requests a second",
+        _ => metric.name(),
     };
     svg.text(
         f64::midpoint(LEFT, RIGHT),
@@ -96,7 +106,7 @@ fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Lo
             return;
         }
     };
-    let class = palette::class(&row.model);
+    let class = palette::class(&row.kin);
     let limited = entry.state == State::Limited;
     let shown = metric.show(spread.median);
     if is_drawn(spread.median) {
@@ -114,11 +124,11 @@ fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Lo
             metric.show(spread.high),
             spread.n
         );
-        let mark = palette::of(&row.model).mark;
+        let mark = palette::of(&row.kin).mark;
         svg.mark(
             (axis.at(spread.median), y),
             mark,
-            limited || row.label != row.model,
+            limited || row.is_aside(),
             class,
             &hover,
         );
@@ -133,7 +143,7 @@ fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Lo
 
 fn tick_label(metric: Metric, value: f64) -> String {
     match metric {
-        Metric::Throughput => format::number(value),
+        Metric::Throughput | Metric::Goodput => format::number(value),
         _ => format::micros_round(value),
     }
 }

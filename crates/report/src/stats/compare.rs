@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::rank::Evidence;
-use super::{LEVEL, Spread, hodges_lehmann, wilcoxon_interval};
+use super::{LEVEL, Spread, floor, hodges_lehmann, shift, shift_interval, wilcoxon_interval};
 
 /// What can be said of one model against another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,8 @@ pub fn compare(
     }
 }
 
-/// Few blocks: different only where the ranges are disjoint, and the medians further apart than
-/// the zone. Both ends are taken against the other's median, so that what is seen to overlap ties.
+/// Few blocks: different only where the ranges are disjoint, and further apart than the zone: of
+/// two equal servers in three blocks, one pair in ten has disjoint ranges. Both ends are taken against the other's median, so that what is seen to overlap ties.
 fn ranges(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>, zone: f64) -> Option<Comparison> {
     if one.len() < 2 || other.len() < 2 {
         return None;
@@ -69,9 +69,14 @@ fn ranges(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>, zone: f64) -> Op
     let a = Spread::of(one.values().copied(), Evidence::Ranges)?;
     let b = Spread::of(other.values().copied(), Evidence::Ranges)?;
     let log = a.median - b.median;
-    let verdict = if a.low > b.high && log > zone {
+    // A pair of trials shows about half of its spread, so its range counts twice.
+    let unseen = match a.n.min(b.n) {
+        2 => (a.high - a.low).max(b.high - b.low),
+        _ => 0.0,
+    };
+    let verdict = if a.low - b.high > zone + unseen {
         Verdict::Slower
-    } else if a.high < b.low && log < -zone {
+    } else if b.low - a.high > zone + unseen {
         Verdict::Faster
     } else {
         Verdict::TooClose
@@ -86,7 +91,12 @@ fn ranges(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>, zone: f64) -> Op
     })
 }
 
-/// Many blocks: within-block differences, the Hodges-Lehmann estimate and its interval.
+/// Fewer blocks than these that hold both, and the blocks are given up: the interval of so few
+/// differences is their whole range.
+const PAIRS_MIN: usize = 8;
+
+/// Many blocks: within-block differences, the Hodges-Lehmann estimate and its interval. Where the
+/// gates left too few blocks that hold both, all trials of the one against all of the other.
 fn intervals(
     one: &BTreeMap<u32, f64>,
     other: &BTreeMap<u32, f64>,
@@ -96,22 +106,70 @@ fn intervals(
         .iter()
         .filter_map(|(block, a)| Some(a - other.get(block)?))
         .collect();
+    if differences.len() < PAIRS_MIN {
+        let values = |costs: &BTreeMap<u32, f64>| costs.values().copied().collect::<Vec<f64>>();
+        return compare_sessions(&values(one), &values(other), zone, Evidence::Intervals);
+    }
     let log = hodges_lehmann(&differences)?;
     let (low, high) = wilcoxon_interval(&differences, LEVEL)?;
-    let verdict = if low > zone {
-        Verdict::Slower
-    } else if high < -zone {
-        Verdict::Faster
-    } else if low >= -zone && high <= zone {
-        Verdict::Equivalent
-    } else {
-        Verdict::TooClose
-    };
     Some(Comparison {
         log,
         low,
         high,
         pairs: differences.len(),
+        verdict: decided(log, (low, high), zone),
+    })
+}
+
+/// The verdict of an estimate with its interval. A difference counts when the estimate lies beyond
+/// the zone and the interval wholly beyond the least zone; an equivalence when the interval lies
+/// wholly within the zone.
+fn decided(log: f64, (low, high): (f64, f64), zone: f64) -> Verdict {
+    let least = floor().min(zone);
+    if low > least && log > zone {
+        Verdict::Slower
+    } else if high < -least && log < -zone {
+        Verdict::Faster
+    } else if low >= -zone && high <= zone {
+        Verdict::Equivalent
+    } else {
+        Verdict::TooClose
+    }
+}
+
+/// Compares logarithmic costs of two sessions, which share no blocks: `one` against `other`.
+///
+/// With ten blocks or more in each, the Hodges-Lehmann shift and its Mann-Whitney interval; with
+/// three or more, the span of all differences between the two, which can tell slower from faster
+/// but never shows equivalence; `None` with fewer.
+pub fn compare_sessions(
+    one: &[f64],
+    other: &[f64],
+    zone: f64,
+    evidence: Evidence,
+) -> Option<Comparison> {
+    let pairs = one.len().min(other.len());
+    let log = shift(one, other)?;
+    let span = || {
+        let low = |values: &[f64]| values.iter().copied().min_by(f64::total_cmp);
+        let high = |values: &[f64]| values.iter().copied().max_by(f64::total_cmp);
+        Some((low(one)? - high(other)?, high(one)? - low(other)?))
+    };
+    let (low, high) = match evidence {
+        Evidence::Figures => return None,
+        Evidence::Ranges if pairs < 3 => return None,
+        Evidence::Ranges => span()?,
+        Evidence::Intervals => shift_interval(one, other, LEVEL)?,
+    };
+    let verdict = match decided(log, (low, high), zone) {
+        Verdict::Equivalent if evidence == Evidence::Ranges => Verdict::TooClose,
+        verdict => verdict,
+    };
+    Some(Comparison {
+        log,
+        low,
+        high,
+        pairs,
         verdict,
     })
 }

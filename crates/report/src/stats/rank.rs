@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Comparison, Spread, Verdict, compare, percentile_95};
+use super::{Comparison, Spread, Verdict, compare};
 
 /// What the number of blocks allows to be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,16 +24,6 @@ impl Evidence {
             10.. => Self::Intervals,
         }
     }
-}
-
-/// Differences of 3 % matter to nobody's choice of a model.
-const ZONE_FLOOR: f64 = 0.03;
-
-/// The indifference zone as a logarithm: the larger of 3 % and the 95th percentile of the A/A
-/// ratios, given as logarithms of either sign.
-pub fn zone(placebo_logs: &[f64]) -> f64 {
-    let sizes: Vec<f64> = placebo_logs.iter().map(|log| log.abs()).collect();
-    percentile_95(&sizes).unwrap_or(0.0).max(ZONE_FLOOR.ln_1p())
 }
 
 /// The place of one contestant.

@@ -103,10 +103,110 @@ fn percentile_95_is_a_nearest_rank() {
 }
 
 #[test]
+fn rarer_wilcoxon_critical_values_agree_with_the_table() {
+    // Two-sided 1 %: Wilcoxon and Wilcox (1964), table 2.
+    let table = [
+        (7, None),
+        (8, Some(0)),
+        (9, Some(1)),
+        (10, Some(3)),
+        (12, Some(7)),
+        (15, Some(15)),
+        (20, Some(37)),
+        (25, Some(68)),
+    ];
+    for (n, critical) in table {
+        assert_eq!(wilcoxon_critical(n, 0.99), critical, "n = {n}");
+    }
+}
+
+#[test]
+fn mann_whitney_critical_values_agree_with_the_table() {
+    // Two-sided 5 %: Siegel, Nonparametric Statistics, table K; Conover, table A7.
+    let table = [
+        (3, 3, None),
+        (3, 5, Some(0)),
+        (4, 4, Some(0)),
+        (5, 5, Some(2)),
+        (5, 10, Some(8)),
+        (6, 6, Some(5)),
+        (7, 7, Some(8)),
+        (8, 8, Some(13)),
+        (9, 9, Some(17)),
+        (9, 10, Some(20)),
+        (10, 10, Some(23)),
+        (12, 15, Some(49)),
+        (15, 15, Some(64)),
+        (20, 20, Some(127)),
+    ];
+    for (m, n, critical) in table {
+        assert_eq!(mann_whitney_critical(m, n, 0.95), critical, "{m}, {n}");
+        assert_eq!(mann_whitney_critical(n, m, 0.95), critical, "{n}, {m}");
+    }
+}
+
+/// Permeability of human chorioamnion at term and at 12 to 26 weeks: Hollander and Wolfe, table 4.1.
+const AT_TERM: [f64; 10] = [0.80, 0.83, 1.89, 1.04, 1.45, 1.38, 1.91, 1.64, 0.73, 1.46];
+const EARLIER: [f64; 5] = [1.15, 0.88, 0.90, 0.74, 1.21];
+
+#[test]
+fn the_shift_and_its_interval_agree_with_the_textbook() {
+    // Hollander and Wolfe, examples 4.3 and 4.4 (there with the opposite sign): 0.305 and, at 96 %,
+    // (-0.15, 0.76).
+    let estimate = shift(&AT_TERM, &EARLIER).expect("both hold values");
+    assert!(near(estimate, 0.305), "{estimate}");
+    let (low, high) = shift_interval(&AT_TERM, &EARLIER, 0.95).expect("enough values");
+    assert!(near(low, -0.15) && near(high, 0.76), "{low} {high}");
+    assert_eq!(shift_interval(&AT_TERM[..3], &EARLIER[..3], 0.95), None);
+}
+
+#[test]
 fn the_zone_is_three_percent_or_the_noise() {
-    assert!(near(zone(&[]), 1.03_f64.ln()));
-    assert!(near(zone(&[0.01, -0.02]), 1.03_f64.ln()));
-    assert!(near(zone(&[0.01, -0.2]), 0.2));
+    for evidence in [Evidence::Ranges, Evidence::Intervals] {
+        assert!(near(zone(&[], evidence), 1.03_f64.ln()));
+        assert!(near(zone(&[0.01, -0.02], evidence), 1.03_f64.ln()));
+    }
+    assert!(near(zone(&[0.01, -0.2], Evidence::Ranges), 0.2));
+}
+
+#[test]
+fn with_intervals_the_noise_is_that_of_an_estimate_and_not_of_a_block() {
+    // By hand: ±0.3 in each of three blocks. The estimates of the four exchanges (mirrored ones
+    // left out) are 0.3 once and 0.15 three times (Walsh averages 0.3 0.3 0.3 0 0 -0.3).
+    let estimates = [0.3, 0.15, 0.15, 0.15];
+    let noise_3 = noise(&[0.3, -0.3, 0.3], Evidence::Intervals);
+    assert!(near(noise_3, percentile_95(&estimates).expect("four")));
+    // Whether names were exchanged in some blocks makes no difference.
+    let logs = [
+        0.02, -0.05, 0.04, 0.01, -0.03, 0.06, -0.01, 0.02, 0.03, -0.04,
+    ];
+    let exchanged = logs.map(f64::abs);
+    let of = |logs: &[f64]| noise(logs, Evidence::Intervals);
+    assert!(near(of(&logs), of(&exchanged)));
+    assert!(of(&logs) < noise(&logs, Evidence::Ranges) / 1.5);
+    // Beyond the exact range a sample stands in; twelve blocks and thirteen hardly differ.
+    let twelve: Vec<f64> = logs.iter().chain(&logs[..2]).copied().collect();
+    let thirteen: Vec<f64> = logs.iter().chain(&logs[..3]).copied().collect();
+    assert!((of(&twelve) / of(&thirteen) - 1.0).abs() < 0.15);
+}
+
+#[test]
+fn sessions_are_told_apart_only_beyond_the_zone() {
+    let base: Vec<f64> = (0..10).map(|i| 0.01 * f64::from(i % 5)).collect();
+    let moved = |by: f64| -> Vec<f64> { base.iter().map(|each| each + by).collect() };
+    let verdict = |one: &[f64], other: &[f64], evidence| {
+        compare_sessions(one, other, zone(&[], evidence), evidence).map(|each| each.verdict)
+    };
+    let ten = |by| verdict(&moved(by), &base, Evidence::Intervals);
+    assert_eq!(ten(0.1), Some(Verdict::Slower));
+    assert_eq!(ten(-0.1), Some(Verdict::Faster));
+    assert_eq!(ten(0.0), Some(Verdict::Equivalent));
+    assert_eq!(ten(0.03), Some(Verdict::TooClose));
+    let three = |by| verdict(&moved(by)[..3], &base[..3], Evidence::Ranges);
+    assert_eq!(three(0.1), Some(Verdict::Slower));
+    assert_eq!(three(0.04), Some(Verdict::TooClose));
+    assert_eq!(three(0.0), Some(Verdict::TooClose));
+    assert_eq!(verdict(&base[..1], &base[..1], Evidence::Figures), None);
 }
 
 /// Costs by block: `centre` plus a wobble that differs by block and `phase`.
@@ -133,7 +233,7 @@ fn one_block_ranks_nothing() {
 
 #[test]
 fn three_blocks_tell_only_disjoint_ranges() {
-    let zone = zone(&[]);
+    let zone = zone(&[], Evidence::Ranges);
     let field = [
         costs(0.0, 0.05, 3, 0),
         costs(0.1, 0.05, 3, 1),
@@ -155,7 +255,7 @@ fn three_blocks_tell_only_disjoint_ranges() {
 
 #[test]
 fn ten_blocks_give_all_four_verdicts() {
-    let zone = zone(&[]);
+    let zone = zone(&[], Evidence::Intervals);
     let verdict = |one: &_, other: &_| {
         compare(one, other, zone, Evidence::of(10))
             .expect("ten pairs")

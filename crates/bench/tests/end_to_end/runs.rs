@@ -1,197 +1,30 @@
-//! The bench from its arguments to its report, with a server and a generator of the test's own.
-//!
-//! This binary plays the `turnstile` command, because that is what the bench starts: called with
-//! `models`, `serve`, `null-server`, `load` or `bench` it is that; called without it is the tests.
+//! Runs as such: bad arguments, what is left behind, resuming, Ctrl-C.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
-use clap::Parser;
-use report::data::{Env, Mode, Role, Trial, Validity};
+use report::data::{Mode, Pass, Role, Trial, Validity};
 
-#[derive(Parser)]
-enum Cli {
-    Models {
-        #[arg(long)]
-        json: bool,
-    },
-    Serve {
-        #[arg(long)]
-        model: String,
-        #[arg(long)]
-        listen: String,
-        #[arg(long)]
-        workers: Option<u32>,
-        #[arg(long)]
-        variant: Option<String>,
-    },
-    NullServer(bench::NullArgs),
-    Load(Load),
-    Bench(bench::Args),
-}
+use crate::fake::FAKE_CAPACITY;
+use crate::harness::{Folder, command, env, run, trials};
 
-#[derive(Parser)]
-struct Load {
-    url: String,
-    #[arg(long)]
-    connections: usize,
-    #[arg(long)]
-    duration: String,
-    #[arg(long)]
-    json: PathBuf,
-    #[arg(long)]
-    rate: Option<f64>,
-    #[arg(long)]
-    new_connection: bool,
-    #[arg(long)]
-    quiet: bool,
-    #[arg(long, default_value_t = 1)]
-    pipeline: usize,
-    #[arg(long)]
-    seed: u64,
-    #[arg(long)]
-    warmup: String,
-    #[arg(long)]
-    drain: String,
-    #[arg(long)]
-    timeout: String,
-    #[arg(long)]
-    arrivals: Option<String>,
-}
-
-fn main() -> ExitCode {
-    // Test runners pass filters and flags of their own; none of them is a command.
-    let commands = ["models", "serve", "null-server", "load", "bench"];
-    if !std::env::args()
-        .nth(1)
-        .is_some_and(|first| commands.contains(&first.as_str()))
-    {
-        tests();
-        return ExitCode::SUCCESS;
-    }
-    match Cli::parse() {
-        Cli::Models { .. } => {
-            println!(
-                r#"[{{"model":"iterative","variant":"-","default":true}},
-                    {{"model":"prefork","variant":"accept","default":true}},
-                    {{"model":"prefork","variant":"flock","default":false}},
-                    {{"model":"single-reactor","variant":"epoll","default":true}},
-                    {{"model":"broken","variant":"-","default":true}}]"#
-            );
-            ExitCode::SUCCESS
-        }
-        Cli::Serve { model, .. } if model == "broken" => {
-            eprintln!("broken: no such luck");
-            ExitCode::FAILURE
-        }
-        // A server that answers once a request is complete and closes only when its client does.
-        Cli::Serve { listen, .. } => bench::null_main(bench::NullArgs {
-            listen,
-            close: false,
-        }),
-        Cli::NullServer(args) => bench::null_main(args),
-        Cli::Load(load) => generate(&load),
-        Cli::Bench(args) => bench::main(args),
-    }
-}
-
-/// A generator of one thread and one request at a time, that reports as if it held them all.
-fn generate(load: &Load) -> ExitCode {
-    let (address, path) = load.url["http://".len()..].split_once('/').expect("a path");
-    let request = format!("GET /{path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    let ms: u64 = load
-        .duration
-        .trim_end_matches("ms")
-        .parse()
-        .expect("milliseconds");
-    let start = Instant::now();
-    let mut requests = 0_u64;
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    while start.elapsed() < Duration::from_millis(ms) {
-        if load.new_connection {
-            stream = TcpStream::connect(address).expect("it listens");
-        }
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut reply = [0; 512];
-        assert!(stream.read(&mut reply).expect("received") > 0);
-        requests += 1;
-        std::thread::sleep(Duration::from_micros(if path.is_empty() { 0 } else { 200 }));
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    // Little's law holds for what is reported.
-    let mean_us = (load.connections * load.pipeline) as f64 * seconds * 1e6 / requests as f64;
-    let json = serde_json::json!({
-        "requests": requests, "scheduled": requests, "duration_s": seconds,
-        "rate_achieved": requests as f64 / seconds,
-        "response_us": {"count": requests, "mean": mean_us, "p50": 250.0, "p99": null, "max": null},
-        "errors": {}, "valid": true, "reasons": [], "silent_connections": 0,
-        "generator": {"cpu_us_per_request": 5.0, "late_p99_us": 1.0, "cpu_share": 0.1},
-    });
-    fs::write(&load.json, json.to_string()).expect("written");
-    ExitCode::SUCCESS
-}
-
-/// A folder of this test that is gone afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("bench-test-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a temporary folder");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _gone = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn command(folder: &Folder, args: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("itself"));
-    command
-        .arg("bench")
-        .args(args.split_whitespace())
-        .current_dir(&folder.0);
-    command
-}
-
-fn run(folder: &Folder, args: &str) -> Output {
-    command(folder, args).output().expect("it runs")
-}
-
-fn trials(run: &Path) -> Vec<Trial> {
-    let text = fs::read_to_string(run.join("trials.ndjson")).expect("trials");
-    text.lines()
-        .map(|line| serde_json::from_str(line).expect(line))
-        .collect()
-}
-
-fn env(run: &Path) -> Env {
-    serde_json::from_slice(&fs::read(run.join("env.json")).expect("env")).expect("an Env")
-}
-
-fn tests() {
-    let folder = Folder::new();
-    unusable_arguments_exit_2_with_one_line(&folder);
-    a_run_leaves_every_trial_and_nothing_else(&folder);
-    a_resumed_run_measures_what_is_missing_only(&folder);
-    an_interrupted_run_keeps_what_it_has(&folder);
-    println!("end to end: ok");
-}
-
-fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
+pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
     for (args, says) in [
         ("--size huge", "unknown size 'huge'"),
         ("--models apache", "unknown model 'apache'"),
         ("--models prefork:x", "unknown variant 'prefork:x'"),
+        ("--models iterative:inetd", "connection that it inherits"),
         ("--scenarios x", "unknown scenario 'x'"),
+        ("--passes x", "unknown pass 'x'"),
+        ("--target x", "not NAME=URL"),
+        ("--target x=ftp://y", "does not begin with http://"),
+        ("--target a=http://x --target a=http://y", "given twice"),
+        (
+            "--models prefork --target prefork=http://x",
+            "the name of a model that is measured too",
+        ),
         ("--server-cpus 0-", "--server-cpus: '0-'"),
         ("--load-cpus 4095", "--load-cpus"),
         ("--server /nonexistent/server", "cannot run the server"),
@@ -218,7 +51,7 @@ fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
 const SMALL: &str =
     "--size smoke --models iterative,prefork:flock --scenarios latency,cpu --seed 11";
 
-fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
+pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     let output = run(folder, SMALL);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
@@ -236,7 +69,7 @@ fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
 
     let env = env(&path);
     assert!(
-        env.complete && env.seed == 11 && env.trials_planned == 24,
+        env.complete && env.seed == 11 && env.trials_planned == 18 && env.announced_s > 5.0,
         "{env:?}"
     );
     let text = fs::read_to_string(path.join("env.json")).expect("env");
@@ -251,7 +84,10 @@ fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
         .map(|t| t.id.as_str())
         .filter(|id| !id.ends_with('r'))
         .collect();
-    assert_eq!(ids.len(), 24);
+    assert_eq!(ids.len(), 18);
+    let (memory, trials): (Vec<Trial>, Vec<Trial>) =
+        trials.into_iter().partition(|t| t.pass == Pass::Memory);
+    memory_is_read_as_far_as_it_goes(&memory);
     for trial in &trials {
         let blocked = trial.model == "iterative" && trial.scenario == "cpu";
         assert_eq!(trial.validity == Validity::Blocks, blocked, "{trial:?}");
@@ -280,17 +116,28 @@ fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
             figures.tasks >= Some(1) && figures.drain_ms < Some(1000.0),
             "{trial:?}"
         );
-        assert_eq!(figures.response_us.p99, None);
         let near_null = trial.reasons.iter().any(|r| r.starts_with("at least"));
         let open = trial.shape.mode == Mode::Open;
+        let late = trial.shape.rate.is_none_or(|rate| rate > FAKE_CAPACITY);
+        assert_eq!(figures.response_us.p99.is_none(), late, "{trial:?}");
         assert!(
             !(near_null && (open || trial.role == Role::Null)),
             "{trial:?}"
         );
     }
     // Server and null server are the same here: the gate must see that nobody was measured.
-    let limited = |t: &&Trial| t.validity == Validity::Limited && t.role == Role::Model;
-    assert!(trials.iter().filter(limited).count() >= 2, "{trials:#?}");
+    let closed = |t: &&Trial| t.shape.mode == Mode::Closed && t.role == Role::Model;
+    let measured = trials.iter().filter(closed).filter(|t| t.figures.is_some());
+    let mut seen = 0;
+    for trial in measured {
+        let says = |what| trial.reasons.iter().any(|r| r.starts_with(what));
+        assert!(
+            says("at least") || says("no figure of the null server"),
+            "{trial:?}"
+        );
+        seen += 1;
+    }
+    assert!(seen >= 3, "{trials:#?}");
     let workers: Vec<Option<u32>> = trials
         .iter()
         .filter(|t| t.model == "prefork" && t.scenario == "cpu")
@@ -314,7 +161,34 @@ fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     assert_eq!(files, BTreeSet::new(), "nothing temporary stays");
 }
 
-fn a_resumed_run_measures_what_is_missing_only(folder: &Folder) {
+fn memory_is_read_as_far_as_it_goes(trials: &[Trial]) {
+    let of = |model: &str| {
+        let trial = trials.iter().find(|t| t.model == model).expect("a trial");
+        assert!(
+            trial.figures.is_none() && trial.validity == Validity::Valid,
+            "{trial:?}"
+        );
+        &trial.memory_steps
+    };
+    let held = |model| {
+        of(model)
+            .iter()
+            .map(|s| (s.connections, s.held))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(held("prefork"), [(0, true), (100, true), (1_000, true)]);
+    assert_eq!(held("iterative"), [(0, true), (100, false), (1_000, false)]);
+    for step in of("iterative").iter().chain(of("prefork")) {
+        assert_eq!(
+            step.pss_kib.is_some_and(|kib| kib > 100),
+            step.held,
+            "{step:?}"
+        );
+        assert_eq!(step.reason.is_empty(), step.held, "{step:?}");
+    }
+}
+
+pub fn a_resumed_run_measures_what_is_missing_only(folder: &Folder) {
     let latest = folder.0.join("results/latest");
     let before = fs::read_to_string(latest.join("trials.ndjson")).expect("trials");
     // As if the run had been cut off in the middle of a line of the last visit.
@@ -360,7 +234,7 @@ fn a_resumed_run_measures_what_is_missing_only(folder: &Folder) {
     );
 }
 
-fn an_interrupted_run_keeps_what_it_has(folder: &Folder) {
+pub fn an_interrupted_run_keeps_what_it_has(folder: &Folder) {
     let args = "--size smoke --models broken --scenarios latency,churn --out kept --seed 2";
     let mut child = command(folder, args)
         .stderr(Stdio::piped())

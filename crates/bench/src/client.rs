@@ -1,0 +1,125 @@
+//! A client of the bench's own: one request at a time, for what is verified, counted and held.
+//!
+//! The load comes from the generator, always; this asks for what is not measured.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+/// Largest reply that is taken.
+const REPLY_BYTES_MAX: usize = 2 << 20;
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    host: String,
+    received: Vec<u8>,
+}
+
+/// A reply with a `Content-Length`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Status code.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to `HOST:PORT`; every step of every request is given up after `within`.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub fn connect(address: &str, within: Duration) -> anyhow::Result<Self> {
+        let mut addresses = address.to_socket_addrs().context("no such address")?;
+        let address_found = addresses.next().context("no such address")?;
+        let stream = TcpStream::connect_timeout(&address_found, within).context("no connection")?;
+        stream.set_read_timeout(Some(within))?;
+        stream.set_write_timeout(Some(within))?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            host: address.to_owned(),
+            received: Vec::new(),
+        })
+    }
+
+    /// Sends a request and waits for its reply.
+    ///
+    /// # Errors
+    /// When the reply does not come, or is none.
+    pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Reply> {
+        let length = if body.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Length: {}\r\n", body.len())
+        };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{length}\r\n",
+            self.host
+        );
+        let request = [head.as_bytes(), body].concat();
+        self.stream.write_all(&request).context("no request")?;
+        let mut chunk = [0; 16_384];
+        loop {
+            if let Some((reply, bytes)) = complete(&self.received)? {
+                self.received.drain(..bytes);
+                return Ok(reply);
+            }
+            let n = self.stream.read(&mut chunk).context("no reply")?;
+            if n == 0 || self.received.len() > REPLY_BYTES_MAX {
+                bail!("the reply ended after {} bytes", self.received.len());
+            }
+            self.received.extend_from_slice(&chunk[..n]);
+        }
+    }
+}
+
+/// A reply and its length, once it is all there.
+fn complete(received: &[u8]) -> anyhow::Result<Option<(Reply, usize)>> {
+    let Some(end) = received.windows(4).position(|w| w == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = String::from_utf8_lossy(&received[..end]);
+    let mut lines = head.lines();
+    let status = lines
+        .next()
+        .and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok())
+        .context("no status line")?;
+    let length: Option<usize> = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse().ok());
+    // RFC 9110, 15.3.5: a 204 has no body and no length.
+    let length = if status == 204 { Some(0) } else { length };
+    let length = length.context("no Content-Length")?;
+    Ok(received.get(end + 4..end + 4 + length).map(|body| {
+        let body = body.to_vec();
+        (Reply { status, body }, end + 4 + length)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_taken_apart_when_it_is_complete() {
+        let reply = b"HTTP/1.1 200 OK\r\nX: y\r\ncontent-length: 3\r\n\r\nabcd";
+        let body = b"abc".to_vec();
+        let whole = Some((Reply { status: 200, body }, reply.len() - 1));
+        assert_eq!(complete(reply).expect("good"), whole);
+        assert_eq!(complete(&reply[..reply.len() - 2]).expect("good"), None);
+        assert_eq!(complete(&reply[..20]).expect("good"), None);
+        let empty = complete(b"HTTP/1.1 204 No Content\r\n\r\nH").expect("good");
+        assert_eq!(
+            empty.map(|(reply, bytes)| (reply.status, bytes)),
+            Some((204, 27))
+        );
+        assert!(complete(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        assert!(complete(b"SSH-2.0\r\n\r\n").is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! How a plan comes about: block by block, scenario by scenario, server by server.
+
+use report::data::{Mode, Pass};
+
+use super::{Step, Visit, Window};
+use crate::contender::Contender;
+use crate::nature::{Holds, Workers};
+use crate::passes::Passes;
+use crate::random::{Random, digest};
+use crate::scenario::{self, MEMORY, Scenario};
+use crate::size::Size;
+
+/// What a plan is made of.
+#[derive(Debug, Clone)]
+pub struct Matter<'a> {
+    /// How much is measured.
+    pub size: Size,
+    /// The rows.
+    pub contenders: &'a [Contender],
+    /// The columns.
+    pub scenarios: &'a [&'static Scenario],
+    /// What is run.
+    pub passes: &'a Passes,
+    /// The seed that everything random derives from.
+    pub seed: u64,
+    /// CPUs that a server has.
+    pub server_cpus: usize,
+    /// Connections without a request, where there are to be many.
+    pub idle: u32,
+}
+
+/// Lays out the whole run.
+pub fn lay_out(matter: &Matter<'_>) -> Vec<Visit> {
+    let mut layout = Layout {
+        matter,
+        visits: Vec::new(),
+        trials: 0,
+    };
+    for block in 0..matter.size.blocks() {
+        for scenario in matter.scenarios {
+            layout.scenario(block, scenario);
+        }
+        if block == 0 && matter.passes.has(Pass::Memory) {
+            layout.memory();
+        }
+    }
+    layout.visits
+}
+
+/// A plan that grows.
+struct Layout<'a> {
+    matter: &'a Matter<'a>,
+    visits: Vec<Visit>,
+    trials: u64,
+}
+
+impl Layout<'_> {
+    fn scenario(&mut self, block: u32, scenario: &'static Scenario) {
+        let Matter { size, passes, .. } = *self.matter;
+        let mut random = Random::new(self.matter.seed)
+            .fork(u64::from(block))
+            .fork(digest(scenario.name));
+        let arrivals = random.next();
+        let order = self.order(scenario, &mut random);
+        if passes.has(Pass::Measure) {
+            for (order, contender) in (0..).zip(order) {
+                self.visit(block, order, Pass::Measure, scenario, contender, arrivals);
+            }
+        }
+        let searched = size.search().is_some_and(|search| block < search.blocks);
+        let capacity = searched && scenario.capacity.within(size);
+        let calls = block == 0 && scenario.calls.within(size);
+        for (pass, here) in [(Pass::Capacity, capacity), (Pass::SystemCalls, calls)] {
+            if !here || !passes.has(pass) {
+                continue;
+            }
+            let mut rest = self.competitors(pass);
+            random.shuffle(&mut rest);
+            for (order, contender) in (1..).zip(rest) {
+                self.visit(block, order, pass, scenario, contender, arrivals);
+            }
+        }
+    }
+
+    fn memory(&mut self) {
+        for (order, contender) in (1..).zip(self.competitors(Pass::Memory)) {
+            self.visit(0, order, Pass::Memory, &MEMORY, contender, 0);
+        }
+    }
+
+    /// Those that a pass without a placebo is about: counters need a process.
+    fn competitors(&self, pass: Pass) -> Vec<Contender> {
+        let known = |c: &&Contender| {
+            let process = c.target.as_ref().is_none_or(|t| t.pid.is_some());
+            process || pass == Pass::Capacity
+        };
+        self.matter
+            .contenders
+            .iter()
+            .filter(known)
+            .cloned()
+            .collect()
+    }
+
+    fn visit(
+        &mut self,
+        block: u32,
+        order: u32,
+        pass: Pass,
+        scenario: &'static Scenario,
+        contender: Contender,
+        seed: u64,
+    ) {
+        let idle = if scenario.idle { self.matter.idle } else { 0 };
+        let workers = scenario::workers(&contender, scenario, idle, self.matter.server_cpus);
+        let windows = self.windows(scenario, pass);
+        self.visits.push(Visit {
+            block,
+            order,
+            pass,
+            scenario,
+            idle,
+            workers: workers.filter(|_| pass != Pass::Memory),
+            seed,
+            windows,
+            // Memory is read as far as it goes; how far that is, each step says.
+            blocked: scenario::blocks(&contender, scenario, idle).filter(|_| pass != Pass::Memory),
+            contender,
+        });
+    }
+
+    /// The null server, then the models and their placebo in an order of this block's own.
+    fn order(&self, scenario: &'static Scenario, random: &mut Random) -> Vec<Contender> {
+        let contenders = self.matter.contenders;
+        let idle = if scenario.idle { self.matter.idle } else { 0 };
+        let able = |c: &&Contender| scenario::blocks(c, scenario, idle).is_none();
+        let placebo = contenders
+            .iter()
+            .filter(able)
+            .find(|c| c.model == "single-reactor" && c.default)
+            .or_else(|| contenders.iter().find(able))
+            .map(Contender::placebo);
+        let default_pools = self.default_pools(scenario);
+        let rest = contenders.iter().cloned().chain(placebo);
+        let mut rest: Vec<Contender> = rest.chain(default_pools).collect();
+        random.shuffle(&mut rest);
+        let mut all = vec![Contender::null()];
+        all.append(&mut rest);
+        all
+    }
+
+    /// In full, pools whose size was changed for the scenario have a row with the size they have
+    /// unless told.
+    ///
+    /// Not beside idle or slow clients: those would hold every worker before the first request.
+    fn default_pools(&self, scenario: &'static Scenario) -> Vec<Contender> {
+        let crowded = scenario.idle || scenario.slow > 0 || scenario.poison.is_some();
+        if self.matter.size != Size::Full || !scenario.key || crowded {
+            return Vec::new();
+        }
+        let resized = |c: &&Contender| {
+            let asked = scenario::workers(c, scenario, 0, self.matter.server_cpus);
+            let default = match c.nature.workers {
+                Workers::Pool(default) => default,
+                Workers::One | Workers::PerCpu | Workers::UpTo(_) => return false,
+            };
+            c.default && c.nature.holds == Holds::Workers && asked != default
+        };
+        let resized = self.matter.contenders.iter().filter(resized);
+        resized.map(Contender::with_default_pool).collect()
+    }
+
+    fn windows(&mut self, scenario: &Scenario, pass: Pass) -> Vec<Window> {
+        let size = self.matter.size;
+        let plain = |mode, rate| (mode, rate, Vec::new());
+        let closed = plain(Mode::Closed, None);
+        let shapes = match pass {
+            Pass::Memory | Pass::SystemCalls => vec![closed],
+            Pass::Capacity => vec![plain(Mode::Open, None)],
+            Pass::Measure => {
+                let open = scenario.rates(size).iter();
+                let open = open.map(|&rate| plain(Mode::Open, Some(rate)));
+                let steps = overload(scenario, size, self.matter.server_cpus);
+                let peak = steps.iter().map(|step| step.rate).reduce(f64::max);
+                let stepped = (!steps.is_empty()).then_some((Mode::Open, peak, steps));
+                scenario
+                    .closed
+                    .then_some(closed)
+                    .into_iter()
+                    .chain(open)
+                    .chain(stepped)
+                    .collect()
+            }
+        };
+        let mut window = |(mode, rate, steps)| {
+            self.trials += 1;
+            Window {
+                id: format!("{:05}", self.trials),
+                mode,
+                rate,
+                steps,
+            }
+        };
+        shapes.into_iter().map(&mut window).collect()
+    }
+}
+
+fn overload(scenario: &Scenario, size: Size, cpus: usize) -> Vec<Step> {
+    let Some(rates) = scenario.overload_rates(cpus) else {
+        return Vec::new();
+    };
+    let durations = size.windows().overload;
+    ["half", "twice", "recovery"]
+        .into_iter()
+        .zip(rates)
+        .zip(durations)
+        .map(|((name, rate), duration)| Step {
+            name,
+            rate,
+            duration,
+        })
+        .collect()
+}

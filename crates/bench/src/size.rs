@@ -1,0 +1,163 @@
+//! The three sizes of a run, and how long everything in them takes.
+
+use std::time::Duration;
+
+use crate::failure::Failure;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// One block of short windows: does everything run? No ranking.
+    Smoke,
+    /// Three blocks: ranges, and tiers where the ranges are disjoint.
+    Quick,
+    /// Ten blocks: medians with intervals, comparisons with verdicts.
+    Full,
+}
+
+/// Durations of one visit to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    /// Load before anything is counted.
+    pub warm_up: Duration,
+    /// Each closed-loop window.
+    pub closed: Duration,
+    /// Each open-loop window.
+    pub open: Duration,
+    /// Overload: at half the capacity, at twice, and at half again.
+    pub overload: [Duration; 3],
+    /// An open-loop window with one request in its middle that takes 300 ms: long enough to see it end.
+    pub poison: Duration,
+    /// Each step of a capacity search.
+    pub step: Duration,
+    /// The window in which system calls are counted.
+    pub calls: Duration,
+    /// How long unanswered requests are waited for after an open window before they are censored.
+    pub drain: Duration,
+}
+
+/// How a capacity is searched for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Search {
+    /// Blocks in which it is, from the first on.
+    pub blocks: u32,
+    /// Ratio of neighbouring rates: the width of the bracket.
+    pub ratio: f64,
+    /// How many such ratios the first step up or down takes.
+    pub stride: u32,
+    /// Most windows for one server.
+    pub steps_max: u32,
+    /// Windows that it takes as a rule: for the estimate only.
+    pub steps_expected: u32,
+}
+
+impl Size {
+    /// Reads a size by its name.
+    ///
+    /// # Errors
+    /// A usage failure that names the sizes.
+    pub fn parse(name: &str) -> Result<Self, Failure> {
+        match name {
+            "smoke" => Ok(Self::Smoke),
+            "quick" => Ok(Self::Quick),
+            "full" => Ok(Self::Full),
+            _ => Err(Failure::usage(format!(
+                "unknown size '{name}': smoke, quick or full"
+            ))),
+        }
+    }
+
+    /// The name, as the command line and the files spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Quick => "quick",
+            Self::Full => "full",
+        }
+    }
+
+    /// Blocks: repetitions of the whole matrix, each with its own order and arrivals.
+    pub fn blocks(self) -> u32 {
+        match self {
+            Self::Smoke => 1,
+            Self::Quick => 3,
+            Self::Full => 10,
+        }
+    }
+
+    /// How long each window is.
+    ///
+    /// A second of warm-up is the least that METHOD asks for; smoke, which ranks nothing, takes less.
+    pub fn windows(self) -> Windows {
+        let ms = Duration::from_millis;
+        match self {
+            Self::Smoke => Windows {
+                warm_up: ms(300),
+                closed: ms(400),
+                open: ms(400),
+                overload: [ms(300), ms(300), ms(900)],
+                poison: ms(1000),
+                step: ms(300),
+                calls: ms(300),
+                drain: ms(250),
+            },
+            Self::Quick => Windows {
+                warm_up: ms(1000),
+                closed: ms(800),
+                open: ms(800),
+                overload: [ms(500), ms(800), ms(1800)],
+                poison: ms(1200),
+                step: ms(600),
+                calls: ms(500),
+                drain: ms(400),
+            },
+            Self::Full => Windows {
+                warm_up: ms(1500),
+                closed: ms(2000),
+                open: ms(2000),
+                overload: [ms(1000), ms(2000), ms(5000)],
+                poison: ms(2000),
+                step: ms(1500),
+                calls: ms(1000),
+                drain: ms(1000),
+            },
+        }
+    }
+
+    /// How a capacity is searched for; `None` where there is no time for it.
+    pub fn search(self) -> Option<Search> {
+        match self {
+            Self::Smoke => None,
+            Self::Quick => Some(Search {
+                blocks: 1,
+                ratio: 1.25,
+                stride: 1,
+                steps_max: 10,
+                steps_expected: 6,
+            }),
+            Self::Full => Some(Search {
+                blocks: 3,
+                ratio: 1.05,
+                stride: 4,
+                steps_max: 24,
+                steps_expected: 11,
+            }),
+        }
+    }
+
+    /// Numbers of connections at which memory is read.
+    pub fn memory_steps(self) -> &'static [u32] {
+        match self {
+            Self::Smoke => &[0, 100, 1_000],
+            Self::Quick | Self::Full => &[0, 100, 1_000, 10_000],
+        }
+    }
+
+    /// Connections without a request where there are to be many.
+    pub fn idle_connections(self) -> u32 {
+        match self {
+            Self::Smoke => 1_000,
+            Self::Quick | Self::Full => 10_000,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Servers that are running already: `--target NAME=URL[,pid=PID][,beside=MODEL]`.
+
+use crate::failure::Failure;
+
+/// A server to be measured that the bench neither starts nor stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// What the report calls it.
+    pub name: String,
+    /// The URL, as given.
+    pub url: String,
+    /// `HOST:PORT`.
+    pub address: String,
+    /// Root of its process tree, where CPU and memory are to be read.
+    pub pid: Option<u32>,
+    /// The model that it is to be shown beside.
+    pub beside: Option<String>,
+}
+
+impl Target {
+    /// Reads the argument of `--target`.
+    ///
+    /// # Errors
+    /// A usage failure that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let bad = |what: &str| Failure::usage(format!("--target '{text}': {what}"));
+        let (name, rest) = text
+            .split_once('=')
+            .ok_or_else(|| bad("not NAME=URL[,pid=PID][,beside=MODEL]"))?;
+        if name.is_empty() || name.contains(char::is_control) || name == "null" {
+            return Err(bad(
+                "the name must be there, and be none of the bench's own",
+            ));
+        }
+        let mut parts = rest.split(',');
+        let url = parts.next().unwrap_or_default();
+        let mut target = Self {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            address: address(url).map_err(|what| bad(&what))?,
+            pid: None,
+            beside: None,
+        };
+        for part in parts {
+            match part.split_once('=') {
+                Some(("pid", pid)) => {
+                    let pid: u32 = pid
+                        .parse()
+                        .map_err(|_| bad(&format!("'{pid}' is no process number")))?;
+                    if !std::path::Path::new(&format!("/proc/{pid}/stat")).exists() {
+                        return Err(bad(&format!("there is no process {pid}")));
+                    }
+                    target.pid = Some(pid);
+                }
+                Some(("beside", model)) if !model.is_empty() => {
+                    target.beside = Some(model.to_owned());
+                }
+                _ => {
+                    return Err(bad(&format!(
+                        "'{part}' is neither pid=PID nor beside=MODEL"
+                    )));
+                }
+            }
+        }
+        Ok(target)
+    }
+
+    /// Reads all of them; a name may be given once.
+    ///
+    /// # Errors
+    /// See [`Target::parse`].
+    pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, Failure> {
+        let mut targets: Vec<Self> = Vec::new();
+        for text in texts {
+            let target = Self::parse(text)?;
+            if targets.iter().any(|other| other.name == target.name) {
+                return Err(Failure::usage(format!(
+                    "--target: the name '{}' is given twice",
+                    target.name
+                )));
+            }
+            targets.push(target);
+        }
+        Ok(targets)
+    }
+}
+
+/// `HOST:PORT` of a URL without a path: the scenarios bring their own.
+fn address(url: &str) -> Result<String, String> {
+    let rest = url
+        .strip_prefix("http://")
+        .ok_or_else(|| format!("'{url}' does not begin with http://"))?;
+    let host = rest.strip_suffix('/').unwrap_or(rest);
+    if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
+        return Err(format!(
+            "'{url}' is not http://HOST[:PORT] (the scenarios bring their own paths)"
+        ));
+    }
+    let (before, after) = match host.rfind(']') {
+        Some(end) => host.split_at(end + 1),
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    match after.strip_prefix(':') {
+        None if after.is_empty() => Ok(format!("{before}:80")),
+        Some(port) if !before.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) => {
+            Ok(host.to_owned())
+        }
+        _ => Err(format!("'{url}' has no valid port")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_has_a_name_an_address_and_what_else_is_said() {
+        let own = std::process::id();
+        let target = Target::parse(&format!(
+            "nginx=http://127.0.0.1:8080/,pid={own},beside=multi-reactor"
+        ))
+        .expect("good");
+        assert_eq!(target.address, "127.0.0.1:8080");
+        assert_eq!(target.pid, Some(own));
+        assert_eq!(target.beside.as_deref(), Some("multi-reactor"));
+        for (url, address) in [
+            ("http://localhost", "localhost:80"),
+            ("http://[::1]:81", "[::1]:81"),
+            ("http://[::1]", "[::1]:80"),
+        ] {
+            let target = Target::parse(&format!("x={url}")).expect(url);
+            assert_eq!((target.address.as_str(), target.pid), (address, None));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        for (text, says) in [
+            ("http", "not NAME=URL"),
+            ("=http://x", "the name must be there"),
+            ("a=https://x", "does not begin with http://"),
+            ("a=http://", "is not http://HOST"),
+            ("a=http://x/path", "bring their own paths"),
+            ("a=http://x:0", "no valid port"),
+            ("a=http://x:99999", "no valid port"),
+            ("a=http://:80", "no valid port"),
+            ("a=http://x,pid=y", "'y' is no process number"),
+            ("a=http://x,pid=4294967295", "there is no process"),
+            ("a=http://x,beside=", "neither pid=PID nor beside=MODEL"),
+            ("a=http://x,colour=red", "neither pid=PID nor beside=MODEL"),
+        ] {
+            let failure = Target::parse(text).expect_err(text);
+            assert_eq!(failure.code(), 2);
+            let line = failure.to_string();
+            assert!(line.contains(says) && line.lines().count() == 1, "{line}");
+        }
+        let twice = ["a=http://x".to_owned(), "a=http://y".to_owned()];
+        assert!(Target::parse_all(&twice).is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! The bench from its arguments to its report, with a server and a generator of the test's own.
+//!
+//! This binary plays the `turnstile` command, because that is what the bench starts: called with
+//! `models`, `serve`, `null-server`, `load` or `bench` it is that; called without it is the tests.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod fake;
+mod harness;
+mod passes;
+mod runs;
+
+use harness::Folder;
+
+#[derive(Parser)]
+enum Cli {
+    Models {
+        #[arg(long)]
+        json: bool,
+    },
+    Serve {
+        #[arg(long)]
+        model: String,
+        #[arg(long)]
+        listen: String,
+        #[arg(long)]
+        workers: Option<u32>,
+        #[arg(long)]
+        variant: Option<String>,
+        #[arg(long)]
+        idle_ms: Option<u32>,
+        #[arg(long)]
+        db: Option<PathBuf>,
+    },
+    NullServer(bench::NullArgs),
+    Load(fake::Load),
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    // Test runners pass filters and flags of their own; none of them is a command.
+    let commands = ["models", "serve", "null-server", "load", "bench"];
+    if !std::env::args()
+        .nth(1)
+        .is_some_and(|first| commands.contains(&first.as_str()))
+    {
+        tests();
+        return ExitCode::SUCCESS;
+    }
+    match Cli::parse() {
+        Cli::Models { .. } => {
+            println!(
+                r#"[{{"model":"iterative","variant":"-","default":true}},
+                    {{"model":"iterative","variant":"inetd","default":false}},
+                    {{"model":"prefork","variant":"accept","default":true}},
+                    {{"model":"prefork","variant":"flock","default":false}},
+                    {{"model":"single-reactor","variant":"epoll","default":true}},
+                    {{"model":"broken","variant":"-","default":true}}]"#
+            );
+            ExitCode::SUCCESS
+        }
+        Cli::Serve { model, .. } if model == "broken" => {
+            eprintln!("broken: no such luck");
+            ExitCode::FAILURE
+        }
+        Cli::Serve { db: Some(db), .. } if fs::write(&db, "a store").is_err() => {
+            eprintln!("no folder for {}", db.display());
+            ExitCode::FAILURE
+        }
+        // A server that answers once a request is complete and closes only when its client does.
+        Cli::Serve { listen, .. } => bench::null_main(bench::NullArgs {
+            listen,
+            close: false,
+            scan: true,
+            bytes: None,
+        }),
+        Cli::NullServer(args) => bench::null_main(args),
+        Cli::Load(load) => fake::generate(&load),
+        Cli::Bench(args) => bench::main(args),
+    }
+}
+
+fn tests() {
+    let folder = Folder::new();
+    runs::unusable_arguments_exit_2_with_one_line(&folder);
+    runs::a_run_leaves_every_trial_and_nothing_else(&folder);
+    runs::a_resumed_run_measures_what_is_missing_only(&folder);
+    runs::an_interrupted_run_keeps_what_it_has(&folder);
+    passes::a_target_is_measured_where_it_answers(&folder);
+    passes::a_target_that_is_not_there_is_one_line(&folder);
+    passes::a_capacity_is_a_bracket_around_what_the_server_can(&folder);
+    passes::overload_idle_and_poison_leave_what_they_are_there_for(&folder);
+    passes::system_calls_are_counted_apart(&folder);
+    println!("end to end: ok");
+}

@@ -1,0 +1,267 @@
+//! What is measured beside speed, and servers that the bench has not started.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+
+use report::data::{Pass, Role, Trial, Validity};
+
+use crate::fake::FAKE_CAPACITY;
+use crate::harness::{Folder, env, run, trials};
+
+/// A server that the test starts itself, as a user would, and ends.
+struct Running(std::process::Child, String);
+
+impl Running {
+    fn start() -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("itself"))
+            .args(["serve", "--model", "x", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let stdout = child.stdout.take().expect("piped");
+        let line = BufReader::new(stdout)
+            .lines()
+            .next()
+            .expect("a line")
+            .expect("text");
+        let address = line.strip_prefix("listening on ").expect("its address");
+        Self(child, address.to_owned())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
+    let server = Running::start();
+    let (address, pid) = (&server.1, server.0.id());
+    let args = format!(
+        "--size smoke --scenarios latency,cooperative --out target --seed 3 \
+         --target known=http://{address},pid={pid},beside=prefork --target plain=http://{address}"
+    );
+    let output = run(folder, &args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let trials = trials(&folder.0.join("target"));
+    let models = trials.iter().filter(|t| t.role == Role::Model).count();
+    assert_eq!(
+        models, 0,
+        "with a target and no --models only targets are measured"
+    );
+    let of = |label: &str, scenario: &str| {
+        trials
+            .iter()
+            .find(|t| t.label == label && t.scenario == scenario)
+            .unwrap_or_else(|| panic!("no trial of {label} in {scenario}"))
+    };
+    let known = of("known", "latency");
+    assert_eq!(known.role, Role::Target);
+    assert_eq!(known.beside.as_deref(), Some("prefork"));
+    assert_eq!(known.target.as_deref(), Some(&*format!("http://{address}")));
+    let figures = known.figures.as_ref().expect("measured");
+    assert!(figures.server_cpu_us_per_request.is_some_and(|us| us > 0.5));
+    assert!(figures.pss_kib > Some(100) && figures.drain_ms.is_none());
+    let plain = of("plain", "latency").figures.as_ref().expect("measured");
+    assert!(plain.throughput_rps > 0.0);
+    assert_eq!(
+        (plain.server_cpu_us_per_request, plain.pss_kib),
+        (None, None)
+    );
+    // A server that answers everything at once does not do what the path says.
+    let blocked = of("known", "cooperative");
+    assert_eq!(blocked.validity, Validity::Blocks);
+    assert!(
+        blocked.reasons[0].starts_with("does not answer /wait/1000:"),
+        "{:?}",
+        blocked.reasons
+    );
+    assert!(
+        of("known", "memory")
+            .memory_steps
+            .iter()
+            .all(|step| step.held)
+    );
+    assert!(
+        trials
+            .iter()
+            .any(|t| t.role == Role::Placebo && t.target.is_some())
+    );
+    // It was not stopped.
+    assert!(TcpStream::connect(address).is_ok());
+}
+
+pub fn a_target_that_is_not_there_is_one_line(folder: &Folder) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    let output = run(
+        folder,
+        &format!("--size smoke --target gone=http://{address} --out gone"),
+    );
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("--target gone") && error.trim_end().lines().count() == 1,
+        "{error}"
+    );
+    assert!(!folder.0.join("gone").exists());
+}
+
+pub fn a_capacity_is_a_bracket_around_what_the_server_can(folder: &Folder) {
+    let args = "--size quick --models single-reactor --scenarios tiny-keepalive --passes capacity \
+                --out capacity --seed 4";
+    // Where every step was spoilt the run has nothing to show, and says so with exit 1.
+    let output = run(folder, args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() || error.contains("none of 10 steps was valid"),
+        "{error}"
+    );
+    let trials = trials(&folder.0.join("capacity"));
+    assert_eq!(trials.len(), 1, "one block, and no null server to wait for");
+    let capacity = trials[0].capacity.as_ref().expect("a bracket");
+    for step in &capacity.steps {
+        assert_eq!(step.ok, step.rate <= FAKE_CAPACITY, "{step:?}");
+    }
+    if let Some(lower) = capacity.highest_ok_rps {
+        assert!(lower <= FAKE_CAPACITY, "{capacity:?}");
+    }
+    if let Some(upper) = capacity.lowest_failed_rps {
+        assert!(FAKE_CAPACITY < upper, "{capacity:?}");
+    }
+    // Steps that the hypervisor has spoilt decide nothing, and may leave too few that do.
+    let spoilt = capacity
+        .steps
+        .iter()
+        .any(|step| step.validity == Validity::Invalid);
+    assert!(capacity.confirmed || spoilt, "{capacity:?}");
+    if capacity.confirmed {
+        let (lower, upper) = (capacity.highest_ok_rps, capacity.lowest_failed_rps);
+        let ratio = upper.expect("broken") / lower.expect("kept");
+        assert!(ratio < 1.27, "{capacity:?}");
+    }
+    assert!(capacity.steps.len() <= 10, "{capacity:?}");
+    let env = env(&folder.0.join("capacity"));
+    assert_eq!(
+        env.objectives["tiny-keepalive"].p99_us,
+        capacity.objective_p99_us
+    );
+}
+
+pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
+    let args = "--size smoke --models single-reactor,prefork --passes measure --out beside --seed 5 \
+                --scenarios overload,idle-many,poison,sqlite,slow-clients";
+    let output = run(folder, args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let trials = trials(&folder.0.join("beside"));
+    let of = |label: &str, scenario: &str| {
+        let own = |t: &&Trial| t.label == label && t.scenario == scenario;
+        trials.iter().rfind(own).expect("a trial")
+    };
+    let reactor = |scenario| {
+        of("single-reactor", scenario)
+            .figures
+            .as_ref()
+            .expect("measured")
+    };
+
+    let overload = reactor("overload");
+    let names: Vec<&str> = overload.phases.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["half", "twice", "recovery"]);
+    assert!(
+        overload.phases[0].goodput_rps > 0.9 * overload.phases[0].rate,
+        "{overload:?}"
+    );
+    assert_eq!(overload.phases[1].goodput_rps, 0.0, "all of them late");
+    assert!(
+        overload
+            .recovery_ms
+            .is_some_and(|ms| (ms - 200.0).abs() < 1.0),
+        "{overload:?}"
+    );
+    assert!(overload.timeline.len() > 10);
+    let rates: BTreeSet<String> = trials
+        .iter()
+        .filter(|t| t.scenario == "overload")
+        .map(|t| format!("{:?} {:?}", t.shape.rate, t.shape.profile))
+        .collect();
+    assert_eq!(rates.len(), 1, "the same for every server: {rates:?}");
+
+    let idle = of("single-reactor", "idle-many");
+    assert_eq!(
+        idle.figures.as_ref().and_then(|f| f.idle).map(|i| i.asked),
+        Some(1_000)
+    );
+    assert!(
+        idle.server_command.contains("--idle-ms"),
+        "{}",
+        idle.server_command
+    );
+    let process_each = of("prefork", "idle-many");
+    assert_eq!(process_each.validity, Validity::Blocks);
+    assert!(process_each.reasons[0].starts_with("a process a connection: 1064"));
+
+    assert_eq!(reactor("poison").poison.map(|p| p.sent), Some(1));
+    assert_eq!(of("prefork", "poison").workers, Some(65));
+    let slow = of("prefork", "slow-clients");
+    assert!(
+        slow.load_command
+            .contains("--slow-senders=32 --slow-readers=32")
+    );
+    let kv = of("single-reactor", "sqlite");
+    assert!(
+        kv.server_command.contains("--db SCRATCH"),
+        "{}",
+        kv.server_command
+    );
+    assert!(
+        kv.load_command
+            .contains("--request=10:PUT:/kv/{n:1000} --body-bytes=100")
+    );
+    assert!(
+        !folder.0.join("beside/.store").exists(),
+        "the store goes with its server"
+    );
+}
+
+pub fn system_calls_are_counted_apart(folder: &Folder) {
+    let args = "--size smoke --models single-reactor --scenarios tiny-keepalive \
+                --passes measure,system-calls --out calls --seed 6";
+    let output = run(folder, args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let trials = trials(&folder.0.join("calls"));
+    let counted = trials.iter().find(|t| t.pass == Pass::SystemCalls);
+    let Some(counted) = counted else {
+        let remarks = env(&folder.0.join("calls")).remarks.join(" ");
+        assert!(remarks.contains("there is no strace"), "{remarks}");
+        return;
+    };
+    if counted.validity == Validity::Invalid {
+        assert!(
+            counted.reasons[0].starts_with("strace cannot attach"),
+            "{counted:?}"
+        );
+        return;
+    }
+    let figures = counted.figures.as_ref().expect("counted");
+    // One receive and one send a request, and a share of a wait.
+    for name in ["recvfrom", "sendto"] {
+        let each = figures.system_calls[name];
+        assert!((0.98..1.1).contains(&each), "{name}: {each}");
+    }
+    assert!(
+        figures
+            .system_calls_per_request
+            .is_some_and(|all| all < 3.5),
+        "{figures:?}"
+    );
+    assert_eq!(figures.throughput_rps, 0.0, "a traced window has no speed");
+}

@@ -1,0 +1,159 @@
+//! The comparison as Markdown for a terminal.
+
+use super::lines::{Finding, Line, Side};
+use super::{Difference, Report};
+use crate::format;
+use crate::markdown::Table;
+use crate::metric::Metric;
+
+/// What is printed; `all` adds what tells no difference.
+pub fn markdown(report: &Report, all: bool) -> String {
+    let mut out = String::from("# Before and after\n\n");
+    environment(report, &mut out);
+    for note in &report.notes {
+        out.push_str(&format!("> {note}\n>\n"));
+    }
+    out.truncate(out.len() - ">\n".len());
+    out.push_str(&format!("\n{}\n\n", sentence(report)));
+    let mut sections = vec![(Finding::Worse, "Worse"), (Finding::Better, "Better")];
+    if all {
+        sections.extend([
+            (Finding::TooClose, "Too close to call"),
+            (Finding::Equivalent, "Equivalent"),
+            (Finding::NotCompared, "Not compared"),
+        ]);
+    }
+    for (finding, title) in sections {
+        let lines: Vec<&Line> = report
+            .lines
+            .iter()
+            .filter(|line| line.finding == finding)
+            .collect();
+        if !lines.is_empty() {
+            out.push_str(&format!("## {title}\n\n{}\n", table(&lines)));
+        }
+    }
+    out
+}
+
+fn environment(report: &Report, out: &mut String) {
+    let of = |machine: bool| -> Vec<&Difference> {
+        report
+            .differences
+            .iter()
+            .filter(|each| each.machine == machine)
+            .collect()
+    };
+    let titles = [
+        (
+            true,
+            "THE MACHINE IS NOT THE SAME, so what follows compares machines as well:",
+        ),
+        (false, "Built or asked for differently:"),
+    ];
+    if report.differences.is_empty() {
+        out.push_str("Same machine, kernel and build.\n\n");
+    }
+    for (machine, title) in titles {
+        let found = of(machine);
+        if found.is_empty() {
+            continue;
+        }
+        out.push_str(&format!("{title}\n\n"));
+        for each in found {
+            let known = |text: &str| {
+                if text.is_empty() {
+                    "not recorded".to_owned()
+                } else {
+                    text.to_owned()
+                }
+            };
+            out.push_str(&format!(
+                "- {}: {} → {}\n",
+                each.name,
+                known(&each.before),
+                known(&each.after)
+            ));
+        }
+        out.push('\n');
+    }
+}
+
+/// `2 worse, 1 better, 40 equivalent, 12 too close to call, 3 not compared.`
+fn sentence(report: &Report) -> String {
+    let count = |finding| {
+        report
+            .lines
+            .iter()
+            .filter(|line| line.finding == finding)
+            .count()
+    };
+    format!(
+        "**{} worse, {} better**, {} equivalent, {} too close to call, {} not compared.",
+        report.worse,
+        report.better,
+        count(Finding::Equivalent),
+        count(Finding::TooClose),
+        count(Finding::NotCompared)
+    )
+}
+
+fn table(lines: &[&Line]) -> String {
+    let header = [
+        "model",
+        "scenario",
+        "load",
+        "figure",
+        "before",
+        "after",
+        "times worse",
+        "interval",
+        "zone",
+        "n",
+        "verdict",
+    ];
+    let mut table = Table::new(header.map(str::to_owned).to_vec());
+    for line in lines {
+        let show = |side: Option<Side>| {
+            side.map_or("-".to_owned(), |side| {
+                line.metric.show(side.median.unwrap_or(f64::INFINITY))
+            })
+        };
+        let n = |side: Option<Side>| side.map_or(0, |side| side.n);
+        let bare = |ratio: Option<f64>| format::factor_bare(ratio.unwrap_or(f64::INFINITY));
+        let judged = line.finding != Finding::NotCompared;
+        let only = |text: String| if judged { text } else { "-".to_owned() };
+        table.push(vec![
+            line.model.clone(),
+            line.scenario.clone(),
+            line.load.clone(),
+            line.figure.to_owned(),
+            show(line.before),
+            show(line.after),
+            only(format!("{}×", bare(line.ratio))),
+            only(format!("{}–{}", bare(line.low), bare(line.high))),
+            line.zone.map_or("-".to_owned(), |zone| {
+                format!("±{:.1} %", (zone - 1.0) * 100.0)
+            }),
+            format!("{}/{}", n(line.before), n(line.after)),
+            verdict(line),
+        ]);
+    }
+    table.render()
+}
+
+/// The verdict in the words of the figure.
+fn verdict(line: &Line) -> String {
+    let (worse, better) = match line.metric {
+        Metric::ServerCpu => ("costlier", "cheaper"),
+        Metric::Pss => ("larger", "smaller"),
+        _ => ("slower", "faster"),
+    };
+    match line.finding {
+        Finding::Worse => worse.to_owned(),
+        Finding::Better => better.to_owned(),
+        Finding::Equivalent => "equivalent".to_owned(),
+        Finding::TooClose => "too close to call".to_owned(),
+        Finding::NotCompared => line.reason.clone(),
+    }
+}

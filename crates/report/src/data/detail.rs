@@ -1,0 +1,191 @@
+//! What stands beside the main figures of a trial: phases, slices, kinds, bystanders, passes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Latency, Validity};
+
+/// A phase of a load in steps; requests belong to the phase of their intended start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PhaseFigures {
+    /// What the scenario calls it: `half`, `twice`, `recovery`.
+    pub name: String,
+    /// Offered requests a second.
+    pub rate: f64,
+    /// Its beginning, seconds from that of the window.
+    pub start_s: f64,
+    /// Its length, seconds.
+    pub duration_s: f64,
+    /// Requests scheduled: the sum of all outcomes.
+    pub scheduled: u64,
+    /// Requests answered correctly.
+    pub requests: u64,
+    /// Outcomes other than a correct answer.
+    pub errors: u64,
+    /// Intended start to done.
+    pub response_us: Latency,
+    /// Correct answers within the objective's time a second of the phase, where the scenario has an
+    /// objective (a lower bound, read off the percentiles); else correct answers a second.
+    pub goodput_rps: f64,
+}
+
+/// A slice of the window; requests belong to the slice of their intended start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Slice {
+    /// Its beginning, seconds from that of the window.
+    pub start_s: f64,
+    /// Its length, seconds.
+    pub duration_s: f64,
+    /// Requests scheduled.
+    pub scheduled: u64,
+    /// Requests answered correctly.
+    pub requests: u64,
+    /// Outcomes other than a correct answer.
+    pub errors: u64,
+    /// Median response, µs; `None` is infinite or without a request.
+    pub p50_us: Option<f64>,
+    /// 99th percentile of the response, µs; `None` is infinite or without a request.
+    pub p99_us: Option<f64>,
+}
+
+/// One kind of request of a mix.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KindFigures {
+    /// `GET /kv/{n:1000}`.
+    pub name: String,
+    /// Requests scheduled.
+    pub scheduled: u64,
+    /// Requests answered correctly.
+    pub requests: u64,
+    /// Outcomes other than a correct answer.
+    pub errors: u64,
+    /// Intended start to done.
+    pub response_us: Latency,
+}
+
+/// Requests to a path that hurts, beside the good ones; not in the population.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PoisonFigures {
+    /// Sent.
+    pub sent: u64,
+    /// Answered.
+    pub answered: u64,
+    /// Lost: their connection ended without an answer.
+    pub lost: u64,
+    /// Sent to answered.
+    pub response_us: Latency,
+}
+
+/// Clients that send or read slowly, beside the good ones; not in the population.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SlowFigures {
+    /// Clients that trickle a request.
+    pub senders: SlowClients,
+    /// Clients that trickle a reply in.
+    pub readers: SlowClients,
+}
+
+/// What became of slow clients of one sort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SlowClients {
+    /// Kept at a time.
+    pub asked: u64,
+    /// Connections opened: replacements included.
+    pub opened: u64,
+    /// Closed by the server.
+    pub closed_by_server: u64,
+    /// Served to the end.
+    pub finished: u64,
+    /// Still open when the window ended.
+    pub open_at_end: u64,
+    /// How long the ended ones lived.
+    pub life_us: Latency,
+}
+
+/// Connections held without a request, beside the active ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IdleFigures {
+    /// Asked for.
+    pub asked: u64,
+    /// Opened, and answered once.
+    pub opened: u64,
+    /// Still open when the window ended.
+    pub open_at_end: u64,
+    /// Closed by the server.
+    pub closed_by_server: u64,
+}
+
+/// The highest offered rate at which the objective is kept, as a bracket.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Capacity {
+    /// The objective: p99 of the response at most so many µs.
+    pub objective_p99_us: f64,
+    /// The objective: outcomes other than a correct answer at most this share of all.
+    pub errors_max_share: f64,
+    /// Highest offered rate that kept it; `None`: not even the lowest that was tried.
+    pub highest_ok_rps: Option<f64>,
+    /// Lowest offered rate above it that did not; `None`: none was found up to the generator's limit.
+    pub lowest_failed_rps: Option<f64>,
+    /// `true` when the lower end kept it twice and the upper end broke it twice.
+    pub confirmed: bool,
+    /// Every step, in the order in which they were run.
+    pub steps: Vec<CapacityStep>,
+}
+
+/// One window of a capacity search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CapacityStep {
+    /// Offered requests a second.
+    pub rate: f64,
+    /// p50 of the response, µs; `None` is infinite.
+    #[serde(default)]
+    pub p50_us: Option<f64>,
+    /// p99 of the response, µs; `None` is infinite.
+    pub p99_us: Option<f64>,
+    /// Outcomes other than a correct answer, as a share of all.
+    pub errors_share: f64,
+    /// `true` when the objective was kept.
+    pub ok: bool,
+    /// The verdict of the gates; an INVALID step decides nothing.
+    pub validity: Validity,
+}
+
+/// Memory and tasks of a server that holds so many connections, each of which was served once.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemoryStep {
+    /// Connections open.
+    pub connections: u64,
+    /// Proportional set size of the tree, KiB.
+    pub pss_kib: Option<u64>,
+    /// Resident set size, KiB: counts pages that processes share once for each.
+    pub rss_kib: Option<u64>,
+    /// Processes and threads.
+    pub tasks: Option<u32>,
+    /// `false`: the model does not hold so many.
+    pub held: bool,
+    /// Why it does not, by design or as seen; empty when held.
+    pub reason: String,
+}
+
+/// `false` values and empty collections are not written: most trials have none of these.
+pub(super) mod absent {
+    use super::BTreeMap;
+
+    pub fn zero(value: &u32) -> bool {
+        *value == 0
+    }
+
+    pub fn empty(map: &BTreeMap<String, f64>) -> bool {
+        map.is_empty()
+    }
+}

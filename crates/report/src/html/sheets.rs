@@ -1,0 +1,52 @@
+//! The sheets as HTML tables.
+
+use maud::{Markup, html};
+
+use crate::palette;
+use crate::sheet::{Entry, Line, Sheet, Tone};
+
+/// One section a sheet.
+pub fn sections(sheets: &[Sheet]) -> Markup {
+    html! {
+        @for sheet in sheets {
+            section id=(sheet.id) {
+                h2 { (sheet.title) }
+                p.note { (sheet.note) }
+                div.scroll {
+                    table.figures {
+                        thead { tr {
+                            th.l scope="col" { "model" }
+                            @for head in &sheet.heads { th scope="col" { (head) } }
+                        } }
+                        tbody { @for line in &sheet.lines { (row(line)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(line: &Line) -> Markup {
+    html! {
+        tr.variant[line.row.is_variant()].peer[line.row.is_peer()] {
+            th scope="row" { i class={ "key b-" (palette::class(&line.row.kin)) } {} (line.row.label) }
+            @for entry in &line.entries { (cell(entry)) }
+        }
+    }
+}
+
+fn cell(entry: &Entry) -> Markup {
+    let class = match entry.tone {
+        Tone::Plain => "",
+        Tone::Best => "best",
+        Tone::Limited => "bound",
+        Tone::Blocks => "soft",
+    };
+    html! {
+        td class=(class) {
+            @if entry.text.is_empty() { "–" }
+            @else if let Some(link) = &entry.link { a href={ "#" (link) } { (entry.text) } }
+            @else { (entry.text) }
+        }
+    }
+}

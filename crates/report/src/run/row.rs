@@ -1,0 +1,88 @@
+//! The rows of the report, and their order.
+
+use std::collections::BTreeSet;
+
+use super::place;
+use crate::data::{Role, Trial};
+
+/// Models in the order in which the literature introduces them; others follow by name.
+const MODELS: [&str; 12] = [
+    "iterative",
+    "fork-per-client",
+    "prefork",
+    "thread-per-client",
+    "thread-pool",
+    "single-reactor",
+    "reactor-pool",
+    "multi-reactor",
+    "leader-follower",
+    "proactor",
+    "signal-driven",
+    "async-tasks",
+];
+
+/// A row of the report: a model, one of its variants, a peer, the placebo or the null server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The name shown.
+    pub label: String,
+    /// The model behind it.
+    pub model: String,
+    /// Its variant.
+    pub variant: String,
+    /// Measured model, peer, placebo or null server.
+    pub role: Role,
+    /// The model whose ink it is drawn with: its own, or the one that a peer embodies.
+    pub kin: String,
+}
+
+impl Row {
+    /// `true` for a server that is not of the collection, measured from outside.
+    pub fn is_peer(&self) -> bool {
+        self.role == Role::Target
+    }
+
+    /// `true` for a variant of a model that is not its default.
+    pub fn is_variant(&self) -> bool {
+        self.role == Role::Model && self.label != self.model
+    }
+
+    /// `true` for what is no model's default variant.
+    pub fn is_aside(&self) -> bool {
+        self.label != self.model || self.is_peer()
+    }
+}
+
+/// The distinct rows of `trials`: models in the order of the literature, then the controls.
+pub fn rows(trials: &[Trial]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for trial in trials {
+        if seen.insert(trial.label.as_str()) {
+            let kin = trial.beside.as_ref().unwrap_or(&trial.model);
+            rows.push(Row {
+                label: trial.label.clone(),
+                model: trial.model.clone(),
+                variant: trial.variant.clone(),
+                role: trial.role,
+                kin: kin.clone(),
+            });
+        }
+    }
+    rows.sort_by_cached_key(|row| {
+        let control = match row.role {
+            Role::Model | Role::Target => 0,
+            Role::Placebo => 1,
+            Role::Null => 2,
+        };
+        // A model's default variant bears the bare name and so sorts before the others; peers stand
+        // behind the variants of the model they embody.
+        (
+            control,
+            place(&MODELS, &row.kin),
+            row.is_peer(),
+            row.label.clone(),
+        )
+    });
+    rows
+}

@@ -1,0 +1,57 @@
+//! The loads of a scenario.
+
+use crate::data::{Mode, Shape};
+
+/// One kind of load within a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Window {
+    /// As fast as replies come.
+    Closed,
+    /// A fixed offered rate, in thousandths of a request a second so that it can be a key.
+    Open {
+        /// Requests offered in 1,000 s.
+        rate_milli: u64,
+    },
+}
+
+impl Window {
+    /// The window a trial's load belongs to.
+    pub fn of(shape: &Shape) -> Self {
+        match shape.mode {
+            Mode::Closed => Self::Closed,
+            Mode::Open => {
+                let rate = shape.rate.unwrap_or(0.0).max(0.0);
+                Self::Open {
+                    rate_milli: (rate * 1000.0).round() as u64,
+                }
+            }
+        }
+    }
+
+    /// Offered requests a second; `None` in a closed loop.
+    pub fn rate(self) -> Option<f64> {
+        match self {
+            Self::Closed => None,
+            Self::Open { rate_milli } => Some(rate_milli as f64 / 1000.0),
+        }
+    }
+
+    /// `closed loop` or `at 2,000/s`.
+    pub fn describe(self) -> String {
+        match self.rate() {
+            None => "closed loop".to_owned(),
+            Some(rate) => format!("at {}/s", crate::format::number(rate)),
+        }
+    }
+
+    /// A form fit for anchors and file names.
+    pub fn slug(self) -> String {
+        match self {
+            Self::Closed => "closed".to_owned(),
+            Self::Open { rate_milli } if rate_milli % 1000 == 0 => {
+                format!("open-{}", rate_milli / 1000)
+            }
+            Self::Open { rate_milli } => format!("open-{rate_milli}m"),
+        }
+    }
+}

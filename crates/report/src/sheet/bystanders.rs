@@ -1,0 +1,192 @@
+//! What stands beside the good requests and is not in their population: poison, slow clients, idle
+//! connections; and the kinds of a mix.
+
+use super::{Entry, Line, Sheet, figure, middle, sample};
+use crate::data::{Figures, SlowClients};
+use crate::format;
+use crate::html::anchor;
+use crate::metric::Metric;
+use crate::primary;
+use crate::run::{Row, Run, Window};
+use crate::stats::{Evidence, Spread};
+
+/// One column: its head and where it comes from.
+type Column = (&'static str, fn(&Figures) -> Option<f64>);
+
+const POISON: [Column; 3] = [
+    ("poison sent", |each| Some(each.poison?.sent as f64)),
+    ("answered", |each| Some(each.poison?.answered as f64)),
+    ("connections lost", |each| Some(each.poison?.lost as f64)),
+];
+
+const SLOW: [Column; 6] = [
+    ("senders opened", |each| {
+        Some(each.slow?.senders.opened as f64)
+    }),
+    ("closed by server", |each| Some(closed(each.slow?.senders))),
+    ("open at the end", |each| {
+        Some(each.slow?.senders.open_at_end as f64)
+    }),
+    ("readers opened", |each| {
+        Some(each.slow?.readers.opened as f64)
+    }),
+    ("closed by server", |each| Some(closed(each.slow?.readers))),
+    ("open at the end", |each| {
+        Some(each.slow?.readers.open_at_end as f64)
+    }),
+];
+
+const IDLE: [Column; 4] = [
+    ("idle asked", |each| Some(each.idle?.asked as f64)),
+    ("opened", |each| Some(each.idle?.opened as f64)),
+    ("open at the end", |each| {
+        Some(each.idle?.open_at_end as f64)
+    }),
+    ("closed by server", |each| {
+        Some(each.idle?.closed_by_server as f64)
+    }),
+];
+
+fn closed(clients: SlowClients) -> f64 {
+    clients.closed_by_server as f64
+}
+
+pub fn sheets(run: &Run) -> Vec<Option<Sheet>> {
+    vec![
+        sheet(
+            run,
+            "poison",
+            "One poisoned request",
+            "One request that blocks its worker, in the middle of many good ones, on a connection of its own. What the good ones wait for it (p50, p99) is the cost; lower is better.",
+            &POISON,
+        ),
+        sheet(
+            run,
+            "slow",
+            "Slow clients",
+            "Clients that send a request, or read a reply, a byte at a time beside the good ones, replaced when the server closes them. p50 and p99 are of the good requests; lower is better.",
+            &SLOW,
+        ),
+        sheet(
+            run,
+            "idle",
+            "Idle connections",
+            "Connections that were served once and then held without a request, beside the active ones. p50 and p99 are of the active ones; lower is better.",
+            &IDLE,
+        ),
+        kinds(run),
+    ]
+}
+
+fn figures<'a>(run: &'a Run, row: &Row, scenario: &str, window: Window) -> Vec<&'a Figures> {
+    let cell = run.cell(&row.label, scenario, window);
+    cell.usable()
+        .filter_map(|trial| trial.figures.as_ref())
+        .collect()
+}
+
+fn sheet(
+    run: &Run,
+    id: &'static str,
+    title: &str,
+    note: &str,
+    columns: &[Column],
+) -> Option<Sheet> {
+    let told = |figures: &Figures| columns.iter().any(|(_, of)| of(figures).is_some());
+    let mut trials = run.trials.iter();
+    let scenario = &trials
+        .find(|trial| trial.figures.as_ref().is_some_and(told))?
+        .scenario;
+    let window = primary::of(run, scenario, Metric::P99).window;
+    let line = |row: &Row| {
+        let link = || anchor(scenario, &row.label, window);
+        let found = figures(run, row, scenario, window);
+        let mut entries: Vec<Entry> = columns
+            .iter()
+            .map(|(_, of)| {
+                let text = middle(found.iter().filter_map(|each| of(each)));
+                text.map_or_else(Entry::default, |text| Entry::new(text, link()))
+            })
+            .collect();
+        entries.extend(
+            [Metric::P50, Metric::P99].map(|metric| figure(run, row, scenario, window, metric)),
+        );
+        Line {
+            row: row.clone(),
+            entries,
+        }
+    };
+    let heads = columns
+        .iter()
+        .map(|(head, _)| *head)
+        .chain(["p50 of the good", "p99 of the good"]);
+    Some(Sheet {
+        id,
+        title: title.to_owned(),
+        note: format!(
+            "{note} {scenario}, {}; medians, {}.",
+            window.describe(),
+            sample(run)
+        ),
+        heads: heads.map(str::to_owned).collect(),
+        lines: run.contenders().map(line).collect(),
+    })
+}
+
+/// The kinds of a mix, p50 and p99 each.
+fn kinds(run: &Run) -> Option<Sheet> {
+    let mixed = |figures: &Figures| !figures.kinds.is_empty();
+    let mut trials = run.trials.iter();
+    let example = trials.find(|trial| trial.figures.as_ref().is_some_and(mixed))?;
+    let scenario = &example.scenario;
+    let names: Vec<&str> = example
+        .figures
+        .iter()
+        .flat_map(|each| &each.kinds)
+        .map(|kind| kind.name.as_str())
+        .collect();
+    let window = primary::of(run, scenario, Metric::P99).window;
+    let line = |row: &Row| {
+        let found = figures(run, row, scenario, window);
+        let entries = names.iter().flat_map(|name| {
+            [0.5, 0.99].map(|share| {
+                let kinds = found
+                    .iter()
+                    .flat_map(|each| &each.kinds)
+                    .filter(|kind| kind.name == *name);
+                let values = kinds.map(|kind| {
+                    let found = if share > 0.9 {
+                        kind.response_us.p99
+                    } else {
+                        kind.response_us.p50
+                    };
+                    found.unwrap_or(f64::INFINITY)
+                });
+                Spread::of(values, Evidence::Ranges).map_or_else(Entry::default, |spread| {
+                    Entry::new(
+                        format::micros(spread.median),
+                        anchor(scenario, &row.label, window),
+                    )
+                })
+            })
+        });
+        Line {
+            row: row.clone(),
+            entries: entries.collect(),
+        }
+    };
+    Some(Sheet {
+        id: "mix",
+        title: "The kinds of a mix".to_owned(),
+        note: format!(
+            "Response time of each kind of request; lower is better. {scenario}, {}; medians, {}.",
+            window.describe(),
+            sample(run)
+        ),
+        heads: names
+            .iter()
+            .flat_map(|name| [format!("{name} p50"), format!("{name} p99")])
+            .collect(),
+        lines: run.contenders().map(line).collect(),
+    })
+}

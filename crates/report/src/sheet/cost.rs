@@ -1,0 +1,118 @@
+//! System calls, fairness and the time to drain: a figure a scenario.
+
+use super::{Entry, Line, Sheet, figure, median, sample};
+use crate::cell::State;
+use crate::data::{Figures, Pass};
+use crate::format;
+use crate::html::{anchor, pass_anchor};
+use crate::metric::Metric;
+use crate::primary;
+use crate::run::{Row, Run};
+use crate::stats::{Evidence, Spread};
+
+/// Rows by `scenarios`, a cell each.
+fn by_scenario(run: &Run, scenarios: &[String], of: impl Fn(&Row, &str) -> Entry) -> Vec<Line> {
+    let line = |row: &Row| Line {
+        row: row.clone(),
+        entries: scenarios.iter().map(|scenario| of(row, scenario)).collect(),
+    };
+    run.contenders().map(line).collect()
+}
+
+pub fn system_calls(run: &Run) -> Option<Sheet> {
+    let scenarios = run.scenarios_of(Pass::SystemCalls);
+    let of = |row: &Row, scenario: &str| {
+        let trials = run.pass(Pass::SystemCalls, &row.label, scenario);
+        let figures: Vec<&Figures> = trials.filter_map(|trial| trial.figures.as_ref()).collect();
+        let totals = figures
+            .iter()
+            .filter_map(|each| each.system_calls_per_request);
+        match Spread::of(totals, Evidence::Ranges) {
+            Some(spread) => Entry::new(
+                format!("{:.2}{}", spread.median, names(&figures)),
+                pass_anchor(Pass::SystemCalls, scenario, &row.label),
+            ),
+            None => Entry::default(),
+        }
+    };
+    Some(Sheet {
+        id: "calls",
+        title: "System calls a request".to_owned(),
+        note: "Calls of the whole process tree a correct answer, lower is better; the most frequent by name. Counted by a tracer in a pass of its own, which carries no figure of speed; n = 1 pass a figure.".to_owned(),
+        lines: by_scenario(run, &scenarios, of),
+        heads: scenarios,
+    })
+}
+
+/// ` (recvfrom 1.00, sendto 1.00)`: the most frequent three.
+fn names(figures: &[&Figures]) -> String {
+    let Some(first) = figures.first() else {
+        return String::new();
+    };
+    let mut calls: Vec<(&String, &f64)> = first.system_calls.iter().collect();
+    calls.sort_by(|a, b| b.1.total_cmp(a.1).then(a.0.cmp(b.0)));
+    let shown: Vec<String> = calls
+        .iter()
+        .take(3)
+        .map(|(name, rate)| format!("{name} {rate:.2}"))
+        .collect();
+    if shown.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", shown.join(", "))
+    }
+}
+
+pub fn fairness(run: &Run) -> Option<Sheet> {
+    let of = |row: &Row, scenario: &str| {
+        let window = primary::of(run, scenario, Metric::Jain).window;
+        let cell = run.cell(&row.label, scenario, window);
+        let workers = cell
+            .trials
+            .iter()
+            .filter_map(|trial| trial.figures.as_ref());
+        let workers = workers.map(|figures| figures.workers_served.len()).max();
+        match (median(run, &cell, Metric::Jain), workers) {
+            (Some(spread), Some(workers)) => Entry::new(
+                format!("{:.2} of {workers}", spread.median),
+                anchor(scenario, &row.label, window),
+            ),
+            _ => Entry::default(),
+        }
+    };
+    Some(Sheet {
+        id: "fairness",
+        title: "Fairness between workers".to_owned(),
+        note: format!(
+            "Jain's index of the requests that each worker served, and how many workers: 1.00 is even, 1/n is one worker doing everything; higher is fairer. Median, {}.",
+            sample(run)
+        ),
+        heads: run.scenarios.clone(),
+        lines: by_scenario(run, &run.scenarios, of),
+    })
+}
+
+pub fn drain(run: &Run) -> Option<Sheet> {
+    let of = |row: &Row, scenario: &str| {
+        let window = primary::of(run, scenario, Metric::Drain).window;
+        let cell = run.cell(&row.label, scenario, window);
+        if matches!(cell.state, State::Blocks | State::Missing | State::Invalid) {
+            return Entry::default();
+        }
+        let mut entry = figure(run, row, scenario, window, Metric::Drain);
+        if let Some(spread) = median(run, &cell, Metric::Drain) {
+            entry.text = format::number(spread.median);
+        }
+        entry
+    };
+    Some(Sheet {
+        id: "drain",
+        title: "Time to drain".to_owned(),
+        note: format!(
+            "Milliseconds from SIGTERM to the end of the last process, with the scenario's connections open; lower is better. Median, {}.",
+            sample(run)
+        ),
+        heads: run.scenarios.clone(),
+        lines: by_scenario(run, &run.scenarios, of),
+    })
+}

@@ -1,0 +1,165 @@
+//! A run with everything a run can hold: peers, variants, passes, phases and bystanders.
+
+mod fixture;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use fixture::written::{balanced, full, reported};
+
+fn wide() -> &'static BTreeMap<String, String> {
+    static WIDE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    WIDE.get_or_init(written)
+}
+
+fn written() -> BTreeMap<String, String> {
+    let (env, trials) = fixture::wide::run("quick", 3, 11);
+    reported("wide", &env, &fixture::ndjson(&trials)).expect("a report")
+}
+
+const SHEETS: [&str; 10] = [
+    "Capacity at the objective",
+    "Memory by connections",
+    "System calls a request",
+    "Fairness between workers",
+    "Time to drain",
+    "Overload",
+    "One poisoned request",
+    "Slow clients",
+    "Idle connections",
+    "The kinds of a mix",
+];
+
+#[test]
+fn every_sheet_stands_in_both_and_leads_somewhere() {
+    let (page, summary) = (&wide()["index.html"], &wide()["summary.md"]);
+    for title in SHEETS {
+        assert!(page.contains(&format!("<h2>{title}</h2>")), "{title}");
+        assert!(summary.contains(&format!("\n## {title}\n")), "{title}");
+    }
+    balanced("index.html", page);
+    let quoted = |after: &'static str| {
+        let rest = page.split(after).skip(1);
+        rest.map(|rest| rest.split('"').next().expect("a closing quote"))
+    };
+    let targets: BTreeSet<&str> = quoted("id=\"").collect();
+    let dead: Vec<&str> = quoted("href=\"#")
+        .filter(|link| !targets.contains(link))
+        .collect();
+    assert!(dead.is_empty(), "{dead:?}");
+    assert_eq!(targets.len(), quoted("id=\"").count(), "an id stands twice");
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_with_everything_in_it() {
+    assert!(wide() == &written());
+}
+
+#[test]
+fn an_old_run_has_no_sheet_it_knows_nothing_of() {
+    for title in SHEETS {
+        let known = title == "Time to drain";
+        assert_eq!(
+            full()["summary.md"].contains(&format!("\n## {title}\n")),
+            known,
+            "{title}"
+        );
+    }
+    assert!(
+        !full()
+            .keys()
+            .any(|name| name.starts_with("timeline") || name.starts_with("p99-to"))
+    );
+}
+
+/// The lines of the verdict matrix that begin with `label`.
+fn verdict_line(label: &str) -> String {
+    let verdict = wide()["summary.md"]
+        .split("\n## ")
+        .nth(1)
+        .expect("a verdict");
+    let is_it = |line: &&str| {
+        line.split('|')
+            .nth(1)
+            .is_some_and(|cell| cell.trim() == label)
+    };
+    verdict
+        .lines()
+        .find(is_it)
+        .expect("a line of the matrix")
+        .to_owned()
+}
+
+#[test]
+fn a_peer_is_measured_against_the_best_model_and_never_ranked() {
+    let line = verdict_line("nginx");
+    assert!(
+        line.contains("× (") && line.contains("peer") && !line.contains('#'),
+        "{line}"
+    );
+    for sentence in wide()["summary.md"]
+        .lines()
+        .filter(|line| line.starts_with("- "))
+    {
+        assert!(
+            !sentence.contains("nginx") && !sentence.contains("apache"),
+            "{sentence}"
+        );
+    }
+    // It stands right behind the model it embodies, with its variants.
+    let page = &wide()["index.html"];
+    let order: Vec<usize> = [
+        ">multi-reactor<",
+        "multi-reactor:<wbr>reuseport",
+        ">nginx<",
+        ">leader-follower<",
+    ]
+    .iter()
+    .map(|name| {
+        page.find(name)
+            .unwrap_or_else(|| panic!("{name} is in the page"))
+    })
+    .collect();
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn variants_fold_away_unless_they_lead() {
+    let page = &wide()["index.html"];
+    let matrix = page.split("</table>").next().expect("the verdict matrix");
+    assert!(matrix.contains("Show all 7 variants") && matrix.contains("class=\"variant folded\""));
+    // All are in the summary.
+    verdict_line("single-reactor:select");
+}
+
+#[test]
+fn capacity_is_a_bracket_and_says_what_was_not_confirmed() {
+    let sheet = wide()["summary.md"]
+        .split("\n## Capacity")
+        .nth(1)
+        .expect("the sheet");
+    let sheet = sheet.split("\n## ").next().expect("its end");
+    let line = |label: &str| {
+        let found = sheet
+            .lines()
+            .find(|line| line.starts_with(&format!("| {label} ")));
+        found
+            .unwrap_or_else(|| panic!("{label}: {sheet}"))
+            .to_owned()
+    };
+    assert!(line("prefork").contains('–') && !line("prefork").contains('?'));
+    assert!(line("reactor-pool").contains('?'));
+    assert!(line("proactor").contains("≥ "));
+    assert!(line("apache-event").contains("< "));
+    assert!(line("iterative").contains("blocks by design"));
+}
+
+#[test]
+fn a_load_in_steps_is_ranked_by_its_goodput_and_drawn_over_time() {
+    let summary = &wide()["summary.md"];
+    assert!(summary.contains("- overload (goodput at twice the capacity"));
+    assert!(wide().contains_key("timeline-p99-overload.svg"));
+    assert!(wide()["timeline-p99-overload.svg"].contains("objective: p99 ≤ 10.0 ms"));
+    assert!(!wide().contains_key("p99-by-rate-overload.svg"));
+    assert!(wide().contains_key("p99-to-capacity-cpu.svg"));
+}
