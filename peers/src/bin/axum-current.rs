@@ -1,0 +1,5 @@
+//! axum, a single-threaded runtime a worker.
+
+fn main() -> std::process::ExitCode {
+    peers::runtime::current_thread(peers::axum_app::serve)
+}
