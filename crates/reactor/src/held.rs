@@ -7,7 +7,7 @@ use server::{Connection, Need, Server};
 use crate::doors::Doors;
 use crate::edge::News;
 use crate::looping::DOOR;
-use crate::{Interest, Reactor, Ready, Selector, Timer, Token};
+use crate::{Interest, Reactor, Ready, Selector, Timer, Token, Wheel};
 
 /// A connection and how the loop watches it.
 #[derive(Debug)]
@@ -32,6 +32,14 @@ impl Held {
                 began.map(|began| server.drain.grace_ends(began))
             }
             _ => Some(self.connection.deadline(server)),
+        }
+    }
+
+    /// Sees to it that the wheel comes up with it when its deadline has passed.
+    #[inline]
+    pub(crate) fn cover(&mut self, wheel: &mut Wheel, token: Token, server: &Server) {
+        if let Some(deadline) = self.deadline(server) {
+            wheel.cover(&mut self.timer, token.number(), deadline);
         }
     }
 }
@@ -128,9 +136,7 @@ impl<S: Selector> Reactor<S> {
             Need::Writable => Interest::Write,
             Need::Time | Need::Compute | Need::Closed => held.interest,
         };
-        if let Some(deadline) = held.deadline(self.server) {
-            self.wheel.cover(&mut held.timer, token.number(), deadline);
-        }
+        held.cover(&mut self.wheel, token, self.server);
         if interest != held.interest {
             self.watch(token, interest);
         }

@@ -233,7 +233,8 @@ impl<S: Selector> Reactor<S> {
             self.held.remove(token);
             return;
         }
-        self.settle(token, Need::Readable);
+        // What came before it was watched is reported now, by selectors of changes too.
+        held.cover(&mut self.wheel, token, self.server);
     }
 
     /// The bell has rung: leave the doors, and bring every deadline forward.

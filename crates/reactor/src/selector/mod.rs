@@ -77,7 +77,8 @@ pub trait Selector: Debug + Sized {
     /// Descriptors or memory have run out.
     fn empty() -> Result<Self, Errno>;
 
-    /// Watches `fd`; its events carry `token`.
+    /// Watches `fd`; its events carry `token`. What is ready already is reported by the next wait,
+    /// by selectors of changes too.
     ///
     /// # Errors
     /// ENOMEM or ENOSPC; EINVAL for a descriptor that it cannot watch.

@@ -1,6 +1,6 @@
 //! What single variants promise beyond their roles and costs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 
@@ -299,40 +299,38 @@ fn children_share_the_door(trace: &Trace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whoever accepts has put the door into its own set since it last took it out, and no two have it
-/// in theirs while nobody comes.
+/// Whoever accepts has put the door into its own set since it last took it out, and no two *wait*
+/// with it in theirs. (Who has given the lock back keeps the door in its set until it waits again.)
 fn one_child_watches(driven: &Driven) -> anyhow::Result<()> {
-    let listener = driven
-        .trace
-        .calls
+    let calls = &driven.trace.calls;
+    let listener = calls
         .iter()
         .find(|call| call.name == "listen" && call.worked());
     let door = listener
         .and_then(|call| call.args.split(',').next())
         .context("nothing listens")?;
     let mut watching = BTreeSet::new();
-    for call in driven
-        .trace
-        .calls
-        .iter()
-        .filter(|call| call.began < driven.done)
-    {
-        if call.name == "epoll_ctl" && call.args.contains(&format!(", {door}")) {
-            let adds = call.args.contains("EPOLL_CTL_ADD");
-            let of_door = call.args.split(", ").nth(2).is_some_and(|fd| fd == door);
-            match (of_door, adds) {
-                (true, true) => drop(watching.insert(call.tid)),
-                (true, false) => drop(watching.remove(&call.tid)),
-                (false, _) => {}
+    // When those that wait with the door in their set come back.
+    let mut waiting: BTreeMap<u32, f64> = BTreeMap::new();
+    for call in calls.iter().filter(|call| call.began < driven.done) {
+        let of_door = || call.args.split(", ").nth(2).map(str::trim) == Some(door);
+        match call.name.as_str() {
+            "epoll_ctl" if of_door() && call.args.contains("EPOLL_CTL_ADD") => {
+                watching.insert(call.tid);
             }
-        } else if call.name == "accept4" {
-            ensure!(
+            "epoll_ctl" if of_door() => drop(watching.remove(&call.tid)),
+            "accept4" => ensure!(
                 watching.contains(&call.tid),
                 "{} accepts at a door it does not watch",
                 call.tid
-            );
+            ),
+            "epoll_pwait2" if watching.contains(&call.tid) => {
+                waiting.retain(|_, ends| *ends > call.began);
+                waiting.insert(call.tid, call.ended);
+                ensure!(waiting.len() <= 1, "{waiting:?} wait at the door");
+            }
+            _ => {}
         }
-        ensure!(watching.len() <= 1, "{watching:?} watch the door");
     }
     Ok(())
 }
