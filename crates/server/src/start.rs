@@ -89,7 +89,7 @@ impl Server {
     }
 
     pub(crate) fn begin_drain(&self) {
-        self.drain.begin();
+        self.drain.begin(); // A second signal changes nothing.
         self.close_doors();
         self.bell.ring();
     }

@@ -107,9 +107,7 @@ impl Worker {
     /// Sleeps until `deadline`, or until the drain begins and so brings it forward.
     fn sleep_until(&mut self, deadline: Instant) {
         let left = deadline.saturating_duration_since(self.now);
-        if left > Duration::ZERO && self.server.drain.has_begun() {
-            std::thread::sleep(left);
-        } else if left > Duration::ZERO {
+        if left > Duration::ZERO {
             // EINTR: the caller looks at the clock anyway.
             let _ = self.server.wait_for_drain(left);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use reactor::{Events, Handle, Handles, Inbox, inbox};
-use server::{Needs, Roles, Server, Threads, Variant, Worker};
+use server::{Needs, Roles, Server, Threads, Variant, Worker, log};
 
 pub(crate) const VARIANT: Variant = Variant {
     name: "thread-per-event",
@@ -30,6 +30,7 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
             threads: threads.clone(),
             stock: Arc::clone(&stock),
             worker: Worker::ready(server, number),
+            short: false,
         };
         event_loop.handles.watch_bell(inbox.bell())?;
         threads.spawn(number, move |_| event_loop.run(inbox))?;
@@ -49,6 +50,8 @@ struct Loop {
     threads: Threads,
     stock: Arc<Stock>,
     worker: Worker,
+    /// A thread could not be had once, which was said.
+    short: bool,
 }
 
 impl Loop {
@@ -85,7 +88,12 @@ impl Loop {
         let started = self
             .threads
             .spawn(number, move |_| lent.serve(&handles, handle));
-        if started.is_err() {
+        if let Err(error) = started {
+            if !std::mem::replace(&mut self.short, true) {
+                log(format_args!(
+                    "thread: {error}; the loop serves where none can be had"
+                ));
+            }
             self.handles.serve(handle, &mut self.worker);
         }
     }

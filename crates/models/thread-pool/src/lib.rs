@@ -82,7 +82,7 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
         "accept-mutex" => {
             let mutex: &'static Mutex<()> = Box::leak(Box::default());
             accepting(server, |worker, backoff| {
-                worker.accept_holding(backoff, || mutex.lock())
+                worker.accept_holding(backoff, || Ok(mutex.lock()))
             })
         }
         _ => queueing(server),
