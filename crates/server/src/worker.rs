@@ -139,6 +139,11 @@ impl Worker {
         (&self.input, turn)
     }
 
+    /// Whether so much output is a buffer of a longer body.
+    pub(crate) fn is_much(&self, bytes: usize) -> bool {
+        bytes >= self.server.limits.unsent_bytes_max
+    }
+
     pub(crate) fn input(&mut self) -> &mut Vec<u8> {
         &mut self.input
     }

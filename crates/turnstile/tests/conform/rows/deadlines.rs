@@ -7,15 +7,17 @@ use anyhow::{Context, ensure};
 use super::listeners::socket_path;
 use super::row;
 use crate::design::{
-    OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD, OTHERS_DURING_WAIT, SLOWEST_READER,
+    DRIPPING_READER, OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD, OTHERS_DURING_WAIT,
+    SLOWEST_READER,
 };
 use crate::harness::{Client, Column, PATIENCE, ms};
-use crate::runner::Row;
+use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
     row("unread reply is cut", unread),
     row("slow but steady reader gets all", steady_reader),
     row(SLOWEST_READER, slowest_reader),
+    row(DRIPPING_READER, dripping_reader),
     row("idle connection is closed", idle),
     row("silent connection is closed", silent),
     row("slow head is cut with 408", slow_head),
@@ -147,6 +149,24 @@ fn slowest_reader(column: &Column) -> anyhow::Result<()> {
     }
     drop(client);
     server.drain(PATIENCE)?;
+    Ok(())
+}
+
+/// Slower than a buffer of output in `--write-ms`, but never still: a send that goes on in small steps
+/// must not begin the time anew. What was not cut by then would go on as the rest is read fast.
+fn dripping_reader(column: &Column) -> anyhow::Result<()> {
+    let addr = format!("unix:{}", socket_path().display());
+    let limits = ["--write-ms", "1500", "--unsent-bytes-max", "262144"];
+    let server = column.serve_on(&[&addr], &limits)?;
+    let mut client = server.connect()?;
+    let start = Instant::now();
+    client.ask("/bytes/67108864")?;
+    client.reply_to_head()?;
+    while start.elapsed() < ms(4_000) && client.bytes(2 << 10).is_ok() {
+        std::thread::sleep(ms(20)); // The pace of the reader.
+    }
+    let heard = client.hear_out()?;
+    ensure!(heard < 2 << 20, "{heard} bytes came after its time");
     Ok(())
 }
 
