@@ -73,9 +73,8 @@ impl Loop {
             self.handles
                 .wait(&mut self.worker, &mut events, timeout, &mut ready);
             for handle in ready.drain(..) {
-                match handle {
-                    Handle::Connection { .. } => self.start(handle),
-                    handle => drop(self.handles.serve(handle, &mut self.worker)),
+                if let Some(handle) = self.handles.tend(handle, &mut self.worker) {
+                    self.start(handle);
                 }
             }
         }

@@ -25,6 +25,10 @@ pub const ROWS: &[Row] = &[
     row("refused client that stays is cut", lingerer),
     row("a wait may outlast the deadlines", wait_is_no_idleness),
     row(OTHERS_DURING_WAIT, others_during_wait),
+    row(
+        "others are served while what was pipelined behind a wait blocks",
+        others_behind_wait,
+    ),
     row(OTHERS_DURING_UNREAD, others_during_unread),
     row(OTHERS_DURING_SLOW_HEADS, others_during_slow_heads),
 ];
@@ -218,6 +222,26 @@ fn others_during_wait(column: &Column) -> anyhow::Result<()> {
         "waits take turns: {:?}",
         start.elapsed()
     );
+    Ok(())
+}
+
+/// Where threads compute, the end of a wait must not have whoever keeps the time compute what comes
+/// next. Workers of multi-reactor are loops: with one, all share it.
+fn others_behind_wait(column: &Column) -> anyhow::Result<()> {
+    const SHARED: Moot = Moot("what blocks there, blocks all that its loop or process has");
+    ensure!(column.roles.computes == "a thread", SHARED);
+    let loops = column.model == "multi-reactor";
+    let server = column.serve_with_workers(if loops { 1 } else { 4 }, &[])?;
+    let (mut blocker, mut other) = (server.connect()?, server.connect()?);
+    other.get("/")?.expect(200)?;
+    let start = Instant::now();
+    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
+    blocker.send(get("/wait/1000") + &get("/sleep/2000000"))?;
+    other.silence(ms(200))?;
+    served_by(&mut other, start + ms(2_000))?;
+    for _ in 0..2 {
+        blocker.reply()?.expect(200)?;
+    }
     Ok(())
 }
 
