@@ -138,7 +138,7 @@ impl Server {
         os::process::exit_now(0)
     }
 
-    fn remove_paths(&self) {
+    pub(crate) fn remove_paths(&self) {
         for door in &self.doors {
             if let (Addr::Unix(path), true) = (&door.addr, door.owned) {
                 let _ = std::fs::remove_file(path);

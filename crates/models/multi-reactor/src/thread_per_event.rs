@@ -150,11 +150,6 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
-            // The buffers that a panic leaves behind are not used again.
-            let worker = match std::thread::panicking() {
-                true => Worker::ready(worker.server, worker.number),
-                false => worker,
-            };
             self.stock.free.lock().push(worker);
             self.stock.returned.notify_one();
         }
