@@ -114,9 +114,10 @@ impl Server {
         self.workers + index
     }
 
-    /// Connections that one of `workers` loops may hold.
-    pub fn connections_max_each(&self) -> usize {
-        self.limits.connections_max.div_ceil(self.workers)
+    /// Connections that loop `number` of `loops` may hold: together, as many as the server may.
+    pub fn connections_max_of(&self, number: usize, loops: usize) -> usize {
+        let max = self.limits.connections_max;
+        max / loops + usize::from(number % loops < max % loops)
     }
 
     /// Counts as cut what is still open and was not counted by pressing.
@@ -289,6 +290,7 @@ fn prepare(
         .of(variant)
         .resolve(args.workers)
         .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
+    let workers = with_work(workers, args, &limits);
     os::process::raise_descriptor_limit();
     let doors = doors::open(variant, args, workers, &limits)?;
     let datagrams = match variant.needs.datagrams {
@@ -327,11 +329,25 @@ fn prepare(
     Ok(server)
 }
 
-/// Ready: one line an address, on standard output.
-fn announce(server: &Server) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    for door in &server.doors[server.doors_of(0)] {
-        writeln!(out, "listening on {}", door.addr)?;
+/// Of `workers` those that can have a connection: where each serves one, they are the bound.
+fn with_work(workers: usize, args: &ServeArgs, limits: &Limits) -> usize {
+    let most = limits.connections_max;
+    if args.workers.is_some_and(|asked| asked > most) {
+        log(format_args!(
+            "{most} workers, not {workers}: there may be no more connections (--connections-max)"
+        ));
     }
-    Ok(out.flush()?)
+    workers.min(most)
+}
+
+/// Ready: one line an address, on standard output. Whoever was to read it may have gone.
+fn announce(server: &Server) {
+    let mut out = std::io::stdout().lock();
+    let mut doors = server.doors[server.doors_of(0)].iter();
+    let said = doors
+        .try_for_each(|door| writeln!(out, "listening on {}", door.addr))
+        .and_then(|()| out.flush());
+    if let Err(error) = said {
+        log(format_args!("nobody hears where it listens: {error}"));
+    }
 }

@@ -132,6 +132,17 @@ fn counts_of_workers() {
     }
 }
 
+/// Of what was asked for, only what is not done is told.
+#[test]
+fn more_workers_than_connections() {
+    let few = ["--workers", "9", "--connections-max", "8"];
+    let exit = serve(&[&few[..], &["--listen", NOBODYS]].concat());
+    assert_eq!(exit.code, Some(1), "{exit:?}");
+    let told = exit.stderr.matches("8 workers, not 9");
+    assert_eq!(told.count(), 1, "{exit:?}");
+    serve_refused(&["--connections-max", "8", "--listen", NOBODYS], 1, NOBODYS);
+}
+
 #[test]
 fn limits() {
     for flag in [

@@ -26,7 +26,7 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
         let (mailbox, inbox) = inbox(server.limits.queue_max)?;
         let event_loop = Loop {
             server,
-            handles: Arc::new(Handles::without_doors(server)?),
+            handles: Arc::new(Handles::without_doors(server, number)?),
             threads: threads.clone(),
             stock: Arc::clone(&stock),
             worker: Worker::ready(server, number),
