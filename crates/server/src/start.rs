@@ -13,7 +13,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use os::net::{Addr, Bell};
 use proto::{Limits, Protocol, Service};
 
-use crate::{Block, Board, Door, Doors, Drain, Model, ServeArgs, Variant, doors, drain};
+use crate::{Block, Board, Door, Doors, Drain, Model, ServeArgs, Variant, doors, drain, unusable};
 
 /// Everything a model needs, made before its first fork or thread and never moved.
 pub struct Server {
@@ -198,25 +198,6 @@ pub fn main_with<A: clap::Args>(
     }
 }
 
-/// Says what is wrong with a command line: a value in one line, anything else with the usage, and
-/// prints help where that was asked for.
-pub fn unusable(error: &clap::Error) -> ExitCode {
-    use clap::error::ErrorKind;
-    match error.kind() {
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let text = error.to_string();
-            let first: Vec<_> = text
-                .lines()
-                .map(str::trim)
-                .take_while(|line| !line.is_empty())
-                .collect();
-            let _ = writeln!(std::io::stderr(), "{}", first.join(" "));
-        }
-        _ => drop(error.print()),
-    }
-    ExitCode::from(error.exit_code() as u8)
-}
-
 /// Serves what `service` makes, or says in one line why it could not be made.
 pub fn serve_with(
     model: &'static Model,
@@ -245,7 +226,8 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
             return ExitCode::from(1);
         }
     };
-    let ran = announce(server).and_then(|()| (model.run)(server));
+    announce(server);
+    let ran = (model.run)(server);
     server.remove_paths();
     match ran {
         Ok(()) => {
