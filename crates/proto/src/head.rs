@@ -81,12 +81,17 @@ pub(crate) fn parse<'f, 'b>(
             })
         }
         Ok(httparse::Status::Partial)
-            if rest.len() < limits.line_bytes_max && !has_bare_newline(window) =>
+            if rest.len() < line_bytes_max(limits) && !has_bare_newline(window) =>
         {
             Parsed::Partial
         }
         _ => unusual(rest, window, limits),
     }
+}
+
+/// Longest request line, bytes: no longer than the head that it is part of.
+fn line_bytes_max(limits: &Limits) -> usize {
+    limits.line_bytes_max.min(limits.head_bytes_max)
 }
 
 /// Length of the empty lines before a request line.
@@ -143,8 +148,8 @@ fn bare_newline(bytes: &[u8]) -> Option<usize> {
 /// The slow path: finds the first byte that decides the fate of a head that is not simply complete.
 #[cold]
 fn unusual<'f, 'b>(rest: &[u8], window: &[u8], limits: &Limits) -> Parsed<Head<'f, 'b>> {
-    let line_window = &rest[..rest.len().min(limits.line_bytes_max)];
-    if memchr::memchr(b'\n', line_window).is_none() && rest.len() >= limits.line_bytes_max {
+    let line_window = &rest[..rest.len().min(line_bytes_max(limits))];
+    if memchr::memchr(b'\n', line_window).is_none() && rest.len() >= line_bytes_max(limits) {
         return Parsed::Refused(first_error(line_window, limits).unwrap_or(414));
     }
     if let Some(at) = bare_newline(window) {
@@ -209,7 +214,7 @@ fn judge<'f, 'b>(
     let target = target::parse(method, path, limits.host_bytes_max).ok_or(400u16)?;
     let (mut host, mut length, mut chunked, mut close, mut keep) =
         (false, None, false, false, false);
-    let mut expectation = None;
+    let (mut expects_continue, mut expects_more) = (false, false);
     for field in &*request.headers {
         let value = || field.value.trim_ascii();
         match field.name.len() {
@@ -219,7 +224,11 @@ fn judge<'f, 'b>(
                 }
                 host = true;
             }
-            6 if field.name.eq_ignore_ascii_case("expect") => expectation = Some(value()),
+            6 if field.name.eq_ignore_ascii_case("expect") => {
+                let known = value().eq_ignore_ascii_case(b"100-continue");
+                expects_continue |= known;
+                expects_more |= !known;
+            }
             10 if field.name.eq_ignore_ascii_case("connection") => {
                 for option in value().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                     close |= option.eq_ignore_ascii_case(b"close");
@@ -245,11 +254,9 @@ fn judge<'f, 'b>(
     if (minor_version == 1 && !host) || (chunked && length.is_some()) {
         return Err(400);
     }
-    let expects_continue = match expectation {
-        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => minor_version == 1,
-        Some(_) if minor_version == 1 => return Err(417),
-        _ => false,
-    };
+    if minor_version == 1 && expects_more {
+        return Err(417);
+    }
     if length.is_some_and(|length| length > limits.body_bytes_max) {
         return Err(413);
     }
@@ -265,7 +272,7 @@ fn judge<'f, 'b>(
             Framing::Length(length.unwrap_or(0))
         },
         persistent: !close && (minor_version == 1 || keep),
-        expects_continue,
+        expects_continue: expects_continue && minor_version == 1,
     })
 }
 

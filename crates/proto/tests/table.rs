@@ -115,6 +115,8 @@ fn what_is_refused() {
         (501, "Transfer-Encoding: identity\r\n"),
         (501, "Transfer-Encoding: xchunked\r\n"),
         (417, "Expect: tea\r\n"),
+        (417, "Expect: tea\r\nExpect: 100-continue\r\n"),
+        (417, "Expect: 100-continue\r\nExpect: tea\r\n"),
         (413, "Content-Length: 1048577\r\n"),
         (413, "Content-Length: 99999999999999999999999999\r\n"),
     ] {
@@ -182,6 +184,33 @@ fn limits_are_met_and_not_overstepped() {
         400,
         format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "h".repeat(256)).as_bytes(),
     );
+}
+
+/// The shorter bound decides, and at once: more input would decide nothing.
+#[test]
+fn a_head_may_be_bounded_below_its_line() {
+    let limits = Limits {
+        head_bytes_max: 300,
+        ..Limits::default()
+    };
+    let fields = format!("GET / HTTP/1.1\r\nHost: h\r\nA: {}", "a".repeat(400));
+    let line = format!("GET /{}", "a".repeat(400));
+    let short = format!(
+        "GET / HTTP/1.1\r\nHost: h\r\nA: {}\r\n\r\n",
+        "a".repeat(200)
+    );
+    for (status, want, head) in [
+        (431, Want::Linger, &fields),
+        (414, Want::Linger, &line),
+        (200, Want::Read, &short),
+    ] {
+        let whole = [head.as_bytes()];
+        let bytes: Vec<_> = head.as_bytes().chunks(1).collect();
+        for pieces in [&whole[..], &bytes] {
+            let (text, wanted) = exchange(Protocol::Http, &limits, pieces);
+            assert_eq!((statuses(&text), wanted), (vec![status], want), "{head}");
+        }
+    }
 }
 
 #[test]

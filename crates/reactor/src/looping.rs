@@ -119,7 +119,8 @@ impl<S: Selector> Reactor<S> {
     ) -> anyhow::Result<Reactor<S>> {
         let worker = Worker::ready(server, number);
         selector.add(&server.bell, BELL, Interest::Read)?;
-        let (max, room) = (server.connections_max_each(), selector.room());
+        let max = server.connections_max_of(number, server.workers);
+        let room = selector.room();
         Ok(Reactor {
             server,
             selector,

@@ -166,7 +166,8 @@ impl Reactor {
     /// ENOMEM or ENOSPC.
     pub fn staged(mut self, stage: Stage) -> anyhow::Result<Reactor> {
         self.selector.add_bell(stage.returns.bell(), INBOX)?;
-        self.held = Slots::new(self.server.limits.connections_max.div_ceil(stage.loops));
+        let max = self.server.connections_max_of(stage.number, stage.loops);
+        self.held = Slots::new(max);
         self.stage = Some(stage);
         Ok(self)
     }

@@ -8,7 +8,7 @@ use os::Errno;
 use os::net::{self, PollFd, PollFlags};
 
 use crate::board::Holding;
-use crate::{Backoff, Connection, Door, Doors, Server, Worker, log};
+use crate::{Backoff, Connection, Door, Doors, Phase, Server, Worker, drain, log};
 
 /// What came of one look at the door.
 #[derive(Debug)]
@@ -23,33 +23,14 @@ pub enum Accepted {
     Pause(Duration),
 }
 
-/// One look at one door: blocks if the door does, and sorts the errors.
-pub(crate) fn accept(door: &Door, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
-    sort(net::accept(door.as_fd(), nonblocking), backoff)
-}
-
-/// What to do about the result of an accept.
-fn sort(accepted: Result<OwnedFd, Errno>, backoff: &mut Backoff) -> Accepted {
-    match accepted {
-        Ok(socket) => {
-            backoff.reset();
-            Accepted::Socket(socket)
-        }
-        // EINVAL: a drain has shut the listener, and whatever waited there is gone or served.
-        Err(Errno::AGAIN | Errno::INVAL) => Accepted::Empty,
-        Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
-            if backoff.is_fresh() {
-                log(format_args!(
-                    "accept: {error}; the door is left alone until some are free"
-                ));
-            }
-            Accepted::Pause(backoff.pause())
-        }
-        // EINTR, and the ways in which a connection can die before it is accepted (accept(2) lists
-        // ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH
-        // and ECONNABORTED as to be treated like EAGAIN by retrying).
-        Err(_) => Accepted::Interrupted,
+/// Some resource is short: says so as an episode begins, and asks for a pause.
+fn pause_for(what: &str, error: Errno, backoff: &mut Backoff) -> Accepted {
+    if backoff.is_fresh() {
+        log(format_args!(
+            "{what}: {error}; the door is left alone until some are free"
+        ));
     }
+    Accepted::Pause(backoff.pause())
 }
 
 impl Server {
@@ -69,7 +50,8 @@ impl Server {
     /// blocking. [`Accepted::Empty`] is for a drain that has emptied them.
     fn attend(&self, doors: &[Door], nonblocking: bool, backoff: &mut Backoff) -> Accepted {
         loop {
-            let mut found = doors.iter().map(|door| accept(door, nonblocking, backoff));
+            let look = |door| self.look(door, nonblocking, backoff);
+            let mut found = doors.iter().map(look);
             match found.find(|found| !matches!(found, Accepted::Empty)) {
                 Some(found) => return found,
                 None if self.drain.has_begun() => {
@@ -84,16 +66,21 @@ impl Server {
 
     /// Waits for a connection, and takes the pause where resources are short.
     ///
-    /// Returns [`Accepted::Empty`] only for a drain that has emptied the backlog. `nonblocking`
-    /// concerns the new socket.
+    /// Returns [`Accepted::Empty`] only for a drain that has emptied the backlog, or has no more
+    /// time to. `nonblocking` concerns the new socket.
     pub fn accept_blocking(&self, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
         match self.attend(&self.doors, nonblocking, backoff) {
-            Accepted::Pause(pause) => {
-                let _ = self.wait_for_drain(pause);
-                Accepted::Interrupted
-            }
+            Accepted::Pause(pause) if self.rests(pause) => Accepted::Interrupted,
+            Accepted::Pause(_) => Accepted::Empty,
             other => other,
         }
+    }
+
+    /// Takes the pause. False if that has brought a drain to its end: who still waits outside has
+    /// nothing to hope for.
+    fn rests(&self, pause: Duration) -> bool {
+        let _ = self.wait_for_drain(pause);
+        self.drain.phase() < Phase::Cutting
     }
 
     /// Waits for the next socket; `None` once the drain has emptied the doors.
@@ -111,6 +98,7 @@ impl Server {
     /// drain has emptied the doors, which must not block.
     pub fn accept_batch(&self, sockets: &mut Vec<OwnedFd>, backoff: &mut Backoff) -> bool {
         loop {
+            let mut unseen = false;
             for index in 0..self.doors.len() {
                 while sockets.len() < self.limits.events_max {
                     match self.accept_ready(index, backoff) {
@@ -118,7 +106,7 @@ impl Server {
                         Accepted::Interrupted => {}
                         Accepted::Empty => break,
                         Accepted::Pause(pause) => {
-                            let _ = self.wait_for_drain(pause);
+                            unseen = self.rests(pause);
                             break;
                         }
                     }
@@ -126,6 +114,9 @@ impl Server {
             }
             if !sockets.is_empty() {
                 return true;
+            }
+            if unseen {
+                continue;
             }
             if self.drain.has_begun() {
                 self.bolt_doors();
@@ -144,8 +135,13 @@ impl Server {
         net::poll(&mut fds, timeout)
     }
 
-    /// Sleeps for `timeout`, or until the drain begins.
+    /// Sleeps for `timeout`, or until the drain begins. In a drain, whose bell rings on, sleeps for
+    /// all of it.
     pub fn wait_for_drain(&self, timeout: Duration) -> Result<usize, Errno> {
+        if self.drain.has_begun() {
+            std::thread::sleep(timeout);
+            return Ok(0);
+        }
         net::poll(&mut [PollFd::new(&self.bell, PollFlags::IN)], Some(timeout))
     }
 
@@ -156,16 +152,40 @@ impl Server {
 
     /// One look at door number `index`; `nonblocking` concerns the new socket.
     pub fn accept_at(&self, index: usize, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
-        accept(&self.doors[index], nonblocking, backoff)
+        self.look(&self.doors[index], nonblocking, backoff)
     }
 
-    /// What came of an accept that completed by itself.
+    /// One look at one door: blocks if the door does.
+    fn look(&self, door: &Door, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
+        self.accept_completed(net::accept(door.as_fd(), nonblocking), backoff)
+    }
+
+    /// What came of an accept that completed by itself: sorts the errors.
     pub fn accept_completed(
         &self,
         accepted: Result<OwnedFd, Errno>,
         backoff: &mut Backoff,
     ) -> Accepted {
-        sort(accepted, backoff)
+        match accepted {
+            Ok(socket) => {
+                backoff.reset();
+                Accepted::Socket(socket)
+            }
+            Err(Errno::AGAIN) => Accepted::Empty,
+            // The listener was shut: by a drain, and whatever waited there is gone or served; or
+            // by whoever shares it with us, and nobody will come any more.
+            Err(Errno::INVAL) => {
+                drain::begin_unasked(self);
+                Accepted::Empty
+            }
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                pause_for("accept", error, backoff)
+            }
+            // EINTR, and the ways in which a connection can die before it is accepted (accept(2)
+            // lists ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
+            // ENETUNREACH and ECONNABORTED as to be treated like EAGAIN by retrying).
+            Err(_) => Accepted::Interrupted,
+        }
     }
 
     /// The drain has emptied the backlog: from now on our own doors refuse. (`shutdown(2)` of a
@@ -224,15 +244,18 @@ impl Worker {
     }
 
     /// Waits in accept while it holds what `lock` returns, and lets go of it before it does anything
-    /// else. In a drain the doors do not block, and the lock is not taken.
+    /// else. While the lock cannot be had for want of memory, it leaves the doors alone. In a drain
+    /// they do not block, and the lock is not taken.
     pub fn accept_holding<Held>(
         &mut self,
         backoff: &mut Backoff,
-        lock: impl Fn() -> Held,
+        lock: impl Fn() -> Result<Held, Errno>,
     ) -> Option<Connection> {
         self.next(backoff, |server, doors, backoff| {
-            let _held = (!server.drain.has_begun()).then(&lock);
-            server.attend(doors, false, backoff)
+            match (!server.drain.has_begun()).then(&lock).transpose() {
+                Ok(_held) => server.attend(doors, false, backoff),
+                Err(error) => pause_for("the lock around accept", error, backoff),
+            }
         })
     }
 
@@ -251,11 +274,9 @@ impl Worker {
             };
             match attend(server, &server.doors[mine], backoff) {
                 Accepted::Socket(socket) => break Some(socket),
-                Accepted::Empty => break None,
                 Accepted::Interrupted => {}
-                Accepted::Pause(pause) => {
-                    let _ = server.wait_for_drain(pause);
-                }
+                Accepted::Pause(pause) if server.rests(pause) => {}
+                Accepted::Empty | Accepted::Pause(_) => break None,
             }
         };
         self.block.announce(Holding::Nothing, 0);

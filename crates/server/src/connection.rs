@@ -195,7 +195,7 @@ impl Connection {
             net::receive(self.socket.as_fd(), worker.input())
         };
         if worker.blocking {
-            watchdog::has_received(worker.block);
+            watchdog::has_returned(worker.block);
             worker
                 .block
                 .announce(Holding::Busy, self.socket.as_raw_fd());
@@ -231,17 +231,37 @@ impl Connection {
                 self.spent = false; // There may be room: nobody will report it.
                 return Err(self.unsent(worker));
             }
-            match net::send(self.socket.as_fd(), self.session.output(worker.scratch())) {
+            let output = self.session.output(worker.scratch());
+            let offered = output.len();
+            // A short reply waits once, which the socket's own timeout bounds. Where a send waits
+            // for room again and again, that would begin anew each time (`unix_stream_sendmsg`).
+            let long = worker.blocking && (taken > 0 || worker.is_much(offered));
+            if long {
+                self.watch(worker);
+            }
+            let sent = net::send(self.socket.as_fd(), output);
+            if long {
+                watchdog::has_returned(worker.block);
+            }
+            match sent {
                 Ok(bytes) => {
-                    if worker.blocking && taken > 0 {
-                        worker.tick(); // This send may have waited long for the one before.
+                    if long || (worker.blocking && bytes < offered) {
+                        worker.tick();
                     }
                     taken += bytes;
                     board::add(&worker.block.bytes_out, bytes as u64);
                     let (_, mut turn) = worker.lend();
                     self.session.sent(bytes, &mut turn);
+                    if bytes < offered && self.is_late(worker) {
+                        return Err(self.unsent(worker));
+                    }
                 }
-                Err(Errno::INTR) => {}
+                Err(Errno::INTR) => {
+                    worker.tick();
+                    if self.is_late(worker) {
+                        return Err(self.unsent(worker));
+                    }
+                }
                 Err(Errno::AGAIN) => {
                     self.spent = true;
                     return Err(self.unsent(worker));
@@ -250,6 +270,11 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Whether a send that waited has outlasted the deadline: another would have a new timeout.
+    fn is_late(&self, worker: &Worker) -> bool {
+        worker.blocking && worker.now >= self.deadline(worker.server)
     }
 
     fn unsent(&mut self, worker: &mut Worker) -> Need {
@@ -280,7 +305,7 @@ impl Connection {
         }
         let received = net::receive(self.socket.as_fd(), worker.input());
         if worker.blocking {
-            watchdog::has_received(worker.block);
+            watchdog::has_returned(worker.block);
             worker.tick();
         }
         match received {
@@ -294,10 +319,10 @@ impl Connection {
         }
     }
 
-    /// Has the receive that follows interrupted when its deadline has passed.
+    /// Has the call that follows interrupted when its deadline has passed.
     fn watch(&self, worker: &Worker) {
         let deadline = self.deadline(worker.server);
-        watchdog::receives(worker.block, worker.server.drain.shared_ns(deadline));
+        watchdog::blocks(worker.block, worker.server.drain.shared_ns(deadline));
     }
 }
 

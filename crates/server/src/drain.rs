@@ -16,10 +16,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use os::process::{Pid, Signal};
 use os::signal;
 
 use crate::board::{Block, Board, Holding};
-use crate::{Limits, Server, watchdog};
+use crate::{Limits, Server, log, watchdog};
 
 /// How far the server has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,12 +107,11 @@ impl Drain {
         self.anchor.1 + since.as_nanos() as u64
     }
 
-    pub(crate) fn begin(&self) {
-        let now = signal::monotonic_ns();
-        let _ =
-            self.board
-                .drain_began_ns
-                .compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+    /// True if it had not begun before.
+    pub(crate) fn begin(&self) -> bool {
+        let (flag, now) = (self.flag(), signal::monotonic_ns());
+        flag.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
     }
 
     /// Closes or cuts what a blocking worker holds, as far as the phase goes.
@@ -155,6 +155,21 @@ pub(crate) fn watch(server: &Server, worker: usize) {
     // Forked in a drain, it has missed the signal.
     if server.drain.has_begun() {
         watchdog::tick();
+    }
+}
+
+/// A listener that we share was shut by somebody else, unless the drain has done it: drains as if told
+/// to. Waiting at it would be told of the end again and again.
+pub(crate) fn begin_unasked(server: &Server) {
+    if server.drain.begin() {
+        log(format_args!(
+            "a listener was shut down by another process: nobody can come any more"
+        ));
+        server.begin_drain();
+        // The first process sees to the others, as it does when it is told.
+        if let Some(first) = Pid::from_raw(FIRST.load(Ordering::SeqCst) as i32) {
+            os::process::kill(first, Signal::TERM);
+        }
     }
 }
 

@@ -28,6 +28,7 @@ mod processes;
 mod seats;
 mod start;
 mod threads;
+mod usage;
 mod watchdog;
 mod worker;
 
@@ -42,6 +43,7 @@ pub use options::ServeArgs;
 pub use processes::{Children, ServingChild};
 pub use proto::{Limits, Method, Nature, Place, Protocol, Request, Response, Service};
 pub use seats::{Seat, Seats};
-pub use start::{Server, Shutdown, log, main, main_with, serve, serve_with, unusable};
+pub use start::{Server, Shutdown, log, main, main_with, serve, serve_with};
 pub use threads::Threads;
+pub use usage::unusable;
 pub use worker::Worker;

@@ -85,7 +85,7 @@ flags! {
     turn_bytes_max: usize,
     /// Spare buffer memory of a worker, bytes (4194304)
     spare_bytes_max: usize,
-    /// Connections open at once (65536)
+    /// Connections open at once, which bounds the workers, too (65536)
     connections_max: usize,
     /// Connections waiting inside the server for a worker (1024)
     queue_max: usize,

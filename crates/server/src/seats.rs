@@ -8,8 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use os::detached::{Body, Maker};
 
-use crate::threads::{Lost, Running, STACK_BYTES};
-use crate::{Connection, Server, Threads, Worker};
+use crate::board::Holding;
+use crate::threads::{Running, STACK_BYTES};
+use crate::{Connection, Server, Threads, Worker, log};
 
 /// As many seats as the server has workers.
 #[derive(Debug)]
@@ -144,6 +145,24 @@ struct FreeAgain(&'static Seat);
 impl Drop for FreeAgain {
     fn drop(&mut self) {
         self.0.leave();
+    }
+}
+
+/// Dropped by a panic, it says so, and lets go of what its worker held: the connection is closed,
+/// and its descriptor may be another's.
+struct Lost {
+    server: &'static Server,
+    number: usize,
+}
+
+impl Drop for Lost {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.server.blocks[self.number].announce(Holding::Nothing, 0);
+            log(format_args!(
+                "a worker thread panicked: its connection is lost, the others go on"
+            ));
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use os::net::{Addr, Bell};
 use proto::{Limits, Protocol, Service};
 
-use crate::{Block, Board, Door, Doors, Drain, Model, ServeArgs, Variant, doors, drain};
+use crate::{Block, Board, Door, Doors, Drain, Model, ServeArgs, Variant, doors, drain, unusable};
 
 /// Everything a model needs, made before its first fork or thread and never moved.
 pub struct Server {
@@ -89,7 +89,7 @@ impl Server {
     }
 
     pub(crate) fn begin_drain(&self) {
-        self.drain.begin();
+        self.drain.begin(); // A second signal changes nothing.
         self.close_doors();
         self.bell.ring();
     }
@@ -114,9 +114,10 @@ impl Server {
         self.workers + index
     }
 
-    /// Connections that one of `workers` loops may hold.
-    pub fn connections_max_each(&self) -> usize {
-        self.limits.connections_max.div_ceil(self.workers)
+    /// Connections that loop `number` of `loops` may hold: together, as many as the server may.
+    pub fn connections_max_of(&self, number: usize, loops: usize) -> usize {
+        let max = self.limits.connections_max;
+        max / loops + usize::from(number % loops < max % loops)
     }
 
     /// Counts as cut what is still open and was not counted by pressing.
@@ -138,7 +139,7 @@ impl Server {
         os::process::exit_now(0)
     }
 
-    fn remove_paths(&self) {
+    pub(crate) fn remove_paths(&self) {
         for door in &self.doors {
             if let (Addr::Unix(path), true) = (&door.addr, door.owned) {
                 let _ = std::fs::remove_file(path);
@@ -197,25 +198,6 @@ pub fn main_with<A: clap::Args>(
     }
 }
 
-/// Says what is wrong with a command line: a value in one line, anything else with the usage, and
-/// prints help where that was asked for.
-pub fn unusable(error: &clap::Error) -> ExitCode {
-    use clap::error::ErrorKind;
-    match error.kind() {
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let text = error.to_string();
-            let first: Vec<_> = text
-                .lines()
-                .map(str::trim)
-                .take_while(|line| !line.is_empty())
-                .collect();
-            let _ = writeln!(std::io::stderr(), "{}", first.join(" "));
-        }
-        _ => drop(error.print()),
-    }
-    ExitCode::from(error.exit_code() as u8)
-}
-
 /// Serves what `service` makes, or says in one line why it could not be made.
 pub fn serve_with(
     model: &'static Model,
@@ -244,7 +226,8 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
             return ExitCode::from(1);
         }
     };
-    let ran = announce(server).and_then(|()| (model.run)(server));
+    announce(server);
+    let ran = (model.run)(server);
     server.remove_paths();
     match ran {
         Ok(()) => {
@@ -289,6 +272,7 @@ fn prepare(
         .of(variant)
         .resolve(args.workers)
         .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
+    let workers = with_work(workers, args, &limits);
     os::process::raise_descriptor_limit();
     let doors = doors::open(variant, args, workers, &limits)?;
     let datagrams = match variant.needs.datagrams {
@@ -327,11 +311,25 @@ fn prepare(
     Ok(server)
 }
 
-/// Ready: one line an address, on standard output.
-fn announce(server: &Server) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    for door in &server.doors[server.doors_of(0)] {
-        writeln!(out, "listening on {}", door.addr)?;
+/// Of `workers` those that can have a connection: where each serves one, they are the bound.
+fn with_work(workers: usize, args: &ServeArgs, limits: &Limits) -> usize {
+    let most = limits.connections_max;
+    if args.workers.is_some_and(|asked| asked > most) {
+        log(format_args!(
+            "{most} workers, not {workers}: there may be no more connections (--connections-max)"
+        ));
     }
-    Ok(out.flush()?)
+    workers.min(most)
+}
+
+/// Ready: one line an address, on standard output. Whoever was to read it may have gone.
+fn announce(server: &Server) {
+    let mut out = std::io::stdout().lock();
+    let mut doors = server.doors[server.doors_of(0)].iter();
+    let said = doors
+        .try_for_each(|door| writeln!(out, "listening on {}", door.addr))
+        .and_then(|()| out.flush());
+    if let Err(error) = said {
+        log(format_args!("nobody hears where it listens: {error}"));
+    }
 }

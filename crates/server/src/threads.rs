@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use os::net::{self, Bell, PollFd, PollFlags};
 
-use crate::board::Holding;
 use crate::drain::LAST_WORDS;
 use crate::{Server, log};
 
@@ -58,7 +57,7 @@ impl Threads {
         let spawned = os::thread::spawn(format!("worker {number}"), STACK_BYTES, move || {
             os::wake::hear();
             let _running = running;
-            let _lost = Lost { server, number };
+            let _whole = Whole { server, number };
             body(number);
         });
         spawned.map(drop)
@@ -138,21 +137,22 @@ impl Drop for Running {
     }
 }
 
-/// Dropped by a panic, it says so, and lets go of what its worker held: the connection is closed,
-/// and its descriptor may be another's.
+/// Dropped by a panic, it ends the process. What a service panics with stays in its connection, so
+/// this is an error of ours, and a server short of a loop would limp on unnoticed: whoever supervises
+/// it can start a whole one.
 #[derive(Debug)]
-pub(crate) struct Lost {
-    pub(crate) server: &'static Server,
-    pub(crate) number: usize,
+struct Whole {
+    server: &'static Server,
+    number: usize,
 }
 
-impl Drop for Lost {
+impl Drop for Whole {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.server.blocks[self.number].announce(Holding::Nothing, 0);
-            log(format_args!(
-                "a worker thread panicked: its connection is lost, the others go on"
-            ));
+            let number = self.number;
+            log(format_args!("worker {number} panicked, so the server ends"));
+            self.server.remove_paths();
+            os::process::exit_now(1);
         }
     }
 }

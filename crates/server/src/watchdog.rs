@@ -37,16 +37,16 @@ const AGAIN_NS: u64 = 10_000_000;
 /// What a block says of a worker that does not receive.
 pub(crate) const NOT_RECEIVING: u64 = 0;
 
-/// Says that the worker of `block` is about to receive, until `deadline_ns`.
+/// Says that the worker of `block` is about to receive, or to send much, until `deadline_ns`.
 #[inline]
-pub(crate) fn receives(block: &Block, deadline_ns: u64) {
+pub(crate) fn blocks(block: &Block, deadline_ns: u64) {
     block.deadline_ns.store(deadline_ns, Ordering::SeqCst);
     ALARM.cover(deadline_ns, set_timer);
 }
 
-/// Says that it receives no more.
+/// Says that the call has returned.
 #[inline]
-pub(crate) fn has_received(block: &Block) {
+pub(crate) fn has_returned(block: &Block) {
     block.deadline_ns.store(NOT_RECEIVING, Ordering::Relaxed);
 }
 
@@ -190,13 +190,13 @@ mod tests {
             (&*woken.borrow(), &*set.borrow()),
             (&vec![60, 70], &vec![300])
         );
-        has_received(&blocks[1]);
-        has_received(&blocks[3]);
+        has_returned(&blocks[1]);
+        has_returned(&blocks[3]);
         // No later than a usual deadline from now.
         look(100, 150);
         assert_eq!((woken.borrow().len(), &*set.borrow()), (0, &vec![250]));
-        has_received(&blocks[2]);
-        has_received(&blocks[4]);
+        has_returned(&blocks[2]);
+        has_returned(&blocks[4]);
         look(300, 1_000);
         assert_eq!((woken.borrow().len(), set.borrow().len()), (0, 0));
         assert_eq!(alarm.0.load(Ordering::SeqCst), OFF);

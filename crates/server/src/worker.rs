@@ -107,9 +107,7 @@ impl Worker {
     /// Sleeps until `deadline`, or until the drain begins and so brings it forward.
     fn sleep_until(&mut self, deadline: Instant) {
         let left = deadline.saturating_duration_since(self.now);
-        if left > Duration::ZERO && self.server.drain.has_begun() {
-            std::thread::sleep(left);
-        } else if left > Duration::ZERO {
+        if left > Duration::ZERO {
             // EINTR: the caller looks at the clock anyway.
             let _ = self.server.wait_for_drain(left);
         }
@@ -139,6 +137,11 @@ impl Worker {
             draining: self.server.drain.flag(),
         };
         (&self.input, turn)
+    }
+
+    /// Whether so much output is a buffer of a longer body.
+    pub(crate) fn is_much(&self, bytes: usize) -> bool {
+        bytes >= self.server.limits.unsent_bytes_max
     }
 
     pub(crate) fn input(&mut self) -> &mut Vec<u8> {

@@ -3,6 +3,8 @@
 mod harness;
 
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
 use harness::{Exit, TURNSTILE, columns, run};
@@ -41,20 +43,36 @@ fn serve_refused(args: &[&str], code: i32, about: &str) {
 }
 
 #[test]
-fn unknown_flags_may_bring_usage_along() {
-    for args in [
-        &["serve", "--model", "prefork", "--bogus"][..],
-        &["models", "--bogus"],
-        &["bogus"],
+fn unknown_and_missing_arguments() {
+    for (args, about) in [
+        (&["serve", "--model", "prefork", "--bogus"][..], "--bogus"),
+        (&["serve", "--model", "prefork", "--listn", "x"], "--listen"),
+        (&["serve", "--model"], "--model"),
+        (&["serve"], "--model <NAME>"),
+        (&["models", "--bogus"], "--bogus"),
+        (&["models", "--json", "--markdown"], "--markdown"),
+        (&["load", "--bogus"], "--bogus"),
+        (&["bench", "--bogus"], "--bogus"),
+        (&["report", "--bogus"], "--bogus"),
+        (&["compare", "before"], "<AFTER>"),
+        (&["bogus"], "bogus"),
     ] {
         let exit = turnstile(args);
-        assert_eq!(exit.code, Some(2), "{exit:?}");
-        let errors = exit
-            .stderr
-            .lines()
-            .filter(|line| line.starts_with("error:"));
-        assert_eq!(errors.count(), 1, "{}", exit.stderr);
+        refused(&exit, 2, about);
+        assert!(exit.stderr.starts_with("error: "), "{}", exit.stderr);
     }
+}
+
+#[test]
+fn help_and_version_are_no_errors() {
+    for args in [&["--help"][..], &["--version"], &["serve", "--help"]] {
+        let exit = turnstile(args);
+        assert_eq!((exit.code, exit.stderr.as_str()), (Some(0), ""), "{args:?}");
+        assert!(!exit.stdout.is_empty(), "{args:?}");
+    }
+    let exit = turnstile(&[]);
+    assert_eq!(exit.code, Some(2), "{exit:?}");
+    assert!(exit.stderr.contains("serve"), "what there is: {exit:?}");
 }
 
 #[test]
@@ -130,6 +148,17 @@ fn counts_of_workers() {
         let exit = turnstile(&["serve", "--model", model, "--workers", "2"]);
         refused(&exit, 2, "one worker");
     }
+}
+
+/// Of what was asked for, only what is not done is told.
+#[test]
+fn more_workers_than_connections() {
+    let few = ["--workers", "9", "--connections-max", "8"];
+    let exit = serve(&[&few[..], &["--listen", NOBODYS]].concat());
+    assert_eq!(exit.code, Some(1), "{exit:?}");
+    let told = exit.stderr.matches("8 workers, not 9");
+    assert_eq!(told.count(), 1, "{exit:?}");
+    serve_refused(&["--connections-max", "8", "--listen", NOBODYS], 1, NOBODYS);
 }
 
 #[test]
@@ -247,31 +276,28 @@ fn a_reader_that_leaves_is_no_failure() {
 /// A supervisor that closes the pipe it read the address from must not end the server's start.
 #[test]
 fn serving_without_standard_output() {
-    let mut command = Command::new("sh");
-    let run_and_end = "\"$0\" serve --model iterative --listen 127.0.0.1:0 >&-";
-    command.args(["-c", run_and_end, TURNSTILE]);
-    command.env("RUST_BACKTRACE", "0");
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let start = std::time::Instant::now();
-    let pid = loop {
-        match harness::process::children(child.id()).first() {
-            // `sh` may replace itself by its last command.
-            None if std::fs::read_to_string(format!("/proc/{}/comm", child.id()))
-                .is_ok_and(|name| name.trim() == "turnstile") =>
-            {
-                break child.id();
-            }
-            Some(pid) => break *pid,
-            None => assert!(start.elapsed() < harness::PATIENCE, "it never starts"),
-        }
-    };
-    std::thread::sleep(harness::ms(300)); // Nothing will announce that it is ready.
-    harness::process::signal(pid, harness::process::Signal::TERM);
-    let ended = child.wait().unwrap();
-    assert!(
-        matches!(ended.code(), Some(0 | 1)),
-        "{ended}: it must drain, or say what is wrong"
-    );
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    drop(ours);
+    let mut nobody_reads = Command::new(TURNSTILE);
+    nobody_reads.stdout(OwnedFd::from(theirs));
+    let mut closed = Command::new("sh");
+    closed.args(["-c", "exec \"$@\" >&-", "sh", TURNSTILE]);
+    for (number, mut command) in [nobody_reads, closed].into_iter().enumerate() {
+        let name = format!("turnstile-cli-{}-{number}.sock", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let addr = format!("unix:{}", path.display());
+        command.args(["serve", "--model", "iterative", "--listen", &addr]);
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let mut client = None;
+        let serves = || {
+            client = harness::Client::connect(&addr).ok();
+            client.is_some()
+        };
+        harness::eventually("it serves", harness::PATIENCE, serves).unwrap();
+        client.unwrap().get("/").unwrap().expect(200).unwrap();
+        harness::process::signal(child.id(), harness::process::Signal::TERM);
+        assert_eq!(child.wait().unwrap().code(), Some(0), "it must drain");
+    }
 }
 
 #[test]

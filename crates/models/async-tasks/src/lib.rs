@@ -76,7 +76,8 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
         _ => {
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(server.workers).thread_name("worker");
-            serve(server, &builder.enable_all().build()?)
+            let runtime = builder.enable_all().build()?;
+            serve(server, &runtime, server.limits.connections_max)
         }
     }
 }
@@ -87,7 +88,8 @@ fn each_its_own(server: &'static Server) -> anyhow::Result<()> {
     for number in 0..server.workers {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         threads.spawn(number, move |_| {
-            if let Err(error) = serve(server, &runtime) {
+            let max = server.connections_max_of(number, server.workers);
+            if let Err(error) = serve(server, &runtime, max) {
                 server::log(format_args!("worker {number}: {error:#}"));
             }
         })?;
@@ -96,9 +98,9 @@ fn each_its_own(server: &'static Server) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Accepts and serves on `runtime` until drained.
-fn serve(server: &'static Server, runtime: &Runtime) -> anyhow::Result<()> {
-    let accepting = runtime.spawn(Tasks::accept_all(server));
+/// Accepts and serves on `runtime` until drained, at most `max` at once.
+fn serve(server: &'static Server, runtime: &Runtime, max: usize) -> anyhow::Result<()> {
+    let accepting = runtime.spawn(Tasks::accept_all(server, max));
     // The main thread of a multi-thread runtime only waits; a current-thread one runs here.
     runtime.block_on(accepting)?
 }

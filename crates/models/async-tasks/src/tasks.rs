@@ -27,15 +27,11 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Accepts at every door and serves what comes, until drained.
+    /// Accepts at every door and serves what comes, until drained: at most `max` at once.
     ///
     /// # Errors
     /// Descriptors or memory have run out at the start.
-    pub async fn accept_all(server: &'static Server) -> anyhow::Result<()> {
-        let max = match server.variant.name {
-            "local" => server.connections_max_each(),
-            _ => server.limits.connections_max,
-        };
+    pub async fn accept_all(server: &'static Server, max: usize) -> anyhow::Result<()> {
         let max = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let tasks = Arc::new(Tasks {
             server,

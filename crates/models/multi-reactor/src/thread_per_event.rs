@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use reactor::{Events, Handle, Handles, Inbox, inbox};
-use server::{Needs, Roles, Server, Threads, Variant, Worker};
+use server::{Needs, Roles, Server, Threads, Variant, Worker, log};
 
 pub(crate) const VARIANT: Variant = Variant {
     name: "thread-per-event",
@@ -26,10 +26,11 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
         let (mailbox, inbox) = inbox(server.limits.queue_max)?;
         let event_loop = Loop {
             server,
-            handles: Arc::new(Handles::without_doors(server)?),
+            handles: Arc::new(Handles::without_doors(server, number)?),
             threads: threads.clone(),
             stock: Arc::clone(&stock),
             worker: Worker::ready(server, number),
+            short: false,
         };
         event_loop.handles.watch_bell(inbox.bell())?;
         threads.spawn(number, move |_| event_loop.run(inbox))?;
@@ -49,6 +50,8 @@ struct Loop {
     threads: Threads,
     stock: Arc<Stock>,
     worker: Worker,
+    /// A thread could not be had once, which was said.
+    short: bool,
 }
 
 impl Loop {
@@ -70,9 +73,8 @@ impl Loop {
             self.handles
                 .wait(&mut self.worker, &mut events, timeout, &mut ready);
             for handle in ready.drain(..) {
-                match handle {
-                    Handle::Connection { .. } => self.start(handle),
-                    handle => drop(self.handles.serve(handle, &mut self.worker)),
+                if let Some(handle) = self.handles.tend(handle, &mut self.worker) {
+                    self.start(handle);
                 }
             }
         }
@@ -85,7 +87,12 @@ impl Loop {
         let started = self
             .threads
             .spawn(number, move |_| lent.serve(&handles, handle));
-        if started.is_err() {
+        if let Err(error) = started {
+            if !std::mem::replace(&mut self.short, true) {
+                log(format_args!(
+                    "thread: {error}; the loop serves where none can be had"
+                ));
+            }
             self.handles.serve(handle, &mut self.worker);
         }
     }
@@ -143,11 +150,6 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
-            // The buffers that a panic leaves behind are not used again.
-            let worker = match std::thread::panicking() {
-                true => Worker::ready(worker.server, worker.number),
-                false => worker,
-            };
             self.stock.free.lock().push(worker);
             self.stock.returned.notify_one();
         }

@@ -61,7 +61,6 @@ mod passing;
 use os::lock::{LockFile, SharedMutex};
 use server::{
     Backoff, Children, Connection, Doors, Model, Needs, Roles, Server, Variant, Worker, Workers,
-    log,
 };
 
 /// The model.
@@ -135,7 +134,6 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
             keep(server, || {
                 let lock = file.open()?;
                 Ok(move |worker: &mut Worker, backoff: &mut Backoff| {
-                    // Without memory for the lock, accept is but less orderly.
                     worker.accept_holding(backoff, || lock.hold())
                 })
             })
@@ -144,7 +142,7 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
             let mutex = SharedMutex::new()?;
             keep(server, || {
                 Ok(|worker: &mut Worker, backoff: &mut Backoff| {
-                    worker.accept_holding(backoff, || mutex.hold())
+                    worker.accept_holding(backoff, || Ok(mutex.hold()))
                 })
             })
         }
@@ -174,7 +172,7 @@ where
                     worker.serve(connection);
                 }
             }
-            Err(error) => log(format_args!("worker {}: {error:#}", child.number)),
+            Err(error) => child.fail(&error),
         }
         child.end();
     }

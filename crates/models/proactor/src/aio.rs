@@ -272,6 +272,11 @@ impl Proactor {
                 os::net::shutdown_both(fd);
             }
             Phase::Closing if held.connection.is_idle() => os::net::shutdown_read(fd),
+            // Each small step of a long write has the socket's timeout anew.
+            _ if held.connection.has_lent() && !held.doomed => {
+                held.doomed = true;
+                os::net::shutdown_both(fd);
+            }
             _ => {}
         }
         self.aio.cancel(token.number());

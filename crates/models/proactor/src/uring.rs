@@ -81,7 +81,7 @@ impl Proactor {
         Ok(Proactor {
             server,
             ring,
-            held: Slots::new(server.connections_max_each()),
+            held: Slots::new(limits.connections_max),
             wheel: Wheel::new(worker.now),
             worker,
             doors: Doors::new(server),

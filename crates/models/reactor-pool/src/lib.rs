@@ -135,10 +135,8 @@ fn half_sync(server: &'static Server) -> anyhow::Result<()> {
     };
     let (threads, queue) = threads_behind(server, &handles, serve)?;
     wait(server, &handles, queue, |handle, queue, worker| {
-        match handle {
-            Handle::Connection { .. } => drop(queue.put(handle)),
-            // Doors and deadlines.
-            handle => drop(handles.serve(handle, worker)),
+        if let Some(handle) = handles.tend(handle, worker) {
+            queue.put(handle);
         }
     });
     threads.finish();

@@ -82,7 +82,7 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
         "accept-mutex" => {
             let mutex: &'static Mutex<()> = Box::leak(Box::default());
             accepting(server, |worker, backoff| {
-                worker.accept_holding(backoff, || mutex.lock())
+                worker.accept_holding(backoff, || Ok(mutex.lock()))
             })
         }
         _ => queueing(server),
@@ -91,7 +91,9 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
 
 /// The main thread accepts, and threads take from its queue.
 fn queueing(server: &'static Server) -> anyhow::Result<()> {
-    let (sender, receiver) = bounded(server.limits.queue_max);
+    // Those in the queue are open, too.
+    let beside = server.limits.connections_max - server.workers;
+    let (sender, receiver) = bounded(server.limits.queue_max.min(beside));
     let threads = Threads::new(server)?;
     for number in 0..server.workers {
         let receiver = receiver.clone();

@@ -87,12 +87,13 @@ impl Handles {
         Ok(handles)
     }
 
-    /// A set of the connections that it is given, one worker's share at most.
+    /// A set of the connections that it is given, the share of worker `number` at most.
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub fn without_doors(server: &'static Server) -> anyhow::Result<Handles> {
-        Handles::new(server, server.connections_max_each(), false)
+    pub fn without_doors(server: &'static Server, number: usize) -> anyhow::Result<Handles> {
+        let max = server.connections_max_of(number, server.workers);
+        Handles::new(server, max, false)
     }
 
     fn new(server: &'static Server, max: usize, at_doors: bool) -> anyhow::Result<Handles> {

@@ -28,6 +28,23 @@ impl Handles {
         None
     }
 
+    /// The part of a loop that only waits: opens doors, begins a drain, puts off deadlines that have
+    /// moved. What is returned is for somebody else to [serve](Self::serve), since it is a call on a
+    /// connection, and perhaps of the service.
+    pub fn tend(&self, handle: Handle, worker: &mut Worker) -> Option<Handle> {
+        match handle {
+            Handle::Connection { .. } => Some(handle),
+            Handle::Due { token, tick } => {
+                let due = self.take_due(token, tick, worker).is_some();
+                due.then_some(handle)
+            }
+            Handle::Door(_) | Handle::PauseEnds | Handle::Drain => {
+                self.serve(handle, worker);
+                None
+            }
+        }
+    }
+
     fn step(&self, token: Token, hung_up: bool, worker: &mut Worker) -> Option<Token> {
         let (place, mut guard) = self.take(token)?;
         let held = guard.as_mut()?;
@@ -59,10 +76,23 @@ impl Handles {
         (place.generation() == token.generation()).then_some((place, held))
     }
 
-    /// An entry of the wheel has come up: is it the connection's, and is it really due?
     fn expire(&self, token: Token, tick: u64, worker: &mut Worker) -> Option<Token> {
+        let (place, mut guard) = self.take_due(token, tick, worker)?;
+        place.set_tick(0);
+        let need = guard.as_mut()?.connection.expire(worker);
+        self.settle(token, place, guard, need, worker)
+    }
+
+    /// An entry of the wheel has come up: takes its connection in hand, if the entry is the one
+    /// remembered and the deadline has passed. Where it has not, another entry takes over.
+    fn take_due(
+        &self,
+        token: Token,
+        tick: u64,
+        worker: &Worker,
+    ) -> Option<(&Place, MutexGuard<'_, Option<Held>>)> {
         let place = self.table.place(token.index());
-        let Some(mut guard) = place.held.try_lock() else {
+        let Some(guard) = place.held.try_lock() else {
             // Some thread has it in hand. Waiting for that thread could take long.
             let again = worker.now + ABOUT_TO_BE_SERVED;
             let mut clockwork = self.clockwork.lock();
@@ -74,18 +104,19 @@ impl Handles {
         if place.generation() != token.generation() || place.tick() != tick {
             return None;
         }
-        let held = guard.as_mut()?;
-        place.set_tick(0);
+        let held = guard.as_ref()?;
         if !place.is_armed() && self.server.drain.phase() < Phase::Cutting {
             // What it needed has come, and somebody is about to see to it.
+            place.set_tick(0);
             self.schedule_at(token, place, worker.now + ABOUT_TO_BE_SERVED);
             return None;
         }
-        let need = match held.connection.deadline(self.server) <= worker.now {
-            true => held.connection.expire(worker),
-            false => held.need,
-        };
-        self.settle(token, place, guard, need, worker)
+        if held.connection.deadline(self.server) > worker.now {
+            place.set_tick(0);
+            self.schedule(token, place, held);
+            return None;
+        }
+        Some((place, guard))
     }
 
     /// Sees to it that the connection comes up at its deadline or before; mostly it does already.

@@ -40,6 +40,23 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
         "multi-reactor:processes-reuseport",
         ONLY_TCP,
     ),
+    (DRIPPING_READER, "prefork:reuseport", ONLY_TCP),
+    (DRIPPING_READER, "multi-reactor:reuseport", ONLY_TCP),
+    (
+        DRIPPING_READER,
+        "multi-reactor:processes-reuseport",
+        ONLY_TCP,
+    ),
+    (SHUT_OUTSIDE, "prefork:reuseport", ONLY_OWN),
+    (SHUT_OUTSIDE, "multi-reactor:reuseport", ONLY_OWN),
+    (SHUT_OUTSIDE, "multi-reactor:processes-reuseport", ONLY_OWN),
+    (DRAIN_WITHOUT_DESCRIPTORS, "iterative", ONE_CLIENT),
+    (
+        DRAIN_WITHOUT_DESCRIPTORS,
+        "single-reactor:busy",
+        NEVER_RESTS,
+    ),
+    (DRAIN_WITHOUT_DESCRIPTORS, "prefork:reuseport", HASHED),
     (TWO_HUNDRED, "prefork:reuseport", HASHED),
     (OTHERS_DURING_WAIT, "prefork:reuseport", HASHED),
     (OTHERS_DURING_UNREAD, "prefork:reuseport", HASHED),
@@ -59,17 +76,20 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
 ];
 
 pub const SLOWEST_READER: &str = "reader as slow as allowed gets all";
+pub const DRIPPING_READER: &str = "dripping reader is cut";
 pub const WORKER_KILLED: &str = "kill -9 of a worker";
 pub const DRAIN_IDLE: &str = "drain: idle connections";
 pub const DRAIN_LAST_REQUEST: &str = "drain: one last request";
 pub const DRAIN_RACE: &str = "drain: request racing SIGTERM";
 pub const OUT_OF_DESCRIPTORS: &str = "descriptors run out";
+pub const DRAIN_WITHOUT_DESCRIPTORS: &str = "descriptors run out before a drain";
 pub const WHOAMI: &str = "whoami";
 pub const UNIX: &str = "unix socket";
 pub const STALE: &str = "unix socket, stale";
 pub const SEVERAL: &str = "several listeners";
 pub const INHERITED: &str = "inherited listener";
 pub const SUCCESSOR: &str = "inherited listener outlives a drain";
+pub const SHUT_OUTSIDE: &str = "inherited listener is shut from outside";
 pub const TWO_HUNDRED: &str = "two hundred connections at once";
 pub const OTHERS_DURING_WAIT: &str = "others are served during a wait";
 pub const OTHERS_DURING_UNREAD: &str = "others are served beside unread replies";

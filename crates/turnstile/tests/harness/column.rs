@@ -104,6 +104,11 @@ impl Column {
         self.variant_name == "busy"
     }
 
+    /// Whether processes serve that its first one has forked, by its own word.
+    pub fn serves_in_children(&self) -> bool {
+        self.roles.computes == "a child" || self.variant_name.starts_with("processes")
+    }
+
     /// This test binary as a super-server, which starts `turnstile serve` with this model.
     fn under_super_server(&self, listen: &[&str], flags: &[&str]) -> Command {
         let own = std::env::current_exe().expect("a test knows its own binary");

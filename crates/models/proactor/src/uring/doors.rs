@@ -77,7 +77,7 @@ impl Door {
 
 impl Proactor {
     fn room(&self) -> usize {
-        let max = self.server.connections_max_each();
+        let max = self.server.limits.connections_max;
         max.saturating_sub(self.held.len() + self.doors.ahead.len())
     }
 

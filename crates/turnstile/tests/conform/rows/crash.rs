@@ -19,21 +19,23 @@ pub const ROWS: &[Row] = &[
 const ONE_PROCESS: Moot = Moot("one process serves: who kills it kills the server");
 
 /// A connection, and the process behind it, if that is not the server's first one.
-fn connect(server: &Server) -> anyhow::Result<(Client, u32)> {
+fn connect(column: &Column, server: &Server) -> anyhow::Result<(Client, u32)> {
     let mut client = server.connect()?;
     let pid = pid_behind(&mut client)?;
-    ensure!(pid != server.pid(), ONE_PROCESS);
+    let forked = pid != server.pid();
+    ensure!(forked || !column.serves_in_children(), "the parent serves");
+    ensure!(forked, ONE_PROCESS);
     Ok((client, pid))
 }
 
 fn worker_killed(column: &Column) -> anyhow::Result<()> {
     let mut server = column.serve_with_workers(4, &[])?;
     let workers = process::children(server.pid()).len();
-    let (mut victim, pid) = connect(&server)?;
+    let (mut victim, pid) = connect(column, &server)?;
     // Where processes share a door, several clients may come to the same one.
     let mut tried = Vec::new();
     let mut other = loop {
-        let (client, other_pid) = connect(&server)?;
+        let (client, other_pid) = connect(column, &server)?;
         if pid != other_pid {
             break client;
         }
@@ -46,7 +48,7 @@ fn worker_killed(column: &Column) -> anyhow::Result<()> {
     // Every place is filled again.
     let mut more = Vec::new();
     for _ in 0..3 {
-        more.push(connect(&server)?);
+        more.push(connect(column, &server)?);
     }
     drop(victim);
     eventually("no zombie", PATIENCE, || {
@@ -68,12 +70,12 @@ fn worker_killed(column: &Column) -> anyhow::Result<()> {
 /// Again and again, so that replacing has to pause; in the end all is well.
 fn all_killed(column: &Column) -> anyhow::Result<()> {
     let mut server = column.serve_with_workers(3, &["--respawn-pause-ms-max", "50"])?;
-    drop(connect(&server)?);
+    drop(connect(column, &server)?);
     for _ in 0..3 {
         for pid in process::children(server.pid()) {
             process::signal(pid, Signal::KILL);
         }
-        let (mut client, _) = connect_anew(&server)?;
+        let (mut client, _) = connect_anew(column, &server)?;
         client.get("/")?.expect(200)?;
     }
     eventually("no zombie", PATIENCE, || {
@@ -84,20 +86,20 @@ fn all_killed(column: &Column) -> anyhow::Result<()> {
 }
 
 /// A connection that a worker about to die has not taken along.
-fn connect_anew(server: &Server) -> anyhow::Result<(Client, u32)> {
-    let mut last = connect(server);
+fn connect_anew(column: &Column, server: &Server) -> anyhow::Result<(Client, u32)> {
+    let mut last = connect(column, server);
     for _ in 0..10 {
         if last.is_ok() {
             break;
         }
-        last = connect(server);
+        last = connect(column, server);
     }
     last
 }
 
 fn parent_killed(column: &Column) -> anyhow::Result<()> {
     let mut server = column.serve_with_workers(3, &[])?;
-    let (mut client, pid) = connect(&server)?;
+    let (mut client, pid) = connect(column, &server)?;
     process::signal(server.pid(), Signal::KILL);
     // Standard error ends when the last of its processes has.
     server.exit(ms(2_000))?;

@@ -7,15 +7,17 @@ use anyhow::{Context, ensure};
 use super::listeners::socket_path;
 use super::row;
 use crate::design::{
-    OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD, OTHERS_DURING_WAIT, SLOWEST_READER,
+    DRIPPING_READER, OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD, OTHERS_DURING_WAIT,
+    SLOWEST_READER,
 };
 use crate::harness::{Client, Column, PATIENCE, ms};
-use crate::runner::Row;
+use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
     row("unread reply is cut", unread),
     row("slow but steady reader gets all", steady_reader),
     row(SLOWEST_READER, slowest_reader),
+    row(DRIPPING_READER, dripping_reader),
     row("idle connection is closed", idle),
     row("silent connection is closed", silent),
     row("slow head is cut with 408", slow_head),
@@ -23,6 +25,10 @@ pub const ROWS: &[Row] = &[
     row("refused client that stays is cut", lingerer),
     row("a wait may outlast the deadlines", wait_is_no_idleness),
     row(OTHERS_DURING_WAIT, others_during_wait),
+    row(
+        "others are served while what was pipelined behind a wait blocks",
+        others_behind_wait,
+    ),
     row(OTHERS_DURING_UNREAD, others_during_unread),
     row(OTHERS_DURING_SLOW_HEADS, others_during_slow_heads),
 ];
@@ -150,6 +156,24 @@ fn slowest_reader(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Slower than a buffer of output in `--write-ms`, but never still: a send that goes on in small steps
+/// must not begin the time anew. What was not cut by then would go on as the rest is read fast.
+fn dripping_reader(column: &Column) -> anyhow::Result<()> {
+    let addr = format!("unix:{}", socket_path().display());
+    let limits = ["--write-ms", "1500", "--unsent-bytes-max", "262144"];
+    let server = column.serve_on(&[&addr], &limits)?;
+    let mut client = server.connect()?;
+    let start = Instant::now();
+    client.ask("/bytes/67108864")?;
+    client.reply_to_head()?;
+    while start.elapsed() < ms(4_000) && client.bytes(2 << 10).is_ok() {
+        std::thread::sleep(ms(20)); // The pace of the reader.
+    }
+    let heard = client.hear_out()?;
+    ensure!(heard < 2 << 20, "{heard} bytes came after its time");
+    Ok(())
+}
+
 /// Its deadline is per buffer of output (`Limits::write_ms`), not per response.
 fn steady_reader(column: &Column) -> anyhow::Result<()> {
     let server = column.serve(&["--write-ms", "300"])?;
@@ -198,6 +222,26 @@ fn others_during_wait(column: &Column) -> anyhow::Result<()> {
         "waits take turns: {:?}",
         start.elapsed()
     );
+    Ok(())
+}
+
+/// Where threads compute, the end of a wait must not have whoever keeps the time compute what comes
+/// next. Workers of multi-reactor are loops: with one, all share it.
+fn others_behind_wait(column: &Column) -> anyhow::Result<()> {
+    const SHARED: Moot = Moot("what blocks there, blocks all that its loop or process has");
+    ensure!(column.roles.computes == "a thread", SHARED);
+    let loops = column.model == "multi-reactor";
+    let server = column.serve_with_workers(if loops { 1 } else { 4 }, &[])?;
+    let (mut blocker, mut other) = (server.connect()?, server.connect()?);
+    other.get("/")?.expect(200)?;
+    let start = Instant::now();
+    let get = |path| format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n");
+    blocker.send(get("/wait/1000") + &get("/sleep/2000000"))?;
+    other.silence(ms(200))?;
+    served_by(&mut other, start + ms(2_000))?;
+    for _ in 0..2 {
+        blocker.reply()?.expect(200)?;
+    }
     Ok(())
 }
 

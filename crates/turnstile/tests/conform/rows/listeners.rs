@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 
 use super::framing::{expect_numbered, numbered};
 use super::row;
-use crate::design::{INHERITED, SEVERAL, STALE, SUCCESSOR, UNIX};
+use crate::design::{INHERITED, SEVERAL, SHUT_OUTSIDE, STALE, SUCCESSOR, UNIX};
 use crate::harness::process::Signal;
 use crate::harness::{Client, Column, PATIENCE, Server, TURNSTILE, ms};
 use crate::runner::Row;
@@ -22,6 +22,7 @@ pub const ROWS: &[Row] = &[
     row(STALE, stale),
     row(INHERITED, inherited),
     row(SUCCESSOR, successor),
+    row(SHUT_OUTSIDE, shut_outside),
     row(SEVERAL, several),
 ];
 
@@ -120,6 +121,20 @@ fn successor(column: &Column) -> anyhow::Result<()> {
         "nobody can accept there any more"
     );
     drop(client);
+    Ok(())
+}
+
+/// Nobody can come any more: the server says so and drains, and does not look at the door for ever.
+fn shut_outside(column: &Column) -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut server = hand_over(column, &listener)?;
+    let mut client = server.connect()?;
+    client.get("/")?.expect(200)?;
+    drop(client); // Who serves one client at a time is at the door again.
+    rustix::net::shutdown(&listener, rustix::net::Shutdown::Read)?;
+    let exit = server.ends_well(PATIENCE)?;
+    let told = exit.stderr.matches("a listener was shut down").count();
+    ensure!(told == 1, "it must say so once: {}", exit.stderr);
     Ok(())
 }
 

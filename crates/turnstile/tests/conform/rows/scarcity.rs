@@ -5,12 +5,14 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use super::row;
-use crate::design::OUT_OF_DESCRIPTORS;
-use crate::harness::{Client, Column, Server, TURNSTILE, ms, process};
+use crate::design::{DRAIN_WITHOUT_DESCRIPTORS, OUT_OF_DESCRIPTORS};
+use crate::harness::process::Signal;
+use crate::harness::{Client, Column, PATIENCE, Server, TURNSTILE, ms, process};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row(OUT_OF_DESCRIPTORS, descriptors),
+    row(DRAIN_WITHOUT_DESCRIPTORS, descriptors_in_drain),
     row("connections at their bound", bounded),
 ];
 
@@ -71,6 +73,30 @@ fn descriptors(column: &Column) -> anyhow::Result<()> {
     recovers(&server)
 }
 
+/// Whoever waits in the backlog is served when others have gone, and nobody spins until then.
+fn descriptors_in_drain(column: &Column) -> anyhow::Result<()> {
+    let mut server = scarce(column)?;
+    let mut crowd = Vec::new();
+    for _ in 0..70 {
+        let mut client = server.connect()?;
+        client.ask("/wait/2000000")?;
+        crowd.push(client);
+    }
+    crowd[0].silence(ms(300))?;
+    server.signal(Signal::TERM);
+    crowd[0].silence(ms(50))?;
+    let start = process::cpu(server.pid());
+    crowd[0].silence(ms(1_000))?;
+    let used = process::cpu(server.pid()).saturating_sub(start);
+    ensure!(used < ms(200), "it spins: {used:?} of CPU in a second");
+    for (number, mut client) in crowd.into_iter().enumerate() {
+        let reply = client.reply().and_then(|reply| reply.expect(200));
+        reply.with_context(|| format!("number {number} of the crowd"))?;
+    }
+    server.ends_well(PATIENCE)?;
+    Ok(())
+}
+
 /// All is as before once the crowd has gone.
 fn recovers(server: &Server) -> anyhow::Result<()> {
     for number in 0..5 {
@@ -85,10 +111,18 @@ fn recovers(server: &Server) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Nobody beyond the bound is answered before another has gone.
 fn bounded(column: &Column) -> anyhow::Result<()> {
     let server = column.serve(&["--connections-max", "8"])?;
-    let (mut before, crowd) = crowd_around(&server)?;
+    let most = if column.model == "iterative" { 1 } else { 8 };
+    let (mut before, mut crowd) = crowd_around(&server)?;
     before.get("/json")?.expect(200)?;
+    before.silence(ms(500))?; // Time for those to be answered who should not be.
+    let mut held = 1;
+    for client in &mut crowd {
+        held += usize::from(!client.hears_nothing(ms(1))?);
+    }
+    ensure!(held == most, "{held} connections are held, not {most}");
     // As those that are held go, those that wait have their turn.
     drop(before);
     for (number, mut client) in crowd.into_iter().enumerate() {
