@@ -197,6 +197,23 @@ fn a_listener_that_never_accepts_times_out() {
     plan.timeout = Duration::from_millis(100);
     assert_eq!(only_class(&run(&plan)), "timeout");
 }
+#[test]
+fn bytes_behind_the_last_body_are_not_overlooked() {
+    const LONG: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhello";
+    const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nhello";
+    for (reply, new_connection) in [(LONG, true), (LAST, true), (LAST, false)] {
+        let server = Server::start(move |stream, _| {
+            send(stream, reply);
+            Then::Close
+        });
+        let mut plan = server.plan();
+        plan.new_connection = new_connection;
+        let outcome = run(&plan);
+        assert_eq!(only_class(&outcome), "malformed");
+        assert_eq!(outcome.requests, 0, "{outcome:?}");
+    }
+}
+
 
 #[test]
 fn a_server_that_closes_at_once_is_an_early_end() {
