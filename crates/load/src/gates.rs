@@ -31,6 +31,7 @@ pub(crate) fn reasons(outcome: &Outcome) -> Vec<String> {
         idle(outcome),
         wrong_bodies(outcome),
     ];
+        kept(outcome),
     gates.into_iter().flatten().collect()
 }
 
@@ -102,6 +103,13 @@ fn idle(outcome: &Outcome) -> Option<String> {
     let idle = outcome.idle.as_ref()?;
     if idle.opened < idle.asked {
         return Some(format!(
+fn kept(outcome: &Outcome) -> Option<String> {
+    let closed = outcome.connections_closed;
+    (closed > 0).then(|| {
+        format!("{closed} connections that were to be kept were closed by the server after a reply")
+    })
+}
+
             "{} of {} idle connections were opened",
             idle.opened, idle.asked
         ));
@@ -172,6 +180,7 @@ mod tests {
     fn a_sound_run_passes_and_its_figures_agree() {
         let outcome = sound();
         assert!(
+            closed: 0,
             outcome.valid && outcome.reasons.is_empty(),
             "{:?}",
             outcome.reasons
@@ -213,6 +222,9 @@ mod tests {
                 o.idle = Some(IdleOutcome {
                     asked: 7,
                     opened: 7,
+            ("2 connections that were to be kept", |o| {
+                o.connections_closed = 2;
+            }),
                     open_at_end: 5,
                     closed_by_server: 2,
                 });

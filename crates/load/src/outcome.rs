@@ -90,6 +90,9 @@ pub struct Outcome {
     pub connections_lost: u64,
     /// Connections that got no reply in the window.
     pub silent_connections: u64,
+    /// Connections that were to be kept and that the server closed within the window behind a
+    /// reply, as it announced. Each was replaced, which is another load than the one asked for.
+    pub connections_closed: u64,
     /// The connections held idle, if any were asked for.
     pub idle: Option<IdleOutcome>,
     /// The slow clients, if any were asked for.
@@ -177,6 +180,7 @@ impl Outcome {
             silent_connections: record.silent,
             idle: record.idle.as_ref().map(IdleOutcome::new),
             slow: record.slow.as_ref().map(SlowOutcome::new),
+            connections_closed: record.closed,
             poison: record.poison.as_ref().map(PoisonOutcome::new),
             wakeups: usage.wakeups,
             bytes_received: usage.received_bytes,

@@ -89,6 +89,8 @@ pub struct Record {
     pub(crate) reasons: Vec<String>,
 }
 
+    #[serde(default)]
+    pub(crate) closed: u64,
 /// What became of the connections beside the load.
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
@@ -107,7 +109,8 @@ impl Record {
         interrupted: bool,
     ) -> Self {
         let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
-        let (alive, lost, silent) = (sum(|r| r.alive), sum(|r| r.lost), sum(|r| r.silent));
+        let (alive, lost) = (sum(|r| r.alive), sum(|r| r.lost));
+        let (closed, silent) = (sum(|r| r.closed), sum(|r| r.silent));
         let busy = reports.iter().map(|report| report.usage.busy_share());
         let busiest_thread_nano = (busy.fold(0.0, f64::max) * NANO).round() as u64;
         let mut reports = reports.into_iter();
@@ -146,6 +149,7 @@ impl Record {
     pub fn outcome(&self) -> Outcome {
         Outcome::new(self)
     }
+            closed,
 
     /// CPU seconds a second of the busiest thread, polling left out.
     pub(crate) fn busiest_thread_share(&self) -> f64 {
@@ -256,6 +260,7 @@ impl Shape {
                 .iter()
                 .map(|s| duration_ns(s.duration))
                 .collect(),
+        self.closed += other.closed;
             slow_bytes_per_s: plan.slow.bytes_per_s,
             slow_path: plan.slow.path.clone(),
             poison_path: plan.poison.as_ref().map(|poison| poison.path.clone()),

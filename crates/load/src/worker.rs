@@ -64,6 +64,8 @@ pub(crate) struct Worker<'a> {
     at_start: Option<Edge>,
     at_end: Option<Edge>,
     lost: u64,
+    /// Connections that were to be kept and that the server closed behind a reply, as announced.
+    closed: u64,
     /// The run has begun: before that, connections are opened without requests.
     started: bool,
     connecting: usize,
@@ -112,6 +114,7 @@ impl<'a> Worker<'a> {
             at_start: None,
             at_end: None,
             lost: 0,
+            closed: 0,
             started: false,
             connecting: 0,
             ever_connected: false,

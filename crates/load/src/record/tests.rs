@@ -102,6 +102,7 @@ fn record<'a>(plan: &Plan, fates: impl Iterator<Item = &'a Fate>, n: u64) -> Rec
         usage,
         alive: 1,
         lost: n,
+        closed: n + 1,
         silent: n,
     };
     let mut slow = Slow {

@@ -26,6 +26,8 @@ pub(crate) struct Report {
     pub(crate) alive: u64,
     /// Connections broken within the window.
     pub(crate) lost: u64,
+    /// Connections that were to be kept and that the server closed within the window, as announced.
+    pub(crate) closed: u64,
     /// Connections without a reply in the window.
     pub(crate) silent: u64,
 }
@@ -178,6 +180,7 @@ impl Worker<'_> {
             usage: end.usage.since(&start.usage),
             alive: start.alive.min(end.alive),
             lost: self.lost,
+            closed: self.closed,
             silent: end.silent,
         }
     }
