@@ -126,6 +126,10 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub body_check: Option<BodyCheck>,
 
+    /// Count the correct replies within so many microseconds of their intended start
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub objective_us: Option<u64>,
+
     /// Further connections that carry one request before the run and are then held
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub idle: usize,
@@ -235,6 +239,7 @@ impl Args {
                 senders: self.slow_senders,
                 readers: self.slow_readers,
                 bytes_per_s: self.slow_bytes_per_s,
+            objective: self.objective_us.map(Duration::from_micros),
                 path: self.slow_path.clone(),
             },
             poison: self.poison.clone(),

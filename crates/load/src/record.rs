@@ -28,6 +28,8 @@ pub(crate) struct Shape {
     pub(crate) body_bytes: usize,
     pub(crate) expect_status: Vec<u16>,
     pub(crate) body_check: Option<BodyCheck>,
+    #[serde(default)]
+    pub(crate) objective_ns: Option<u64>,
     pub(crate) duration_ns: u64,
     pub(crate) timeout_ns: u64,
     pub(crate) drain_ns: u64,
@@ -281,3 +283,4 @@ fn offers(plan: &Plan) -> Vec<Offer> {
 
 #[cfg(test)]
 mod tests;
+            objective_ns: plan.objective.map(duration_ns),
