@@ -15,6 +15,9 @@ const LATE_SHARE_MAX: f64 = 0.05;
 /// Most CPU a generator thread may need before it is itself the bottleneck.
 const CPU_SHARE_MAX: f64 = 0.85;
 
+/// Least share of their windows that merged runs must have in common.
+const OVERLAP_SHARE_MIN: f64 = 0.95;
+
 /// How far |N - X R| may be from zero, as a share of N.
 const LITTLE_GAP_MAX: f64 = 0.03;
 
@@ -28,10 +31,11 @@ pub(crate) fn reasons(outcome: &Outcome) -> Vec<String> {
         cpu(outcome, closed),
         if closed { little(outcome) } else { None },
         alive(outcome),
+        kept(outcome),
         idle(outcome),
         wrong_bodies(outcome),
+        together(outcome),
     ];
-        kept(outcome),
     gates.into_iter().flatten().collect()
 }
 
@@ -99,10 +103,6 @@ fn alive(outcome: &Outcome) -> Option<String> {
     })
 }
 
-fn idle(outcome: &Outcome) -> Option<String> {
-    let idle = outcome.idle.as_ref()?;
-    if idle.opened < idle.asked {
-        return Some(format!(
 fn kept(outcome: &Outcome) -> Option<String> {
     let closed = outcome.connections_closed;
     (closed > 0).then(|| {
@@ -110,6 +110,10 @@ fn kept(outcome: &Outcome) -> Option<String> {
     })
 }
 
+fn idle(outcome: &Outcome) -> Option<String> {
+    let idle = outcome.idle.as_ref()?;
+    if idle.opened < idle.asked {
+        return Some(format!(
             "{} of {} idle connections were opened",
             idle.opened, idle.asked
         ));
@@ -118,6 +122,17 @@ fn kept(outcome: &Outcome) -> Option<String> {
         format!(
             "{} of {} idle connections were closed by the server",
             idle.closed_by_server, idle.opened
+        )
+    })
+}
+
+fn together(outcome: &Outcome) -> Option<String> {
+    let share = outcome.overlap_share;
+    (share < OVERLAP_SHARE_MIN).then(|| {
+        format!(
+            "the windows of the {} runs have {:.0} % in common: rates are added as if it were all",
+            outcome.runs,
+            share * 100.0
         )
     })
 }
@@ -134,7 +149,7 @@ mod tests {
     use crate::mix::Draw;
     use crate::outcome::IdleOutcome;
     use crate::plan::Plan;
-    use crate::record::{Beside, Record};
+    use crate::record::{Begun, Beside, Record};
     use crate::worker::{Report, Usage};
 
     const SECOND_NS: u64 = 1_000_000_000;
@@ -165,13 +180,14 @@ mod tests {
             usage,
             alive: 4,
             lost: 0,
+            closed: 0,
             silent: 0,
         };
         Outcome::new(&Record::new(
             &plan,
             vec![report],
             Beside::default(),
-            0,
+            Begun::default(),
             false,
         ))
     }
@@ -180,7 +196,6 @@ mod tests {
     fn a_sound_run_passes_and_its_figures_agree() {
         let outcome = sound();
         assert!(
-            closed: 0,
             outcome.valid && outcome.reasons.is_empty(),
             "{:?}",
             outcome.reasons
@@ -199,7 +214,7 @@ mod tests {
     #[test]
     fn each_gate_closes() {
         type Damage = fn(&mut Outcome);
-        let gates: [(&str, Damage); 11] = [
+        let gates: [(&str, Damage); 13] = [
             ("sent/scheduled", |o| o.sent = 3900),
             ("generator-late", |o| o.generator.late_p99_us = 101.0),
             ("limited: generator CPU", |o| {
@@ -207,6 +222,9 @@ mod tests {
             }),
             ("Little's law", |o| o.rate_achieved *= 0.96),
             ("1 connections were lost", |o| o.connections_lost = 1),
+            ("2 connections that were to be kept", |o| {
+                o.connections_closed = 2;
+            }),
             ("3 of 4 connections", |o| o.connections_alive = 3),
             ("outcomes add up", |o| o.requests -= 1),
             ("no request was due", |o| (o.requests, o.scheduled) = (0, 0)),
@@ -222,12 +240,12 @@ mod tests {
                 o.idle = Some(IdleOutcome {
                     asked: 7,
                     opened: 7,
-            ("2 connections that were to be kept", |o| {
-                o.connections_closed = 2;
-            }),
                     open_at_end: 5,
                     closed_by_server: 2,
                 });
+            }),
+            ("the windows of the 1 runs have 90 %", |o| {
+                o.overlap_share = 0.9;
             }),
             ("1 wrong bodies", |o| {
                 o.scheduled += 1;

@@ -14,7 +14,8 @@ use crate::judge::{self, Models};
 use crate::ledger::Window;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
-use crate::record::{Beside, Record};
+use crate::record::{Begun, Beside, Record};
+use crate::slot::Slot;
 use crate::socket;
 use crate::worker::{Report, Worker};
 
@@ -95,27 +96,32 @@ pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: impl FnMut(u64, u64)) 
         .then(|| Idle::open(plan, &shared.models, stop))
         .transpose()?;
     let begun_unix_ns = unix_ns();
-    let (reports, mut beside) = work_together(&shared, watch)?;
+    let (reports, mut beside, anchor_ns) = work_together(&shared, watch)?;
+    // The two clocks are read at one moment, to place the window among those of other machines.
+    let window_ns = Window::of(plan, anchor_ns).start_ns;
+    let window_unix_ns = unix_ns().saturating_sub(now_ns().saturating_sub(window_ns));
     beside.idle = idle.map(Idle::close);
     let interrupted = stop.load(Ordering::Relaxed);
     Ok(Record::new(
         plan,
         reports,
         beside,
-        begun_unix_ns,
+        Begun {
+            run_unix_ns: begun_unix_ns,
+            window_unix_ns,
+        },
         interrupted,
     ))
 }
 
 /// Runs the threads of the load and those beside it.
-fn work_together(
-    shared: &Shared<'_>,
-    watch: impl FnMut(u64, u64),
-) -> Result<(Vec<Report>, Beside)> {
+fn work_together(shared: &Shared<'_>, watch: Watch<'_>) -> Result<(Vec<Report>, Beside, u64)> {
     let plan = shared.plan;
     let slow = plan.slow.senders + plan.slow.readers > 0;
     let companions = usize::from(slow) + usize::from(plan.poison.is_some());
-    let line = StartLine::new(plan.threads + companions);
+    // Who watches the edges lets the others start.
+    let watches = usize::from(watch.edge.is_some());
+    let line = StartLine::new(plan.threads + companions + watches);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let slow =
@@ -133,7 +139,7 @@ fn work_together(
             slow: slow.map(join).transpose()?.flatten(),
             poison: poison.map(join).transpose()?.flatten(),
         };
-        Ok((reports?, beside))
+        Ok((reports?, beside, line.anchor_ns()))
     })
 }
 
@@ -266,3 +272,40 @@ fn work(
         .map(|anchor_ns| worker.run(anchor_ns))
         .transpose()
 }
+    /// Waits until the caller is the last that is missing; `false` if a thread is absent.
+    fn others_stand(&self) -> bool {
+        let mut standing = self.lock();
+        while standing.missing > 1 && !standing.abandoned {
+            standing = self
+                .changed
+                .wait(standing)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        !standing.abandoned
+    }
+
+    /// Waits until the run is over for all.
+    fn wait_to_leave(&self) {
+        let mut standing = self.lock();
+        while !standing.over {
+            standing = self
+                .changed
+                .wait(standing)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn let_leave(&self) {
+        self.lock().over = true;
+        self.changed.notify_all();
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
+    }
+
+    /// When the schedule began.
+    fn anchor_ns(&self) -> u64 {
+        self.lock().anchor_ns
+    }
+
