@@ -154,6 +154,11 @@ pub struct Args {
     #[arg(long, value_name = "PATH[:EVERY]", value_parser = poison)]
     pub poison: Option<Poison>,
 
+    /// Print `opened` before the first request, when the connections are open, and `done` after the
+    /// last reply, before they are closed; wait for a line on standard input after each
+    #[arg(long, requires = "quiet")]
+    pub edges: bool,
+
     /// Write the result as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -234,12 +239,12 @@ impl Args {
             body_bytes: self.body_bytes,
             expect_status: self.expect_status.clone(),
             body_check: self.body_check,
+            objective: self.objective_us.map(Duration::from_micros),
             idle: self.idle,
             slow: Slow {
                 senders: self.slow_senders,
                 readers: self.slow_readers,
                 bytes_per_s: self.slow_bytes_per_s,
-            objective: self.objective_us.map(Duration::from_micros),
                 path: self.slow_path.clone(),
             },
             poison: self.poison.clone(),
@@ -249,6 +254,11 @@ impl Args {
         ensure!(
             !(to_stdout(&self.json) && to_stdout(&self.emit_hdr)),
             "--json and --emit-hdr cannot both go to standard output"
+        );
+        let stdout_taken = to_stdout(&self.json) || to_stdout(&self.emit_hdr);
+        ensure!(
+            !(self.edges && stdout_taken),
+            "with --edges results cannot go to standard output"
         );
         Ok(plan)
     }

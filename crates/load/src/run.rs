@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::beside::{self, Idle};
 use crate::clock::{now_ns, unix_ns};
+use crate::edges::Edge;
 use crate::judge::{self, Models};
 use crate::ledger::Window;
 use crate::outcome::Outcome;
@@ -65,21 +66,32 @@ impl Progress {
     }
 }
 
+/// Who is told how a run goes.
+pub struct Watch<'a> {
+    /// Called with the replies and failures of the window so far, a few times a second.
+    pub progress: &'a mut dyn FnMut(u64, u64),
+    /// Called at each [`Edge`]; the run goes on when it returns.
+    pub edge: Option<&'a dyn Fn(Edge)>,
+}
+
 /// Runs a plan to its end.
 ///
 /// # Errors
 /// An unusable plan, a target that refuses every connection, or a lack of descriptors: nothing was
 /// measured then. All other failures are counted in the outcome.
 pub fn run(plan: &Plan) -> Result<Outcome> {
-    run_watched(plan, &AtomicBool::new(false), |_, _| {}).map(|record| record.outcome())
+    let nobody = Watch {
+        progress: &mut |_, _| {},
+        edge: None,
+    };
+    run_watched(plan, &AtomicBool::new(false), nobody).map(|record| record.outcome())
 }
 
-/// Runs a plan to its end, or until `stop` becomes true, and reports replies and failures of the
-/// window so far to `watch` a few times a second.
+/// Runs a plan to its end, or until `stop` becomes true, and tells `watch` how it goes.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: impl FnMut(u64, u64)) -> Result<Record> {
+pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: Watch<'_>) -> Result<Record> {
     plan.check()?;
     let connections = plan.connections + plan.idle + plan.slow.senders + plan.slow.readers;
     let wanted = connections as u64 + DESCRIPTORS_SPARE;
@@ -168,7 +180,7 @@ fn drive<'scope>(
     scope: &'scope Scope<'scope, '_>,
     shared: &'scope Shared<'_>,
     line: &'scope StartLine,
-    mut watch: impl FnMut(u64, u64),
+    watch: Watch<'_>,
 ) -> Result<Vec<Report>> {
     let threads = shared.plan.threads;
     let progress: Arc<[Progress]> = (0..threads).map(|_| Progress::default()).collect();
@@ -178,13 +190,27 @@ fn drive<'scope>(
         thread::Builder::new()
             .name(format!("load-{share}"))
             .spawn_scoped(scope, move || {
+                let (report, open) = match work(shared, &progress[share], share, line) {
+                    Ok(Some((report, open))) => (Ok(Some(report)), open),
+                    Ok(None) => (Ok(None), Vec::new()),
+                    Err(error) => (Err(error), Vec::new()),
+                };
                 // The receiver outlives the threads; if it panicked, so does the scope.
-                let _ = done.send(work(shared, &progress[share], share, line));
+                let _ = done.send(report);
+                drop(done);
+                line.wait_to_leave();
+                drop(open);
             })
             .inspect_err(|_| line.abandon())
             .context("cannot start a thread")?;
     }
     drop(done);
+    if let Some(edge) = watch.edge
+        && line.others_stand()
+    {
+        edge(Edge::Opened);
+        line.wait();
+    }
     let mut reports = Vec::new();
     loop {
         match finished.recv_timeout(PROGRESS_PERIOD) {
@@ -194,10 +220,14 @@ fn drive<'scope>(
                 let sum = |of: fn(&Progress) -> &AtomicU64| {
                     progress.iter().map(|p| of(p).load(Ordering::Relaxed)).sum()
                 };
-                watch(sum(|p| &p.finished), sum(|p| &p.failed));
+                (watch.progress)(sum(|p| &p.finished), sum(|p| &p.failed));
             }
         }
     }
+    if let Some(edge) = watch.edge.filter(|_| !line.is_abandoned()) {
+        edge(Edge::Done);
+    }
+    line.let_leave();
     let reports: Vec<Option<Report>> = reports.into_iter().collect::<Result<_>>()?;
     Ok(reports.into_iter().flatten().collect())
 }
@@ -212,6 +242,8 @@ struct Standing {
     missing: usize,
     abandoned: bool,
     anchor_ns: u64,
+    /// The run is over: connections may be closed.
+    over: bool,
 }
 
 impl StartLine {
@@ -220,6 +252,7 @@ impl StartLine {
             missing: threads,
             abandoned: false,
             anchor_ns: 0,
+            over: false,
         };
         Self {
             standing: Mutex::new(standing),
@@ -229,12 +262,12 @@ impl StartLine {
 
     /// Waits for all threads, and returns when the schedule begins; `None` if a thread is absent.
     fn wait(&self) -> Option<u64> {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut standing = self.lock();
         standing.missing -= 1;
         if standing.missing == 0 {
             standing.anchor_ns = now_ns() + LEAD_NS;
-            self.changed.notify_all();
         }
+        self.changed.notify_all();
         while standing.missing > 0 && !standing.abandoned {
             standing = self
                 .changed
@@ -244,34 +277,6 @@ impl StartLine {
         (!standing.abandoned).then_some(standing.anchor_ns)
     }
 
-    fn abandon(&self) {
-        self.standing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .abandoned = true;
-        self.changed.notify_all();
-    }
-}
-
-/// A thread of the run; `None` when another thread could not start.
-fn work(
-    shared: &Shared<'_>,
-    progress: &Progress,
-    share: usize,
-    line: &StartLine,
-) -> Result<Option<Report>> {
-    let opened = Worker::new(shared, progress, share).and_then(|mut worker| {
-        worker.open_all()?;
-        Ok(worker)
-    });
-    if opened.is_err() {
-        line.abandon();
-    }
-    let worker = opened?;
-    line.wait()
-        .map(|anchor_ns| worker.run(anchor_ns))
-        .transpose()
-}
     /// Waits until the caller is the last that is missing; `false` if a thread is absent.
     fn others_stand(&self) -> bool {
         let mut standing = self.lock();
@@ -309,3 +314,35 @@ fn work(
         self.lock().anchor_ns
     }
 
+    fn abandon(&self) {
+        let mut standing = self.lock();
+        standing.abandoned = true;
+        standing.over = true;
+        drop(standing);
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread of the run; `None` when another thread could not start.
+fn work(
+    shared: &Shared<'_>,
+    progress: &Progress,
+    share: usize,
+    line: &StartLine,
+) -> Result<Option<(Report, Vec<Slot>)>> {
+    let opened = Worker::new(shared, progress, share).and_then(|mut worker| {
+        worker.open_all()?;
+        Ok(worker)
+    });
+    if opened.is_err() {
+        line.abandon();
+    }
+    let worker = opened?;
+    line.wait()
+        .map(|anchor_ns| worker.run(anchor_ns))
+        .transpose()
+}

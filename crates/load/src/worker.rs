@@ -124,7 +124,9 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs the load from `anchor_ns` on, and returns the closed books.
-    pub(crate) fn run(mut self, anchor_ns: u64) -> Result<Report> {
+    ///
+    /// The connections that are still open come with them: who runs the thread closes them.
+    pub(crate) fn run(mut self, anchor_ns: u64) -> Result<(Report, Vec<Slot>)> {
         let drain_ns = clock::duration_ns(self.plan.drain);
         self.ledger.open(Window::of(self.plan, anchor_ns));
         while now_ns() < anchor_ns {
