@@ -69,6 +69,8 @@ impl Call<'_> {
         if threads > 1 {
             args.push(format!("--threads={threads}"));
         }
+    /// Replies within so many µs are counted apart.
+    pub within_us: Option<f64>,
         match &shape.profile {
             Some(profile) => args.push(format!("--profile={profile}")),
             None => args.push(format!(
@@ -122,6 +124,9 @@ impl Call<'_> {
             if waited == Waited::Late {
                 look();
             }
+        if let Some(us) = self.within_us.filter(|_| shape.profile.is_some()) {
+            args.push(format!("--objective-us={us:.0}"));
+        }
         }
         if waited == Waited::Late {
             let window = Duration::from_secs_f64(self.shape.duration_s);
@@ -226,7 +231,7 @@ mod tests {
         };
         let stepped = of(&stepped);
         assert!(
-            stepped.ends_with("--profile=10:1s,40:2s --arrivals=poisson"),
+            stepped.ends_with("--profile=10:1s,40:2s --arrivals=poisson --objective-us=20000"),
             "{stepped}"
         );
     }
@@ -256,3 +261,4 @@ mod tests {
         );
     }
 }
+                within_us: Some(20_000.0),

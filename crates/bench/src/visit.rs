@@ -255,6 +255,7 @@ impl Rig {
         let usage = match (&before, &after) {
             (Some(before), Some(after)) => after.since(before),
             _ => Usage::UNKNOWN,
+            within_us: visit.scenario.objective.map(|objective| objective.p99_us),
         };
         Ok(Sample {
             report,

@@ -71,6 +71,8 @@ pub struct Phase {
     pub errors: Errors,
     /// Intended start to done.
     pub response_us: Latency,
+    /// Of those, within the objective that was asked about.
+    pub within_objective: Option<u64>,
 }
 
 /// A slice of `timeline`.
