@@ -199,6 +199,8 @@ mod tests {
             path,
             duration_s: 0.4,
             ..Shape::default()
+        // The store was filled with what is put: whatever the order, there is one right answer.
+        args.push("--body-check=exact".to_owned());
         }
     }
 
@@ -262,3 +264,4 @@ mod tests {
     }
 }
                 within_us: Some(20_000.0),
+                "--body-check=exact",

@@ -16,6 +16,11 @@ const KEYS: u32 = 1_000;
 /// Bytes of a value in it.
 pub const VALUE_BYTES: usize = 100;
 
+/// A value of the store, before and during the load: the generator puts letters in turn.
+pub fn value() -> Vec<u8> {
+    (b'a'..=b'z').cycle().take(VALUE_BYTES).collect()
+}
+
 /// Who is asked, and so what is taken on trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
@@ -56,7 +61,7 @@ fn not_answered(path: &str) -> String {
 
 /// Puts every key once: a read of what is not there would measure something else.
 fn fill(client: &mut Client) -> anyhow::Result<()> {
-    let value = [b'v'; VALUE_BYTES];
+    let value = value();
     for key in 0..KEYS {
         let path = format!("/kv/{key}");
         let reply = client
@@ -127,3 +132,6 @@ fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
 fn number(path: &str, prefix: &str) -> Option<u64> {
     path.strip_prefix(prefix)?.parse().ok()
 }
+    if path.starts_with("/kv/") {
+        ensure!(reply.body == value(), "another value than was put");
+    }

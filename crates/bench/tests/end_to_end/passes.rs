@@ -265,3 +265,4 @@ pub fn system_calls_are_counted_apart(folder: &Folder) {
     );
     assert_eq!(figures.throughput_rps, 0.0, "a traced window has no speed");
 }
+            && kv.load_command.contains("--body-check=exact")
