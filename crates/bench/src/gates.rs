@@ -21,6 +21,9 @@ const LATE_SHARE_MAX: f64 = 0.05;
 /// Stolen time, as a share of the window on the CPUs used.
 const STEAL_MAX: f64 = 0.01;
 
+/// How the sentence on stolen time begins.
+pub const STOLEN: &str = "the hypervisor took";
+
 /// What the gates judge.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'a> {
@@ -234,7 +237,7 @@ fn steal(e: &Evidence<'_>) -> Option<Finding> {
     Finding::noise(
         OURS,
         format!(
-            "the hypervisor took {:.1} % of the CPU time, {:.0} % allowed",
+            "{STOLEN} {:.1} % of the CPU time, {:.0} % allowed",
             e.ticks.stolen_share() * 100.0,
             STEAL_MAX * 100.0
         ),

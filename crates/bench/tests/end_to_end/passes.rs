@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use report::data::{Pass, Role, Trial, Validity};
 
 use crate::fake::FAKE_CAPACITY;
-use crate::harness::{Folder, env, run, trials};
+use crate::harness::{Folder, env, lines, run, trials};
 
 /// A server that the test starts itself, as a user would, and ends.
 struct Running(std::process::Child, String);
@@ -114,40 +114,50 @@ pub fn a_target_that_is_not_there_is_one_line(folder: &Folder) {
 }
 
 pub fn a_capacity_is_a_bracket_around_what_the_server_can(folder: &Folder) {
-    let args = "--size quick --models single-reactor --scenarios tiny-keepalive --passes capacity \
-                --out capacity --seed 4";
-    // Where every step was spoilt the run has nothing to show, and says so with exit 1.
-    let output = run(folder, args);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() || error.contains("none of 10 steps was valid"),
-        "{error}"
+    // The hypervisor may spoil steps of one search, which then says so; not of every one.
+    let found = (0..CAPACITY_TRIES).any(|n| capacity_found(folder, &format!("capacity{n}")));
+    assert!(found, "no search in {CAPACITY_TRIES} was confirmed");
+}
+
+const CAPACITY_TRIES: u32 = 4;
+
+/// Searches once; whether a bracket was confirmed, and nothing that is wrong either way.
+fn capacity_found(folder: &Folder, out: &str) -> bool {
+    let args = format!(
+        "--size quick --models single-reactor --scenarios tiny-keepalive --passes capacity \
+         --out {out} --seed 4"
     );
-    let trials = trials(&folder.0.join("capacity"));
+    let output = run(folder, &args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    let trials = trials(&folder.0.join(out));
     assert_eq!(trials.len(), 1, "one block, and no null server to wait for");
-    let capacity = trials[0].capacity.as_ref().expect("a bracket");
+    let capacity = trials[0].capacity.as_ref().expect("a search");
+    assert!((1..=10).contains(&capacity.steps.len()), "{capacity:?}");
     for step in &capacity.steps {
         assert_eq!(step.ok, step.rate <= FAKE_CAPACITY, "{step:?}");
     }
-    if let Some(lower) = capacity.highest_ok_rps {
-        assert!(lower <= FAKE_CAPACITY, "{capacity:?}");
+    if !capacity.confirmed {
+        assert!(
+            trials[0].reasons[0].contains("the hypervisor took"),
+            "{:?}",
+            trials[0]
+        );
+        return false;
     }
-    if let Some(upper) = capacity.lowest_failed_rps {
-        assert!(FAKE_CAPACITY < upper, "{capacity:?}");
-    }
-    // Steps that the hypervisor has spoilt decide nothing, and may leave too few that do.
-    let spoilt = capacity
-        .steps
-        .iter()
-        .any(|step| step.validity == Validity::Invalid);
-    assert!(capacity.confirmed || spoilt, "{capacity:?}");
-    if capacity.confirmed {
-        let (lower, upper) = (capacity.highest_ok_rps, capacity.lowest_failed_rps);
-        let ratio = upper.expect("broken") / lower.expect("kept");
-        assert!(ratio < 1.27, "{capacity:?}");
-    }
-    assert!(capacity.steps.len() <= 10, "{capacity:?}");
-    let env = env(&folder.0.join("capacity"));
+    assert!(output.status.success(), "{error}");
+    assert!(
+        error.contains("took ") && error.contains("announced "),
+        "{error}"
+    );
+    assert_eq!(trials[0].validity, Validity::Valid);
+    let (lower, upper) = (capacity.highest_ok_rps, capacity.lowest_failed_rps);
+    let (lower, upper) = (lower.expect("kept"), upper.expect("broken"));
+    assert!(
+        lower <= FAKE_CAPACITY && FAKE_CAPACITY < upper,
+        "{capacity:?}"
+    );
+    assert!(upper / lower < 1.27, "{capacity:?}");
+    let env = env(&folder.0.join(out));
     assert_eq!(
         env.objectives["tiny-keepalive"].p99_us,
         capacity.objective_p99_us
@@ -171,6 +181,8 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
             .as_ref()
             .expect("measured")
     };
+    assert!(env.duration_s > 1.0 && env.announced_s > 1.0, "{env:?}");
+    true
 
     let overload = reactor("overload");
     let names: Vec<&str> = overload.phases.iter().map(|p| p.name.as_str()).collect();
