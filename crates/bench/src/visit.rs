@@ -15,11 +15,13 @@ use crate::calls::{Counted, Tracer};
 use crate::cpus::CpuList;
 use crate::failure::Failure;
 use crate::fairness::{self, Fairness, Told};
-use crate::generator::{Call, Report};
+use crate::generator::{Call, Edges, Report};
+use crate::held::{Held, Spread, Wanted};
 use crate::interrupt::Interrupt;
 use crate::machine;
 use crate::plan::{Visit, Window};
 use crate::server::{Drained, Launch, Server};
+use crate::scenario::PLAINTEXT;
 use crate::size::Size;
 use crate::tree::{Footprint, Usage};
 use crate::verify::{Trust, verify};
@@ -64,6 +66,10 @@ pub struct Measured {
     /// What its workers say that they have served.
     pub fairness: Fairness,
     /// How the server ended.
+    /// How its workers share fresh connections.
+    pub spread: Spread,
+    /// Connections held when it was told to stop.
+    pub held: u32,
     pub drained: Drained,
 }
 
@@ -154,8 +160,11 @@ impl Rig {
         let drained = server.drain(&self.interrupt)?;
         Ok(Measured {
             warm,
+        let held = self.hold(visit, &server);
             samples,
             answers,
+            spread: held.spread(self.workers(visit)),
+            held: held.count(),
             fairness,
             drained,
         })
@@ -214,6 +223,26 @@ impl Rig {
         let known = visit.workers_known(self.server_cpus.len());
         known.filter(|_| !visit.is_null()).unwrap_or(0)
     }
+    /// Holds the connections of the scenario.
+    fn hold(&self, visit: &Visit, server: &Server) -> Held {
+        let wanted = Wanted {
+            connections: visit.scenario.connections + visit.idle,
+            path: if visit.is_null() {
+                PLAINTEXT
+            } else {
+                "/whoami"
+            },
+            keep: visit.scenario.keep_alive,
+        };
+        // Nobody stops a target, and a null server that closes has nothing to hold.
+        let stops = visit.contender.target.is_none();
+        if stops && (wanted.keep || !visit.is_null()) {
+            Held::open(server.address(), wanted, &self.interrupt)
+        } else {
+            Held::default()
+        }
+    }
+
 
     fn call<'a>(&self, visit: &Visit, server: &'a Server, shape: &'a Shape) -> Call<'a> {
         Call {

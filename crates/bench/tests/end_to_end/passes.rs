@@ -226,6 +226,25 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
     assert!(
         slow.load_command
             .contains("--slow-senders=32 --slow-readers=32")
+    // What was served on the idle connections before the window is no part of it.
+    let cpu_us = |scenario| reactor(scenario).server_cpu_us_per_request.expect("read");
+    let (crowded, alone) = (cpu_us("idle-many"), cpu_us("poison"));
+    assert!(
+        crowded < 2.0 * alone,
+        "{crowded} µs beside idle ones, {alone} µs alone"
+    );
+    let lines = lines(&folder.0.join("beside"));
+    let drained = |scenario: &str| {
+        let own = |l: &&Value| l["label"] == "single-reactor" && l["scenario"] == scenario;
+        let line = lines.iter().rfind(own).expect("a line");
+        line["drain_connections"].as_u64()
+    };
+    assert_eq!(drained("poison"), Some(64), "open when it was told to stop");
+    assert!(
+        drained("idle-many") > Some(64),
+        "{:?}",
+        drained("idle-many")
+    );
     );
     let kv = of("single-reactor", "sqlite");
     assert!(
