@@ -35,10 +35,21 @@ pub enum Trust {
 /// Asks once for every path of `scenario` and checks the replies; fills the store first, where the
 /// scenario has one.
 ///
+/// A path of the server's `own` is asked for in place of the scenario's; what it answers is not
+/// known beforehand, but must be the same every time.
+///
 /// # Errors
 /// What is wrong with a reply, with its path.
-pub fn verify(address: &str, scenario: &Scenario, trust: Trust) -> anyhow::Result<()> {
+pub fn verify(
+    address: &str,
+    scenario: &Scenario,
+    own: Option<&str>,
+    trust: Trust,
+) -> anyhow::Result<()> {
     let mut client = Client::connect(address, REPLY_WITHIN)?;
+    if let Some(path) = own {
+        return always_alike(&mut client, path).with_context(|| not_answered(path));
+    }
     if scenario.db && trust != Trust::Null {
         fill(&mut client)?;
     }
@@ -48,8 +59,10 @@ pub fn verify(address: &str, scenario: &Scenario, trust: Trust) -> anyhow::Resul
             check(&mut client, &path, trust).with_context(|| not_answered(&path))?;
         }
     }
-    let beside = scenario.poison.filter(|_| trust == Trust::Stranger);
-    if let Some(path) = beside {
+    // What is asked for beside the load: of a model we know that it is there.
+    let slow = (scenario.slow > 0).then_some(SLOW_PATH);
+    let beside = scenario.poison.into_iter().chain(slow);
+    for path in beside.filter(|_| trust == Trust::Stranger) {
         check(&mut client, path, trust).with_context(|| not_answered(path))?;
     }
     Ok(())
@@ -72,6 +85,24 @@ fn fill(client: &mut Client) -> anyhow::Result<()> {
             "PUT {path} was not answered as it must be: status {}",
             reply.status
         );
+    }
+    Ok(())
+}
+
+/// What the generator's slow readers ask for.
+const SLOW_PATH: &str = "/bytes/1048576";
+
+/// Asks a stranger several times for what only it knows.
+fn always_alike(client: &mut Client, path: &str) -> anyhow::Result<()> {
+    let first = client.ask("GET", path, b"")?;
+    ensure!(
+        first.status == 200,
+        "status {} instead of 200",
+        first.status
+    );
+    for _ in 1..TRIES {
+        let again = client.ask("GET", path, b"")?;
+        ensure!(again == first, "not the same reply every time");
     }
     Ok(())
 }
@@ -106,6 +137,9 @@ fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
     if trust == Trust::Null {
         return Ok(());
     }
+    if path.starts_with("/kv/") {
+        ensure!(reply.body == value(), "another value than was put");
+    }
     if let Some(bytes) = number(path, "/bytes/") {
         let length = reply.body.len();
         ensure!(length as u64 == bytes, "{length} bytes instead of {bytes}");
@@ -132,6 +166,3 @@ fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
 fn number(path: &str, prefix: &str) -> Option<u64> {
     path.strip_prefix(prefix)?.parse().ok()
 }
-    if path.starts_with("/kv/") {
-        ensure!(reply.body == value(), "another value than was put");
-    }

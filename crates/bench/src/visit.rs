@@ -118,7 +118,7 @@ impl Rig {
             connections: scenario.connections,
             pipeline: scenario.pipeline,
             keep_alive: scenario.keep_alive,
-            path: scenario.path.to_owned(),
+            path: visit.path().to_owned(),
             duration_s: duration.as_secs_f64(),
             mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),
             profile: (!profile.is_empty()).then(|| profile.join(",")),
@@ -185,7 +185,7 @@ impl Rig {
             }
         };
         let idle = server.footprint();
-        verify(server.address(), visit.scenario, trust)?;
+        verify(server.address(), visit.scenario, visit.own_path(), trust)?;
         let told = self.ask(visit, &server);
         let shape = self.shape(visit, None);
         let at = Duration::from_secs_f64(shape.duration_s * FOOTPRINT_AT);

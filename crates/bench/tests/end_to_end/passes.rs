@@ -43,7 +43,8 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
     let (address, pid) = (&server.1, server.0.id());
     let args = format!(
         "--size smoke --scenarios latency,cooperative --out target --seed 3 \
-         --target known=http://{address},pid={pid},beside=prefork --target plain=http://{address}"
+         --target known=http://{address},pid={pid},beside=prefork --target plain=http://{address} \
+         --target http://{address}/of/its/own?a=b"
     );
     let output = run(folder, &args);
     let error = String::from_utf8_lossy(&output.stderr);
@@ -77,11 +78,28 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
     let blocked = of("known", "cooperative");
     assert_eq!(blocked.validity, Validity::Blocks);
     assert!(
-        blocked.reasons[0].starts_with("does not answer /wait/1000:"),
+        blocked.reasons[0].starts_with("route not offered: GET /wait/1000"),
         "{:?}",
         blocked.reasons
     );
     assert!(
+    let lines = lines(&folder.0.join("target"));
+    let not_offered = |line: &&Value| line["not_offered"] == true;
+    let known: Vec<&Value> = lines.iter().filter(not_offered).collect();
+    assert!(!known.is_empty());
+    for line in known {
+        assert_eq!(line["scenario"], "cooperative");
+        assert!(line["target"].is_string(), "{line}");
+    }
+    assert!(
+        error.contains("with a route that is not offered"),
+        "{error}"
+    );
+    // A URL is enough, and its path stands in for the route that is everyone's.
+    let own = of(address, "latency");
+    assert_eq!(own.shape.path, "/of/its/own?a=b");
+    assert!(own.load_command.contains(":PORT/of/its/own?a=b"));
+    assert!(own.figures.as_ref().is_some_and(|f| f.requests > 0));
         of("known", "memory")
             .memory_steps
             .iter()

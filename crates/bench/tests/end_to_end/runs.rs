@@ -18,7 +18,7 @@ pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
         ("--models iterative:inetd", "connection that it inherits"),
         ("--scenarios x", "unknown scenario 'x'"),
         ("--passes x", "unknown pass 'x'"),
-        ("--target x", "not NAME=URL"),
+        ("--target x", "does not begin with http://"),
         ("--target x=ftp://y", "does not begin with http://"),
         ("--target a=http://x --target a=http://y", "given twice"),
         (
