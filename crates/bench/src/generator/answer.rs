@@ -71,12 +71,12 @@ pub struct Phase {
     pub scheduled: u64,
     /// Requests answered correctly.
     pub requests: u64,
+    /// Of those, within the objective that was asked about.
+    pub within_objective: Option<u64>,
     /// Outcomes other than a correct answer.
     pub errors: Errors,
     /// Intended start to done.
     pub response_us: Latency,
-    /// Of those, within the objective that was asked about.
-    pub within_objective: Option<u64>,
 }
 
 /// A slice of `timeline`.

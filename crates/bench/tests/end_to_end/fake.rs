@@ -114,9 +114,11 @@ pub fn generate(load: &Load) -> ExitCode {
         Some(duration) => milliseconds(duration),
         None => steps.iter().map(|(_, ms)| ms).sum(),
     };
-    let start = Instant::now();
+    let idle = idle(load, address, &request);
     let mut requests = 0_u64;
     let mut stream = TcpStream::connect(address).expect("it listens");
+    stand(load, "opened");
+    let start = Instant::now();
     while start.elapsed() < Duration::from_millis(ms) {
         if load.new_connection {
             stream = TcpStream::connect(address).expect("it listens");
@@ -128,6 +130,8 @@ pub fn generate(load: &Load) -> ExitCode {
         std::thread::sleep(Duration::from_micros(if path.is_empty() { 0 } else { 200 }));
     }
     let seconds = start.elapsed().as_secs_f64();
+    stand(load, "done");
+    drop(idle);
     // Little's law holds for what is reported.
     let mean_us = (load.connections * load.pipeline) as f64 * seconds * 1e6 / requests as f64;
     let p99_us = load
@@ -169,20 +173,20 @@ fn parsed(step: &str) -> (f64, u64) {
 fn stepped(steps: &[(f64, u64)]) -> (serde_json::Value, serde_json::Value) {
     let highest = steps.iter().map(|step| step.0).fold(0.0, f64::max);
     let (mut phases, mut timeline) = (Vec::new(), Vec::new());
-    let (mut start_ms, mut late_until_ms) = (0, 0);
+    let (mut start_ms, mut late_until_ms) = (0_u64, 0_u64);
     for &(rate, ms) in steps {
         let scheduled = (rate * ms as f64 / 1e3) as u64;
-        phases.push(serde_json::json!({
-            "rate_from": rate, "start_s": start_ms as f64 / 1e3, "duration_s": ms as f64 / 1e3,
-            "scheduled": scheduled, "requests": scheduled, "errors": {"reset": 0},
-            "response_us": {"count": scheduled, "p50": null},
         let late_ms = if rate >= highest {
             ms
         } else {
             late_until_ms.saturating_sub(start_ms).min(ms)
         };
-        }));
+        phases.push(serde_json::json!({
             "within_objective": (rate * (ms - late_ms) as f64 / 1e3) as u64,
+            "rate_from": rate, "start_s": start_ms as f64 / 1e3, "duration_s": ms as f64 / 1e3,
+            "scheduled": scheduled, "requests": scheduled, "errors": {"reset": 0},
+            "response_us": {"count": scheduled, "p50": null},
+        }));
         if rate >= highest {
             late_until_ms = start_ms + ms + 200;
         }

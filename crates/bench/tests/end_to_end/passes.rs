@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use report::data::{Pass, Role, Trial, Validity};
+use serde_json::Value;
 
 use crate::fake::FAKE_CAPACITY;
 use crate::harness::{Folder, env, lines, run, trials};
@@ -82,7 +83,6 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
         "{:?}",
         blocked.reasons
     );
-    assert!(
     let lines = lines(&folder.0.join("target"));
     let not_offered = |line: &&Value| line["not_offered"] == true;
     let known: Vec<&Value> = lines.iter().filter(not_offered).collect();
@@ -100,6 +100,7 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
     assert_eq!(own.shape.path, "/of/its/own?a=b");
     assert!(own.load_command.contains(":PORT/of/its/own?a=b"));
     assert!(own.figures.as_ref().is_some_and(|f| f.requests > 0));
+    assert!(
         of("known", "memory")
             .memory_steps
             .iter()
@@ -180,6 +181,8 @@ fn capacity_found(folder: &Folder, out: &str) -> bool {
         env.objectives["tiny-keepalive"].p99_us,
         capacity.objective_p99_us
     );
+    assert!(env.duration_s > 1.0 && env.announced_s > 1.0, "{env:?}");
+    true
 }
 
 pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
@@ -199,8 +202,6 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
             .as_ref()
             .expect("measured")
     };
-    assert!(env.duration_s > 1.0 && env.announced_s > 1.0, "{env:?}");
-    true
 
     let overload = reactor("overload");
     let names: Vec<&str> = overload.phases.iter().map(|p| p.name.as_str()).collect();
@@ -225,25 +226,6 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
     assert_eq!(rates.len(), 1, "the same for every server: {rates:?}");
 
     let idle = of("single-reactor", "idle-many");
-    assert_eq!(
-        idle.figures.as_ref().and_then(|f| f.idle).map(|i| i.asked),
-        Some(1_000)
-    );
-    assert!(
-        idle.server_command.contains("--idle-ms"),
-        "{}",
-        idle.server_command
-    );
-    let process_each = of("prefork", "idle-many");
-    assert_eq!(process_each.validity, Validity::Blocks);
-    assert!(process_each.reasons[0].starts_with("a process a connection: 1064"));
-
-    assert_eq!(reactor("poison").poison.map(|p| p.sent), Some(1));
-    assert_eq!(of("prefork", "poison").workers, Some(65));
-    let slow = of("prefork", "slow-clients");
-    assert!(
-        slow.load_command
-            .contains("--slow-senders=32 --slow-readers=32")
     // What was served on the idle connections before the window is no part of it.
     let cpu_us = |scenario| reactor(scenario).server_cpu_us_per_request.expect("read");
     let (crowded, alone) = (cpu_us("idle-many"), cpu_us("poison"));
@@ -263,6 +245,25 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
         "{:?}",
         drained("idle-many")
     );
+    assert_eq!(
+        idle.figures.as_ref().and_then(|f| f.idle).map(|i| i.asked),
+        Some(1_000)
+    );
+    assert!(
+        idle.server_command.contains("--idle-ms"),
+        "{}",
+        idle.server_command
+    );
+    let process_each = of("prefork", "idle-many");
+    assert_eq!(process_each.validity, Validity::Blocks);
+    assert!(process_each.reasons[0].starts_with("a process a connection: 1064"));
+
+    assert_eq!(reactor("poison").poison.map(|p| p.sent), Some(1));
+    assert_eq!(of("prefork", "poison").workers, Some(65));
+    let slow = of("prefork", "slow-clients");
+    assert!(
+        slow.load_command
+            .contains("--slow-senders=32 --slow-readers=32")
     );
     let kv = of("single-reactor", "sqlite");
     assert!(
@@ -273,6 +274,7 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
     assert!(
         kv.load_command
             .contains("--request=10:PUT:/kv/{n:1000} --body-bytes=100")
+            && kv.load_command.contains("--body-check=exact")
     );
     assert!(
         !folder.0.join("beside/.store").exists(),
@@ -314,4 +316,3 @@ pub fn system_calls_are_counted_apart(folder: &Folder) {
     );
     assert_eq!(figures.throughput_rps, 0.0, "a traced window has no speed");
 }
-            && kv.load_command.contains("--body-check=exact")
