@@ -225,15 +225,13 @@ fn came_of(figures: &Figures, report: &Report, verdict: &Verdict, ok: bool) -> C
         Validity::Invalid if verdict.noise && ok => Came::Decided(true),
         Validity::Limited => Came::Generator(why()),
         Validity::Invalid if verdict.noise => {
-            // Late again and again is what a generator at its limit is.
-            let stolen = verdict
-                .reasons
-                .iter()
-                .any(|reason| reason.starts_with(gates::STOLEN));
-            if stolen {
-                Came::Noise(why())
-            } else {
+            // A generator that is late for want of CPU is at its limit; one that is late with CPU to
+            // spare was kept from it by something else.
+            let bound = |reason: &String| reason.starts_with(gates::GENERATOR_BOUND);
+            if verdict.reasons.iter().any(bound) {
                 Came::Generator(why())
+            } else {
+                Came::Noise(why())
             }
         }
         Validity::Invalid | Validity::Blocks => Came::Broken(why()),
@@ -365,6 +363,27 @@ mod tests {
             came_of(&figures, &report, &verdict, false),
             Came::Decided(false)
         );
+    }
+
+    #[test]
+    fn a_late_generator_is_at_its_limit_only_without_cpu_to_spare() {
+        let figures = Figures {
+            scheduled: 1_000,
+            requests: 1_000,
+            ..Figures::default()
+        };
+        let of = |reasons: &[&str]| {
+            let verdict = Verdict {
+                validity: Validity::Invalid,
+                reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
+                noise: true,
+            };
+            came_of(&figures, &Report::default(), &verdict, false)
+        };
+        let late = "the generator itself was late: p99 900 µs, 100 µs allowed";
+        let bound = "generator-bound: it used 97 % of its CPU, 85 % allowed";
+        assert!(matches!(of(&[late]), Came::Noise(_)));
+        assert!(matches!(of(&[late, bound]), Came::Generator(_)));
     }
 
     #[test]
