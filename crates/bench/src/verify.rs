@@ -166,3 +166,68 @@ fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
 fn number(path: &str, prefix: &str) -> Option<u64> {
     path.strip_prefix(prefix)?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::scenario::SCENARIOS;
+
+    /// A server of one connection whose replies are made from their number.
+    fn server(body: impl Fn(usize) -> String + Send + 'static) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut reader = BufReader::new(stream.try_clone().expect("a descriptor"));
+            for n in 0.. {
+                let (mut line, mut length) = (String::new(), 0);
+                while line != "\r\n" {
+                    line.clear();
+                    if reader.read_line(&mut line).is_ok_and(|bytes| bytes == 0) {
+                        return;
+                    }
+                    let bytes = line.strip_prefix("Content-Length: ");
+                    length = bytes.map_or(length, |bytes| bytes.trim().parse().expect("bytes"));
+                }
+                reader.read_exact(&mut vec![0; length]).expect("a body");
+                let body = body(n);
+                let length = body.len();
+                let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+                if stream.write_all(reply.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+        address
+    }
+
+    fn scenario(name: &str) -> &'static Scenario {
+        let found = SCENARIOS.iter().find(|s| s.name == name);
+        found.expect("a scenario of the table")
+    }
+
+    #[test]
+    fn a_store_that_forgets_what_was_put_is_seen() {
+        let sqlite = scenario("sqlite");
+        let kept = server(|_| String::from_utf8(value()).expect("letters"));
+        verify(&kept, sqlite, None, Trust::Model).expect("the value that was put");
+        let forgotten = server(|_| "v".repeat(VALUE_BYTES));
+        let error = verify(&forgotten, sqlite, None, Trust::Model).expect_err("another one");
+        assert!(format!("{error:#}").contains("another value than was put"));
+    }
+
+    #[test]
+    fn what_a_stranger_answers_is_learnt_and_must_not_change() {
+        let latency = scenario("latency");
+        let own = Some("/index.html");
+        let steady = server(|_| "<html>".to_owned());
+        verify(&steady, latency, own, Trust::Stranger).expect("always the same");
+        let fickle = server(|n| format!("visitor {}", n / 3));
+        let error = verify(&fickle, latency, own, Trust::Stranger).expect_err("it changes");
+        let line = format!("{error:#}");
+        assert!(line.starts_with("GET /index.html") && line.contains("not the same reply"));
+    }
+}
