@@ -57,7 +57,7 @@ fn drain(visit: &Visit) -> Duration {
     if visit.is_null() || stays {
         return Duration::ZERO;
     }
-    let connections = visit.scenario.connections + visit.idle;
+    let connections = visit.scenario.connections_at_once(visit.idle);
     let kept = if visit.scenario.keep_alive {
         DRAIN
     } else {

@@ -30,6 +30,10 @@ use crate::verify::{Trust, verify};
 /// Where in the warm-up the memory of the server is read, as a share of it.
 const FOOTPRINT_AT: f64 = 0.6;
 
+/// How many times the connections of a scenario with a connection a request are opened to see who
+/// serves them.
+const FRESH_TIMES: u32 = 8;
+
 /// What all visits of a run share.
 #[derive(Debug)]
 pub struct Rig {
@@ -225,14 +229,17 @@ impl Rig {
 
     /// Holds the connections of the scenario.
     fn hold(&self, visit: &Visit, server: &Server) -> Held {
+        let keep = visit.scenario.keep_alive;
+        // Those that are over with their reply cost little, and a few say little.
+        let times = if keep { 1 } else { FRESH_TIMES };
         let wanted = Wanted {
-            connections: visit.scenario.connections + visit.idle,
+            connections: visit.scenario.connections_at_once(visit.idle) * times,
             path: if visit.is_null() {
                 PLAINTEXT
             } else {
                 "/whoami"
             },
-            keep: visit.scenario.keep_alive,
+            keep,
         };
         // Nobody stops a target, and a null server that closes has nothing to hold.
         let stops = visit.contender.target.is_none();

@@ -239,7 +239,7 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
         let line = lines.iter().rfind(own).expect("a line");
         line["drain_connections"].as_u64()
     };
-    assert_eq!(drained("poison"), Some(64), "open when it was told to stop");
+    assert_eq!(drained("poison"), Some(65), "open when it was told to stop");
     assert!(
         drained("idle-many") > Some(64),
         "{:?}",
