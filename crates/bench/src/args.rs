@@ -14,11 +14,12 @@ pub struct Args {
     #[arg(long, value_name = "A,B")]
     pub models: Option<String>,
 
-    /// A server that is running: `NAME=URL[,pid=PID][,beside=MODEL]`; repeatable
+    /// A server that is running: `[NAME=]URL[,pid=PID][,beside=MODEL]`; repeatable
     ///
-    /// It is measured in the scenarios whose paths it answers, in the same blocks as the models.
+    /// It is measured in the scenarios whose paths it answers, in the same blocks as the models. A
+    /// path in the URL is asked for where any small reply will do, in place of /plaintext.
     /// With its PID, CPU and memory of its process tree are read; without, they are not known.
-    #[arg(long = "target", value_name = "NAME=URL")]
+    #[arg(long = "target", value_name = "[NAME=]URL")]
     pub targets: Vec<String>,
 
     /// Scenarios, or `key`, or `all`; --list-scenarios names them [default: key; all in full]

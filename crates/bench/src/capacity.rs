@@ -1,10 +1,13 @@
 //! The capacity of a server: the highest offered rate at which it keeps the objective.
 
+use std::collections::BTreeMap;
+
 use report::data::{Capacity, CapacityStep, Figures, Mode, Objective, Shape, Validity};
 
 use crate::failure::Failure;
 use crate::figures::load_figures;
-use crate::gates::{self, Ceiling, Evidence};
+use crate::gates::{self, Ceiling, Evidence, Verdict};
+use crate::generator::Report;
 use crate::plan::Visit;
 use crate::search::Search;
 use crate::server::Server;
@@ -15,6 +18,10 @@ use crate::visit::{Rig, Sample};
 const OF_CLOSED: f64 = 0.7;
 /// Where it begins when nothing is known, requests a second.
 const GUESS_RPS: f64 = 1_000.0;
+/// How often a rate must have failed by the generator's doing until none above it is tried.
+const GENERATOR_TIMES: u32 = 2;
+/// How often noise may spoil a rate until the search is given up.
+const NOISE_TIMES: u32 = 3;
 /// Above this share of the null server's throughput the generator is what is measured.
 const OF_NULL_MAX: f64 = 0.7;
 
@@ -68,23 +75,79 @@ pub fn search(
         reasons: Vec::new(),
         command: String::new(),
     };
+    let mut ends = Ends::default();
     for _ in 0..how.steps_max {
         let Some(rate) = search.next() else { break };
         let shape = shape(rig, visit, rate);
         let sample = rig.sample(visit, &shape, server)?;
-        let step = judge(&shape, &sample, objective, known.ceiling);
-        match step.validity {
-            Validity::Valid => search.record(rate, step.ok),
-            // Beyond what the generator can do a success stands, and a failure is its own.
-            Validity::Limited if step.ok => search.record(rate, true),
-            Validity::Limited => search.bound(rate),
-            Validity::Invalid | Validity::Blocks => {}
-        }
+        let (step, came) = judge(&shape, &sample, objective, known.ceiling);
         found.command = sample.command;
         found.capacity.steps.push(step);
+        if !ends.take(&mut search, rate, came) {
+            break;
+        }
     }
-    conclude(&search, &mut found);
+    conclude(&search, &ends, most, &mut found);
     Ok(found)
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq)]
+enum Came {
+    /// The objective was kept, or it was not.
+    Decided(bool),
+    /// It was not kept, and the generator may be why.
+    Generator(String),
+    /// Noise of the machine has spoilt it.
+    Noise(String),
+    /// The server does not do what it is asked at any rate: no rate is its capacity.
+    Broken(String),
+}
+
+/// Why a search ended where it did, beside what it found.
+#[derive(Debug, Default)]
+struct Ends {
+    /// Steps that decided nothing, by rate.
+    undecided: BTreeMap<u64, u32>,
+    /// From which rate on the generator is what would be measured, and how that showed.
+    bound: Option<String>,
+    /// What made going on pointless.
+    stopped: Option<String>,
+    /// No figure of this server is one.
+    broken: bool,
+}
+
+impl Ends {
+    /// Takes down what came of `rate`; `false` when there is no use in going on.
+    fn take(&mut self, search: &mut Search, rate: f64, came: Came) -> bool {
+        let mut times = || {
+            let times = self.undecided.entry(rate.to_bits()).or_default();
+            *times += 1;
+            *times
+        };
+        match came {
+            Came::Decided(kept) => search.record(rate, kept),
+            // A moment's hiccup looks the same: once is not enough to end the search there.
+            Came::Generator(why) => {
+                if times() >= GENERATOR_TIMES {
+                    search.bound(rate);
+                    self.bound = Some(format!("at {rate:.0}/s {why}"));
+                }
+            }
+            Came::Noise(why) => {
+                if times() >= NOISE_TIMES {
+                    self.stopped = Some(format!("{NOISE_TIMES} times at {rate:.0}/s: {why}"));
+                    return false;
+                }
+            }
+            Came::Broken(why) => {
+                self.stopped = Some(format!("at {rate:.0}/s: {why}"));
+                self.broken = true;
+                return false;
+            }
+        }
+        true
+    }
 }
 
 fn shape(rig: &Rig, visit: &Visit, rate: f64) -> Shape {
@@ -96,7 +159,12 @@ fn shape(rig: &Rig, visit: &Visit, rate: f64) -> Shape {
     }
 }
 
-fn judge(shape: &Shape, sample: &Sample, objective: Objective, ceiling: Ceiling) -> CapacityStep {
+fn judge(
+    shape: &Shape,
+    sample: &Sample,
+    objective: Objective,
+    ceiling: Ceiling,
+) -> (CapacityStep, Came) {
     let figures: Figures = load_figures(sample);
     let verdict = gates::judge(&Evidence {
         shape,
@@ -108,49 +176,283 @@ fn judge(shape: &Shape, sample: &Sample, objective: Objective, ceiling: Ceiling)
     let failed = figures.scheduled.saturating_sub(figures.requests);
     let errors_share = failed as f64 / figures.scheduled.max(1) as f64;
     let p99_us = figures.response_us.p99;
+    let lost = lost_connections(&sample.report);
     let ok = p99_us.is_some_and(|p99_us| p99_us <= objective.p99_us)
-        && errors_share <= objective.errors_max_share;
-    // A server that answers nothing at this rate has failed; the gates take it for a broken trial.
-    let nothing = figures.requests == 0 && figures.scheduled > 0;
-    // A late generator and stolen time make responses longer, never shorter: what kept the
-    // objective in spite of them has kept it.
-    let in_spite = verdict.noise && ok;
-    CapacityStep {
+        && errors_share <= objective.errors_max_share
+        && !lost;
+    let came = came_of(&figures, &sample.report, &verdict, ok);
+    let step = CapacityStep {
         rate: shape.rate.unwrap_or_default(),
         p50_us: figures.response_us.p50,
         p99_us,
         errors_share,
         ok,
-        validity: if nothing || in_spite {
-            Validity::Valid
-        } else {
-            verdict.validity
+        validity: match came {
+            Came::Decided(true) if verdict.validity == Validity::Limited => Validity::Limited,
+            Came::Decided(_) => Validity::Valid,
+            Came::Generator(_) => Validity::Limited,
+            Came::Noise(_) | Came::Broken(_) => Validity::Invalid,
         },
+    };
+    (step, came)
+}
+
+/// Whether the server dropped connections that it had taken.
+fn lost_connections(report: &Report) -> bool {
+    let dropped = ["reset", "early_end", "write_error"];
+    let errors = |class: &&str| report.errors.get(*class).is_some_and(|&n| n > 0);
+    report.connections_lost > 0 || dropped.iter().any(errors)
+}
+
+fn came_of(figures: &Figures, report: &Report, verdict: &Verdict, ok: bool) -> Came {
+    let why = || verdict.reasons.join("; ");
+    let wrong = report.errors.get("wrong_body").is_some_and(|&n| n > 0);
+    if wrong || report.connections_closed > 0 {
+        return Came::Broken(why());
+    }
+    // A server that answers nothing at this rate has failed, and so has one that drops connections;
+    // the gates take both for a broken trial.
+    let nothing = figures.requests == 0 && figures.scheduled > 0;
+    if nothing || lost_connections(report) {
+        return Came::Decided(false);
+    }
+    match verdict.validity {
+        Validity::Valid => Came::Decided(ok),
+        // Beyond what the generator can do a success stands, and a failure is its own. A late
+        // generator and stolen time make responses longer, never shorter, too: what kept the
+        // objective in spite of them has kept it.
+        Validity::Limited if ok => Came::Decided(true),
+        Validity::Invalid if verdict.noise && ok => Came::Decided(true),
+        Validity::Limited => Came::Generator(why()),
+        Validity::Invalid if verdict.noise => {
+            // A generator that is late for want of CPU is at its limit; one that is late with CPU to
+            // spare was kept from it by something else.
+            let bound = |reason: &String| reason.starts_with(gates::GENERATOR_BOUND);
+            if verdict.reasons.iter().any(bound) {
+                Came::Generator(why())
+            } else {
+                Came::Noise(why())
+            }
+        }
+        Validity::Invalid | Validity::Blocks => Came::Broken(why()),
     }
 }
 
-fn conclude(search: &Search, found: &mut Found) {
+fn conclude(search: &Search, ends: &Ends, most: Option<f64>, found: &mut Found) {
     let capacity = &mut found.capacity;
     capacity.highest_ok_rps = search.highest_ok();
     capacity.lowest_failed_rps = search.lowest_failed();
-    capacity.confirmed = search.confirmed();
-    let mut say = |validity, reason: String| {
-        found.validity = validity;
-        found.reasons.push(reason);
-    };
-    match (capacity.highest_ok_rps, capacity.lowest_failed_rps) {
-        (None, None) => say(
-            Validity::Invalid,
-            format!("none of {} steps was valid", capacity.steps.len()),
-        ),
-        (Some(ok), None) => say(
-            Validity::Limited,
-            format!("at least {ok:.0}/s: above it the generator is what would be measured"),
-        ),
-        (_, Some(_)) if !capacity.confirmed => {
-            let reason = format!("not confirmed within {} steps", capacity.steps.len());
-            found.reasons.push(reason);
+    capacity.confirmed = search.confirmed() && !ends.broken;
+    let steps = capacity.steps.len();
+    let top = || match (&ends.stopped, &ends.bound, most) {
+        (Some(why), ..) => format!("nothing above it was decided, {why}"),
+        (None, Some(why), _) => {
+            format!("above it the generator is what would be measured, {why}")
         }
-        _ => {}
+        (None, None, Some(most)) if search.at_top() => format!(
+            "it is the highest rate of the grid below {most:.0}/s, {:.0} % of what the null server does",
+            OF_NULL_MAX * 100.0
+        ),
+        (None, None, None) if search.at_top() => "no higher rate is tried".to_owned(),
+        _ => format!("nothing above it was decided within {steps} steps"),
+    };
+    let (validity, reason) = match (capacity.highest_ok_rps, capacity.lowest_failed_rps) {
+        _ if capacity.confirmed => return,
+        _ if ends.broken => (
+            Validity::Invalid,
+            format!(
+                "no capacity: {}",
+                ends.stopped.as_deref().unwrap_or_default()
+            ),
+        ),
+        (None, None) => {
+            let why = ends.stopped.as_ref().or(ends.bound.as_ref());
+            let why = why.map_or_else(String::new, |why| format!(", {why}"));
+            (
+                Validity::Invalid,
+                format!("none of {steps} steps decided anything{why}"),
+            )
+        }
+        (Some(ok), None) => {
+            let once = if search.kept_twice() {
+                ""
+            } else {
+                " (seen once)"
+            };
+            (
+                Validity::Limited,
+                format!("at least {ok:.0}/s{once}: {}", top()),
+            )
+        }
+        (_, Some(_)) => {
+            let why = ends.stopped.as_ref().or(ends.bound.as_ref());
+            let why = why.map_or_else(String::new, |why| format!(", {why}"));
+            (
+                found.validity,
+                format!("not confirmed within {steps} steps{why}"),
+            )
+        }
+    };
+    found.validity = validity;
+    found.reasons.push(reason);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::size::Size;
+
+    fn how() -> size::Search {
+        Size::Quick.search().expect("quick searches")
+    }
+
+    /// Searches with a made-up outcome for each rate.
+    fn run(most: Option<f64>, mut came: impl FnMut(f64, u32) -> Came) -> Found {
+        let how = how();
+        let mut search = Search::new(&how, 1_000.0, most);
+        let mut ends = Ends::default();
+        let mut found = Found {
+            capacity: Capacity::default(),
+            validity: Validity::Valid,
+            reasons: Vec::new(),
+            command: String::new(),
+        };
+        let mut n = 0;
+        while let Some(rate) = search.next().filter(|_| n < how.steps_max) {
+            n += 1;
+            let came = came(rate, n);
+            let step = CapacityStep {
+                rate,
+                p50_us: None,
+                p99_us: None,
+                errors_share: 0.0,
+                ok: came == Came::Decided(true),
+                validity: Validity::Valid,
+            };
+            found.capacity.steps.push(step);
+            if !ends.take(&mut search, rate, came) {
+                break;
+            }
+        }
+        conclude(&search, &ends, most, &mut found);
+        found
+    }
+
+    #[test]
+    fn resets_above_a_rate_are_its_capacity() {
+        let found = run(None, |rate, _| Came::Decided(rate < 2_000.0));
+        assert!(found.capacity.confirmed && found.reasons.is_empty());
+        let mut report = Report {
+            requests: 900,
+            scheduled: 1_000,
+            ..Report::default()
+        };
+        report.errors.insert("reset".to_owned(), 100);
+        report.connections_lost = 100;
+        let figures = Figures {
+            scheduled: 1_000,
+            requests: 900,
+            ..Figures::default()
+        };
+        let verdict = Verdict {
+            validity: Validity::Invalid,
+            reasons: vec!["100 connections were lost".to_owned()],
+            noise: false,
+        };
+        assert_eq!(
+            came_of(&figures, &report, &verdict, false),
+            Came::Decided(false)
+        );
+    }
+
+    #[test]
+    fn a_late_generator_is_at_its_limit_only_without_cpu_to_spare() {
+        let figures = Figures {
+            scheduled: 1_000,
+            requests: 1_000,
+            ..Figures::default()
+        };
+        let of = |reasons: &[&str]| {
+            let verdict = Verdict {
+                validity: Validity::Invalid,
+                reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
+                noise: true,
+            };
+            came_of(&figures, &Report::default(), &verdict, false)
+        };
+        let late = "the generator itself was late: p99 900 µs, 100 µs allowed";
+        let bound = "generator-bound: it used 97 % of its CPU, 85 % allowed";
+        assert!(matches!(of(&[late]), Came::Noise(_)));
+        assert!(matches!(of(&[late, bound]), Came::Generator(_)));
+    }
+
+    #[test]
+    fn noise_ends_a_search_and_is_named() {
+        let noisy = "the hypervisor took 9 % of the CPU time";
+        let found = run(None, |rate, _| {
+            if rate < 1_500.0 {
+                Came::Decided(true)
+            } else {
+                Came::Noise(noisy.to_owned())
+            }
+        });
+        let capacity = &found.capacity;
+        assert!(capacity.highest_ok_rps.is_some() && !capacity.confirmed);
+        assert_eq!(found.validity, Validity::Limited);
+        assert!(found.reasons[0].contains(noisy), "{:?}", found.reasons);
+        assert!(
+            !found.reasons[0].contains("generator"),
+            "{:?}",
+            found.reasons
+        );
+        assert!(capacity.steps.len() < how().steps_max as usize);
+        let nothing = run(None, |_, _| Came::Noise(noisy.to_owned()));
+        assert_eq!(nothing.validity, Validity::Invalid);
+        assert_eq!(nothing.capacity.steps.len(), NOISE_TIMES as usize);
+    }
+
+    #[test]
+    fn one_hiccup_of_the_generator_is_not_its_limit() {
+        let mut hiccups = 0;
+        let found = run(None, |rate, _| {
+            if rate > 1_500.0 && hiccups == 0 {
+                hiccups += 1;
+                return Came::Generator("it used 99 % of its CPU".to_owned());
+            }
+            Came::Decided(rate < 2_500.0)
+        });
+        assert!(found.capacity.confirmed, "{found:?}");
+        let limited = run(None, |rate, _| {
+            if rate > 1_500.0 {
+                Came::Generator("it used 99 % of its CPU".to_owned())
+            } else {
+                Came::Decided(true)
+            }
+        });
+        assert_eq!(limited.validity, Validity::Limited);
+        let reason = &limited.reasons[0];
+        assert!(
+            reason.starts_with("at least ") && reason.contains("used 99 %"),
+            "{reason}"
+        );
+        assert!(!limited.capacity.confirmed);
+    }
+
+    #[test]
+    fn the_null_servers_share_and_a_broken_server_are_said() {
+        let found = run(Some(2_000.0), |_, _| Came::Decided(true));
+        assert!(
+            found.reasons[0].contains("70 % of what the null server does"),
+            "{found:?}"
+        );
+        let broken = run(None, |rate, _| {
+            if rate > 1_200.0 {
+                Came::Broken("7 connections that were to be kept were closed".to_owned())
+            } else {
+                Came::Decided(true)
+            }
+        });
+        assert_eq!(broken.validity, Validity::Invalid);
+        assert!(broken.reasons[0].contains("were to be kept"), "{broken:?}");
     }
 }

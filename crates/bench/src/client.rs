@@ -19,7 +19,7 @@ pub struct Client {
     received: Vec<u8>,
 }
 
-/// A reply with a `Content-Length`.
+/// A reply that says how long it is.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
     /// Status code.
@@ -89,17 +89,54 @@ fn complete(received: &[u8]) -> anyhow::Result<Option<(Reply, usize)>> {
         .next()
         .and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok())
         .context("no status line")?;
-    let length: Option<usize> = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok());
+    let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
+    let field = |name: &str| {
+        let found = fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim())
+    };
+    if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        let whole = unchunk(&received[end + 4..])?;
+        return Ok(whole.map(|(body, bytes)| (Reply { status, body }, end + 4 + bytes)));
+    }
+    let length: Option<usize> = field("content-length").and_then(|value| value.parse().ok());
     // RFC 9110, 15.3.5: a 204 has no body and no length.
     let length = if status == 204 { Some(0) } else { length };
-    let length = length.context("no Content-Length")?;
+    let length = length.context("neither Content-Length nor chunks")?;
     Ok(received.get(end + 4..end + 4 + length).map(|body| {
         let body = body.to_vec();
         (Reply { status, body }, end + 4 + length)
     }))
+}
+
+/// The body of a chunked reply (RFC 9112, 7.1) and the bytes it took, once it is all there.
+fn unchunk(bytes: &[u8]) -> anyhow::Result<Option<(Vec<u8>, usize)>> {
+    let line_from = |start: usize| {
+        let end = bytes.get(start..)?.windows(2).position(|w| w == b"\r\n")?;
+        Some(&bytes[start..start + end])
+    };
+    let (mut body, mut at) = (Vec::new(), 0);
+    while let Some(line) = line_from(at) {
+        let digits = String::from_utf8_lossy(line);
+        let digits = digits.split(';').next().unwrap_or_default().trim();
+        let size = usize::from_str_radix(digits, 16).context("no chunk size")?;
+        at += line.len() + 2;
+        if size == 0 {
+            // Trailers, up to an empty line.
+            while let Some(trailer) = line_from(at) {
+                at += trailer.len() + 2;
+                if trailer.is_empty() {
+                    return Ok(Some((body, at)));
+                }
+            }
+            return Ok(None);
+        }
+        let Some(chunk) = at.checked_add(size).and_then(|end| bytes.get(at..end)) else {
+            return Ok(None);
+        };
+        body.extend_from_slice(chunk);
+        at += size + 2;
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -114,6 +151,14 @@ mod tests {
         assert_eq!(complete(reply).expect("good"), whole);
         assert_eq!(complete(&reply[..reply.len() - 2]).expect("good"), None);
         assert_eq!(complete(&reply[..20]).expect("good"), None);
+        let chunked =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nab\r\n1\r\nc\r\n0\r\n\r\nd";
+        let body = b"abc".to_vec();
+        let whole = Some((Reply { status: 200, body }, chunked.len() - 1));
+        assert_eq!(complete(chunked).expect("good"), whole);
+        for n in 47..chunked.len() - 1 {
+            assert_eq!(complete(&chunked[..n]).expect("good"), None, "{n}");
+        }
         let empty = complete(b"HTTP/1.1 204 No Content\r\n\r\nH").expect("good");
         assert_eq!(
             empty.map(|(reply, bytes)| (reply.status, bytes)),

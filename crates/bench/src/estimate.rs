@@ -16,6 +16,10 @@ const WORKER: Duration = Duration::from_micros(300);
 const CALL: Duration = Duration::from_millis(60);
 /// Opening, serving once and closing a connection beside the load.
 const CONNECTION: Duration = Duration::from_micros(120);
+/// The part of a drain in which silent connections are given time for one more request.
+const DRAIN: Duration = Duration::from_millis(310);
+/// Opening the connections that are held for it, at most.
+const HOLD_MAX: Duration = Duration::from_secs(1);
 /// Filling a store.
 const STORE: Duration = Duration::from_millis(250);
 /// Attaching a tracer and taking it off.
@@ -28,7 +32,10 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
     }
     let windows = size.windows();
     let measured: Duration = match visit.pass {
-        Pass::Measure => visit.windows.iter().map(|w| window(visit, w, size)).sum(),
+        Pass::Measure => {
+            let windows = visit.windows.iter().map(|w| window(visit, w, size));
+            windows.sum::<Duration>() + drain(visit)
+        }
         Pass::Capacity => {
             let steps = size.search().map_or(0, |search| search.steps_expected);
             (CALL + windows.step) * steps
@@ -42,6 +49,21 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
         Duration::ZERO
     };
     SERVER + workers(visit.workers) + store + CALL + windows.warm_up + measured
+}
+
+/// Holding connections, and letting them go.
+fn drain(visit: &Visit) -> Duration {
+    let stays = visit.contender.target.is_some();
+    if visit.is_null() || stays {
+        return Duration::ZERO;
+    }
+    let connections = visit.scenario.connections_at_once(visit.idle);
+    let kept = if visit.scenario.keep_alive {
+        DRAIN
+    } else {
+        Duration::ZERO
+    };
+    kept + (CONNECTION * connections).min(HOLD_MAX)
 }
 
 fn workers(workers: Option<u32>) -> Duration {
@@ -130,7 +152,7 @@ mod tests {
         let smoke = minutes(Size::Smoke);
         assert!((1.0..2.7).contains(&smoke), "{smoke}");
         let quick = minutes(Size::Quick);
-        assert!((10.0..13.5).contains(&quick), "{quick}");
+        assert!((10.0..14.0).contains(&quick), "{quick}");
         let hours = minutes(Size::Full) / 60.0;
         assert!((2.0..9.0).contains(&hours), "{hours}");
     }

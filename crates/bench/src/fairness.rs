@@ -23,10 +23,17 @@ const REPLY_WITHIN: Duration = Duration::from_millis(500);
 
 /// What `/whoami` says, as far as it is used here.
 #[derive(Debug, Deserialize)]
-struct Who {
+pub struct Who {
     pid: u64,
     worker: u64,
     requests: u64,
+}
+
+impl Who {
+    /// Process and worker number.
+    pub fn worker(&self) -> (u64, u64) {
+        (self.pid, self.worker)
+    }
 }
 
 /// Requests served by each worker, and how even that is.
@@ -76,7 +83,7 @@ pub fn ask(address: &str, workers: u32) -> Told {
             let Ok(who) = serde_json::from_slice::<Who>(&reply.body) else {
                 return Told::new();
             };
-            told.insert((who.pid, who.worker), who.requests);
+            told.insert(who.worker(), who.requests);
             open.push(client);
         }
         if told.len() >= all || open.is_empty() {
@@ -87,7 +94,7 @@ pub fn ask(address: &str, workers: u32) -> Told {
 }
 
 /// Jain, Chiu and Hawe, DEC TR-301 (1984): the square of the sum over n times the sum of squares.
-fn jain(served: &[u64]) -> Option<f64> {
+pub fn jain(served: &[u64]) -> Option<f64> {
     let sum: f64 = served.iter().map(|&n| n as f64).sum();
     let squares: f64 = served.iter().map(|&n| (n as f64).powi(2)).sum();
     (squares > 0.0).then(|| sum * sum / (served.len() as f64 * squares))

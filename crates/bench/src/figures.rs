@@ -37,7 +37,8 @@ pub fn figures(visit: &Visit, window: &Window, sample: &Sample, measured: &Measu
     // Where tasks ended within the window their switches are known for the whole visit only.
     let switches = match (sample.usage.switches, measured.drained.exit) {
         (Some(switches), _) => each(switches as f64),
-        (None, Some(exit)) if sample.usage.cpu_us.is_some() => {
+        // Of the whole visit, opening the idle connections would be the greater part.
+        (None, Some(exit)) if sample.usage.cpu_us.is_some() && visit.idle == 0 => {
             Some(exit.switches as f64 / measured.answers as f64)
         }
         _ => None,
@@ -45,7 +46,8 @@ pub fn figures(visit: &Visit, window: &Window, sample: &Sample, measured: &Measu
     let objective = visit.scenario.objective;
     let stepped = !window.steps.is_empty();
     let changes = stepped || visit.scenario.poison.is_some();
-    let (idle, loaded) = (measured.warm.idle, measured.warm.loaded);
+    let idle = measured.warm.idle;
+    let loaded = sample.crowded.or(measured.warm.loaded);
     Figures {
         context_switches_per_request: switches,
         pss_kib: loaded.map(|footprint| footprint.pss_kib),

@@ -21,6 +21,9 @@ const LATE_SHARE_MAX: f64 = 0.05;
 /// Stolen time, as a share of the window on the CPUs used.
 const STEAL_MAX: f64 = 0.01;
 
+/// How the sentence on a generator without CPU to spare begins.
+pub const GENERATOR_BOUND: &str = "generator-bound: it used";
+
 /// What the gates judge.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'a> {
@@ -219,7 +222,7 @@ fn generator_cpu(e: &Evidence<'_>) -> Option<Finding> {
     Finding::limited(
         "generator CPU",
         format!(
-            "generator-bound: it used {:.0} % of its CPU, {:.0} % allowed",
+            "{GENERATOR_BOUND} {:.0} % of its CPU, {:.0} % allowed",
             share * 100.0,
             GENERATOR_CPU_MAX * 100.0
         ),

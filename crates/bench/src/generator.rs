@@ -1,6 +1,7 @@
 //! The load generator as a child: what it is asked for, and what it answers.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,6 +25,39 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// A generator that runs so much longer than it was asked for hangs.
 const OVERTIME: Duration = Duration::from_secs(20);
 
+/// How long connections may take to be opened, idle ones included.
+const OPENED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What is done where a call of the generator stands still for it.
+///
+/// Between the two edges there is the load and nothing else: neither the opening of connections nor
+/// their closing, where the requests themselves do not bring it with them.
+pub trait Edges {
+    /// All connections are open, and no request of the load has been sent.
+    ///
+    /// # Errors
+    /// Ends the call.
+    fn opened(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// When to look during the load, from its first request on.
+    fn look_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Looks.
+    fn look(&mut self) {}
+
+    /// The last reply is there, and no connection has been closed for it.
+    ///
+    /// # Errors
+    /// Ends the call.
+    fn done(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
 /// One call of the generator.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
@@ -35,6 +69,8 @@ pub struct Call<'a> {
     pub seed: u64,
     /// How long unanswered requests are waited for.
     pub drain: Duration,
+    /// Replies within so many µs are counted apart.
+    pub within_us: Option<f64>,
     /// Threads of the generator: one a CPU it has, as far as there are connections to share out.
     pub threads: usize,
 }
@@ -43,7 +79,7 @@ impl Call<'_> {
     /// The arguments, without the file that the report goes to.
     ///
     /// `--warmup` is zero: the server has been warmed up by a call of its own, so that everything
-    /// this call makes the server do lies within the window that its counters are read around.
+    /// this call makes the server do lies between its edges, where the counters are read.
     pub fn args(&self) -> Vec<String> {
         let shape = self.shape;
         let ms = |time: Duration| format!("{}ms", time.as_millis());
@@ -88,6 +124,9 @@ impl Call<'_> {
         if !shape.keep_alive {
             args.push("--new-connection".to_owned());
         }
+        if let Some(us) = self.within_us.filter(|_| shape.profile.is_some()) {
+            args.push(format!("--objective-us={us:.0}"));
+        }
         args.extend(mix(shape));
         args.extend(beside(shape));
         args
@@ -99,7 +138,7 @@ impl Call<'_> {
         format!("turnstile {}", self.args().join(" ")).replace(&format!(":{port}/"), ":PORT/")
     }
 
-    /// Runs it on `cpus`; `during` is called once, `at` that long after the start.
+    /// Runs it on `cpus`, standing still at its edges.
     ///
     /// # Errors
     /// [`Failure::Interrupted`], or [`Failure::Failed`] when it gives no report.
@@ -109,29 +148,47 @@ impl Call<'_> {
         cpus: &CpuList,
         json: &Path,
         interrupt: &Interrupt,
-        during: Option<(Duration, &mut dyn FnMut())>,
+        edges: &mut dyn Edges,
     ) -> Result<Report, Failure> {
         let _absent = fs::remove_file(json);
         let mut args: Vec<std::ffi::OsString> = self.args().into_iter().map(Into::into).collect();
-        args.extend(["--json".into(), json.into()]);
-        let mut process = Process::spawn(program, &args, cpus)
+        args.extend(["--edges".into(), "--json".into(), json.into()]);
+        let mut process = Process::converse(program, &args, cpus)
             .with_context(|| format!("cannot run the generator {}", program.display()))?;
-        let mut waited = Waited::Late;
-        if let Some((at, look)) = during {
-            waited = process.wait(at, interrupt)?;
-            if waited == Waited::Late {
-                look();
+        if stands(process.line(OPENED_WITHIN, interrupt))? {
+            edges.opened()?;
+            process.go_on()?;
+            if let Some(after) = edges.look_after() {
+                match process.wait(after, interrupt)? {
+                    Waited::Interrupted => return Err(Failure::Interrupted),
+                    Waited::Late => edges.look(),
+                    Waited::Ready => {}
+                }
+            }
+            let window = Duration::from_secs_f64(self.shape.duration_s);
+            if stands(process.line(window + self.drain + OVERTIME, interrupt))? {
+                edges.done()?;
+                process.go_on()?;
             }
         }
-        if waited == Waited::Late {
-            let window = Duration::from_secs_f64(self.shape.duration_s);
-            waited = process.wait(window + self.drain + OVERTIME, interrupt)?;
-        }
-        match waited {
+        match process.wait(OVERTIME, interrupt)? {
             Waited::Interrupted => Err(Failure::Interrupted),
             Waited::Late => Err(anyhow!("it did not end in time").into()),
             Waited::Ready => Ok(read(json, &process)?),
         }
+    }
+}
+
+/// Whether the generator stands at an edge; `false` when it has ended, which its report explains.
+fn stands(line: io::Result<String>) -> Result<bool, Failure> {
+    match line {
+        Ok(_) => Ok(true),
+        Err(error) => match error.kind() {
+            io::ErrorKind::UnexpectedEof => Ok(false),
+            io::ErrorKind::Interrupted => Err(Failure::Interrupted),
+            io::ErrorKind::TimedOut => Err(anyhow!("it did not end in time").into()),
+            _ => Err(error.into()),
+        },
     }
 }
 
@@ -142,6 +199,8 @@ fn mix(shape: &Shape) -> Vec<String> {
     if shape.mix.iter().any(|kind| kind.contains(":PUT:")) {
         args.push(format!("--body-bytes={VALUE_BYTES}"));
         args.push("--expect-status=200,201,204".to_owned());
+        // The store was filled with what is put: whatever the order, there is one right answer.
+        args.push("--body-check=exact".to_owned());
     }
     args
 }
@@ -205,6 +264,7 @@ mod tests {
                 shape,
                 seed: 9,
                 drain: Duration::ZERO,
+                within_us: Some(20_000.0),
                 threads: 1,
             };
             call.command()
@@ -226,7 +286,7 @@ mod tests {
         };
         let stepped = of(&stepped);
         assert!(
-            stepped.ends_with("--profile=10:1s,40:2s --arrivals=poisson"),
+            stepped.ends_with("--profile=10:1s,40:2s --arrivals=poisson --objective-us=20000"),
             "{stepped}"
         );
     }
@@ -248,6 +308,7 @@ mod tests {
                 "--request=10:PUT:/kv/{n:9}",
                 "--body-bytes=100",
                 "--expect-status=200,201,204",
+                "--body-check=exact",
                 "--idle=500",
                 "--slow-senders=3",
                 "--slow-readers=4",

@@ -22,10 +22,15 @@
 //!
 //! The server is warmed up by a call of the generator of its own, in which its memory and tasks are
 //! read (reading them during a window would disturb it). Each window is one more call, without
-//! warm-up: it opens its connections, measures, and closes them. The counters of the server's
-//! process tree are read before and after this call, when the tree is at rest, so that their
-//! difference is what this call made the server do, and is divided by the answers of this call.
-//! Nothing of the bench runs in between: it sleeps in poll(2).
+//! warm-up: it opens its connections, idle ones included, and stands still; it measures, and stands
+//! still again; it closes them. The counters of the server's process tree are read where it stands,
+//! when the tree is at rest, so that their difference is what the requests made the server do, and is
+//! divided by the answers. Opening and closing connections is part of it only where each request
+//! does that. Beside idle connections memory is read at the second stand, with them open. Nothing of
+//! the bench runs in between: it sleeps in poll(2).
+//!
+//! When the last window is over the bench opens the scenario's connections itself and holds them,
+//! each served once: the drain is timed with them open.
 //!
 //! # How CPU and context switches are accounted
 //!
@@ -58,7 +63,9 @@
 //!
 //! A server that is running already (`--target`) is measured in the same blocks and with the same
 //! arrivals. It is asked for every path first, and must take the time that the path says; where it
-//! does not answer it is BLOCKED. It is neither pinned nor stopped, and has no drain.
+//! does not answer, the route is not offered, and that is what is recorded: it is no design of the
+//! server's that is judged. Where its URL has a path, scenarios that need no more than a small reply
+//! ask for that. It is neither pinned nor stopped, and has no drain.
 //!
 //! # A second attempt
 //!
@@ -82,6 +89,7 @@ mod fairness;
 mod figures;
 mod gates;
 mod generator;
+mod held;
 mod interrupt;
 mod machine;
 mod memory;

@@ -18,8 +18,6 @@ use crate::visit::Rig;
 
 /// A connection that is not served within this is not held.
 const REPLY_WITHIN: Duration = Duration::from_secs(3);
-/// Where memory is read.
-const PATH: &str = "/plaintext";
 /// How many connections are opened between two looks for Ctrl-C.
 const BATCH: u32 = 256;
 /// Descriptors that bench and server need for themselves.
@@ -53,7 +51,7 @@ pub fn read(rig: &Rig, visit: &Visit) -> Result<Vec<MemoryStep>, Failure> {
             server = Some(start(rig, visit, connections)?);
         }
         let Some(server) = &server else { break };
-        let reason = hold(server, &mut held, connections, &rig.interrupt)?;
+        let reason = hold(server, visit.path(), &mut held, connections, &rig.interrupt)?;
         server.rest();
         let footprint = server.footprint();
         steps.push(MemoryStep {
@@ -110,6 +108,7 @@ fn start(rig: &Rig, visit: &Visit, connections: u32) -> Result<Server, Failure> 
 /// Opens connections until there are so many; says why when there are not.
 fn hold(
     server: &Server,
+    path: &str,
     held: &mut Vec<Client>,
     connections: u32,
     interrupt: &Interrupt,
@@ -120,7 +119,7 @@ fn hold(
             return Err(Failure::Interrupted);
         }
         let served = Client::connect(server.address(), REPLY_WITHIN)
-            .and_then(|mut client| client.ask("GET", PATH, b"").map(|reply| (client, reply)));
+            .and_then(|mut client| client.ask("GET", path, b"").map(|reply| (client, reply)));
         match served {
             Ok((client, reply)) if reply.status == 200 => held.push(client),
             Ok((_, reply)) => {
@@ -135,7 +134,7 @@ fn hold(
     }
     // Those that were there before may have been closed meanwhile: each is asked again.
     for client in held.iter_mut().take(before) {
-        if let Err(error) = client.ask("GET", PATH, b"") {
+        if let Err(error) = client.ask("GET", path, b"") {
             return Ok(Some(format!("a connection was not kept: {error:#}")));
         }
     }

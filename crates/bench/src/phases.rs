@@ -1,6 +1,6 @@
 //! What a load in steps shows: the figures of each step, goodput, and the time to recover.
 
-use report::data::{KindFigures, Latency, Objective, PhaseFigures, Slice};
+use report::data::{KindFigures, Objective, PhaseFigures, Slice};
 
 use crate::generator::{Kind, Moment, Phase, Report};
 use crate::plan::Step;
@@ -37,34 +37,14 @@ pub fn kinds(report: &Report) -> Vec<KindFigures> {
 /// The steps, named as the plan names them.
 ///
 /// Goodput is what was answered within the objective's time, whenever it was sent: under twice the
-/// capacity every request may be answered in the end, and none in time to be of use. Percentiles
-/// are what there is, so that it is a lower bound: half of the requests of a slice whose median is
-/// within, 99 % where the 99th percentile is.
+/// capacity every request may be answered in the end, and none in time to be of use. The generator
+/// counts it, reply by reply.
 pub fn phases(report: &Report, steps: &[Step], objective: Option<Objective>) -> Vec<PhaseFigures> {
-    // Requests of a phase or slice that are known to have been answered in time to be of use.
-    let good = |latency: &Latency, scheduled: u64, requests: u64| {
-        objective.map_or(requests as f64, |objective| {
-            share_within(latency, objective.p99_us) * scheduled as f64
-        })
-    };
     let of = |(phase, step): (&Phase, &Step)| {
-        let end_s = phase.start_s + phase.duration_s;
-        let inside =
-            |m: &&Moment| (phase.start_s..end_s).contains(&(m.start_s + m.duration_s / 2.0));
-        let by_slice: f64 = report
-            .timeline
-            .iter()
-            .filter(inside)
-            .map(|moment| {
-                let latency = Latency {
-                    p50: moment.p50_us,
-                    p99: moment.p99_us,
-                    ..Latency::default()
-                };
-                good(&latency, moment.scheduled, moment.requests)
-            })
-            .sum();
-        let whole = good(&phase.response_us, phase.scheduled, phase.requests);
+        let good = match objective {
+            Some(_) => phase.within_objective.unwrap_or(0),
+            None => phase.requests,
+        };
         PhaseFigures {
             name: step.name.to_owned(),
             rate: step.rate,
@@ -74,25 +54,10 @@ pub fn phases(report: &Report, steps: &[Step], objective: Option<Objective>) -> 
             requests: phase.requests,
             errors: phase.errors.total(),
             response_us: phase.response_us,
-            goodput_rps: whole.max(by_slice) / phase.duration_s.max(1e-9),
+            goodput_rps: good as f64 / phase.duration_s.max(1e-9),
         }
     };
     report.phases.iter().zip(steps).map(of).collect()
-}
-
-/// The share of requests that is known to have been answered within `us`.
-fn share_within(latency: &Latency, us: f64) -> f64 {
-    let known = [
-        (1.0, latency.max),
-        (0.999, latency.p999),
-        (0.99, latency.p99),
-        (0.9, latency.p90),
-        (0.5, latency.p50),
-    ];
-    known
-        .into_iter()
-        .find(|(_, value)| value.is_some_and(|value| value <= us))
-        .map_or(0.0, |(share, _)| share)
 }
 
 /// From the end of the step above the capacity until the objective is kept again, to the end and
@@ -122,6 +87,8 @@ pub fn recovery_ms(report: &Report, steps: &[Step], objective: Objective) -> Opt
 mod tests {
     use std::time::Duration;
 
+    use report::data::Latency;
+
     use super::*;
     use crate::generator::Errors;
 
@@ -147,6 +114,7 @@ mod tests {
                 duration_s,
                 scheduled,
                 requests: scheduled,
+                within_objective: Some(scheduled * 3 / 4 + 1),
                 errors: Errors::default(),
                 response_us: Latency::default(),
             });
@@ -212,22 +180,10 @@ mod tests {
         let phases = phases(&report, &steps, Some(OBJECTIVE));
         let names: Vec<&str> = phases.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["half", "twice", "recovery"]);
-        assert!(
-            (phases[0].goodput_rps - 990.0).abs() < 1e-6,
-            "{:?}",
-            phases[0]
-        );
-        // Its first slice has a median of 15 ms: half of 400 requests in 0.5 s.
-        assert!(
-            (phases[1].goodput_rps - 400.0).abs() < 1e-6,
-            "{:?}",
-            phases[1]
-        );
-        assert!(
-            (phases[2].goodput_rps - 594.0).abs() < 1e-6,
-            "{:?}",
-            phases[2]
-        );
+        // 376 of 500, 1,501 of 2,000 and 751 of 1,000, as they were counted: no slice's percentile
+        // has a say in it.
+        let goodput: Vec<f64> = phases.iter().map(|p| p.goodput_rps).collect();
+        assert_eq!(goodput, [752.0, 3_002.0, 751.0]);
     }
 
     #[test]

@@ -120,6 +120,17 @@ impl Visit {
         self.contender.role == Role::Null
     }
 
+    /// The path of the target's own that it is asked for instead of the scenario's.
+    pub fn own_path(&self) -> Option<&str> {
+        let own = self.contender.target.as_ref()?.path.as_deref();
+        own.filter(|_| self.scenario.is_generic())
+    }
+
+    /// What it is asked for, where requests are all alike.
+    pub fn path(&self) -> &str {
+        self.own_path().unwrap_or(self.scenario.path)
+    }
+
     /// Workers it is known to have, where that is known.
     pub fn workers_known(&self, server_cpus: usize) -> Option<u32> {
         match (self.workers, self.contender.nature.workers) {
@@ -145,7 +156,7 @@ pub fn digest_of(visits: &[Visit]) -> String {
                 v.contender.label,
                 v.pass,
                 s.name,
-                s.path,
+                v.path(),
                 s.mix,
                 s.connections,
                 s.pipeline,

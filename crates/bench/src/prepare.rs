@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::passes::{self, Passes};
 use crate::plan::{self, Matter, Request, Visit};
-use crate::record::{RESULTS, Record};
+use crate::record::{NOT_OFFERED, RESULTS, Record};
 use crate::scenario::{MEMORY, Scenario};
 use crate::size::Size;
 use crate::target::Target;
@@ -201,15 +201,15 @@ fn rule_out(
     crate::client::Client::connect(&target.address, TARGET_WITHIN)
         .with_context(|| format!("--target {}: {}", target.name, target.url))?;
     for scenario in scenarios.iter().copied().chain([&MEMORY]) {
-        let Err(error) = verify(&target.address, scenario, Trust::Stranger) else {
+        let own = target.path.as_deref().filter(|_| scenario.is_generic());
+        let Err(error) = verify(&target.address, scenario, own, Trust::Stranger) else {
             continue;
         };
         let own = |v: &&mut Visit| {
             v.contender.target.as_ref() == Some(target) && v.scenario.name == scenario.name
         };
         for visit in visits.iter_mut().filter(own) {
-            let path = scenario.path;
-            visit.blocked = Some(format!("does not answer {path}: {error:#}"));
+            visit.blocked = Some(format!("{NOT_OFFERED}: {error:#}"));
         }
     }
     Ok(())

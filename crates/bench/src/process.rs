@@ -1,10 +1,10 @@
 //! A child of the bench: started on its CPUs, waited for without polling, gone without a trace.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ const GONE_WITHIN: Duration = Duration::from_millis(500);
 pub struct Process {
     pid: u32,
     pidfd: OwnedFd,
+    stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     complaint: Receiver<String>,
     exit: Option<Exit>,
@@ -40,10 +41,32 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(program: &Path, args: &[impl AsRef<OsStr>], cpus: &CpuList) -> io::Result<Self> {
+        Self::start(program, args, cpus, Stdio::null())
+    }
+
+    /// The same with a child that waits to be told to go on: see [`Process::line`] and
+    /// [`Process::go_on`].
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn converse(
+        program: &Path,
+        args: &[impl AsRef<OsStr>],
+        cpus: &CpuList,
+    ) -> io::Result<Self> {
+        Self::start(program, args, cpus, Stdio::piped())
+    }
+
+    fn start(
+        program: &Path,
+        args: &[impl AsRef<OsStr>],
+        cpus: &CpuList,
+        stdin: Stdio,
+    ) -> io::Result<Self> {
         let mut command = Command::new(program);
         command
             .args(args)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         sys::confine(&mut command, cpus.mask());
@@ -57,6 +80,7 @@ impl Process {
         Ok(Self {
             pid,
             pidfd,
+            stdin: child.stdin.take(),
             stdout: child.stdout.take(),
             complaint,
             exit: None,
@@ -80,8 +104,23 @@ impl Process {
         within: Duration,
         interrupt: &Interrupt,
     ) -> io::Result<String> {
+        let line = self.line(within, interrupt)?;
+        // A pipe that nobody reads would block a child that goes on writing.
+        if let Some(mut stdout) = self.stdout.take() {
+            std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+        }
+        line.strip_prefix(prefix)
+            .map(str::to_owned)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("printed '{line}'")))
+    }
+
+    /// Waits for the next line, and gives it without its end.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when output ends first, `TimedOut`, or `Interrupted` by a signal to the bench.
+    pub fn line(&mut self, within: Duration, interrupt: &Interrupt) -> io::Result<String> {
         let deadline = Instant::now() + within;
-        let mut stdout = self.stdout.take().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let stdout = self.stdout.as_mut().ok_or(io::ErrorKind::UnexpectedEof)?;
         let (mut line, mut byte) = (Vec::new(), [0_u8]);
         while !line.ends_with(b"\n") && line.len() < LINE_BYTES_MAX {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -95,18 +134,16 @@ impl Process {
             }
             line.push(byte[0]);
         }
-        // A pipe that nobody reads would block a child that goes on writing.
-        std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
-        let line = String::from_utf8_lossy(&line);
-        line.trim_end()
-            .strip_prefix(prefix)
-            .map(str::to_owned)
-            .ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("printed '{}'", line.trim_end()),
-                )
-            })
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    /// Tells a child that waits for a line to go on.
+    ///
+    /// # Errors
+    /// When it is not there any more, or was not begun by [`Process::converse`].
+    pub fn go_on(&mut self) -> io::Result<()> {
+        let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        stdin.write_all(b"\n")
     }
 
     /// Waits for the child to end, for `time` at most.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use report::data::{Env, Trial};
+use report::data::{Env, Trial, Validity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,6 +18,42 @@ pub const RESULTS: &str = "results";
 const ENV: &str = "env.json";
 const PLAN: &str = "plan.json";
 const TRIALS: &str = "trials.ndjson";
+
+/// How the reason begins where a target does not have a scenario's route.
+pub const NOT_OFFERED: &str = "route not offered";
+
+/// What a line holds beside the fields that the report reads; unknown there, they are passed over.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Beyond {
+    /// Nothing was measured because the target does not have the route: no design of its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub not_offered: bool,
+    /// Connections that were open, each served once, when the server was told to stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_connections: Option<u32>,
+    /// How many of the scenario's connections, opened afresh, each worker serves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workers_connections: Vec<u64>,
+    /// Jain's index of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jain_connections: Option<f64>,
+}
+
+/// A line as it is written.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    trial: &'a Trial,
+    #[serde(flatten)]
+    beyond: Beyond,
+}
+
+/// Whether a trial was left out because its server does not have the route.
+pub fn not_offered(trial: &Trial) -> bool {
+    let reason = trial.reasons.first();
+    let says_so = reason.is_some_and(|reason| reason.starts_with(NOT_OFFERED));
+    trial.validity == Validity::Blocks && says_so
+}
 
 /// An open folder, and the trials it holds already.
 #[derive(Debug)]
@@ -108,8 +144,15 @@ impl Record {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn append(&mut self, trial: Trial) -> anyhow::Result<()> {
-        let mut line = serde_json::to_string(&trial)?;
+    pub fn append(&mut self, trial: Trial, beyond: Beyond) -> anyhow::Result<()> {
+        let line = Line {
+            trial: &trial,
+            beyond: Beyond {
+                not_offered: not_offered(&trial),
+                ..beyond
+            },
+        };
+        let mut line = serde_json::to_string(&line)?;
         line.push('\n');
         self.file
             .write_all(line.as_bytes())

@@ -15,10 +15,13 @@ use crate::gates::Ceiling;
 use crate::plan::{Visit, Window};
 use crate::prepare::{Prepared, prepare};
 use crate::progress::Progress;
-use crate::record::Record;
+use crate::record::{Record, not_offered};
 use crate::size::Size;
 use crate::trial::{self, ATTEMPTS_MAX, Outcome};
 use crate::visit::Rig;
+
+/// How far a run may be from the time announced, as a share of it.
+const PROMISE_SHARE: f64 = 0.2;
 
 /// Time for second attempts, as a share of the estimate.
 const SPARE_SHARE: f64 = 0.1;
@@ -38,15 +41,24 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
         mut env,
         visits,
     } = prepared;
+    let announced = *result.as_ref().unwrap_or(&Duration::ZERO);
     for scratch in [&rig.json, &rig.trace] {
         let _mostly_gone = fs::remove_file(scratch);
     }
-    env.duration_s += started.elapsed().as_secs_f64();
+    let took = started.elapsed();
+    env.duration_s += took.as_secs_f64();
     let ids = record.ids();
     env.complete = visits
         .iter()
         .flat_map(|v| &v.windows)
         .all(|window| ids.contains(&window.id));
+    if env.complete && result.is_ok() {
+        let (kept, said) = kept_promise(took, announced);
+        eprintln!("{said}");
+        if !kept {
+            env.remarks.push(format!("Time: {said}."));
+        }
+    }
     record.write_env(&env)?;
     if record.trials.is_empty() {
         result?;
@@ -71,7 +83,9 @@ struct Course<'a> {
 }
 
 /// Goes through the plan, leaving out what the folder already holds.
-fn measure(prepared: &mut Prepared) -> Result<(), Failure> {
+///
+/// Gives the time that was announced.
+fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
     let Prepared {
         rig,
         visits,
@@ -105,7 +119,23 @@ fn measure(prepared: &mut Prepared) -> Result<(), Failure> {
         .into_iter()
         .try_for_each(|(visit, windows)| course.visit(visit, windows));
     course.progress.finish();
-    result
+    result.map(|()| total)
+}
+
+/// Whether a run took about as long as was announced, and a line that says how long.
+fn kept_promise(took: Duration, announced: Duration) -> (bool, String) {
+    let ratio = took.as_secs_f64() / announced.as_secs_f64().max(1e-9);
+    let kept = (ratio - 1.0).abs() <= PROMISE_SHARE;
+    let said = format!(
+        "took {}, announced {}",
+        estimate::words(took),
+        estimate::words(announced)
+    );
+    let off = format!(
+        "{said}: {:+.0} %, more than 20 % apart",
+        (ratio - 1.0) * 100.0
+    );
+    (kept, if kept { said } else { off })
 }
 
 impl Course<'_> {
@@ -121,7 +151,12 @@ impl Course<'_> {
             let outcomes = trial::run(self.rig, visit, &windows, known, attempt)?;
             let may_repeat = attempt + 1 < ATTEMPTS_MAX && self.spare >= time;
             let mut again = Vec::new();
-            for (Outcome { mut trial, noise }, window) in outcomes.into_iter().zip(windows) {
+            for (outcome, window) in outcomes.into_iter().zip(windows) {
+                let Outcome {
+                    mut trial,
+                    beyond,
+                    noise,
+                } = outcome;
                 if trial.validity == Validity::Invalid {
                     self.progress.say(&complaint(&trial));
                 }
@@ -131,7 +166,7 @@ impl Course<'_> {
                         .push(format!("measured again as {}r", window.id));
                     again.push(window);
                 }
-                self.record.append(trial)?;
+                self.record.append(trial, beyond)?;
             }
             if again.is_empty() {
                 break;
@@ -206,13 +241,18 @@ fn announcement(size: Size, visits: &[Visit], todo: usize, total: Duration) -> S
 
 fn tally(trials: &[Trial]) -> String {
     let of = |validity| trials.iter().filter(|t| t.validity == validity).count();
+    let absent = trials.iter().filter(|t| not_offered(t)).count();
     format!(
-        "{} trials: {} valid, {} limited, {} invalid, {} blocked by design",
+        "{} trials: {} valid, {} limited, {} invalid, {} blocked by design{}",
         trials.len(),
         of(Validity::Valid),
         of(Validity::Limited),
         of(Validity::Invalid),
-        of(Validity::Blocks)
+        of(Validity::Blocks) - absent,
+        match absent {
+            0 => String::new(),
+            n => format!(", {n} with a route that is not offered"),
+        }
     )
 }
 
@@ -229,4 +269,28 @@ fn usable(trials: &[Trial]) -> Result<(), Failure> {
         |t| t.reasons.join("; "),
     );
     Err(anyhow::anyhow!("no trial of any server is valid: {reason}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_is_held_against_what_it_took() {
+        let s = Duration::from_secs;
+        assert_eq!(
+            kept_promise(s(79), s(80)),
+            (true, "took 79 s, announced 80 s".into())
+        );
+        let (kept, said) = kept_promise(s(900), s(660));
+        assert!(
+            !kept && said.contains("took 15 min, announced 11 min: +36 %"),
+            "{said}"
+        );
+        assert!(
+            !kept_promise(s(60), s(80)).0,
+            "too much is no promise either"
+        );
+        assert!(kept_promise(s(95), s(80)).0);
+    }
 }

@@ -7,6 +7,9 @@ use crate::size::Size;
 
 mod table;
 
+/// The route of the smallest reply.
+pub const PLAINTEXT: &str = "/plaintext";
+
 pub use table::{MEMORY, SCENARIOS};
 
 /// One shape of load. Everything a model is measured with in it is the same for every model.
@@ -85,6 +88,12 @@ impl Scenario {
             Size::Smoke | Size::Quick => self.rates,
             Size::Full => self.rates_full,
         }
+    }
+
+    /// Whether any small reply will do: nothing but `/plaintext` is asked for.
+    pub fn is_generic(&self) -> bool {
+        let alone = self.slow == 0 && self.poison.is_none() && !self.db;
+        self.path == PLAINTEXT && self.mix.is_empty() && alone
     }
 
     /// Connections that a server must hold at once, `idle` of them without a request.
@@ -194,6 +203,23 @@ mod tests {
             [("GET", "/kv/{n:1000}"), ("PUT", "/kv/{n:1000}")]
         );
         assert_eq!(scenario("cpu").requests(), [("GET", "/cpu/100")]);
+    }
+
+    #[test]
+    fn scenarios_that_need_no_route_of_ours_are_known() {
+        let all = SCENARIOS.iter().chain([&MEMORY]);
+        let generic: Vec<&str> = all.filter(|s| s.is_generic()).map(|s| s.name).collect();
+        assert_eq!(
+            generic,
+            [
+                "tiny-keepalive",
+                "tiny-pipelined",
+                "churn",
+                "latency",
+                "idle-many",
+                "memory"
+            ]
+        );
     }
 
     #[test]

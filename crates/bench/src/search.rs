@@ -141,6 +141,17 @@ impl Search {
         self.upper().map(|place| self.rate(place))
     }
 
+    /// Whether the highest rate that may be tried is the one that was kept.
+    pub fn at_top(&self) -> bool {
+        self.lower() == Some(self.top)
+    }
+
+    /// Whether the lower end has kept the objective often enough to count on it.
+    pub fn kept_twice(&self) -> bool {
+        let kept = self.lower().and_then(|place| self.tries.get(&place));
+        kept.is_some_and(|tries| tries.kept >= CONFIRMED)
+    }
+
     /// Whether the ends are neighbours, and each has come out the same twice.
     pub fn confirmed(&self) -> bool {
         let of = |place: i32| self.tries.get(&place).copied().unwrap_or_default();

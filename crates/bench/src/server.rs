@@ -20,7 +20,7 @@ use crate::tree::{self, Footprint, Snapshot};
 
 /// How long a server may take until it prints its line.
 const START_WITHIN: Duration = Duration::from_secs(10);
-/// Bound on a drain: nothing is connected any more when it begins.
+/// Bound on a drain: what is connected when it begins is silent.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// A tree is at rest when it uses less than this in [`REST_STEP`].
 const REST_NS: u64 = 50_000;

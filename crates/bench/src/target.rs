@@ -1,4 +1,4 @@
-//! Servers that are running already: `--target NAME=URL[,pid=PID][,beside=MODEL]`.
+//! Servers that are running already: `--target [NAME=]URL[,pid=PID][,beside=MODEL]`.
 
 use crate::failure::Failure;
 
@@ -11,6 +11,8 @@ pub struct Target {
     pub url: String,
     /// `HOST:PORT`.
     pub address: String,
+    /// A path of its own, where the URL has one.
+    pub path: Option<String>,
     /// Root of its process tree, where CPU and memory are to be read.
     pub pid: Option<u32>,
     /// The model that it is to be shown beside.
@@ -24,20 +26,25 @@ impl Target {
     /// A usage failure that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let bad = |what: &str| Failure::usage(format!("--target '{text}': {what}"));
-        let (name, rest) = text
-            .split_once('=')
-            .ok_or_else(|| bad("not NAME=URL[,pid=PID][,beside=MODEL]"))?;
+        // A URL may hold a = of its own.
+        let (name, rest) = match text.split_once('=') {
+            Some((name, rest)) if !name.contains("://") => (Some(name), rest),
+            _ => (None, text),
+        };
+        let mut parts = rest.split(',');
+        let url = parts.next().unwrap_or_default();
+        let (address, path) = take_apart(url).map_err(|what| bad(&what))?;
+        let name = name.unwrap_or(&address);
         if name.is_empty() || name.contains(char::is_control) || name == "null" {
             return Err(bad(
                 "the name must be there, and be none of the bench's own",
             ));
         }
-        let mut parts = rest.split(',');
-        let url = parts.next().unwrap_or_default();
         let mut target = Self {
             name: name.to_owned(),
             url: url.to_owned(),
-            address: address(url).map_err(|what| bad(&what))?,
+            address: address.clone(),
+            path,
             pid: None,
             beside: None,
         };
@@ -85,17 +92,26 @@ impl Target {
     }
 }
 
-/// `HOST:PORT` of a URL without a path: the scenarios bring their own.
-fn address(url: &str) -> Result<String, String> {
+/// `HOST:PORT` of a URL, and the path that follows, if one does.
+fn take_apart(url: &str) -> Result<(String, Option<String>), String> {
     let rest = url
         .strip_prefix("http://")
         .ok_or_else(|| format!("'{url}' does not begin with http://"))?;
-    let host = rest.strip_suffix('/').unwrap_or(rest);
-    if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
-        return Err(format!(
-            "'{url}' is not http://HOST[:PORT] (the scenarios bring their own paths)"
-        ));
+    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if host.is_empty() || host.contains('@') || !rest.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(format!("'{url}' is not http://HOST[:PORT][/PATH]"));
     }
+    if !path.is_empty() && (!path.starts_with('/') || path.contains('#')) {
+        return Err(format!("'{path}' is no path"));
+    }
+    Ok((
+        address(url, host)?,
+        (!path.is_empty()).then(|| path.to_owned()),
+    ))
+}
+
+/// `HOST:PORT`.
+fn address(url: &str, host: &str) -> Result<String, String> {
     let (before, after) = match host.rfind(']') {
         Some(end) => host.split_at(end + 1),
         None => host.split_at(host.find(':').unwrap_or(host.len())),
@@ -121,6 +137,7 @@ mod tests {
         ))
         .expect("good");
         assert_eq!(target.address, "127.0.0.1:8080");
+        assert_eq!(target.path.as_deref(), Some("/"));
         assert_eq!(target.pid, Some(own));
         assert_eq!(target.beside.as_deref(), Some("multi-reactor"));
         for (url, address) in [
@@ -134,13 +151,32 @@ mod tests {
     }
 
     #[test]
+    fn a_url_is_enough_and_may_have_a_path() {
+        let bare = Target::parse("http://127.0.0.1:8080").expect("good");
+        assert_eq!((&*bare.name, bare.path), ("127.0.0.1:8080", None));
+        let own = Target::parse("http://[::1]/index.html?a=b,beside=prefork").expect("good");
+        assert_eq!((&*own.name, &*own.address), ("[::1]:80", "[::1]:80"));
+        assert_eq!(own.path.as_deref(), Some("/index.html?a=b"));
+        assert_eq!(own.beside.as_deref(), Some("prefork"));
+        let named = Target::parse("mine=http://x:81/a=b").expect("good");
+        assert_eq!(
+            (&*named.name, named.path.as_deref()),
+            ("mine", Some("/a=b"))
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_said_in_one_line() {
         for (text, says) in [
-            ("http", "not NAME=URL"),
+            ("http", "does not begin with http://"),
+            ("a=b=http://x", "does not begin with http://"),
             ("=http://x", "the name must be there"),
             ("a=https://x", "does not begin with http://"),
             ("a=http://", "is not http://HOST"),
-            ("a=http://x/path", "bring their own paths"),
+            ("a=http://x?y", "'?y' is no path"),
+            ("a=http://x/y#z", "is no path"),
+            ("a=http://x/y z", "is not http://HOST"),
+            ("null=http://x", "the name must be there"),
             ("a=http://x:0", "no valid port"),
             ("a=http://x:99999", "no valid port"),
             ("a=http://:80", "no valid port"),

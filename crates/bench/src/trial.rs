@@ -8,6 +8,7 @@ use crate::figures::figures;
 use crate::gates::{self, Evidence};
 use crate::memory;
 use crate::plan::{Visit, Window};
+use crate::record::Beyond;
 use crate::server::{Drained, Launch};
 use crate::visit::{Measured, Rig, Sample};
 
@@ -19,6 +20,8 @@ pub const ATTEMPTS_MAX: u32 = 2;
 pub struct Outcome {
     /// The line.
     pub trial: Trial,
+    /// What is kept beside it.
+    pub beyond: Beyond,
     /// Only noise of machine or generator made it INVALID.
     pub noise: bool,
 }
@@ -27,6 +30,7 @@ impl Outcome {
     fn of(trial: Trial) -> Self {
         Self {
             trial,
+            beyond: Beyond::default(),
             noise: false,
         }
     }
@@ -240,8 +244,15 @@ fn finish(
         figures: Some(figures),
         ..trial
     };
+    let stopped = measured.drained.drain_ms.is_some();
     Outcome {
         trial: unless_broken(trial, &measured.drained),
+        beyond: Beyond {
+            drain_connections: stopped.then_some(measured.held),
+            workers_connections: measured.spread.connections.clone(),
+            jain_connections: measured.spread.jain,
+            ..Beyond::default()
+        },
         noise,
     }
 }

@@ -16,6 +16,11 @@ const KEYS: u32 = 1_000;
 /// Bytes of a value in it.
 pub const VALUE_BYTES: usize = 100;
 
+/// A value of the store, before and during the load: the generator puts letters in turn.
+pub fn value() -> Vec<u8> {
+    (b'a'..=b'z').cycle().take(VALUE_BYTES).collect()
+}
+
 /// Who is asked, and so what is taken on trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
@@ -30,10 +35,21 @@ pub enum Trust {
 /// Asks once for every path of `scenario` and checks the replies; fills the store first, where the
 /// scenario has one.
 ///
+/// A path of the server's `own` is asked for in place of the scenario's; what it answers is not
+/// known beforehand, but must be the same every time.
+///
 /// # Errors
 /// What is wrong with a reply, with its path.
-pub fn verify(address: &str, scenario: &Scenario, trust: Trust) -> anyhow::Result<()> {
+pub fn verify(
+    address: &str,
+    scenario: &Scenario,
+    own: Option<&str>,
+    trust: Trust,
+) -> anyhow::Result<()> {
     let mut client = Client::connect(address, REPLY_WITHIN)?;
+    if let Some(path) = own {
+        return always_alike(&mut client, path).with_context(|| not_answered(path));
+    }
     if scenario.db && trust != Trust::Null {
         fill(&mut client)?;
     }
@@ -43,8 +59,10 @@ pub fn verify(address: &str, scenario: &Scenario, trust: Trust) -> anyhow::Resul
             check(&mut client, &path, trust).with_context(|| not_answered(&path))?;
         }
     }
-    let beside = scenario.poison.filter(|_| trust == Trust::Stranger);
-    if let Some(path) = beside {
+    // What is asked for beside the load: of a model we know that it is there.
+    let slow = (scenario.slow > 0).then_some(SLOW_PATH);
+    let beside = scenario.poison.into_iter().chain(slow);
+    for path in beside.filter(|_| trust == Trust::Stranger) {
         check(&mut client, path, trust).with_context(|| not_answered(path))?;
     }
     Ok(())
@@ -56,7 +74,7 @@ fn not_answered(path: &str) -> String {
 
 /// Puts every key once: a read of what is not there would measure something else.
 fn fill(client: &mut Client) -> anyhow::Result<()> {
-    let value = [b'v'; VALUE_BYTES];
+    let value = value();
     for key in 0..KEYS {
         let path = format!("/kv/{key}");
         let reply = client
@@ -67,6 +85,24 @@ fn fill(client: &mut Client) -> anyhow::Result<()> {
             "PUT {path} was not answered as it must be: status {}",
             reply.status
         );
+    }
+    Ok(())
+}
+
+/// What the generator's slow readers ask for.
+const SLOW_PATH: &str = "/bytes/1048576";
+
+/// Asks a stranger several times for what only it knows.
+fn always_alike(client: &mut Client, path: &str) -> anyhow::Result<()> {
+    let first = client.ask("GET", path, b"")?;
+    ensure!(
+        first.status == 200,
+        "status {} instead of 200",
+        first.status
+    );
+    for _ in 1..TRIES {
+        let again = client.ask("GET", path, b"")?;
+        ensure!(again == first, "not the same reply every time");
     }
     Ok(())
 }
@@ -101,6 +137,9 @@ fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
     if trust == Trust::Null {
         return Ok(());
     }
+    if path.starts_with("/kv/") {
+        ensure!(reply.body == value(), "another value than was put");
+    }
     if let Some(bytes) = number(path, "/bytes/") {
         let length = reply.body.len();
         ensure!(length as u64 == bytes, "{length} bytes instead of {bytes}");
@@ -126,4 +165,69 @@ fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
 /// The number behind `prefix`.
 fn number(path: &str, prefix: &str) -> Option<u64> {
     path.strip_prefix(prefix)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::scenario::SCENARIOS;
+
+    /// A server of one connection whose replies are made from their number.
+    fn server(body: impl Fn(usize) -> String + Send + 'static) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut reader = BufReader::new(stream.try_clone().expect("a descriptor"));
+            for n in 0.. {
+                let (mut line, mut length) = (String::new(), 0);
+                while line != "\r\n" {
+                    line.clear();
+                    if reader.read_line(&mut line).is_ok_and(|bytes| bytes == 0) {
+                        return;
+                    }
+                    let bytes = line.strip_prefix("Content-Length: ");
+                    length = bytes.map_or(length, |bytes| bytes.trim().parse().expect("bytes"));
+                }
+                reader.read_exact(&mut vec![0; length]).expect("a body");
+                let body = body(n);
+                let length = body.len();
+                let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+                if stream.write_all(reply.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+        address
+    }
+
+    fn scenario(name: &str) -> &'static Scenario {
+        let found = SCENARIOS.iter().find(|s| s.name == name);
+        found.expect("a scenario of the table")
+    }
+
+    #[test]
+    fn a_store_that_forgets_what_was_put_is_seen() {
+        let sqlite = scenario("sqlite");
+        let kept = server(|_| String::from_utf8(value()).expect("letters"));
+        verify(&kept, sqlite, None, Trust::Model).expect("the value that was put");
+        let forgotten = server(|_| "v".repeat(VALUE_BYTES));
+        let error = verify(&forgotten, sqlite, None, Trust::Model).expect_err("another one");
+        assert!(format!("{error:#}").contains("another value than was put"));
+    }
+
+    #[test]
+    fn what_a_stranger_answers_is_learnt_and_must_not_change() {
+        let latency = scenario("latency");
+        let own = Some("/index.html");
+        let steady = server(|_| "<html>".to_owned());
+        verify(&steady, latency, own, Trust::Stranger).expect("always the same");
+        let fickle = server(|n| format!("visitor {}", n / 3));
+        let error = verify(&fickle, latency, own, Trust::Stranger).expect_err("it changes");
+        let line = format!("{error:#}");
+        assert!(line.starts_with("GET /index.html") && line.contains("not the same reply"));
+    }
 }

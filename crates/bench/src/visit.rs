@@ -1,10 +1,11 @@
 //! A visit: a fresh server, verified, warmed up, measured window by window, drained.
 //!
 //! The server is warmed up by a call of the generator of its own. Each window is then one more call,
-//! without warm-up: what the server did between the two readings of its counters is what this call
-//! made it do, from the first connection to the last close, and is divided by the answers of this
-//! call. Readings are taken when the tree is at rest. Memory is read during the warm-up, because
-//! reading it costs server and generator more than a window may be disturbed.
+//! without warm-up, that stands still when its connections are open and again before it closes them:
+//! what the server did between the two readings of its counters there is what the requests made it
+//! do, and is divided by the answers of this call. Readings are taken when the tree is at rest.
+//! Memory is read during the warm-up, because reading it costs server and generator more than a
+//! window may be disturbed; beside idle connections, where the window is over and they are open.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,17 +16,23 @@ use crate::calls::{Counted, Tracer};
 use crate::cpus::CpuList;
 use crate::failure::Failure;
 use crate::fairness::{self, Fairness, Told};
-use crate::generator::{Call, Report};
+use crate::generator::{Call, Edges, Report};
+use crate::held::{Held, Spread, Wanted};
 use crate::interrupt::Interrupt;
 use crate::machine;
 use crate::plan::{Visit, Window};
+use crate::scenario::PLAINTEXT;
 use crate::server::{Drained, Launch, Server};
 use crate::size::Size;
-use crate::tree::{Footprint, Usage};
+use crate::tree::{Footprint, Snapshot, Usage};
 use crate::verify::{Trust, verify};
 
 /// Where in the warm-up the memory of the server is read, as a share of it.
 const FOOTPRINT_AT: f64 = 0.6;
+
+/// How many times the connections of a scenario with a connection a request are opened to see who
+/// serves them.
+const FRESH_TIMES: u32 = 8;
 
 /// What all visits of a run share.
 #[derive(Debug)]
@@ -63,6 +70,10 @@ pub struct Measured {
     pub answers: u64,
     /// What its workers say that they have served.
     pub fairness: Fairness,
+    /// How its workers share fresh connections.
+    pub spread: Spread,
+    /// Connections held when it was told to stop.
+    pub held: u32,
     /// How the server ended.
     pub drained: Drained,
 }
@@ -89,6 +100,8 @@ pub struct Sample {
     pub usage: Usage,
     /// What the machine did.
     pub machine: machine::Window,
+    /// Its memory and tasks with the idle connections of the scenario open, if it has any.
+    pub crowded: Option<Footprint>,
     /// The generator's command line.
     pub command: String,
 }
@@ -112,7 +125,7 @@ impl Rig {
             connections: scenario.connections,
             pipeline: scenario.pipeline,
             keep_alive: scenario.keep_alive,
-            path: scenario.path.to_owned(),
+            path: visit.path().to_owned(),
             duration_s: duration.as_secs_f64(),
             mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),
             profile: (!profile.is_empty()).then(|| profile.join(",")),
@@ -151,8 +164,11 @@ impl Rig {
         }
         let told = self.ask(visit, &server);
         let fairness = Fairness::between(&warm.told, &told, self.workers(visit));
+        let held = self.hold(visit, &server);
         let drained = server.drain(&self.interrupt)?;
         Ok(Measured {
+            spread: held.spread(self.workers(visit)),
+            held: held.count(),
             warm,
             samples,
             answers,
@@ -176,12 +192,14 @@ impl Rig {
             }
         };
         let idle = server.footprint();
-        verify(server.address(), visit.scenario, trust)?;
+        verify(server.address(), visit.scenario, visit.own_path(), trust)?;
         let told = self.ask(visit, &server);
         let shape = self.shape(visit, None);
-        let at = Duration::from_secs_f64(shape.duration_s * FOOTPRINT_AT);
-        let mut loaded = None;
-        let mut look = || loaded = server.footprint();
+        let mut warming = Warming {
+            server: &server,
+            after: Duration::from_secs_f64(shape.duration_s * FOOTPRINT_AT),
+            loaded: None,
+        };
         let report = self
             .call(visit, &server, &shape)
             .run(
@@ -189,12 +207,12 @@ impl Rig {
                 &self.load_cpus,
                 &self.json,
                 &self.interrupt,
-                Some((at, &mut look)),
+                &mut warming,
             )
             .map_err(|failure| failure.of("the generator failed in the warm-up"))?;
         let warm = Warm {
             idle,
-            loaded,
+            loaded: warming.loaded,
             told,
             answers: 1 + report.requests,
         };
@@ -206,6 +224,29 @@ impl Rig {
         match self.workers(visit) {
             0 => Told::new(),
             workers => fairness::ask(server.address(), workers),
+        }
+    }
+
+    /// Holds the connections of the scenario.
+    fn hold(&self, visit: &Visit, server: &Server) -> Held {
+        let keep = visit.scenario.keep_alive;
+        // Those that are over with their reply cost little, and a few say little.
+        let times = if keep { 1 } else { FRESH_TIMES };
+        let wanted = Wanted {
+            connections: visit.scenario.connections_at_once(visit.idle) * times,
+            path: if visit.is_null() {
+                PLAINTEXT
+            } else {
+                "/whoami"
+            },
+            keep,
+        };
+        // Nobody stops a target, and a null server that closes has nothing to hold.
+        let stops = visit.contender.target.is_none();
+        if stops && (wanted.keep || !visit.is_null()) {
+            Held::open(server.address(), wanted, &self.interrupt)
+        } else {
+            Held::default()
         }
     }
 
@@ -221,6 +262,7 @@ impl Rig {
             shape,
             seed: visit.seed,
             drain: self.size.windows().drain,
+            within_us: visit.scenario.objective.map(|objective| objective.p99_us),
             threads: self.load_cpus.len(),
         }
     }
@@ -230,38 +272,52 @@ impl Rig {
     /// # Errors
     /// [`Failure::Interrupted`], or why there is no sample.
     pub fn sample(&self, visit: &Visit, shape: &Shape, server: &Server) -> Result<Sample, Failure> {
+        self.sample_under(visit, shape, server, None)
+            .map(|(sample, _)| sample)
+    }
+
+    /// One window, under a tracer of the tree of `traced` where there is one.
+    fn sample_under(
+        &self,
+        visit: &Visit,
+        shape: &Shape,
+        server: &Server,
+        traced: Option<u32>,
+    ) -> Result<(Sample, Option<Counted>), Failure> {
         let call = self.call(visit, server, shape);
-        let cpus = [&self.server_cpus, &self.load_cpus];
-        server.rest();
-        let before = server.snapshot()?;
-        let machine = machine::Reading::take(&cpus)?;
+        let mut readings = Readings {
+            rig: self,
+            server,
+            crowded: visit.idle > 0,
+            traced,
+            tracer: None,
+            before: None,
+            after: None,
+        };
         let report = call
             .run(
                 &self.load,
                 &self.load_cpus,
                 &self.json,
                 &self.interrupt,
-                None,
+                &mut readings,
             )
             .map_err(|failure| failure.of("the generator failed"))?;
-        let machine = machine::Reading::take(&cpus)?.since(&machine);
-        // A server that never rests goes on using CPU: its books are closed at once.
-        let at_once = server.snapshot()?;
-        let after = if server.rest() {
-            server.snapshot()?
-        } else {
-            at_once
+        let (Some(before), Some(after)) = (readings.before, readings.after) else {
+            return Err(anyhow::anyhow!("the generator did not stand still to be read").into());
         };
-        let usage = match (&before, &after) {
+        let usage = match (&before.tree, &after.tree) {
             (Some(before), Some(after)) => after.since(before),
             _ => Usage::UNKNOWN,
         };
-        Ok(Sample {
+        let sample = Sample {
             report,
             usage,
-            machine,
+            machine: after.machine.since(&before.machine),
+            crowded: after.crowded,
             command: call.command(),
-        })
+        };
+        Ok((sample, after.counted))
     }
 
     /// A window in which the server's system calls are counted, on a fresh server.
@@ -281,11 +337,99 @@ impl Rig {
             duration_s: self.size.windows().calls.as_secs_f64(),
             ..self.shape(visit, Some(window))
         };
-        server.rest();
-        let tracer = Tracer::attach(root, &self.trace, &self.server_cpus, &self.interrupt)?;
-        let sample = self.sample(visit, &shape, &server)?;
-        let counted = tracer.finish(&self.interrupt)?;
+        let (sample, counted) = self.sample_under(visit, &shape, &server, Some(root))?;
+        let counted = counted.ok_or_else(|| anyhow::anyhow!("nothing was counted"))?;
         let drained = server.drain(&self.interrupt)?;
         Ok((sample, counted, drained))
+    }
+}
+
+/// The warm-up: memory is read in its middle.
+struct Warming<'a> {
+    server: &'a Server,
+    after: Duration,
+    loaded: Option<Footprint>,
+}
+
+impl Edges for Warming<'_> {
+    fn look_after(&self) -> Option<Duration> {
+        Some(self.after)
+    }
+
+    fn look(&mut self) {
+        self.loaded = self.server.footprint();
+    }
+}
+
+/// The readings at the two edges of a window.
+struct Readings<'a> {
+    rig: &'a Rig,
+    server: &'a Server,
+    /// Memory is read at the end.
+    crowded: bool,
+    /// The root of the tree whose system calls are counted.
+    traced: Option<u32>,
+    tracer: Option<Tracer<'a>>,
+    before: Option<Reading>,
+    after: Option<Reading>,
+}
+
+/// What was read at an edge.
+struct Reading {
+    tree: Option<Snapshot>,
+    machine: machine::Reading,
+    crowded: Option<Footprint>,
+    counted: Option<Counted>,
+}
+
+impl Readings<'_> {
+    fn machine(&self) -> Result<machine::Reading, Failure> {
+        let cpus = [&self.rig.server_cpus, &self.rig.load_cpus];
+        Ok(machine::Reading::take(&cpus)?)
+    }
+}
+
+impl Edges for Readings<'_> {
+    fn opened(&mut self) -> Result<(), Failure> {
+        let Rig {
+            trace,
+            server_cpus,
+            interrupt,
+            ..
+        } = self.rig;
+        self.server.rest();
+        if let Some(root) = self.traced {
+            self.tracer = Some(Tracer::attach(root, trace, server_cpus, interrupt)?);
+        }
+        self.before = Some(Reading {
+            tree: self.server.snapshot()?,
+            machine: self.machine()?,
+            crowded: None,
+            counted: None,
+        });
+        Ok(())
+    }
+
+    fn done(&mut self) -> Result<(), Failure> {
+        let machine = self.machine()?;
+        let tracer = self.tracer.take();
+        let counted = tracer
+            .map(|tracer| tracer.finish(&self.rig.interrupt))
+            .transpose()?;
+        // A server that never rests goes on using CPU: its books are closed at once.
+        let at_once = self.server.snapshot()?;
+        let tree = if self.server.rest() {
+            self.server.snapshot()?
+        } else {
+            at_once
+        };
+        let crowded = self.crowded.then(|| self.server.footprint()).flatten();
+        self.after = Some(Reading {
+            tree,
+            machine,
+            crowded,
+            counted,
+        });
+        Ok(())
     }
 }

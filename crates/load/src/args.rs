@@ -126,6 +126,10 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub body_check: Option<BodyCheck>,
 
+    /// Count the correct replies within so many microseconds of their intended start
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub objective_us: Option<u64>,
+
     /// Further connections that carry one request before the run and are then held
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub idle: usize,
@@ -149,6 +153,11 @@ pub struct Args {
     /// A request for PATH beside the load, every EVERY or once in the middle
     #[arg(long, value_name = "PATH[:EVERY]", value_parser = poison)]
     pub poison: Option<Poison>,
+
+    /// Print `opened` before the first request, when the connections are open, and `done` after the
+    /// last reply, before they are closed; wait for a line on standard input after each
+    #[arg(long, requires = "quiet")]
+    pub edges: bool,
 
     /// Write the result as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
@@ -230,6 +239,7 @@ impl Args {
             body_bytes: self.body_bytes,
             expect_status: self.expect_status.clone(),
             body_check: self.body_check,
+            objective: self.objective_us.map(Duration::from_micros),
             idle: self.idle,
             slow: Slow {
                 senders: self.slow_senders,
@@ -244,6 +254,11 @@ impl Args {
         ensure!(
             !(to_stdout(&self.json) && to_stdout(&self.emit_hdr)),
             "--json and --emit-hdr cannot both go to standard output"
+        );
+        let stdout_taken = to_stdout(&self.json) || to_stdout(&self.emit_hdr);
+        ensure!(
+            !(self.edges && stdout_taken),
+            "with --edges results cannot go to standard output"
         );
         Ok(plan)
     }

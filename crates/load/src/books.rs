@@ -43,6 +43,9 @@ pub(crate) struct Slice {
     pub(crate) phase: usize,
     pub(crate) scheduled: u64,
     pub(crate) answered: u64,
+    /// Of them, within the objective; all, where there is none.
+    #[serde(default)]
+    pub(crate) within: u64,
     pub(crate) failed: u64,
     /// Intended start to done.
     pub(crate) response: Durations,
@@ -154,6 +157,7 @@ impl Books {
         for (sum, slice) in self.slices.iter_mut().zip(&other.slices) {
             sum.scheduled += slice.scheduled;
             sum.answered += slice.answered;
+            sum.within += slice.within;
             sum.failed += slice.failed;
             sum.response.merge(&slice.response);
         }

@@ -12,10 +12,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::args::Args;
+use crate::edges::Edge;
 use crate::merge::Merge;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
-use crate::run::run_watched;
+use crate::run::{Watch, run_watched};
 use crate::sink::Sink;
 use crate::table;
 
@@ -65,10 +66,14 @@ fn measure(args: &Args, plan: &Plan) -> Result<()> {
     let record_sink = args.emit_hdr.as_deref().map(Sink::open).transpose()?;
     let stop = stop_on_signals().context("cannot handle signals")?;
     let bar = progress_bar(args, plan);
-    let record = run_watched(plan, &stop, |finished, failed| {
-        bar.set_position(bar.elapsed().as_millis() as u64);
-        bar.set_message(format!("{finished} replies, {failed} failures"));
-    });
+    let watch = Watch {
+        progress: &mut |finished, failed| {
+            bar.set_position(bar.elapsed().as_millis() as u64);
+            bar.set_message(format!("{finished} replies, {failed} failures"));
+        },
+        edge: args.edges.then_some(&Edge::announce),
+    };
+    let record = run_watched(plan, &stop, watch);
     bar.finish_and_clear();
     let record = record?;
     let outcome = record.outcome();

@@ -15,6 +15,9 @@ const LATE_SHARE_MAX: f64 = 0.05;
 /// Most CPU a generator thread may need before it is itself the bottleneck.
 const CPU_SHARE_MAX: f64 = 0.85;
 
+/// Least share of their windows that merged runs must have in common.
+const OVERLAP_SHARE_MIN: f64 = 0.95;
+
 /// How far |N - X R| may be from zero, as a share of N.
 const LITTLE_GAP_MAX: f64 = 0.03;
 
@@ -28,8 +31,10 @@ pub(crate) fn reasons(outcome: &Outcome) -> Vec<String> {
         cpu(outcome, closed),
         if closed { little(outcome) } else { None },
         alive(outcome),
+        kept(outcome),
         idle(outcome),
         wrong_bodies(outcome),
+        together(outcome),
     ];
     gates.into_iter().flatten().collect()
 }
@@ -98,6 +103,13 @@ fn alive(outcome: &Outcome) -> Option<String> {
     })
 }
 
+fn kept(outcome: &Outcome) -> Option<String> {
+    let closed = outcome.connections_closed;
+    (closed > 0).then(|| {
+        format!("{closed} connections that were to be kept were closed by the server after a reply")
+    })
+}
+
 fn idle(outcome: &Outcome) -> Option<String> {
     let idle = outcome.idle.as_ref()?;
     if idle.opened < idle.asked {
@@ -114,6 +126,17 @@ fn idle(outcome: &Outcome) -> Option<String> {
     })
 }
 
+fn together(outcome: &Outcome) -> Option<String> {
+    let share = outcome.overlap_share;
+    (share < OVERLAP_SHARE_MIN).then(|| {
+        format!(
+            "the windows of the {} runs have {:.0} % in common: rates are added as if it were all",
+            outcome.runs,
+            share * 100.0
+        )
+    })
+}
+
 fn wrong_bodies(outcome: &Outcome) -> Option<String> {
     let wrong = outcome.errors.get(Class::WrongBody.name())?;
     Some(format!("{wrong} wrong bodies"))
@@ -126,7 +149,7 @@ mod tests {
     use crate::mix::Draw;
     use crate::outcome::IdleOutcome;
     use crate::plan::Plan;
-    use crate::record::{Beside, Record};
+    use crate::record::{Begun, Beside, Record};
     use crate::worker::{Report, Usage};
 
     const SECOND_NS: u64 = 1_000_000_000;
@@ -157,13 +180,14 @@ mod tests {
             usage,
             alive: 4,
             lost: 0,
+            closed: 0,
             silent: 0,
         };
         Outcome::new(&Record::new(
             &plan,
             vec![report],
             Beside::default(),
-            0,
+            Begun::default(),
             false,
         ))
     }
@@ -190,7 +214,7 @@ mod tests {
     #[test]
     fn each_gate_closes() {
         type Damage = fn(&mut Outcome);
-        let gates: [(&str, Damage); 11] = [
+        let gates: [(&str, Damage); 13] = [
             ("sent/scheduled", |o| o.sent = 3900),
             ("generator-late", |o| o.generator.late_p99_us = 101.0),
             ("limited: generator CPU", |o| {
@@ -198,6 +222,9 @@ mod tests {
             }),
             ("Little's law", |o| o.rate_achieved *= 0.96),
             ("1 connections were lost", |o| o.connections_lost = 1),
+            ("2 connections that were to be kept", |o| {
+                o.connections_closed = 2;
+            }),
             ("3 of 4 connections", |o| o.connections_alive = 3),
             ("outcomes add up", |o| o.requests -= 1),
             ("no request was due", |o| (o.requests, o.scheduled) = (0, 0)),
@@ -216,6 +243,9 @@ mod tests {
                     open_at_end: 5,
                     closed_by_server: 2,
                 });
+            }),
+            ("the windows of the 1 runs have 90 %", |o| {
+                o.overlap_share = 0.9;
             }),
             ("1 wrong bodies", |o| {
                 o.scheduled += 1;

@@ -6,6 +6,7 @@ use self::flight::NO_SLICE;
 pub(crate) use self::flight::{Flight, Window};
 use crate::books::{self, Books};
 use crate::class::Class;
+use crate::clock::duration_ns;
 use crate::mix::Draw;
 use crate::plan::{Pace, Plan};
 use crate::spread::Durations;
@@ -17,6 +18,7 @@ struct Slice {
     end_ns: u64,
     scheduled: u64,
     answered: u64,
+    within: u64,
     prompt_sent: u64,
     /// Latencies of requests sent when intended, for which response and service are one.
     prompt: Durations,
@@ -34,6 +36,8 @@ pub(crate) struct Ledger {
     /// In a closed loop a request of the warm-up that is never answered keeps its connection from
     /// making any other: its failure is booked in the window, or nobody would see it.
     closed_loop: bool,
+    /// The longest response that counts as in time.
+    objective_ns: u64,
     scheduled: u64,
     sent: u64,
     answered: u64,
@@ -66,6 +70,7 @@ impl Ledger {
             end_ns: 0,
             scheduled: 0,
             answered: 0,
+            within: 0,
             prompt_sent: 0,
             prompt: Durations::new(),
             response: Durations::new(),
@@ -74,6 +79,7 @@ impl Ledger {
         Self {
             window: Window::default(),
             closed_loop: plan.pace == Pace::Closed,
+            objective_ns: plan.objective.map_or(u64::MAX, duration_ns),
             scheduled: 0,
             sent: 0,
             answered: 0,
@@ -188,6 +194,7 @@ impl Ledger {
         let response_ns = now_ns.saturating_sub(flight.intended_ns);
         let slice = &mut self.slices[flight.slice as usize];
         slice.answered += 1;
+        slice.within += u64::from(response_ns <= self.objective_ns);
         if flight.sent_ns == flight.intended_ns {
             slice.prompt.record(response_ns);
         } else {
@@ -265,6 +272,7 @@ impl Ledger {
                 phase: slice.phase,
                 scheduled: slice.scheduled,
                 answered: slice.answered,
+                within: slice.within,
                 failed,
                 response: slice.response,
             });

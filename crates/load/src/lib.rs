@@ -42,6 +42,7 @@ mod chunked;
 mod class;
 mod clock;
 mod command;
+mod edges;
 mod gates;
 mod head;
 mod judge;
@@ -70,6 +71,7 @@ mod worker;
 pub use args::{Args, Protocol};
 pub use class::Class;
 pub use command::main;
+pub use edges::Edge;
 pub use merge::Merge;
 pub use mix::{KINDS_MAX, Kind};
 pub use outcome::{
@@ -82,7 +84,7 @@ pub use plan::{
 };
 pub use profile::Step;
 pub use record::Record;
-pub use run::{run, run_watched};
+pub use run::{Watch, run, run_watched};
 pub use schedule::Arrivals;
 pub use spread::Spread;
 pub use target::Target;

@@ -7,8 +7,12 @@ use clap::Args;
 
 use crate::record::Record;
 
+/// With less of their windows in common, runs were not made together.
+const OVERLAP_SHARE_MIN: f64 = 0.5;
+
 /// Add up runs that drove one server at the same time, from their --emit-hdr files.
 ///
+/// Their windows must overlap, and the arrivals of open loops must come from different seeds.
 /// Counts and rates are sums, percentiles those of the merged histograms: as exact as if one
 /// generator had sent it all. A run that was not valid by itself keeps its reasons.
 #[derive(Debug, Clone, Args)]
@@ -51,7 +55,20 @@ impl Merge {
                 "{} holds a run that another file holds too",
                 file.display()
             );
+            if let Some(seed) = record.shared_seed(&sum) {
+                bail!(
+                    "{} has the seed {seed} of another file: its arrivals are not its own",
+                    file.display()
+                );
+            }
             sum.merge(&record);
+            let share = sum.overlap_share();
+            ensure!(
+                share >= OVERLAP_SHARE_MIN,
+                "{} was not measured at the same time: {:.0} % of the windows in common",
+                file.display(),
+                share * 100.0
+            );
         }
         Ok(sum)
     }

@@ -35,6 +35,8 @@ pub struct Outcome {
     pub seed: u64,
     /// Runs that are added up: 1, unless merged.
     pub runs: u64,
+    /// The share of the window that is common to all of them.
+    pub overlap_share: f64,
     /// Connections asked for.
     pub connections: usize,
     /// Threads of the generator.
@@ -88,6 +90,9 @@ pub struct Outcome {
     pub connections_alive: u64,
     /// Connections that broke within the window, unannounced.
     pub connections_lost: u64,
+    /// Connections that were to be kept and that the server closed within the window behind a
+    /// reply, as it announced. Each was replaced, which is another load than the one asked for.
+    pub connections_closed: u64,
     /// Connections that got no reply in the window.
     pub silent_connections: u64,
     /// The connections held idle, if any were asked for.
@@ -148,6 +153,7 @@ impl Outcome {
             arrivals: shape.arrivals,
             seed: record.seed,
             runs: record.begun_unix_ns.len() as u64,
+            overlap_share: record.overlap_share(),
             connections: record.connections,
             threads: record.threads,
             pipeline: shape.pipeline,
@@ -174,6 +180,7 @@ impl Outcome {
             kinds: parts::kinds(record),
             connections_alive: record.alive,
             connections_lost: record.lost,
+            connections_closed: record.closed,
             silent_connections: record.silent,
             idle: record.idle.as_ref().map(IdleOutcome::new),
             slow: record.slow.as_ref().map(SlowOutcome::new),

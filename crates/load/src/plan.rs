@@ -131,6 +131,8 @@ pub struct Plan {
     /// What is compared of the body; when absent every byte, but nothing where the path holds a
     /// drawn number.
     pub body_check: Option<BodyCheck>,
+    /// Replies within so long are counted apart, in every slice and step.
+    pub objective: Option<Duration>,
     /// Further connections that carry one request each and are then held.
     pub idle: usize,
     /// Slow clients beside the load.
@@ -162,6 +164,7 @@ impl Plan {
             body_bytes: 0,
             expect_status: Vec::new(),
             body_check: None,
+            objective: None,
             idle: 0,
             slow: Slow::default(),
             poison: None,

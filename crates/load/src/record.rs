@@ -28,6 +28,8 @@ pub(crate) struct Shape {
     pub(crate) body_bytes: usize,
     pub(crate) expect_status: Vec<u16>,
     pub(crate) body_check: Option<BodyCheck>,
+    #[serde(default)]
+    pub(crate) objective_ns: Option<u64>,
     pub(crate) duration_ns: u64,
     pub(crate) timeout_ns: u64,
     pub(crate) drain_ns: u64,
@@ -69,8 +71,14 @@ pub struct Record {
     pub(crate) shape: Shape,
     /// When each run began, nanoseconds since 1970: what tells one from another.
     pub(crate) begun_unix_ns: Vec<u64>,
+    /// When the window of each began; absent in old files.
+    #[serde(default)]
+    windows_unix_ns: Vec<u64>,
     /// Of the first run.
     pub(crate) seed: u64,
+    /// Of the other runs.
+    #[serde(default)]
+    other_seeds: Vec<u64>,
     pub(crate) connections: usize,
     pub(crate) threads: usize,
     /// One for each step of the profile, or one; none in a closed loop.
@@ -81,12 +89,21 @@ pub struct Record {
     busiest_thread_nano: u64,
     pub(crate) alive: u64,
     pub(crate) lost: u64,
+    #[serde(default)]
+    pub(crate) closed: u64,
     pub(crate) silent: u64,
     pub(crate) idle: Option<Idle>,
     pub(crate) slow: Option<Slow>,
     pub(crate) poison: Option<Poison>,
     /// Why the runs are not valid, each for itself.
     pub(crate) reasons: Vec<String>,
+}
+
+/// When a run began, nanoseconds since 1970.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Begun {
+    pub(crate) run_unix_ns: u64,
+    pub(crate) window_unix_ns: u64,
 }
 
 /// What became of the connections beside the load.
@@ -103,11 +120,12 @@ impl Record {
         plan: &Plan,
         reports: Vec<Report>,
         beside: Beside,
-        begun_unix_ns: u64,
+        begun: Begun,
         interrupted: bool,
     ) -> Self {
         let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
-        let (alive, lost, silent) = (sum(|r| r.alive), sum(|r| r.lost), sum(|r| r.silent));
+        let (alive, lost) = (sum(|r| r.alive), sum(|r| r.lost));
+        let (closed, silent) = (sum(|r| r.closed), sum(|r| r.silent));
         let busy = reports.iter().map(|report| report.usage.busy_share());
         let busiest_thread_nano = (busy.fold(0.0, f64::max) * NANO).round() as u64;
         let mut reports = reports.into_iter();
@@ -119,8 +137,10 @@ impl Record {
         }
         let mut record = Self {
             shape: Shape::new(plan),
-            begun_unix_ns: vec![begun_unix_ns],
+            begun_unix_ns: vec![begun.run_unix_ns],
+            windows_unix_ns: vec![begun.window_unix_ns],
             seed: plan.seed,
+            other_seeds: Vec::new(),
             connections: plan.connections,
             threads: plan.threads,
             offers: offers(plan),
@@ -129,6 +149,7 @@ impl Record {
             busiest_thread_nano,
             alive,
             lost,
+            closed,
             silent,
             idle: beside.idle,
             slow: beside.slow,
@@ -194,9 +215,40 @@ impl Record {
         begun.iter().any(|ns| other.begun_unix_ns.contains(ns))
     }
 
+    /// A seed that both drew their arrivals from: their requests then come in pairs, which is
+    /// another load than one generator at the sum of their rates would make.
+    pub(crate) fn shared_seed(&self, other: &Self) -> Option<u64> {
+        let seeds = |record: &Self| {
+            let others = record.other_seeds.iter().copied();
+            others.chain([record.seed]).collect::<Vec<_>>()
+        };
+        self.shape.arrivals?;
+        let others = seeds(other);
+        seeds(self).into_iter().find(|seed| others.contains(seed))
+    }
+
+    /// The share of the window that is common to the windows of all runs: rates may be added for
+    /// what happened at the same time. In old files the beginning of the run stands for it.
+    pub(crate) fn overlap_share(&self) -> f64 {
+        let begun = if self.windows_unix_ns.len() == self.begun_unix_ns.len() {
+            &self.windows_unix_ns
+        } else {
+            &self.begun_unix_ns
+        };
+        let (Some(first), Some(last)) = (begun.iter().min(), begun.iter().max()) else {
+            return 1.0;
+        };
+        let length_ns = self.books.length_ns;
+        length_ns.saturating_sub(last - first) as f64 / length_ns.max(1) as f64
+    }
+
     /// Adds a record that does not differ.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.begun_unix_ns.extend_from_slice(&other.begun_unix_ns);
+        self.windows_unix_ns
+            .extend_from_slice(&other.windows_unix_ns);
+        self.other_seeds.push(other.seed);
+        self.other_seeds.extend_from_slice(&other.other_seeds);
         self.connections += other.connections;
         self.threads += other.threads;
         for (sum, offer) in self.offers.iter_mut().zip(&other.offers) {
@@ -208,6 +260,7 @@ impl Record {
         self.busiest_thread_nano = self.busiest_thread_nano.max(other.busiest_thread_nano);
         self.alive += other.alive;
         self.lost += other.lost;
+        self.closed += other.closed;
         self.silent += other.silent;
         if let (Some(sum), Some(idle)) = (&mut self.idle, &other.idle) {
             sum.merge(idle);
@@ -248,6 +301,7 @@ impl Shape {
             body_bytes: plan.body_bytes,
             expect_status: plan.expect_status.clone(),
             body_check: plan.body_check,
+            objective_ns: plan.objective.map(duration_ns),
             duration_ns: duration_ns(plan.duration),
             timeout_ns: duration_ns(plan.timeout),
             drain_ns: duration_ns(plan.drain),

@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
@@ -10,11 +10,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::beside::{self, Idle};
 use crate::clock::{now_ns, unix_ns};
+use crate::edges::Edge;
 use crate::judge::{self, Models};
 use crate::ledger::Window;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
-use crate::record::{Beside, Record};
+use crate::record::{Begun, Beside, Record};
+use crate::slot::Slot;
 use crate::socket;
 use crate::worker::{Report, Worker};
 
@@ -64,21 +66,32 @@ impl Progress {
     }
 }
 
+/// Who is told how a run goes.
+pub struct Watch<'a> {
+    /// Called with the replies and failures of the window so far, a few times a second.
+    pub progress: &'a mut dyn FnMut(u64, u64),
+    /// Called at each [`Edge`]; the run goes on when it returns.
+    pub edge: Option<&'a dyn Fn(Edge)>,
+}
+
 /// Runs a plan to its end.
 ///
 /// # Errors
 /// An unusable plan, a target that refuses every connection, or a lack of descriptors: nothing was
 /// measured then. All other failures are counted in the outcome.
 pub fn run(plan: &Plan) -> Result<Outcome> {
-    run_watched(plan, &AtomicBool::new(false), |_, _| {}).map(|record| record.outcome())
+    let nobody = Watch {
+        progress: &mut |_, _| {},
+        edge: None,
+    };
+    run_watched(plan, &AtomicBool::new(false), nobody).map(|record| record.outcome())
 }
 
-/// Runs a plan to its end, or until `stop` becomes true, and reports replies and failures of the
-/// window so far to `watch` a few times a second.
+/// Runs a plan to its end, or until `stop` becomes true, and tells `watch` how it goes.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: impl FnMut(u64, u64)) -> Result<Record> {
+pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: Watch<'_>) -> Result<Record> {
     plan.check()?;
     let connections = plan.connections + plan.idle + plan.slow.senders + plan.slow.readers;
     let wanted = connections as u64 + DESCRIPTORS_SPARE;
@@ -95,27 +108,32 @@ pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: impl FnMut(u64, u64)) 
         .then(|| Idle::open(plan, &shared.models, stop))
         .transpose()?;
     let begun_unix_ns = unix_ns();
-    let (reports, mut beside) = work_together(&shared, watch)?;
+    let (reports, mut beside, anchor_ns) = work_together(&shared, watch)?;
+    // The two clocks are read at one moment, to place the window among those of other machines.
+    let window_ns = Window::of(plan, anchor_ns).start_ns;
+    let window_unix_ns = unix_ns().saturating_sub(now_ns().saturating_sub(window_ns));
     beside.idle = idle.map(Idle::close);
     let interrupted = stop.load(Ordering::Relaxed);
     Ok(Record::new(
         plan,
         reports,
         beside,
-        begun_unix_ns,
+        Begun {
+            run_unix_ns: begun_unix_ns,
+            window_unix_ns,
+        },
         interrupted,
     ))
 }
 
 /// Runs the threads of the load and those beside it.
-fn work_together(
-    shared: &Shared<'_>,
-    watch: impl FnMut(u64, u64),
-) -> Result<(Vec<Report>, Beside)> {
+fn work_together(shared: &Shared<'_>, watch: Watch<'_>) -> Result<(Vec<Report>, Beside, u64)> {
     let plan = shared.plan;
     let slow = plan.slow.senders + plan.slow.readers > 0;
     let companions = usize::from(slow) + usize::from(plan.poison.is_some());
-    let line = StartLine::new(plan.threads + companions);
+    // Who watches the edges lets the others start.
+    let watches = usize::from(watch.edge.is_some());
+    let line = StartLine::new(plan.threads + companions + watches);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let slow =
@@ -133,7 +151,7 @@ fn work_together(
             slow: slow.map(join).transpose()?.flatten(),
             poison: poison.map(join).transpose()?.flatten(),
         };
-        Ok((reports?, beside))
+        Ok((reports?, beside, line.anchor_ns()))
     })
 }
 
@@ -162,7 +180,7 @@ fn drive<'scope>(
     scope: &'scope Scope<'scope, '_>,
     shared: &'scope Shared<'_>,
     line: &'scope StartLine,
-    mut watch: impl FnMut(u64, u64),
+    watch: Watch<'_>,
 ) -> Result<Vec<Report>> {
     let threads = shared.plan.threads;
     let progress: Arc<[Progress]> = (0..threads).map(|_| Progress::default()).collect();
@@ -172,13 +190,27 @@ fn drive<'scope>(
         thread::Builder::new()
             .name(format!("load-{share}"))
             .spawn_scoped(scope, move || {
+                let (report, open) = match work(shared, &progress[share], share, line) {
+                    Ok(Some((report, open))) => (Ok(Some(report)), open),
+                    Ok(None) => (Ok(None), Vec::new()),
+                    Err(error) => (Err(error), Vec::new()),
+                };
                 // The receiver outlives the threads; if it panicked, so does the scope.
-                let _ = done.send(work(shared, &progress[share], share, line));
+                let _ = done.send(report);
+                drop(done);
+                line.wait_to_leave();
+                drop(open);
             })
             .inspect_err(|_| line.abandon())
             .context("cannot start a thread")?;
     }
     drop(done);
+    if let Some(edge) = watch.edge
+        && line.others_stand()
+    {
+        edge(Edge::Opened);
+        line.wait();
+    }
     let mut reports = Vec::new();
     loop {
         match finished.recv_timeout(PROGRESS_PERIOD) {
@@ -188,10 +220,14 @@ fn drive<'scope>(
                 let sum = |of: fn(&Progress) -> &AtomicU64| {
                     progress.iter().map(|p| of(p).load(Ordering::Relaxed)).sum()
                 };
-                watch(sum(|p| &p.finished), sum(|p| &p.failed));
+                (watch.progress)(sum(|p| &p.finished), sum(|p| &p.failed));
             }
         }
     }
+    if let Some(edge) = watch.edge.filter(|_| !line.is_abandoned()) {
+        edge(Edge::Done);
+    }
+    line.let_leave();
     let reports: Vec<Option<Report>> = reports.into_iter().collect::<Result<_>>()?;
     Ok(reports.into_iter().flatten().collect())
 }
@@ -206,6 +242,8 @@ struct Standing {
     missing: usize,
     abandoned: bool,
     anchor_ns: u64,
+    /// The run is over: connections may be closed.
+    over: bool,
 }
 
 impl StartLine {
@@ -214,6 +252,7 @@ impl StartLine {
             missing: threads,
             abandoned: false,
             anchor_ns: 0,
+            over: false,
         };
         Self {
             standing: Mutex::new(standing),
@@ -223,12 +262,12 @@ impl StartLine {
 
     /// Waits for all threads, and returns when the schedule begins; `None` if a thread is absent.
     fn wait(&self) -> Option<u64> {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut standing = self.lock();
         standing.missing -= 1;
         if standing.missing == 0 {
             standing.anchor_ns = now_ns() + LEAD_NS;
-            self.changed.notify_all();
         }
+        self.changed.notify_all();
         while standing.missing > 0 && !standing.abandoned {
             standing = self
                 .changed
@@ -238,12 +277,53 @@ impl StartLine {
         (!standing.abandoned).then_some(standing.anchor_ns)
     }
 
-    fn abandon(&self) {
-        self.standing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .abandoned = true;
+    /// Waits until the caller is the last that is missing; `false` if a thread is absent.
+    fn others_stand(&self) -> bool {
+        let mut standing = self.lock();
+        while standing.missing > 1 && !standing.abandoned {
+            standing = self
+                .changed
+                .wait(standing)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        !standing.abandoned
+    }
+
+    /// Waits until the run is over for all.
+    fn wait_to_leave(&self) {
+        let mut standing = self.lock();
+        while !standing.over {
+            standing = self
+                .changed
+                .wait(standing)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn let_leave(&self) {
+        self.lock().over = true;
         self.changed.notify_all();
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
+    }
+
+    /// When the schedule began.
+    fn anchor_ns(&self) -> u64 {
+        self.lock().anchor_ns
+    }
+
+    fn abandon(&self) {
+        let mut standing = self.lock();
+        standing.abandoned = true;
+        standing.over = true;
+        drop(standing);
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -253,7 +333,7 @@ fn work(
     progress: &Progress,
     share: usize,
     line: &StartLine,
-) -> Result<Option<Report>> {
+) -> Result<Option<(Report, Vec<Slot>)>> {
     let opened = Worker::new(shared, progress, share).and_then(|mut worker| {
         worker.open_all()?;
         Ok(worker)

@@ -64,6 +64,8 @@ pub(crate) struct Worker<'a> {
     at_start: Option<Edge>,
     at_end: Option<Edge>,
     lost: u64,
+    /// Connections that were to be kept and that the server closed behind a reply, as announced.
+    closed: u64,
     /// The run has begun: before that, connections are opened without requests.
     started: bool,
     connecting: usize,
@@ -112,6 +114,7 @@ impl<'a> Worker<'a> {
             at_start: None,
             at_end: None,
             lost: 0,
+            closed: 0,
             started: false,
             connecting: 0,
             ever_connected: false,
@@ -121,7 +124,9 @@ impl<'a> Worker<'a> {
     }
 
     /// Runs the load from `anchor_ns` on, and returns the closed books.
-    pub(crate) fn run(mut self, anchor_ns: u64) -> Result<Report> {
+    ///
+    /// The connections that are still open come with them: who runs the thread closes them.
+    pub(crate) fn run(mut self, anchor_ns: u64) -> Result<(Report, Vec<Slot>)> {
         let drain_ns = clock::duration_ns(self.plan.drain);
         self.ledger.open(Window::of(self.plan, anchor_ns));
         while now_ns() < anchor_ns {

@@ -4,11 +4,13 @@
 mod common;
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use common::{GOOD, Server, always};
@@ -270,4 +272,69 @@ fn unix_sockets_are_served() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(json["requests"].as_u64().unwrap() > 0);
     assert_eq!(json["errors"], serde_json::json!({}));
+}
+
+#[test]
+fn the_edges_are_announced_and_waited_at() {
+    let folder = Folder::new("edges");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let json = folder.0.join("out.json");
+    let args = [
+        "--edges",
+        "--quiet",
+        "--duration",
+        "100ms",
+        "--warmup",
+        "0s",
+    ];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(
+            [
+                &[&url, "--connections", "1", "--json", json.to_str().unwrap()],
+                &args[..],
+            ]
+            .concat(),
+        )
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut stdin = child.stdin.take().unwrap();
+
+    assert_eq!(lines.next().unwrap().unwrap(), "opened");
+    stream.set_nonblocking(true).unwrap();
+    let nothing = stream.peek(&mut [0]).unwrap_err();
+    assert_eq!(
+        nothing.kind(),
+        ErrorKind::WouldBlock,
+        "no request before the word"
+    );
+    stream.set_nonblocking(false).unwrap();
+
+    stdin.write_all(b"\n").unwrap();
+    let closed = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&closed);
+    let server = thread::spawn(move || {
+        while stream.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {
+            stream.write_all(GOOD).unwrap();
+        }
+        seen.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(lines.next().unwrap().unwrap(), "done");
+    assert!(!closed.load(Ordering::SeqCst), "no close before the word");
+    stdin.write_all(b"\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    server.join().unwrap();
+    assert!(json.exists() && lines.next().is_none());
+}
+
+#[test]
+fn edges_need_a_standard_output_of_their_own() {
+    for further in [&["--edges"][..], &["--edges", "--quiet", "--json", "-"]] {
+        let output = load(&[&["http://127.0.0.1:1/"], further].concat());
+        assert_eq!(output.status.code(), Some(2));
+    }
 }

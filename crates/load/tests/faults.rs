@@ -83,7 +83,7 @@ fn pipelined_requests_behind_a_close_are_early_ends() {
 }
 
 #[test]
-fn an_announced_close_is_no_fault() {
+fn an_announced_close_is_no_error_but_no_kept_connection_either() {
     let server = Server::start(|stream, _| {
         send(
             stream,
@@ -97,6 +97,47 @@ fn an_announced_close_is_no_fault() {
         "{outcome:?}"
     );
     assert_eq!(outcome.connections_lost, 0);
+    // Each reply ended its connection; the last may have come behind the window.
+    assert!(outcome.connections_closed + 1 >= outcome.requests);
+    let reasons = outcome.reasons.join("; ");
+    assert!(
+        reasons.contains("connections that were to be kept"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn one_announced_close_among_many_replies_is_seen() {
+    let server = Server::start(|stream, n| {
+        if n != 50 {
+            return send(stream, GOOD);
+        }
+        let last = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
+        send(stream, last);
+        Then::Close
+    });
+    let outcome = run(&server.plan());
+    assert_eq!(
+        (outcome.connections_closed, outcome.connections_lost),
+        (1, 0)
+    );
+    assert_eq!(outcome.connections_alive, 1, "at both ends of the window");
+    assert!(!outcome.valid, "{outcome:?}");
+}
+
+#[test]
+fn a_connection_a_request_is_to_be_closed() {
+    let server = Server::start(|stream, _| {
+        send(stream, GOOD);
+        Then::Close
+    });
+    let mut plan = server.plan();
+    plan.new_connection = true;
+    let outcome = run(&plan);
+    assert!(
+        outcome.requests > 10 && outcome.connections_closed == 0,
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -154,6 +195,23 @@ fn bytes_behind_the_body_are_not_overlooked() {
         outcome.connections_lost > 0 && !outcome.valid,
         "{outcome:?}"
     );
+}
+
+#[test]
+fn bytes_behind_the_last_body_are_not_overlooked() {
+    const LONG: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhello";
+    const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nhello";
+    for (reply, new_connection) in [(LONG, true), (LAST, true), (LAST, false)] {
+        let server = Server::start(move |stream, _| {
+            send(stream, reply);
+            Then::Close
+        });
+        let mut plan = server.plan();
+        plan.new_connection = new_connection;
+        let outcome = run(&plan);
+        assert_eq!(only_class(&outcome), "malformed");
+        assert_eq!(outcome.requests, 0, "{outcome:?}");
+    }
 }
 
 #[test]

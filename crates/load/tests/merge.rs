@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use common::{GOOD, Server, Then, send};
@@ -56,6 +56,11 @@ fn json(output: &Output) -> Value {
 
 /// Runs the generator, and returns its own JSON.
 fn record(file: &Scrap, further: &[&str]) -> Value {
+    json(&begin(file, further).wait_with_output().unwrap())
+}
+
+/// Starts the generator.
+fn begin(file: &Scrap, further: &[&str]) -> Child {
     let url = server().url();
     let args = [
         &[
@@ -70,7 +75,18 @@ fn record(file: &Scrap, further: &[&str]) -> Value {
         &["--json", "-", "--quiet", "--emit-hdr", file.text()],
         further,
     ];
-    json(&load(&args.concat()))
+    Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(args.concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Runs the generators at the same time.
+fn together<const N: usize>(runs: [(&Scrap, Vec<&str>); N]) -> [Value; N] {
+    runs.map(|(file, further)| begin(file, &further))
+        .map(|child| json(&child.wait_with_output().unwrap()))
 }
 
 fn merge(files: &[&Scrap]) -> Output {
@@ -79,11 +95,11 @@ fn merge(files: &[&Scrap]) -> Output {
 }
 
 const SHAPES: [&[&str]; 3] = [
-    &["--duration", "300ms"],
+    &["--duration", "600ms"],
     &["--profile", "200:150ms,200-1200.5:250ms", "--threads", "2"],
     &[
         "--duration",
-        "300ms",
+        "600ms",
         "--rate",
         "700.25",
         "--idle",
@@ -114,12 +130,9 @@ fn the_merge_of_one_record_is_its_run() {
 #[test]
 fn sums_do_not_depend_on_the_order_of_adding() {
     let files = ["a", "b", "c"].map(|name| Scrap::new(&format!("sum-{name}")));
-    let runs: Vec<Value> = files
-        .iter()
-        .zip(["1", "2", "3"])
-        .map(|(file, seed)| record(file, &[SHAPES[2], &["--seed", seed]].concat()))
-        .collect();
     let [a, b, c] = &files;
+    let with = |seed| [SHAPES[2], &["--seed", seed][..]].concat();
+    let runs = together([(a, with("1")), (b, with("2")), (c, with("3"))]);
     let sum = json(&merge(&[a, b, c]));
     let total = |field: &str| {
         runs.iter()
@@ -166,6 +179,29 @@ fn sums_do_not_depend_on_the_order_of_adding() {
     assert_eq!(sorted(&other), sorted(&sum));
     other["reasons"] = sum["reasons"].clone();
     assert_eq!(other, sum);
+}
+
+#[test]
+fn the_same_arrivals_twice_are_refused() {
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Scrap::new(&format!("seed-{name}")));
+    together([(&a, SHAPES[2].to_vec()), (&b, SHAPES[2].to_vec())]);
+    let text = String::from_utf8(merge(&[&a, &b]).stderr).unwrap();
+    assert!(text.contains("the seed 1 of another file"), "{text}");
+    // Closed loops draw no arrivals.
+    together([(&c, SHAPES[0].to_vec()), (&d, SHAPES[0].to_vec())]);
+    assert!(merge(&[&c, &d]).status.success());
+}
+
+#[test]
+fn runs_one_after_the_other_are_refused() {
+    let [a, b] = ["a", "b"].map(|name| Scrap::new(&format!("then-{name}")));
+    record(&a, SHAPES[0]);
+    record(&b, SHAPES[0]);
+    let text = String::from_utf8(merge(&[&a, &b]).stderr).unwrap();
+    assert!(
+        text.contains("not measured at the same time: 0 %"),
+        "{text}"
+    );
 }
 
 #[test]

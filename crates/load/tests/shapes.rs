@@ -74,6 +74,45 @@ fn a_fault_shows_in_its_slice_and_in_no_other() {
 }
 
 #[test]
+fn replies_in_time_are_counted_exactly() {
+    let server = Server::start(|stream, n| {
+        if n % 4 == 3 {
+            thread::sleep(Duration::from_millis(120));
+        }
+        send(stream, GOOD)
+    });
+    let mut plan = server.plan();
+    plan.objective = Some(Duration::from_millis(60));
+    let steps = ["20:500ms", "20:500ms"];
+    profile(&mut plan, &steps, Arrivals::Constant);
+    // A connection a request, so that none waits behind a slow one.
+    plan.connections = 8;
+    let outcome = run(&plan);
+    let slices: u64 = outcome
+        .timeline
+        .iter()
+        .filter_map(|s| s.within_objective)
+        .sum();
+    let phases: u64 = outcome
+        .phases
+        .iter()
+        .filter_map(|p| p.within_objective)
+        .sum();
+    assert_eq!(slices, phases);
+    assert_eq!(outcome.requests, 20);
+    // The percentiles of a slice of two requests say nothing so exact.
+    assert_eq!(slices, 15, "{:?}", outcome.timeline);
+    plan.objective = None;
+    let outcome = run(&plan);
+    assert!(
+        outcome
+            .timeline
+            .iter()
+            .all(|s| s.within_objective.is_none())
+    );
+}
+
+#[test]
 fn a_closed_loop_has_a_timeline_too() {
     let server = Server::start(always(GOOD));
     let outcome = run(&server.plan());

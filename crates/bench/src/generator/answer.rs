@@ -35,6 +35,10 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// Connections that got no reply in the window.
     pub silent_connections: Option<u64>,
+    /// Connections that broke within the window.
+    pub connections_lost: u64,
+    /// Connections that were to be kept and that the server closed behind a reply.
+    pub connections_closed: u64,
     /// Mean time from a reply to the end of its connection, µs (a connection a request).
     pub closing_mean_us: f64,
     /// How long due requests waited for a free connection, p99, µs.
@@ -67,6 +71,8 @@ pub struct Phase {
     pub scheduled: u64,
     /// Requests answered correctly.
     pub requests: u64,
+    /// Of those, within the objective that was asked about.
+    pub within_objective: Option<u64>,
     /// Outcomes other than a correct answer.
     pub errors: Errors,
     /// Intended start to done.

@@ -2,14 +2,14 @@
 
 use report::data::Objective;
 
-use super::{Depth, Scenario};
+use super::{Depth, PLAINTEXT, Scenario};
 
 /// What most of them share.
 const TINY: Scenario = Scenario {
     name: "",
     purpose: "",
     key: false,
-    path: "/plaintext",
+    path: PLAINTEXT,
     mix: &[],
     connections: 64,
     pipeline: 1,

@@ -51,6 +51,47 @@ pub struct Load {
     timeout: String,
     #[arg(long)]
     arrivals: Option<String>,
+    #[arg(long)]
+    objective_us: Option<f64>,
+    #[arg(long)]
+    body_check: Option<String>,
+    #[arg(long)]
+    edges: bool,
+}
+
+/// Requests that each idle connection sends before the first edge: so many that they show in every
+/// figure they get into.
+const IDLE_REQUESTS: usize = 40;
+
+/// Stands still, as the real one does.
+fn stand(load: &Load, edge: &str) {
+    assert!(load.edges, "the bench reads its counters at the edges");
+    println!("{edge}");
+    std::io::stdin()
+        .read_line(&mut String::new())
+        .expect("told to go on");
+}
+
+/// Opens the idle connections, and has each of them served.
+fn idle(load: &Load, address: &str, request: &str) -> Vec<TcpStream> {
+    let open = |_| {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let burst = request.repeat(IDLE_REQUESTS);
+        stream.write_all(burst.as_bytes()).expect("sent");
+        let (mut reply, mut received) = ([0; 65_536], 0);
+        let mut one = 0;
+        while one == 0 || received < one * IDLE_REQUESTS {
+            let n = stream.read(&mut reply).expect("received");
+            assert!(n > 0, "it is kept");
+            if one == 0 {
+                let body = reply[..n].windows(4).position(|w| w == b"\r\n\r\n");
+                one = body.expect("a head") + 4 + "Hello, World!".len();
+            }
+            received += n;
+        }
+        stream
+    };
+    (0..load.idle).map(open).collect()
 }
 
 /// Above this offered rate the fake generator reports a 99th percentile that no objective allows.
@@ -73,9 +114,11 @@ pub fn generate(load: &Load) -> ExitCode {
         Some(duration) => milliseconds(duration),
         None => steps.iter().map(|(_, ms)| ms).sum(),
     };
-    let start = Instant::now();
+    let idle = idle(load, address, &request);
     let mut requests = 0_u64;
     let mut stream = TcpStream::connect(address).expect("it listens");
+    stand(load, "opened");
+    let start = Instant::now();
     while start.elapsed() < Duration::from_millis(ms) {
         if load.new_connection {
             stream = TcpStream::connect(address).expect("it listens");
@@ -87,6 +130,8 @@ pub fn generate(load: &Load) -> ExitCode {
         std::thread::sleep(Duration::from_micros(if path.is_empty() { 0 } else { 200 }));
     }
     let seconds = start.elapsed().as_secs_f64();
+    stand(load, "done");
+    drop(idle);
     // Little's law holds for what is reported.
     let mean_us = (load.connections * load.pipeline) as f64 * seconds * 1e6 / requests as f64;
     let p99_us = load
@@ -128,10 +173,16 @@ fn parsed(step: &str) -> (f64, u64) {
 fn stepped(steps: &[(f64, u64)]) -> (serde_json::Value, serde_json::Value) {
     let highest = steps.iter().map(|step| step.0).fold(0.0, f64::max);
     let (mut phases, mut timeline) = (Vec::new(), Vec::new());
-    let (mut start_ms, mut late_until_ms) = (0, 0);
+    let (mut start_ms, mut late_until_ms) = (0_u64, 0_u64);
     for &(rate, ms) in steps {
         let scheduled = (rate * ms as f64 / 1e3) as u64;
+        let late_ms = if rate >= highest {
+            ms
+        } else {
+            late_until_ms.saturating_sub(start_ms).min(ms)
+        };
         phases.push(serde_json::json!({
+            "within_objective": (rate * (ms - late_ms) as f64 / 1e3) as u64,
             "rate_from": rate, "start_s": start_ms as f64 / 1e3, "duration_s": ms as f64 / 1e3,
             "scheduled": scheduled, "requests": scheduled, "errors": {"reset": 0},
             "response_us": {"count": scheduled, "p50": null},

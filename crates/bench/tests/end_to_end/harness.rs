@@ -43,6 +43,14 @@ pub fn trials(run: &Path) -> Vec<Trial> {
         .collect()
 }
 
+/// The lines as they are, with what the report does not read.
+pub fn lines(run: &Path) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(run.join("trials.ndjson")).expect("trials");
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect()
+}
+
 pub fn env(run: &Path) -> Env {
     serde_json::from_slice(&fs::read(run.join("env.json")).expect("env")).expect("an Env")
 }

@@ -3,7 +3,6 @@
 //! This binary plays the `turnstile` command, because that is what the bench starts: called with
 //! `models`, `serve`, `null-server`, `load` or `bench` it is that; called without it is the tests.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,6 +12,7 @@ mod fake;
 mod harness;
 mod passes;
 mod runs;
+mod store;
 
 use harness::Folder;
 
@@ -67,10 +67,11 @@ fn main() -> ExitCode {
             eprintln!("broken: no such luck");
             ExitCode::FAILURE
         }
-        Cli::Serve { db: Some(db), .. } if fs::write(&db, "a store").is_err() => {
-            eprintln!("no folder for {}", db.display());
-            ExitCode::FAILURE
-        }
+        Cli::Serve {
+            db: Some(db),
+            listen,
+            ..
+        } => store::serve(&listen, &db),
         // A server that answers once a request is complete and closes only when its client does.
         Cli::Serve { listen, .. } => bench::null_main(bench::NullArgs {
             listen,

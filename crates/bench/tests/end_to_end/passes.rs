@@ -6,9 +6,10 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use report::data::{Pass, Role, Trial, Validity};
+use serde_json::Value;
 
 use crate::fake::FAKE_CAPACITY;
-use crate::harness::{Folder, env, run, trials};
+use crate::harness::{Folder, env, lines, run, trials};
 
 /// A server that the test starts itself, as a user would, and ends.
 struct Running(std::process::Child, String);
@@ -43,7 +44,8 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
     let (address, pid) = (&server.1, server.0.id());
     let args = format!(
         "--size smoke --scenarios latency,cooperative --out target --seed 3 \
-         --target known=http://{address},pid={pid},beside=prefork --target plain=http://{address}"
+         --target known=http://{address},pid={pid},beside=prefork --target plain=http://{address} \
+         --target http://{address}/of/its/own?a=b"
     );
     let output = run(folder, &args);
     let error = String::from_utf8_lossy(&output.stderr);
@@ -77,10 +79,27 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
     let blocked = of("known", "cooperative");
     assert_eq!(blocked.validity, Validity::Blocks);
     assert!(
-        blocked.reasons[0].starts_with("does not answer /wait/1000:"),
+        blocked.reasons[0].starts_with("route not offered: GET /wait/1000"),
         "{:?}",
         blocked.reasons
     );
+    let lines = lines(&folder.0.join("target"));
+    let not_offered = |line: &&Value| line["not_offered"] == true;
+    let known: Vec<&Value> = lines.iter().filter(not_offered).collect();
+    assert!(!known.is_empty());
+    for line in known {
+        assert_eq!(line["scenario"], "cooperative");
+        assert!(line["target"].is_string(), "{line}");
+    }
+    assert!(
+        error.contains("with a route that is not offered"),
+        "{error}"
+    );
+    // A URL is enough, and its path stands in for the route that is everyone's.
+    let own = of(address, "latency");
+    assert_eq!(own.shape.path, "/of/its/own?a=b");
+    assert!(own.load_command.contains(":PORT/of/its/own?a=b"));
+    assert!(own.figures.as_ref().is_some_and(|f| f.requests > 0));
     assert!(
         of("known", "memory")
             .memory_steps
@@ -114,44 +133,56 @@ pub fn a_target_that_is_not_there_is_one_line(folder: &Folder) {
 }
 
 pub fn a_capacity_is_a_bracket_around_what_the_server_can(folder: &Folder) {
-    let args = "--size quick --models single-reactor --scenarios tiny-keepalive --passes capacity \
-                --out capacity --seed 4";
-    // Where every step was spoilt the run has nothing to show, and says so with exit 1.
-    let output = run(folder, args);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() || error.contains("none of 10 steps was valid"),
-        "{error}"
+    // The hypervisor may spoil steps of one search, which then says so; not of every one.
+    let found = (0..CAPACITY_TRIES).any(|n| capacity_found(folder, &format!("capacity{n}")));
+    assert!(found, "no search in {CAPACITY_TRIES} was confirmed");
+}
+
+const CAPACITY_TRIES: u32 = 4;
+
+/// Searches once; whether a bracket was confirmed, and nothing that is wrong either way.
+fn capacity_found(folder: &Folder, out: &str) -> bool {
+    let args = format!(
+        "--size quick --models single-reactor --scenarios tiny-keepalive --passes capacity \
+         --out {out} --seed 4"
     );
-    let trials = trials(&folder.0.join("capacity"));
+    let output = run(folder, &args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    let trials = trials(&folder.0.join(out));
     assert_eq!(trials.len(), 1, "one block, and no null server to wait for");
-    let capacity = trials[0].capacity.as_ref().expect("a bracket");
+    let capacity = trials[0].capacity.as_ref().expect("a search");
+    assert!((1..=10).contains(&capacity.steps.len()), "{capacity:?}");
     for step in &capacity.steps {
         assert_eq!(step.ok, step.rate <= FAKE_CAPACITY, "{step:?}");
     }
-    if let Some(lower) = capacity.highest_ok_rps {
-        assert!(lower <= FAKE_CAPACITY, "{capacity:?}");
+    if !capacity.confirmed {
+        assert!(
+            trials[0].reasons[0].contains("the hypervisor took"),
+            "{:?}",
+            trials[0]
+        );
+        return false;
     }
-    if let Some(upper) = capacity.lowest_failed_rps {
-        assert!(FAKE_CAPACITY < upper, "{capacity:?}");
-    }
-    // Steps that the hypervisor has spoilt decide nothing, and may leave too few that do.
-    let spoilt = capacity
-        .steps
-        .iter()
-        .any(|step| step.validity == Validity::Invalid);
-    assert!(capacity.confirmed || spoilt, "{capacity:?}");
-    if capacity.confirmed {
-        let (lower, upper) = (capacity.highest_ok_rps, capacity.lowest_failed_rps);
-        let ratio = upper.expect("broken") / lower.expect("kept");
-        assert!(ratio < 1.27, "{capacity:?}");
-    }
-    assert!(capacity.steps.len() <= 10, "{capacity:?}");
-    let env = env(&folder.0.join("capacity"));
+    assert!(output.status.success(), "{error}");
+    assert!(
+        error.contains("took ") && error.contains("announced "),
+        "{error}"
+    );
+    assert_eq!(trials[0].validity, Validity::Valid);
+    let (lower, upper) = (capacity.highest_ok_rps, capacity.lowest_failed_rps);
+    let (lower, upper) = (lower.expect("kept"), upper.expect("broken"));
+    assert!(
+        lower <= FAKE_CAPACITY && FAKE_CAPACITY < upper,
+        "{capacity:?}"
+    );
+    assert!(upper / lower < 1.27, "{capacity:?}");
+    let env = env(&folder.0.join(out));
     assert_eq!(
         env.objectives["tiny-keepalive"].p99_us,
         capacity.objective_p99_us
     );
+    assert!(env.duration_s > 1.0 && env.announced_s > 1.0, "{env:?}");
+    true
 }
 
 pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
@@ -195,6 +226,25 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
     assert_eq!(rates.len(), 1, "the same for every server: {rates:?}");
 
     let idle = of("single-reactor", "idle-many");
+    // What was served on the idle connections before the window is no part of it.
+    let cpu_us = |scenario| reactor(scenario).server_cpu_us_per_request.expect("read");
+    let (crowded, alone) = (cpu_us("idle-many"), cpu_us("poison"));
+    assert!(
+        crowded < 2.0 * alone,
+        "{crowded} µs beside idle ones, {alone} µs alone"
+    );
+    let lines = lines(&folder.0.join("beside"));
+    let drained = |scenario: &str| {
+        let own = |l: &&Value| l["label"] == "single-reactor" && l["scenario"] == scenario;
+        let line = lines.iter().rfind(own).expect("a line");
+        line["drain_connections"].as_u64()
+    };
+    assert_eq!(drained("poison"), Some(65), "open when it was told to stop");
+    assert!(
+        drained("idle-many") > Some(64),
+        "{:?}",
+        drained("idle-many")
+    );
     assert_eq!(
         idle.figures.as_ref().and_then(|f| f.idle).map(|i| i.asked),
         Some(1_000)
@@ -224,6 +274,7 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
     assert!(
         kv.load_command
             .contains("--request=10:PUT:/kv/{n:1000} --body-bytes=100")
+            && kv.load_command.contains("--body-check=exact")
     );
     assert!(
         !folder.0.join("beside/.store").exists(),

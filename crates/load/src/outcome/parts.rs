@@ -24,6 +24,8 @@ pub struct PhaseOutcome {
     pub scheduled: u64,
     /// Of them, answered correctly.
     pub requests: u64,
+    /// Of those, within the objective, exactly; `None` without one.
+    pub within_objective: Option<u64>,
     /// The others, by class.
     pub errors: BTreeMap<&'static str, u64>,
     /// Intended start to done, microseconds.
@@ -46,6 +48,8 @@ pub struct SliceOutcome {
     pub scheduled: u64,
     /// Of them, answered correctly.
     pub requests: u64,
+    /// Of those, within the objective, exactly; `None` without one.
+    pub within_objective: Option<u64>,
     /// The others.
     pub errors_total: u64,
     /// Median of the response, microseconds.
@@ -169,6 +173,7 @@ pub(super) fn phases(record: &Record) -> Vec<PhaseOutcome> {
     if record.shape.steps_ns.is_empty() {
         return phases;
     }
+    let objective = record.shape.objective_ns;
     for (index, (phase, offer)) in record.books.phases.iter().zip(&record.offers).enumerate() {
         let slices: Vec<_> = reached(record).filter(|(s, _)| s.phase == index).collect();
         let (Some(first), Some(last)) = (slices.first(), slices.last()) else {
@@ -183,6 +188,7 @@ pub(super) fn phases(record: &Record) -> Vec<PhaseOutcome> {
             duration_s: seconds(last.1 - first.0.start_ns),
             scheduled: sum(|slice| slice.scheduled),
             requests: sum(|slice| slice.answered),
+            within_objective: objective.map(|_| sum(|slice| slice.within)),
             errors: errors(&phase.failed),
             response_us: response.spread(phase.failed.total()),
             service_us: phase.service.spread(0),
@@ -200,6 +206,7 @@ pub(super) fn timeline(record: &Record) -> Vec<SliceOutcome> {
             duration_s: seconds(end_ns - slice.start_ns),
             scheduled: slice.scheduled,
             requests: slice.answered,
+            within_objective: record.shape.objective_ns.map(|_| slice.within),
             errors_total: slice.failed,
             p50_us: spread.p50,
             p99_us: spread.p99,

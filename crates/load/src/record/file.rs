@@ -89,6 +89,7 @@ impl Record {
                 slice.phase < phases
                     && slice.start_ns <= slice.end_ns
                     && slice.answered.checked_add(slice.failed) == Some(slice.scheduled)
+                    && slice.within <= slice.answered
                     && slice.response.count() == slice.answered
             })
             && slices.iter().map(|slice| slice.failed).sum::<u64>() == books.failed().total()

@@ -102,6 +102,7 @@ fn record<'a>(plan: &Plan, fates: impl Iterator<Item = &'a Fate>, n: u64) -> Rec
         usage,
         alive: 1,
         lost: n,
+        closed: n + 1,
         silent: n,
     };
     let mut slow = Slow {
@@ -116,7 +117,11 @@ fn record<'a>(plan: &Plan, fates: impl Iterator<Item = &'a Fate>, n: u64) -> Rec
         slow: Some(slow),
         poison: Some(poison),
     };
-    Record::new(plan, vec![report], beside, n, n == 2)
+    let begun = Begun {
+        run_unix_ns: n,
+        window_unix_ns: n,
+    };
+    Record::new(plan, vec![report], beside, begun, n == 2)
 }
 
 fn sum(a: &Record, b: &Record) -> Record {

@@ -229,10 +229,13 @@ impl Worker<'_> {
 
     /// The server ended the connection as announced; what was behind the last reply is lost.
     pub(super) fn close_politely(&mut self, index: usize) -> Result<()> {
+        let in_window = self.ledger.window.contains(self.now_ns);
         let slot = &mut self.slots[index];
         if slot.state == State::Closing {
             self.usage.closing_ns += self.now_ns - slot.since_ns;
         }
+        // It was to carry the next request too: what follows is another connection.
+        self.closed += u64::from(in_window && !self.plan.new_connection);
         for flight in slot.flights.drain(..) {
             self.ledger
                 .settle(&flight, Some(Class::EarlyEnd), self.now_ns);

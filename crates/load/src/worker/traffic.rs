@@ -106,9 +106,16 @@ impl Worker<'_> {
                 Step::Broken => return Digest::Malformed,
                 Step::Done(verdict) => {
                     slot.flights.pop_front();
+                    let last = verdict.close || self.plan.new_connection;
+                    if last && !input.is_empty() {
+                        // Behind the last reply of a connection there can be nothing.
+                        let class = Some(Class::Malformed);
+                        self.ledger.settle(&flight, class, self.now_ns);
+                        return Digest::Malformed;
+                    }
                     self.ledger.settle(&flight, verdict.class, self.now_ns);
                     replies += 1;
-                    if verdict.close || self.plan.new_connection {
+                    if last {
                         slot.proven = true;
                         slot.last_reply_ns = self.now_ns;
                         return Digest::LastReply;

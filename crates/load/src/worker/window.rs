@@ -11,7 +11,7 @@ use crate::class::Class;
 use crate::clock::{self, now_ns};
 use crate::ledger::Window;
 use crate::plan::Pace;
-use crate::slot::State;
+use crate::slot::{Slot, State};
 
 /// Longest time between two looks at time-outs and at the interrupt.
 const TICK_NS_MAX: u64 = 50_000_000;
@@ -26,6 +26,8 @@ pub(crate) struct Report {
     pub(crate) alive: u64,
     /// Connections broken within the window.
     pub(crate) lost: u64,
+    /// Connections that were to be kept and that the server closed within the window, as announced.
+    pub(crate) closed: u64,
     /// Connections without a reply in the window.
     pub(crate) silent: u64,
 }
@@ -159,7 +161,7 @@ impl Worker<'_> {
     }
 
     /// Counts what is still unanswered as censored, and closes the books.
-    pub(super) fn finish(mut self) -> Report {
+    pub(super) fn finish(mut self) -> (Report, Vec<Slot>) {
         let now_ns = now_ns();
         for flight in self
             .slots
@@ -173,12 +175,14 @@ impl Worker<'_> {
             .publish(self.ledger.finished_in_window, self.ledger.failures());
         let start = self.at_start.expect("a run ends after its window");
         let end = self.at_end.expect("a run ends after its window");
-        Report {
+        let report = Report {
             books: self.ledger.close(),
             usage: end.usage.since(&start.usage),
             alive: start.alive.min(end.alive),
             lost: self.lost,
+            closed: self.closed,
             silent: end.silent,
-        }
+        };
+        (report, self.slots)
     }
 }
