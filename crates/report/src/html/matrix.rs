@@ -122,15 +122,22 @@ fn cell(column: &Column, row: &Row, entry: &Entry) -> Markup {
         (State::Valid, None, Some(_)) if entry.overloaded => overloaded(entry),
         (State::Valid, None, Some(figure)) => html! { b { (figure) } },
         (State::Limited, _, Some(figure)) => {
-            html! { b { (words::bound(metric, figure)) } span.iv { "generator-bound" } }
+            html! {
+                b { (words::bound(metric, figure)) }
+                @if entry.unserved.is_none() { span.iv { "generator-bound" } }
+            }
         }
         (state, _, _) => html! { span.iv { (words::state(state)) } },
+    };
+    let body = html! {
+        (body)
+        @if let Some(unserved) = entry.unserved { span.unserved { (words::unserved(unserved)) } }
     };
     let class = match (entry.state, entry.place) {
         (State::Valid, Some(place)) => format!("tier{}", place.tier.min(3)),
         (State::Limited, _) => "limited".to_owned(),
         (State::Blocks, _) => "blocks".to_owned(),
-        (State::Missing | State::Invalid, _) => "none".to_owned(),
+        (State::Missing | State::Invalid | State::NotOffered, _) => "none".to_owned(),
         _ => "plain".to_owned(),
     };
     html! {
@@ -200,6 +207,9 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
             ", against the best model: {}",
             against.verdict.words()
         ));
+    }
+    if let Some(unserved) = entry.unserved {
+        text.push_str(&format!(". Connections: {}", words::unserved(unserved)));
     }
     if !entry.reasons.is_empty() {
         text.push_str(&format!(". {}", entry.reasons.join("; ")));

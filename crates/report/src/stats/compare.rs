@@ -137,6 +137,15 @@ fn decided(log: f64, (low, high): (f64, f64), zone: f64) -> Verdict {
     }
 }
 
+/// The verdict of a span, from the smallest difference to the largest, that is short of the truth by
+/// `unseen`: different only where all of it lies beyond the zone by that much; never equivalent.
+pub fn verdict_of_span(log: f64, (low, high): (f64, f64), zone: f64, unseen: f64) -> Verdict {
+    match decided(log, (low - unseen, high + unseen), zone) {
+        Verdict::Equivalent => Verdict::TooClose,
+        verdict => verdict,
+    }
+}
+
 /// Compares logarithmic costs of two sessions, which share no blocks: `one` against `other`.
 ///
 /// With ten blocks or more in each, the Hodges-Lehmann shift and its Mann-Whitney interval; with
@@ -161,9 +170,9 @@ pub fn compare_sessions(
         Evidence::Ranges => span()?,
         Evidence::Intervals => shift_interval(one, other, LEVEL)?,
     };
-    let verdict = match decided(log, (low, high), zone) {
-        Verdict::Equivalent if evidence == Evidence::Ranges => Verdict::TooClose,
-        verdict => verdict,
+    let verdict = match evidence {
+        Evidence::Ranges => verdict_of_span(log, (low, high), zone, 0.0),
+        Evidence::Figures | Evidence::Intervals => decided(log, (low, high), zone),
     };
     Some(Comparison {
         log,
