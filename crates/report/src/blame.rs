@@ -5,9 +5,10 @@
 //! other sentence is taken to speak of the server, so that a new one is never overlooked.
 
 use crate::data::{Role, Trial, Validity};
+use crate::words;
 
 /// How sentences on the machine, the generator or the measurement begin.
-const MACHINE: [&str; 18] = [
+const MACHINE: [&str; 21] = [
     "the generator itself",
     "the generator calls its run",
     "generator-late",
@@ -24,13 +25,16 @@ const MACHINE: [&str; 18] = [
     "outcomes do not add up",
     // Checks the bookkeeping; what a server does to break it has a sentence of its own beside it.
     "Little's law",
+    "the windows of the",
+    "none of ",
+    "not confirmed",
     "measured again as",
     "the process of this server is not known",
     "there is no objective",
 ];
 
 /// How the sentence begins by which a server that was running already is excused from a scenario.
-const NOT_OFFERED: [&str; 2] = ["does not answer ", "route not offered"];
+const NOT_OFFERED: [&str; 2] = ["does not answer ", words::NOT_OFFERED];
 
 /// `true` when `reason` speaks of the server.
 pub fn is_of_server(reason: &str) -> bool {
@@ -67,6 +71,7 @@ mod tests {
             "at least 157774/s, generator-bound: 84 % of the null server's throughput, 70 % allowed",
             "measured again as 00013r",
             "sent/scheduled 0.950 is below 0.99",
+            "none of 6 steps decided anything",
         ] {
             assert!(!is_of_server(machine), "{machine}");
         }
@@ -76,6 +81,8 @@ mod tests {
             "61 of 64 connections were alive",
             "no request was answered correctly",
             "3 of 64 connections got no reply in the window: the server served the others only",
+            "2 connections that were to be kept were closed by the server after a reply",
+            "no capacity: at 4000/s: 12 replies had a wrong body",
             "the server ended before it was told to",
             "the server did not start: bind: Address already in use",
             "no end of the drain within 10 s",

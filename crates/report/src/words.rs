@@ -289,6 +289,7 @@ pub fn validity(cell: &Cell<'_>) -> String {
         State::Limited => format!("LIMITED: {reasons}"),
         State::Invalid => format!("INVALID: {reasons}"),
         State::Blocks => format!("BLOCKS by design: {reasons}"),
+        State::NotOffered if reasons.starts_with(NOT_OFFERED) => reasons,
         State::NotOffered => format!("{NOT_OFFERED}: {reasons}"),
         State::Missing => "not measured".to_owned(),
     }

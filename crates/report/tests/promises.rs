@@ -58,10 +58,9 @@ fn equal_servers_are_told_apart_in_less_than_one_comparison_in_twenty() {
 }
 
 /// Of the promise that a server 10 % slower is found in nine full sessions of ten this much is true:
-/// it is where a recorded trial varies by less than 4 %. Where it varies by more, the zone, never
-/// narrower than the A/A ratios by block, hides such a server more often; pooled over the deciding
-/// figures of the reference run, a virtual machine with neighbours, it is found a little less often
-/// than promised. The example prints which columns keep it.
+/// it is where a recorded trial varies by less than 4 %. Where it varies by more, interval and zone
+/// hide such a server more often; pooled over the deciding figures of the reference run, a virtual
+/// machine with neighbours, it is found a little less often than promised. The example prints which columns keep it.
 #[test]
 fn a_server_ten_percent_slower_is_found_in_nine_full_sessions_of_ten_where_trials_are_calm() {
     let columns = columns();

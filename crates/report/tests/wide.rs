@@ -126,8 +126,16 @@ fn a_peer_is_measured_against_the_best_model_and_never_ranked() {
 
 #[test]
 fn a_target_without_the_route_is_not_blocked_by_design() {
+    for reason in [
+        "does not answer /cpu/100: status 404 instead of 200",
+        "route not offered: status 404 instead of 200",
+    ] {
+        not_offered(reason);
+    }
+}
+
+fn not_offered(reason: &str) {
     let (env, mut trials) = fixture::wide::run("quick", 3, 11);
-    let reason = "does not answer /cpu/100: status 404 instead of 200";
     for trial in &mut trials {
         let nginx_cpu = trial.label == "nginx" && trial.scenario == "cpu";
         if nginx_cpu {
@@ -145,6 +153,7 @@ fn a_target_without_the_route_is_not_blocked_by_design() {
     assert!(nginx.iter().any(|line| line.contains(reason)));
     for line in nginx {
         assert!(!line.to_lowercase().contains("blocks"), "{line}");
+        assert!(!line.contains("offered: route"), "{line}");
     }
     let capacity = summary.split("\n## Capacity").nth(1).expect("the sheet");
     assert!(capacity.contains("| route not offered"));

@@ -182,7 +182,7 @@ fn line(trial: &Trial) -> Markup {
 
 fn validity(trial: &Trial) -> &'static str {
     if blame::lacks_route(trial) {
-        return words::NOT_OFFERED;
+        return "not measured";
     }
     words::validity_of(trial.validity)
 }

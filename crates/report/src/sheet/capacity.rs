@@ -110,10 +110,11 @@ fn entry(run: &Run, row: &Row, scenario: &str, bracket: Option<Bracket>, best: f
         let state = cell::state(&trials);
         let told = matches!(state, State::Blocks | State::NotOffered);
         return Entry {
-            text: told
-                .then(|| words::state(state))
-                .unwrap_or_default()
-                .to_owned(),
+            text: if told {
+                words::state(state).to_owned()
+            } else {
+                String::new()
+            },
             link: None,
             tone: if told { Tone::Blocks } else { Tone::Plain },
         };

@@ -40,9 +40,8 @@ impl Noise {
     /// exchanged in every possible set of blocks, which makes no difference to a placebo
     /// ([`Noise::of_estimates`]). With ranges, it is the ratios by block in both.
     ///
-    /// The letter is the wider of the two, by about the root of the number of blocks, and costs
-    /// power: where a trial's noise is above some 4 %, it hides a server that is 10 % slower
-    /// (`promises` measures how often).
+    /// The letter is the wider of the two, by about the root of the number of blocks, and hides some
+    /// servers that are 10 % slower; `promises` measures how many are found.
     pub fn of(placebo_logs: &[f64], evidence: Evidence) -> Self {
         let by_block = || placebo_logs.iter().map(|log| log.abs()).collect::<Vec<_>>();
         let of_estimates = match evidence {
