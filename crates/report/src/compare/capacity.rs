@@ -139,12 +139,7 @@ fn compared(one: &[&Capacity], other: &[&Capacity], zone: f64) -> Option<Compari
         low,
         high,
         pairs: one.len().min(other.len()),
-        verdict: verdict_of_span(
-            log,
-            (low, high),
-            zone,
-            if sure { unseen } else { INFINITE_LOG },
-        ),
+        verdict: verdict_of_span((low, high), zone, if sure { unseen } else { INFINITE_LOG }),
     })
 }
 
