@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::blame;
 use crate::data::{Figures, Mode, Trial, Validity};
 use crate::metric::Metric;
 use crate::stats::INFINITE_LOG;
@@ -17,6 +18,8 @@ pub enum State {
     Invalid,
     /// The model cannot do this shape by design.
     Blocks,
+    /// The server, which is not of this collection, has no such route.
+    NotOffered,
     /// No trial.
     Missing,
 }
@@ -89,7 +92,19 @@ impl<'a> Cell<'a> {
         self.usable()
     }
 
-    /// How many trials that is.
+    /// Of a trial that was not excluded, the most connections that got no reply in its window, and
+    /// how many there were; `None` where every one was served.
+    pub fn unserved(&self) -> Option<(u64, u32)> {
+        let count = |trial: &&Trial| {
+            let silent = trial.figures.as_ref()?.silent_connections?;
+            let counts = silent > 0 && trial.shape.keep_alive;
+            (counts && trial.validity != Validity::Invalid)
+                .then_some((silent, trial.shape.connections))
+        };
+        self.trials.iter().filter_map(count).max()
+    }
+
+    /// How many trials the state rests on.
     pub fn used_count(&self) -> usize {
         self.used().count()
     }
@@ -100,7 +115,7 @@ fn is_used(state: State, validity: Validity) -> bool {
     match state {
         State::Valid => validity == Validity::Valid,
         State::Limited => matches!(validity, Validity::Valid | Validity::Limited),
-        State::Invalid | State::Blocks | State::Missing => false,
+        State::Invalid | State::Blocks | State::NotOffered | State::Missing => false,
     }
 }
 
@@ -123,6 +138,8 @@ pub fn state(trials: &[&Trial]) -> State {
         State::Valid
     } else if limited > 0 {
         State::Limited
+    } else if trials.iter().any(|trial| blame::lacks_route(trial)) {
+        State::NotOffered
     } else if count(Validity::Blocks) > 0 {
         State::Blocks
     } else if count(Validity::Invalid) > 0 {

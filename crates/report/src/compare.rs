@@ -1,8 +1,10 @@
-//! `turnstile compare BEFORE AFTER`: did anything become slower between two runs?
+//! `turnstile compare BEFORE AFTER`: did anything become slower, or stop working, between two runs?
 //!
 //! The rule is that of a session, made for two of them: they share no blocks, so all trials of the
 //! one stand against all of the other ([`compare_sessions`](crate::stats::compare_sessions)), and the zone is wide enough for
-//! the A/A noise of both and for what the null server moved in between. What a machine does
+//! the A/A noise of both and for what the null server moved in between. A server that had a figure
+//! and lost it by its own fault (wrong bodies, lost connections, not there any more) is worse than
+//! any slower one; where machine or generator spoilt the figure nothing is known, and that is said. What a machine does
 //! differently on another day in other ways is in no interval, and the output says so.
 
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use crate::read;
 use crate::run::Run;
 use crate::stats::Evidence;
 
+mod capacity;
 mod environment;
 mod lines;
 mod text;
@@ -32,6 +35,9 @@ pub struct Args {
     /// Print every comparison, not only those that tell a difference
     #[arg(long)]
     pub all: bool,
+    /// AFTER measured a part on purpose: what is missing in it is no regression
+    #[arg(long)]
+    pub partial: bool,
     /// Write every comparison to FILE as JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -44,8 +50,10 @@ struct Report {
     notes: Vec<String>,
     /// What differs between the two environments.
     differences: Vec<Difference>,
-    /// Every figure that both runs hold.
+    /// Every figure that both runs hold, and what the later one lost.
     lines: Vec<Line>,
+    /// Lines that tell of a figure lost by the server's own fault.
+    lost: usize,
     /// Lines that are worse.
     worse: usize,
     /// Lines that are better.
@@ -53,13 +61,14 @@ struct Report {
 }
 
 impl Report {
-    fn of(before: &Run, after: &Run) -> Self {
+    fn of(before: &Run, after: &Run, partial: bool) -> Self {
         let evidence = Evidence::of(before.blocks.min(after.blocks));
-        let lines = lines::all(before, after, evidence);
+        let lines = lines::all(before, after, evidence, partial);
         let count = |finding| lines.iter().filter(|line| line.finding == finding).count();
         Self {
             notes: notes(before, after, evidence),
             differences: environment::differences(&before.env, &after.env),
+            lost: count(Finding::Lost),
             worse: count(Finding::Worse),
             better: count(Finding::Better),
             lines,
@@ -96,38 +105,31 @@ fn notes(before: &Run, after: &Run, evidence: Evidence) -> Vec<String> {
             notes.push(format!("{name} is not complete."));
         }
     }
-    let names = |run: &Run| {
-        run.contenders()
-            .map(|row| row.label.clone())
-            .collect::<Vec<_>>()
-    };
-    let (ours, theirs) = (names(before), names(after));
-    for (name, these, those) in [("BEFORE", &ours, &theirs), ("AFTER", &theirs, &ours)] {
-        let only: Vec<&str> = these
-            .iter()
-            .filter(|label| !those.contains(label))
-            .map(String::as_str)
+    for (name, these, those) in [("BEFORE", before, after), ("AFTER", after, before)] {
+        let labels = these.contenders().map(|row| row.label.as_str());
+        let scenarios = these.scenarios.iter().map(String::as_str);
+        let only: Vec<&str> = labels
+            .filter(|label| !those.has(label))
+            .chain(scenarios.filter(|name| !those.scenarios.iter().any(|each| each == name)))
             .collect();
         if !only.is_empty() {
-            notes.push(format!(
-                "Only in {name}, not compared: {}.",
-                only.join(", ")
-            ));
+            notes.push(format!("Only in {name}: {}.", only.join(", ")));
         }
     }
     notes
 }
 
-/// Runs `turnstile compare`: 0 when nothing is worse, 1 when something is (or a file cannot be
-/// written), 2 when a folder holds no usable run or the two have nothing in common.
+/// Runs `turnstile compare`: 0 when nothing is worse, 1 when something is, or has lost its figure by
+/// its own fault (or a file cannot be written), 2 when a folder holds no usable run or the two have nothing in common.
 #[must_use]
 pub fn main(args: &Args) -> ExitCode {
     let (before, after) = match (usable(&args.before), usable(&args.after)) {
         (Ok(before), Ok(after)) => (before, after),
         (Err(reason), _) | (_, Err(reason)) => return refused(&reason),
     };
-    let report = Report::of(&before, &after);
-    if report.lines.is_empty() {
+    let report = Report::of(&before, &after, args.partial);
+    let shared = before.contenders().any(|row| after.has(&row.label));
+    if report.lines.is_empty() || !shared {
         return refused("the two runs share no model in one scenario and load");
     }
     if let Some(file) = &args.json
@@ -137,7 +139,7 @@ pub fn main(args: &Args) -> ExitCode {
         return ExitCode::FAILURE;
     }
     print!("{}", text::markdown(&report, args.all));
-    ExitCode::from(u8::from(report.worse > 0))
+    ExitCode::from(u8::from(report.worse + report.lost > 0))
 }
 
 fn refused(reason: &str) -> ExitCode {

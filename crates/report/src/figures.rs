@@ -21,13 +21,15 @@ pub enum Field {
     Calls,
     /// Workers given.
     Workers,
+    /// Connections that got no reply in the window.
+    Unserved,
     /// Trials it rests on.
     Trials,
     /// State and reasons.
     Validity,
 }
 
-const COLUMNS: [(&str, Field); 21] = [
+const COLUMNS: [(&str, Field); 22] = [
     ("model", Field::Label),
     ("req/s", Field::Figure(Metric::Throughput)),
     ("interval", Field::Range(Metric::Throughput)),
@@ -47,21 +49,23 @@ const COLUMNS: [(&str, Field); 21] = [
     ("tasks", Field::Figure(Metric::Tasks)),
     ("drain ms", Field::Figure(Metric::Drain)),
     ("workers", Field::Workers),
+    ("unserved", Field::Unserved),
     ("n", Field::Trials),
     ("validity", Field::Validity),
 ];
 
-/// The columns of a table for `window`, or those of the cost table.
+/// The columns of a table for `window` of `scenario`, or those of the cost table.
 ///
 /// Latency belongs to the open loop, where waiting counts; throughput to the closed one; what a
 /// request costs to both.
-pub fn columns(run: &Run, window: Option<Window>) -> Vec<(&'static str, Field)> {
+pub fn columns(run: &Run, scenario: &str, window: Option<Window>) -> Vec<(&'static str, Field)> {
     use Metric::{P50, P90, P99, P999, ServiceP99, Throughput};
     let shown = |field: Field| match field {
         Field::Figure(P50 | P90 | P99 | P999 | ServiceP99) | Field::Range(P99) => {
             window.is_some_and(|window| window != Window::Closed)
         }
         Field::Range(Throughput) => window == Some(Window::Closed),
+        Field::Unserved => window.is_some_and(|window| is_unserved(run, scenario, window)),
         Field::Calls => window.is_none() && !run.scenarios_of(Pass::SystemCalls).is_empty(),
         Field::Figure(Throughput) | Field::Validity => window.is_some(),
         _ => true,
@@ -70,6 +74,15 @@ pub fn columns(run: &Run, window: Option<Window>) -> Vec<(&'static str, Field)> 
         .into_iter()
         .filter(|(_, field)| shown(*field))
         .collect()
+}
+
+/// `true` where a connection of some row got no reply.
+pub fn is_unserved(run: &Run, scenario: &str, window: Window) -> bool {
+    let mut rows = run.rows.iter();
+    rows.any(|row| {
+        let cell = run.cell(&row.label, scenario, window);
+        cell.unserved().is_some()
+    })
 }
 
 /// The text of one cell of a table.
@@ -102,6 +115,11 @@ pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> String {
             spread.map_or_else(absent, |each| format::number(each.median))
         }),
         Field::Workers => words::workers(cell),
+        Field::Unserved => cell
+            .unserved()
+            .map_or_else(absent, |(silent, connections)| {
+                format!("{silent}/{connections}")
+            }),
         Field::Trials => words::trials(cell),
         Field::Validity => words::validity(cell),
     }

@@ -57,6 +57,16 @@ pub fn rate_round(value_rps: f64) -> String {
     }
 }
 
+/// Wall time in the words of a clock: `42 s`, `11 min 34 s`, `1 h 50 min`.
+pub fn clock(seconds: f64) -> String {
+    let seconds = seconds.clamp(0.0, 1e9).round() as u64;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, min, s) => format!("{min} min {s} s"),
+        (h, min, _) => format!("{h} h {min} min"),
+    }
+}
+
 /// KiB in the unit that reads best.
 pub fn kib(value_kib: f64) -> String {
     match value_kib {
@@ -147,6 +157,17 @@ mod tests {
         assert_eq!(number(f64::INFINITY), "∞");
         assert_eq!(number(1_234_567.0), "1,234,567");
         assert_eq!(number(-1234.0), "-1,234");
+    }
+
+    #[test]
+    fn wall_time_reads_like_a_clock() {
+        for (seconds, text) in [
+            (41.6, "42 s"),
+            (694.0, "11 min 34 s"),
+            (6_600.0, "1 h 50 min"),
+        ] {
+            assert_eq!(clock(seconds), text);
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+mod blame;
 mod cell;
 pub mod compare;
 pub mod data;

@@ -112,8 +112,14 @@ fn headlines(matrix: &Matrix, out: &mut String) {
     out.push('\n');
 }
 
-/// `1.31× (1.25–1.38) #2`, or the figure alone where nothing is ranked.
+/// What a row did, and the connections that it left without a reply.
 fn matrix_cell(column: &Column, entry: &Entry) -> String {
+    let unserved = entry.unserved.map(words::unserved);
+    outcome(column, entry) + &unserved.map_or(String::new(), |text| format!(" ({text})"))
+}
+
+/// `1.31× (1.25–1.38) #2`, or the figure alone where nothing is ranked.
+fn outcome(column: &Column, entry: &Entry) -> String {
     let figure = entry
         .spread
         .map(|spread| column.choice.metric.show(spread.median));
@@ -154,7 +160,7 @@ fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
     paragraph(out, &words::scenario(run, scenario));
     for window in run.windows(scenario) {
         paragraph(out, &format!("### {scenario}, {}", window.describe()));
-        let columns = figures::columns(run, Some(window));
+        let columns = figures::columns(run, scenario, Some(window));
         let mut table = Table::new(columns.iter().map(|(head, _)| (*head).to_owned()).collect());
         for row in &run.rows {
             let cell = run.cell(&row.label, scenario, window);
@@ -169,6 +175,9 @@ fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
         }
         out.push_str(&table.render());
         out.push('\n');
+        if figures::is_unserved(run, scenario, window) {
+            paragraph(out, words::UNSERVED);
+        }
     }
 }
 
@@ -250,8 +259,8 @@ fn noise_section(run: &Run, out: &mut String) {
     out.push('\n');
     paragraph(out, "### The gates");
     paragraph(out, words::GATES);
-    let header = ["scenario", "VALID", "LIMITED", "INVALID", "BLOCKS"];
-    let mut table = Table::new(header.map(str::to_owned).to_vec());
+    let header = ["scenario"].into_iter().chain(noise::COUNTED);
+    let mut table = Table::new(header.map(str::to_owned).collect());
     for scenario in &run.scenarios {
         let counts = noise::counts(run, scenario).map(|count| count.to_string());
         table.push([scenario.clone()].into_iter().chain(counts).collect());
@@ -286,6 +295,9 @@ fn noise_section(run: &Run, out: &mut String) {
 fn generator_table(run: &Run, out: &mut String) {
     paragraph(out, "### The load generator");
     paragraph(out, words::GENERATOR);
+    if let Some(duration) = words::duration(run) {
+        paragraph(out, &duration);
+    }
     let header = [
         "scenario",
         "load",

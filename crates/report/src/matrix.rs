@@ -57,6 +57,8 @@ pub struct Entry {
     pub place: Option<Ranked>,
     /// A peer against the best model; `None` for models, and where it cannot be said.
     pub peer: Option<Comparison>,
+    /// Connections that got no reply in a window, of how many.
+    pub unserved: Option<(u64, u32)>,
     /// Why it is not simply valid.
     pub reasons: Vec<String>,
 }
@@ -136,6 +138,7 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
                 .map(|spread| spread.median),
             place,
             peer,
+            unserved: cell.unserved(),
             reasons: cell.reasons,
         })
         .collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::blame;
 use crate::cell::State;
 use crate::data::{Role, Trial, Validity};
 use crate::metric::Metric;
@@ -53,34 +54,54 @@ pub fn placebo(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) ->
     })
 }
 
-/// The indifference zone of a column: the larger of 3 % and its [`ratios_95`].
+/// The indifference zone of a column, from its [noise](of_column).
 pub fn zone(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> f64 {
-    ratios_95(run, scenario, choice, evidence)
-        .map_or_else(stats::floor, |noise| noise.max(stats::floor()))
+    of_column(run, scenario, choice, evidence).zone()
 }
 
-/// The 95th percentile of a column's A/A ratios, a logarithm; where the column has none, that (of
-/// few, the largest) of the same figure in the other scenarios; `None` without any.
-pub fn ratios_95(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> Option<f64> {
+/// What the placebo says of a column; where the column has none, the 95th percentile (of few, the
+/// largest) of what it says of the same figure in the other scenarios; nothing without any.
+pub fn of_column(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> stats::Noise {
     let of = |scenario: &str, choice: Choice| {
         let placebo = placebo(run, scenario, choice, evidence)?;
         let logs: Vec<f64> = placebo.logs.into_values().collect();
-        Some(stats::noise(&logs, evidence))
+        Some(stats::Noise::of(&logs, evidence))
     };
-    of(scenario, choice).or_else(|| {
+    of(scenario, choice).unwrap_or_else(|| {
         let elsewhere = |other: &String| of(other, primary::of(run, other, choice.metric));
-        let found: Vec<f64> = run.scenarios.iter().filter_map(elsewhere).collect();
-        stats::percentile_95(&found)
+        let found: Vec<stats::Noise> = run.scenarios.iter().filter_map(elsewhere).collect();
+        let most = |pick: fn(&stats::Noise) -> f64| {
+            stats::percentile_95(&found.iter().map(pick).collect::<Vec<f64>>()).unwrap_or(0.0)
+        };
+        stats::Noise {
+            of_estimates: most(|noise| noise.of_estimates),
+            of_ratios: most(|noise| noise.of_ratios),
+        }
     })
 }
 
-/// The A/A placebo in every scenario, by throughput, server CPU and p99.
+/// The A/A placebo in every scenario: by the figure that decides it, by throughput, server CPU and
+/// p99.
 pub fn placebos(run: &Run, evidence: Evidence) -> Vec<Placebo> {
-    let metrics = [Metric::Throughput, Metric::ServerCpu, Metric::P99];
     let of = |scenario: &String| {
-        metrics.map(|metric| placebo(run, scenario, primary::of(run, scenario, metric), evidence))
+        let deciding = primary::choose(run, scenario);
+        let others = [Metric::Throughput, Metric::ServerCpu, Metric::P99]
+            .map(|metric| primary::of(run, scenario, metric))
+            .into_iter()
+            .filter(move |choice| *choice != deciding);
+        let choices: Vec<Choice> = std::iter::once(deciding).chain(others).collect();
+        let placebos = choices
+            .into_iter()
+            .map(|choice| placebo(run, scenario, choice, evidence));
+        placebos.collect::<Vec<_>>()
     };
     run.scenarios.iter().flat_map(of).flatten().collect()
+}
+
+/// Wall time announced before the run and taken by it, seconds; `None` where it was not kept.
+pub fn duration(run: &Run) -> Option<(f64, f64)> {
+    let (announced, taken) = (run.env.announced_s, run.env.duration_s);
+    (announced > 0.0 && taken > 0.0).then_some((announced, taken))
 }
 
 /// The trials of a validity in every pass, by scenario and row.
@@ -158,16 +179,21 @@ fn generator(run: &Run, scenario: &str, window: Window) -> Generator {
     }
 }
 
-/// Trials of each validity in a scenario, in the order VALID, LIMITED, INVALID, BLOCKS.
-pub fn counts(run: &Run, scenario: &str) -> [usize; 4] {
-    [
-        Validity::Valid,
-        Validity::Limited,
-        Validity::Invalid,
-        Validity::Blocks,
-    ]
-    .map(|validity| {
-        let is_one = |trial: &&Trial| trial.scenario == scenario && trial.validity == validity;
-        run.trials.iter().filter(is_one).count()
-    })
+/// What the trials of a scenario are counted by.
+pub const COUNTED: [&str; 5] = ["VALID", "LIMITED", "INVALID", "BLOCKS", "route not offered"];
+
+/// Trials of a scenario, counted by [`COUNTED`].
+pub fn counts(run: &Run, scenario: &str) -> [usize; 5] {
+    let mut counts = [0; 5];
+    for trial in run.trials.iter().filter(|trial| trial.scenario == scenario) {
+        let place = match trial.validity {
+            Validity::Valid => 0,
+            Validity::Limited => 1,
+            Validity::Invalid => 2,
+            Validity::Blocks if !blame::lacks_route(trial) => 3,
+            Validity::Blocks => 4,
+        };
+        counts[place] += 1;
+    }
+    counts
 }

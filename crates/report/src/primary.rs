@@ -79,7 +79,11 @@ fn common_rate(run: &Run, scenario: &str, metric: Metric) -> Option<Window> {
         let (mut held, mut tried) = (0, 0);
         for row in run.models() {
             let cell = run.cell(&row.label, scenario, window);
-            tried += usize::from(!matches!(cell.state, State::Blocks | State::Missing));
+            let able = !matches!(
+                cell.state,
+                State::Blocks | State::NotOffered | State::Missing
+            );
+            tried += usize::from(able);
             let valid = cell.state == State::Valid && !cell.values(metric).is_empty();
             held += usize::from(valid && cell.holds());
         }

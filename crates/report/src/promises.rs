@@ -4,30 +4,48 @@
 //! difference; a server that is 10 % slower is declared slower in at least 9 of 10 full sessions.
 //! A real session takes hours, so these are drawn: no server runs here.
 //!
-//! Of each column (scenario, load and figure) of a recorded run the VALID trials are split into the
-//! row's level, what its block shared, and the rest. A simulated trial is a drawn block effect plus
-//! the mean of drawn rests, one for each recorded window that its own window is long: this assumes
-//! that the noise of successive windows is independent, and `windows: 1` is what remains if longer
-//! windows calm nothing. Trials are lost as often as the recorded run lost them to the gates.
+//! Of each column (scenario, load and figure) of a recorded run every VALID trial is split into the
+//! row's level, what its block shared, and the rest. A simulated trial is a drawn block effect plus a
+//! mean of drawn rests, as many as recorded windows make up its own: a full run's windows of
+//! [`FULL_WINDOW_S`] are 2.5 times as long as a quick run's, and 2 times as the closed loops of the
+//! reference run, which took 1 s. This assumes that the noise of successive windows is independent; a
+//! session of windows as recorded is what remains if longer windows calm nothing. Trials are lost as
+//! often as the recorded run lost them to the gates.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::cell::State;
-use crate::data::Validity;
+use crate::cell::{Cell, State};
+use crate::data::{Trial, Validity};
 use crate::metric::Metric;
 use crate::primary::{self, Choice};
 use crate::read;
 use crate::run::Run;
 use crate::stats::{self, Evidence, INFINITE_LOG, Verdict};
 
+/// What a figure is taken over in a full run, seconds: each closed and open window, twice the
+/// capacity in overload, and the window of the poisoned request. `Size::Full` in
+/// `bench/src/size.rs`; a test holds the two against each other.
+pub const FULL_WINDOW_S: f64 = 2.0;
+
+/// Blocks of a full run and of a quick one: `Size::blocks`, the same file.
+pub const FULL_BLOCKS: u32 = 10;
+/// Blocks of a quick run.
+pub const QUICK_BLOCKS: u32 = 3;
+
 /// The noise of one column of a recorded run.
 #[derive(Debug, Clone)]
 pub struct Noise {
-    /// `tiny-keepalive, server CPU a request, at 20,000/s`.
-    pub name: String,
+    /// `tiny-keepalive`.
+    pub scenario: String,
+    /// `server CPU a request, at 20,000/s`.
+    pub figure: String,
     /// `true` for the figure that decides its scenario.
     pub decides: bool,
+    /// VALID trials it is taken from.
+    pub trials: usize,
+    /// What they were taken over, seconds.
+    pub window_s: f64,
     /// What blocks shared, logarithms.
     blocks: Vec<f64>,
     /// What remained of each trial, logarithms.
@@ -43,8 +61,23 @@ pub struct Session {
     pub rows: usize,
     /// Blocks.
     pub blocks: u32,
-    /// Recorded windows that a window of this session is long.
-    pub windows: usize,
+    /// What a figure is taken over, seconds; `None` for as long as was recorded.
+    pub window_s: Option<f64>,
+}
+
+impl Session {
+    /// A full run of twelve models.
+    pub const FULL: Self = Self {
+        rows: 12,
+        blocks: FULL_BLOCKS,
+        window_s: Some(FULL_WINDOW_S),
+    };
+    /// A quick one, its windows as recorded in one.
+    pub const QUICK: Self = Self {
+        rows: 12,
+        blocks: QUICK_BLOCKS,
+        window_s: None,
+    };
 }
 
 /// What the rule said, as counts.
@@ -69,7 +102,8 @@ impl Tally {
     }
 }
 
-/// The noise of every column of the run in `dir` that has three rows with three blocks or more.
+/// The noise of every column of the run in `dir` that has three rows of several VALID trials in
+/// three blocks or more.
 ///
 /// # Errors
 /// As [`crate::write`]: an unreadable run.
@@ -79,11 +113,16 @@ pub fn noise(dir: &Path) -> anyhow::Result<Vec<Noise>> {
     for scenario in &run.scenarios {
         let deciding = primary::choose(&run, scenario);
         for window in run.windows(scenario) {
-            let metrics: &[Metric] = match window.rate() {
-                None => &[Metric::Throughput],
-                Some(_) => &[Metric::ServerCpu, Metric::P50, Metric::P99],
+            let mut metrics = match window.rate() {
+                None => vec![Metric::Throughput],
+                // Of a load in steps one percentile means little.
+                Some(_) if run.is_stepped(scenario) => Vec::new(),
+                Some(_) => vec![Metric::ServerCpu, Metric::P50, Metric::P99],
             };
-            for &metric in metrics {
+            if window == deciding.window && !metrics.contains(&deciding.metric) {
+                metrics.push(deciding.metric);
+            }
+            for metric in metrics {
                 let choice = Choice { metric, window };
                 let noise = column(&run, scenario, choice);
                 found.extend(noise.map(|noise| Noise {
@@ -96,48 +135,99 @@ pub fn noise(dir: &Path) -> anyhow::Result<Vec<Noise>> {
     Ok(found)
 }
 
+/// What the figure of a trial was taken over, seconds.
+fn taken_over_s(trial: &Trial, metric: Metric) -> Option<f64> {
+    let phases = trial.figures.iter().flat_map(|figures| &figures.phases);
+    let twice = phases.filter(|phase| phase.name == "twice");
+    let seconds = match metric {
+        Metric::Goodput => twice.map(|phase| phase.duration_s).next()?,
+        _ => trial.shape.duration_s,
+    };
+    (seconds > 0.0).then_some(seconds)
+}
+
 fn column(run: &Run, scenario: &str, choice: Choice) -> Option<Noise> {
     let (mut tried, mut lost) = (0.0, 0.0);
     let mut rows: Vec<BTreeMap<u32, f64>> = Vec::new();
+    let mut window_s = None;
     for row in &run.rows {
         let cell = run.cell(&row.label, scenario, choice.window);
         for trial in &cell.trials {
             tried += f64::from(u8::from(trial.validity != Validity::Blocks));
             lost += f64::from(u8::from(trial.validity == Validity::Invalid));
+            window_s = window_s.or_else(|| taken_over_s(trial, choice.metric));
         }
-        let mut costs = cell.costs(choice.metric);
+        // Every VALID trial counts, whatever became of the others: the rows that passed every gate
+        // in every block are the quiet ones.
+        let valid = Cell {
+            state: State::Valid,
+            ..cell
+        };
+        let mut costs = valid.costs(choice.metric);
         costs.retain(|_, cost| cost.abs() < INFINITE_LOG);
-        if cell.state == State::Valid && costs.len() == run.blocks as usize {
+        if costs.len() > 1 {
             rows.push(costs);
         }
     }
-    let (count, blocks) = (rows.len() as f64, f64::from(run.blocks));
-    if rows.len() < 3 || run.blocks < 3 {
+    let split = split(&mut rows)?;
+    Some(Noise {
+        scenario: scenario.to_owned(),
+        figure: format!("{}, {}", choice.metric.name(), choice.window.describe()),
+        decides: false,
+        trials: split.rests.len(),
+        window_s: window_s?,
+        blocks: split.blocks,
+        rests: split.rests,
+        lost: lost / f64::max(tried, 1.0),
+    })
+}
+
+/// The parts of costs by row and block.
+struct Split {
+    blocks: Vec<f64>,
+    rests: Vec<f64>,
+}
+
+/// Levels of rows and effects of blocks by least squares, with trials missing here and there; `None`
+/// for fewer than three rows or blocks.
+///
+/// Taking out the means of rows and of blocks in turn converges to it. What was taken out with them
+/// comes back as the usual correction for degrees of freedom.
+fn split(rows: &mut [BTreeMap<u32, f64>]) -> Option<Split> {
+    const TURNS: u32 = 200;
+    let mut effects: BTreeMap<u32, f64> = BTreeMap::new();
+    for row in rows.iter() {
+        effects.extend(row.keys().map(|&block| (block, 0.0)));
+    }
+    let count: usize = rows.iter().map(BTreeMap::len).sum();
+    let (levels, blocks) = (rows.len(), effects.len());
+    let free = (count + 1).checked_sub(levels + blocks)?;
+    if levels < 3 || blocks < 3 || free == 0 {
         return None;
     }
-    for costs in &mut rows {
-        let level = costs.values().sum::<f64>() / blocks;
-        costs.values_mut().for_each(|cost| *cost -= level);
+    for _ in 0..TURNS {
+        for row in rows.iter_mut() {
+            let level = row.values().sum::<f64>() / row.len() as f64;
+            row.values_mut().for_each(|cost| *cost -= level);
+        }
+        for (block, effect) in &mut effects {
+            let here = || rows.iter().filter_map(|row| row.get(block));
+            let mean = here().sum::<f64>() / here().count() as f64;
+            *effect += mean;
+            let here = rows.iter_mut().filter_map(|row| row.get_mut(block));
+            here.for_each(|cost| *cost -= mean);
+        }
     }
-    let shared = |block: u32| rows.iter().filter_map(|row| row.get(&block)).sum::<f64>() / count;
-    let ids: Vec<u32> = rows[0].keys().copied().collect();
-    let effects: BTreeMap<u32, f64> = ids.iter().map(|&id| (id, shared(id))).collect();
-    // What was taken out with the means comes back as the usual correction for degrees of freedom.
-    let rest_scale = (count * blocks / ((count - 1.0) * (blocks - 1.0))).sqrt();
-    let block_scale = (blocks / (blocks - 1.0)).sqrt();
-    let rest = |(block, cost): (&u32, &f64)| (cost - effects.get(block)?).into();
-    let rests = rows.iter().flatten().filter_map(rest);
-    let rests = rests.map(|each: f64| each * rest_scale).collect();
-    Some(Noise {
-        name: format!(
-            "{scenario}, {}, {}",
-            choice.metric.name(),
-            choice.window.describe()
-        ),
-        decides: false,
-        blocks: effects.values().map(|each| each * block_scale).collect(),
-        rests,
-        lost: lost / f64::max(tried, 1.0),
+    let rest_scale = (count as f64 / free as f64).sqrt();
+    let block_scale = (blocks as f64 / (blocks as f64 - 1.0)).sqrt();
+    let middle = effects.values().sum::<f64>() / blocks as f64;
+    let rests = rows.iter().flat_map(BTreeMap::values);
+    Some(Split {
+        blocks: effects
+            .values()
+            .map(|each| (each - middle) * block_scale)
+            .collect(),
+        rests: rests.map(|each| each * rest_scale).collect(),
     })
 }
 
@@ -186,13 +276,13 @@ impl Noise {
         let mut tally = Tally::default();
         let evidence = Evidence::of(session.blocks);
         for _ in 0..sessions {
-            let mut noises = [0.0; 2];
+            let mut noises = [stats::Noise::default(); 2];
             let mut drawn = [0.0, factor.ln()]
                 .into_iter()
                 .zip(&mut noises)
                 .map(|(by, noise)| {
                     let mut rows = self.rows(session, &mut seeded);
-                    *noise = stats::noise(&placebo(&rows), evidence);
+                    *noise = stats::Noise::of(&placebo(&rows), evidence);
                     rows.truncate(session.rows);
                     let moved =
                         |row: &BTreeMap<u32, f64>| row.values().map(|each| each + by).collect();
@@ -201,7 +291,7 @@ impl Noise {
             let (Some(before), Some(after)) = (drawn.next(), drawn.next()) else {
                 continue;
             };
-            let zone = stats::zone_of_sessions(&noises);
+            let zone = stats::zone_of_sessions(&noises, 0.0);
             for (before, after) in before.iter().zip(&after) {
                 let said = stats::compare_sessions(after, before, zone, evidence);
                 tally.asked += 1;
@@ -231,9 +321,13 @@ impl Noise {
         let shared: Vec<f64> = (0..session.blocks)
             .map(|_| seeded.of(&self.blocks))
             .collect();
+        // The mean of 2.5 rests is that of two whole ones, with the deviation that 2.5 would have.
+        let windows = session.window_s.map_or(1.0, |each| each / self.window_s);
+        let whole = (windows as u32).max(1);
+        let scale = (f64::from(whole) / windows).sqrt();
         let trial = |seeded: &mut Seeded| {
-            let rests = (0..session.windows).map(|_| seeded.of(&self.rests));
-            rests.sum::<f64>() / session.windows as f64
+            let rests = (0..whole).map(|_| seeded.of(&self.rests));
+            rests.sum::<f64>() / f64::from(whole) * scale
         };
         let mut row = |_| {
             let mut costs = BTreeMap::new();
@@ -273,5 +367,56 @@ impl Seeded {
     fn of(&mut self, values: &[f64]) -> f64 {
         let index = (self.uniform() * values.len() as f64) as usize;
         values.get(index).copied().unwrap_or(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_with_a_missing_trial_counts_and_the_split_adds_up() {
+        let base = |level: f64| BTreeMap::from([(0, level), (1, level + 0.3), (2, level - 0.1)]);
+        let mut rows = vec![base(1.0), base(5.0), base(9.0)];
+        rows[2].remove(&1);
+        let exact = split(&mut rows).expect("three rows in three blocks");
+        assert_eq!(exact.rests.len(), 8);
+        assert!(exact.rests.iter().all(|rest| rest.abs() < 1e-9));
+        let scale = 1.5_f64.sqrt();
+        let span = (exact.blocks[1] - exact.blocks[2]) / scale;
+        assert!((span - 0.4).abs() < 1e-9, "{:?}", exact.blocks);
+        // The noisy row that lost a trial is the one that tells of the noise.
+        let mut noisy = vec![base(1.0), base(5.0), base(9.0)];
+        noisy[2].remove(&1);
+        noisy[2].insert(2, 9.4);
+        let told = split(&mut noisy).expect("the same");
+        assert!(told.rests.iter().any(|rest| rest.abs() > 0.1));
+        assert!(split(&mut [base(1.0), base(2.0)]).is_none());
+    }
+
+    #[test]
+    fn a_mean_over_a_broken_number_of_windows_has_its_deviation() {
+        let noise = Noise {
+            scenario: String::new(),
+            figure: String::new(),
+            decides: true,
+            trials: 2,
+            window_s: 0.8,
+            blocks: vec![0.0],
+            rests: vec![-1.0, 1.0],
+            lost: 0.0,
+        };
+        let session = Session {
+            rows: 400,
+            blocks: 10,
+            ..Session::FULL
+        };
+        let rows = noise.rows(session, &mut Seeded(3));
+        let costs: Vec<f64> = rows.iter().flat_map(|row| row.values().copied()).collect();
+        let variance = costs.iter().map(|each| each * each).sum::<f64>() / costs.len() as f64;
+        assert!(
+            (variance / (0.8 / FULL_WINDOW_S) - 1.0).abs() < 0.1,
+            "{variance}"
+        );
     }
 }

@@ -14,10 +14,10 @@ mod rank;
 mod unpaired;
 mod zone;
 
-pub use compare::{Comparison, Verdict, compare, compare_sessions};
+pub use compare::{Comparison, Verdict, compare, compare_sessions, verdict_of_span};
 pub use rank::{Evidence, Ranked, rank};
 pub use unpaired::{mann_whitney_critical, shift, shift_interval};
-pub use zone::{floor, noise, zone, zone_of_sessions};
+pub use zone::{Noise, floor, zone, zone_of_sessions};
 
 /// Confidence asked of every interval.
 pub const LEVEL: f64 = 0.95;

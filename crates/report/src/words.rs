@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use crate::cell::{Cell, State};
-use crate::data::{Pass, Trial};
+use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::matrix::{Column, Entry};
 use crate::metric::Metric;
+use crate::noise;
 use crate::run::{Run, Window};
 use crate::stats::Evidence;
 
 /// What the A/A placebo is.
 pub const PLACEBO: &str = "A/A: one server measured twice in each block under two names. A ratio \
-other than 1 is the session's own noise. The 95th percentile of the ratios that arise when the two \
-names are exchanged in any of the blocks, or 3 % if that is larger, is the zone within which a \
-difference counts as none.";
+other than 1 is the session's own noise. The zone within which a difference counts as none is the \
+largest of 3 %, the 95th percentile of the ratios by block (of fewer than twenty, their largest), and \
+that of the session's ratios when the two names are exchanged in any of the blocks.";
 
 /// What the gates are.
 pub const GATES: &str = "Every window passes the same gates: the generator's punctuality and CPU, \
@@ -135,6 +136,23 @@ pub fn how_to_read(evidence: Evidence) -> String {
     }
 }
 
+/// `Announced before the run: 12 min 25 s. Taken: 11 min 34 s, 7 % less.`
+pub fn duration(run: &Run) -> Option<String> {
+    let (announced, taken) = noise::duration(run)?;
+    let percent = (taken / announced - 1.0) * 100.0;
+    let than = match percent {
+        _ if !run.env.complete => "not complete".to_owned(),
+        _ if percent.abs() < 0.5 => "as announced".to_owned(),
+        _ if percent < 0.0 => format!("{:.0} % less", -percent),
+        _ => format!("{percent:.0} % more"),
+    };
+    Some(format!(
+        "Time of the run: announced beforehand {}, taken {} ({than}).",
+        format::clock(announced),
+        format::clock(taken)
+    ))
+}
+
 /// `A/A` in a column of the matrix.
 pub fn placebo(column: &Column) -> String {
     let Some(placebo) = &column.placebo else {
@@ -166,6 +184,9 @@ pub fn bound(metric: Metric, figure: &str) -> String {
     }
 }
 
+/// What is said of a server that was running already and has no such route.
+pub const NOT_OFFERED: &str = "route not offered";
+
 /// A state that holds no figure.
 pub fn state(state: State) -> &'static str {
     match state {
@@ -173,6 +194,7 @@ pub fn state(state: State) -> &'static str {
         State::Limited => "generator-bound",
         State::Invalid => "excluded",
         State::Blocks => "blocks by design",
+        State::NotOffered => NOT_OFFERED,
         State::Missing => "-",
     }
 }
@@ -184,7 +206,18 @@ pub fn state_word(state: State) -> &'static str {
         State::Limited => "LIMITED",
         State::Invalid => "INVALID",
         State::Blocks => "blocks by design",
+        State::NotOffered => NOT_OFFERED,
         State::Missing => "not measured",
+    }
+}
+
+/// A trial's validity as the files spell it.
+pub fn validity_of(validity: Validity) -> &'static str {
+    match validity {
+        Validity::Valid => "VALID",
+        Validity::Limited => "LIMITED",
+        Validity::Invalid => "INVALID",
+        Validity::Blocks => "BLOCKS",
     }
 }
 
@@ -256,9 +289,25 @@ pub fn validity(cell: &Cell<'_>) -> String {
         State::Limited => format!("LIMITED: {reasons}"),
         State::Invalid => format!("INVALID: {reasons}"),
         State::Blocks => format!("BLOCKS by design: {reasons}"),
+        State::NotOffered if reasons.starts_with(NOT_OFFERED) => reasons,
+        State::NotOffered => format!("{NOT_OFFERED}: {reasons}"),
         State::Missing => "not measured".to_owned(),
     }
 }
+
+/// `12 of 64 unserved`: connections that got no reply in a window while others were served.
+pub fn unserved((silent, connections): (u64, u32)) -> String {
+    format!(
+        "{} of {} unserved",
+        format::number(silent as f64),
+        format::number(f64::from(connections))
+    )
+}
+
+/// What [`unserved`] counts, below a table that holds it.
+pub const UNSERVED: &str = "Unserved: connections that got no reply at all in the window, in the \
+trial with most of them. Of a closed loop they starve, and its throughput is that of the others \
+only; of an open loop they may have had nothing to do.";
 
 /// What an overloaded server still answers: `answers 930/s`.
 pub fn answered(entry: &Entry) -> String {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use fixture::written::folder;
 use report::compare::{self, Args};
-use report::data::{Env, Trial};
+use report::data::{Env, Figures, Trial, Validity};
 
 fn saved(name: &str, env: &Env, trials: &[Trial]) -> PathBuf {
     let dir = folder(name);
@@ -20,11 +20,16 @@ fn saved(name: &str, env: &Env, trials: &[Trial]) -> PathBuf {
 
 /// How comparing ends, and the JSON it leaves.
 fn compared(before: &Path, after: &Path) -> (String, serde_json::Value) {
+    compared_as(before, after, false)
+}
+
+fn compared_as(before: &Path, after: &Path, partial: bool) -> (String, serde_json::Value) {
     let json = folder("json").join("compare.json");
     let args = Args {
         before: before.to_owned(),
         after: after.to_owned(),
         all: false,
+        partial,
         json: Some(json.clone()),
     };
     let code = format!("{:?}", compare::main(&args));
@@ -37,10 +42,15 @@ fn code(number: u8) -> String {
 }
 
 fn worse(report: &serde_json::Value) -> Vec<(String, String, String)> {
+    found(report, "worse")
+}
+
+/// Model, scenario and figure of every line with that finding.
+fn found(report: &serde_json::Value, finding: &str) -> Vec<(String, String, String)> {
     let lines = report["lines"].as_array().expect("lines").iter();
     let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
     lines
-        .filter(|line| line["finding"] == "worse")
+        .filter(|line| line["finding"] == finding)
         .map(|line| {
             (
                 text(&line["model"]),
@@ -96,6 +106,124 @@ fn a_costlier_server_is_a_regression_of_that_server_only() {
             (ended, report["better"].as_u64() > Some(0)),
             (code(0), true)
         );
+    }
+}
+
+/// Two runs of one build, and the second with the trials of prefork changed; `None` takes them out.
+fn with_prefork(edit: impl Fn(&mut Trial) -> Option<()>) -> (PathBuf, PathBuf) {
+    let (env, first) = fixture::run("full", 10, 1);
+    let (_, mut second) = fixture::run("full", 10, 2);
+    second.retain_mut(|trial| trial.label != "prefork" || edit(trial).is_some());
+    (saved("a", &env, &first), saved("b", &env, &second))
+}
+
+fn invalid(trial: &mut Trial, reason: &str) -> Option<()> {
+    trial.validity = Validity::Invalid;
+    trial.reasons = vec![reason.to_owned()];
+    Some(())
+}
+
+#[test]
+fn a_server_that_lost_its_validity_by_its_own_fault_is_a_regression() {
+    // In every trial of one scenario; and in a tenth of its trials, which leaves it VALID.
+    for (blocks, reason) in [
+        (10, "12 replies had a wrong body"),
+        (1, "3 connections were lost"),
+    ] {
+        let (before, after) = with_prefork(|trial| match trial.scenario.as_str() {
+            "cpu" if trial.block < blocks => invalid(trial, reason),
+            _ => Some(()),
+        });
+        let (ended, report) = compared(&before, &after);
+        assert_eq!(ended, code(1), "{reason}");
+        let lost = found(&report, "lost");
+        let theirs = |(model, scenario, figure): &(String, String, String)| {
+            (model.as_str(), scenario.as_str(), figure.as_str()) == ("prefork", "cpu", "validity")
+        };
+        assert!(!lost.is_empty() && lost.iter().all(theirs), "{lost:?}");
+        let text = serde_json::to_string(&report).expect("JSON");
+        assert!(text.contains(reason), "the reason is named");
+        // Healed is no regression.
+        assert_eq!(compared(&after, &before).0, code(0), "{reason}");
+    }
+}
+
+#[test]
+fn what_the_machine_spoilt_is_not_comparable_and_no_regression() {
+    let late = "the generator itself was late: p99 310 µs, 100 µs allowed";
+    let (before, after) = with_prefork(|trial| invalid(trial, late));
+    let (ended, report) = compared(&before, &after);
+    assert_eq!(ended, code(0));
+    let spoilt = found(&report, "not_comparable");
+    assert!(spoilt.iter().any(|(model, ..)| model == "prefork"));
+    assert!(found(&report, "lost").is_empty() && worse(&report).is_empty());
+}
+
+#[test]
+fn a_row_that_is_not_there_any_more_is_a_regression_unless_it_was_left_out() {
+    let (before, after) = with_prefork(|_| None);
+    let (ended, report) = compared(&before, &after);
+    assert_eq!(ended, code(1));
+    let lost = found(&report, "lost");
+    assert!(!lost.is_empty() && lost.iter().all(|(model, ..)| model == "prefork"));
+    assert_eq!(compared_as(&before, &after, true).0, code(0));
+    // Of a run that was interrupted nothing is known.
+    let (mut env, _) = fixture::run("full", 10, 2);
+    env.complete = false;
+    fs::write(
+        after.join("env.json"),
+        serde_json::to_string(&env).expect("env is JSON"),
+    )
+    .expect("written");
+    let (ended, report) = compared(&before, &after);
+    assert_eq!(ended, code(0));
+    assert!(!found(&report, "not_comparable").is_empty());
+    assert!(found(&report, "lost").is_empty());
+}
+
+#[test]
+fn every_deciding_figure_and_the_capacity_are_compared() {
+    let (env, first) = fixture::wide::run("quick", 3, 1);
+    let before = saved("a", &env, &first);
+    let scale = |value: &mut Option<f64>, by: f64| *value = value.map(|each| each * by);
+    type Edit<'a> = &'a dyn Fn(&mut Trial);
+    let figures = |edit: &dyn Fn(&mut Figures), trial: &mut Trial| {
+        trial.figures.iter_mut().for_each(edit);
+    };
+    let edits: [(&str, &str, Edit<'_>); 4] = [
+        ("latency", "p50 response", &|trial| {
+            figures(&|each| scale(&mut each.response_us.p50, 1.4), trial);
+        }),
+        ("bimodal", "p90 response", &|trial| {
+            figures(&|each| scale(&mut each.response_us.p90, 1.4), trial);
+        }),
+        ("overload", "goodput at twice the capacity", &|trial| {
+            let halve = |each: &mut Figures| {
+                let phases = each.phases.iter_mut();
+                phases.for_each(|phase| phase.goodput_rps *= 0.5);
+            };
+            figures(&halve, trial);
+        }),
+        ("cpu", "capacity at the objective", &|trial| {
+            if let Some(found) = &mut trial.capacity {
+                scale(&mut found.highest_ok_rps, 0.4);
+                scale(&mut found.lowest_failed_rps, 0.4);
+            }
+        }),
+    ];
+    for (scenario, figure, edit) in edits {
+        let (_, mut second) = fixture::wide::run("quick", 3, 2);
+        let theirs =
+            |trial: &&mut Trial| trial.label == "thread-pool" && trial.scenario == scenario;
+        second.iter_mut().filter(theirs).for_each(edit);
+        let (ended, report) = compared(&before, &saved("b", &env, &second));
+        assert_eq!(ended, code(1), "{figure}");
+        let wanted = ["thread-pool", scenario, figure].map(str::to_owned);
+        let [model, scenario, figure] = wanted;
+        let mut found = worse(&report);
+        found.retain(|(label, name, _)| *label == model && *name == scenario);
+        found.dedup();
+        assert_eq!(found, [(model, scenario, figure)]);
     }
 }
 

@@ -135,7 +135,7 @@ fn one_block_ranks_nothing_and_three_know_no_equivalence() {
             .values()
             .all(|cell| !cell.contains('#'))
     );
-    assert!(!smoke["index.html"].contains("class=\"tier1\""));
+    assert!(!smoke["index.html"].contains("class=\"tier1"));
     let (env, trials) = fixture::run("quick", 3, 3);
     let quick = reported("three", &env, &fixture::ndjson(&trials)).expect("a report");
     let cells = matrix(&quick["summary.md"]);
@@ -179,5 +179,5 @@ fn where_a_bound_leads_nothing_is_called_the_best() {
     let matrix = after.split("</details>").next().expect("the end of it");
     // The others of this column are LIMITED at more than this one's VALID figure.
     assert!(matrix.contains("class=\"plain\"><a href=\"#t-blocking-leader-follower-closed\""));
-    assert!(matrix.contains("class=\"tier1\"><a href=\"#t-churn-multi-reactor-closed\""));
+    assert!(matrix.contains("class=\"tier1 best\"><a href=\"#t-churn-multi-reactor-closed\""));
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use fixture::written::{balanced, full, reported};
+use report::data::{Trial, Validity};
 
 fn wide() -> &'static BTreeMap<String, String> {
     static WIDE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
@@ -121,6 +122,76 @@ fn a_peer_is_measured_against_the_best_model_and_never_ranked() {
     })
     .collect();
     assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn a_target_without_the_route_is_not_blocked_by_design() {
+    for reason in [
+        "does not answer /cpu/100: status 404 instead of 200",
+        "route not offered: status 404 instead of 200",
+    ] {
+        not_offered(reason);
+    }
+}
+
+fn not_offered(reason: &str) {
+    let (env, mut trials) = fixture::wide::run("quick", 3, 11);
+    for trial in &mut trials {
+        let nginx_cpu = trial.label == "nginx" && trial.scenario == "cpu";
+        if nginx_cpu {
+            trial.validity = Validity::Blocks;
+            trial.reasons = vec![reason.to_owned()];
+            (trial.figures, trial.capacity) = (None, None);
+        }
+    }
+    let files = reported("routes", &env, &fixture::ndjson(&trials)).expect("a report");
+    let summary = &files["summary.md"];
+    let nginx: Vec<&str> = summary
+        .lines()
+        .filter(|line| line.starts_with("| nginx "))
+        .collect();
+    assert!(nginx.iter().any(|line| line.contains(reason)));
+    for line in nginx {
+        assert!(!line.to_lowercase().contains("blocks"), "{line}");
+        assert!(!line.contains("offered: route"), "{line}");
+    }
+    let capacity = summary.split("\n## Capacity").nth(1).expect("the sheet");
+    assert!(capacity.contains("| route not offered"));
+    assert!(files["index.html"].contains("<span class=\"iv\">route not offered</span>"));
+    assert!(files["overview.svg"].contains("route not offered"));
+    // A model still blocks by design.
+    assert!(summary.contains("blocks by design"));
+}
+
+#[test]
+fn connections_without_a_reply_are_counted_and_shown() {
+    let (env, mut trials) = fixture::wide::run("quick", 3, 11);
+    let starving =
+        |trial: &&mut Trial| trial.label == "thread-pool" && trial.scenario == "blocking";
+    for trial in trials.iter_mut().filter(starving) {
+        if let Some(figures) = &mut trial.figures {
+            figures.silent_connections = Some(56 + u64::from(trial.block));
+        }
+    }
+    let files = reported("unserved", &env, &fixture::ndjson(&trials)).expect("a report");
+    let page = &files["index.html"];
+    assert!(page.contains("<span class=\"unserved\">58 of 64 unserved</span>"));
+    assert!(page.contains(">58/64</a>") && page.contains("they starve"));
+    let summary = &files["summary.md"];
+    assert!(summary.contains("(58 of 64 unserved)") && summary.contains("| unserved |"));
+    assert!(!wide()["summary.md"].contains("unserved"));
+}
+
+#[test]
+fn the_time_that_was_announced_stands_beside_the_time_taken() {
+    let (mut env, trials) = fixture::wide::run("quick", 3, 11);
+    assert!(!wide()["summary.md"].contains("announced beforehand"));
+    (env.announced_s, env.duration_s) = (745.0, 694.0);
+    let files = reported("clock", &env, &fixture::ndjson(&trials)).expect("a report");
+    for name in ["summary.md", "index.html"] {
+        let told = "announced beforehand 12 min 25 s, taken 11 min 34 s (7 % less)";
+        assert!(files[name].contains(told), "{name}");
+    }
 }
 
 #[test]

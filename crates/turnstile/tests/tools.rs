@@ -1,9 +1,10 @@
 //! Other people's clients: curl, wrk, ab and a browser, against every model that can hold their
-//! connections. A tool that is not installed is skipped, and says so.
+//! connections; and the report in a browser. A tool that is not installed is skipped, and says so.
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on ends.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 struct Server {
@@ -44,13 +45,19 @@ impl Drop for Server {
     }
 }
 
+/// Whether `tool` is there. If not, its test counts as passed, so the terminal is told past the
+/// capture of the test harness.
 fn is_installed(tool: &str) -> bool {
     let found = Command::new("sh")
         .args(["-c", &format!("command -v {tool}")])
         .output()
         .is_ok_and(|output| output.status.success());
     if !found {
-        println!("skipped: {tool} is not installed");
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED {name}: {tool} is not installed, so nothing was tested here"
+        );
     }
     found
 }
@@ -198,4 +205,60 @@ fn a_browser() {
         );
         assert!(page.contains("Hello, World!"), "{model}: {page}");
     }
+}
+
+/// A frame of `width` pixels around the page, which tells its own width and that of its content.
+fn framed(width: u32) -> String {
+    format!(
+        r#"<!DOCTYPE html><iframe src="page.html" width="{width}" height="844" style="border:0"></iframe>
+<script>onmessage=e=>document.documentElement.setAttribute("data-told",e.data)</script>"#
+    )
+}
+
+/// What the page tells its frame once it is laid out.
+const TELL: &str = r#"<script>addEventListener("load",()=>parent.postMessage(
+innerWidth+" "+document.documentElement.scrollWidth,"*"))</script>"#;
+
+#[test]
+fn the_report_does_not_overflow_a_phone() {
+    if !is_installed("chromium") {
+        return;
+    }
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/reference");
+    let dir = std::env::temp_dir().join(format!("turnstile-page-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    for name in ["env.json", "trials.ndjson"] {
+        std::fs::copy(reference.join(name), dir.join(name)).unwrap();
+    }
+    let report = Command::new(env!("CARGO_BIN_EXE_turnstile"))
+        .arg("report")
+        .arg(&dir)
+        .output()
+        .unwrap();
+    assert!(report.status.success(), "{report:?}");
+    let page = std::fs::read_to_string(dir.join("index.html")).unwrap();
+    std::fs::write(dir.join("page.html"), page + TELL).unwrap();
+    for width in [390, 1024, 1920] {
+        std::fs::write(dir.join("frame.html"), framed(width)).unwrap();
+        let dom = run(
+            "chromium",
+            &[
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--virtual-time-budget=20000",
+                "--dump-dom",
+                &format!("file://{}", dir.join("frame.html").display()),
+            ],
+        );
+        let told = dom.split("data-told=\"").nth(1);
+        let told = told.unwrap_or_else(|| panic!("the page says nothing: {dom}"));
+        let told = told.split('"').next().unwrap();
+        let (inner, content) = told.split_once(' ').expect("two widths");
+        assert_eq!(inner, width.to_string());
+        let content: u32 = content.parse().unwrap();
+        assert!(content <= width, "{content} px of content on {width} px");
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
 }

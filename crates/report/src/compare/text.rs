@@ -1,6 +1,6 @@
 //! The comparison as Markdown for a terminal.
 
-use super::lines::{Finding, Line, Side};
+use super::lines::{Finding, Line, Side, VALIDITY};
 use super::{Difference, Report};
 use crate::format;
 use crate::markdown::Table;
@@ -15,7 +15,15 @@ pub fn markdown(report: &Report, all: bool) -> String {
     }
     out.truncate(out.len() - ">\n".len());
     out.push_str(&format!("\n{}\n\n", sentence(report)));
-    let mut sections = vec![(Finding::Worse, "Worse"), (Finding::Better, "Better")];
+    let mut sections = vec![
+        (Finding::Lost, "No longer valid, by the server's own fault"),
+        (Finding::Worse, "Worse"),
+        (
+            Finding::NotComparable,
+            "NOT COMPARABLE: machine or generator spoilt the later figure, so nothing is known",
+        ),
+        (Finding::Better, "Better"),
+    ];
     if all {
         sections.extend([
             (Finding::TooClose, "Too close to call"),
@@ -79,7 +87,8 @@ fn environment(report: &Report, out: &mut String) {
     }
 }
 
-/// `2 worse, 1 better, 40 equivalent, 12 too close to call, 3 not compared.`
+/// `1 no longer valid, 2 worse, 3 NOT COMPARABLE, 1 better, 40 equivalent, 12 too close to call, 3
+/// not compared.`
 fn sentence(report: &Report) -> String {
     let count = |finding| {
         report
@@ -88,8 +97,13 @@ fn sentence(report: &Report) -> String {
             .filter(|line| line.finding == finding)
             .count()
     };
+    let spoilt = match count(Finding::NotComparable) {
+        0 => String::new(),
+        n => format!("{n} NOT COMPARABLE, "),
+    };
     format!(
-        "**{} worse, {} better**, {} equivalent, {} too close to call, {} not compared.",
+        "**{} no longer valid, {} worse, {spoilt}{} better**, {} equivalent, {} too close to call, {} not compared.",
+        report.lost,
         report.worse,
         report.better,
         count(Finding::Equivalent),
@@ -121,7 +135,10 @@ fn table(lines: &[&Line]) -> String {
         };
         let n = |side: Option<Side>| side.map_or(0, |side| side.n);
         let bare = |ratio: Option<f64>| format::factor_bare(ratio.unwrap_or(f64::INFINITY));
-        let judged = line.finding != Finding::NotCompared;
+        let judged = !matches!(
+            line.finding,
+            Finding::Lost | Finding::NotComparable | Finding::NotCompared
+        );
         let only = |text: String| if judged { text } else { "-".to_owned() };
         table.push(vec![
             line.model.clone(),
@@ -135,7 +152,10 @@ fn table(lines: &[&Line]) -> String {
             line.zone.map_or("-".to_owned(), |zone| {
                 format!("±{:.1} %", (zone - 1.0) * 100.0)
             }),
-            format!("{}/{}", n(line.before), n(line.after)),
+            match line.figure {
+                VALIDITY => "-".to_owned(),
+                _ => format!("{}/{}", n(line.before), n(line.after)),
+            },
             verdict(line),
         ]);
     }
@@ -147,6 +167,7 @@ fn verdict(line: &Line) -> String {
     let (worse, better) = match line.metric {
         Metric::ServerCpu => ("costlier", "cheaper"),
         Metric::Pss => ("larger", "smaller"),
+        Metric::Throughput | Metric::Goodput => ("less", "more"),
         _ => ("slower", "faster"),
     };
     match line.finding {
@@ -154,6 +175,6 @@ fn verdict(line: &Line) -> String {
         Finding::Better => better.to_owned(),
         Finding::Equivalent => "equivalent".to_owned(),
         Finding::TooClose => "too close to call".to_owned(),
-        Finding::NotCompared => line.reason.clone(),
+        Finding::Lost | Finding::NotComparable | Finding::NotCompared => line.reason.clone(),
     }
 }

@@ -34,8 +34,13 @@ pub fn table(matrix: &Matrix, id: &str) -> Markup {
                             th scope="col" {
                                 (column.scenario)
                                 span.by { (column.choice.metric.name()) br; (column.choice.window.describe()) }
-                                (won(column, &matrix.rows))
                             }
+                        }
+                    }
+                    @if matrix.evidence != Evidence::Figures {
+                        tr.outcome {
+                            th.corner scope="row" { "best, and by how much" }
+                            @for column in &matrix.columns { td { (won(column, &matrix.rows)) } }
                         }
                     }
                 }
@@ -59,7 +64,7 @@ pub fn table(matrix: &Matrix, id: &str) -> Markup {
     }
 }
 
-/// `proactor, wins by 8–14 %`, or `proactor ≈ 3 more`, above a column.
+/// `proactor, wins by 8–14 %`, or `proactor, ≈ 3 more, next +8–14 %`, above a column.
 fn won(column: &Column, rows: &[Row]) -> Markup {
     let headline = column.headline(rows);
     let tied = headline.equivalent.len() + headline.too_close.len();
@@ -67,8 +72,11 @@ fn won(column: &Column, rows: &[Row]) -> Markup {
         @if let Some(best) = &headline.best {
             span.won { (best) }
             span.by {
-                @if tied > 0 { "≈ " (tied) " more" }
-                @else if let Some(margin) = headline.margin() { "wins by " (margin) }
+                @if tied > 0 {
+                    "≈ " (tied) " more"
+                    @if let Some(margin) = headline.margin() { br; "next " (margin) }
+                }
+                @else if let Some(margin) = headline.margin() { "wins by " (margin.trim_start_matches('+')) }
                 @else { "wins" }
             }
         }
@@ -120,17 +128,28 @@ fn cell(column: &Column, row: &Row, entry: &Entry) -> Markup {
         (State::Valid, Some(place), Some(figure)) => ranked(entry, &place, figure),
         (State::Valid, None, Some(figure)) if entry.peer.is_some() => peer(entry, figure),
         (State::Valid, None, Some(_)) if entry.overloaded => overloaded(entry),
-        (State::Valid, None, Some(figure)) => html! { b { (figure) } },
+        (State::Valid, None, Some(figure)) => html! {
+            b { (figure) }
+            @if is_ranked(column) { span.iv { (unranked(entry)) } }
+        },
         (State::Limited, _, Some(figure)) => {
-            html! { b { (words::bound(metric, figure)) } span.iv { "generator-bound" } }
+            html! {
+                b { (words::bound(metric, figure)) }
+                @if entry.unserved.is_none() { span.iv { "generator-bound" } }
+            }
         }
         (state, _, _) => html! { span.iv { (words::state(state)) } },
     };
+    let body = html! {
+        (body)
+        @if let Some(unserved) = entry.unserved { span.unserved { (words::unserved(unserved)) } }
+    };
     let class = match (entry.state, entry.place) {
+        (State::Valid, Some(place)) if place.best => "tier1 best".to_owned(),
         (State::Valid, Some(place)) => format!("tier{}", place.tier.min(3)),
         (State::Limited, _) => "limited".to_owned(),
         (State::Blocks, _) => "blocks".to_owned(),
-        (State::Missing | State::Invalid, _) => "none".to_owned(),
+        (State::Missing | State::Invalid | State::NotOffered, _) => "none".to_owned(),
         _ => "plain".to_owned(),
     };
     html! {
@@ -151,11 +170,22 @@ fn ranked(entry: &Entry, place: &Ranked, figure: &str) -> Markup {
         @match entry.interval().filter(|_| !place.best) {
             Some(interval) => { span.iv { (interval) } span.fig { (figure) } }
             None => {
-                span.iv { "best · " (figure) }
+                span.iv { span.wide { "best · " } (figure) }
                 @if let Some(own) = entry.interval() { span.fig { (own) } }
             }
         }
     }
+}
+
+/// `true` where something of the column is ranked.
+fn is_ranked(column: &Column) -> bool {
+    column.entries.iter().any(|entry| entry.place.is_some())
+}
+
+/// Why an entry with a figure has no place in a ranked column: `1 of 3 trials, not ranked`.
+fn unranked(entry: &Entry) -> String {
+    let valid = entry.spread.map_or(0, |spread| spread.n);
+    format!("{valid} of {} trials, not ranked", entry.trials)
 }
 
 /// A peer against the best model: outlined, without a tier.
@@ -201,6 +231,9 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
             against.verdict.words()
         ));
     }
+    if let Some(unserved) = entry.unserved {
+        text.push_str(&format!(". Connections: {}", words::unserved(unserved)));
+    }
     if !entry.reasons.is_empty() {
         text.push_str(&format!(". {}", entry.reasons.join("; ")));
     }
@@ -214,9 +247,9 @@ pub fn key(evidence: Evidence, peers: bool) -> Markup {
             @if evidence == Evidence::Figures {
                 li { span.swatch.plain { "5 µs" } " the figure itself: too few blocks to rank" }
             } @else {
-                li { span.swatch.tier1 { "1.00×" } " best of its column, or not told apart from it" }
-                li { b { "=" } " equivalent to the best" }
-                li { b { "≈" } " too close to call" }
+                li { span.swatch.tier1.best { "1.00×" } " best of its column" }
+                li { span.swatch.tier1 { "= 1.01×" } " equivalent to it" }
+                li { span.swatch.tier1 { "≈ 1.10×" } " too close to call" }
                 li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse: lower tiers, numbered; 2.00× is twice as bad" }
             }
             li { span.swatch.limited { "≥" } " generator-bound: a bound, never ranked" }

@@ -30,6 +30,7 @@ pub fn section(run: &Run) -> Markup {
             (trial_table(&noise::trials(run, Validity::Limited)))
             h3 { "The load generator" }
             p.note { (words::GENERATOR) }
+            @if let Some(duration) = words::duration(run) { p { (duration) } }
             (generator_table(&noise::generators(run)))
         }
     }
@@ -82,7 +83,7 @@ fn counts_table(run: &Run) -> Markup {
         div.scroll {
             table.figures {
                 thead { tr {
-                    th.l { "scenario" } th { "VALID" } th { "LIMITED" } th { "INVALID" } th { "BLOCKS" }
+                    th.l { "scenario" } @for counted in noise::COUNTED { th { (counted) } }
                 } }
                 tbody {
                     @for scenario in &run.scenarios {

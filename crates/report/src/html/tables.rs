@@ -25,7 +25,7 @@ pub fn cost(run: &Run) -> Markup {
             @for scenario in &run.scenarios {
                 @let window = primary::of(run, scenario, Metric::ServerCpu).window;
                 h3 { (scenario) span.m { " · " (window.describe()) } }
-                (table(run, scenario, window, &figures::columns(run, None)))
+                (table(run, scenario, window, &figures::columns(run, scenario, None)))
             }
         }
     }
@@ -43,7 +43,8 @@ pub fn every_figure(run: &Run) -> Markup {
                     p.note { (words::scenario(run, scenario)) }
                     @for window in run.windows(scenario) {
                         h3 { (scenario) ", " (window.describe()) }
-                        (table(run, scenario, window, &figures::columns(run, Some(window))))
+                        (table(run, scenario, window, &figures::columns(run, scenario, Some(window))))
+                        @if figures::is_unserved(run, scenario, window) { p.note { (words::UNSERVED) } }
                     }
                 }
             }
@@ -96,6 +97,9 @@ fn entry(
                 @else { a href={ "#" (pass_anchor(Pass::SystemCalls, scenario, &row.label)) } { (text) } }
             }
         },
+        Field::Unserved => html! {
+            td.differs[text != "-"] { @if text == "-" { "–" } @else { a href=(link) { (text) } } }
+        },
         Field::Figure(_) | Field::Range(_) | Field::Trials => html! {
             td.m[matches!(field, Field::Range(_))] {
                 @if text == "-" { "–" } @else { a href=(link) { (text) } }
@@ -112,7 +116,7 @@ fn state_class(state: State) -> &'static str {
     match state {
         State::Limited => "limited",
         State::Blocks => "blocks",
-        State::Invalid | State::Missing => "gone",
+        State::Invalid | State::NotOffered | State::Missing => "gone",
         State::Valid => "",
     }
 }

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::{anchor, pass_anchor};
+use crate::blame;
 use crate::cell::State;
 use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::metric::Metric;
 use crate::run::{Row, Run, Window};
+use crate::words;
 
 const METRICS: [(&str, Metric); 9] = [
     ("req/s", Metric::Throughput),
@@ -76,7 +78,7 @@ fn pass_group(run: &Run, row: &Row, scenario: &str, pass: Pass) -> Markup {
                 @for command in [&trial.server_command, &trial.load_command] {
                     @if !command.is_empty() { code { (command) } }
                 }
-                p.note { "trial " (trial.id) ", block " (trial.block) ": " (validity(trial.validity))
+                p.note { "trial " (trial.id) ", block " (trial.block) ": " (validity(trial))
                     @if !trial.reasons.is_empty() { ": " (trial.reasons.join("; ")) } }
                 @if trial.validity != Validity::Invalid { (pass_table(trial)) }
             }
@@ -100,7 +102,7 @@ fn pass_table(trial: &Trial) -> Markup {
                 tbody { @for step in &capacity.steps { tr {
                     td { (format::number(step.rate)) } td { (us(step.p50_us)) } td { (us(step.p99_us)) }
                     td { (format::percent(step.errors_share)) }
-                    td.l { @if step.ok { "kept" } @else { "broken" } } td.l { (validity(step.validity)) }
+                    td.l { @if step.ok { "kept" } @else { "broken" } } td.l { (words::validity_of(step.validity)) }
                 } } }
             } }
         }
@@ -173,16 +175,14 @@ fn line(trial: &Trial) -> Markup {
                 td { (figures.and_then(|each| metric.value(each)).map_or("–".to_owned(), format::number)) }
             }
             td { (errors) }
-            td.l.why { (validity(trial.validity)) @if !trial.reasons.is_empty() { ": " (trial.reasons.join("; ")) } }
+            td.l.why { (validity(trial)) @if !trial.reasons.is_empty() { ": " (trial.reasons.join("; ")) } }
         }
     }
 }
 
-fn validity(validity: Validity) -> &'static str {
-    match validity {
-        Validity::Valid => "VALID",
-        Validity::Limited => "LIMITED",
-        Validity::Invalid => "INVALID",
-        Validity::Blocks => "BLOCKS",
+fn validity(trial: &Trial) -> &'static str {
+    if blame::lacks_route(trial) {
+        return "not measured";
     }
+    words::validity_of(trial.validity)
 }

@@ -23,10 +23,14 @@ pub struct Headline {
 pub type Pieces = Vec<(bool, String)>;
 
 impl Headline {
-    /// How far the next tier is behind: `12–18 %`; `None` without one that can be told.
+    /// How far the next tier is behind: `+12–18 %`, `2.1–2.4×`; `None` without one that can be told.
     pub fn margin(&self) -> Option<String> {
         let (_, against) = self.next.as_ref()?;
-        (against.log < stats::INFINITE_LOG / 2.0).then(|| size(against).0)
+        let told = against.log < stats::INFINITE_LOG / 2.0;
+        told.then(|| match size(against) {
+            (factor, true) => factor,
+            (percent, false) => format!("+{percent}"),
+        })
     }
 
     /// The outcome in one sentence: who won, by how much over whom, what is too close to call.

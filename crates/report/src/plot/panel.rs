@@ -9,6 +9,7 @@ use crate::run::{Row, Run, Window};
 use crate::scale::{Log, apart, is_drawn};
 use crate::stats::{Evidence, Spread};
 use crate::svg::{Anchor, Svg};
+use crate::words;
 
 /// Width of every panel; a phone shows it almost at full size.
 pub const WIDTH: f64 = 440.0;
@@ -228,7 +229,7 @@ pub fn objective(run: &Run, scenario: &str) -> Option<f64> {
 pub fn absent(run: &Run, scenario: &str, window: Window) -> Vec<String> {
     let reason = |row: &Row| {
         let why = match run.cell(&row.label, scenario, window).state {
-            State::Blocks => "blocks by design",
+            state @ (State::Blocks | State::NotOffered) => words::state(state),
             State::Invalid => "excluded, see noise",
             _ => return None,
         };

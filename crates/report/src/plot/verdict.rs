@@ -124,6 +124,8 @@ fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Lo
             metric.show(spread.high),
             spread.n
         );
+        let unserved = entry.unserved.map(words::unserved);
+        let hover = hover + &unserved.map_or(String::new(), |text| format!(", {text}"));
         let mark = palette::of(&row.kin).mark;
         svg.mark(
             (axis.at(spread.median), y),

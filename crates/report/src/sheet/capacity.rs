@@ -1,10 +1,12 @@
 //! Capacity at the objective, as brackets.
 
 use super::{Entry, Line, Sheet, Tone};
+use crate::cell::{self, State};
 use crate::data::{Capacity, Pass, Trial, Validity};
 use crate::format;
 use crate::html::pass_anchor;
 use crate::run::{Row, Run};
+use crate::words;
 
 /// What several searches of one row amount to: the widest bracket.
 #[derive(Debug, Clone, Copy)]
@@ -103,17 +105,18 @@ fn best_of(run: &Run, brackets: &[Vec<Option<Bracket>>], column: usize) -> f64 {
 }
 
 fn entry(run: &Run, row: &Row, scenario: &str, bracket: Option<Bracket>, best: f64) -> Entry {
-    let mut trials = run.pass(Pass::Capacity, &row.label, scenario);
     let Some(bracket) = bracket else {
-        let blocks = trials.any(|trial| trial.validity == Validity::Blocks);
+        let trials: Vec<&Trial> = run.pass(Pass::Capacity, &row.label, scenario).collect();
+        let state = cell::state(&trials);
+        let told = matches!(state, State::Blocks | State::NotOffered);
         return Entry {
-            text: if blocks {
-                "blocks by design".to_owned()
+            text: if told {
+                words::state(state).to_owned()
             } else {
                 String::new()
             },
             link: None,
-            tone: if blocks { Tone::Blocks } else { Tone::Plain },
+            tone: if told { Tone::Blocks } else { Tone::Plain },
         };
     };
     let mark = if bracket.confirmed { "" } else { "?" };

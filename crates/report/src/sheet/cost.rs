@@ -96,7 +96,7 @@ pub fn drain(run: &Run) -> Option<Sheet> {
     let of = |row: &Row, scenario: &str| {
         let window = primary::of(run, scenario, Metric::Drain).window;
         let cell = run.cell(&row.label, scenario, window);
-        if matches!(cell.state, State::Blocks | State::Missing | State::Invalid) {
+        if !matches!(cell.state, State::Valid | State::Limited) {
             return Entry::default();
         }
         let mut entry = figure(run, row, scenario, window, Metric::Drain);

@@ -174,6 +174,7 @@ fn with_intervals_the_noise_is_that_of_an_estimate_and_not_of_a_block() {
     // By hand: ±0.3 in each of three blocks. The estimates of the four exchanges (mirrored ones
     // left out) are 0.3 once and 0.15 three times (Walsh averages 0.3 0.3 0.3 0 0 -0.3).
     let estimates = [0.3, 0.15, 0.15, 0.15];
+    let noise = |logs: &[f64], evidence| Noise::of(logs, evidence).of_estimates;
     let noise_3 = noise(&[0.3, -0.3, 0.3], Evidence::Intervals);
     assert!(near(noise_3, percentile_95(&estimates).expect("four")));
     // Whether names were exchanged in some blocks makes no difference.
@@ -188,6 +189,25 @@ fn with_intervals_the_noise_is_that_of_an_estimate_and_not_of_a_block() {
     let twelve: Vec<f64> = logs.iter().chain(&logs[..2]).copied().collect();
     let thirteen: Vec<f64> = logs.iter().chain(&logs[..3]).copied().collect();
     assert!((of(&twelve) / of(&thirteen) - 1.0).abs() < 0.15);
+}
+
+#[test]
+fn the_zone_is_never_narrower_than_the_ratios_by_block() {
+    // METHOD to the letter: the larger of 3 % and the 95th percentile of the A/A ratios.
+    let logs = [
+        0.02, -0.05, 0.04, 0.01, -0.03, 0.06, -0.01, 0.02, 0.03, -0.04,
+    ];
+    let letter = percentile_95(&logs.map(f64::abs)).expect("ten ratios");
+    assert!(near(letter, 0.06));
+    assert!(near(zone(&logs, Evidence::Intervals), letter));
+    // Nine have no 95th percentile: with intervals the estimates alone are left.
+    let nine = Noise::of(&logs[..9], Evidence::Intervals);
+    assert!(near(nine.of_ratios, 0.0) && nine.zone() < letter);
+    // Between sessions it is at least that of either, and grows with both and with a control.
+    let noises = [Noise::of(&logs, Evidence::Intervals); 2];
+    assert!(near(zone_of_sessions(&noises, 0.0), letter));
+    assert!(zone_of_sessions(&noises, 0.08) > 0.08);
+    assert!(near(zone_of_sessions(&[], 0.0), floor()));
 }
 
 #[test]

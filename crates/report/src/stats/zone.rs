@@ -17,36 +17,68 @@ pub fn floor() -> f64 {
     FLOOR.ln_1p()
 }
 
-/// The indifference zone as a logarithm: the larger of 3 % and the [`noise`] of the A/A placebo.
-pub fn zone(placebo_logs: &[f64], evidence: Evidence) -> f64 {
-    noise(placebo_logs, evidence).max(floor())
+/// Fewer A/A ratios than these have no 95th percentile to speak of: it is their largest.
+const RATIOS_MIN: usize = 10;
+
+/// What the A/A placebo of a column says about its noise, as logarithms.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Noise {
+    /// 95th percentile of the sizes that the session's estimate takes between equal servers.
+    pub of_estimates: f64,
+    /// 95th percentile of the sizes of the A/A ratios by block; zero where these are fewer than ten.
+    pub of_ratios: f64,
 }
 
-/// The zone between two sessions as a logarithm: wide enough for the [`noise`] of both, which are
-/// independent and so add up as squares; 3 % at least. More than two may stand in it, such as what
-/// a control moved between the sessions.
-pub fn zone_of_sessions(noises: &[f64]) -> f64 {
-    let squares: f64 = noises.iter().map(|noise| noise * noise).sum();
-    squares.sqrt().max(floor())
-}
-
-/// The 95th percentile of the A/A ratios, from the placebo's log-ratios by block.
-///
-/// With intervals the ratio of a comparison is a Hodges-Lehmann estimate over its blocks, so the
-/// A/A ratios are such estimates too: those that arise when the two names of one server are
-/// exchanged in every possible set of blocks, which makes no difference to a placebo. (The ratios
-/// of single blocks are larger by about the root of their number; a zone as wide as these hides a
-/// server that is 10 % slower. `promises` measures both.) With ranges, it is the ratios by block
-/// themselves. Zero where there is no placebo.
-pub fn noise(placebo_logs: &[f64], evidence: Evidence) -> f64 {
-    if placebo_logs.is_empty() {
-        return 0.0;
+impl Noise {
+    /// The noise that `placebo_logs`, the placebo's log-ratios by block, tell of; none of none.
+    ///
+    /// METHOD's zone is "the larger of 3 % and the 95th percentile of the A/A ratios". It can be
+    /// read in two ways, and the zone is never narrower than either. *By its letter* the ratios are
+    /// those of single blocks ([`Noise::of_ratios`]). *By its purpose* they are of what is compared
+    /// with the zone: with intervals that is a Hodges-Lehmann estimate over all blocks, so the
+    /// second reading takes such estimates, those that arise when the two names of one server are
+    /// exchanged in every possible set of blocks, which makes no difference to a placebo
+    /// ([`Noise::of_estimates`]). With ranges, it is the ratios by block in both.
+    ///
+    /// The letter is the wider of the two, by about the root of the number of blocks, and hides some
+    /// servers that are 10 % slower; `promises` measures how many are found.
+    pub fn of(placebo_logs: &[f64], evidence: Evidence) -> Self {
+        let by_block = || placebo_logs.iter().map(|log| log.abs()).collect::<Vec<_>>();
+        let of_estimates = match evidence {
+            _ if placebo_logs.is_empty() => Vec::new(),
+            Evidence::Intervals => exchanged(placebo_logs),
+            Evidence::Figures | Evidence::Ranges => by_block(),
+        };
+        let of_ratios = if placebo_logs.len() < RATIOS_MIN {
+            Vec::new()
+        } else {
+            by_block()
+        };
+        Self {
+            of_estimates: percentile_95(&of_estimates).unwrap_or(0.0),
+            of_ratios: percentile_95(&of_ratios).unwrap_or(0.0),
+        }
     }
-    let sizes: Vec<f64> = match evidence {
-        Evidence::Intervals => exchanged(placebo_logs),
-        Evidence::Figures | Evidence::Ranges => placebo_logs.iter().map(|log| log.abs()).collect(),
-    };
-    percentile_95(&sizes).unwrap_or(0.0)
+
+    /// The indifference zone that follows: the larger of 3 % and both percentiles.
+    pub fn zone(self) -> f64 {
+        self.of_estimates.max(self.of_ratios).max(floor())
+    }
+}
+
+/// The indifference zone as a logarithm, from the placebo's log-ratios by block.
+pub fn zone(placebo_logs: &[f64], evidence: Evidence) -> f64 {
+    Noise::of(placebo_logs, evidence).zone()
+}
+
+/// The zone between two sessions as a logarithm: at least that of either, and wide enough for what
+/// the estimates of both vary by, which are independent and so add up as squares, together with
+/// what a control `moved` between the sessions.
+pub fn zone_of_sessions(noises: &[Noise], moved: f64) -> f64 {
+    let squares = noises.iter().map(|noise| noise.of_estimates.powi(2));
+    let together = (squares.sum::<f64>() + moved * moved).sqrt();
+    let own = noises.iter().map(|noise| noise.zone());
+    own.fold(together.max(floor()), f64::max)
 }
 
 /// The sizes of the Hodges-Lehmann estimates under every exchange of names, the mirrored half left
