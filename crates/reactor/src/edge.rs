@@ -13,8 +13,8 @@ use crate::Ready;
 pub(crate) struct News {
     /// There may be something to receive.
     readable: bool,
-    /// The peer has sent its FIN, which only a receive behind all data finds: a receive that came
-    /// short has not seen it, and no change will follow.
+    /// The peer has, or may have, sent its FIN, which only a receive behind all data finds: a receive
+    /// that came short has not seen it, and no change will follow.
     half_closed: bool,
     /// The loop comes back to it by itself.
     queued: bool,
@@ -52,6 +52,11 @@ impl News {
         let is_new = more && !self.queued;
         self.queued |= more;
         is_new
+    }
+
+    /// A receive has found neither bytes nor FIN.
+    pub(crate) fn found_nothing(&mut self) {
+        self.half_closed = false;
     }
 
     /// Its turn has come.
@@ -105,6 +110,14 @@ mod tests {
         let mut news = News::default();
         assert!(news.hear(&FIN, Need::Readable));
         assert!(news.stepped(Need::Readable, Need::Readable, true));
+    }
+
+    #[test]
+    fn a_fin_that_is_not_there_is_looked_for_once() {
+        let mut news = News::default();
+        assert!(news.hear(&FIN, Need::Readable));
+        news.found_nothing();
+        assert!(!news.stepped(Need::Readable, Need::Readable, true));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use server::{Connection, Need, Server};
+use server::{Connection, Need, Server, Worker};
 
 use crate::doors::Doors;
 use crate::edge::News;
@@ -33,6 +33,16 @@ impl Held {
             }
             _ => Some(self.connection.deadline(server)),
         }
+    }
+
+    /// Steps the connection. Where nothing is to be received, no FIN is.
+    #[inline]
+    fn step(&mut self, worker: &mut Worker) -> Need {
+        let need = self.connection.step(worker);
+        if self.connection.is_dry() {
+            self.news.found_nothing();
+        }
+        need
     }
 
     /// Sees to it that the wheel comes up with it when its deadline has passed.
@@ -66,7 +76,7 @@ impl<S: Selector> Reactor<S> {
                 self.line_up(token);
                 return;
             }
-            _ => held.connection.step(&mut self.worker),
+            _ => held.step(&mut self.worker),
         };
         self.settle(token, need);
     }
@@ -85,7 +95,7 @@ impl<S: Selector> Reactor<S> {
             };
             held.news.dequeue();
             if matches!(held.need, Need::Readable | Need::Writable) {
-                let need = held.connection.step(&mut self.worker);
+                let need = held.step(&mut self.worker);
                 self.settle(token, need);
             }
         }

@@ -40,6 +40,8 @@ pub struct Connection {
     lingering: bool,
     /// See [`is_spent`](Connection::is_spent).
     spent: bool,
+    /// See [`is_dry`](Connection::is_dry).
+    dry: bool,
 }
 
 impl Connection {
@@ -74,6 +76,7 @@ impl Connection {
             opened: worker.now,
             lingering: false,
             spent: false,
+            dry: false,
         }
     }
 
@@ -100,6 +103,7 @@ impl Connection {
     pub fn step(&mut self, worker: &mut Worker) -> Need {
         let mut begun = false;
         self.spent = false;
+        self.dry = false;
         loop {
             let went = match self.session.want() {
                 Want::Read if begun => Err(Need::Readable),
@@ -125,6 +129,11 @@ impl Connection {
     /// with it.
     pub fn is_spent(&self) -> bool {
         self.spent
+    }
+
+    /// Whether the last step found nothing to receive: neither bytes nor FIN.
+    pub fn is_dry(&self) -> bool {
+        self.dry
     }
 
     /// Calls the service for the request in hand, and no more: whoever writes steps on.
@@ -216,7 +225,8 @@ impl Connection {
             }
             Err(Errno::AGAIN) if parting => Err(Need::Closed),
             Err(error @ (Errno::AGAIN | Errno::INTR)) => {
-                self.spent = error == Errno::AGAIN;
+                self.dry = error == Errno::AGAIN;
+                self.spent = self.dry;
                 Err(Need::Readable)
             }
             Err(_) => Err(self.broken(worker)),

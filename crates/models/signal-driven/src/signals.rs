@@ -16,7 +16,8 @@ pub struct SignalQueue {
     signals: Signals,
     /// By descriptor number: the token of what is watched.
     tokens: Vec<Option<u64>>,
-    /// Watched since the last wait: what came before was not told, so they are tried once.
+    /// Watched since the last wait: what came before was not told, be it bytes, a FIN or both, so they
+    /// are tried until nothing is there.
     fresh: Vec<Ready>,
     /// Those that cannot send signals: looked at whenever a wait ends without one.
     mute: Vec<RawFd>,
@@ -93,7 +94,8 @@ impl Selector for SignalQueue {
             }
         }
         self.tokens[index] = Some(token);
-        self.fresh.push(ready(token, PollFlags::IN));
+        self.fresh
+            .push(ready(token, PollFlags::IN | PollFlags::RDHUP));
         Ok(())
     }
 
