@@ -7,16 +7,19 @@
 //! Memory is read during the warm-up, because reading it costs server and generator more than a
 //! window may be disturbed; beside idle connections, where the window is over and they are open.
 
+mod readings;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use report::data::{Mode, Role, Shape};
 
-use crate::calls::{Counted, Tracer};
+use self::readings::{Readings, Warming};
+use crate::calls::Counted;
 use crate::cpus::CpuList;
 use crate::failure::Failure;
 use crate::fairness::{self, Fairness, Told};
-use crate::generator::{Call, Edges, Report};
+use crate::generator::{Call, Report};
 use crate::held::{Held, Spread, Wanted};
 use crate::interrupt::Interrupt;
 use crate::machine;
@@ -24,7 +27,7 @@ use crate::plan::{Visit, Window};
 use crate::scenario::PLAINTEXT;
 use crate::server::{Drained, Launch, Server};
 use crate::size::Size;
-use crate::tree::{Footprint, Snapshot, Usage};
+use crate::tree::{Footprint, Usage};
 use crate::verify::{Trust, verify};
 
 /// Where in the warm-up the memory of the server is read, as a share of it.
@@ -341,95 +344,5 @@ impl Rig {
         let counted = counted.ok_or_else(|| anyhow::anyhow!("nothing was counted"))?;
         let drained = server.drain(&self.interrupt)?;
         Ok((sample, counted, drained))
-    }
-}
-
-/// The warm-up: memory is read in its middle.
-struct Warming<'a> {
-    server: &'a Server,
-    after: Duration,
-    loaded: Option<Footprint>,
-}
-
-impl Edges for Warming<'_> {
-    fn look_after(&self) -> Option<Duration> {
-        Some(self.after)
-    }
-
-    fn look(&mut self) {
-        self.loaded = self.server.footprint();
-    }
-}
-
-/// The readings at the two edges of a window.
-struct Readings<'a> {
-    rig: &'a Rig,
-    server: &'a Server,
-    /// Memory is read at the end.
-    crowded: bool,
-    /// The root of the tree whose system calls are counted.
-    traced: Option<u32>,
-    tracer: Option<Tracer<'a>>,
-    before: Option<Reading>,
-    after: Option<Reading>,
-}
-
-/// What was read at an edge.
-struct Reading {
-    tree: Option<Snapshot>,
-    machine: machine::Reading,
-    crowded: Option<Footprint>,
-    counted: Option<Counted>,
-}
-
-impl Readings<'_> {
-    fn machine(&self) -> Result<machine::Reading, Failure> {
-        let cpus = [&self.rig.server_cpus, &self.rig.load_cpus];
-        Ok(machine::Reading::take(&cpus)?)
-    }
-}
-
-impl Edges for Readings<'_> {
-    fn opened(&mut self) -> Result<(), Failure> {
-        let Rig {
-            trace,
-            server_cpus,
-            interrupt,
-            ..
-        } = self.rig;
-        self.server.rest();
-        if let Some(root) = self.traced {
-            self.tracer = Some(Tracer::attach(root, trace, server_cpus, interrupt)?);
-        }
-        self.before = Some(Reading {
-            tree: self.server.snapshot()?,
-            machine: self.machine()?,
-            crowded: None,
-            counted: None,
-        });
-        Ok(())
-    }
-
-    fn done(&mut self) -> Result<(), Failure> {
-        let machine = self.machine()?;
-        let tracer = self.tracer.take();
-        let counted = tracer
-            .map(|tracer| tracer.finish(&self.rig.interrupt))
-            .transpose()?;
-        // A server that never rests goes on using CPU: its books are closed at once.
-        let at_once = self.server.snapshot()?;
-        let tree = if self.server.rest() {
-            self.server.snapshot()?
-        } else {
-            at_once
-        };
-        let crowded = self.crowded.then(|| self.server.footprint()).flatten();
-        self.after = Some(Reading {
-            tree,
-            machine,
-            crowded,
-            counted,
-        });
-        Ok(())
     }
 }

@@ -1,13 +1,16 @@
 //! A run: threads that begin together, and one result made of theirs.
 
+mod start_line;
+
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use self::start_line::StartLine;
 use crate::beside::{self, Idle};
 use crate::clock::{now_ns, unix_ns};
 use crate::edges::Edge;
@@ -22,9 +25,6 @@ use crate::worker::{Report, Worker};
 
 /// Descriptors needed beside the connections, generously.
 const DESCRIPTORS_SPARE: u64 = 32;
-
-/// Time from the last thread's readiness to the first request.
-const LEAD_NS: u64 = 1_000_000;
 
 /// How often the progress is looked at.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
@@ -230,101 +230,6 @@ fn drive<'scope>(
     line.let_leave();
     let reports: Vec<Option<Report>> = reports.into_iter().collect::<Result<_>>()?;
     Ok(reports.into_iter().flatten().collect())
-}
-
-/// Where the threads wait for each other. One that cannot start lets the others go home.
-struct StartLine {
-    standing: Mutex<Standing>,
-    changed: Condvar,
-}
-
-struct Standing {
-    missing: usize,
-    abandoned: bool,
-    anchor_ns: u64,
-    /// The run is over: connections may be closed.
-    over: bool,
-}
-
-impl StartLine {
-    fn new(threads: usize) -> Self {
-        let standing = Standing {
-            missing: threads,
-            abandoned: false,
-            anchor_ns: 0,
-            over: false,
-        };
-        Self {
-            standing: Mutex::new(standing),
-            changed: Condvar::new(),
-        }
-    }
-
-    /// Waits for all threads, and returns when the schedule begins; `None` if a thread is absent.
-    fn wait(&self) -> Option<u64> {
-        let mut standing = self.lock();
-        standing.missing -= 1;
-        if standing.missing == 0 {
-            standing.anchor_ns = now_ns() + LEAD_NS;
-        }
-        self.changed.notify_all();
-        while standing.missing > 0 && !standing.abandoned {
-            standing = self
-                .changed
-                .wait(standing)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        (!standing.abandoned).then_some(standing.anchor_ns)
-    }
-
-    /// Waits until the caller is the last that is missing; `false` if a thread is absent.
-    fn others_stand(&self) -> bool {
-        let mut standing = self.lock();
-        while standing.missing > 1 && !standing.abandoned {
-            standing = self
-                .changed
-                .wait(standing)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        !standing.abandoned
-    }
-
-    /// Waits until the run is over for all.
-    fn wait_to_leave(&self) {
-        let mut standing = self.lock();
-        while !standing.over {
-            standing = self
-                .changed
-                .wait(standing)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn let_leave(&self) {
-        self.lock().over = true;
-        self.changed.notify_all();
-    }
-
-    fn is_abandoned(&self) -> bool {
-        self.lock().abandoned
-    }
-
-    /// When the schedule began.
-    fn anchor_ns(&self) -> u64 {
-        self.lock().anchor_ns
-    }
-
-    fn abandon(&self) {
-        let mut standing = self.lock();
-        standing.abandoned = true;
-        standing.over = true;
-        drop(standing);
-        self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A thread of the run; `None` when another thread could not start.
