@@ -1,6 +1,7 @@
 # The two commands: `make bench-all` measures every model, `make test` tests everything.
 
 SIZE ?= quick
+MODELS ?=
 CARGO ?= cargo
 
 .PHONY: all build test bench-all floor-ratios doc
@@ -17,9 +18,10 @@ test:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 	$(CARGO) test --workspace
 
-# Every model over every scenario, into results/<run>/; SIZE is smoke, quick or full.
+# Every model over every scenario, into results/<run>/; SIZE is smoke, quick or full, and MODELS says
+# which instead of the default variant of each: all-variants, or prefork:flock,prefork:mutex.
 bench-all: build
-	scripts/bench-all $(SIZE)
+	scripts/bench-all $(SIZE) $(if $(MODELS),--models $(MODELS))
 
 # CPU a request of every model against C programs that do nothing but the system calls.
 floor-ratios: build

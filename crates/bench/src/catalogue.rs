@@ -11,13 +11,10 @@ use crate::failure::Failure;
 use crate::nature::Nature;
 
 /// Variants that no HTTP load can be brought to, and why.
-const UNMEASURED: [(&str, &str); 2] = [
-    (
-        "inetd",
-        "it serves the one connection that it inherits and ends, so that a super-server is what would be measured",
-    ),
-    ("udp", "it echoes datagrams, and the scenarios are HTTP"),
-];
+const UNMEASURED: [(&str, &str); 1] = [(
+    "inetd",
+    "it serves the one connection that it inherits and ends, so that a super-server is what would be measured",
+)];
 
 /// Why `variant` is never measured, when it is not.
 fn unmeasured(variant: &str) -> Option<&'static str> {
@@ -270,6 +267,18 @@ pub(crate) mod tests {
         );
         let chosen = catalogue().choose("prefork:all").expect("known");
         assert!(catalogue().left_out(&chosen).is_empty());
+    }
+
+    /// Beside its datagrams it serves HTTP as the others do.
+    #[test]
+    fn who_echoes_datagrams_too_is_measured() {
+        let json = br#"[{"model":"signal-driven","variant":"-","default":true},
+                        {"model":"signal-driven","variant":"udp"}]"#;
+        let catalogue = Catalogue::parse(json).expect("a good list");
+        let chosen = catalogue.choose("all-variants").expect("known");
+        let labels: Vec<_> = chosen.iter().map(|c| c.label.as_str()).collect();
+        assert_eq!(labels, ["signal-driven", "signal-driven:udp"]);
+        assert!(catalogue.left_out(&chosen).is_empty());
     }
 
     #[test]

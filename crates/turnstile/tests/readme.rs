@@ -4,6 +4,8 @@
 
 use std::process::Command;
 
+use turnstile::{Model, Roles, Variant};
+
 #[test]
 fn the_models_table_is_generated() {
     let readme = include_str!("../../../README.md");
@@ -24,21 +26,73 @@ fn the_models_table_is_generated() {
     );
 }
 
-/// The diagram line of each model's page ("accepts: .. · reads: ..") equals its `Roles`.
+fn sentence(roles: &Roles) -> String {
+    format!(
+        "accepts: {} · reads: {} · computes: {} · writes: {}",
+        roles.accepts, roles.reads, roles.computes, roles.writes
+    )
+}
+
+/// The sentences about roles in what a page says of one of its variants other than the first.
+fn roles_told(page: &str, model: &Model, variant: &Variant) -> Vec<String> {
+    let lines: Vec<_> = page
+        .lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .map(str::trim)
+        .collect();
+    let page = lines.join(" ");
+    let (_, variants) = page.split_once("**Variants.**").unwrap_or(("", ""));
+    let (variants, _) = variants.split_once("**Source.**").unwrap_or((variants, ""));
+    // What is said of a variant begins with its name, and ends with another's in a list.
+    let begin = |variant: &Variant| {
+        let item = format!("- `{}`", variant.name);
+        let name = format!("`{}`", variant.name);
+        variants.find(&item).or_else(|| variants.find(&name))
+    };
+    let Some(from) = begin(variant) else {
+        panic!(
+            "{}:{}: its page says nothing of it",
+            model.name, variant.name
+        );
+    };
+    let others = model.variants[1..].iter().filter_map(begin);
+    let to = others.filter(|other| *other > from).min();
+    let told = variants[from..to.unwrap_or(variants.len())].split("accepts: ");
+    told.skip(1)
+        .map(|rest| format!("accepts: {}", rest.split(['.', ',']).next().unwrap_or("")))
+        .collect()
+}
+
+/// The diagram line of each model's page ("accepts: .. · reads: ..") equals its `Roles`, and so does
+/// what the page says of each variant.
 #[test]
 fn every_page_states_the_roles_of_its_model() {
     for model in turnstile::models::ALL {
         let page = std::fs::read_to_string(format!("../models/{}/src/lib.rs", model.name)).unwrap();
         let roles = model.variants[0].roles;
-        let line = format!(
-            "//! accepts: {} · reads: {} · computes: {} · writes: {}\n",
-            roles.accepts, roles.reads, roles.computes, roles.writes
-        );
+        let line = format!("//! {}\n", sentence(&roles));
         assert!(
             page.contains(&line),
             "{}: its page lacks {line:?}",
             model.name
         );
+        for variant in &model.variants[1..] {
+            let told = roles_told(&page, model, variant);
+            let theirs = sentence(&variant.roles);
+            assert!(
+                told.len() <= 1 && told.iter().all(|told| *told == theirs),
+                "{}:{}: its page says {told:?}, its roles are {theirs:?}",
+                model.name,
+                variant.name
+            );
+            // Who says nothing is like the first.
+            assert!(
+                !told.is_empty() || theirs == sentence(&roles),
+                "{}:{}: its page does not say {theirs:?}",
+                model.name,
+                variant.name
+            );
+        }
         for part in [
             "**Cost.**",
             "**What breaks it.**",

@@ -20,8 +20,8 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `threads` | `epoll_wait`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_wait` ×2, `recvfrom`, (`write to a bell`) | `epoll_wait`, `recvfrom`, `sendto` | 2 |
-//! | `local` | `epoll_wait` ×3, `ppoll` | `accept4` ×4, `close`, `epoll_ctl` ×2, `epoll_wait` ×4, `recvfrom`, (`write to a bell`) | `epoll_wait`, `recvfrom`, `sendto` | 10 |
+//! | `threads` | `epoll_wait`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_wait` ×3, `recvfrom`, (`write to a bell`) | `epoll_wait`, `recvfrom`, `sendto` | 3 |
+//! | `local` | `epoll_wait` ×3, `ppoll` | `accept4` ×3, `close`, `epoll_ctl` ×2, `epoll_wait` ×4, `recvfrom`, (`write to a bell`) | `epoll_wait`, `recvfrom`, `sendto` | 10 |
 //!
 //! **What breaks it.** A handler that computes or blocks: it holds its thread, and with it every
 //! task that is queued there (in `threads` others may steal them, in `local` nobody can).

@@ -18,8 +18,8 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `-` | `accept4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 2 |
-//! | `inetd` | `ppoll` | `accept4` ×3, `execve`, `exit_group`, `recvfrom` | `recvfrom`, `sendto` | 3 |
+//! | `-` | `accept4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
+//! | `inetd` | `ppoll` | `accept4`, `execve`, `exit_group`, `recvfrom` | `recvfrom`, `sendto` | 1 |
 //!
 //! **What breaks it.** A second client: it waits until the first is done, so one idle keep-alive
 //! connection is an outage as long as its deadline. Keep `--idle-ms` and `--head-ms` small.

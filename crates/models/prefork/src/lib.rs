@@ -19,7 +19,7 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `accept` | `accept4` ×3, `wait4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 2 |
+//! | `accept` | `accept4` ×3, `wait4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
 //! | `poll` | `ppoll` ×3, `wait4` | `accept4` ×2, `close`, `ppoll` ×2, `recvfrom` | `recvfrom`, `sendto` | 10 |
 //! | `flock` | `accept4`, `flock` ×2, `wait4` | `accept4`, `close`, `flock` ×2, `recvfrom` | `recvfrom`, `sendto` | 4 |
 //! | `mutex` | `accept4`, `futex` ×2, `wait4` | `accept4`, `close`, `recvfrom`, (`futex`) | `recvfrom`, `sendto` | 4 |

@@ -24,7 +24,7 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `io-uring` | `io_uring_enter` | `close`, `io_uring_enter` ×2 | `io_uring_enter` | 4 |
+//! | `io-uring` | `io_uring_enter` | `close`, `io_uring_enter` ×2 | `io_uring_enter` | 3 |
 //! | `posix-aio` | `rt_sigtimedwait` | `accept4` ×2, `close`, `getpid`, `getuid`, `pread64`, `read`, `rt_sigqueueinfo`, `rt_sigtimedwait` ×2, `setsockopt`, (`futex`) | `getpid` ×2, `getuid` ×2, `pread64`, `pwrite64`, `read`, `rt_sigqueueinfo` ×2, `rt_sigtimedwait` ×2, `write`, (`futex`) | 9 |
 //!
 //! **What breaks it.** A handler that computes or blocks: everybody waits for it. A second CPU: it

@@ -24,7 +24,7 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `return` | `epoll_pwait2`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`) | 4 |
+//! | `return` | `epoll_pwait2`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`) | 5 |
 //! | `half-sync` | `epoll_pwait2`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, (`futex`) | `epoll_ctl`, `epoll_pwait2`, `recvfrom`, `sendto`, (`futex`) | 5 |
 //! | `simulated-proactor` | `epoll_pwait2`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, (`sched_yield`) | `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`) | 5 |
 //!

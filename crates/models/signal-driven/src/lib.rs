@@ -21,7 +21,7 @@
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `-` | `rt_sigtimedwait` | `accept4` ×2, `close`, `fcntl` ×3, `recvfrom` ×2, `rt_sigtimedwait` ×3 | `recvfrom`, `rt_sigtimedwait`, `sendto` | 3 |
-//! | `udp` | `rt_sigtimedwait` | `accept4` ×2, `close`, `fcntl` ×3, `recvfrom` ×2, `rt_sigtimedwait` ×3 | `recvfrom`, `rt_sigtimedwait`, `sendto` | 2 |
+//! | `udp` | `rt_sigtimedwait` | `accept4` ×2, `close`, `fcntl` ×3, `recvfrom` ×2, `rt_sigtimedwait` ×3 | `recvfrom`, `rt_sigtimedwait`, `sendto` | 3 |
 //!
 //! **What breaks it.** The queue of signals is bounded for the user (`RLIMIT_SIGPENDING`). When it
 //! is full, one SIGIO says so, and the loop polls every descriptor. Many small packets are many

@@ -19,7 +19,7 @@
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `epoll` | `epoll_pwait2` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
-//! | `epoll-edge` | `epoll_pwait2` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
+//! | `epoll-edge` | `epoll_pwait2` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×3, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
 //! | `poll` | `ppoll` | `accept4` ×2, `close`, `ppoll` ×2, `recvfrom` | `ppoll`, `recvfrom`, `sendto` | 3 |
 //! | `select` | `pselect6` | `accept4` ×2, `close`, `pselect6` ×2, `recvfrom` | `pselect6`, `recvfrom`, `sendto` | 3 |
 //! | `busy` | nothing | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 0 |

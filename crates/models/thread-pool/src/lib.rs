@@ -17,9 +17,9 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `queue` | `accept4`, `futex` ×3 | `accept4`, `close`, `recvfrom`, (`futex`), (`sched_yield`) | `recvfrom`, `sendto` | 3 |
-//! | `accept` | `accept4` ×3, `ppoll` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 2 |
-//! | `accept-mutex` | `accept4`, `futex` ×2, `ppoll` | `accept4`, `close`, `recvfrom`, (`futex`) | `recvfrom`, `sendto` | 3 |
+//! | `queue` | `accept4`, `futex` ×3 | `accept4`, `close`, `recvfrom`, (`futex`), (`sched_yield`) | `recvfrom`, `sendto` | 4 |
+//! | `accept` | `accept4` ×3, `ppoll` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
+//! | `accept-mutex` | `accept4`, `futex` ×2, `ppoll` | `accept4`, `close`, `recvfrom`, (`futex`) | `recvfrom`, `sendto` | 4 |
 //!
 //! **What breaks it.** More persistent connections than threads: the rest wait in the queue, then
 //! in the backlog. Slow clients hold a thread each until their deadline.

@@ -1,10 +1,11 @@
 //! A known load on a server under strace.
 
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use crate::harness::process::{self, Signal};
 use crate::harness::{Client, Column, PATIENCE, Server, eventually};
@@ -16,6 +17,10 @@ pub const CONNECTIONS: usize = 20;
 pub const REQUESTS: usize = 100;
 /// Workers asked for, where a model can have several.
 pub const WORKERS: &str = "3";
+/// Datagrams, one after another, where a variant echoes them.
+pub const DATAGRAMS: usize = 10;
+/// Connections that are open at once, where that is more than a model's threads could hold.
+const CROWD: usize = 8;
 
 /// A trace, and when what was done.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub struct Driven {
     pub warm: f64,
     /// They end.
     pub done: f64,
+    /// While the warm connection stayed open, something else was done beside it, see [`beside`].
+    pub beside: f64,
     /// It never rests: what did not work, it tries for ever, and only what worked is counted.
     pub restless: bool,
     /// A program is started for each connection: its loader's calls are not counted.
@@ -76,6 +83,8 @@ fn record(column: &Column, path: &Path) -> anyhow::Result<Driven> {
         client.get("/plaintext")?.expect(200)?;
     }
     let done = at_rest(column, pid)?;
+    beside(column, &server).context("beside an open connection")?;
+    let beside = at_rest(column, pid)?;
     drop(client);
     process::signal(pid, Signal::TERM);
     server.exit(PATIENCE)?;
@@ -86,10 +95,44 @@ fn record(column: &Column, path: &Path) -> anyhow::Result<Driven> {
         served,
         warm,
         done,
+        beside,
         restless: column.never_rests(),
         execs: column.needs_a_super_server(),
         computed,
     })
+}
+
+/// What a variant is brought while a connection is open and idle, to show what it alone promises.
+fn beside(column: &Column, server: &Server) -> anyhow::Result<()> {
+    match column.label().as_str() {
+        "prefork:flock" | "prefork:mutex" | "thread-pool:accept-mutex" => {
+            server.connect()?.get("/plaintext")?.expect(200)?;
+        }
+        "async-tasks" | "async-tasks:local" => {
+            let clients = (0..CROWD).map(|_| server.connect());
+            let mut clients = clients.collect::<anyhow::Result<Vec<_>>>()?;
+            for client in &mut clients {
+                client.get("/plaintext")?.expect(200)?;
+            }
+        }
+        "signal-driven:udp" => {
+            let socket = UdpSocket::bind("127.0.0.1:0")?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            socket.connect(&server.addrs[0])?;
+            for number in 0..DATAGRAMS {
+                let sent = format!("datagram {number}");
+                socket.send(sent.as_bytes())?;
+                let mut echo = [0; 64];
+                let bytes = socket.recv(&mut echo).with_context(|| sent.clone())?;
+                ensure!(
+                    &echo[..bytes] == sent.as_bytes(),
+                    "{sent} came back otherwise"
+                );
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The thread that answers `/whoami`.
@@ -102,20 +145,26 @@ fn thread_behind(client: &mut Client) -> anyhow::Result<u32> {
     Ok(u32::try_from(thread)?)
 }
 
-/// Waits until every thread sleeps, if they ever do, and says when that was.
+/// Less than lies between the looks at a server that rests.
+const MARGIN: Duration = Duration::from_millis(2);
+
+/// Waits until every thread sleeps, if they ever do, and says when that was: a moment ago, when they
+/// slept already, since strace tells the end of a call not to the microsecond.
 ///
 /// # Errors
 /// They do not.
 pub fn at_rest(column: &Column, pid: u32) -> anyhow::Result<f64> {
-    let mut looks = 0;
-    if !column.never_rests() {
-        eventually("every worker waits", PATIENCE, || {
-            let rests = process::is_at_rest(pid);
-            looks = if rests { looks + 1 } else { 0 };
-            looks == 3
-        })?;
+    let since_the_epoch = |time: SystemTime| time.duration_since(UNIX_EPOCH);
+    if column.never_rests() {
+        return Ok(since_the_epoch(SystemTime::now())?.as_secs_f64());
     }
-    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64())
+    let mut looks = 0;
+    eventually("every worker waits", PATIENCE, || {
+        let rests = process::is_at_rest(pid);
+        looks = if rests { looks + 1 } else { 0 };
+        looks == 3
+    })?;
+    Ok(since_the_epoch(SystemTime::now() - MARGIN)?.as_secs_f64())
 }
 
 /// A server under strace, and its process id.

@@ -4,7 +4,8 @@
 //! after another, then requests on a warm one. From the trace follow who accepts, reads and writes
 //! (compared with its `Roles`), what everybody waits in while nobody comes, and the calls that a
 //! connection and a request cost. These stand as a table on the model's page; a page that says
-//! something else than the trace fails. What only some variants promise is in [`promises`].
+//! something else than the trace fails. What a request is made of is in [`requests`] once more, so
+//! that no page can be written to allow more; what only some variants promise is in [`promises`].
 //!
 //! `cargo test -p turnstile --test fidelity [FILTER]... [-- --update]` traces the variants whose
 //! label contains a filter; `--update` writes the tables into the pages.
@@ -12,10 +13,16 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod completions;
 mod drive;
+mod leader;
+mod locks;
 mod page;
 mod promises;
+mod requests;
 mod roles;
+mod signals;
+mod tasks;
 mod trace;
 mod wakeups;
 
@@ -116,6 +123,7 @@ fn look_at_all(columns: &[Column]) -> Vec<Seen> {
 fn look_at(column: &Column) -> anyhow::Result<page::Costs> {
     let driven = drive::drive(column).context("under strace")?;
     roles::check(column, &driven)?;
+    requests::check(column, &driven)?;
     promises::check(column, &driven)?;
     let wakeups = wakeups::each_connection(column).context("not under strace")?;
     promises::check_wakeups(column, wakeups)?;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use crate::drive::{CONNECTIONS, Driven, REQUESTS};
 use crate::harness::Column;
-use crate::trace::Call;
+use crate::trace::{Call, WAITS};
 
 /// Calls by name, and how often each is made.
 type Calls = BTreeMap<String, f64>;
@@ -45,8 +45,11 @@ impl Costs {
     pub fn of(driven: &Driven, wakeups: f64) -> Costs {
         let trace = &driven.trace;
         let counts = |call: &&Call| {
-            (!driven.restless || call.worked())
+            !call.idle
+                && (!driven.restless || call.worked())
                 && (!driven.execs || OF_A_PROGRAM.contains(&call.name.as_str()))
+                // The super-server of this test looks at its door whenever it looks around.
+                && (!driven.execs || call.name != "accept4" || call.worked())
         };
         let waits = trace.waits_at(driven.ready).into_iter();
         let rest = count(waits.filter(|_| !driven.restless));
@@ -80,28 +83,103 @@ impl Costs {
         ]
     }
 
-    /// Whether the cells of a page say the same.
-    fn agrees(&self, cells: &[&str]) -> bool {
+    /// Where the cells of a page say something else: the first such place.
+    fn differs(&self, label: &str, cells: &[&str]) -> Option<String> {
         let [rest, connection, request, wakeups] = cells else {
-            return false;
+            return Some(format!("{} cells instead of four", cells.len()));
         };
-        close(&self.rest, rest, |_| 0.0, &[])
-            && close(&self.connection, connection, off_max, BY_CHANCE)
-            && close(&self.request, request, off_max, BY_CHANCE)
-            && wakeups
-                .parse()
-                .is_ok_and(|told: f64| (self.wakeups - told).abs() <= told.max(2.0) / 2.0 + 1.0)
+        let of_connection = |name: &str, told| off_max_of(label, name, told).connection;
+        let of_request = |name: &str, told| off_max_of(label, name, told).request;
+        let wakeups_differ = || {
+            let told: f64 = wakeups.parse().unwrap_or(f64::NAN);
+            // A cell without a number differs, too.
+            let agrees = (self.wakeups - told).abs() <= wakeups_off_max_of(label);
+            (!agrees).then(|| format!("{told} wake-ups told, {:.2} seen", self.wakeups))
+        };
+        apart("at rest", &self.rest, rest, |_, _| 0.0, &[])
+            .or_else(|| {
+                let (calls, what) = (&self.connection, "a connection");
+                apart(what, calls, connection, of_connection, BY_CHANCE)
+            })
+            .or_else(|| apart("a request", &self.request, request, of_request, BY_CHANCE))
+            .or_else(wakeups_differ)
     }
 }
 
-/// How far the mean of many may be from the whole number on the page. None is not one; but now and
-/// then a timer fires, two arrivals share a wait, or one more worker wakes for nothing.
-fn off_max(told: f64) -> f64 {
-    if told > 1.0 { told / 2.0 } else { 0.72 }
+/// How far the means may be from the page.
+struct OffMax {
+    connection: f64,
+    request: f64,
 }
 
-/// Whether `calls` are what a cell says, but for those by chance.
-fn close(calls: &Calls, cell: &str, off_max: fn(f64) -> f64, by_chance: &[&str]) -> bool {
+/// Once or twice in a hundred requests something is done that none of them has caused; what each of 3
+/// workers does once, at its first of 20 connections, is 0.15 of a connection.
+const CALLS_OFF_MAX: OffMax = off_max(0.2, 0.05);
+
+/// A loop whose timer has come up looks once more, the more often the longer the load takes.
+const WAITS_OFF_MAX: OffMax = off_max(0.4, 0.15);
+
+/// Wake-ups of a connection, which other programs on the machine blur.
+const WAKEUPS_OFF_MAX: f64 = 1.3;
+
+const fn off_max(connection: f64, request: f64) -> OffMax {
+    OffMax {
+        connection,
+        request,
+    }
+}
+
+/// How far a call of a variant may be off, where the page says `told`.
+fn off_max_of(label: &str, name: &str, told: f64) -> OffMax {
+    match (label, name) {
+        // Each child's end interrupts the parent's accept, and so does the alarm that insists, 20 ms
+        // later, unless the next connection is sooner.
+        ("fork-per-client", "accept4" | "rt_sigreturn" | "setitimer" | "wait4") => {
+            off_max(1.1, 0.05)
+        }
+        // None to both of the other workers wake as well, and find the door empty.
+        ("prefork:poll", "accept4" | "ppoll") => off_max(1.0, 0.05),
+        ("async-tasks:local", "accept4" | "epoll_wait") => off_max(1.3, 0.15),
+        // A socket that was just added tells that it can be written: with its request, or before.
+        ("single-reactor:epoll-edge", "epoll_pwait2")
+        | ("signal-driven" | "signal-driven:udp", "recvfrom" | "rt_sigtimedwait")
+        | ("async-tasks", "epoll_wait") => off_max(1.0, 0.15),
+        // A reply that is back before the loop sleeps shares its wait with what comes next.
+        ("reactor-pool" | "multi-reactor:pool", "epoll_pwait2") => off_max(1.0, 1.0),
+        // Two more where a loop that has waited for its time takes the lock from another.
+        ("multi-reactor:processes-lock", "epoll_ctl") => off_max(1.0, 0.2),
+        // The stack of a thread that has ended is the next one's, if it has ended by then.
+        ("multi-reactor:thread-per-event", "mmap" | "mprotect" | "munmap" | "madvise") => {
+            off_max(0.5, 0.2)
+        }
+        // A helper more, where those that are there are busy: six of these to make it.
+        ("proactor:posix-aio", "rt_sigprocmask") => off_max(0.7, 0.2),
+        // `aio_cancel`, where a timer has come up, asks whether the descriptor is open.
+        ("proactor:posix-aio", "fcntl") => off_max(0.5, 0.5),
+        // An arena of the allocator grows.
+        (_, "brk" | "mprotect") => off_max(0.2, 0.1),
+        _ if WAITS.contains(&name) && told > 0.0 => WAITS_OFF_MAX,
+        _ => CALLS_OFF_MAX,
+    }
+}
+
+/// The same of its wake-ups.
+fn wakeups_off_max_of(label: &str) -> f64 {
+    match label {
+        // Loops without the lock wake ten times a second; that is taken off as well as can be.
+        "multi-reactor:processes-lock" => 4.0,
+        _ => WAKEUPS_OFF_MAX,
+    }
+}
+
+/// The first call that a cell puts at another number than `calls`, but for those by chance.
+fn apart(
+    what: &str,
+    calls: &Calls,
+    cell: &str,
+    off_max: impl Fn(&str, f64) -> f64,
+    by_chance: &[&str],
+) -> Option<String> {
     let mut said: BTreeMap<&str, f64> = BTreeMap::new();
     for entry in cell
         .split(", ")
@@ -112,10 +190,14 @@ fn close(calls: &Calls, cell: &str, off_max: fn(f64) -> f64, by_chance: &[&str])
         said.insert(name.trim_matches('`'), times.parse().unwrap_or(f64::NAN));
     }
     let names = calls.keys().map(String::as_str).chain(said.keys().copied());
-    names.filter(|name| !by_chance.contains(name)).all(|name| {
+    let mut names = names.filter(|name| !by_chance.contains(name));
+    names.find_map(|name| {
         let made = calls.get(name).copied().unwrap_or(0.0);
         let told = said.get(name).copied().unwrap_or(0.0);
-        (made - told).abs() <= off_max(told)
+        let off_max = off_max(name, told);
+        let agrees = (made - told).abs() <= off_max;
+        (!agrees)
+            .then(|| format!("{what}: {told} `{name}` told, {made:.2} made, ±{off_max} allowed"))
     })
 }
 
@@ -128,7 +210,7 @@ fn count<'a>(calls: impl Iterator<Item = &'a Call>) -> BTreeMap<String, usize> {
 }
 
 /// A debug build of the standard library looks whether a descriptor is open before it closes it.
-fn is_of_the_debug_build(call: &Call) -> bool {
+pub fn is_of_the_debug_build(call: &Call) -> bool {
     call.name == "fcntl" && call.args.contains("F_GETFD")
 }
 
@@ -197,12 +279,16 @@ pub fn compare(column: &Column, costs: &Costs, update: bool) -> Result<(), Strin
             .skip(2)
             .collect::<Vec<_>>()
     });
-    if cells.is_some_and(|cells| costs.agrees(&cells)) {
+    let differs = match cells {
+        Some(cells) => costs.differs(&column.label(), &cells),
+        None => Some("it has no line".to_owned()),
+    };
+    let Some(differs) = differs else {
         return Ok(());
-    }
+    };
     if !update {
         return Err(format!(
-            "its page says {theirs:?}, the trace says\n{ours}(`cargo test -p turnstile --test fidelity -- --update` writes it)"
+            "{differs}: its page says {theirs:?}, the trace says\n{ours}(`cargo test -p turnstile --test fidelity -- --update` writes it)"
         ));
     }
     let page = match theirs {

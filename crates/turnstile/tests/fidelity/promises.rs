@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 
-use crate::drive::{CONNECTIONS, Driven, REQUESTS};
+use crate::drive::Driven;
 use crate::harness::Column;
 use crate::trace::{Call, Kind, Trace};
+use crate::{completions, leader, locks, signals, tasks};
 
 /// Holds a variant to what it alone promises.
 ///
@@ -18,10 +19,10 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
         "prefork" | "thread-pool:accept" => many_at_the_door(driven, "accept4"),
         "prefork:poll" => many_at_the_door(driven, "poll"),
         "prefork:flock" => {
-            one_at_the_door(driven)?;
-            locked_around_accept(driven)
+            locks::held_around_accept(driven)?;
+            locks::a_file_locked_around_accept(driven)
         }
-        "prefork:mutex" | "thread-pool:accept-mutex" => one_at_the_door(driven),
+        "prefork:mutex" | "thread-pool:accept-mutex" => locks::held_around_accept(driven),
         "prefork:pass-fd" => descriptors_travel(trace),
         "prefork:reuseport" | "multi-reactor:reuseport" | "multi-reactor:processes-reuseport" => {
             a_listener_each(trace)
@@ -31,7 +32,16 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
         "multi-reactor:shared" => exclusive(trace),
         "multi-reactor:processes" => children_share_the_door(trace),
         "multi-reactor:processes-lock" => one_child_watches(driven),
-        "leader-follower" => promotes_before_it_serves(driven),
+        "leader-follower" => leader::promotes_before_it_serves(driven),
+        "proactor" => completions::kernel_goes_on_by_itself(driven),
+        "proactor:posix-aio" => completions::helpers_read_and_write(driven),
+        "signal-driven" => signals::sockets_tell(driven),
+        "signal-driven:udp" => {
+            signals::sockets_tell(driven)?;
+            signals::datagrams_tell(driven)
+        }
+        "async-tasks" => tasks::are_no_threads(driven, false),
+        "async-tasks:local" => tasks::are_no_threads(driven, true),
         _ => Ok(()),
     }
 }
@@ -67,80 +77,6 @@ fn many_at_the_door(driven: &Driven, call: &str) -> anyhow::Result<()> {
         .filter(|wait| wait.name.trim_start_matches('p') == call.trim_start_matches('p'))
         .count();
     ensure!(there >= 3, "{there} of 3 workers wait in {call}");
-    Ok(())
-}
-
-/// Nobody else is in accept while somebody is, until the drain empties the backlog.
-fn one_at_the_door(driven: &Driven) -> anyhow::Result<()> {
-    let accepts: Vec<&Call> = driven
-        .trace
-        .calls
-        .iter()
-        .filter(|call| call.name == "accept4" && call.began < driven.done)
-        .collect();
-    ensure!(
-        accepts
-            .iter()
-            .map(|call| call.tid)
-            .collect::<BTreeSet<_>>()
-            .len()
-            > 1,
-        "one thread accepts: a lock is not needed"
-    );
-    for pair in accepts.windows(2) {
-        ensure!(
-            pair[1].began >= pair[0].ended || pair[0].tid == pair[1].tid,
-            "{} is in accept beside {}",
-            pair[1].tid,
-            pair[0].tid
-        );
-    }
-    Ok(())
-}
-
-/// Each accept of a thread stands between its taking and its leaving the lock, and nothing else
-/// does but waiting for the door.
-fn locked_around_accept(driven: &Driven) -> anyhow::Result<()> {
-    let is_lock = |call: &Call| {
-        call.name == "flock"
-            || (call.name == "fcntl" && call.args.contains("F_") && call.args.contains("LK"))
-    };
-    let mut locked = BTreeSet::new();
-    let mut taken = 0;
-    // The drain's handler runs wherever its thread is.
-    let calls = driven.trace.calls.iter();
-    for call in calls.filter(|call| call.began < driven.done) {
-        if is_lock(call) {
-            let leaves = call.args.contains("LOCK_UN") || call.args.contains("F_UNLCK");
-            if leaves {
-                locked.remove(&call.tid);
-            } else if call.worked() {
-                taken += 1;
-                locked.insert(call.tid);
-            }
-        } else if call.name == "accept4" {
-            ensure!(
-                locked.contains(&call.tid),
-                "{} accepts without the lock",
-                call.tid
-            );
-        } else if locked.contains(&call.tid) {
-            let allowed = [
-                "poll",
-                "ppoll",
-                "interrupted",
-                "rt_sigreturn",
-                "restart_syscall",
-            ];
-            ensure!(
-                allowed.contains(&call.name.as_str()),
-                "{} calls {} with the lock held",
-                call.tid,
-                call.name
-            );
-        }
-    }
-    ensure!(taken > 3, "the lock was taken {taken} times");
     Ok(())
 }
 
@@ -223,58 +159,6 @@ fn exclusive(trace: &Trace) -> anyhow::Result<()> {
         loops.len()
     );
     Ok(())
-}
-
-/// Who comes back from a wait wakes a follower before it accepts or receives. While connections come
-/// one by one both followers sleep, so this must be so for each; on the warm connection the follower
-/// that was woken last may still be up, and then nobody needs to be.
-fn promotes_before_it_serves(driven: &Driven) -> anyhow::Result<()> {
-    let trace = &driven.trace;
-    let suspended = |call: &Call| call.name == "epoll_ctl" && call.args.contains("EPOLLONESHOT");
-    ensure!(
-        trace.calls.iter().any(suspended),
-        "handles are not suspended"
-    );
-    let accepts = |call: &Call| call.name == "accept4" && call.worked();
-    let (promoted, served) = promotions(trace, driven.ready, driven.served, accepts);
-    ensure!(
-        served == CONNECTIONS && promoted == served,
-        "{promoted} of {served} connections were accepted after a promotion"
-    );
-    let receives = |call: &Call| call.name == "recvfrom" && call.args.contains("\"GET /");
-    let (promoted, served) = promotions(trace, driven.warm, driven.done, receives);
-    ensure!(
-        served == REQUESTS && promoted > served / 2,
-        "{promoted} of {served} requests were received after a promotion"
-    );
-    let leaders = trace
-        .calls
-        .iter()
-        .filter(|call| call.name == "epoll_pwait2");
-    let leaders: BTreeSet<_> = leaders.map(|call| call.tid).collect();
-    ensure!(leaders.len() > 1, "one thread leads for ever");
-    Ok(())
-}
-
-/// Of the calls in a window that serve: before how many their thread woke another since it last
-/// came back from a wait at the set; and how many they are.
-fn promotions(trace: &Trace, from: f64, to: f64, serves: impl Fn(&Call) -> bool) -> (usize, usize) {
-    let (mut promoted, mut served) = (0, 0);
-    for (at, call) in trace.calls.iter().enumerate() {
-        if call.began <= from || call.began > to || !serves(call) {
-            continue;
-        }
-        served += 1;
-        let own = trace.calls[..at]
-            .iter()
-            .rev()
-            .filter(|before| before.tid == call.tid);
-        let mut since = own.take_while(|before| before.name != "epoll_pwait2");
-        promoted += usize::from(
-            since.any(|before| before.name == "futex" && before.args.contains("FUTEX_WAKE")),
-        );
-    }
-    (promoted, served)
 }
 
 /// As many children as there are workers watch the one door, each for itself.

@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 
 use crate::drive::Driven;
 use crate::harness::Column;
-use crate::trace::{Call, Kind, Trace};
+use crate::trace::{Call, Kind, Trace, WAITS};
 
 /// Calls that give a connection to their caller.
 const ACCEPT: &[&str] = &["accept4", "accept"];
@@ -33,7 +33,61 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
     is(column, "accepts", &roles.accepts, &accepts, trace)?;
     is(column, "reads", &roles.reads, &reads, trace)?;
     is(column, "computes", &roles.computes, &computes, trace)?;
-    is(column, "writes", &roles.writes, &writes, trace)
+    is(column, "writes", &roles.writes, &writes, trace)?;
+    let each = [
+        ("accepts", roles.accepts.as_str(), accepts),
+        ("reads", roles.reads.as_str(), reads),
+        ("computes", roles.computes.as_str(), computes),
+        ("writes", roles.writes.as_str(), writes),
+    ];
+    others_are_others(&each)?;
+    loops_wait(column, driven, &each)
+}
+
+/// What is done, who does it by the model's own word, and who was seen to.
+type Role<'a> = (&'static str, &'a str, BTreeSet<u32>);
+
+/// Where two roles are different people's, no thread is seen in both.
+fn others_are_others(roles: &[Role<'_>]) -> anyhow::Result<()> {
+    for (at, (what, who, seen)) in roles.iter().enumerate() {
+        for (other_what, other_who, other_seen) in &roles[at + 1..] {
+            let both: Vec<_> = seen.intersection(other_seen).collect();
+            ensure!(
+                who == other_who || both.is_empty(),
+                "{what}: {who}, {other_what}: {other_who}, it says, but {both:?} did both"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Loops wait for what is ready or complete, and threads beside loops do not.
+fn loops_wait(column: &Column, driven: &Driven, roles: &[Role<'_>]) -> anyhow::Result<()> {
+    if column.never_rests() {
+        return Ok(());
+    }
+    let calls = driven.trace.within(driven.ready, driven.done);
+    let waiters: BTreeSet<u32> = calls
+        .filter(|call| call.is(WAITS))
+        .map(|call| call.tid)
+        .collect();
+    let is_loop = |who: &str| matches!(who, "a loop" | "the loop");
+    // The roles of thread-per-event name its loops nowhere: they do nothing but wait.
+    let has_loops =
+        column.variant_name == "thread-per-event" || roles.iter().any(|(_, who, _)| is_loop(who));
+    for (what, who, seen) in roles {
+        let asleep: Vec<_> = seen.difference(&waiters).collect();
+        ensure!(
+            !is_loop(who) || asleep.is_empty(),
+            "{what}: {who}, it says, but {asleep:?} never waited as loops do"
+        );
+        let looping: Vec<_> = seen.intersection(&waiters).collect();
+        ensure!(
+            !(has_loops && matches!(*who, "a thread" | "a helper thread")) || looping.is_empty(),
+            "{what}: {who}, it says, but {looping:?} waited as loops do"
+        );
+    }
+    Ok(())
 }
 
 fn callers(trace: &Trace, does: impl Fn(&Call) -> bool) -> BTreeSet<u32> {

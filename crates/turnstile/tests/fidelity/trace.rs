@@ -18,6 +18,9 @@ pub struct Call {
     pub began: f64,
     /// When it returned; infinite where it never did.
     pub ended: f64,
+    /// No client has caused it: a wait that ended because its time was up, or the look that follows.
+    /// How many there are depends on how long the load took.
+    pub idle: bool,
 }
 
 impl Call {
@@ -31,10 +34,57 @@ impl Call {
     pub fn worked(&self) -> bool {
         self.number().is_some_and(|number| number >= 0)
     }
+
+    /// An argument, as strace prints it, where none before it has a comma inside.
+    pub fn arg(&self, number: usize) -> &str {
+        self.args.split(',').nth(number).unwrap_or("").trim()
+    }
+
+    /// Whether it is one of these.
+    pub fn is(&self, names: &[&str]) -> bool {
+        names.contains(&self.name.as_str())
+    }
+
+    /// Whether it is a wait for signals that a handler has broken off.
+    fn returned_early(&self) -> bool {
+        self.name == "rt_sigtimedwait" && self.number() == Some(-1)
+    }
+
+    /// Whether it is a wait that ended because its time was up. (One that was to look and not to
+    /// wait is none.)
+    fn timed_out(&self) -> bool {
+        let failed_by = |error| {
+            let mut words = self.returned.iter().flat_map(|text| text.split(' '));
+            words.next() == Some("-1") && words.next() == Some(error)
+        };
+        match self.name.as_str() {
+            "epoll_pwait2" | "ppoll" | "pselect6" => {
+                self.number() == Some(0) && !self.args.contains("{tv_sec=0, tv_nsec=0}")
+            }
+            "epoll_wait" | "poll" => {
+                let time = self.args.rsplit(',').next().unwrap_or("");
+                self.number() == Some(0) && time.trim() != "0"
+            }
+            "rt_sigtimedwait" => failed_by("EAGAIN"),
+            "io_uring_enter" => failed_by("ETIME"),
+            _ => false,
+        }
+    }
 }
 
+/// Calls in which a loop learns what is ready or complete.
+pub const WAITS: &[&str] = &[
+    "epoll_pwait2",
+    "epoll_wait",
+    "io_uring_enter",
+    "poll",
+    "ppoll",
+    "pselect6",
+    "rt_sigtimedwait",
+];
+
 /// What a thread of the trace is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// The first thread of the first process.
     Main,
@@ -78,6 +128,7 @@ impl Trace {
                     returned: None,
                     began: at,
                     ended: f64::INFINITY,
+                    idle: false,
                 };
                 if let Some(args) = rest.strip_suffix("<unfinished ...>") {
                     call.args = args.trim_end().to_owned();
@@ -90,6 +141,7 @@ impl Trace {
         }
         let main = calls.first().context("the trace is empty")?.tid;
         let kinds = kinds(&calls, main);
+        mark_idle(&mut calls);
         Ok(Trace { calls, kinds })
     }
 
@@ -153,6 +205,18 @@ fn finish(call: &mut Call, rest: &str, resumed: Option<f64>) {
         let broken = result.starts_with("? ERESTART");
         call.returned = Some(if broken { "-1 EINTR" } else { result.trim() }.to_owned());
         call.ended = resumed.unwrap_or(call.began + took);
+    }
+}
+
+/// Marks the calls that no client has caused.
+fn mark_idle(calls: &mut [Call]) {
+    let mut last: BTreeMap<u32, bool> = BTreeMap::new();
+    for call in calls {
+        // What cannot send signals is looked at whenever no signal has come.
+        let looks = call.name == "poll" && call.args.ends_with(" 0");
+        let after_idle = last.get(&call.tid).copied().unwrap_or(false);
+        call.idle = call.timed_out() || (looks && after_idle);
+        last.insert(call.tid, call.idle || call.returned_early());
     }
 }
 
