@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// `turnstile bench`: measure models side by side, and leave a folder with every figure.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
-    /// smoke (1 block, no ranking), quick (3 blocks) or full (10 blocks) [default: quick]
+    /// smoke (1 block, no ranking), quick (3 blocks) or full (16 blocks) [default: quick]
     #[arg(long, value_name = "SIZE")]
     pub size: Option<String>,
 

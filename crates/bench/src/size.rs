@@ -11,7 +11,7 @@ pub enum Size {
     Smoke,
     /// Three blocks: ranges, and tiers where the ranges are disjoint.
     Quick,
-    /// Twenty blocks: medians with intervals, comparisons with verdicts.
+    /// Sixteen blocks: medians with intervals, comparisons with verdicts.
     Full,
 }
 
@@ -81,7 +81,7 @@ impl Size {
         match self {
             Self::Smoke => 1,
             Self::Quick => 3,
-            Self::Full => 20,
+            Self::Full => 16,
         }
     }
 

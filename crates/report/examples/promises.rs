@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<()> {
         "10 %: sessions that declare a server slower that costs {SLOWED} times the others; promised: at least 90 % of full ones."
     );
     println!(
-        "Full: 10 blocks, windows of 2 s; same windows: 10 blocks, windows as recorded; quick: 3 blocks. 12 rows, or 48."
+        "Full: 16 blocks, windows of 2 s; same windows: 16 blocks, windows as recorded; quick: 3 blocks. 12 rows, or 48."
     );
     println!(
         "Compare: rows in which the second of two full sessions of one build is declared slower; and if it is 10 % slower."

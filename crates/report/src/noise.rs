@@ -70,12 +70,9 @@ pub fn of_column(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) 
     of(scenario, choice).unwrap_or_else(|| {
         let elsewhere = |other: &String| of(other, primary::of(run, other, choice.metric));
         let found: Vec<stats::Noise> = run.scenarios.iter().filter_map(elsewhere).collect();
-        let most = |pick: fn(&stats::Noise) -> f64| {
-            stats::percentile_95(&found.iter().map(pick).collect::<Vec<f64>>()).unwrap_or(0.0)
-        };
+        let sizes: Vec<f64> = found.iter().map(|noise| noise.of_estimates).collect();
         stats::Noise {
-            of_estimates: most(|noise| noise.of_estimates),
-            of_ratios: most(|noise| noise.of_ratios),
+            of_estimates: stats::percentile_95(&sizes).unwrap_or(0.0),
         }
     })
 }

@@ -29,7 +29,7 @@ use crate::stats::{self, Evidence, INFINITE_LOG, Verdict};
 pub const FULL_WINDOW_S: f64 = 2.0;
 
 /// Blocks of a full run and of a quick one: `Size::blocks`, the same file.
-pub const FULL_BLOCKS: u32 = 20;
+pub const FULL_BLOCKS: u32 = 16;
 /// Blocks of a quick run.
 pub const QUICK_BLOCKS: u32 = 3;
 

@@ -57,12 +57,10 @@ fn equal_servers_are_told_apart_in_less_than_one_comparison_in_twenty() {
     }
 }
 
-/// Of the promise that a server 10 % slower is found in nine full sessions of ten this much is true:
-/// it is where a recorded trial varies by less than 4 %. Where it varies by more, interval and zone
-/// hide such a server more often; pooled over the deciding figures of the reference run, a virtual
-/// machine with neighbours, it is found a little less often than promised. The example prints which columns keep it.
+/// Held over the deciding figures, and in every column whose trials vary by less than 4 %; where they
+/// vary by more, interval and zone hide such a server more often. The example prints every column.
 #[test]
-fn a_server_ten_percent_slower_is_found_in_nine_full_sessions_of_ten_where_trials_are_calm() {
+fn a_server_ten_percent_slower_is_found_in_nine_full_sessions_of_ten() {
     let columns = columns();
     let calm = columns.iter().filter(|noise| noise.deviation() < 0.04);
     let mut count = 0;
@@ -89,7 +87,7 @@ fn a_server_ten_percent_slower_is_found_in_nine_full_sessions_of_ten_where_trial
     deciding.retain(|noise| noise.decides);
     assert!(deciding.len() >= 5, "{} columns decide", deciding.len());
     let tally = sum(&deciding, |noise| noise.slowed(FULL, 1.1, 40, SEED));
-    assert!(tally.share() >= 0.8, "{tally:?}");
+    assert!(tally.share() >= 0.9, "{tally:?}");
 }
 
 #[test]

@@ -85,8 +85,10 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
 /// A runtime a worker, in a thread of its own.
 fn each_its_own(server: &'static Server) -> anyhow::Result<()> {
     let threads = Threads::new(server)?;
-    for number in 0..server.workers {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+    let runtime = |_| Builder::new_current_thread().enable_all().build();
+    // All before the first serves, whose connections could take the descriptors of the rest.
+    let runtimes: Vec<_> = (0..server.workers).map(runtime).collect::<Result<_, _>>()?;
+    for (number, runtime) in runtimes.into_iter().enumerate() {
         threads.spawn(number, move |_| {
             let max = server.connections_max_of(number, server.workers);
             if let Err(error) = serve(server, &runtime, max) {

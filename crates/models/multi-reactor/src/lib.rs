@@ -158,8 +158,11 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
 /// A loop a thread, each at the doors.
 fn threads(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
     let threads = Threads::new(server)?;
-    for number in 0..server.workers {
-        let reactor = Reactor::<Epoll>::sharing_doors(server, number, alone_or(server, sharing))?;
+    let reactor =
+        |number| Reactor::<Epoll>::sharing_doors(server, number, alone_or(server, sharing));
+    // All before the first serves, whose connections could take the descriptors of the rest.
+    let reactors: Vec<_> = (0..server.workers).map(reactor).collect::<Result<_, _>>()?;
+    for (number, reactor) in reactors.into_iter().enumerate() {
         threads.spawn(number, move |_| reactor.run())?;
     }
     threads.finish();

@@ -4,8 +4,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -89,6 +90,12 @@ fn what_replaces_a_killed_child_has_its_listener() {
     let first = whoami(&server);
     let killed = Command::new("kill").args(["-KILL", &first]).status();
     assert!(killed.unwrap().success());
+    // Until it is gone, it might take the next connection with it.
+    let begun = Instant::now();
+    while Path::new("/proc").join(&first).exists() {
+        assert!(begun.elapsed() < PATIENCE, "it lives on");
+        std::thread::yield_now();
+    }
     // With one child there is no other listener to be sent to.
     assert_ne!(whoami(&server), first);
 }

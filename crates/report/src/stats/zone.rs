@@ -7,41 +7,32 @@ use super::{hodges_lehmann, percentile_95};
 const FLOOR: f64 = 0.03;
 
 /// Up to so many blocks every exchange of names is tried; beyond, a fixed sample of them.
-const EXACT_BLOCKS_MAX: usize = 12;
+const EXACT_BLOCKS_MAX: usize = 10;
 
 /// Sampled exchanges beyond [`EXACT_BLOCKS_MAX`].
-const SAMPLED: u64 = 4096;
+const SAMPLED: u64 = 1024;
 
 /// The least zone, as a logarithm.
 pub fn floor() -> f64 {
     FLOOR.ln_1p()
 }
 
-/// Fewer A/A ratios than these have no 95th percentile to speak of: it is their largest.
-const RATIOS_MIN: usize = 10;
-
 /// What the A/A placebo of a column says about its noise, as logarithms.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Noise {
     /// 95th percentile of the sizes that the session's estimate takes between equal servers.
     pub of_estimates: f64,
-    /// 95th percentile of the sizes of the A/A ratios by block; zero where these are fewer than ten.
-    pub of_ratios: f64,
 }
 
 impl Noise {
     /// The noise that `placebo_logs`, the placebo's log-ratios by block, tell of; none of none.
     ///
-    /// METHOD's zone is "the larger of 3 % and the 95th percentile of the A/A ratios". It can be
-    /// read in two ways, and the zone is never narrower than either. *By its letter* the ratios are
-    /// those of single blocks ([`Noise::of_ratios`]). *By its purpose* they are of what is compared
-    /// with the zone: with intervals that is a Hodges-Lehmann estimate over all blocks, so the
-    /// second reading takes such estimates, those that arise when the two names of one server are
-    /// exchanged in every possible set of blocks, which makes no difference to a placebo
-    /// ([`Noise::of_estimates`]). With ranges, it is the ratios by block in both.
-    ///
-    /// The letter is the wider of the two, by about the root of the number of blocks, and hides some
-    /// servers that are 10 % slower; `promises` measures how many are found.
+    /// METHOD's zone is "the larger of 3 % and the 95th percentile of the A/A ratios". The ratios
+    /// are those that are compared with the zone: with intervals that is a Hodges-Lehmann estimate
+    /// over all blocks, and the sample of them is what arises when the two names of one server are
+    /// exchanged in every possible set of blocks, which makes no difference to a placebo. With
+    /// ranges it is the ratios by block. (Ratios of single blocks would be wider by about the root
+    /// of the number of blocks: more blocks would then not find a smaller difference.)
     pub fn of(placebo_logs: &[f64], evidence: Evidence) -> Self {
         let by_block = || placebo_logs.iter().map(|log| log.abs()).collect::<Vec<_>>();
         let of_estimates = match evidence {
@@ -49,20 +40,14 @@ impl Noise {
             Evidence::Intervals => exchanged(placebo_logs),
             Evidence::Figures | Evidence::Ranges => by_block(),
         };
-        let of_ratios = if placebo_logs.len() < RATIOS_MIN {
-            Vec::new()
-        } else {
-            by_block()
-        };
         Self {
             of_estimates: percentile_95(&of_estimates).unwrap_or(0.0),
-            of_ratios: percentile_95(&of_ratios).unwrap_or(0.0),
         }
     }
 
-    /// The indifference zone that follows: the larger of 3 % and both percentiles.
+    /// The indifference zone that follows: the larger of 3 % and the percentile.
     pub fn zone(self) -> f64 {
-        self.of_estimates.max(self.of_ratios).max(floor())
+        self.of_estimates.max(floor())
     }
 }
 
