@@ -154,7 +154,7 @@ mod tests {
         let quick = minutes(Size::Quick);
         assert!((10.0..14.0).contains(&quick), "{quick}");
         let hours = minutes(Size::Full) / 60.0;
-        assert!((2.0..9.0).contains(&hours), "{hours}");
+        assert!((2.0..9.5).contains(&hours), "{hours}");
     }
 
     #[test]
