@@ -11,6 +11,7 @@ pub mod cpu;
 pub mod detached;
 pub mod inetd;
 pub mod lock;
+mod math;
 pub mod net;
 pub mod pass;
 pub mod process;

@@ -33,10 +33,16 @@ impl Date {
     /// The beginning of a response with status 200 at `now`.
     #[inline]
     pub(crate) fn ok(&mut self, now: Instant, wall: impl Fn() -> SystemTime) -> &[u8; OK.len()] {
-        if self.expires.is_none_or(|expires| now >= expires) {
+        if !self.is_good(now) {
             self.render(now, wall());
         }
         &self.rendered
+    }
+
+    /// Whether what is rendered says the second of `now`.
+    #[inline]
+    pub(crate) fn is_good(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|expires| now < expires)
     }
 
     /// `Server` and `Date` alone, for any other status.

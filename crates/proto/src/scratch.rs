@@ -54,8 +54,12 @@ impl Scratch {
     }
 
     /// Puts a request of its own through a session to nobody: buffers are allocated, the date is
-    /// rendered, the CPU was asked what it can. No service is called, nothing is counted.
+    /// rendered, the CPU was asked what it can. No service is called, nothing is counted. Does
+    /// nothing while that date is good: what a process writes after a fork, it copies.
     pub fn warm_up(&mut self, limits: &Limits, now: Instant) {
+        if self.date.is_good(now) {
+            return;
+        }
         let nothing = |_: &Request<'_>, _: &mut Response<'_>| {};
         let mut turn = Turn {
             now,

@@ -45,7 +45,10 @@ const CRASH_LOOP: Duration = Duration::from_secs(1);
 
 impl Children {
     /// None yet; at most as many as the server has workers.
+    ///
+    /// What starting has left of free memory goes back to the kernel: every fork would copy it.
     pub fn new(server: &'static Server) -> Children {
+        os::process::trim();
         Children {
             server,
             numbers: HashMap::new(),

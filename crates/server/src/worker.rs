@@ -59,13 +59,12 @@ impl Worker {
 
     /// Makes this worker, in a process forked for it, worker `number`: the drain presses on it from
     /// a signal handler of that process.
-    pub fn alone(mut self, number: usize) -> Worker {
+    pub fn alone(&mut self, number: usize) {
         self.number = number;
         self.block = &self.server.blocks[number];
         self.block.id.store(os::thread::id(), Ordering::Relaxed);
         self.place.worker = number as u32;
         drain::watch(self.server, number);
-        self
     }
 
     /// Says that this thread is the worker from now on.

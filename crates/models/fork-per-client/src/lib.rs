@@ -15,7 +15,7 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `-` | `accept4` | `accept4` ×3, `clone`, `close` ×2, `exit_group`, `getitimer`, `getpid`, `getppid`, `gettid`, `prctl`, `recvfrom`, `rt_sigreturn` ×2, `set_robust_list`, `setitimer` ×2, `wait4` ×4 | `recvfrom`, `sendto` | 3 |
+//! | `-` | `accept4` | `accept4` ×3, `clone`, `close` ×2, `exit_group`, `getitimer`, `getpid`, `getppid`, `gettid`, `prctl`, `recvfrom`, `rt_sigreturn` ×2, `set_robust_list`, `setitimer` ×2, `wait4` ×2 | `recvfrom`, `sendto` | 3 |
 //!
 //! **What breaks it.** Short connections: the fork costs ten times the service. Many connections: a
 //! process each. At its bound (`--workers`) it stops accepting until a child ends.
@@ -24,6 +24,8 @@
 //! that crashes takes one client along, and a child may change its identity or its limits.
 //!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.5 (server 1).
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use os::signal;
 use server::{
@@ -46,15 +48,26 @@ pub const MODEL: Model = Model {
     run,
 };
 
+/// A child has ended since somebody looked.
+static CHILD_ENDED: AtomicBool = AtomicBool::new(false);
+
+/// Accept returns when a child has ended, and its parent looks.
+extern "C" fn on_end(signal: i32) {
+    CHILD_ENDED.store(true, Ordering::Relaxed);
+    signal::insist(signal);
+}
+
 fn run(server: &'static Server) -> anyhow::Result<()> {
-    // What counts is that accept returns when a child has ended.
-    signal::handle(&[signal::SIGCHLD], signal::insist);
+    signal::handle(&[signal::SIGCHLD], on_end);
     let mut worker = Worker::blocking(server, 0);
     let mut children = Children::new(server);
     let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);
     let mut forking = accepting.clone();
     loop {
-        children.reap_ended();
+        if CHILD_ENDED.load(Ordering::Relaxed) {
+            CHILD_ENDED.store(false, Ordering::Relaxed);
+            children.reap_ended();
+        }
         if server.drain.has_begun() {
             children.tell_to_drain();
         }
@@ -70,7 +83,7 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
         worker.warm_up();
         match children.fork() {
             Ok(Some(child)) => {
-                let mut worker = worker.alone(child.number);
+                worker.alone(child.number);
                 let connection = Connection::new(socket, &mut worker);
                 worker.serve(connection);
                 child.end();

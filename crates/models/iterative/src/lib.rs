@@ -67,7 +67,8 @@ pub const MODEL: Model = Model {
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
-    let mut worker = Worker::blocking(server, 0).alone(0);
+    let mut worker = Worker::blocking(server, 0);
+    worker.alone(0);
     if let Some(socket) = server.given() {
         let connection = Connection::new(socket, &mut worker);
         worker.serve(connection);

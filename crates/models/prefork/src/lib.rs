@@ -164,7 +164,7 @@ where
     worker.warm_up();
     let mut children = Children::new(server);
     if let Some(child) = children.keep() {
-        let mut worker = worker.alone(child.number);
+        worker.alone(child.number);
         let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
         match set_up() {
             Ok(accept) => {

@@ -22,7 +22,8 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
     worker.warm_up();
     // What the parent holds is not the child's, or others would not hear of its end: it is dropped.
     if let Some((child, channel)) = Parent::new(server).pass_on() {
-        serve(worker.alone(child.number), &channel);
+        worker.alone(child.number);
+        serve(&mut worker, &channel);
         child.end();
     }
     Ok(())
@@ -32,11 +33,11 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
 const SPARE: usize = 16;
 
 /// The child: says that it is free, serves what it is passed, until there will be no more.
-fn serve(mut worker: Worker, channel: &Channel) {
+fn serve(worker: &mut Worker, channel: &Channel) {
     while channel.say_free().is_ok() {
         match channel.receive() {
             Ok(Some(socket)) => {
-                let connection = Connection::new(socket, &mut worker);
+                let connection = Connection::new(socket, worker);
                 worker.serve(connection);
             }
             Ok(None) => return,
