@@ -117,29 +117,38 @@ fn is_clean(head: &[u8], limits: &Limits) -> bool {
 
 /// httparse takes a lone LF for a line end; a stricter or laxer proxy in front might not.
 ///
-/// Without a short cut, so that the compiler compares many bytes at a time.
+/// Without a short cut, so that many bytes are compared at a time: as numbers, since compilers make
+/// poor vectors of this. The last ones are compared together with some before them, once more.
 #[inline]
 fn has_bare_newline(bytes: &[u8]) -> bool {
-    let Some((first, rest)) = bytes.split_first() else {
+    let Some((first, after)) = bytes.split_first() else {
         return false;
     };
-    let (before, after) = (bytes.chunks_exact(LANES), rest.chunks_exact(LANES));
-    let tail = after.len().min(before.len()) * LANES;
-    let bare = before.zip(after).fold(false, |bare, (before, after)| {
-        let pairs = before.iter().zip(after);
-        bare | pairs.fold(false, |bare, (&cr, &lf)| {
-            bare | ((lf == b'\n') & (cr != b'\r'))
-        })
-    });
-    let pairs = bytes[tail..].windows(2);
-    *first == b'\n'
-        || pairs.fold(bare, |bare, pair| {
-            bare | ((pair[1] == b'\n') & (pair[0] != b'\r'))
-        })
+    let before = &bytes[..after.len()];
+    let bare = match (before.last_chunk(), after.last_chunk()) {
+        (Some(last_before), Some(last_after)) => {
+            let (before, after) = (before.as_chunks().0, after.as_chunks().0);
+            std::iter::zip(before, after).fold(
+                bare_newlines(last_before, last_after),
+                |bare, (before, after)| bare | bare_newlines(before, after),
+            ) != 0
+        }
+        _ => std::iter::zip(before, after).any(|(&cr, &lf)| lf == b'\n' && cr != b'\r'),
+    };
+    *first == b'\n' || bare
 }
 
-/// Bytes that are compared at a time.
-const LANES: usize = 16;
+/// The high bits of all bytes where `after` has a LF and `before` no CR.
+#[inline]
+fn bare_newlines(before: &[u8; 8], after: &[u8; 8]) -> u64 {
+    const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
+    // Of a byte that is not zero, the sum or the byte itself has the high bit.
+    let are = |bytes: &[u8; 8], wanted: u8| {
+        let zero = u64::from_ne_bytes(*bytes) ^ u64::from_ne_bytes([wanted; 8]);
+        !(((zero & LOW) + LOW) | zero | LOW)
+    };
+    are(after, b'\n') & !are(before, b'\r')
+}
 
 fn bare_newline(bytes: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'\n', bytes).find(|&at| at == 0 || bytes[at - 1] != b'\r')
@@ -311,4 +320,30 @@ fn transfer_coding(value: &[u8]) -> Result<(), u16> {
         }
     }
     Err(if chunked_before_last { 400 } else { 501 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However long the head is and wherever the newline: many bytes at a time find what one by one
+    /// do.
+    #[test]
+    fn a_bare_newline_is_found_at_every_place() {
+        for length in 0..40 {
+            for (place, before) in (0..length).flat_map(|at| b"x\r\n\x8a".map(|byte| (at, byte))) {
+                let mut head = vec![b'x'; length];
+                head[place] = b'\n';
+                if let Some(at) = place.checked_sub(1) {
+                    head[at] = before;
+                }
+                let wanted = bare_newline(&head).is_some();
+                assert_eq!(has_bare_newline(&head), wanted, "{head:?}");
+            }
+            for byte in 0..=u8::MAX {
+                let head = vec![byte; length];
+                assert_eq!(has_bare_newline(&head), bare_newline(&head).is_some());
+            }
+        }
+    }
 }
