@@ -18,6 +18,8 @@ pub const RESULTS: &str = "results";
 const ENV: &str = "env.json";
 const PLAN: &str = "plan.json";
 const TRIALS: &str = "trials.ndjson";
+/// The same once somebody has packed it: a finished run, for the report to read.
+const PACKED: &str = "trials.ndjson.gz";
 
 /// How the reason begins where a target does not have a scenario's route.
 pub const NOT_OFFERED: &str = "route not offered";
@@ -78,6 +80,9 @@ impl Record {
                 "{shown} holds a run: --resume {shown} goes on with it"
             )));
         }
+        if folder.join(PACKED).exists() {
+            return Err(Failure::usage(format!("{shown} holds a run: {PACKED}")));
+        }
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)
@@ -94,8 +99,14 @@ impl Record {
     /// What the run in `folder` was asked for.
     ///
     /// # Errors
-    /// A usage failure when there is no run in it.
+    /// A usage failure when there is no run in it, or a packed one.
     pub fn request(folder: &Path) -> Result<Request, Failure> {
+        if !folder.join(TRIALS).exists() && folder.join(PACKED).exists() {
+            return Err(Failure::usage(format!(
+                "{} holds a packed run, which cannot be resumed: gunzip {PACKED} first",
+                folder.display()
+            )));
+        }
         read(&folder.join(PLAN)).map_err(|error| {
             Failure::usage(format!(
                 "{} holds no run to resume: {error:#}",
