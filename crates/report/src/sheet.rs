@@ -68,6 +68,7 @@ pub fn all(run: &Run) -> Vec<Sheet> {
         memory::sheet(run),
         cost::system_calls(run),
         cost::fairness(run),
+        cost::connections(run),
         cost::drain(run),
         overload::sheet(run),
     ];

@@ -18,11 +18,12 @@ fn written() -> BTreeMap<String, String> {
     reported("wide", &env, &fixture::ndjson(&trials)).expect("a report")
 }
 
-const SHEETS: [&str; 10] = [
+const SHEETS: [&str; 11] = [
     "Capacity at the objective",
     "Memory by connections",
     "System calls a request",
-    "Fairness between workers",
+    "Fairness between workers: requests",
+    "Fairness between workers: connections",
     "Time to drain",
     "Overload",
     "One poisoned request",
@@ -233,4 +234,37 @@ fn a_load_in_steps_is_ranked_by_its_goodput_and_drawn_over_time() {
     assert!(wide()["timeline-p99-overload.svg"].contains("objective: p99 ≤ 10.0 ms"));
     assert!(!wide().contains_key("p99-by-rate-overload.svg"));
     assert!(wide().contains_key("p99-to-capacity-cpu.svg"));
+}
+
+#[test]
+fn connections_stand_beside_requests_and_beside_the_time_to_drain() {
+    let summary = &wide()["summary.md"];
+    let sheet = |title: &str| {
+        let rest = summary.split(&format!("\n## {title}\n")).nth(1);
+        let rest = rest.unwrap_or_else(|| panic!("{title}"));
+        rest.split("\n## ").next().expect("its end").to_owned()
+    };
+    let spread = sheet("Fairness between workers: connections");
+    // One of 65 workers has three: (64 + 3)² / (65 × (64 + 9)).
+    assert!(spread.contains("| 0.95 (1–3 on 65) |"), "{spread}");
+    assert!(
+        sheet("Time to drain").contains(" (64) |"),
+        "how many were open"
+    );
+    assert!(wide()["index.html"].contains("0.95 (1–3 on 65)"));
+    // Runs from before that have the time alone.
+    let old = full()["summary.md"].split("\n## Time to drain\n").nth(1);
+    let old = old
+        .expect("the sheet")
+        .split("\n## ")
+        .next()
+        .expect("its end");
+    let rows: Vec<&str> = old
+        .lines()
+        .filter(|line| line.starts_with("| prefork"))
+        .collect();
+    assert!(
+        !rows.is_empty() && rows.iter().all(|row| !row.contains('(')),
+        "{rows:?}"
+    );
 }
