@@ -30,7 +30,7 @@ pub fn system_calls(run: &Run) -> Option<Sheet> {
         match Spread::of(totals, Evidence::Ranges) {
             Some(spread) => Entry::new(
                 format!("{:.2}{}", spread.median, names(&figures)),
-                pass_anchor(Pass::SystemCalls, scenario, &row.label),
+                pass_anchor(run, Pass::SystemCalls, scenario, &row.label),
             ),
             None => Entry::default(),
         }
@@ -75,7 +75,7 @@ pub fn fairness(run: &Run) -> Option<Sheet> {
         match (median(run, &cell, Metric::Jain), workers) {
             (Some(spread), Some(workers)) => Entry::new(
                 format!("{:.2} of {workers}", spread.median),
-                anchor(scenario, &row.label, window),
+                anchor(run, scenario, &row.label, window),
             ),
             _ => Entry::default(),
         }
@@ -106,11 +106,12 @@ pub fn connections(run: &Run) -> Option<Sheet> {
         let jain = Spread::of(jains, Evidence::Ranges);
         Entry::new(
             format!(
-                "{} ({} on {workers})",
+                "{} ({} on {})",
                 jain.map_or("–".to_owned(), |spread| format!("{:.2}", spread.median)),
                 range(fewest.unwrap_or(0), most.unwrap_or(0)),
+                format::number(workers as f64),
             ),
-            anchor(scenario, &row.label, window),
+            anchor(run, scenario, &row.label, window),
         )
     };
     Some(Sheet {
