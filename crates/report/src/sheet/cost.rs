@@ -153,11 +153,17 @@ pub fn drain(run: &Run) -> Option<Sheet> {
         }
         entry
     };
+    let mut trials = run.trials.iter();
+    let held = if trials.any(|trial| trial.drain_connections.is_some()) {
+        "In brackets the connections that were open then, each served once and silent since: those of the scenario, as many as could be opened in a second. "
+    } else {
+        ""
+    };
     Some(Sheet {
         id: "drain",
         title: "Time to drain".to_owned(),
         note: format!(
-            "Milliseconds from SIGTERM to the end of the last process; lower is better. In brackets the connections that were open then, each served once and silent since: those of the scenario, as many as could be opened in a second. Medians, {}.",
+            "Milliseconds from SIGTERM to the end of the last process; lower is better. {held}Medians, {}.",
             sample(run)
         ),
         heads: run.scenarios.clone(),
