@@ -4,7 +4,7 @@ SIZE ?= quick
 MODELS ?=
 CARGO ?= cargo
 
-.PHONY: all build test bench-all floor-ratios doc
+.PHONY: all build test oracles bench-all floor-ratios doc
 
 all: build
 
@@ -17,6 +17,12 @@ test:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 	$(CARGO) test --workspace
+
+# What theory says and no short run can show: p99 of a second's stall in a minute, that a closed loop
+# hides it, the mean wait in a queue. One after the other, because each wants the machine for itself.
+oracles:
+	@echo "The long oracles of the load generator: about four minutes, plus a release build, on a quiet machine."
+	$(CARGO) test --release -p load --tests -- --ignored --nocapture --test-threads=1
 
 # Every model over every scenario, into results/<run>/; SIZE is smoke, quick or full, and MODELS says
 # which instead of the default variant of each: all-variants, or prefork:flock,prefork:mutex.

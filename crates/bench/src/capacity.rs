@@ -9,9 +9,10 @@ use crate::figures::load_figures;
 use crate::gates::{self, Ceiling, Evidence, Verdict};
 use crate::generator::Report;
 use crate::plan::Visit;
+use crate::scenario::Scenario;
 use crate::search::Search;
 use crate::server::Server;
-use crate::size;
+use crate::size::{self, Size};
 use crate::visit::{Rig, Sample};
 
 /// A server in a closed loop does more than it can in time: where the search begins.
@@ -63,8 +64,7 @@ pub fn search(
         Ceiling::Rps(null) => Some(null * OF_NULL_MAX),
         Ceiling::Itself | Ceiling::Unknown => None,
     };
-    let guess = known.closed_rps.map_or(GUESS_RPS, |rps| rps * OF_CLOSED);
-    let mut search = Search::new(how, guess, most);
+    let mut search = Search::new(how, guess(known, visit.scenario, rig.size), most);
     let mut found = Found {
         capacity: Capacity {
             objective_p99_us: objective.p99_us,
@@ -89,6 +89,14 @@ pub fn search(
     }
     conclude(&search, &ends, most, &mut found);
     Ok(found)
+}
+
+/// Where the search begins. A scenario without a closed loop offers rates of which nearly every model
+/// holds the highest or comes close to it.
+fn guess(known: Known, scenario: &Scenario, size: Size) -> f64 {
+    let offered = scenario.rates(size).last().filter(|_| !scenario.closed);
+    let closed = known.closed_rps.map(|rps| rps * OF_CLOSED);
+    closed.or(offered.copied()).unwrap_or(GUESS_RPS)
 }
 
 /// What came of a step.
@@ -155,7 +163,8 @@ fn shape(rig: &Rig, visit: &Visit, rate: f64) -> Shape {
         mode: Mode::Open,
         rate: Some(rate),
         duration_s: rig.size.windows().step.as_secs_f64(),
-        ..rig.shape(visit, None)
+        // That of its window, with what stands beside the load; the warm-up's has nothing beside it.
+        ..rig.shape(visit, visit.windows.first())
     }
 }
 

@@ -154,3 +154,18 @@ fn the_null_servers_share_and_a_broken_server_are_said() {
     assert_eq!(broken.validity, Validity::Invalid);
     assert!(broken.reasons[0].contains("were to be kept"), "{broken:?}");
 }
+
+#[test]
+fn a_search_begins_below_the_closed_loop_or_at_the_rates_of_a_scenario_without_one() {
+    let begins = |name: &str, closed_rps| {
+        let scenario = crate::scenario::SCENARIOS.iter().find(|s| s.name == name);
+        let known = Known {
+            ceiling: Ceiling::Unknown,
+            closed_rps,
+        };
+        guess(known, scenario.expect("known"), Size::Full)
+    };
+    assert_eq!(begins("tiny-keepalive", Some(10_000.0)), 7_000.0);
+    assert_eq!(begins("tiny-keepalive", None), GUESS_RPS);
+    assert_eq!(begins("idle-many", None), 20_000.0);
+}

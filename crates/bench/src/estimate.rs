@@ -38,7 +38,8 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
         }
         Pass::Capacity => {
             let steps = size.search().map_or(0, |search| search.steps_expected);
-            (CALL + windows.step) * steps
+            // Each opens what is held beside the load anew.
+            (CALL + windows.step + CONNECTION * visit.idle) * steps
         }
         Pass::SystemCalls => CALL + TRACER + windows.calls,
         Pass::Memory => return memory(visit, size),

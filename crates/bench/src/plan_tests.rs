@@ -153,6 +153,23 @@ fn passes_without_speed_follow_what_they_belong_to() {
 }
 
 #[test]
+fn full_searches_the_capacity_of_every_key_scenario_in_three_blocks() {
+    let visits = plan(Size::Full, 1);
+    let capacity = of_pass(&visits, Pass::Capacity);
+    for s in SCENARIOS.iter().filter(|s| s.key) {
+        let here = capacity.iter().filter(|v| v.scenario.name == s.name);
+        let blocks: BTreeSet<u32> = here.clone().map(|v| v.block).collect();
+        assert_eq!(blocks, BTreeSet::from([0, 1, 2]), "{}", s.name);
+        // The idle connections are there in the search, too.
+        assert!(here.clone().all(|v| (v.idle > 0) == s.idle), "{}", s.name);
+    }
+    // Quick has no time to fill ten thousand connections at every step.
+    let quick = plan(Size::Quick, 1);
+    let quick = of_pass(&quick, Pass::Capacity);
+    assert!(quick.iter().all(|v| !v.scenario.idle));
+}
+
+#[test]
 fn overload_is_three_steps_and_the_same_for_all() {
     let visits = plan(Size::Quick, 1);
     let overload = visits.iter().filter(|v| v.scenario.name == "overload");

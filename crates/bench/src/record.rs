@@ -18,34 +18,21 @@ pub const RESULTS: &str = "results";
 const ENV: &str = "env.json";
 const PLAN: &str = "plan.json";
 const TRIALS: &str = "trials.ndjson";
+/// The same once somebody has packed it: a finished run, for the report to read.
+const PACKED: &str = "trials.ndjson.gz";
 
 /// How the reason begins where a target does not have a scenario's route.
 pub const NOT_OFFERED: &str = "route not offered";
-
-/// What a line holds beside the fields that the report reads; unknown there, they are passed over.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Beyond {
-    /// Nothing was measured because the target does not have the route: no design of its own.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub not_offered: bool,
-    /// Connections that were open, each served once, when the server was told to stop.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub drain_connections: Option<u32>,
-    /// How many of the scenario's connections, opened afresh, each worker serves.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub workers_connections: Vec<u64>,
-    /// Jain's index of these.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jain_connections: Option<f64>,
-}
 
 /// A line as it is written.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
     trial: &'a Trial,
-    #[serde(flatten)]
-    beyond: Beyond,
+    /// Nothing was measured because the target does not have the route: no design of its own. The
+    /// report, which reads the reason, passes it over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    not_offered: bool,
 }
 
 /// Whether a trial was left out because its server does not have the route.
@@ -78,6 +65,9 @@ impl Record {
                 "{shown} holds a run: --resume {shown} goes on with it"
             )));
         }
+        if folder.join(PACKED).exists() {
+            return Err(Failure::usage(format!("{shown} holds a run: {PACKED}")));
+        }
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)
@@ -94,8 +84,14 @@ impl Record {
     /// What the run in `folder` was asked for.
     ///
     /// # Errors
-    /// A usage failure when there is no run in it.
+    /// A usage failure when there is no run in it, or a packed one.
     pub fn request(folder: &Path) -> Result<Request, Failure> {
+        if !folder.join(TRIALS).exists() && folder.join(PACKED).exists() {
+            return Err(Failure::usage(format!(
+                "{} holds a packed run, which cannot be resumed: gunzip {PACKED} first",
+                folder.display()
+            )));
+        }
         read(&folder.join(PLAN)).map_err(|error| {
             Failure::usage(format!(
                 "{} holds no run to resume: {error:#}",
@@ -144,13 +140,10 @@ impl Record {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn append(&mut self, trial: Trial, beyond: Beyond) -> anyhow::Result<()> {
+    pub fn append(&mut self, trial: Trial) -> anyhow::Result<()> {
         let line = Line {
             trial: &trial,
-            beyond: Beyond {
-                not_offered: not_offered(&trial),
-                ..beyond
-            },
+            not_offered: not_offered(&trial),
         };
         let mut line = serde_json::to_string(&line)?;
         line.push('\n');

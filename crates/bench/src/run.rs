@@ -152,11 +152,7 @@ impl Course<'_> {
             let may_repeat = attempt + 1 < ATTEMPTS_MAX && self.spare >= time;
             let mut again = Vec::new();
             for (outcome, window) in outcomes.into_iter().zip(windows) {
-                let Outcome {
-                    mut trial,
-                    beyond,
-                    noise,
-                } = outcome;
+                let Outcome { mut trial, noise } = outcome;
                 if trial.validity == Validity::Invalid {
                     self.progress.say(&complaint(&trial));
                 }
@@ -166,7 +162,7 @@ impl Course<'_> {
                         .push(format!("measured again as {}r", window.id));
                     again.push(window);
                 }
-                self.record.append(trial, beyond)?;
+                self.record.append(trial)?;
             }
             if again.is_empty() {
                 break;

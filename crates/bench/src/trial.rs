@@ -8,7 +8,6 @@ use crate::figures::figures;
 use crate::gates::{self, Evidence};
 use crate::memory;
 use crate::plan::{Visit, Window};
-use crate::record::Beyond;
 use crate::server::{Drained, Launch};
 use crate::visit::{Measured, Rig, Sample};
 
@@ -20,8 +19,6 @@ pub const ATTEMPTS_MAX: u32 = 2;
 pub struct Outcome {
     /// The line.
     pub trial: Trial,
-    /// What is kept beside it.
-    pub beyond: Beyond,
     /// Only noise of machine or generator made it INVALID.
     pub noise: bool,
 }
@@ -30,7 +27,6 @@ impl Outcome {
     fn of(trial: Trial) -> Self {
         Self {
             trial,
-            beyond: Beyond::default(),
             noise: false,
         }
     }
@@ -216,6 +212,9 @@ fn blank(rig: &Rig, visit: &Visit, window: &Window, attempt: u32) -> Trial {
         figures: None,
         capacity: None,
         memory_steps: Vec::new(),
+        drain_connections: None,
+        workers_connections: Vec::new(),
+        jain_connections: None,
     }
 }
 
@@ -237,22 +236,19 @@ fn finish(
         ceiling: known.ceiling,
     });
     let noise = verdict.noise && measured.drained.problems.is_empty();
+    let stopped = measured.drained.drain_ms.is_some();
     let trial = Trial {
         validity: verdict.validity,
         reasons: verdict.reasons,
         load_command: sample.command.clone(),
         figures: Some(figures),
+        drain_connections: stopped.then_some(measured.held),
+        workers_connections: measured.spread.connections.clone(),
+        jain_connections: measured.spread.jain,
         ..trial
     };
-    let stopped = measured.drained.drain_ms.is_some();
     Outcome {
         trial: unless_broken(trial, &measured.drained),
-        beyond: Beyond {
-            drain_connections: stopped.then_some(measured.held),
-            workers_connections: measured.spread.connections.clone(),
-            jain_connections: measured.spread.jain,
-            ..Beyond::default()
-        },
         noise,
     }
 }

@@ -1,5 +1,5 @@
 //! Prints how often the rule is right in sessions simulated from the noise of runs:
-//! `promises [--sessions N] [RUN...]`; of the reference run and the latest one without RUN.
+//! `promises [--sessions N] [RUN...]`; of the recorded run of the tests and the latest one without RUN.
 
 use std::path::{Path, PathBuf};
 
@@ -24,8 +24,8 @@ fn main() -> anyhow::Result<()> {
         }
     }
     if runs.is_empty() {
-        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results");
-        let known = ["reference", "latest"].map(|name| results.join(name));
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let known = ["tests/recorded", "../../results/latest"].map(|name| here.join(name));
         runs.extend(known.into_iter().filter(|run| run.is_dir()));
     }
     println!(

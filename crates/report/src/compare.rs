@@ -28,7 +28,7 @@ use lines::{Finding, Line};
 /// Arguments of `turnstile compare`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Folder of the earlier run: holds env.json and trials.ndjson
+    /// Folder of the earlier run: holds env.json and trials.ndjson, or trials.ndjson.gz
     pub before: PathBuf,
     /// Folder of the later run
     pub after: PathBuf,

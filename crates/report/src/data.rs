@@ -332,6 +332,17 @@ pub struct Trial {
     /// Memory at growing numbers of connections ([`Pass::Memory`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memory_steps: Vec<MemoryStep>,
+    /// Connections that were open, each served once, when the server was told to stop; `None` when
+    /// nobody told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_connections: Option<u32>,
+    /// How many of the scenario's connections, opened afresh, each worker serves; empty where the
+    /// workers are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers_connections: Vec<u64>,
+    /// Jain's index of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jain_connections: Option<f64>,
 }
 
 #[cfg(test)]
@@ -352,7 +363,15 @@ mod tests {
         assert!(trial.capacity.is_none() && trial.memory_steps.is_empty());
         let written = serde_json::to_string(&trial).expect("it serializes");
         for name in [
-            "pass", "target", "capacity", "phases", "mix", "idle", "jain",
+            "pass",
+            "target",
+            "capacity",
+            "phases",
+            "mix",
+            "idle",
+            "jain",
+            "drain_connections",
+            "workers_connections",
         ] {
             assert!(
                 !written.contains(&format!("\"{name}\"")),

@@ -3,6 +3,7 @@
 mod matrix;
 mod noise;
 mod sheets;
+mod slim;
 mod tables;
 mod trials;
 
@@ -67,7 +68,7 @@ pub fn page(run: &Run) -> String {
             }
         }
     };
-    page.into_string()
+    slim::slim(&page.into_string())
 }
 
 const LATENCY: &str = "Open loop: requests are due at fixed times whatever the server does, and \
@@ -89,7 +90,7 @@ fn verdict_section(run: &Run, verdict: &Matrix, sheets: &[Sheet]) -> Markup {
             } @else {
                 div.first {
                     (matrix::headlines(verdict))
-                    (matrix::table(verdict, "verdict"))
+                    (matrix::table(run, verdict, "verdict"))
                     (matrix::key(verdict.evidence, verdict.rows.iter().any(Row::is_peer)))
                 }
                 p.rule { b { "The rule. " } (primary::RULE) }
@@ -129,7 +130,7 @@ fn further(run: &Run) -> Markup {
             @for (metric, title, load) in metrics {
                 details {
                     summary { (title) span.m { " · " (load) ", " (metric.direction()) } }
-                    (matrix::table(&Matrix::of(run, metric), &plot::slug(title)))
+                    (matrix::table(run, &Matrix::of(run, metric), &plot::slug(title)))
                 }
             }
         }
@@ -209,23 +210,30 @@ pub fn deciding_anchor(scenario: &str) -> String {
     format!("d-{}", plot::slug(scenario))
 }
 
-/// The anchor of a row's trials of another pass in one scenario.
-pub fn pass_anchor(pass: Pass, scenario: &str, label: &str) -> String {
+/// The anchor of a row's trials of another pass in one scenario: by places in the run, because a
+/// page holds thousands of links.
+pub fn pass_anchor(run: &Run, pass: Pass, scenario: &str, label: &str) -> String {
     let kind = match pass {
-        Pass::Measure => "measure",
-        Pass::Memory => "memory",
-        Pass::SystemCalls => "calls",
-        Pass::Capacity => "capacity",
+        Pass::Measure => 'm',
+        Pass::Memory => 'k',
+        Pass::SystemCalls => 's',
+        Pass::Capacity => 'c',
     };
-    format!("p-{kind}-{}-{}", plot::slug(scenario), plot::slug(label))
+    let scenarios = run.scenarios_of(pass);
+    let scenario = scenarios.iter().position(|each| each == scenario);
+    format!("{kind}{}-{}", scenario.unwrap_or(0), place(run, label))
 }
 
 /// The anchor of a row's trials in one window of one scenario.
-pub fn anchor(scenario: &str, label: &str, window: Window) -> String {
-    format!(
-        "t-{}-{}-{}",
-        plot::slug(scenario),
-        plot::slug(label),
-        window.slug()
-    )
+pub fn anchor(run: &Run, scenario: &str, label: &str, window: Window) -> String {
+    let windows = run.windows(scenario);
+    let window = windows.iter().position(|each| *each == window);
+    let scenario = run.scenarios.iter().position(|each| each == scenario);
+    let (scenario, window) = (scenario.unwrap_or(0), window.unwrap_or(0));
+    format!("t{scenario}-{}-{window}", place(run, label))
+}
+
+fn place(run: &Run, label: &str) -> usize {
+    let place = run.rows.iter().position(|row| row.label == label);
+    place.unwrap_or(0)
 }

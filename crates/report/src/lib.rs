@@ -1,8 +1,9 @@
 //! Result files to Markdown, HTML and SVG.
 //!
-//! [`write()`] reads `env.json` and `trials.ndjson` of a run and leaves beside them `summary.md` for
-//! terminals and code review, `index.html` for people, and `plots/*.svg` for everything else. The
-//! same input gives the same bytes, and nothing is measured again.
+//! [`write()`] reads `env.json` and `trials.ndjson` of a run (or, where that is absent, the same packed
+//! as `trials.ndjson.gz`) and leaves beside them `summary.md` for terminals and code review,
+//! `index.html` for people, and `plots/*.svg` for everything else. The same input gives the same
+//! bytes, and nothing is measured again.
 //!
 //! ```text
 //! read ─ run ─┬─ metric ─ stats ─ matrix ─┬─ markdown ── summary.md
@@ -47,7 +48,8 @@ mod words;
 /// Arguments of `turnstile report`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Folder of a run: holds env.json and trials.ndjson, receives summary.md, index.html and plots
+    /// Folder of a run: holds env.json and trials.ndjson (or trials.ndjson.gz), receives summary.md,
+    /// index.html and plots
     pub dir: PathBuf,
 }
 
@@ -56,8 +58,8 @@ pub struct Args {
 /// Each file is written beside its final place and renamed, so that a reader never sees half of one.
 ///
 /// # Errors
-/// One sentence naming the file, and for `trials.ndjson` the line, that cannot be read, parsed or
-/// written. A last line cut short by an interrupted run is no error but a remark in the report.
+/// One sentence naming the file, and for `trials.ndjson` the line, that cannot be read, unpacked,
+/// parsed or written. A last line cut short by an interrupted run is no error but a remark in the report.
 pub fn write(dir: &Path) -> anyhow::Result<()> {
     let run = read::run(dir)?;
     let plots = dir.join("plots");

@@ -48,6 +48,10 @@ const INKS: [(&str, Ink); 12] = [
     ("async-tasks", ink("#117733", "#74c878", Mark::Circle)),
 ];
 
+/// The classes of these, short because every mark and every name bears one.
+const CLASSES: [&str; INKS.len()] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"];
+const OTHER_CLASS: &str = "x";
+
 /// For what is no model of the collection: the null server and peers.
 const OTHER: Ink = ink("#555b66", "#a7adb8", Mark::Cross);
 
@@ -58,22 +62,22 @@ pub fn of(model: &str) -> Ink {
         .map_or(OTHER, |(_, ink)| *ink)
 }
 
-/// The class suffix of `model`: its name where it has an ink.
+/// The class suffix of `model`: its place among the inks, `x` where it has none.
 pub fn class(model: &str) -> &'static str {
-    INKS.iter()
-        .find(|(name, _)| *name == model)
-        .map_or("other", |(name, _)| name)
+    let place = INKS.iter().position(|(name, _)| *name == model);
+    place.map_or(OTHER_CLASS, |place| CLASSES[place])
 }
 
-/// Style rules `.s-MODEL` for strokes and `.f-MODEL` for fills, for one ground.
-pub fn rules(dark: bool) -> String {
-    let all = INKS
-        .iter()
-        .map(|(name, ink)| (*name, *ink))
-        .chain([("other", OTHER)]);
-    all.map(|(name, ink)| {
+/// Style rules for one ground: `.sCLASS` for strokes, `.fCLASS` for fills, `.bCLASS` for grounds.
+pub fn rules(kinds: &[(char, &str)], dark: bool) -> String {
+    let classes = CLASSES.into_iter().chain([OTHER_CLASS]);
+    let inks = INKS.iter().map(|(_, ink)| *ink).chain([OTHER]);
+    let mut rules = String::new();
+    for (class, ink) in classes.zip(inks) {
         let colour = if dark { ink.dark } else { ink.light };
-        format!(".s-{name}{{stroke:{colour}}}.f-{name}{{fill:{colour}}}")
-    })
-    .collect()
+        for (letter, property) in kinds {
+            rules.push_str(&format!(".{letter}{class}{{{property}:{colour}}}"));
+        }
+    }
+    rules
 }

@@ -8,7 +8,7 @@
 //! row's level, what its block shared, and the rest. A simulated trial is a drawn block effect plus a
 //! mean of drawn rests, as many as recorded windows make up its own: a full run's windows of
 //! [`FULL_WINDOW_S`] are 2.5 times as long as a quick run's, and 2 times as the closed loops of the
-//! reference run, which took 1 s. This assumes that the noise of successive windows is independent; a
+//! run in `tests/recorded`, which took 1 s. This assumes that the noise of successive windows is independent; a
 //! session of windows as recorded is what remains if longer windows calm nothing. Trials are lost as
 //! often as the recorded run lost them to the gates.
 

@@ -1,9 +1,11 @@
 //! Reading a run's raw data and putting finished files in their place.
 
 use std::fs;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
+use flate2::read::MultiGzDecoder;
 
 use crate::data::{Env, Trial};
 use crate::run::Run;
@@ -13,26 +15,51 @@ pub fn is_run(dir: &Path) -> Result<(), String> {
     if !dir.is_dir() {
         return Err(format!("{}: no such directory", dir.display()));
     }
-    for name in ["env.json", "trials.ndjson"] {
-        if !dir.join(name).is_file() {
-            return Err(format!(
-                "{}: no {name}, so not a run's folder",
-                dir.display()
-            ));
-        }
+    let lacks = |name| {
+        Err(format!(
+            "{}: no {name}, so not a run's folder",
+            dir.display()
+        ))
+    };
+    if !dir.join("env.json").is_file() {
+        return lacks("env.json");
+    }
+    if trials_file(dir).is_none() {
+        return lacks("trials.ndjson or trials.ndjson.gz");
     }
     Ok(())
 }
 
-/// Reads `env.json` and `trials.ndjson` of `dir`.
+/// The file of `dir` that holds its trials: `trials.ndjson`, or where that is absent the same packed
+/// by gzip. The bench writes and resumes only the first, so that of two it is never the older one.
+fn trials_file(dir: &Path) -> Option<PathBuf> {
+    let files = ["trials.ndjson", "trials.ndjson.gz"].map(|name| dir.join(name));
+    files.into_iter().find(|file| file.is_file())
+}
+
+/// What `file` holds, unpacked.
+fn contents(file: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(file)?;
+    if file.extension().is_none_or(|end| end != "gz") {
+        return Ok(bytes);
+    }
+    let mut unpacked = Vec::new();
+    MultiGzDecoder::new(bytes.as_slice())
+        .read_to_end(&mut unpacked)
+        .context("cannot be unpacked")?;
+    Ok(unpacked)
+}
+
+/// Reads `env.json` and `trials.ndjson`, or `trials.ndjson.gz`, of `dir`.
 pub fn run(dir: &Path) -> Result<Run> {
     let env_file = dir.join("env.json");
     let bytes = fs::read(&env_file).with_context(|| env_file.display().to_string())?;
     let env: Env = serde_json::from_slice(&bytes)
         .map_err(|error| anyhow!("{}:{}: {error}", env_file.display(), error.line()))?;
 
-    let trials_file = dir.join("trials.ndjson");
-    let bytes = fs::read(&trials_file).with_context(|| trials_file.display().to_string())?;
+    // Where there is none, the error names the usual one.
+    let trials_file = trials_file(dir).unwrap_or_else(|| dir.join("trials.ndjson"));
+    let bytes = contents(&trials_file).with_context(|| trials_file.display().to_string())?;
     let (trials, remark) = trials(&bytes)
         .map_err(|(line, reason)| anyhow!("{}:{line}: {reason}", trials_file.display()))?;
     Ok(Run::new(env, trials, remark.into_iter().collect()))

@@ -68,6 +68,7 @@ pub fn all(run: &Run) -> Vec<Sheet> {
         memory::sheet(run),
         cost::system_calls(run),
         cost::fairness(run),
+        cost::connections(run),
         cost::drain(run),
         overload::sheet(run),
     ];
@@ -101,7 +102,7 @@ fn figure(run: &Run, row: &Row, scenario: &str, window: Window, metric: Metric) 
     match median(run, &cell, metric) {
         Some(spread) => Entry::new(
             metric.show(spread.median),
-            crate::html::anchor(scenario, &row.label, window),
+            crate::html::anchor(run, scenario, &row.label, window),
         ),
         None => Entry::default(),
     }

@@ -8,16 +8,17 @@ fill:#1c2430}.t{font-weight:650;font-size:13.5px}.m{fill:#5b6675}.n{font-size:11
 .bg{fill:#fff}.grid{stroke:#dde2e9;stroke-width:1}.axis{stroke:#8a95a5;stroke-width:1}\
 .l{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}.dot{stroke-dasharray:1.5 4}\
 .dash{stroke-dasharray:6 4}.bar{stroke-width:1.5}.thin{stroke-width:.8;opacity:.6;fill:none}.p{stroke-width:1.6}.hollow{fill:#fff}\
-.objective{stroke:#c0271f;stroke-width:1.5;stroke-dasharray:8 4}.objective-text{fill:#c0271f}";
+.mid{text-anchor:middle}.end{text-anchor:end}.objective{stroke:#c0271f;stroke-width:1.5;stroke-dasharray:8 4}.objective-text{fill:#c0271f}";
 const DARK: &str = "text{fill:#e6ebf2}.m{fill:#9aa6b6}.bg,.hollow{fill:#12161c}\
 .grid{stroke:#2a323d}.axis{stroke:#6d7a8b}.objective{stroke:#ff8078}.objective-text{fill:#ff8078}";
 
 /// The style rules of plots with their dark counterpart, for a page or a file of its own.
 pub fn style() -> String {
+    let inks = |dark| palette::rules(&[('s', "stroke"), ('f', "fill")], dark);
     format!(
         "{STYLE}{}@media(prefers-color-scheme:dark){{{DARK}{}}}",
-        palette::rules(false),
-        palette::rules(true)
+        inks(false),
+        inks(true)
     )
 }
 
@@ -61,11 +62,11 @@ impl Svg {
     pub fn text(&mut self, x: f64, y: f64, anchor: Anchor, class: &str, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "",
-            Anchor::Middle => " text-anchor=\"middle\"",
-            Anchor::End => " text-anchor=\"end\"",
+            Anchor::Middle => " mid",
+            Anchor::End => " end",
         };
         self.body.push_str(&format!(
-            "<text x=\"{}\" y=\"{}\"{anchor} class=\"{class}\">{}</text>\n",
+            "<text x=\"{}\" y=\"{}\" class=\"{class}{anchor}\">{}</text>\n",
             fixed(x),
             fixed(y),
             escaped(text)
@@ -74,12 +75,15 @@ impl Svg {
 
     /// A straight line.
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), class: &str) {
+        let (x, y) = (fixed(to.0), fixed(to.1));
+        let (start_x, start_y) = (fixed(from.0), fixed(from.1));
+        let way = match (x == start_x, y == start_y) {
+            (true, _) => format!("V{y}"),
+            (_, true) => format!("H{x}"),
+            _ => format!("L{x} {y}"),
+        };
         self.body.push_str(&format!(
-            "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" class=\"{class}\"/>\n",
-            fixed(from.0),
-            fixed(from.1),
-            fixed(to.0),
-            fixed(to.1)
+            "<path d=\"M{start_x} {start_y}{way}\" class=\"{class}\"/>\n"
         ));
     }
 
@@ -94,7 +98,7 @@ impl Svg {
             .collect();
         self.body.push_str(&format!(
             "<path d=\"M{}\" class=\"l {class}\"/>\n",
-            steps.join("L")
+            steps.join(" ")
         ));
     }
 
@@ -119,34 +123,24 @@ impl Svg {
     /// A point; hollow where it is a bound or a second figure. `hover` is shown on hovering.
     pub fn mark(&mut self, (x, y): (f64, f64), mark: Mark, hollow: bool, class: &str, hover: &str) {
         let class = if hollow {
-            format!("p s-{class} hollow")
+            format!("p s{class} hollow")
         } else {
-            format!("p s-{class} f-{class}")
+            format!("p s{class} f{class}")
         };
-        let at = |dx: f64, dy: f64| format!("{} {}", fixed(x + dx), fixed(y + dy));
+        let path = |dx: f64, dy: f64, way: &str| {
+            format!("path d=\"M{} {}{way}z\"", fixed(x + dx), fixed(y + dy))
+        };
         let outline = match mark {
-            Mark::Circle => {
-                format!(
-                    "M{}a4.2 4.2 0 1 0 8.4 0a4.2 4.2 0 1 0 -8.4 0z",
-                    at(-4.2, 0.0)
-                )
-            }
-            Mark::Square => format!("M{}h7.4v7.4h-7.4z", at(-3.7, -3.7)),
-            Mark::Up => format!("M{}L{}L{}z", at(0.0, -4.8), at(4.6, 3.4), at(-4.6, 3.4)),
-            Mark::Down => format!("M{}L{}L{}z", at(0.0, 4.8), at(4.6, -3.4), at(-4.6, -3.4)),
-            Mark::Diamond => {
-                format!(
-                    "M{}L{}L{}L{}z",
-                    at(0.0, -5.2),
-                    at(4.8, 0.0),
-                    at(0.0, 5.2),
-                    at(-4.8, 0.0)
-                )
-            }
-            Mark::Cross => format!("M{}h3v3h3v3h-3v3h-3v-3h-3v-3h3z", at(-1.5, -4.5)),
+            Mark::Circle => format!("circle cx=\"{}\" cy=\"{}\" r=\"4.2\"", fixed(x), fixed(y)),
+            Mark::Square => path(-3.7, -3.7, "h7.4v7.4h-7.4"),
+            Mark::Up => path(0.0, -4.8, "l4.6 8.2h-9.2"),
+            Mark::Down => path(0.0, 4.8, "l4.6-8.2h-9.2"),
+            Mark::Diamond => path(0.0, -5.2, "l4.8 5.2-4.8 5.2-4.8-5.2"),
+            Mark::Cross => path(-1.5, -4.5, "h3v3h3v3h-3v3h-3v-3h-3v-3h3"),
         };
+        let element = outline.split(' ').next().unwrap_or_default();
         self.body.push_str(&format!(
-            "<path d=\"{outline}\" class=\"{class}\"><title>{}</title></path>\n",
+            "<{outline} class=\"{class}\"><title>{}</title></{element}>\n",
             escaped(hover)
         ));
     }

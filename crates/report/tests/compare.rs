@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use fixture::written::folder;
+use fixture::written::{folder, packed};
 use report::compare::{self, Args};
 use report::data::{Env, Figures, Trial, Validity};
 
@@ -249,13 +249,33 @@ fn unusable_folders_end_with_two() {
         .iter_mut()
         .for_each(|trial| trial.scenario = "another".into());
     let other = saved("other", &env, &other);
+    let torn = packed_again(&good);
+    fs::write(torn.join("trials.ndjson.gz"), "no gzip").expect("written");
     for bad in [
         folder("nothing").join("missing"),
         folder("empty"),
         broken,
+        torn,
         other,
     ] {
         assert_eq!(compared(&good, &bad).0, code(2), "{}", bad.display());
         assert_eq!(compared(&bad, &good).0, code(2), "{}", bad.display());
     }
+}
+
+/// The run in `dir` as somebody keeps it who has packed its trials.
+fn packed_again(dir: &Path) -> PathBuf {
+    let other = folder("packed");
+    fs::copy(dir.join("env.json"), other.join("env.json")).expect("copied");
+    let text = fs::read_to_string(dir.join("trials.ndjson")).expect("trials");
+    fs::write(other.join("trials.ndjson.gz"), packed(&text)).expect("written");
+    other
+}
+
+#[test]
+fn a_packed_run_is_compared_like_any_other() {
+    let (env, trials) = fixture::run("full", 10, 1);
+    let before = saved("before", &env, &trials);
+    let (ended, report) = compared(&packed_again(&before), &before);
+    assert_eq!((ended, worse(&report)), (code(0), Vec::new()));
 }

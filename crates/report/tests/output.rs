@@ -2,9 +2,9 @@
 
 mod fixture;
 
-use std::collections::BTreeSet;
+use std::fs;
 
-use fixture::written::{balanced, folder, full, reported, written_full};
+use fixture::written::{balanced, folder, full, linked, packed, reported, written_full};
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
@@ -48,17 +48,7 @@ fn every_tag_is_closed() {
 #[test]
 fn links_lead_somewhere() {
     let page = &full()["index.html"];
-    let quoted = |after: &'static str| {
-        page.split(after)
-            .skip(1)
-            .map(|rest| rest.split('"').next().expect("a closing quote"))
-    };
-    let targets: BTreeSet<&str> = quoted("id=\"").collect();
-    let dead: Vec<&str> = quoted("href=\"#")
-        .filter(|link| !targets.contains(link))
-        .collect();
-    assert!(dead.is_empty(), "{dead:?}");
-    assert_eq!(targets.len(), quoted("id=\"").count(), "an id stands twice");
+    linked(page);
     assert!(
         !page.contains("http://www") && !page.contains("https://"),
         "nothing is fetched"
@@ -124,4 +114,50 @@ fn a_folder_without_a_run_exits_with_two() {
         format!("{:?}", report::main(&args)),
         format!("{:?}", std::process::ExitCode::from(2))
     );
+}
+
+#[test]
+fn a_packed_run_gives_the_same_report() {
+    let (env, trials) = fixture::run("quick", 3, 5);
+    let text = fixture::ndjson(&trials);
+    let plain = reported("plain", &env, &text).expect("a report");
+    let dir = folder("packed");
+    fs::write(
+        dir.join("env.json"),
+        serde_json::to_string(&env).expect("JSON"),
+    )
+    .expect("written");
+    let gz = packed(&text);
+    fs::write(dir.join("trials.ndjson.gz"), &gz).expect("written");
+    report::write(&dir).expect("a report of the packed trials");
+    let page = || fs::read_to_string(dir.join("index.html")).expect("written");
+    assert_eq!(page(), plain["index.html"]);
+
+    // Packed in two pieces, as gzip allows, it is still one file.
+    let (head, tail) = text.split_at(text.len() / 2);
+    let pieces = [packed(head), packed(tail)].concat();
+    fs::write(dir.join("trials.ndjson.gz"), pieces).expect("written");
+    report::write(&dir).expect("a report");
+    assert_eq!(page(), plain["index.html"]);
+
+    // What is cut off or no gzip at all is one line that names the file, and nothing is overwritten.
+    for bad in [&gz[..gz.len() / 2], b"no gzip"] {
+        fs::write(dir.join("trials.ndjson.gz"), bad).expect("written");
+        let error = format!("{:#}", report::write(&dir).expect_err("not unpacked"));
+        assert!(
+            error.contains("trials.ndjson.gz: cannot be unpacked: ") && !error.contains('\n'),
+            "{error}"
+        );
+        let ended = report::main(&report::Args { dir: dir.clone() });
+        assert_eq!(
+            format!("{ended:?}"),
+            format!("{:?}", std::process::ExitCode::FAILURE)
+        );
+        assert_eq!(page(), plain["index.html"]);
+    }
+
+    // Of both, the file that is not packed is read.
+    fs::write(dir.join("trials.ndjson"), &text).expect("written");
+    report::write(&dir).expect("a report of the other file");
+    fs::remove_dir_all(&dir).expect("the folder is ours");
 }

@@ -1,4 +1,4 @@
-//! The two promises of the rule, in sessions simulated from the reference run's noise. No server
+//! The two promises of the rule, in sessions simulated from the noise of a recorded run. No server
 //! runs here; `cargo run --release -p report --example promises` prints every column.
 
 use std::path::Path;
@@ -10,8 +10,8 @@ const FULL: Session = Session::FULL;
 const QUICK: Session = Session::QUICK;
 
 fn columns() -> Vec<Noise> {
-    let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/../../results/reference");
-    promises::noise(Path::new(reference)).expect("the reference run")
+    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorded");
+    promises::noise(Path::new(recorded)).expect("the recorded run")
 }
 
 fn sum(columns: &[Noise], of: impl Fn(&Noise) -> Tally) -> Tally {

@@ -2,10 +2,10 @@
 
 mod fixture;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use fixture::written::{balanced, full, reported};
+use fixture::written::{balanced, full, linked, reported};
 use report::data::{Trial, Validity};
 
 fn wide() -> &'static BTreeMap<String, String> {
@@ -18,11 +18,12 @@ fn written() -> BTreeMap<String, String> {
     reported("wide", &env, &fixture::ndjson(&trials)).expect("a report")
 }
 
-const SHEETS: [&str; 10] = [
+const SHEETS: [&str; 11] = [
     "Capacity at the objective",
     "Memory by connections",
     "System calls a request",
-    "Fairness between workers",
+    "Fairness between workers: requests",
+    "Fairness between workers: connections",
     "Time to drain",
     "Overload",
     "One poisoned request",
@@ -39,16 +40,7 @@ fn every_sheet_stands_in_both_and_leads_somewhere() {
         assert!(summary.contains(&format!("\n## {title}\n")), "{title}");
     }
     balanced("index.html", page);
-    let quoted = |after: &'static str| {
-        let rest = page.split(after).skip(1);
-        rest.map(|rest| rest.split('"').next().expect("a closing quote"))
-    };
-    let targets: BTreeSet<&str> = quoted("id=\"").collect();
-    let dead: Vec<&str> = quoted("href=\"#")
-        .filter(|link| !targets.contains(link))
-        .collect();
-    assert!(dead.is_empty(), "{dead:?}");
-    assert_eq!(targets.len(), quoted("id=\"").count(), "an id stands twice");
+    linked(page);
 }
 
 #[test]
@@ -157,7 +149,7 @@ fn not_offered(reason: &str) {
     }
     let capacity = summary.split("\n## Capacity").nth(1).expect("the sheet");
     assert!(capacity.contains("| route not offered"));
-    assert!(files["index.html"].contains("<span class=\"iv\">route not offered</span>"));
+    assert!(files["index.html"].contains("<span class=iv>route not offered</span>"));
     assert!(files["overview.svg"].contains("route not offered"));
     // A model still blocks by design.
     assert!(summary.contains("blocks by design"));
@@ -175,8 +167,8 @@ fn connections_without_a_reply_are_counted_and_shown() {
     }
     let files = reported("unserved", &env, &fixture::ndjson(&trials)).expect("a report");
     let page = &files["index.html"];
-    assert!(page.contains("<span class=\"unserved\">58 of 64 unserved</span>"));
-    assert!(page.contains(">58/64</a>") && page.contains("they starve"));
+    assert!(page.contains("<span class=unserved>58 of 64 unserved</span>"));
+    assert!(page.contains("<td class=differs>58/64") && page.contains("they starve"));
     let summary = &files["summary.md"];
     assert!(summary.contains("(58 of 64 unserved)") && summary.contains("| unserved |"));
     assert!(!wide()["summary.md"].contains("unserved"));
@@ -233,4 +225,72 @@ fn a_load_in_steps_is_ranked_by_its_goodput_and_drawn_over_time() {
     assert!(wide()["timeline-p99-overload.svg"].contains("objective: p99 ≤ 10.0 ms"));
     assert!(!wide().contains_key("p99-by-rate-overload.svg"));
     assert!(wide().contains_key("p99-to-capacity-cpu.svg"));
+}
+
+#[test]
+fn connections_stand_beside_requests_and_beside_the_time_to_drain() {
+    let summary = &wide()["summary.md"];
+    let sheet = |title: &str| {
+        let rest = summary.split(&format!("\n## {title}\n")).nth(1);
+        let rest = rest.unwrap_or_else(|| panic!("{title}"));
+        rest.split("\n## ").next().expect("its end").to_owned()
+    };
+    let spread = sheet("Fairness between workers: connections");
+    // One of 65 workers has three: (64 + 3)² / (65 × (64 + 9)).
+    assert!(spread.contains("| 0.95 (1–3 on 65) |"), "{spread}");
+    assert!(
+        sheet("Time to drain").contains(" (64) |"),
+        "how many were open"
+    );
+    assert!(wide()["index.html"].contains("0.95 (1–3 on 65)"));
+    // Runs from before that have the time alone.
+    let old = full()["summary.md"].split("\n## Time to drain\n").nth(1);
+    let old = old
+        .expect("the sheet")
+        .split("\n## ")
+        .next()
+        .expect("its end");
+    let rows: Vec<&str> = old
+        .lines()
+        .filter(|line| line.starts_with("| prefork"))
+        .collect();
+    assert!(
+        !rows.is_empty() && rows.iter().all(|row| !row.contains('(')),
+        "{rows:?}"
+    );
+}
+
+#[test]
+fn a_page_of_many_trials_stays_small() {
+    let (_, trials) = fixture::wide::run("quick", 3, 11);
+    let bytes = wide()["index.html"].len() / trials.len();
+    assert!(bytes < 700, "{bytes} bytes a trial");
+}
+
+#[test]
+fn the_load_of_a_block_stands_once_and_what_is_a_rows_own_beside_its_name() {
+    let (env, mut trials) = fixture::wide::run("quick", 3, 11);
+    for trial in &mut trials {
+        let own = if trial.label == "nginx" {
+            "/health"
+        } else {
+            "/"
+        };
+        trial.load_command = format!(
+            "turnstile load {own} --of {}-{}",
+            trial.scenario, trial.block
+        );
+    }
+    let files = reported("commands", &env, &fixture::ndjson(&trials)).expect("a report");
+    let section = files["index.html"].split("<section id=trials>").nth(1);
+    let section = section.expect("the trials");
+    let cpu = section.split("<summary>cpu</summary>").nth(1).expect("cpu");
+    let cpu = cpu.split("</details>").next().expect("its end");
+    let windows = cpu.matches("<thead>").count();
+    for block in 0..3 {
+        let common = format!("</span>turnstile load / --of cpu-{block}</code>");
+        assert_eq!(cpu.matches(&common).count(), windows, "{common}");
+        let own = format!("<code>turnstile load /health --of cpu-{block}</code>");
+        assert_eq!(cpu.matches(&own).count(), windows, "{own}");
+    }
 }

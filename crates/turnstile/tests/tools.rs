@@ -224,11 +224,11 @@ fn the_report_does_not_overflow_a_phone() {
     if !is_installed("chromium") {
         return;
     }
-    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/reference");
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../report/tests/recorded");
     let dir = std::env::temp_dir().join(format!("turnstile-page-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    for name in ["env.json", "trials.ndjson"] {
-        std::fs::copy(reference.join(name), dir.join(name)).unwrap();
+    for name in ["env.json", "trials.ndjson.gz"] {
+        std::fs::copy(recorded.join(name), dir.join(name)).unwrap();
     }
     let report = Command::new(env!("CARGO_BIN_EXE_turnstile"))
         .arg("report")

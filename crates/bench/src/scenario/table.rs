@@ -166,6 +166,7 @@ pub const SCENARIOS: &[Scenario] = &[
         rates_full: &[5_000.0, 20_000.0],
         idle: true,
         objective: within(10.0),
+        capacity: Depth::Full,
         ..TINY
     },
     Scenario {

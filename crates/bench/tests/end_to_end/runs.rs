@@ -11,6 +11,9 @@ use crate::fake::FAKE_CAPACITY;
 use crate::harness::{Folder, command, env, run, trials};
 
 pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
+    let packed = folder.0.join("packed");
+    fs::create_dir_all(&packed).expect("a folder");
+    fs::write(packed.join("trials.ndjson.gz"), "as it was").expect("written");
     for (args, says) in [
         ("--size huge", "unknown size 'huge'"),
         ("--models apache", "unknown model 'apache'"),
@@ -33,6 +36,11 @@ pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
             "cannot write to /proc/nowhere/run",
         ),
         ("--resume /nonexistent", "holds no run to resume"),
+        (
+            "--resume packed",
+            "holds a packed run, which cannot be resumed",
+        ),
+        ("--out packed", "holds a run: trials.ndjson.gz"),
     ] {
         let output = run(folder, args);
         let error = String::from_utf8_lossy(&output.stderr);
@@ -46,6 +54,7 @@ pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
         !folder.0.join("results").exists(),
         "nothing is left of a run that never began"
     );
+    assert_eq!(fs::read_dir(&packed).expect("still there").count(), 1);
 }
 
 const SMALL: &str =

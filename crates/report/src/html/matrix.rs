@@ -7,7 +7,7 @@ use crate::cell::State;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
 use crate::palette;
-use crate::run::Row;
+use crate::run::{Row, Run};
 use crate::stats::{Evidence, Ranked};
 use crate::words;
 
@@ -15,7 +15,7 @@ use crate::words;
 const ROWS_MAX: usize = 16;
 
 /// The matrix as a table: models by scenarios. `id` is for its switch.
-pub fn table(matrix: &Matrix, id: &str) -> Markup {
+pub fn table(run: &Run, matrix: &Matrix, id: &str) -> Markup {
     let variants = matrix.rows.iter().filter(|row| row.is_variant()).count();
     let folds = matrix.rows.len() > ROWS_MAX && variants > 0;
     let columns = matrix.columns.len();
@@ -49,11 +49,11 @@ pub fn table(matrix: &Matrix, id: &str) -> Markup {
                         @let folded = folds && row.is_variant() && !leads(matrix, index);
                         tr.variant[row.is_variant()].peer[row.is_peer()].folded[folded] {
                             th scope="row" {
-                                i class={ "key b-" (palette::class(&row.kin)) } {}
+                                i class={ "key b" (palette::class(&row.kin)) } {}
                                 (name(row))
                                 @if row.is_peer() { span.kin { "peer of " (row.kin) } }
                             }
-                            @for column in &matrix.columns { (cell(column, row, &column.entries[index])) }
+                            @for column in &matrix.columns { (cell(run, column, row, &column.entries[index])) }
                         }
                     }
                 }
@@ -116,11 +116,11 @@ fn controls(matrix: &Matrix) -> Markup {
     }
 }
 
-fn cell(column: &Column, row: &Row, entry: &Entry) -> Markup {
+fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
     let metric = column.choice.metric;
     let link = format!(
         "#{}",
-        anchor(&column.scenario, &row.label, column.choice.window)
+        anchor(run, &column.scenario, &row.label, column.choice.window)
     );
     let figure = entry.spread.map(|spread| metric.show(spread.median));
     let hover = hover(column, row, entry);
@@ -160,7 +160,7 @@ fn cell(column: &Column, row: &Row, entry: &Entry) -> Markup {
 }
 
 fn ranked(entry: &Entry, place: &Ranked, figure: &str) -> Markup {
-    let tier = html! { i.tier title={ "tier " (place.tier) } { (place.tier) } };
+    let tier = html! { i.tier { (place.tier) } };
     if entry.overloaded {
         return html! { (tier) (overloaded(entry)) };
     }
@@ -204,15 +204,15 @@ fn overloaded(entry: &Entry) -> Markup {
     html! { b.word { "overloaded" } span.iv { (words::answered(entry)) } }
 }
 
-/// What a cell says on hovering: the figure, its spread, the sample and the reasons.
+/// What a cell says on hovering beside its row and column: the figure, its spread, the sample, the
+/// verdict and the reasons.
 fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
-    let mut text = format!("{} in {}: ", row.label, column.scenario);
+    let mut text = format!("{}, {}: ", row.label, column.scenario);
     match entry.spread {
         Some(spread) => {
             let metric = column.choice.metric;
             text.push_str(&format!(
-                "{} {} ({}–{}), n = {}",
-                metric.name(),
+                "{} ({}–{}), n = {}",
                 metric.show(spread.median),
                 metric.show(spread.low),
                 metric.show(spread.high),
@@ -220,6 +220,9 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
             ));
         }
         None => text.push_str(words::state(entry.state)),
+    }
+    if let Some(place) = entry.place {
+        text.push_str(&format!(", tier {}", place.tier));
     }
     let against = entry
         .place

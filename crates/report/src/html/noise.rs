@@ -24,10 +24,10 @@ pub fn section(run: &Run) -> Markup {
             (counts_table(run))
             h3 { "Excluded trials" }
             p.note { "INVALID: a gate failed. Never drawn and in no figure; named here with the reason." }
-            (trial_table(&noise::trials(run, Validity::Invalid)))
+            (trial_table(run, &noise::trials(run, Validity::Invalid)))
             h3 { "Limited trials" }
             p.note { "LIMITED: generator or machine may have been the limit. Shown as bounds, never ranked." }
-            (trial_table(&noise::trials(run, Validity::Limited)))
+            (trial_table(run, &noise::trials(run, Validity::Limited)))
             h3 { "The load generator" }
             p.note { (words::GENERATOR) }
             @if let Some(duration) = words::duration(run) { p { (duration) } }
@@ -59,7 +59,7 @@ fn placebo_table(run: &Run, placebos: &[Placebo]) -> Markup {
                             @match placebo.comparison {
                                 Some(each) => {
                                     td {
-                                        a href={ "#" (anchor(&placebo.scenario, copy, placebo.choice.window)) } {
+                                        a href={ "#" (anchor(run, &placebo.scenario, copy, placebo.choice.window)) } {
                                             (format::factor(each.log.exp()))
                                         }
                                     }
@@ -98,7 +98,7 @@ fn counts_table(run: &Run) -> Markup {
     }
 }
 
-fn trial_table(trials: &[&Trial]) -> Markup {
+fn trial_table(run: &Run, trials: &[&Trial]) -> Markup {
     if trials.is_empty() {
         return html! { p { "None." } };
     }
@@ -115,7 +115,7 @@ fn trial_table(trials: &[&Trial]) -> Markup {
                             tr {
                                 td.l { (trial.scenario) }
                                 th scope="row" { (trial.label) }
-                                td.l { a href={ "#" (trial_anchor(trial)) } { (words::load(trial)) } }
+                                td.l { a href={ "#" (trial_anchor(run, trial)) } { (words::load(trial)) } }
                                 td { (trial.block) }
                                 td.l.why { (trial.reasons.join("; ")) }
                             }
@@ -128,10 +128,10 @@ fn trial_table(trials: &[&Trial]) -> Markup {
 }
 
 /// Where the page shows a trial.
-fn trial_anchor(trial: &Trial) -> String {
+fn trial_anchor(run: &Run, trial: &Trial) -> String {
     match trial.pass {
-        Pass::Measure => anchor(&trial.scenario, &trial.label, Window::of(&trial.shape)),
-        pass => pass_anchor(pass, &trial.scenario, &trial.label),
+        Pass::Measure => anchor(run, &trial.scenario, &trial.label, Window::of(&trial.shape)),
+        pass => pass_anchor(run, pass, &trial.scenario, &trial.label),
     }
 }
 

@@ -20,7 +20,7 @@ pub fn cost(run: &Run) -> Markup {
             p.note {
                 "Medians over trials at the common rate; lower is better throughout. Server CPU counts the \
                  whole process tree, dead children included; machine CPU also what the kernel spends on \
-                 the loopback and the generator."
+                 the loopback and the generator. Each name leads to its trials."
             }
             @for scenario in &run.scenarios {
                 @let window = primary::of(run, scenario, Metric::ServerCpu).window;
@@ -36,7 +36,7 @@ pub fn every_figure(run: &Run) -> Markup {
     html! {
         section #figures {
             h2 { "Every figure" }
-            p.note { "Medians over trials. Throughput: higher is better; all else: lower is better." }
+            p.note { "Medians over trials. Throughput: higher is better; all else: lower is better. Each name leads to its trials." }
             @for scenario in &run.scenarios {
                 details {
                     summary { (scenario) }
@@ -84,27 +84,24 @@ fn entry(
     field: Field,
 ) -> Markup {
     let text = figures::text(run, row, cell, field);
-    let link = format!("#{}", anchor(scenario, &row.label, window));
+    let is_told = text != "-";
+    let shown = if is_told { text.as_str() } else { "–" };
     match field {
         Field::Label => html! {
-            th scope="row" { i class={ "key b-" (palette::class(&row.kin)) } {} (text) }
+            th scope="row" {
+                i class={ "key b" (palette::class(&row.kin)) } {}
+                a href={ "#" (anchor(run, scenario, &row.label, window)) } { (text) }
+            }
         },
         Field::Validity => html! { td.l.why { (text) } },
-        Field::Workers => html! { td { (text) } },
-        Field::Calls => html! {
-            td {
-                @if text == "-" { "–" }
-                @else { a href={ "#" (pass_anchor(Pass::SystemCalls, scenario, &row.label)) } { (text) } }
-            }
+        Field::Calls if is_told => html! {
+            td { a href={ "#" (pass_anchor(run, Pass::SystemCalls, scenario, &row.label)) } { (text) } }
         },
-        Field::Unserved => html! {
-            td.differs[text != "-"] { @if text == "-" { "–" } @else { a href=(link) { (text) } } }
-        },
-        Field::Figure(_) | Field::Range(_) | Field::Trials => html! {
-            td.m[matches!(field, Field::Range(_))] {
-                @if text == "-" { "–" } @else { a href=(link) { (text) } }
-            }
-        },
+        Field::Unserved => html! { td.differs[is_told] { (shown) } },
+        Field::Range(_) => html! { td.m { (shown) } },
+        Field::Figure(_) | Field::Trials | Field::Workers | Field::Calls => {
+            html! { td { (shown) } }
+        }
     }
 }
 
@@ -123,11 +120,7 @@ fn state_class(state: State) -> &'static str {
 
 /// Style rules of the coloured keys before the models' names.
 pub fn key_rules() -> String {
-    let rules = |dark| {
-        palette::rules(dark)
-            .replace(".s-", ".b-")
-            .replace("stroke:", "background:")
-    };
+    let rules = |dark| palette::rules(&[('b', "background")], dark);
     format!(
         "{}@media(prefers-color-scheme:dark){{{}}}",
         rules(false),

@@ -1,12 +1,12 @@
-//! Every trial with its command lines, folded, where each number leads to.
+//! Every trial with its command lines, folded, where the figures lead to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
 use super::{anchor, pass_anchor};
 use crate::blame;
-use crate::cell::State;
+use crate::cell::{Cell, State};
 use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::metric::Metric;
@@ -30,13 +30,11 @@ pub fn section(run: &Run) -> Markup {
     html! {
         section #trials {
             h2 { "Trials" }
-            p.note { "Every window of every trial, with the commands that repeat it." }
+            p.note { "Every window of every trial, with the commands that repeat it: a server's stands beside its name, the load of a block above the table, where it was the same for all." }
             @for scenario in &run.scenarios {
                 details {
                     summary { (scenario) }
-                    @for row in &run.rows {
-                        @for window in run.windows(scenario) { (group(run, row, scenario, window)) }
-                    }
+                    @for window in run.windows(scenario) { (of_window(run, scenario, window)) }
                 }
             }
             (passes(run))
@@ -72,7 +70,7 @@ fn pass_group(run: &Run, row: &Row, scenario: &str, pass: Pass) -> Markup {
         return html! {};
     }
     html! {
-        div.group id=(pass_anchor(pass, scenario, &row.label)) {
+        div.group id=(pass_anchor(run, pass, scenario, &row.label)) {
             h3 { (row.label) span.m { " · " (scenario) } }
             @for trial in trials {
                 @for command in [&trial.server_command, &trial.load_command] {
@@ -125,32 +123,63 @@ fn pass_table(trial: &Trial) -> Markup {
     }
 }
 
-fn group(run: &Run, row: &Row, scenario: &str, window: Window) -> Markup {
-    let cell = run.cell(&row.label, scenario, window);
-    if cell.state == State::Missing {
-        return html! {};
-    }
-    let commands = |of: fn(&Trial) -> &str| -> BTreeSet<&str> {
-        cell.trials
-            .iter()
-            .map(|trial| of(trial))
-            .filter(|text| !text.is_empty())
-            .collect()
-    };
+fn of_window(run: &Run, scenario: &str, window: Window) -> Markup {
+    let cells: Vec<(&Row, Cell<'_>)> = run
+        .rows
+        .iter()
+        .map(|row| (row, run.cell(&row.label, scenario, window)))
+        .filter(|(_, cell)| cell.state != State::Missing)
+        .collect();
+    let loads = loads(&cells);
     html! {
-        div.group id=(anchor(scenario, &row.label, window)) {
-            h3 { (row.label) span.m { " · " (scenario) ", " (window.describe()) } }
-            @for command in commands(|trial| &trial.server_command) { code { (command) } }
-            @for command in commands(|trial| &trial.load_command) { code { (command) } }
-            div.scroll {
-                table.figures {
-                    thead { tr {
-                        th { "trial" } th { "block" }
-                        @for (head, _) in METRICS { th { (head) } }
-                        th { "errors" } th.l { "validity" }
-                    } }
-                    tbody { @for trial in &cell.trials { (line(trial)) } }
+        h3 { (scenario) span.m { " · " (window.describe()) } }
+        @for (block, command) in &loads { code { span.m { "block " (block) ": " } (command) } }
+        div.scroll {
+            table.figures.trials {
+                thead { tr {
+                    th { "trial" } th { "block" }
+                    @for (head, _) in METRICS { th { (head) } }
+                    th { "errors" } th.l { "validity" }
+                } }
+                @for (row, cell) in &cells {
+                    tbody id=(anchor(run, scenario, &row.label, window)) {
+                        (heading(row, cell, &loads))
+                        @for trial in &cell.trials { (line(trial)) }
+                    }
                 }
+            }
+        }
+    }
+}
+
+/// The load of each block: what most servers were given.
+fn loads<'a>(cells: &[(&Row, Cell<'a>)]) -> BTreeMap<u32, &'a str> {
+    let mut blocks: BTreeMap<u32, BTreeMap<&str, usize>> = BTreeMap::new();
+    let trials = cells.iter().flat_map(|(_, cell)| &cell.trials);
+    for trial in trials.filter(|trial| !trial.load_command.is_empty()) {
+        let commands = blocks.entry(trial.block).or_default();
+        *commands.entry(&trial.load_command).or_default() += 1;
+    }
+    let most = |(block, commands): (u32, BTreeMap<&'a str, usize>)| {
+        let (command, _) = commands.into_iter().max_by_key(|(_, count)| *count)?;
+        Some((block, command))
+    };
+    blocks.into_iter().filter_map(most).collect()
+}
+
+/// A row's name, with its commands where they are its own.
+fn heading(row: &Row, cell: &Cell<'_>, loads: &BTreeMap<u32, &str>) -> Markup {
+    let servers = cell.trials.iter().map(|trial| &trial.server_command);
+    let is_own = |trial: &&&Trial| loads.get(&trial.block) != Some(&trial.load_command.as_str());
+    let own = cell.trials.iter().filter(is_own);
+    let commands: BTreeSet<&String> = servers
+        .chain(own.map(|trial| &trial.load_command))
+        .filter(|command| !command.is_empty())
+        .collect();
+    html! {
+        tr {
+            th colspan=(METRICS.len() + 4) scope="rowgroup" {
+                div { b { (row.label) } @for command in commands { code { (command) } } }
             }
         }
     }

@@ -82,13 +82,13 @@ pub fn draw(run: &Run) -> Option<Svg> {
             LEFT - 8.0,
             y + 4.0,
             Anchor::End,
-            &format!("n f-{class}"),
+            &format!("n f{class}"),
             &row.label,
         );
         let end = axis.at(load.median);
         if let Some(idle) = idle {
             let start = axis.at(idle.median);
-            svg.line((start, y), (end, y), &format!("bar s-{class}"));
+            svg.line((start, y), (end, y), &format!("bar s{class}"));
             svg.mark(
                 (start, y),
                 mark,

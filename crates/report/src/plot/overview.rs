@@ -11,7 +11,7 @@ use crate::words;
 
 const WIDTH_MIN: f64 = 1000.0;
 const COLUMN_WIDTH_MIN: f64 = 112.0;
-const LEFT: f64 = 142.0;
+const LEFT: f64 = 150.0;
 const TOP: f64 = 122.0;
 const ROW_HEIGHT: f64 = 42.0;
 

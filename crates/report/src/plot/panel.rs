@@ -147,13 +147,13 @@ impl Panel {
             .iter()
             .map(|point| (point.x, self.y(point.spread.median)))
             .collect();
-        self.svg.path(&places, &format!("{line} s-{class}"));
+        self.svg.path(&places, &format!("{line} s{class}"));
         for (point, place) in points.iter().zip(&places) {
             let spread = point.spread;
             if bars && spread.n > 1 {
                 let (low, high) = (self.y(spread.low), self.y(spread.high));
                 self.svg
-                    .line((point.x, low), (point.x, high), &format!("bar s-{class}"));
+                    .line((point.x, low), (point.x, high), &format!("bar s{class}"));
             }
             let hover = format!(
                 "{}: {} ({}–{}), n = {}{}",
@@ -192,13 +192,13 @@ impl Panel {
             let x = RIGHT + 12.0;
             self.svg.path(
                 &[(end.at.0 + 5.0, end.at.1), (RIGHT + 2.0, end.at.1), (x, y)],
-                &format!("thin s-{}", end.class),
+                &format!("thin s{}", end.class),
             );
             self.svg.text(
                 x + 3.0,
                 y + 4.0,
                 Anchor::Start,
-                &format!("n f-{}", end.class),
+                &format!("n f{}", end.class),
                 &end.label,
             );
         }

@@ -75,7 +75,7 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
             LEFT - 8.0,
             y + 4.0,
             Anchor::End,
-            &format!("n f-{}", palette::class(&row.kin)),
+            &format!("n f{}", palette::class(&row.kin)),
             &row.label,
         );
         draw_entry(&mut svg, row, entry, metric, &axis, y);
@@ -114,7 +114,7 @@ fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Lo
             svg.line(
                 (axis.at(spread.low), y),
                 (axis.at(spread.high), y),
-                &format!("bar s-{class}"),
+                &format!("bar s{class}"),
             );
         }
         let hover = format!(

@@ -43,15 +43,4 @@ impl Window {
             Some(rate) => format!("at {}/s", crate::format::number(rate)),
         }
     }
-
-    /// A form fit for anchors and file names.
-    pub fn slug(self) -> String {
-        match self {
-            Self::Closed => "closed".to_owned(),
-            Self::Open { rate_milli } if rate_milli % 1000 == 0 => {
-                format!("open-{}", rate_milli / 1000)
-            }
-            Self::Open { rate_milli } => format!("open-{rate_milli}m"),
-        }
-    }
 }

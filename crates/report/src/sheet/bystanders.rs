@@ -99,7 +99,7 @@ fn sheet(
         .scenario;
     let window = primary::of(run, scenario, Metric::P99).window;
     let line = |row: &Row| {
-        let link = || anchor(scenario, &row.label, window);
+        let link = || anchor(run, scenario, &row.label, window);
         let found = figures(run, row, scenario, window);
         let mut entries: Vec<Entry> = columns
             .iter()
@@ -165,7 +165,7 @@ fn kinds(run: &Run) -> Option<Sheet> {
                 Spread::of(values, Evidence::Ranges).map_or_else(Entry::default, |spread| {
                     Entry::new(
                         format::micros(spread.median),
-                        anchor(scenario, &row.label, window),
+                        anchor(run, scenario, &row.label, window),
                     )
                 })
             })

@@ -131,7 +131,7 @@ fn entry(run: &Run, row: &Row, scenario: &str, bracket: Option<Bracket>, best: f
     let reaches = bracket.low.is_some() && bracket.high.is_none_or(|high| high > best);
     Entry {
         text,
-        link: Some(pass_anchor(Pass::Capacity, scenario, &row.label)),
+        link: Some(pass_anchor(run, Pass::Capacity, scenario, &row.label)),
         tone: match (reaches, bracket.high) {
             (true, None) => Tone::Limited,
             (true, Some(_)) if !row.is_peer() => Tone::Best,

@@ -1,6 +1,6 @@
-//! System calls, fairness and the time to drain: a figure a scenario.
+//! System calls, fairness (of requests and of connections) and the time to drain: a figure a scenario.
 
-use super::{Entry, Line, Sheet, figure, median, sample};
+use super::{Entry, Line, Sheet, figure, median, middle, sample};
 use crate::cell::State;
 use crate::data::{Figures, Pass};
 use crate::format;
@@ -30,7 +30,7 @@ pub fn system_calls(run: &Run) -> Option<Sheet> {
         match Spread::of(totals, Evidence::Ranges) {
             Some(spread) => Entry::new(
                 format!("{:.2}{}", spread.median, names(&figures)),
-                pass_anchor(Pass::SystemCalls, scenario, &row.label),
+                pass_anchor(run, Pass::SystemCalls, scenario, &row.label),
             ),
             None => Entry::default(),
         }
@@ -75,14 +75,14 @@ pub fn fairness(run: &Run) -> Option<Sheet> {
         match (median(run, &cell, Metric::Jain), workers) {
             (Some(spread), Some(workers)) => Entry::new(
                 format!("{:.2} of {workers}", spread.median),
-                anchor(scenario, &row.label, window),
+                anchor(run, scenario, &row.label, window),
             ),
             _ => Entry::default(),
         }
     };
     Some(Sheet {
         id: "fairness",
-        title: "Fairness between workers".to_owned(),
+        title: "Fairness between workers: requests".to_owned(),
         note: format!(
             "Jain's index of the requests that each worker served, and how many workers: 1.00 is even, 1/n is one worker doing everything; higher is fairer. Median, {}.",
             sample(run)
@@ -90,6 +90,50 @@ pub fn fairness(run: &Run) -> Option<Sheet> {
         heads: run.scenarios.clone(),
         lines: by_scenario(run, &run.scenarios, of),
     })
+}
+
+pub fn connections(run: &Run) -> Option<Sheet> {
+    let of = |row: &Row, scenario: &str| {
+        let window = primary::of(run, scenario, Metric::Jain).window;
+        let cell = run.cell(&row.label, scenario, window);
+        let told = || cell.usable().map(|trial| &trial.workers_connections);
+        let Some(workers) = told().map(Vec::len).max().filter(|workers| *workers > 0) else {
+            return Entry::default();
+        };
+        let each = || told().flatten();
+        let (fewest, most) = (each().min().copied(), each().max().copied());
+        let jains = cell.usable().filter_map(|trial| trial.jain_connections);
+        let jain = Spread::of(jains, Evidence::Ranges);
+        Entry::new(
+            format!(
+                "{} ({} on {})",
+                jain.map_or("–".to_owned(), |spread| format!("{:.2}", spread.median)),
+                range(fewest.unwrap_or(0), most.unwrap_or(0)),
+                format::number(workers as f64),
+            ),
+            anchor(run, scenario, &row.label, window),
+        )
+    };
+    Some(Sheet {
+        id: "fairness-connections",
+        title: "Fairness between workers: connections".to_owned(),
+        note: format!(
+            "Jain's index of the connections that each worker serves, of as many as the scenario holds, opened afresh behind the last window (where each carries one request, eight times as many, one after the other); in brackets fewest to most a worker and how many workers. 1.00 is even, 1/n is one worker serving all; higher is fairer. Median, {}.",
+            sample(run)
+        ),
+        heads: run.scenarios.clone(),
+        lines: by_scenario(run, &run.scenarios, of),
+    })
+}
+
+/// `31–33`, or `1` where all are the same.
+fn range(fewest: u64, most: u64) -> String {
+    let (low, high) = (format::number(fewest as f64), format::number(most as f64));
+    if low == high {
+        low
+    } else {
+        format!("{low}–{high}")
+    }
 }
 
 pub fn drain(run: &Run) -> Option<Sheet> {
@@ -102,14 +146,24 @@ pub fn drain(run: &Run) -> Option<Sheet> {
         let mut entry = figure(run, row, scenario, window, Metric::Drain);
         if let Some(spread) = median(run, &cell, Metric::Drain) {
             entry.text = format::number(spread.median);
+            let held = cell.usable().filter_map(|trial| trial.drain_connections);
+            if let Some(held) = middle(held.map(f64::from)) {
+                entry.text.push_str(&format!(" ({held})"));
+            }
         }
         entry
+    };
+    let mut trials = run.trials.iter();
+    let held = if trials.any(|trial| trial.drain_connections.is_some()) {
+        "In brackets the connections that were open then, each served once and silent since: those of the scenario, as many as could be opened in a second. "
+    } else {
+        ""
     };
     Some(Sheet {
         id: "drain",
         title: "Time to drain".to_owned(),
         note: format!(
-            "Milliseconds from SIGTERM to the end of the last process, with the scenario's connections open; lower is better. Median, {}.",
+            "Milliseconds from SIGTERM to the end of the last process; lower is better. {held}Medians, {}.",
             sample(run)
         ),
         heads: run.scenarios.clone(),

@@ -25,7 +25,7 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
         .collect();
     heads.extend(["a connection".to_owned(), "tasks at most".to_owned()]);
     let line = |(row, steps): &(&Row, std::collections::BTreeMap<u64, Vec<&MemoryStep>>)| {
-        let link = pass_anchor(Pass::Memory, &scenario, &row.label);
+        let link = pass_anchor(run, Pass::Memory, &scenario, &row.label);
         let mut entries: Vec<Entry> = counts
             .iter()
             .map(|count| {

@@ -31,7 +31,10 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
             let phases = phases.flat_map(|figures| figures.phases.iter());
             let values = phases.filter(|phase| phase.name == name).map(pick);
             Spread::of(values, Evidence::Ranges).map_or_else(Entry::default, |spread| {
-                Entry::new(show(spread.median), anchor(scenario, &row.label, window))
+                Entry::new(
+                    show(spread.median),
+                    anchor(run, scenario, &row.label, window),
+                )
             })
         };
         let p99 = |phase: &PhaseFigures| phase.response_us.p99.unwrap_or(f64::INFINITY);
