@@ -21,10 +21,13 @@ use crate::words;
 
 const STYLE: &str = include_str!("html/page.css");
 
-/// Opens the folded trials a link points into; browsers that do so themselves need none of it.
+/// Opens the folded trials a link points into; browsers that do so themselves need none of it. Every
+/// number of a row whose name is a link leads where the name does.
 const SCRIPT: &str = "function open_target(){var e=document.getElementById(location.hash.slice(1));\
 for(var d=e;d;d=d.parentElement)if(d.tagName=='DETAILS')d.open=true;if(e)e.scrollIntoView()}\
-addEventListener('hashchange',open_target);if(location.hash)open_target()";
+addEventListener('hashchange',open_target);if(location.hash)open_target();\
+addEventListener('click',function(e){var t=e.target;if(t.closest('a')||!t.closest('td'))return;\
+var a=t.closest('tr').querySelector('th a');if(a&&getSelection().isCollapsed)a.click()})";
 
 /// The whole page.
 pub fn page(run: &Run) -> String {

@@ -215,12 +215,18 @@ fn framed(width: u32) -> String {
     )
 }
 
-/// What the page tells its frame once it is laid out.
-const TELL: &str = r#"<script>addEventListener("load",()=>parent.postMessage(
-innerWidth+" "+document.documentElement.scrollWidth,"*"))</script>"#;
+/// What the page tells its frame once it is laid out, and a number of each fifth row whose name is a
+/// link was clicked (a browser stops at 200 jumps): how many rows, and how many led to no trials.
+const TELL: &str = r##"<script>addEventListener("load",()=>{
+const wide=document.documentElement.scrollWidth
+const rows=[...document.querySelectorAll(".figures tr:has(th a)")].filter((_,at)=>at%5==0)
+const lost=rows.filter(row=>{location.hash="";row.querySelector("td").click()
+const trials=document.getElementById(location.hash.slice(1))
+return !trials||!document.getElementById("trials").contains(trials)})
+parent.postMessage([innerWidth,wide,rows.length,lost.length].join(" "),"*")})</script>"##;
 
 #[test]
-fn the_report_does_not_overflow_a_phone() {
+fn the_report_fits_a_phone_and_its_numbers_lead_to_trials() {
     if !is_installed("chromium") {
         return;
     }
@@ -255,10 +261,16 @@ fn the_report_does_not_overflow_a_phone() {
         let told = dom.split("data-told=\"").nth(1);
         let told = told.unwrap_or_else(|| panic!("the page says nothing: {dom}"));
         let told = told.split('"').next().unwrap();
-        let (inner, content) = told.split_once(' ').expect("two widths");
-        assert_eq!(inner, width.to_string());
-        let content: u32 = content.parse().unwrap();
+        let told: Vec<u32> = told.split(' ').map(|n| n.parse().unwrap()).collect();
+        let [inner, content, rows, lost] = told[..] else {
+            panic!("{told:?}");
+        };
+        assert_eq!(inner, width);
         assert!(content <= width, "{content} px of content on {width} px");
+        assert!(
+            rows > 20 && lost == 0,
+            "{lost} of {rows} rows lead nowhere"
+        );
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
