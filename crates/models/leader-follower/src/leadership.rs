@@ -70,15 +70,16 @@ impl<T> Leadership<T> {
 impl<'a, T> Leader<'a, T> {
     /// Something that is ready, and when it was found to be. What one wait has found is taken one by
     /// one: the rest passes to the next leader, who need not wait. `wait_at_set` adds what it finds
-    /// and tells the time, or `None` if nothing will be ready any more; then so does this.
+    /// and tells the time, or `None` if nothing will be ready any more; then so does this. A wait
+    /// that finds nothing is followed by another: there is nothing to promote anybody for.
     pub fn wait(
         self,
-        wait_at_set: impl FnOnce(&mut VecDeque<T>) -> Option<Instant>,
+        mut wait_at_set: impl FnMut(&mut VecDeque<T>) -> Option<Instant>,
     ) -> (Leader<'a, T>, Option<(T, Instant)>) {
-        let mut leader = match self.state.ready.is_empty() {
-            true => self.wait_unlocked(wait_at_set),
-            false => self,
-        };
+        let mut leader = self;
+        while leader.state.ready.is_empty() && !leader.state.over {
+            leader = leader.wait_unlocked(&mut wait_at_set);
+        }
         let taken = leader.state.ready.pop_front();
         let now = leader.state.now;
         (leader, taken.map(|taken| (taken, now)))

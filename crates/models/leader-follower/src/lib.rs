@@ -6,21 +6,25 @@
 //!   clients ═▶│ ■ ■ ■ ■ ■  │◀──────────────┐
 //!             └────────────┘      promote a follower ──▶ the next leader
 //!                   ▲                       ▼
-//!                   └─ re-arm ─ accept │ read ─▶ compute ─▶ write
+//!                   └─ let go ─ accept │ read ─▶ compute ─▶ write
 //! ```
 //!
 //! accepts: a thread · reads: a thread · computes: a thread · writes: a thread
 //!
+//! The handle of a connection is suspended from the wait that reports it until the connection has
+//! been served, so that no two threads serve it at once. The handle set does that in user space: the
+//! leader counts what comes for a connection that a thread has in hand, and gives it to nobody.
+//!
 //! **Cost.** A connection: accept, two `epoll_ctl` (add, and re-arm of the door), a receive that
-//! finds the FIN, close. A request: one receive, one send, one `epoll_ctl` that ends the suspension
-//! of its handle, its share of a wait, and a wake-up where a follower was asleep. No queue, no
-//! hand-over of the request between threads.
+//! finds the FIN, close. A request: one receive, one send, its share of a wait, and a wake-up where a
+//! follower was asleep; one `epoll_ctl` more where something else comes before it has been served, or
+//! more than a receive takes. No queue, no hand-over of the request between threads.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `-` | `epoll_pwait2`, `futex` ×2, `ppoll` | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, (`futex`) | `epoll_ctl`, `epoll_pwait2`, `recvfrom`, `sendto`, (`futex`) | 6 |
+//! | `-` | `epoll_pwait2`, `futex` ×2, `ppoll` | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, (`futex`) | `epoll_pwait2`, `recvfrom`, `sendto`, (`futex`) | 6 |
 //!
 //! **What breaks it.** Short handlers on many CPUs: the promotion costs more than the service, and
 //! connections move from cache to cache.

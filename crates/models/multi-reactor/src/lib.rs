@@ -25,7 +25,7 @@
 //! | `processes-lock` | `epoll_pwait2` ×3, `wait4` | `accept4`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 2 |
 //! | `processes-reuseport` | `epoll_pwait2` ×3, `wait4` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
 //! | `pool` | `epoll_pwait2` ×3, `futex` ×64, `ppoll` | `accept4` ×3, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `ppoll`, `recvfrom`, (`write to a bell`) | `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`), (`write to a bell`) | 6 |
-//! | `thread-per-event` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `clone3`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `ppoll`, `prctl`, `recvfrom`, `rseq`, `rt_sigprocmask` ×7, `sched_getaffinity`, `set_robust_list`, `sigaltstack` ×3, (`write to a bell`) | `clone3`, `epoll_ctl`, `epoll_pwait2`, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `prctl`, `recvfrom`, `rseq`, `rt_sigprocmask` ×7, `sched_getaffinity`, `sendto`, `set_robust_list`, `sigaltstack` ×3 | 4 |
+//! | `thread-per-event` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `clone3`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `ppoll`, `prctl`, `recvfrom`, `rseq`, `rt_sigprocmask` ×7, `sched_getaffinity`, `set_robust_list`, `sigaltstack` ×3, (`write to a bell`) | `clone3`, `epoll_pwait2`, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `prctl`, `recvfrom`, `rseq`, `rt_sigprocmask` ×7, `sched_getaffinity`, `sendto`, `set_robust_list`, `sigaltstack` ×3 | 3 |
 //!
 //! **What breaks it.** A handler that computes or blocks: every connection of its loop waits. Loads
 //! that differ much between connections: a loop may be full while another idles.
@@ -64,8 +64,8 @@
 //! - `thread-per-event`: the loops only wait; every event on a connection is served by a thread that
 //!   is started for it and ends with it (`--threads-max` at once; then the loops wait). accepts: the
 //!   main thread · reads: a thread · computes: a thread · writes: a thread. The handle is suspended
-//!   (`EPOLLONESHOT`) meanwhile, and armed again by the thread: one `epoll_ctl` a request beside what
-//!   the making of a thread costs.
+//!   meanwhile: the loop counts what comes for it, and starts no other thread. A request costs the
+//!   making of a thread beside the above.
 //!
 //! **Source.** Netty, memcached; Lea, *Scalable IO in Java*. `SO_REUSEPORT`: `socket(7)`, Linux 3.9;
 //! `EPOLLEXCLUSIVE`: `epoll_ctl(2)`, Linux 4.5; processes, the accept lock and the line's back: nginx

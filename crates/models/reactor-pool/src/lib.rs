@@ -25,7 +25,7 @@
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `return` | `epoll_pwait2`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`) | 5 |
-//! | `half-sync` | `epoll_pwait2`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, (`futex`) | `epoll_ctl`, `epoll_pwait2`, `recvfrom`, `sendto`, (`futex`) | 5 |
+//! | `half-sync` | `epoll_pwait2`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, (`futex`) | `epoll_pwait2`, `recvfrom`, `sendto`, (`futex`) | 5 |
 //! | `simulated-proactor` | `epoll_pwait2`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, (`sched_yield`) | `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`) | 5 |
 //!
 //! **What breaks it.** Short handlers: two switches a request cost more than the service. One loop
@@ -37,18 +37,19 @@
 //! **Variants.** Each differs in what crosses the queue, and in the way back.
 //!
 //! - `half-sync` (half-sync/half-reactive): the loop only waits and accepts. A handle that is ready
-//!   is suspended (`EPOLLONESHOT`) and queued; a thread takes it, reads, computes, writes, and ends
-//!   the suspension. accepts: the loop · reads: a thread · computes: a thread · writes: a thread. The
-//!   connection stays in a table that all share, under a lock of its own. A request costs one
-//!   `epoll_ctl` and one round of the loop; nobody rings for the loop. A full queue holds the loop,
-//!   away from the door and from everybody else.
+//!   is suspended and queued; a thread takes it, reads, computes, writes, and lets go of it. accepts:
+//!   the loop · reads: a thread · computes: a thread · writes: a thread. The connection stays in a
+//!   table that all share, under a lock of its own, and what comes for one that is queued or in hand
+//!   is counted there and given to nobody. So a request costs one round of the loop and no
+//!   `epoll_ctl`, but where something comes before it has been served; nobody rings for the loop. A
+//!   full queue holds the loop, away from the door and from everybody else.
 //! - `simulated-proactor`: the loop performs the whole of the input on the threads' behalf, and what
 //!   it queues is the *completion*: a thread sees whole requests only. Its reply is a completion,
 //!   too: the thread arms the handle for writing, and the event that the socket takes it has the
 //!   loop write. accepts: the loop · reads: the loop · computes: a thread · writes: the loop. So the
 //!   way back is the selector where the default has an inbox and a bell, and the connection is never
 //!   out of the table: two `epoll_ctl` a request, one by the thread to be told that it can be
-//!   written, one by the loop to read on.
+//!   written, one by the loop to read on. It is suspended from the one event to the other.
 //!
 //! **Source.** Schmidt et al., *POSA2*, Half-Sync/Half-Async and its variant half-sync/half-reactive;
 //! Libman and Gilbourd, *Comparing Two High-Performance I/O Design Patterns*, Artima 2005, for the
@@ -76,7 +77,7 @@ pub const MODEL: Model = Model {
             roles: Roles::accepted_by("the loop", "a thread"),
             summary: "A loop waits and queues what is ready; a thread reads, computes and writes.",
             pick_when: "requests and replies are long, so that reading and writing want CPUs, too",
-            breaks_when: "handlers are short: a switch and an epoll_ctl a request",
+            breaks_when: "handlers are short: a switch a request",
             needs: A_LOOP,
         },
         Variant {

@@ -53,6 +53,7 @@ impl Clockwork {
         });
         let place = table.place(index);
         place.set_tick(0);
+        place.suspension.end();
         Some(Token::new(index, place.generation()))
     }
 

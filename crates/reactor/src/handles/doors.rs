@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use server::{Accepted, Backoff, Phase, Worker};
 
 use super::{DOOR, Handles, PAUSE_ENDS};
-use crate::Interest;
 
 /// How the set treats the server's doors.
 #[derive(Debug)]
@@ -89,7 +88,7 @@ impl Handles {
 
     fn arm_door(&self, index: usize, doors: &mut Doors, worker: &Worker) {
         let (door, number) = (&self.server.doors[index], DOOR + index as u64);
-        if self.set.rearm(door, number, Interest::Read).is_err() {
+        if self.set.rearm(door, number).is_err() {
             self.pause(doors.backoff.pause(), worker); // Out of kernel memory.
         }
     }

@@ -1,13 +1,22 @@
 //! A handle set that several threads serve.
 //!
-//! Every handle is suspended (`EPOLLONESHOT`) from the moment a wait reports it until whoever
-//! serves it ends the suspension, so that no two threads serve one connection at once. Connections
-//! stay in their places; who has the lock of a place has the connection in hand. A warm request
-//! takes that lock and no other.
+//! Every handle is suspended from the moment a wait reports it until whoever serves it lets go of it,
+//! so that no two threads serve one connection at once: Leader/Followers (POSA2) calls that
+//! `deactivate_handle` and `reactivate_handle`. For a door the kernel does it (`EPOLLONESHOT`), once
+//! a batch of accepts. For a connection it would be a system call a request; so the set does it
+//! itself. A connection is reported by its edges, and the wait counts what comes for one that is in
+//! somebody's hand, and gives it to nobody. Whoever has served it lets go of it with one
+//! compare-exchange, and asks the kernel only where something has come meanwhile, where something
+//! may be left, or where the connection needs something else: the kernel then looks at it anew, and
+//! it comes up behind all others, so that whoever has much keeps nobody waiting.
+//!
+//! Connections stay in their places; who has the lock of a place has the connection in hand. A warm
+//! request takes that lock and no other.
 
 mod clockwork;
 mod doors;
 mod serve;
+mod suspension;
 mod table;
 
 use std::os::fd::OwnedFd;
@@ -24,7 +33,7 @@ use self::table::{Held, Table};
 use crate::wheel::Ticks;
 use crate::{Epoll, Events, Interest, Ready, Token, ready};
 
-/// Something that is ready. A door or a connection stays suspended until it has been served.
+/// Something that is ready. A door or a connection is suspended until it has been served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handle {
     /// A listener, by its number.
@@ -82,7 +91,7 @@ impl Handles {
         let handles = Handles::new(server, server.limits.connections_max, true)?;
         for (index, door) in server.doors.iter().enumerate() {
             let number = DOOR + index as u64;
-            handles.set.add_oneshot(door, number, Interest::Read)?;
+            handles.set.add_oneshot(door, number)?;
         }
         Ok(handles)
     }
@@ -99,7 +108,7 @@ impl Handles {
     fn new(server: &'static Server, max: usize, at_doors: bool) -> anyhow::Result<Handles> {
         let (set, nudge, now) = (Epoll::new()?, Bell::new()?, Instant::now());
         set.add_bell(&nudge, NUDGE)?;
-        set.add_oneshot(&server.bell, BELL, Interest::Read)?;
+        set.add_oneshot(&server.bell, BELL)?;
         Ok(Handles {
             server,
             set,
@@ -163,13 +172,8 @@ impl Handles {
         self.set.wait(events, timeout);
         worker.tick();
         let mut clockwork = self.clockwork.lock();
-        found.extend(events.iter().filter_map(|event| {
-            let handle = handle(ready(event));
-            if let Some(Handle::Connection { token, .. }) = handle {
-                self.report(token);
-            }
-            handle
-        }));
+        let handles = events.iter().filter_map(|event| self.handle(ready(event)));
+        found.extend(handles);
         found.extend(clockwork.waited(worker.now).map(|(number, tick)| {
             let token = Token::from_number(number);
             match number {
@@ -179,11 +183,23 @@ impl Handles {
         }));
     }
 
-    /// An event has suspended this connection. With the clockwork locked, generations stay.
-    fn report(&self, token: Token) {
-        let place = self.table.place(token.index());
-        if place.generation() == token.generation() {
-            place.set_armed(false);
+    /// The handle that an event suspends. With the clockwork locked, generations stay.
+    fn handle(&self, ready: Ready) -> Option<Handle> {
+        match ready.token {
+            BELL => Some(Handle::Drain),
+            NUDGE => None,
+            door if door & DOOR != 0 => Some(Handle::Door((door - DOOR) as usize)),
+            number => {
+                let token = Token::from_number(number);
+                let place = self.table.place(token.index());
+                let is_its = place.generation() == token.generation();
+                // A FIN may stand behind data: a receive that came short has not seen it.
+                let suspends = is_its && place.suspension.begin(ready.half_closed);
+                suspends.then_some(Handle::Connection {
+                    token,
+                    hung_up: ready.hung_up,
+                })
+            }
         }
     }
 
@@ -203,12 +219,9 @@ impl Handles {
             connection,
             need: Need::Readable,
         });
-        place.set_armed(true);
         self.schedule(token, place, held);
         let number = token.number();
-        let added = self
-            .set
-            .add_oneshot(&held.connection, number, Interest::Read);
+        let added = self.set.add_edge(&held.connection, number, Interest::Read);
         if added.is_err() {
             let gone = guard.take();
             drop((guard, gone));
@@ -238,17 +251,5 @@ impl Handles {
         if self.is_over() {
             self.nudge.ring();
         }
-    }
-}
-
-fn handle(ready: Ready) -> Option<Handle> {
-    match ready.token {
-        BELL => Some(Handle::Drain),
-        NUDGE => None,
-        door if door & DOOR != 0 => Some(Handle::Door((door - DOOR) as usize)),
-        number => Some(Handle::Connection {
-            token: Token::from_number(number),
-            hung_up: ready.hung_up,
-        }),
     }
 }

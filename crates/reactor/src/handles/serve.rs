@@ -105,7 +105,7 @@ impl Handles {
             return None;
         }
         let held = guard.as_ref()?;
-        if !place.is_armed() && self.server.drain.phase() < Phase::Cutting {
+        if place.suspension.is_on() && self.server.drain.phase() < Phase::Cutting {
             // What it needed has come, and somebody is about to see to it.
             place.set_tick(0);
             self.schedule_at(token, place, worker.now + ABOUT_TO_BE_SERVED);
@@ -134,7 +134,7 @@ impl Handles {
         }
     }
 
-    /// Lets go of a connection, armed for what it needs, or ends it.
+    /// Lets go of a connection, to be given to somebody when what it needs is there, or ends it.
     fn settle(
         &self,
         token: Token,
@@ -154,19 +154,23 @@ impl Handles {
             Need::Time => Some(Interest::Nothing),
             Need::Compute => None,
         };
-        let unchanged = place.is_armed() && held.need == need;
-        held.need = need;
+        let before = std::mem::replace(&mut held.need, need);
         self.schedule(token, place, held);
         let Some(interest) = interest else {
             return Some(token);
         };
-        if !unchanged {
-            place.set_armed(true);
-            // Under the lock: the event may come at once, and must find the connection here.
-            let rearmed = self.set.rearm(&held.connection, token.number(), interest);
-            if rearmed.is_err() {
-                self.end(token, place, guard, worker); // Out of kernel memory: never woken again.
-            }
+        // Only news are worth another look, and those come to a handle that is free.
+        let spent = need == before && held.connection.is_spent();
+        if spent && place.suspension.end_if_quiet() {
+            return None;
+        }
+        place.suspension.end();
+        // Under the lock: an event may come at once, and must find the connection here.
+        let told = self
+            .set
+            .look_anew(&held.connection, token.number(), interest);
+        if told.is_err() {
+            self.end(token, place, guard, worker); // Out of kernel memory: never woken again.
         }
         None
     }

@@ -1,11 +1,12 @@
 //! Connections that any thread may take in hand, each under a lock of its own.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use server::{Connection, Need};
 
+use super::suspension::Suspension;
 use crate::Token;
 
 /// A place for one connection at a time. Whoever has the lock has the connection in hand.
@@ -14,8 +15,7 @@ pub(super) struct Place {
     pub held: Mutex<Option<Held>>,
     /// Of the connection that is here, or will be next. Changes only under the clockwork's lock.
     generation: AtomicU32,
-    /// Its handle is not suspended. Once it is, somebody has its event, and will serve it.
-    armed: AtomicBool,
+    pub suspension: Suspension,
     /// When its entry in the wheel comes up, 0 for none. Set under the clockwork's lock, cleared by
     /// whoever looks at an entry that has come up.
     tick: AtomicU64,
@@ -42,7 +42,7 @@ impl Place {
         Place {
             held: Mutex::new(None),
             generation: AtomicU32::new(0),
-            armed: AtomicBool::new(false),
+            suspension: Suspension::none(),
             tick: AtomicU64::new(0),
         }
     }
@@ -55,14 +55,6 @@ impl Place {
     pub fn next_generation(&self) {
         let next = Token::generation_after(self.generation());
         self.generation.store(next, Ordering::Relaxed);
-    }
-
-    pub fn is_armed(&self) -> bool {
-        self.armed.load(Ordering::Relaxed)
-    }
-
-    pub fn set_armed(&self, armed: bool) {
-        self.armed.store(armed, Ordering::Relaxed);
     }
 
     pub fn tick(&self) -> u64 {

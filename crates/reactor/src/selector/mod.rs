@@ -21,9 +21,9 @@ mod busy;
 mod dense;
 mod epoll;
 mod epoll_edge;
-mod oneshot;
 mod poll;
 mod select;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -54,7 +54,7 @@ pub struct Ready {
     pub readable: bool,
     /// Sending will not block, or may not.
     pub writable: bool,
-    /// The peer sends no more. Known to [`EpollEdge`] only.
+    /// The peer sends no more. Known only where changes are reported.
     pub half_closed: bool,
     /// The peer has gone, or the connection is broken: no call on it will block.
     pub hung_up: bool,

@@ -238,3 +238,29 @@ fn select_refuses_numbers_it_has_no_bit_for() {
     assert_eq!(selector.add(&high, 1, Interest::Read), Err(Errno::INVAL));
     selector.remove(&high);
 }
+
+/// What a handle set relies upon: a connection is reported when it changes, the FIN as such, and
+/// whenever the set is told to look anew at what is there; one that waits for time only when its
+/// peer has gone.
+#[test]
+fn a_connection_of_a_shared_set_is_reported_by_its_edges() {
+    let mut set = Epoll::empty().unwrap();
+    let (ours, theirs) = pair();
+    set.add_edge(&ours, 7, Interest::Read).unwrap();
+    send(&theirs);
+    assert_eq!(tokens(&wait(&mut set, SOON)), [7]);
+    assert!(wait(&mut set, NOW).is_empty(), "nothing has changed");
+    set.look_anew(&ours, 7, Interest::Read).unwrap();
+    assert_eq!(tokens(&wait(&mut set, SOON)), [7], "it is still there");
+    set.look_anew(&ours, 7, Interest::Write).unwrap();
+    assert!(wait(&mut set, SOON)[0].writable);
+    set.look_anew(&ours, 7, Interest::Nothing).unwrap();
+    send(&theirs);
+    rustix::net::shutdown(&theirs, Shutdown::Write).unwrap();
+    assert!(wait(&mut set, NOW).is_empty(), "nobody has asked");
+    set.look_anew(&ours, 7, Interest::Read).unwrap();
+    assert!(wait(&mut set, SOON)[0].half_closed);
+    set.look_anew(&ours, 7, Interest::Nothing).unwrap();
+    drop(theirs);
+    assert!(wait(&mut set, SOON)[0].hung_up);
+}

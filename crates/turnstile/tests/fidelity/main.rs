@@ -22,6 +22,7 @@ mod promises;
 mod requests;
 mod roles;
 mod signals;
+mod suspension;
 mod tasks;
 mod trace;
 mod wakeups;

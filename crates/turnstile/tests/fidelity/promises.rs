@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, ensure};
 
-use crate::drive::Driven;
+use crate::drive::{Driven, shares_handles};
 use crate::harness::Column;
 use crate::trace::{Call, Kind, Trace};
-use crate::{completions, leader, locks, signals, tasks};
+use crate::{completions, leader, locks, signals, suspension, tasks};
 
 /// Holds a variant to what it alone promises.
 ///
@@ -15,6 +15,9 @@ use crate::{completions, leader, locks, signals, tasks};
 /// The first promise that the trace does not bear out.
 pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
     let trace = &driven.trace;
+    if shares_handles(column) {
+        suspension::of_what_is_in_hand(driven)?;
+    }
     match column.label().as_str() {
         "prefork" | "thread-pool:accept" => many_at_the_door(driven, "accept4"),
         "prefork:poll" => many_at_the_door(driven, "poll"),

@@ -61,11 +61,10 @@ fn shape_of(column: &Column) -> Option<Shape> {
             | ("single-reactor", "busy") => shape([0, 0], 0, false),
             // The reply may be back before the loop sleeps, and then shares its round.
             ("reactor-pool", "return") | ("multi-reactor", "pool") => shape([1, 2], 0, true),
+            ("reactor-pool", "simulated-proactor") => shape([2, 2], 2, true),
             ("reactor-pool", "half-sync")
             | ("multi-reactor", "thread-per-event")
-            | ("leader-follower", _) => shape([1, 1], 1, true),
-            ("reactor-pool", "simulated-proactor") => shape([2, 2], 2, true),
-            ("async-tasks", _) => shape([1, 1], 0, true),
+            | ("leader-follower" | "async-tasks", _) => shape([1, 1], 0, true),
             ("proactor", _) => return None,
             _ => shape([1, 1], 0, false),
         },
