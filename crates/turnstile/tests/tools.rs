@@ -267,10 +267,7 @@ fn the_report_fits_a_phone_and_its_numbers_lead_to_trials() {
         };
         assert_eq!(inner, width);
         assert!(content <= width, "{content} px of content on {width} px");
-        assert!(
-            rows > 20 && lost == 0,
-            "{lost} of {rows} rows lead nowhere"
-        );
+        assert!(rows > 20 && lost == 0, "{lost} of {rows} rows lead nowhere");
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
