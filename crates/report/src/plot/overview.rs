@@ -1,4 +1,5 @@
-//! The verdict matrix as a picture, about 1000 wide.
+//! The verdict matrix as a picture, about 1000 wide: as many panels below each other as its columns
+//! need to stay readable.
 
 use super::panel::wrapped;
 use crate::cell::State;
@@ -11,8 +12,12 @@ use crate::words;
 
 const WIDTH_MIN: f64 = 1000.0;
 const COLUMN_WIDTH_MIN: f64 = 112.0;
+/// More columns are spread over panels.
+const COLUMNS_MAX: usize = 8;
 const LEFT: f64 = 150.0;
-const TOP: f64 = 122.0;
+/// Where the first panel begins, and the height of a panel's head.
+const TOP: f64 = 76.0;
+const HEAD: f64 = 50.0;
 const ROW_HEIGHT: f64 = 42.0;
 
 /// Style of the cells, beyond the common one.
@@ -25,8 +30,9 @@ pub const STYLE: &str = ".h{font-size:19px;font-weight:700}.s{font-size:13px}.r{
 /// The whole picture.
 pub fn draw(run: &Run) -> Svg {
     let matrix = run.verdict();
-    let columns = matrix.columns.len().max(1) as f64;
-    let page = WIDTH_MIN.max(LEFT + 12.0 + COLUMN_WIDTH_MIN * columns);
+    let panels = matrix.columns.len().div_ceil(COLUMNS_MAX).max(1);
+    let columns = matrix.columns.len().div_ceil(panels).max(1);
+    let page = WIDTH_MIN.max(LEFT + 12.0 + COLUMN_WIDTH_MIN * columns as f64);
     // Variants stand in the page; the picture shows the models and what is beside them.
     let rows: Vec<(usize, &Row)> = matrix
         .rows
@@ -54,46 +60,13 @@ pub fn draw(run: &Run) -> Svg {
     {
         svg.text(12.0, 49.0 + 16.0 * index as f64, Anchor::Start, "m s", line);
     }
-    let width = (page - LEFT - 12.0) / columns;
-    for (index, column) in matrix.columns.iter().enumerate() {
-        let x = LEFT + width * index as f64;
-        svg.text(x + width / 2.0, 92.0, Anchor::Middle, "t", &column.scenario);
-        svg.text(
-            x + width / 2.0,
-            106.0,
-            Anchor::Middle,
-            "m i",
-            column.choice.metric.short(),
-        );
-        svg.text(
-            x + width / 2.0,
-            118.0,
-            Anchor::Middle,
-            "m i",
-            &column.choice.window.describe(),
-        );
-        for (place, (index, _)) in rows.iter().enumerate() {
-            let y = TOP + 4.0 + ROW_HEIGHT * place as f64;
-            cell(
-                &mut svg,
-                (x + 2.0, y),
-                width - 4.0,
-                column,
-                &column.entries[*index],
-            );
-        }
+    let width = (page - LEFT - 12.0) / columns as f64;
+    let mut y = TOP;
+    for columns in matrix.columns.chunks(columns) {
+        panel(&mut svg, (columns, &rows), width, y);
+        y += HEAD + ROW_HEIGHT * rows.len() as f64 + 14.0;
     }
-    for (index, (_, row)) in rows.iter().enumerate() {
-        let y = TOP + 4.0 + ROW_HEIGHT * (index as f64 + 0.5);
-        svg.text(
-            LEFT - 8.0,
-            y + 4.0,
-            Anchor::End,
-            if row.is_peer() { "m" } else { "t" },
-            &row.label,
-        );
-    }
-    let mut y = TOP + 26.0 + ROW_HEIGHT * rows.len() as f64;
+    y += 8.0;
     for line in legend(run, matrix.evidence)
         .iter()
         .flat_map(|text| wrapped(text, 172))
@@ -103,6 +76,28 @@ pub fn draw(run: &Run) -> Svg {
     }
     svg.set_height(y);
     svg
+}
+
+fn panel(svg: &mut Svg, (columns, rows): (&[Column], &[(usize, &Row)]), width: f64, top: f64) {
+    for (at, column) in columns.iter().enumerate() {
+        let x = LEFT + width * at as f64;
+        let middle = x + width / 2.0;
+        svg.text(middle, top + 16.0, Anchor::Middle, "t", &column.scenario);
+        let metric = column.choice.metric.short();
+        svg.text(middle, top + 30.0, Anchor::Middle, "m i", metric);
+        let window = column.choice.window.describe();
+        svg.text(middle, top + 42.0, Anchor::Middle, "m i", &window);
+        for (place, (row, _)) in rows.iter().enumerate() {
+            let y = top + HEAD + ROW_HEIGHT * place as f64;
+            let entry = &column.entries[*row];
+            cell(svg, (x + 2.0, y), width - 4.0, column, entry);
+        }
+    }
+    for (place, (_, row)) in rows.iter().enumerate() {
+        let y = top + HEAD + ROW_HEIGHT * (place as f64 + 0.5);
+        let class = if row.is_peer() { "m" } else { "t" };
+        svg.text(LEFT - 8.0, y + 4.0, Anchor::End, class, &row.label);
+    }
 }
 
 fn legend(run: &Run, evidence: Evidence) -> Vec<String> {
