@@ -17,6 +17,7 @@ pub mod pass;
 pub mod process;
 pub mod reuseport;
 pub mod ring;
+pub mod rseq;
 pub mod select;
 pub mod shared;
 pub mod sigio;

@@ -274,6 +274,7 @@ fn prepare(
         .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
     let workers = with_work(workers, args, &limits);
     os::process::raise_descriptor_limit();
+    os::rseq::decline();
     let doors = doors::open(variant, args, workers, &limits)?;
     let datagrams = match variant.needs.datagrams {
         true => doors::open_for_datagrams(&doors)?,

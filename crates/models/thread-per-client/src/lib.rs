@@ -18,7 +18,7 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `-` | `accept4` | `accept4`, `clone3`, `close`, `exit`, `gettid`, `madvise`, `recvfrom`, `rseq`, `rt_sigprocmask` ×4, `set_robust_list` | `recvfrom`, `sendto` | 1 |
+//! | `-` | `accept4` | `accept4`, `clone3`, `close`, `exit`, `gettid`, `madvise`, `recvfrom`, `rt_sigprocmask` ×4, `set_robust_list` | `recvfrom`, `sendto` | 1 |
 //!
 //! **What breaks it.** Thousands of connections: a stack and a scheduler entry each. At its bound
 //! (`--workers`) it stops accepting until a thread ends. Where the system has no more threads, that
