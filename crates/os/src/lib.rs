@@ -10,6 +10,7 @@ pub mod aio;
 pub mod cpu;
 pub mod detached;
 pub mod inetd;
+mod inline;
 pub mod lock;
 mod math;
 pub mod net;

@@ -76,8 +76,7 @@ pub fn alarm_every(period: Duration) {
         it_interval: period,
         it_value: period,
     };
-    // SAFETY: `timer` is a valid itimerval and is only read.
-    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    crate::inline::set_timer(&timer);
 }
 
 /// Has SIGALRM sent to this process once, `delay` from now, instead of whatever was set before.
@@ -97,8 +96,7 @@ pub fn alarm_in(delay: Duration) {
         it_interval: never,
         it_value: value,
     };
-    // SAFETY: `timer` is a valid itimerval and is only read.
-    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
+    crate::inline::set_timer(&timer);
 }
 
 /// [`Bell::ring`](crate::net::Bell::ring) by number, for handlers.

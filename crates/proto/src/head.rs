@@ -28,11 +28,17 @@ pub(crate) enum Framing {
 }
 
 /// Room for the fields of one head, on the caller's stack.
-pub(crate) type Fields<'a> = [MaybeUninit<httparse::Header<'a>>; FIELDS_CAP];
+pub(crate) type Fields<'a, const N: usize> = [MaybeUninit<httparse::Header<'a>>; N];
 
-/// Room for the fields of one head; nothing is written until a head is parsed into it.
-pub(crate) fn fields<'a>() -> Fields<'a> {
+/// Room for the fields of any head; nothing is written until one is parsed into it.
+pub(crate) fn fields<'a>() -> Fields<'a, FIELDS_CAP> {
     [const { MaybeUninit::uninit() }; FIELDS_CAP]
+}
+
+/// Room for the fields that heads usually have. That for any is a page of stack, and what is called
+/// with it in hand lies on another.
+pub(crate) fn few_fields<'a>() -> Fields<'a, 32> {
+    [const { MaybeUninit::uninit() }; 32]
 }
 
 /// A head that may be acted on.
@@ -50,29 +56,32 @@ pub(crate) struct Head<'f, 'b> {
     pub expects_continue: bool,
 }
 
-/// Parses the head at the front of `buffer`.
+/// Parses the head at the front of `buffer`; `None` where it has more fields than there is room for,
+/// and the limits allow more.
 ///
 /// The answer never depends on how many bytes beyond the deciding one are present, so that any
 /// cutting of the input leads to the same reply.
 pub(crate) fn parse<'f, 'b>(
     buffer: &'b [u8],
-    room: &'f mut Fields<'b>,
+    room: &'f mut [MaybeUninit<httparse::Header<'b>>],
     limits: &Limits,
-) -> Parsed<Head<'f, 'b>> {
+) -> Option<Parsed<Head<'f, 'b>>> {
     let blank = match empty_lines(buffer, limits.empty_lines_max) {
         Parsed::Complete(bytes) => bytes,
-        Parsed::Partial => return Parsed::Partial,
-        Parsed::Refused(status) => return Parsed::Refused(status),
+        Parsed::Partial => return Some(Parsed::Partial),
+        Parsed::Refused(status) => return Some(Parsed::Refused(status)),
     };
     let rest = &buffer[blank..];
     let window = &rest[..rest.len().min(limits.head_bytes_max)];
     let mut request = httparse::Request::new(&mut []);
-    let room = &mut room[..limits.fields_max.min(FIELDS_CAP)];
-    match httparse::ParserConfig::default().parse_request_with_uninit_headers(
+    let fields_max = limits.fields_max.min(FIELDS_CAP);
+    let given = room.len().min(fields_max);
+    let parsed = match httparse::ParserConfig::default().parse_request_with_uninit_headers(
         &mut request,
         window,
-        room,
+        &mut room[..given],
     ) {
+        Err(httparse::Error::TooManyHeaders) if given < fields_max => return None,
         Ok(httparse::Status::Complete(bytes)) if is_clean(&window[..bytes], limits) => {
             judge(&request, bytes, limits).map_or_else(Parsed::Refused, |mut head| {
                 head.bytes += blank;
@@ -86,7 +95,8 @@ pub(crate) fn parse<'f, 'b>(
             Parsed::Partial
         }
         _ => unusual(rest, window, limits),
-    }
+    };
+    Some(parsed)
 }
 
 /// Longest request line, bytes: no longer than the head that it is part of.

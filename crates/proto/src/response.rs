@@ -166,7 +166,7 @@ impl<'a> Response<'a> {
         }
         if !content_type.is_empty() {
             output.extend_from_slice(b"Content-Type: ");
-            output.extend_from_slice(content_type.as_bytes());
+            append(output, content_type.as_bytes());
             output.extend_from_slice(b"\r\n");
         }
         if !scratch.fields.is_empty() {
@@ -174,25 +174,37 @@ impl<'a> Response<'a> {
         }
         let bodiless = status == 204 || status == 304;
         if !bodiless {
-            let mut digits = itoa::Buffer::new();
-            let parts: [&[u8]; 3] = [
-                b"Content-Length: ",
-                digits.format(bytes).as_bytes(),
-                b"\r\n",
-            ];
-            parts.iter().for_each(|part| output.extend_from_slice(part));
+            output.extend_from_slice(b"Content-Length: ");
+            append(output, itoa::Buffer::new().format(bytes).as_bytes());
+            output.extend_from_slice(b"\r\n");
         }
         output.extend_from_slice(b"\r\n");
         if to.head || bodiless {
             return (Tail::NONE, wait);
         }
         match body {
-            Body::Written => output.extend_from_slice(&scratch.body),
-            Body::Static(bytes) => output.extend_from_slice(bytes),
+            Body::Written => append(output, &scratch.body),
+            Body::Static(bytes) => append(output, bytes),
             Body::Long(tail) => return (tail, wait),
         }
         (Tail::NONE, wait)
     }
+}
+
+/// Appends what is mostly short. A copy of a length that is not known before is a call, to a page of
+/// code that nothing else of a request needs.
+#[inline]
+fn append(output: &mut Vec<u8>, bytes: &[u8]) {
+    const SHORT: usize = 32;
+    if bytes.len() > SHORT {
+        output.extend_from_slice(bytes);
+        return;
+    }
+    let (blocks, rest) = bytes.as_chunks::<8>();
+    blocks
+        .iter()
+        .for_each(|block| output.extend_from_slice(block));
+    rest.iter().for_each(|byte| output.push(*byte));
 }
 
 /// Turns the head of a finished response into one that announces the end of its connection.
@@ -272,5 +284,20 @@ fn phrase(status: u16) -> &'static str {
         505 => "HTTP Version Not Supported",
         507 => "Insufficient Storage",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_its_length_it_is_appended_whole() {
+        let bytes: Vec<u8> = (0..100).collect();
+        for len in 0..=bytes.len() {
+            let mut output = b"before".to_vec();
+            append(&mut output, &bytes[..len]);
+            assert_eq!(output, [b"before", &bytes[..len]].concat());
+        }
     }
 }

@@ -378,12 +378,34 @@ impl Session {
 
     /// A request at the front of `data`: served if whole. Returns the bytes it took, 0 for none.
     fn consume_head(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+        let mut room = head::few_fields();
+        match head::parse(data, &mut room, turn.limits) {
+            Some(parsed) => self.consume_parsed(&parsed, data, turn),
+            None => self.consume_crowded(data, turn),
+        }
+    }
+
+    /// The same where the head has more fields than is usual.
+    #[cold]
+    #[inline(never)]
+    fn consume_crowded(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
         let mut room = head::fields();
-        let head = match head::parse(data, &mut room, turn.limits) {
+        let parsed = head::parse(data, &mut room, turn.limits);
+        // There is room for as many fields as there may be.
+        parsed.map_or(0, |parsed| self.consume_parsed(&parsed, data, turn))
+    }
+
+    fn consume_parsed(
+        &mut self,
+        parsed: &Parsed<Head<'_, '_>>,
+        data: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> usize {
+        let head = match parsed {
             Parsed::Complete(head) => head,
             Parsed::Partial => return 0,
             Parsed::Refused(status) => {
-                self.refuse(status, turn);
+                self.refuse(*status, turn);
                 return data.len();
             }
         };
@@ -393,7 +415,7 @@ impl Session {
                 if self.staged {
                     self.park(&data[..total], length, turn);
                 } else {
-                    self.serve(&head, &data[head.bytes..total], turn);
+                    self.serve(head, &data[head.bytes..total], turn);
                 }
                 total
             }
@@ -498,10 +520,10 @@ impl Session {
     fn serve_parked(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
         let mut room = head::fields();
         match head::parse(request, &mut room, turn.limits) {
-            Parsed::Complete(head) => {
+            Some(Parsed::Complete(head)) => {
                 self.serve(&head, &request[request.len() - body_bytes..], turn);
             }
-            Parsed::Partial | Parsed::Refused(_) => {
+            _ => {
                 unreachable!("this head was parsed before it was parked")
             }
         }

@@ -1,8 +1,8 @@
 //! The scoreboard: one page that every process and thread of a server shares.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use crate::watchdog::NOT_RECEIVING;
+use crate::watchdog::{Alarm, NOT_RECEIVING};
 
 /// What the whole server shares.
 #[derive(Debug, Default)]
@@ -23,6 +23,10 @@ pub struct Block {
     holding: AtomicU64,
     /// Until when it receives, monotonic ns: see [`watchdog`](crate::watchdog).
     pub(crate) deadline_ns: AtomicU64,
+    /// That of the worker's process, if it is alone in it.
+    pub(crate) alarm: Alarm,
+    /// Whether the worker is a whole process.
+    alone: AtomicBool,
     /// Process or thread id, 0 while there is none.
     pub id: AtomicU32,
     /// Connections taken on.
@@ -93,6 +97,19 @@ impl Block {
         }
     }
 
+    /// The worker says that it is the process that calls, and nobody else is. What it needs as such
+    /// is here, and not in memory of the process's own, of which a child would have to copy a page.
+    pub(crate) fn is_this_process(&self) {
+        self.alarm.forget();
+        self.id.store(os::process::id(), Ordering::Relaxed);
+        self.alone.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether its worker is process `id`, and nobody else is. Async-signal-safe.
+    pub(crate) fn is_process(&self, id: u32) -> bool {
+        self.alone.load(Ordering::SeqCst) && self.id.load(Ordering::Relaxed) == id
+    }
+
     /// The drain acts on the descriptor if the worker holds it as `holding`; the worker cannot
     /// close it meanwhile. Safe in a signal handler of the worker itself. True if it acted.
     pub(crate) fn seize(&self, holding: Holding, act: impl FnOnce(i32)) -> bool {
@@ -146,6 +163,7 @@ impl Block {
 
     /// The worker is gone, and with it what it held.
     pub(crate) fn bury(&self) {
+        self.alone.store(false, Ordering::SeqCst);
         self.holding.store(0, Ordering::SeqCst);
         self.deadline_ns.store(NOT_RECEIVING, Ordering::SeqCst);
         self.id.store(0, Ordering::Relaxed);

@@ -332,7 +332,8 @@ impl Connection {
     /// Has the call that follows interrupted when its deadline has passed.
     fn watch(&self, worker: &Worker) {
         let deadline = self.deadline(worker.server);
-        watchdog::blocks(worker.block, worker.server.drain.shared_ns(deadline));
+        let deadline_ns = worker.server.drain.shared_ns(deadline);
+        watchdog::blocks(worker.block, worker.alarm, deadline_ns);
     }
 }
 

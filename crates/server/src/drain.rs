@@ -13,7 +13,7 @@
 //! ```
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use os::process::{Pid, Signal};
@@ -134,9 +134,6 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 const LAST_RESORT: Duration = Duration::from_millis(2 * LAST_WORDS.as_millis() as u64);
 
 static SERVER: OnceLock<&'static Server> = OnceLock::new();
-/// Number of the worker that is this whole process, `NOBODY` in processes of several workers.
-static MINE: AtomicUsize = AtomicUsize::new(NOBODY);
-const NOBODY: usize = usize::MAX;
 /// Id of the process that serves, or whose children do.
 static FIRST: AtomicU32 = AtomicU32::new(0);
 
@@ -148,14 +145,18 @@ pub(crate) fn install(server: &'static Server) {
     signal::handle(&[signal::SIGALRM], on_tick);
 }
 
-/// Says that this process is one blocking worker, whose connection the drain finds in its block.
-pub(crate) fn watch(server: &Server, worker: usize) {
-    MINE.store(worker, Ordering::SeqCst);
-    watchdog::forget();
-    // Forked in a drain, it has missed the signal.
+/// Has a worker that has just become a process of its own take part in a drain: forked in one, it has
+/// missed the signal.
+pub(crate) fn join(server: &Server, block: &Block) {
     if server.drain.has_begun() {
-        watchdog::tick();
+        block.alarm.tick();
     }
+}
+
+/// The block of the worker that is this whole process, if one is. Async-signal-safe.
+fn mine(server: &Server) -> Option<&Block> {
+    let id = os::process::id();
+    server.blocks.iter().find(|block| block.is_process(id))
 }
 
 /// A listener that we share was shut by somebody else, unless the drain has done it: drains as if told
@@ -177,7 +178,9 @@ extern "C" fn on_terminate(_: i32) {
     signal::keeping_errno(|| {
         if let Some(server) = SERVER.get() {
             server.begin_drain();
-            watchdog::tick();
+            mine(server)
+                .map_or(&watchdog::ALARM, |block| &block.alarm)
+                .tick();
         }
     });
 }
@@ -190,15 +193,14 @@ extern "C" fn on_tick(_: i32) {
         let Some(server) = SERVER.get() else {
             return;
         };
-        let mine = MINE.load(Ordering::SeqCst);
-        let mine = (mine != NOBODY).then_some(mine);
+        let mine = mine(server);
         watchdog::look(server, mine);
         let began = server.drain.board.drain_began_ns.load(Ordering::SeqCst);
         if began == 0 {
             return;
         }
-        if let Some(number) = mine {
-            server.drain.press(&server.blocks[number]);
+        if let Some(block) = mine {
+            server.drain.press(block);
         }
         let elapsed = Duration::from_nanos(signal::monotonic_ns().saturating_sub(began));
         if elapsed > server.drain.grace + LAST_RESORT

@@ -288,8 +288,8 @@ fn prepare(
         Doors::Shared | Doors::Each => None,
     };
     let failed = |error: os::Errno| Refusal::Failure(format!("cannot set up: {error}"));
-    let board = &os::shared::slice::<Board>(1).map_err(failed)?[0];
     let blocks = workers + (variant.needs.beside)(&limits);
+    let (board, blocks) = os::shared::headed::<Board, Block>(blocks).map_err(failed)?;
     let server: &'static Server = Box::leak(Box::new(Server {
         model,
         variant,
@@ -302,7 +302,7 @@ fn prepare(
         datagrams,
         given: Mutex::new(given),
         bell: Bell::new().map_err(failed)?,
-        blocks: os::shared::slice(blocks).map_err(failed)?,
+        blocks,
         board,
     }));
     if !matches!(&server.doors[server.doors_of(0)], [door] if door.owned) {

@@ -17,12 +17,19 @@ use os::signal;
 use crate::board::Block;
 use crate::{Limits, Server};
 
-/// This process's alarm.
-static ALARM: Alarm = Alarm(AtomicU64::new(OFF));
+/// The alarm of a process of several workers, or none. A worker that is a process has one in its
+/// [`Block`].
+pub(crate) static ALARM: Alarm = Alarm(AtomicU64::new(OFF));
 
 /// When an alarm goes off, monotonic ns.
 #[derive(Debug)]
-struct Alarm(AtomicU64);
+pub(crate) struct Alarm(AtomicU64);
+
+impl Default for Alarm {
+    fn default() -> Alarm {
+        Alarm(AtomicU64::new(OFF))
+    }
+}
 
 /// No alarm.
 const OFF: u64 = u64::MAX;
@@ -37,11 +44,12 @@ const AGAIN_NS: u64 = 10_000_000;
 /// What a block says of a worker that does not receive.
 pub(crate) const NOT_RECEIVING: u64 = 0;
 
-/// Says that the worker of `block` is about to receive, or to send much, until `deadline_ns`.
+/// Says that the worker of `block` is about to receive, or to send much, until `deadline_ns`; `alarm`
+/// is its process's.
 #[inline]
-pub(crate) fn blocks(block: &Block, deadline_ns: u64) {
+pub(crate) fn blocks(block: &Block, alarm: &Alarm, deadline_ns: u64) {
     block.deadline_ns.store(deadline_ns, Ordering::SeqCst);
-    ALARM.cover(deadline_ns, set_timer);
+    alarm.cover(deadline_ns, set_timer);
 }
 
 /// Says that the call has returned.
@@ -50,31 +58,23 @@ pub(crate) fn has_returned(block: &Block) {
     block.deadline_ns.store(NOT_RECEIVING, Ordering::Relaxed);
 }
 
-/// Forgets the alarm of the process this one was forked from: timers are not inherited.
-pub(crate) fn forget() {
-    ALARM.0.store(OFF, Ordering::SeqCst);
-}
-
-/// Makes the alarm tick for the rest of this process. Async-signal-safe.
-pub(crate) fn tick() {
-    ALARM.bring_forward(TICKING, set_timer);
-}
-
-/// The alarm has gone off: wakes the workers that are overdue, and sets it for the others. `mine` is
-/// the worker that is this whole process, if it is one, and awake by being here.
+/// The alarm of this process has gone off: wakes the workers that are overdue, and sets it for the
+/// others. `mine` is the worker that is this whole process, if one is, and awake by being here.
 /// Async-signal-safe.
-pub(crate) fn look(server: &Server, mine: Option<usize>) {
-    let blocks = match mine {
-        Some(number) => &server.blocks[number..=number],
-        None => server.blocks,
-    };
-    let wake = |block: &Block| {
-        if mine.is_none() {
-            os::wake::thread(block.id.load(Ordering::Relaxed));
+pub(crate) fn look(server: &Server, mine: Option<&Block>) {
+    let (now_ns, usual_ns) = (signal::monotonic_ns(), usual_ns(&server.limits));
+    match mine {
+        Some(block) => {
+            let blocks = std::slice::from_ref(block);
+            block
+                .alarm
+                .look(blocks, now_ns, usual_ns, |_| {}, set_timer);
         }
-    };
-    let now_ns = signal::monotonic_ns();
-    ALARM.look(blocks, now_ns, usual_ns(&server.limits), wake, set_timer);
+        None => {
+            let wake = |block: &Block| os::wake::thread(block.id.load(Ordering::Relaxed));
+            ALARM.look(server.blocks, now_ns, usual_ns, wake, set_timer);
+        }
+    }
 }
 
 /// The shortest of the usual deadlines, ns. An alarm no later than this is one that a new connection
@@ -94,6 +94,16 @@ fn set_timer(at_ns: u64) {
 }
 
 impl Alarm {
+    /// Forgets what was set in another process: timers are not inherited.
+    pub(crate) fn forget(&self) {
+        self.0.store(OFF, Ordering::SeqCst);
+    }
+
+    /// Makes it tick for the rest of its process. Async-signal-safe.
+    pub(crate) fn tick(&self) {
+        self.bring_forward(TICKING, set_timer);
+    }
+
     /// Sees to it that it goes off by `deadline_ns`, which was published before.
     ///
     /// Either [`look`](Self::look), which takes the alarm off before it reads what is published,

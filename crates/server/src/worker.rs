@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use proto::{Place, Scratch, Turn};
 
 use crate::board::Holding;
-use crate::{Block, Connection, Need, Server, board, drain};
+use crate::watchdog::Alarm;
+use crate::{Block, Connection, Need, Server, board, drain, watchdog};
 
 /// A worker. Connections borrow its buffers for a step at a time.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Worker {
     /// The time: of the last receive in blocking workers, of the last wake-up in others.
     pub now: Instant,
     pub(crate) block: &'static Block,
+    /// Goes off where it would block for too long.
+    pub(crate) alarm: &'static Alarm,
     pub(crate) blocking: bool,
     place: Place,
     input: Vec<u8>,
@@ -40,19 +43,23 @@ impl Worker {
     fn new(server: &'static Server, number: usize, blocking: bool) -> Worker {
         let block = &server.blocks[number];
         block.id.store(os::thread::id(), Ordering::Relaxed);
+        // In this order: where the output ends the input begins, and both may be on one page.
+        let scratch = Scratch::new(SystemTime::now);
+        let input = Vec::with_capacity(server.limits.input_bytes);
         Worker {
             server,
             number,
             now: Instant::now(),
             block,
+            alarm: &watchdog::ALARM,
             blocking,
             place: Place {
                 model: server.model.name,
                 variant: server.variant.name,
                 worker: number as u32,
             },
-            input: Vec::with_capacity(server.limits.input_bytes),
-            scratch: Scratch::new(SystemTime::now),
+            input,
+            scratch,
             counted: (0, 0),
         }
     }
@@ -62,9 +69,10 @@ impl Worker {
     pub fn alone(&mut self, number: usize) {
         self.number = number;
         self.block = &self.server.blocks[number];
-        self.block.id.store(os::thread::id(), Ordering::Relaxed);
+        self.block.is_this_process();
+        self.alarm = &self.block.alarm;
         self.place.worker = number as u32;
-        drain::watch(self.server, number);
+        drain::join(self.server, self.block);
     }
 
     /// Says that this thread is the worker from now on.
