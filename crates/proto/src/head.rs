@@ -237,30 +237,30 @@ fn judge<'f, 'b>(
     for field in &*request.headers {
         let value = || field.value.trim_ascii();
         match field.name.len() {
-            4 if field.name.eq_ignore_ascii_case("host") => {
+            4 if is_named(field, "host") => {
                 if host || !target::is_host(value(), limits.host_bytes_max) {
                     return Err(400);
                 }
                 host = true;
             }
-            6 if field.name.eq_ignore_ascii_case("expect") => {
+            6 if is_named(field, "expect") => {
                 let known = value().eq_ignore_ascii_case(b"100-continue");
                 expects_continue |= known;
                 expects_more |= !known;
             }
-            10 if field.name.eq_ignore_ascii_case("connection") => {
+            10 if is_named(field, "connection") => {
                 for option in value().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                     close |= option.eq_ignore_ascii_case(b"close");
                     keep |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
-            14 if field.name.eq_ignore_ascii_case("content-length") => {
+            14 if is_named(field, "content-length") => {
                 let earlier = length.replace(content_length(value())?);
                 if earlier.is_some() {
                     return Err(400);
                 }
             }
-            17 if field.name.eq_ignore_ascii_case("transfer-encoding") => {
+            17 if is_named(field, "transfer-encoding") => {
                 if chunked || minor_version == 0 {
                     return Err(400);
                 }
@@ -295,7 +295,14 @@ fn judge<'f, 'b>(
     })
 }
 
+/// Compares the name of a field. Once: six copies of it would spread what every request runs.
+#[inline(never)]
+fn is_named(field: &httparse::Header<'_>, name: &str) -> bool {
+    field.name.eq_ignore_ascii_case(name)
+}
+
 /// `Content-Length = 1*DIGIT`; one that no integer holds is too large for any limit.
+#[inline(never)]
 fn content_length(value: &[u8]) -> Result<usize, u16> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(400);
@@ -309,6 +316,7 @@ fn content_length(value: &[u8]) -> Result<usize, u16> {
 
 /// Only `chunked` alone is served. Other codings are 501, what is no list of tokens is 400, and so
 /// is `chunked` anywhere but once and last (RFC 9112 sections 6.1 and 7).
+#[inline(never)]
 fn transfer_coding(value: &[u8]) -> Result<(), u16> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(());

@@ -447,6 +447,7 @@ impl Session {
         }
     }
 
+    #[inline(never)]
     fn consume_chunks(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
         let Phase::Chunked {
             decoder,
@@ -478,6 +479,7 @@ impl Session {
         }
     }
 
+    #[inline(never)]
     fn consume_line(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
         match unp::parse(data, turn.limits) {
             Parsed::Partial => 0,

@@ -33,6 +33,7 @@ pub(crate) fn parse<'a>(
 }
 
 /// `http://authority/path?query`, as a proxy would send it.
+#[cold]
 fn absolute<'a>(method: &str, target: &'a str, host_bytes_max: usize) -> Option<Target<'a>> {
     let (scheme, rest) = target.split_once("://")?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
@@ -64,10 +65,10 @@ fn absolute<'a>(method: &str, target: &'a str, host_bytes_max: usize) -> Option<
 }
 
 fn split(target: &str) -> Target<'_> {
-    match target.split_once('?') {
-        Some((path, query)) => Target {
-            path,
-            query: Some(query),
+    match target.bytes().position(|byte| byte == b'?') {
+        Some(at) => Target {
+            path: &target[..at],
+            query: Some(&target[at + 1..]),
         },
         None => Target {
             path: target,
