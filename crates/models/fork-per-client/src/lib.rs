@@ -15,7 +15,7 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `-` | `accept4` | `accept4` ×3, `clone`, `close` ×2, `exit_group`, `getitimer`, `getpid`, `getppid`, `gettid`, `prctl`, `recvfrom`, `rt_sigreturn` ×2, `set_robust_list`, `setitimer` ×2, `wait4` ×2 | `recvfrom`, `sendto` | 3 |
+//! | `-` | `accept4` | `accept4` ×3, `clone`, `close` ×2, `exit_group`, `getitimer`, `getpid` ×3, `getppid`, `prctl`, `recvfrom`, `rt_sigreturn` ×2, `set_robust_list`, `setitimer` ×2, `wait4` ×2 | `recvfrom`, `sendto` | 3 |
 //!
 //! **What breaks it.** Short connections: the fork costs ten times the service. Many connections: a
 //! process each. At its bound (`--workers`) it stops accepting until a child ends.

@@ -134,7 +134,8 @@ fn off_max_of(label: &str, name: &str, told: f64) -> OffMax {
     match (label, name) {
         // Each child's end interrupts the parent's accept, and so does the alarm that insists, 20 ms
         // later, unless the next connection is sooner.
-        ("fork-per-client", "accept4" | "rt_sigreturn" | "setitimer" | "wait4") => {
+        // Its handler asks which process it is in.
+        ("fork-per-client", "accept4" | "getpid" | "rt_sigreturn" | "setitimer" | "wait4") => {
             off_max(1.1, 0.05)
         }
         // None to both of the other workers wake as well, and find the door empty.
