@@ -139,7 +139,7 @@ pub fn a_capacity_is_a_bracket_around_what_the_server_can(folder: &Folder) {
     }
 }
 
-const CAPACITY_TRIES: u32 = 8;
+const CAPACITY_TRIES: u32 = 4;
 
 /// Searches once; whether a bracket was confirmed, and nothing that is wrong either way.
 fn capacity_found(folder: &Folder, out: &str) -> bool {
