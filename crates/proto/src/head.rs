@@ -237,7 +237,7 @@ fn judge<'f, 'b>(
     for field in &*request.headers {
         let value = || field.value.trim_ascii();
         match field.name.len() {
-            4 if is_named(field, "host") => {
+            4 if is_host_field(field) => {
                 if host || !target::is_host(value(), limits.host_bytes_max) {
                     return Err(400);
                 }
@@ -295,7 +295,16 @@ fn judge<'f, 'b>(
     })
 }
 
-/// Compares the name of a field. Once: six copies of it would spread what every request runs.
+/// What every request has is looked for without a loop.
+#[inline]
+fn is_host_field(field: &httparse::Header<'_>) -> bool {
+    matches!(
+        field.name.as_bytes(),
+        [b'H' | b'h', b'O' | b'o', b'S' | b's', b'T' | b't']
+    )
+}
+
+/// Compares the name of a field. Once: five copies of it would spread what every request runs.
 #[inline(never)]
 fn is_named(field: &httparse::Header<'_>, name: &str) -> bool {
     field.name.eq_ignore_ascii_case(name)

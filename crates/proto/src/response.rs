@@ -195,16 +195,23 @@ impl<'a> Response<'a> {
 /// code that nothing else of a request needs.
 #[inline]
 fn append(output: &mut Vec<u8>, bytes: &[u8]) {
-    const SHORT: usize = 32;
-    if bytes.len() > SHORT {
-        output.extend_from_slice(bytes);
-        return;
+    match bytes.len() {
+        0..8 => bytes.iter().for_each(|byte| output.push(*byte)),
+        8..16 => append_ends::<8>(output, bytes),
+        16..=32 => append_ends::<16>(output, bytes),
+        _ => output.extend_from_slice(bytes),
     }
-    let (blocks, rest) = bytes.as_chunks::<8>();
-    blocks
-        .iter()
-        .for_each(|block| output.extend_from_slice(block));
-    rest.iter().for_each(|byte| output.push(*byte));
+}
+
+/// Appends `bytes`, which are N to 2 N, as their first N and their last N.
+#[inline]
+fn append_ends<const N: usize>(output: &mut Vec<u8>, bytes: &[u8]) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
+        let end = output.len() + bytes.len();
+        output.extend_from_slice(first);
+        output.truncate(end - N);
+        output.extend_from_slice(last);
+    }
 }
 
 /// Turns the head of a finished response into one that announces the end of its connection.
