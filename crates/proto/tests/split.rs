@@ -137,6 +137,28 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Heads with more fields than there is room for at first, whole and with something wrong behind them.
+#[test]
+fn a_crowded_head_may_be_cut_anywhere() {
+    for wrong in [
+        "",
+        "B: c\n",
+        "B : c\r\n",
+        "Content-Length: 1\r\n",
+        "Host: i\r\n",
+    ] {
+        let input = format!(
+            "POST / HTTP/1.1\r\nHost: h\r\n{}Content-Length: 2\r\n{wrong}\r\nab\
+             GET /b HTTP/1.1\r\nHost: h\r\n\r\n",
+            "A: b\r\n".repeat(40)
+        );
+        let input = input.as_bytes();
+        for cut in 1..input.len() {
+            check(Protocol::Http, &Limits::default(), input, &[cut]);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 

@@ -170,7 +170,7 @@ fn limits_are_met_and_not_overstepped() {
         )
         .into_bytes()
     };
-    // The first number is where a head has more fields than is usual.
+    // With Host, 32 are as many as there is room for at first.
     for count in [30, 31, 32, 33, 99] {
         served(&["Get / None"], &fields(count));
     }
