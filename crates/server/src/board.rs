@@ -1,4 +1,4 @@
-//! The scoreboard: one page that every process and thread of a server shares.
+//! The scoreboard: one mapping that every process and thread of a server shares.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
