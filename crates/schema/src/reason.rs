@@ -1,0 +1,204 @@
+//! Why a figure may not be believed, or was not measured.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One reason: a code to decide by, the figures behind it, and a text to print.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What was found.
+    pub code: Code,
+    /// Whom it is about.
+    pub about: About,
+    /// What follows from it.
+    pub effect: Effect,
+    /// The figures behind it, by name; the unit is the last word of the name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, f64>,
+    /// One sentence for people. Nothing is ever decided by it.
+    pub text: String,
+}
+
+/// Whom a reason is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// The machine or its hypervisor.
+    Machine,
+    /// The load generator, or the bench around it.
+    Generator,
+    /// The server.
+    Server,
+    /// What was asked for: the model does not do it by design, or the server does not offer it.
+    Design,
+}
+
+/// What follows from a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing: it is only told.
+    Notes,
+    /// The figures are a bound of what the server can do ("at least"), and are not ranked.
+    Limits,
+    /// The figures are not to be used.
+    Invalidates,
+    /// Nothing was measured, and nothing is wrong with that.
+    Excuses,
+}
+
+/// Declares the codes, each with whom it is about.
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident: $about:ident,)+) => {
+        /// What was found. Codes are only ever added.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name,)+
+            /// A code that this version does not know. It is taken to be about the server, so that
+            /// nothing new is overlooked.
+            #[serde(other)]
+            Unknown,
+        }
+
+        impl Code {
+            /// Every code that this version writes.
+            pub const ALL: &[Code] = &[$(Code::$name),+];
+
+            /// Whom a reason of this code is about.
+            pub fn about(self) -> About {
+                match self {
+                    $(Code::$name => About::$about,)+
+                    Code::Unknown => About::Server,
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The hypervisor took time from the CPUs used.
+    Steal: Machine,
+    /// The generator sent what was due too late.
+    GeneratorLate: Generator,
+    /// The generator had no CPU to spare.
+    GeneratorCpu: Generator,
+    /// The throughput is too near that of the null server: the generator may be the limit.
+    NearNullServer: Generator,
+    /// There is no figure of the null server to compare with.
+    NoNullServer: Generator,
+    /// Too few of the scheduled requests were sent.
+    NotSent: Generator,
+    /// No request was due in the window.
+    NothingDue: Generator,
+    /// The outcomes do not add up to what was scheduled.
+    OutcomesDoNotAddUp: Generator,
+    /// Throughput times response is not what was in flight. What a server does to break it has a
+    /// reason of its own.
+    LittlesLaw: Generator,
+    /// The windows of merged runs have too little in common.
+    WindowsApart: Generator,
+    /// The generator calls its run invalid and does not say why.
+    GeneratorInvalid: Generator,
+    /// The generator failed. What it could not do is the server's to explain.
+    GeneratorFailed: Server,
+    /// The trial was measured again under another name.
+    Repeated: Generator,
+    /// The process of a server that runs elsewhere is not known, so it cannot be looked at.
+    ProcessUnknown: Generator,
+    /// A scenario without an objective has no capacity.
+    NoObjective: Generator,
+    /// No step of a capacity search decided anything.
+    CapacityUndecided: Generator,
+    /// The capacity is at least this much: the search ended before a rate failed.
+    CapacityAtLeast: Generator,
+    /// The bracket of a capacity search was not confirmed.
+    CapacityUnconfirmed: Generator,
+    /// A capacity search found no capacity, because the server did something wrong.
+    CapacityNone: Server,
+    /// No request was answered correctly.
+    NothingAnswered: Server,
+    /// Replies had a wrong body.
+    WrongBodies: Server,
+    /// Connections got no reply while others were served.
+    ConnectionsSilent: Server,
+    /// Connections broke.
+    ConnectionsLost: Server,
+    /// Fewer connections were open than asked for.
+    ConnectionsMissing: Server,
+    /// The server closed connections that were to be kept.
+    ConnectionsClosed: Server,
+    /// Fewer idle connections were opened than asked for.
+    IdleMissing: Server,
+    /// The server closed idle connections.
+    IdleClosed: Server,
+    /// The server did not start.
+    NotStarted: Server,
+    /// The server answered a check before the load wrongly.
+    NotVerified: Server,
+    /// The server ended before it was told to.
+    EndedEarly: Server,
+    /// The server did not end within its grace.
+    NotDrained: Server,
+    /// The server left processes behind.
+    ProcessesLeft: Server,
+    /// The server ended with another exit code than 0.
+    ExitCode: Server,
+    /// The model does not do this shape, by design.
+    BlocksByDesign: Design,
+    /// A server of somebody else's does not have the scenario's route.
+    NotOffered: Design,
+}
+
+impl Reason {
+    /// A reason of `code`, with a sentence for people.
+    pub fn new(code: Code, effect: Effect, text: impl Into<String>) -> Reason {
+        Reason {
+            code,
+            about: code.about(),
+            effect,
+            figures: BTreeMap::new(),
+            text: text.into(),
+        }
+    }
+
+    /// The same with one of the figures behind it.
+    #[must_use]
+    pub fn with(mut self, name: &str, figure: f64) -> Reason {
+        self.figures.insert(name.to_owned(), figure);
+        self
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_of_a_later_version_is_about_the_server() {
+        let json = r#"{"code": "cosmic_rays", "about": "server", "effect": "limits", "text": "?"}"#;
+        let reason: Reason = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            (reason.code, reason.code.about()),
+            (Code::Unknown, About::Server)
+        );
+    }
+
+    #[test]
+    fn codes_are_written_in_snake_case() {
+        let reason =
+            Reason::new(Code::LittlesLaw, Effect::Invalidates, "text").with("in_flight", 2.5);
+        assert_eq!(
+            serde_json::to_string(&reason).unwrap(),
+            r#"{"code":"littles_law","about":"generator","effect":"invalidates","figures":{"in_flight":2.5},"text":"text"}"#
+        );
+    }
+}
