@@ -7,6 +7,9 @@
 #![forbid(unsafe_code)]
 
 pub mod gates;
+mod legacy;
 pub mod reason;
+pub mod reasons;
 
 pub use reason::{About, Code, Effect, Reason};
+pub use reasons::Reasons;
