@@ -1,4 +1,4 @@
-//! Locks between processes, for one of them at a time to wait at a door.
+//! Locks between processes, for one of them at a time to wait at a listener.
 //!
 //! Both kinds are let go of by the kernel when their holder dies, so a worker that is killed in its
 //! turn stops nobody.

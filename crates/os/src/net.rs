@@ -227,38 +227,38 @@ pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize> 
     rustix::event::poll(fds, timeout.as_ref())
 }
 
-/// A bell: a descriptor that is readable once rung, for everyone who watches it.
+/// A waker: a descriptor that is readable once woken, for everyone who watches it.
 #[derive(Debug)]
-pub struct Bell(OwnedFd);
+pub struct Waker(OwnedFd);
 
-impl Bell {
-    /// A bell that has not rung.
-    pub fn new() -> Result<Bell> {
+impl Waker {
+    /// A waker that nobody has used.
+    pub fn new() -> Result<Waker> {
         use rustix::event::{EventfdFlags, eventfd};
-        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Bell)
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Waker)
     }
 
     /// Makes it readable. Async-signal-safe.
-    pub fn ring(&self) {
-        ring_raw(self.0.as_raw_fd());
+    pub fn wake(&self) {
+        wake_raw(self.0.as_raw_fd());
     }
 
     /// Makes it unreadable again.
-    pub fn silence(&self) {
-        // EAGAIN: it had not rung.
+    pub fn clear(&self) {
+        // EAGAIN: nobody had woken it.
         let _ = rustix::io::read(&self.0, &mut [0u8; 8]);
     }
 }
 
-impl AsFd for Bell {
+impl AsFd for Waker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-/// [`Bell::ring`] for a signal handler, which has only the number.
-pub(crate) fn ring_raw(fd: RawFd) {
+/// [`Waker::wake`] for a signal handler, which has only the number.
+pub(crate) fn wake_raw(fd: RawFd) {
     let one = 1u64.to_ne_bytes();
-    // SAFETY: `one` is 8 readable bytes; write is async-signal-safe. EAGAIN: it rings already.
+    // SAFETY: `one` is 8 readable bytes; write is async-signal-safe. EAGAIN: it is readable already.
     unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
 }

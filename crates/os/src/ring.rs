@@ -41,10 +41,10 @@ pub struct Sizes {
 /// What came of an operation.
 #[derive(Debug)]
 pub enum Completion {
-    /// A look at a door.
+    /// A look at a listener.
     Accepted {
         /// The number it was asked with.
-        door: u32,
+        listener: u32,
         /// The new connection, close-on-exec.
         socket: Result<OwnedFd, Errno>,
         /// The operation goes on.
@@ -91,7 +91,7 @@ pub struct Ring {
 /// In the low half of `user_data`, where connections have a slot number: what is no connection's.
 const CANCEL: u64 = 0xffff_ffff;
 const WATCH: u64 = 0xffff_fffe;
-/// The number of the door stands in the high half.
+/// The number of the listener stands in the high half.
 const ACCEPT: u64 = 0xffff_fffd;
 /// Slots are numbered below this.
 const SLOTS_MAX: u64 = 0xffff_fff0;
@@ -156,21 +156,21 @@ impl Ring {
     }
 
     /// Completes with every connection at `listener`, until it says that there is no more to come.
-    pub fn accept_all(&mut self, listener: BorrowedFd<'_>, door: u32) {
+    pub fn accept_all(&mut self, listener: BorrowedFd<'_>, number: u32) {
         let entry = opcode::AcceptMulti::new(fd(listener)).flags(libc::SOCK_CLOEXEC);
-        self.push(entry.build().user_data(accept_data(door)));
+        self.push(entry.build().user_data(accept_data(number)));
     }
 
     /// Completes with one connection at `listener`.
-    pub fn accept_one(&mut self, listener: BorrowedFd<'_>, door: u32) {
+    pub fn accept_one(&mut self, listener: BorrowedFd<'_>, number: u32) {
         let none = std::ptr::null_mut();
         let entry = opcode::Accept::new(fd(listener), none, none.cast()).flags(libc::SOCK_CLOEXEC);
-        self.push(entry.build().user_data(accept_data(door)));
+        self.push(entry.build().user_data(accept_data(number)));
     }
 
-    /// Takes back the accept of `door`; it completes with `ECANCELED` if it was under way.
-    pub fn cancel_accept(&mut self, door: u32) {
-        self.cancel(accept_data(door));
+    /// Takes back the accept of `listener`; it completes with `ECANCELED` if it was under way.
+    pub fn cancel_accept(&mut self, listener: u32) {
+        self.cancel(accept_data(listener));
     }
 
     /// Completes with everything that `socket` receives, in buffers of the ring, until it says that
@@ -280,7 +280,7 @@ impl Ring {
                     // which nobody else has seen.
                     let own = |fd| unsafe { OwnedFd::from_raw_fd(fd) };
                     return Some(Completion::Accepted {
-                        door: (data >> 32) as u32,
+                        listener: (data >> 32) as u32,
                         socket: sort(result).map(|fd| own(fd as RawFd)),
                         more,
                     });
@@ -343,8 +343,8 @@ fn fd(fd: BorrowedFd<'_>) -> Fd {
     Fd(fd.as_raw_fd())
 }
 
-fn accept_data(door: u32) -> u64 {
-    u64::from(door) << 32 | ACCEPT
+fn accept_data(listener: u32) -> u64 {
+    u64::from(listener) << 32 | ACCEPT
 }
 
 fn slot(token: u64) -> usize {

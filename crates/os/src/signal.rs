@@ -99,9 +99,9 @@ pub fn alarm_in(delay: Duration) {
     crate::inline::set_timer(&timer);
 }
 
-/// [`Bell::ring`](crate::net::Bell::ring) by number, for handlers.
-pub fn ring(fd: i32) {
-    crate::net::ring_raw(fd);
+/// [`Waker::wake`](crate::net::Waker::wake) by number, for handlers.
+pub fn wake(fd: i32) {
+    crate::net::wake_raw(fd);
 }
 
 /// Writes what it can to a descriptor, for handlers.
@@ -126,7 +126,7 @@ pub fn set_nonblocking(fd: i32) {
 /// `shutdown(2)` that would reset him; a client whose knock was ignored knocks again a second later
 /// and is refused. A filter of classic BPF does it (`socket(7)`, `SO_ATTACH_FILTER`): it sees the TCP
 /// header, and drops segments with SYN and without ACK. Other sockets have no such segments.
-pub fn ignore_knocks(fd: i32) {
+pub fn ignore_syns(fd: i32) {
     const FLAGS: u32 = 13;
     const SYN: u32 = 0x02;
     const ACK: u32 = 0x10;

@@ -54,7 +54,7 @@ pub struct Limits {
     /// Memory a worker keeps in buffers that no connection needs now, bytes.
     pub spare_bytes_max: usize,
 
-    /// Connections open at once, over all workers; at the bound the door is not looked at.
+    /// Connections open at once, over all workers; at the bound the listener is not looked at.
     pub connections_max: usize,
     /// Connections that wait for a worker inside the server (thread pools, hand-off).
     pub queue_max: usize,

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use server::{Connection, Need, Server, Worker};
 
-use crate::doors::Doors;
 use crate::edge::News;
-use crate::looping::DOOR;
+use crate::listeners::Listeners;
+use crate::looping::LISTENER;
 use crate::{Interest, Reactor, Ready, Selector, Timer, Token, Wheel};
 
 /// A connection and how the loop watches it.
@@ -59,7 +59,7 @@ impl<S: Selector> Reactor<S> {
     pub(crate) fn serve(&mut self, token: Token, ready: Ready) {
         let backed_up = self.is_backed_up();
         let Some(held) = self.held.get_mut(token) else {
-            self.hush(token);
+            self.unwatch(token);
             return;
         };
         if S::EDGE && !held.news.hear(&ready, held.need) {
@@ -85,7 +85,7 @@ impl<S: Selector> Reactor<S> {
     pub(crate) fn take_turns(&mut self, turns: &mut Vec<u64>) {
         std::mem::swap(&mut self.again, turns);
         for number in turns.drain(..) {
-            if number & DOOR != 0 {
+            if number & LISTENER != 0 {
                 self.look(number);
                 continue;
             }
@@ -125,8 +125,8 @@ impl<S: Selector> Reactor<S> {
     pub(crate) fn settle(&mut self, token: Token, need: Need) {
         if need == Need::Closed {
             self.end(token);
-            if self.doors == Doors::Shut {
-                self.open_doors();
+            if self.listeners == Listeners::Shut {
+                self.open_listeners();
             }
             return;
         }

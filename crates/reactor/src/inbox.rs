@@ -1,13 +1,13 @@
 //! Handing things to a loop that may be asleep.
 //!
-//! A loop that is awake looks into its inbox before it sleeps, so it need not be woken: the bell,
-//! a system call and a wake-up, rings only for one that sleeps.
+//! A loop that is awake looks into its inbox before it sleeps, so it need not be woken: the waker,
+//! a system call and a wake-up, is used only for one that sleeps.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
-use os::net::Bell;
+use os::net::Waker;
 
 use crate::sync::{AtomicBool, Ordering};
 
@@ -28,7 +28,7 @@ pub struct Inbox<T = OwnedFd> {
 
 #[derive(Debug)]
 struct Shared {
-    bell: Bell,
+    waker: Waker,
     asleep: AtomicBool,
 }
 
@@ -39,7 +39,7 @@ struct Shared {
 pub fn inbox<T>(max: usize) -> Result<(Mailbox<T>, Inbox<T>), os::Errno> {
     let (sender, receiver) = bounded(max);
     let shared = Arc::new(Shared {
-        bell: Bell::new()?,
+        waker: Waker::new()?,
         asleep: AtomicBool::new(false),
     });
     Ok((
@@ -57,7 +57,7 @@ pub fn inbox<T>(max: usize) -> Result<(Mailbox<T>, Inbox<T>), os::Errno> {
 
 impl<T> Mailbox<T> {
     /// Puts `thing` in; the loop need not look before [`wake`](Self::wake). Waits while the inbox is
-    /// full: a sender that accepts then does not look at the door. False if the loop is gone.
+    /// full: a sender that accepts then does not look at the listener. False if the loop is gone.
     pub fn put(&self, thing: T) -> bool {
         let Some(sender) = &self.sender else {
             return false;
@@ -75,7 +75,7 @@ impl<T> Mailbox<T> {
     /// Wakes the loop if it sleeps with something in its inbox.
     pub fn wake(&self) {
         if !self.is_empty() && self.shared.asleep.swap(false, Ordering::SeqCst) {
-            self.shared.bell.ring();
+            self.shared.waker.wake();
         }
     }
 
@@ -93,14 +93,14 @@ impl<T> Mailbox<T> {
 impl<T> Drop for Mailbox<T> {
     fn drop(&mut self) {
         self.sender = None;
-        self.shared.bell.ring();
+        self.shared.waker.wake();
     }
 }
 
 impl<T> Inbox<T> {
     /// What to watch for while asleep.
-    pub fn bell(&self) -> &Bell {
-        &self.shared.bell
+    pub fn waker(&self) -> &Waker {
+        &self.shared.waker
     }
 
     /// Says that the loop is about to sleep. False if something came meanwhile: it must not.
@@ -173,7 +173,7 @@ mod tests {
                         taken.push(number);
                     }
                     if taken.len() < 4 && inbox.may_sleep() {
-                        sleep(inbox.bell());
+                        sleep(inbox.waker());
                     }
                 }
                 senders
@@ -186,15 +186,15 @@ mod tests {
         );
     }
 
-    /// Sleeps until the bell rings, as far as shuttle knows: it gives others their turn until then.
-    fn sleep(bell: &Bell) {
+    /// Sleeps until the waker is woken, as far as shuttle knows: it gives others their turn until then.
+    fn sleep(waker: &Waker) {
         let mut looks = 0;
-        let mut fds = [os::net::PollFd::new(bell, os::net::PollFlags::IN)];
+        let mut fds = [os::net::PollFd::new(waker, os::net::PollFlags::IN)];
         while os::net::poll(&mut fds, Some(std::time::Duration::ZERO)) != Ok(1) {
             looks += 1;
             assert!(looks < 1_000, "asleep with something in the inbox");
             thread::yield_now();
         }
-        bell.silence();
+        waker.clear();
     }
 }

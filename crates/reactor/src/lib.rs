@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   loop {  wait (selector, until the next deadline)
-//!           for each event:  door ─▶ accept      inbox ─▶ adopt      connection ─▶ step
+//!           for each event:  listener ─▶ accept      inbox ─▶ adopt      connection ─▶ step
 //!           deadlines that passed ─▶ expire  }
 //! ```
 //!
@@ -11,11 +11,11 @@
 
 #![forbid(unsafe_code)]
 
-mod doors;
 mod edge;
 mod handles;
 mod held;
 mod inbox;
+mod listeners;
 mod lock;
 mod looping;
 mod pool;
@@ -25,10 +25,10 @@ mod sync;
 mod wheel;
 mod work;
 
-pub use doors::Sharing;
 pub use handles::{Handle, Handles};
 pub use inbox::{Inbox, Mailbox, inbox};
-pub use lock::DoorLock;
+pub use listeners::Sharing;
+pub use lock::AcceptLock;
 pub use looping::Reactor;
 pub use pool::{Pool, Stage, pool};
 pub use selector::{

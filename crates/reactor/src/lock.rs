@@ -1,4 +1,4 @@
-//! The accept lock: of several processes at one door, one watches it.
+//! The accept lock: of several processes at one listener, one watches it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,19 +6,19 @@ use server::Server;
 
 /// The lock, in memory that forked processes share.
 #[derive(Debug, Clone, Copy)]
-pub struct DoorLock {
+pub struct AcceptLock {
     /// Number and process of the worker that holds it, 0 for nobody.
     holder: &'static AtomicU64,
     server: &'static Server,
 }
 
-impl DoorLock {
+impl AcceptLock {
     /// A lock that nobody holds; to be made before the first fork.
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn new(server: &'static Server) -> Result<DoorLock, os::Errno> {
-        Ok(DoorLock {
+    pub fn new(server: &'static Server) -> Result<AcceptLock, os::Errno> {
+        Ok(AcceptLock {
             holder: &os::shared::slice(1)?[0],
             server,
         })

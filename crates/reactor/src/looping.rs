@@ -4,9 +4,9 @@ use std::os::fd::OwnedFd;
 
 use server::{Backoff, Connection, Need, Server, Worker};
 
-use crate::doors::{Doors, Sharing};
 use crate::edge::News;
 use crate::held::Held;
+use crate::listeners::{Listeners, Sharing};
 use crate::pool::Stage;
 use crate::{Epoll, Inbox, Interest, Selector, Slots, Token, Wheel};
 
@@ -18,11 +18,11 @@ pub struct Reactor<S: Selector = Epoll> {
     pub(crate) selector: S,
     pub(crate) held: Slots<Held>,
     pub(crate) wheel: Wheel,
-    /// Where its sockets come from besides doors.
+    /// Where its sockets come from besides listeners.
     inbox: Option<Inbox>,
-    pub(crate) doors: Doors,
+    pub(crate) listeners: Listeners,
     pub(crate) sharing: Sharing,
-    /// Connections accepted at shared doors.
+    /// Connections accepted at shared listeners.
     pub(crate) taken: u32,
     pub(crate) backoff: Backoff,
     pub(crate) draining: bool,
@@ -36,12 +36,12 @@ pub struct Reactor<S: Selector = Epoll> {
 }
 
 /// Tokens above those of connections.
-const BELL: u64 = u64::MAX;
+const WAKER: u64 = u64::MAX;
 pub(crate) const INBOX: u64 = u64::MAX - 1;
 /// In the wheel: accept may be tried again.
 pub(crate) const PAUSE_ENDS: u64 = u64::MAX - 2;
-/// Door number 0, and upwards.
-pub(crate) const DOOR: u64 = 1 << 63;
+/// Listener number 0, and upwards.
+pub(crate) const LISTENER: u64 = 1 << 63;
 
 impl Reactor {
     /// A loop that is handed its sockets.
@@ -51,26 +51,26 @@ impl Reactor {
     pub fn behind(server: &'static Server, number: usize, inbox: Inbox) -> anyhow::Result<Reactor> {
         let reactor = Reactor::<Epoll>::new(server, number, Some(inbox))?;
         if let Some(inbox) = &reactor.inbox {
-            reactor.selector.add_bell(inbox.bell(), INBOX)?;
+            reactor.selector.add_waker(inbox.waker(), INBOX)?;
         }
         Ok(reactor)
     }
 }
 
 impl<S: Selector> Reactor<S> {
-    /// A loop that accepts at the server's doors.
+    /// A loop that accepts at the server's listeners.
     ///
     /// # Errors
-    /// Descriptors or memory have run out, or the selector cannot watch a door.
-    pub fn at_doors(server: &'static Server, number: usize) -> anyhow::Result<Reactor<S>> {
+    /// Descriptors or memory have run out, or the selector cannot watch a listener.
+    pub fn at_listeners(server: &'static Server, number: usize) -> anyhow::Result<Reactor<S>> {
         Reactor::watching(server, number, S::empty()?, Sharing::Nothing)
     }
 
     /// The same with a selector that has been made.
     ///
     /// # Errors
-    /// Like [`at_doors`](Self::at_doors).
-    pub fn at_doors_with(
+    /// Like [`at_listeners`](Self::at_listeners).
+    pub fn at_listeners_with(
         server: &'static Server,
         number: usize,
         selector: S,
@@ -78,11 +78,11 @@ impl<S: Selector> Reactor<S> {
         Reactor::watching(server, number, selector, Sharing::Nothing)
     }
 
-    /// A loop that accepts at doors where others accept as well.
+    /// A loop that accepts at listeners where others accept as well.
     ///
     /// # Errors
-    /// Like [`at_doors`](Self::at_doors).
-    pub fn sharing_doors(
+    /// Like [`at_listeners`](Self::at_listeners).
+    pub fn sharing_listeners(
         server: &'static Server,
         number: usize,
         sharing: Sharing,
@@ -96,7 +96,7 @@ impl<S: Selector> Reactor<S> {
         selector: S,
         sharing: Sharing,
     ) -> anyhow::Result<Reactor<S>> {
-        server.make_doors_nonblocking()?;
+        server.make_listeners_nonblocking()?;
         let mut reactor = Reactor::<S>::with(server, number, None, selector)?;
         reactor.sharing = sharing;
         reactor.first_look()?;
@@ -118,7 +118,7 @@ impl<S: Selector> Reactor<S> {
         mut selector: S,
     ) -> anyhow::Result<Reactor<S>> {
         let worker = Worker::ready(server, number);
-        selector.add(&server.bell, BELL, Interest::Read)?;
+        selector.add(&server.waker, WAKER, Interest::Read)?;
         let max = server.connections_max_of(number, server.workers);
         let room = selector.room();
         Ok(Reactor {
@@ -128,7 +128,7 @@ impl<S: Selector> Reactor<S> {
             wheel: Wheel::new(worker.now),
             worker,
             inbox,
-            doors: Doors::None,
+            listeners: Listeners::None,
             sharing: Sharing::Nothing,
             taken: 0,
             backoff: Backoff::new(server.limits.accept_pause_ms_max),
@@ -164,9 +164,9 @@ impl<S: Selector> Reactor<S> {
             for event in &events {
                 let ready = S::ready(event);
                 match ready.token {
-                    BELL if self.server.drain.has_begun() => self.drain(),
-                    BELL | INBOX => {}
-                    door if door & DOOR != 0 => self.look(door),
+                    WAKER if self.server.drain.has_begun() => self.drain(),
+                    WAKER | INBOX => {}
+                    listener if listener & LISTENER != 0 => self.look(listener),
                     number => self.serve(Token::from_number(number), ready),
                 }
             }
@@ -175,7 +175,7 @@ impl<S: Selector> Reactor<S> {
             }
             for (number, tick) in due.drain(..) {
                 match number {
-                    PAUSE_ENDS => self.open_doors(),
+                    PAUSE_ENDS => self.open_listeners(),
                     number => self.expire(Token::from_number(number), tick),
                 }
             }
@@ -193,7 +193,7 @@ impl<S: Selector> Reactor<S> {
     fn is_done(&self) -> bool {
         self.draining
             && self.held.is_empty()
-            && self.doors == Doors::None
+            && self.listeners == Listeners::None
             && self.inbox.as_ref().is_none_or(Inbox::is_closed)
     }
 
@@ -238,12 +238,12 @@ impl<S: Selector> Reactor<S> {
         held.cover(&mut self.wheel, token, self.server);
     }
 
-    /// The bell has rung: leave the doors, and bring every deadline forward.
+    /// The drain begins: leave the listeners, and bring every deadline forward.
     fn drain(&mut self) {
         self.draining = true;
-        self.selector.remove(&self.server.bell);
-        if self.doors != Doors::None {
-            self.leave_doors();
+        self.selector.remove(&self.server.waker);
+        if self.listeners != Listeners::None {
+            self.leave_listeners();
         }
         for token in self.held.tokens() {
             let need = self.held.get_mut(token).map(|held| held.need);

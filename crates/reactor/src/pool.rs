@@ -51,7 +51,7 @@ pub struct Stage {
 struct Absent {
     fd: RawFd,
     /// Something has happened on it: it is not watched until it is back.
-    hushed: bool,
+    unwatched: bool,
 }
 
 /// A pool of `size` threads for so many loops. Each loop may have its share of `queue_max`
@@ -151,11 +151,14 @@ impl Stage {
         if self.absent.len() <= index {
             let nobody = Absent {
                 fd: -1,
-                hushed: false,
+                unwatched: false,
             };
             self.absent.resize(index + 1, nobody);
         }
-        self.absent[index] = Absent { fd, hushed: false };
+        self.absent[index] = Absent {
+            fd,
+            unwatched: false,
+        };
     }
 }
 
@@ -165,7 +168,7 @@ impl Reactor {
     /// # Errors
     /// ENOMEM or ENOSPC.
     pub fn staged(mut self, stage: Stage) -> anyhow::Result<Reactor> {
-        self.selector.add_bell(stage.returns.bell(), INBOX)?;
+        self.selector.add_waker(stage.returns.waker(), INBOX)?;
         let max = self.server.connections_max_of(stage.number, stage.loops);
         self.held = Slots::new(max);
         self.stage = Some(stage);
@@ -189,7 +192,7 @@ impl<S: Selector> Reactor<S> {
         };
         if stage.is_full() {
             stage.lined_up.push_back(token);
-            self.shut_doors();
+            self.shut_listeners();
             return;
         }
         let Some(held) = self.held.lend(token) else {
@@ -216,13 +219,13 @@ impl<S: Selector> Reactor<S> {
 
     /// Something has happened on a connection that is away. The set would report it again and again
     /// (a hang-up even if nothing was asked for), so it leaves the set until it is back.
-    pub(crate) fn hush(&mut self, token: Token) {
+    pub(crate) fn unwatch(&mut self, token: Token) {
         let is_away = self.held.is_lent(token);
         let Some(absent) = self.stage.as_mut().and_then(|stage| stage.absent(token)) else {
             return;
         };
-        if is_away && !absent.hushed {
-            absent.hushed = true;
+        if is_away && !absent.unwatched {
+            absent.unwatched = true;
             os::net::with_number(absent.fd, |fd| self.selector.remove(fd));
         }
     }
@@ -243,14 +246,14 @@ impl<S: Selector> Reactor<S> {
         let Job {
             token, held, lost, ..
         } = job;
-        let hushed = self.stage.as_mut().is_some_and(|stage| {
+        let unwatched = self.stage.as_mut().is_some_and(|stage| {
             stage.out -= 1;
-            stage.absent(token).is_some_and(|absent| absent.hushed)
+            stage.absent(token).is_some_and(|absent| absent.unwatched)
         });
         let held = self.held.give_back(token, held);
         held.need = Need::Writable;
         self.wheel.forget_if_past(&mut held.timer);
-        if hushed {
+        if unwatched {
             held.interest = Interest::Nothing;
             let number = token.number();
             if self
@@ -276,7 +279,7 @@ impl<S: Selector> Reactor<S> {
         }
         while let Some(stage) = self.stage.as_mut().filter(|stage| !stage.is_full()) {
             let Some(token) = stage.lined_up.pop_front() else {
-                self.open_doors();
+                self.open_listeners();
                 return;
             };
             match self.held.get_mut(token).map(|held| held.need) {

@@ -29,7 +29,7 @@ impl Token {
     }
 
     /// As the number that selectors carry. The top bit is never set: larger numbers are free for
-    /// doors and bells.
+    /// listeners and wakers.
     pub fn number(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }

@@ -34,7 +34,7 @@ struct Sleepers {
     /// Somebody is being woken and has not looked yet.
     waking: AtomicBool,
     gate: Mutex<Gate>,
-    bell: Condvar,
+    waker: Condvar,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub fn work<T>(max: usize) -> (Producer<T>, Consumer<T>) {
             called: false,
             producers: 1,
         }),
-        bell: Condvar::new(),
+        waker: Condvar::new(),
     });
     let producer = Producer {
         sender: Some(sender),
@@ -109,7 +109,7 @@ impl<T> Drop for Producer<T> {
         gate.producers -= 1;
         if gate.producers == 0 {
             drop(gate);
-            self.sleepers.bell.notify_all();
+            self.sleepers.waker.notify_all();
         }
     }
 }
@@ -155,7 +155,7 @@ impl Sleepers {
     fn wake(&self) {
         if self.asleep.load(Ordering::SeqCst) > 0 && !self.waking.swap(true, Ordering::SeqCst) {
             self.gate().called = true;
-            self.bell.notify_one();
+            self.waker.notify_one();
         }
     }
 
@@ -164,7 +164,10 @@ impl Sleepers {
     fn sleep(&self) {
         let mut gate = self.gate();
         while !gate.called && gate.producers > 0 {
-            gate = self.bell.wait(gate).unwrap_or_else(PoisonError::into_inner);
+            gate = self
+                .waker
+                .wait(gate)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         gate.called = false;
         drop(gate);

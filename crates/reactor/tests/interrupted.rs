@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use os::net::Bell;
+use os::net::Waker;
 use os::signal;
 use reactor::{Epoll, EpollEdge, Interest, Poll, Select, Selector};
 
@@ -12,14 +12,14 @@ use reactor::{Epoll, EpollEdge, Interest, Poll, Select, Selector};
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn is_interrupted<S: Selector>() -> Result<(), os::Errno> {
-    let (mut selector, bell) = (S::empty()?, Bell::new()?);
-    selector.add(&bell, 1, Interest::Read)?;
+    let (mut selector, waker) = (S::empty()?, Waker::new()?);
+    selector.add(&waker, 1, Interest::Read)?;
     let mut events = Vec::with_capacity(4);
     selector.wait(&mut events, Some(Duration::ZERO)); // An edge that reports room to write.
     let began = Instant::now();
     selector.wait(&mut events, Some(TIMEOUT));
     assert!(events.is_empty() && began.elapsed() < TIMEOUT / 2);
-    bell.ring();
+    waker.wake();
     selector.wait(&mut events, Some(TIMEOUT));
     let found: Vec<_> = events.iter().map(S::ready).collect();
     assert!(matches!(found[..], [ready] if ready.token == 1 && ready.readable));

@@ -8,9 +8,9 @@ use os::Errno;
 use os::net::{self, PollFd, PollFlags};
 
 use crate::board::Holding;
-use crate::{Backoff, Connection, Door, Doors, Phase, Server, Worker, drain, log};
+use crate::{Backoff, Connection, Listener, Listeners, Phase, Server, Worker, drain, log};
 
-/// What came of one look at the door.
+/// What came of one look at the listener.
 #[derive(Debug)]
 pub enum Accepted {
     /// A connection.
@@ -27,38 +27,38 @@ pub enum Accepted {
 fn pause_for(what: &str, error: Errno, backoff: &mut Backoff) -> Accepted {
     if backoff.is_fresh() {
         log(format_args!(
-            "{what}: {error}; the door is left alone until some are free"
+            "{what}: {error}; the listener is left alone until some are free"
         ));
     }
     Accepted::Pause(backoff.pause())
 }
 
 impl Server {
-    /// Numbers of the doors at which `worker` accepts: all, unless each has its own.
-    pub fn doors_of(&self, worker: usize) -> Range<usize> {
-        match self.variant.needs.doors {
-            Doors::Each => {
-                let each = self.doors.len() / self.workers;
+    /// Numbers of the listeners at which `worker` accepts: all, unless each has its own.
+    pub fn listeners_of(&self, worker: usize) -> Range<usize> {
+        match self.variant.needs.listeners {
+            Listeners::PerWorker => {
+                let each = self.listeners.len() / self.workers;
                 worker * each..(worker + 1) * each
             }
-            Doors::Shared | Doors::Elsewhere => 0..self.doors.len(),
+            Listeners::Shared | Listeners::None => 0..self.listeners.len(),
         }
     }
 
-    /// Waits at `doors` for a connection: in accept itself where that is possible, with one door of
+    /// Waits at `listeners` for a connection: in accept itself where that is possible, with one listener of
     /// our own. With several, or one that others hold too, waits in poll, and accepts without
     /// blocking. [`Accepted::Empty`] is for a drain that has emptied them.
-    fn attend(&self, doors: &[Door], nonblocking: bool, backoff: &mut Backoff) -> Accepted {
+    fn attend(&self, listeners: &[Listener], nonblocking: bool, backoff: &mut Backoff) -> Accepted {
         loop {
-            let look = |door| self.look(door, nonblocking, backoff);
-            let mut found = doors.iter().map(look);
+            let look = |listener| self.look(listener, nonblocking, backoff);
+            let mut found = listeners.iter().map(look);
             match found.find(|found| !matches!(found, Accepted::Empty)) {
                 Some(found) => return found,
                 None if self.drain.has_begun() => {
-                    bolt(doors);
+                    shut_down(listeners);
                     return Accepted::Empty;
                 }
-                None if self.wait_at(doors, None).is_err() => return Accepted::Interrupted,
+                None if self.wait_at(listeners, None).is_err() => return Accepted::Interrupted,
                 None => {}
             }
         }
@@ -69,7 +69,7 @@ impl Server {
     /// Returns [`Accepted::Empty`] only for a drain that has emptied the backlog, or has no more
     /// time to. `nonblocking` concerns the new socket.
     pub fn accept_blocking(&self, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
-        match self.attend(&self.doors, nonblocking, backoff) {
+        match self.attend(&self.listeners, nonblocking, backoff) {
             Accepted::Pause(pause) if self.rests(pause) => Accepted::Interrupted,
             Accepted::Pause(_) => Accepted::Empty,
             other => other,
@@ -83,7 +83,7 @@ impl Server {
         self.drain.phase() < Phase::Cutting
     }
 
-    /// Waits for the next socket; `None` once the drain has emptied the doors.
+    /// Waits for the next socket; `None` once the drain has emptied the listeners.
     pub fn next_socket(&self, nonblocking: bool, backoff: &mut Backoff) -> Option<OwnedFd> {
         loop {
             match self.accept_blocking(nonblocking, backoff) {
@@ -95,11 +95,11 @@ impl Server {
     }
 
     /// Waits for connections, and moves all that wait, up to a batch, to `sockets`. False once the
-    /// drain has emptied the doors, which must not block.
+    /// drain has emptied the listeners, which must not block.
     pub fn accept_batch(&self, sockets: &mut Vec<OwnedFd>, backoff: &mut Backoff) -> bool {
         loop {
             let mut unseen = false;
-            for index in 0..self.doors.len() {
+            for index in 0..self.listeners.len() {
                 while sockets.len() < self.limits.events_max {
                     match self.accept_ready(index, backoff) {
                         Accepted::Socket(socket) => sockets.push(socket),
@@ -119,45 +119,48 @@ impl Server {
                 continue;
             }
             if self.drain.has_begun() {
-                self.bolt_doors();
+                self.shut_down_listeners();
                 return false;
             }
-            let _ = self.wait_at(&self.doors, None); // EINTR: the drain, or its tick.
+            let _ = self.wait_at(&self.listeners, None); // EINTR: the drain, or its tick.
         }
     }
 
-    fn wait_at(&self, doors: &[Door], timeout: Option<Duration>) -> Result<usize, Errno> {
-        let mut fds: Vec<_> = doors
+    fn wait_at(&self, listeners: &[Listener], timeout: Option<Duration>) -> Result<usize, Errno> {
+        let mut fds: Vec<_> = listeners
             .iter()
-            .map(|door| PollFd::new(door, PollFlags::IN))
+            .map(|listener| PollFd::new(listener, PollFlags::IN))
             .collect();
-        fds.push(PollFd::new(&self.bell, PollFlags::IN));
+        fds.push(PollFd::new(&self.waker, PollFlags::IN));
         net::poll(&mut fds, timeout)
     }
 
-    /// Sleeps for `timeout`, or until the drain begins. In a drain, whose bell rings on, sleeps for
+    /// Sleeps for `timeout`, or until the drain begins. In a drain, whose waker stays readable, sleeps for
     /// all of it.
     pub fn wait_for_drain(&self, timeout: Duration) -> Result<usize, Errno> {
         if self.drain.has_begun() {
             std::thread::sleep(timeout);
             return Ok(0);
         }
-        net::poll(&mut [PollFd::new(&self.bell, PollFlags::IN)], Some(timeout))
+        net::poll(
+            &mut [PollFd::new(&self.waker, PollFlags::IN)],
+            Some(timeout),
+        )
     }
 
-    /// One look at door number `index` for models that wait elsewhere; the new socket does not block.
+    /// One look at listener number `index` for models that wait elsewhere; the new socket does not block.
     pub fn accept_ready(&self, index: usize, backoff: &mut Backoff) -> Accepted {
         self.accept_at(index, true, backoff)
     }
 
-    /// One look at door number `index`; `nonblocking` concerns the new socket.
+    /// One look at listener number `index`; `nonblocking` concerns the new socket.
     pub fn accept_at(&self, index: usize, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
-        self.look(&self.doors[index], nonblocking, backoff)
+        self.look(&self.listeners[index], nonblocking, backoff)
     }
 
-    /// One look at one door: blocks if the door does.
-    fn look(&self, door: &Door, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
-        self.accept_completed(net::accept(door.as_fd(), nonblocking), backoff)
+    /// One look at one listener: blocks if the listener does.
+    fn look(&self, listener: &Listener, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
+        self.accept_completed(net::accept(listener.as_fd(), nonblocking), backoff)
     }
 
     /// What came of an accept that completed by itself: sorts the errors.
@@ -188,72 +191,72 @@ impl Server {
         }
     }
 
-    /// The drain has emptied the backlog: from now on our own doors refuse. (`shutdown(2)` of a
+    /// The drain has emptied the backlog: from now on our own listeners refuse. (`shutdown(2)` of a
     /// listener resets what waits in it, so this comes after the last accept.)
-    pub fn bolt_doors(&self) {
-        bolt(&self.doors);
+    pub fn shut_down_listeners(&self) {
+        shut_down(&self.listeners);
     }
 
-    /// Makes accept on the doors return at once, for models that wait for readiness first.
+    /// Makes accept on the listeners return at once, for models that wait for readiness first.
     ///
     /// # Errors
     /// None that a listener can cause.
-    pub fn make_doors_nonblocking(&self) -> Result<(), Errno> {
-        self.doors
+    pub fn make_listeners_nonblocking(&self) -> Result<(), Errno> {
+        self.listeners
             .iter()
-            .try_for_each(|door| net::set_nonblocking(door.as_fd()))
+            .try_for_each(|listener| net::set_nonblocking(listener.as_fd()))
     }
 
-    /// The drain's part: blocked acceptors of our own doors find them empty. Async-signal-safe.
-    pub(crate) fn close_doors(&self) {
-        for door in &self.doors {
-            if door.owned {
-                os::signal::ignore_knocks(door.as_fd().as_raw_fd());
-                os::signal::set_nonblocking(door.as_fd().as_raw_fd());
+    /// The drain's part: blocked acceptors of our own listeners find them empty. Async-signal-safe.
+    pub(crate) fn close_listeners(&self) {
+        for listener in &self.listeners {
+            if listener.owned {
+                os::signal::ignore_syns(listener.as_fd().as_raw_fd());
+                os::signal::set_nonblocking(listener.as_fd().as_raw_fd());
             }
         }
     }
 }
 
-fn bolt(doors: &[Door]) {
-    doors
+fn shut_down(listeners: &[Listener]) {
+    listeners
         .iter()
-        .filter(|door| door.owned)
-        .for_each(|door| net::shutdown_read(door.as_fd().as_raw_fd()));
+        .filter(|listener| listener.owned)
+        .for_each(|listener| net::shutdown_read(listener.as_fd().as_raw_fd()));
 }
 
 /// How blocking workers accept for themselves. Each returns `None` once the drain has emptied the
-/// doors.
+/// listeners.
 impl Worker {
     /// Waits for the next connection, in accept where that is possible.
     pub fn accept(&mut self, backoff: &mut Backoff) -> Option<Connection> {
-        self.next(backoff, |server, doors, backoff| {
-            server.attend(doors, false, backoff)
+        self.next(backoff, |server, listeners, backoff| {
+            server.attend(listeners, false, backoff)
         })
     }
 
-    /// Waits in poll, then accepts. The doors must [not block](Server::make_doors_nonblocking): of
+    /// Waits in poll, then accepts. The listeners must [not block](Server::make_listeners_nonblocking): of
     /// all that poll has woken for one connection, one gets it.
     pub fn accept_polled(&mut self, backoff: &mut Backoff) -> Option<Connection> {
-        self.next(backoff, |server, doors, backoff| {
-            match server.wait_at(doors, None) {
-                Ok(_) => server.attend(doors, false, backoff),
+        self.next(backoff, |server, listeners, backoff| {
+            match server.wait_at(listeners, None) {
+                Ok(_) => server.attend(listeners, false, backoff),
                 Err(_) => Accepted::Interrupted,
             }
         })
     }
 
     /// Waits in accept while it holds what `lock` returns, and lets go of it before it does anything
-    /// else. While the lock cannot be had for want of memory, it leaves the doors alone. In a drain
+    /// else. While the lock cannot be had for want of memory, it leaves the listeners alone. In a drain
     /// they do not block, and the lock is not taken.
     pub fn accept_holding<Held>(
         &mut self,
         backoff: &mut Backoff,
         lock: impl Fn() -> Result<Held, Errno>,
     ) -> Option<Connection> {
-        self.next(backoff, |server, doors, backoff| {
+        self.next(backoff, |server, listeners, backoff| {
             match (!server.drain.has_begun()).then(&lock).transpose() {
-                Ok(_held) => server.attend(doors, false, backoff),
+                Ok(_held) => server.attend(listeners, false, backoff),
                 Err(error) => pause_for("the lock around accept", error, backoff),
             }
         })
@@ -262,17 +265,17 @@ impl Worker {
     fn next(
         &mut self,
         backoff: &mut Backoff,
-        attend: impl Fn(&Server, &[Door], &mut Backoff) -> Accepted,
+        attend: impl Fn(&Server, &[Listener], &mut Backoff) -> Accepted,
     ) -> Option<Connection> {
         let server = self.server;
         self.block.announce(Holding::Accepting, -1);
         let socket = loop {
             // Whoever is free in a drain empties all of them: a busy worker's clients need not wait.
             let mine = match server.drain.has_begun() {
-                true => 0..server.doors.len(),
-                false => server.doors_of(self.number),
+                true => 0..server.listeners.len(),
+                false => server.listeners_of(self.number),
             };
-            match attend(server, &server.doors[mine], backoff) {
+            match attend(server, &server.listeners[mine], backoff) {
                 Accepted::Socket(socket) => break Some(socket),
                 Accepted::Interrupted => {}
                 Accepted::Pause(pause) if server.rests(pause) => {}

@@ -64,7 +64,7 @@ pub(crate) enum Holding {
     Seized = 3,
     /// A connection that the end of the grace has cut: it stays so until the worker lets go of it.
     Cut = 4,
-    /// No connection: it blocks at a door, or is about to.
+    /// No connection: it blocks at a listener, or is about to.
     Accepting = 5,
 }
 

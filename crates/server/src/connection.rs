@@ -11,7 +11,7 @@ use crate::{Block, Phase, Server, Worker, watchdog};
 
 mod completion;
 
-pub use completion::Lapse;
+pub use completion::OnDeadline;
 
 /// What a connection needs before its next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Connection {
     ) -> Connection {
         worker.tick();
         board::add(&worker.block.connections, 1);
-        if worker.blocking && worker.server.has_unix_door() {
+        if worker.blocking && worker.server.has_unix_listener() {
             // A unix socket has not inherited it. One that takes none is broken, and will say so.
             let _ = net::set_send_timeout(socket.as_fd(), worker.server.write_timeout());
         }

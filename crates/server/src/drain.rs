@@ -1,7 +1,7 @@
 //! Going away without losing anything.
 //!
 //! SIGTERM or SIGINT begins the drain: listeners that are ours become non-blocking, so that every
-//! acceptor takes what already waits in the backlog and then finds it empty; the bell rings for
+//! acceptor takes what already waits in the backlog and then finds it empty; the waker rings for
 //! whoever waits in a selector; SIGALRM ticks, so that no process sleeps through a later phase.
 //! From then on every reply says `Connection: close`. The phases follow from the time alone, so
 //! that all processes and threads agree without talking:

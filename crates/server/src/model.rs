@@ -2,21 +2,16 @@
 
 use crate::{Limits, Server};
 
-/// One server concurrency model: what it is called, what it claims, and how it runs.
+/// One server concurrency model: a name, and the ways in which it runs.
 #[derive(Debug)]
 pub struct Model {
     /// The field's name for it: `prefork`, `single-reactor`.
     pub name: &'static str,
     /// Its variants; the first is the default.
     pub variants: &'static [Variant],
-    /// How many workers it has unless told.
-    pub workers: Workers,
-    /// Serves until drained. Errors are failures of set-up or of the model itself; a peer's error
-    /// never gets here.
-    pub run: fn(&'static Server) -> anyhow::Result<()>,
 }
 
-/// One way of running a model.
+/// One way of running a model: what it claims, what its workers are, what it needs, and its `run`.
 #[derive(Debug)]
 pub struct Variant {
     /// Name as `--variant` takes it, `-` where the model has one way only.
@@ -29,34 +24,13 @@ pub struct Variant {
     pub pick_when: &'static str,
     /// What breaks it.
     pub breaks_when: &'static str,
+    /// How many workers it has, and what they hold.
+    pub workers: Workers,
     /// What is to be there before it runs.
     pub needs: Needs,
-}
-
-/// What a variant needs beyond the usual: one set of listeners, and a block of the scoreboard for
-/// each worker.
-#[derive(Debug, Clone, Copy)]
-pub struct Needs {
-    /// Whose the listeners are.
-    pub doors: Doors,
-    /// Sockets for datagrams at the same addresses.
-    pub datagrams: bool,
-    /// Most threads that serve beside the workers, each with a block of the scoreboard: the loop
-    /// before a pool of workers, or what serves behind loops that are the workers.
-    pub beside: fn(&Limits) -> usize,
-    /// Whether this kernel, as this process is confined, has what the variant is made of: asked
-    /// before anything listens. What is missing, in one line.
-    pub kernel: fn() -> Result<(), String>,
-}
-
-impl Needs {
-    /// Nothing more.
-    pub const USUAL: Needs = Needs {
-        doors: Doors::Shared,
-        datagrams: false,
-        beside: |_| 0,
-        kernel: || Ok(()),
-    };
+    /// Serves until drained. Errors are failures of set-up or of the model itself; a peer's error
+    /// never gets here.
+    pub run: fn(&'static Server) -> anyhow::Result<()>,
 }
 
 /// Who accepts, reads, computes and writes: the four columns of every table of models.
@@ -84,60 +58,101 @@ impl Roles {
     }
 }
 
-/// Whose the listeners are.
+/// The workers of a variant: whoever sizes a server, or says what it cannot do, reads this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doors {
-    /// All workers share them.
-    Shared,
-    /// Each worker has its own, on the same addresses (`SO_REUSEPORT`).
-    Each,
-    /// There are none: a super-server has accepted, and descriptor 0 is the connection.
-    Elsewhere,
+pub struct Workers {
+    /// How many there are.
+    pub count: Count,
+    /// Who is kept busy by an open connection.
+    pub holds: Holds,
+    /// Whether each is a process of its own. If not, it is a thread.
+    pub processes: bool,
+    /// Whether any worker may serve any connection, so that one which blocks delays others only
+    /// when no worker is free.
+    pub shares: bool,
+    /// More connections than this are ruled out by the design.
+    pub connections_max: Option<usize>,
 }
 
-/// How many workers a model has.
+impl Workers {
+    /// A loop for each CPU, which holds its connections in a table.
+    pub const LOOPS: Workers = Workers {
+        count: Count::PerCpu,
+        holds: Holds::Many,
+        processes: false,
+        shares: false,
+        connections_max: None,
+    };
+
+    /// One loop.
+    pub const ONE_LOOP: Workers = Workers {
+        count: Count::One,
+        ..Workers::LOOPS
+    };
+
+    /// So many threads, each of which serves one connection at a time.
+    pub const fn threads(count: Count) -> Workers {
+        Workers {
+            count,
+            holds: Holds::Workers,
+            ..Workers::LOOPS
+        }
+    }
+
+    /// So many processes, each of which serves one connection at a time.
+    pub const fn processes(count: Count) -> Workers {
+        Workers {
+            processes: true,
+            ..Workers::threads(count)
+        }
+    }
+
+    /// Loops, each in a process.
+    pub const fn in_processes(self) -> Workers {
+        Workers {
+            processes: true,
+            ..self
+        }
+    }
+
+    /// Threads that serve each other's connections.
+    pub const fn sharing(count: Count) -> Workers {
+        Workers {
+            count,
+            shares: true,
+            ..Workers::LOOPS
+        }
+    }
+}
+
+/// How many workers there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workers {
+pub enum Count {
     /// Exactly one; `--workers` may only say so.
     One,
     /// One for each CPU allowed to the process.
     PerCpu,
-    /// A pool of this size, which bounds the connections served at once.
+    /// A pool of this size, unless told.
     Pool(usize),
     /// As many as there are clients, up to this bound.
     UpTo(usize),
-    /// Different in these variants, the first of which is the default.
-    ByVariant(&'static [(&'static str, Workers)]),
 }
 
-impl Workers {
-    /// Those of `variant`.
-    ///
-    /// # Panics
-    /// On [`ByVariant`](Self::ByVariant) that leaves it out.
-    pub fn of(self, variant: &Variant) -> Workers {
-        let Workers::ByVariant(each) = self else {
-            return self;
-        };
-        let found = each.iter().find(|(name, _)| *name == variant.name);
-        found.expect("a model lists all its variants").1
-    }
-
+impl Count {
     /// The number for this machine, or what is wrong with the number asked for.
     pub(crate) fn resolve(self, asked: Option<usize>) -> Result<usize, String> {
         match (self, asked) {
-            (Workers::ByVariant(_), _) => unreachable!("Workers::of has chosen a variant's"),
             (_, Some(0)) => Err("--workers must be at least 1".into()),
             (_, Some(many)) if many > WORKERS_MAX => {
                 Err(format!("--workers {many} is above {WORKERS_MAX}"))
             }
-            (Workers::One, Some(many)) if many > 1 => {
+            (Count::One, Some(many)) if many > 1 => {
                 Err(format!("this model has one worker by design, not {many}"))
             }
             (_, Some(many)) => Ok(many),
-            (Workers::One, None) => Ok(1),
-            (Workers::PerCpu, None) => Ok(os::cpu::allowed()),
-            (Workers::Pool(many) | Workers::UpTo(many), None) => Ok(many),
+            (Count::One, None) => Ok(1),
+            (Count::PerCpu, None) => Ok(os::cpu::allowed()),
+            (Count::Pool(many) | Count::UpTo(many), None) => Ok(many),
         }
     }
 }
@@ -145,8 +160,65 @@ impl Workers {
 /// More workers than this are a typing error.
 const WORKERS_MAX: usize = 65_536;
 
+/// Who is kept busy by an open connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// The whole server: it serves one connection at a time.
+    One,
+    /// A worker: as many connections are served at once as there are workers.
+    Workers,
+    /// Nobody: connections are held in a table.
+    Many,
+}
+
+/// What a variant needs beyond the usual: one set of listeners, and a block of the scoreboard for
+/// each worker.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs {
+    /// Whose the listeners are.
+    pub listeners: Listeners,
+    /// Sockets for datagrams at the same addresses.
+    pub datagrams: bool,
+    /// Most threads that serve beside the workers, each with a block of the scoreboard: the loop
+    /// before a pool of workers, or what serves behind loops that are the workers.
+    pub extra_threads: fn(&Limits) -> usize,
+    /// Whether this kernel, as this process is confined, has what the variant is made of: asked
+    /// before anything listens. What is missing, in one line.
+    pub kernel: fn() -> Result<(), String>,
+}
+
+impl Needs {
+    /// Nothing more.
+    pub const USUAL: Needs = Needs {
+        listeners: Listeners::Shared,
+        datagrams: false,
+        extra_threads: |_| 0,
+        kernel: || Ok(()),
+    };
+
+    /// A listener for each worker.
+    pub const OWN_LISTENERS: Needs = Needs {
+        listeners: Listeners::PerWorker,
+        ..Needs::USUAL
+    };
+}
+
+/// Whose the listeners are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listeners {
+    /// All workers share them.
+    Shared,
+    /// Each worker has its own, on the same addresses (`SO_REUSEPORT`).
+    PerWorker,
+    /// There are none: a super-server has accepted, and descriptor 0 is the connection.
+    None,
+}
+
 impl Model {
     /// The variant called `name`, or the default one.
+    ///
+    /// # Errors
+    /// One line that names the variants there are.
     pub fn variant(&'static self, name: Option<&str>) -> Result<&'static Variant, String> {
         let Some(name) = name else {
             return Ok(&self.variants[0]);

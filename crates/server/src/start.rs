@@ -10,10 +10,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
-use os::net::{Addr, Bell};
+use os::net::{Addr, Waker};
 use proto::{Limits, Protocol, Service};
 
-use crate::{Block, Board, Door, Doors, Drain, Model, ServeArgs, Variant, doors, drain, unusable};
+use crate::{
+    Block, Board, Drain, Listener, Listeners, Model, ServeArgs, Variant, drain, listeners, unusable,
+};
 
 /// Everything a model needs, made before its first fork or thread and never moved.
 pub struct Server {
@@ -29,18 +31,18 @@ pub struct Server {
     pub protocol: Protocol,
     /// Who answers.
     pub service: &'static dyn Service,
-    /// The listeners; [`doors_of`](Server::doors_of) says whose.
-    pub doors: Vec<Door>,
+    /// The listeners; [`listeners_of`](Server::listeners_of) says whose.
+    pub listeners: Vec<Listener>,
     /// Sockets for datagrams at the same addresses, where the variant takes them.
     pub datagrams: Vec<UdpSocket>,
     /// The connection that a super-server has accepted for us.
     given: Mutex<Option<OwnedFd>>,
     /// The state of the drain.
     pub drain: Drain,
-    /// Rings when the drain begins, for whoever waits in a selector; it is never silenced.
-    pub bell: Bell,
+    /// Is woken when the drain begins, for whoever waits in a selector; nobody clears it.
+    pub waker: Waker,
     /// One block of the scoreboard for each worker, then one for each thread
-    /// [beside](Server::beside) them.
+    /// [extra](Server::extra_thread) them.
     pub blocks: &'static [Block],
     pub(crate) board: &'static Board,
 }
@@ -90,14 +92,14 @@ impl Server {
 
     pub(crate) fn begin_drain(&self) {
         self.drain.begin(); // A second signal changes nothing.
-        self.close_doors();
-        self.bell.ring();
+        self.close_listeners();
+        self.waker.wake();
     }
 
-    pub(crate) fn has_unix_door(&self) -> bool {
-        self.doors
+    pub(crate) fn has_unix_listener(&self) -> bool {
+        self.listeners
             .iter()
-            .any(|door| !matches!(door.addr, Addr::Tcp(_)))
+            .any(|listener| !matches!(listener.addr, Addr::Tcp(_)))
     }
 
     pub(crate) fn write_timeout(&self) -> Duration {
@@ -110,7 +112,7 @@ impl Server {
     }
 
     /// Number of the thread that is number `index` of those beside the workers.
-    pub fn beside(&self, index: usize) -> usize {
+    pub fn extra_thread(&self, index: usize) -> usize {
         self.workers + index
     }
 
@@ -140,8 +142,8 @@ impl Server {
     }
 
     pub(crate) fn remove_paths(&self) {
-        for door in &self.doors {
-            if let (Addr::Unix(path), true) = (&door.addr, door.owned) {
+        for listener in &self.listeners {
+            if let (Addr::Unix(path), true) = (&listener.addr, listener.owned) {
                 let _ = std::fs::remove_file(path);
             }
         }
@@ -227,7 +229,7 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
         }
     };
     announce(server);
-    let ran = (model.run)(server);
+    let ran = (server.variant.run)(server);
     server.remove_paths();
     match ran {
         Ok(()) => {
@@ -267,28 +269,28 @@ fn prepare(
         os::cpu::confine(&cpus)
             .map_err(|error| Refusal::Usage(format!("--cpus {list}: {error}")))?;
     }
-    let workers = model
+    let workers = variant
         .workers
-        .of(variant)
+        .count
         .resolve(args.workers)
         .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
     let workers = with_work(workers, args, &limits);
     os::process::raise_descriptor_limit();
     os::rseq::decline();
-    let doors = doors::open(variant, args, workers, &limits)?;
+    let listeners = listeners::open(variant, args, workers, &limits)?;
     let datagrams = match variant.needs.datagrams {
-        true => doors::open_for_datagrams(&doors)?,
+        true => listeners::open_for_datagrams(&listeners)?,
         false => Vec::new(),
     };
-    let given = match variant.needs.doors {
-        Doors::Elsewhere => {
+    let given = match variant.needs.listeners {
+        Listeners::None => {
             let given = os::inetd::connection(Duration::from_millis(limits.write_ms));
             Some(given.map_err(|line| Refusal::Usage(format!("{}: {line}", variant.name)))?)
         }
-        Doors::Shared | Doors::Each => None,
+        Listeners::Shared | Listeners::PerWorker => None,
     };
     let failed = |error: os::Errno| Refusal::Failure(format!("cannot set up: {error}"));
-    let blocks = workers + (variant.needs.beside)(&limits);
+    let blocks = workers + (variant.needs.extra_threads)(&limits);
     let (board, blocks) = os::shared::headed::<Board, Block>(blocks).map_err(failed)?;
     let server: &'static Server = Box::leak(Box::new(Server {
         model,
@@ -298,15 +300,15 @@ fn prepare(
         limits,
         protocol: args.protocol.into(),
         service,
-        doors,
+        listeners,
         datagrams,
         given: Mutex::new(given),
-        bell: Bell::new().map_err(failed)?,
+        waker: Waker::new().map_err(failed)?,
         blocks,
         board,
     }));
-    if !matches!(&server.doors[server.doors_of(0)], [door] if door.owned) {
-        server.make_doors_nonblocking().map_err(failed)?;
+    if !matches!(&server.listeners[server.listeners_of(0)], [listener] if listener.owned) {
+        server.make_listeners_nonblocking().map_err(failed)?;
     }
     drain::install(server);
     Ok(server)
@@ -326,9 +328,9 @@ fn with_work(workers: usize, args: &ServeArgs, limits: &Limits) -> usize {
 /// Ready: one line an address, on standard output. Whoever was to read it may have gone.
 fn announce(server: &Server) {
     let mut out = std::io::stdout().lock();
-    let mut doors = server.doors[server.doors_of(0)].iter();
-    let said = doors
-        .try_for_each(|door| writeln!(out, "listening on {}", door.addr))
+    let mut listeners = server.listeners[server.listeners_of(0)].iter();
+    let said = listeners
+        .try_for_each(|listener| writeln!(out, "listening on {}", listener.addr))
         .and_then(|()| out.flush());
     if let Err(error) = said {
         log(format_args!("nobody hears where it listens: {error}"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use os::net::{self, Bell, PollFd, PollFlags};
+use os::net::{self, PollFd, PollFlags, Waker};
 
 use crate::drain::LAST_WORDS;
 use crate::{Server, log};
@@ -16,12 +16,12 @@ pub struct Threads {
     state: Arc<State>,
 }
 
-/// Threads still running. The bell rings as one ends, if the main thread waits for that.
+/// Threads still running. The waker is woken as one ends, if the main thread waits for that.
 #[derive(Debug)]
 struct State {
     count: AtomicUsize,
     awaited: AtomicBool,
-    bell: Bell,
+    waker: Waker,
 }
 
 /// Stack of a worker thread, bytes; only what is touched is paid for.
@@ -39,7 +39,7 @@ impl Threads {
             state: Arc::new(State {
                 count: AtomicUsize::new(0),
                 awaited: AtomicBool::new(false),
-                bell: Bell::new()?,
+                waker: Waker::new()?,
             }),
         })
     }
@@ -87,7 +87,7 @@ impl Threads {
     pub(crate) fn wait(&self, has_come: impl Fn() -> bool) {
         self.state.awaited.store(true, Ordering::SeqCst);
         if !has_come() {
-            let mut fds = [PollFd::new(&self.state.bell, PollFlags::IN)];
+            let mut fds = [PollFd::new(&self.state.waker, PollFlags::IN)];
             // EINTR is the drain's tick, and as good a reason to look around.
             let _ = net::poll(
                 &mut fds,
@@ -95,10 +95,10 @@ impl Threads {
             );
         }
         self.state.awaited.store(false, Ordering::SeqCst);
-        self.state.bell.silence();
+        self.state.waker.clear();
         for block in self.server.blocks {
             self.server.drain.press(block);
-            // The doors do not block any more, but those who block there already do not know.
+            // The listeners do not block any more, but those who block there already do not know.
             if self.server.drain.has_begun() && block.is_accepting() {
                 os::wake::thread(block.id.load(Ordering::Relaxed));
             }
@@ -132,7 +132,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.0.count.fetch_sub(1, Ordering::SeqCst);
         if self.0.awaited.load(Ordering::SeqCst) {
-            self.0.bell.ring();
+            self.0.waker.wake();
         }
     }
 }

@@ -66,7 +66,7 @@ impl Worker {
 
     /// Makes this worker, in a process forked for it, worker `number`: the drain presses on it from
     /// a signal handler of that process.
-    pub fn alone(&mut self, number: usize) {
+    pub fn become_process(&mut self, number: usize) {
         self.number = number;
         self.block = &self.server.blocks[number];
         self.block.is_this_process();

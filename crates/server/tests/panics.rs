@@ -17,10 +17,10 @@ const MODEL: &Model = &Model {
         summary: "Its only worker panics.",
         pick_when: "never",
         breaks_when: "at once",
+        workers: Workers::ONE_LOOP,
         needs: Needs::USUAL,
+        run,
     }],
-    workers: Workers::One,
-    run,
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use server::Workers;
+use server::{Count, Holds};
 use turnstile::models::ALL;
 use turnstile::{Model, Roles, Variant};
 
@@ -33,6 +33,15 @@ struct Entry {
     workers: &'static str,
     /// Its workers unless told, where that does not depend on the machine.
     workers_default: Option<usize>,
+    /// Who is kept busy by an open connection: `one` (the server), `workers` (one of them), or
+    /// `many` (nobody: connections are held in a table).
+    holds: &'static str,
+    /// Whether its workers are processes.
+    processes: bool,
+    /// Whether any worker may serve any connection.
+    shares: bool,
+    /// More connections than this are ruled out by the design.
+    connections_max: Option<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -51,12 +60,17 @@ impl Entry {
             computes,
             writes,
         } = variant.roles;
-        let (workers, workers_default) = match model.workers.of(variant) {
-            Workers::One => ("one", Some(1)),
-            Workers::PerCpu => ("per-cpu", None),
-            Workers::Pool(many) => ("pool", Some(many)),
-            Workers::UpTo(many) => ("up-to", Some(many)),
-            Workers::ByVariant(_) => unreachable!("a variant's are one of the others"),
+        let variant_workers = variant.workers;
+        let (workers, workers_default) = match variant_workers.count {
+            Count::One => ("one", Some(1)),
+            Count::PerCpu => ("per-cpu", None),
+            Count::Pool(many) => ("pool", Some(many)),
+            Count::UpTo(many) => ("up-to", Some(many)),
+        };
+        let holds = match variant_workers.holds {
+            Holds::One => "one",
+            Holds::Workers => "workers",
+            Holds::Many => "many",
         };
         Entry {
             model: model.name,
@@ -73,6 +87,10 @@ impl Entry {
             breaks_when: variant.breaks_when,
             workers,
             workers_default,
+            holds,
+            processes: variant_workers.processes,
+            shares: variant_workers.shares,
+            connections_max: variant_workers.connections_max,
         }
     }
 

@@ -20,8 +20,8 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `threads` | `epoll_wait`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_wait` ×3, `recvfrom`, (`write to a bell`) | `epoll_wait`, `recvfrom`, `sendto` | 3 |
-//! | `local` | `epoll_wait` ×3, `ppoll` | `accept4` ×3, `close`, `epoll_ctl` ×2, `epoll_wait` ×4, `recvfrom`, (`write to a bell`) | `epoll_wait`, `recvfrom`, `sendto` | 10 |
+//! | `threads` | `epoll_wait`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_wait` ×3, `recvfrom`, (`write to an eventfd`) | `epoll_wait`, `recvfrom`, `sendto` | 3 |
+//! | `local` | `epoll_wait` ×3, `ppoll` | `accept4` ×3, `close`, `epoll_ctl` ×2, `epoll_wait` ×4, `recvfrom`, (`write to an eventfd`) | `epoll_wait`, `recvfrom`, `sendto` | 10 |
 //!
 //! **What breaks it.** A handler that computes or blocks: it holds its thread, and with it every
 //! task that is queued there (in `threads` others may steal them, in `local` nobody can).
@@ -32,7 +32,7 @@
 //! **Variants.** `threads` is tokio's multi-thread runtime: tasks move to idle threads. `local` has
 //! a current-thread runtime a worker, each of which accepts for itself: tasks never move, nothing
 //! is stolen, and one worker is a single reactor written as coroutines. All its workers watch the
-//! same door, so an arrival wakes each that sleeps.
+//! same listener, so an arrival wakes each that sleeps.
 //!
 //! **Source.** Conway, *Design of a Separable Transition-Diagram Compiler*, 1963 (coroutines);
 //! tokio.
@@ -54,7 +54,9 @@ pub const MODEL: Model = Model {
             summary: "A coroutine a connection, on threads that steal tasks from each other.",
             pick_when: "handlers await other services, and connections are many",
             breaks_when: "a handler computes or blocks without awaiting: its thread's tasks wait",
+            workers: Workers::LOOPS,
             needs: Needs::USUAL,
+            run: one_runtime,
         },
         Variant {
             name: "local",
@@ -62,28 +64,25 @@ pub const MODEL: Model = Model {
             summary: "A coroutine a connection, on one thread a worker that keeps its tasks.",
             pick_when: "the same, with state that must not move between threads",
             breaks_when: "a handler computes or blocks: every connection of its worker waits",
+            workers: Workers::LOOPS,
             needs: Needs::USUAL,
+            run: each_its_own,
         },
     ],
-    workers: Workers::PerCpu,
-    run,
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
-    server.make_doors_nonblocking()?;
-    match server.variant.name {
-        "local" => each_its_own(server),
-        _ => {
-            let mut builder = Builder::new_multi_thread();
-            builder.worker_threads(server.workers).thread_name("worker");
-            let runtime = builder.enable_all().build()?;
-            serve(server, &runtime, server.limits.connections_max)
-        }
-    }
+/// One runtime for all workers.
+fn one_runtime(server: &'static Server) -> anyhow::Result<()> {
+    server.make_listeners_nonblocking()?;
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(server.workers).thread_name("worker");
+    let runtime = builder.enable_all().build()?;
+    serve(server, &runtime, server.limits.connections_max)
 }
 
 /// A runtime a worker, in a thread of its own.
 fn each_its_own(server: &'static Server) -> anyhow::Result<()> {
+    server.make_listeners_nonblocking()?;
     let threads = Threads::new(server)?;
     let runtime = |_| Builder::new_current_thread().enable_all().build();
     // All before the first serves, whose connections could take the descriptors of the rest.

@@ -1,4 +1,4 @@
-//! The tasks: one that accepts at each door, one for each connection.
+//! The tasks: one that accepts at each listener, one for each connection.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -27,7 +27,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Accepts at every door and serves what comes, until drained: at most `max` at once.
+    /// Accepts at every listener and serves what comes, until drained: at most `max` at once.
     ///
     /// # Errors
     /// Descriptors or memory have run out at the start.
@@ -39,24 +39,24 @@ impl Tasks {
             drain: Notify::new(),
         });
         let mut acceptors = JoinSet::new();
-        for (index, door) in server.doors.iter().enumerate() {
-            let door = watch(Borrowed(door.as_fd()), Interest::READABLE)?;
-            acceptors.spawn(Arc::clone(&tasks).accept(index, door));
+        for (index, listener) in server.listeners.iter().enumerate() {
+            let listener = watch(Borrowed(listener.as_fd()), Interest::READABLE)?;
+            acceptors.spawn(Arc::clone(&tasks).accept(index, listener));
         }
-        let bell = watch(Borrowed(server.bell.as_fd()), Interest::READABLE)?;
-        let _ = bell.readable().await?; // It is never silenced.
+        let waker = watch(Borrowed(server.waker.as_fd()), Interest::READABLE)?;
+        let _ = waker.readable().await?; // It is never silenced.
         tasks.drain.notify_waiters();
         while let Some(acceptor) = acceptors.join_next().await {
             acceptor?;
         }
-        server.bolt_doors();
+        server.shut_down_listeners();
         // Every permit is back when the last connection has ended.
         let _all = tasks.room.acquire_many(max).await?;
         Ok(())
     }
 
-    /// Accepts at door number `index` until the drain has emptied it.
-    async fn accept(self: Arc<Self>, index: usize, mut door: AsyncFd<Borrowed>) {
+    /// Accepts at listener number `index` until the drain has emptied it.
+    async fn accept(self: Arc<Self>, index: usize, mut listener: AsyncFd<Borrowed>) {
         let mut backoff = Backoff::new(self.server.limits.accept_pause_ms_max);
         let mut drain = pin!(self.drain.notified());
         // From here on it cannot be missed.
@@ -72,7 +72,7 @@ impl Tasks {
                     if drain.as_mut().poll(cx).is_ready() {
                         return Poll::Ready(Accepted::Interrupted);
                     }
-                    self.look(cx, &mut door, index, &mut backoff)
+                    self.look(cx, &mut listener, index, &mut backoff)
                 })
                 .await
             };
@@ -85,16 +85,16 @@ impl Tasks {
         }
     }
 
-    /// Looks at the door as soon as somebody may stand there.
+    /// Looks at the listener as soon as somebody may stand there.
     fn look(
         &self,
         cx: &mut Context<'_>,
-        door: &mut AsyncFd<Borrowed>,
+        listener: &mut AsyncFd<Borrowed>,
         index: usize,
         backoff: &mut Backoff,
     ) -> Poll<Accepted> {
         loop {
-            let Ok(mut ready) = ready!(door.poll_read_ready_mut(cx)) else {
+            let Ok(mut ready) = ready!(listener.poll_read_ready_mut(cx)) else {
                 return Poll::Ready(Accepted::Empty); // The runtime is going away.
             };
             match self.server.accept_ready(index, backoff) {
@@ -157,7 +157,7 @@ fn step(
     }
     loop {
         let deadline = connection.get_ref().deadline(server).into();
-        // Later deadlines are waited for when the alarm has rung, so most requests leave it alone.
+        // Later deadlines are waited for when the timer has fired, so most requests leave it alone.
         if deadline < alarm.deadline() || alarm.is_elapsed() {
             alarm.as_mut().reset(deadline);
         }

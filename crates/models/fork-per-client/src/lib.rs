@@ -29,8 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use os::signal;
 use server::{
-    Accepted, Backoff, Children, Connection, Model, Needs, Roles, Server, Variant, Worker, Workers,
-    log,
+    Accepted, Backoff, Children, Connection, Count, Model, Needs, Roles, Server, Variant, Worker,
+    Workers, log,
 };
 
 /// The model.
@@ -42,10 +42,10 @@ pub const MODEL: Model = Model {
         summary: "The parent accepts, and forks a child for every client.",
         pick_when: "clients are few and long-lived, and one's crash must not touch another",
         breaks_when: "connections are short or many: each costs a fork and a process",
+        workers: Workers::processes(Count::UpTo(512)),
         needs: Needs::USUAL,
+        run: run,
     }],
-    workers: Workers::UpTo(512),
-    run,
 };
 
 /// A child has ended since somebody looked.
@@ -83,7 +83,7 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
         worker.warm_up();
         match children.fork() {
             Ok(Some(child)) => {
-                worker.alone(child.number);
+                worker.become_process(child.number);
                 let connection = Connection::new(socket, &mut worker);
                 worker.serve(connection);
                 child.end();

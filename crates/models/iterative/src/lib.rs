@@ -36,7 +36,10 @@
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.4 (server 0), and
 //! chapter 13 for `inetd`.
 
-use server::{Backoff, Connection, Doors, Model, Needs, Roles, Server, Variant, Worker, Workers};
+use anyhow::Context;
+use server::{
+    Backoff, Connection, Holds, Listeners, Model, Needs, Roles, Server, Variant, Worker, Workers,
+};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -48,7 +51,9 @@ pub const MODEL: Model = Model {
             summary: "One process does everything, for one client at a time.",
             pick_when: "there is one client, or each connection carries one short request",
             breaks_when: "a second client comes: it waits until the first has gone",
+            workers: ONE_CLIENT,
             needs: Needs::USUAL,
+            run: run,
         },
         Variant {
             name: "inetd",
@@ -56,27 +61,38 @@ pub const MODEL: Model = Model {
             summary: "Serves the one connection on descriptor 0, for which a super-server has started it.",
             pick_when: "clients are rare, and nothing should run while there is none",
             breaks_when: "clients are many: each costs a fork and an exec",
+            workers: ONE_CLIENT,
             needs: Needs {
-                doors: Doors::Elsewhere,
+                listeners: Listeners::None,
                 ..Needs::USUAL
             },
+            run: serve_given,
         },
     ],
-    workers: Workers::One,
-    run,
+};
+
+const ONE_CLIENT: Workers = Workers {
+    holds: Holds::One,
+    processes: true,
+    ..Workers::ONE_LOOP
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
     let mut worker = Worker::blocking(server, 0);
-    worker.alone(0);
-    if let Some(socket) = server.given() {
-        let connection = Connection::new(socket, &mut worker);
-        worker.serve(connection);
-        return Ok(());
-    }
+    worker.become_process(0);
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     while let Some(connection) = worker.accept(&mut backoff) {
         worker.serve(connection);
     }
+    Ok(())
+}
+
+/// Serves the connection that the super-server has accepted.
+fn serve_given(server: &'static Server) -> anyhow::Result<()> {
+    let mut worker = Worker::blocking(server, 0);
+    worker.become_process(0);
+    let socket = server.given().context("descriptor 0 is served once")?;
+    let connection = Connection::new(socket, &mut worker);
+    worker.serve(connection);
     Ok(())
 }

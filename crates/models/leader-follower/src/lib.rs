@@ -15,7 +15,7 @@
 //! been served, so that no two threads serve it at once. The handle set does that in user space: the
 //! leader counts what comes for a connection that a thread has in hand, and gives it to nobody.
 //!
-//! **Cost.** A connection: accept, two `epoll_ctl` (add, and re-arm of the door), a receive that
+//! **Cost.** A connection: accept, two `epoll_ctl` (add, and re-arm of the listener), a receive that
 //! finds the FIN, close. A request: one receive, one send, its share of a wait, and a wake-up where a
 //! follower was asleep; one `epoll_ctl` more where something else comes before it has been served, or
 //! more than a receive takes. No queue, no hand-over of the request between threads.
@@ -40,7 +40,7 @@ mod sync;
 use std::sync::Arc;
 
 use reactor::{Events, Handle, Handles};
-use server::{Model, Needs, Roles, Server, Threads, Variant, Worker, Workers};
+use server::{Count, Model, Needs, Roles, Server, Threads, Variant, Worker, Workers};
 
 use crate::leadership::Leadership;
 
@@ -53,14 +53,14 @@ pub const MODEL: Model = Model {
         summary: "Threads take turns at one handle set; the leader promotes a follower before it serves.",
         pick_when: "handlers may block and connections outnumber threads",
         breaks_when: "handlers are short: promotion costs more than service",
+        workers: Workers::sharing(Count::PerCpu),
         needs: Needs::USUAL,
+        run: run,
     }],
-    workers: Workers::PerCpu,
-    run,
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
-    let handles = Arc::new(Handles::at_doors(server)?);
+    let handles = Arc::new(Handles::at_listeners(server)?);
     let leadership = Arc::new(Leadership::new());
     let threads = Threads::new(server)?;
     for number in 0..server.workers {

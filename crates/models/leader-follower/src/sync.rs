@@ -13,8 +13,8 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(not(test))]
-pub fn wait<'a, T>(bell: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    bell.wait(&mut guard);
+pub fn wait<'a, T>(waker: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    waker.wait(&mut guard);
     guard
 }
 
@@ -24,6 +24,6 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-pub fn wait<'a, T>(bell: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    bell.wait(guard).unwrap()
+pub fn wait<'a, T>(waker: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    waker.wait(guard).unwrap()
 }

@@ -18,14 +18,14 @@
 //!
 //! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
 //! |---|---|---|---|---|
-//! | `handoff` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `ppoll`, `recvfrom`, (`write to a bell`) | `epoll_pwait2`, `recvfrom`, `sendto` | 4 |
+//! | `handoff` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `ppoll`, `recvfrom`, (`write to an eventfd`) | `epoll_pwait2`, `recvfrom`, `sendto` | 4 |
 //! | `reuseport` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
 //! | `shared` | `epoll_pwait2` ×3, `ppoll` | `accept4`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
 //! | `processes` | `epoll_pwait2` ×3, `wait4` | `accept4`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
 //! | `processes-lock` | `epoll_pwait2` ×3, `wait4` | `accept4`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 2 |
 //! | `processes-reuseport` | `epoll_pwait2` ×3, `wait4` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
-//! | `pool` | `epoll_pwait2` ×3, `futex` ×64, `ppoll` | `accept4` ×3, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `ppoll`, `recvfrom`, (`write to a bell`) | `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`), (`write to a bell`) | 6 |
-//! | `thread-per-event` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `clone3`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `ppoll`, `prctl`, `recvfrom`, `rt_sigprocmask` ×7, `sched_getaffinity`, `set_robust_list`, `sigaltstack` ×3, (`write to a bell`) | `clone3`, `epoll_pwait2`, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `prctl`, `recvfrom`, `rt_sigprocmask` ×7, `sched_getaffinity`, `sendto`, `set_robust_list`, `sigaltstack` ×3 | 3 |
+//! | `pool` | `epoll_pwait2` ×3, `futex` ×64, `ppoll` | `accept4` ×3, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `ppoll`, `recvfrom`, (`write to an eventfd`) | `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`), (`write to an eventfd`) | 6 |
+//! | `thread-per-event` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `clone3`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `ppoll`, `prctl`, `recvfrom`, `rt_sigprocmask` ×7, `sched_getaffinity`, `set_robust_list`, `sigaltstack` ×3, (`write to an eventfd`) | `clone3`, `epoll_pwait2`, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `prctl`, `recvfrom`, `rt_sigprocmask` ×7, `sched_getaffinity`, `sendto`, `set_robust_list`, `sigaltstack` ×3 | 3 |
 //!
 //! **What breaks it.** A handler that computes or blocks: every connection of its loop waits. Loads
 //! that differ much between connections: a loop may be full while another idles.
@@ -43,7 +43,7 @@
 //!   sleeps. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. A loop takes one
 //!   connection a turn and looks again, so no accept finds nobody but where two were woken. Of
 //!   sleepers the kernel prefers the one that has watched longest: two `epoll_ctl` every sixteen
-//!   connections put a loop at the back of the line. A full loop leaves the door at once.
+//!   connections put a loop at the back of the line. A full loop leaves the listener at once.
 //! - `processes`: `shared` with a process for each loop, forked by a parent that only waits, and
 //!   replaces what dies. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. A
 //!   connection is lost only with the process that holds it. With one loop it costs what a single
@@ -60,7 +60,7 @@
 //! - `pool`: the loops hand connections whose request is whole to threads that compute for all of
 //!   them (`--threads-max`), and write when they come back. accepts: the main thread · reads: a loop
 //!   · computes: a thread · writes: a loop. A request costs two rounds of its loop, a wake-up where a
-//!   thread slept, and a `write` for the bell where the loop slept.
+//!   thread slept, and a `write` for the waker where the loop slept.
 //! - `thread-per-event`: the loops only wait; every event on a connection is served by a thread that
 //!   is started for it and ends with it (`--threads-max` at once; then the loops wait). accepts: the
 //!   main thread · reads: a thread · computes: a thread · writes: a thread. The handle is suspended
@@ -74,8 +74,8 @@
 mod pool;
 mod thread_per_event;
 
-use reactor::{DoorLock, Epoll, Mailbox, Reactor, Sharing, inbox};
-use server::{Backoff, Children, Doors, Model, Needs, Roles, Server, Threads, Variant, Workers};
+use reactor::{AcceptLock, Epoll, Mailbox, Reactor, Sharing, inbox};
+use server::{Backoff, Children, Model, Needs, Roles, Server, Threads, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -87,7 +87,9 @@ pub const MODEL: Model = Model {
             summary: "An acceptor hands each socket to the least loaded of several reactors.",
             pick_when: "connections are many, handlers short, and CPUs several",
             breaks_when: "a handler computes or blocks: every connection of its loop waits",
+            workers: Workers::LOOPS,
             needs: Needs::USUAL,
+            run: handoff,
         },
         Variant {
             name: "reuseport",
@@ -95,10 +97,9 @@ pub const MODEL: Model = Model {
             summary: "A reactor and a listener a thread; the kernel spreads connections by their hash.",
             pick_when: "connections come and go fast, and CPUs are several",
             breaks_when: "few connections, or a loop that is busy: what was hashed to it waits, others idle or not",
-            needs: Needs {
-                doors: Doors::Each,
-                ..Needs::USUAL
-            },
+            workers: Workers::LOOPS,
+            needs: Needs::OWN_LISTENERS,
+            run: |server| threads(server, Sharing::Nothing),
         },
         Variant {
             name: "shared",
@@ -106,7 +107,9 @@ pub const MODEL: Model = Model {
             summary: "Several reactors watch one listener, and the kernel wakes one that sleeps.",
             pick_when: "connections are many, and whoever is free should take the next",
             breaks_when: "a handler computes or blocks: every connection of its loop waits",
+            workers: Workers::LOOPS,
             needs: Needs::USUAL,
+            run: |server| threads(server, Sharing::Exclusive),
         },
         Variant {
             name: "processes",
@@ -114,7 +117,9 @@ pub const MODEL: Model = Model {
             summary: "A reactor a process; all watch one listener, and the kernel wakes one that sleeps.",
             pick_when: "a crash must cost one worker only, or the service is not safe for threads",
             breaks_when: "a handler computes or blocks, or workers must share state",
+            workers: Workers::LOOPS.in_processes(),
             needs: Needs::USUAL,
+            run: |server| processes(server, Sharing::Exclusive),
         },
         Variant {
             name: "processes-lock",
@@ -122,7 +127,9 @@ pub const MODEL: Model = Model {
             summary: "A reactor a process; the one that holds the accept lock watches the listener.",
             pick_when: "never since EPOLLEXCLUSIVE, but to know what the lock costs",
             breaks_when: "one loop keeps the lock while others sleep: connections pile up in it",
+            workers: Workers::LOOPS.in_processes(),
             needs: Needs::USUAL,
+            run: |server| processes(server, Sharing::Lock(AcceptLock::new(server)?)),
         },
         Variant {
             name: "processes-reuseport",
@@ -130,36 +137,20 @@ pub const MODEL: Model = Model {
             summary: "A reactor and a listener a process; the kernel spreads connections by their hash.",
             pick_when: "connections come and go fast, and a crash must cost one worker only",
             breaks_when: "few connections, or a loop that is busy: what was hashed to it waits, others idle or not",
-            needs: Needs {
-                doors: Doors::Each,
-                ..Needs::USUAL
-            },
+            workers: Workers::LOOPS.in_processes(),
+            needs: Needs::OWN_LISTENERS,
+            run: |server| processes(server, Sharing::Nothing),
         },
         pool::VARIANT,
         thread_per_event::VARIANT,
     ],
-    workers: Workers::PerCpu,
-    run,
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
-    match server.variant.name {
-        "reuseport" => threads(server, Sharing::Nothing),
-        "shared" => threads(server, Sharing::Exclusive),
-        "processes" => processes(server, Sharing::Exclusive),
-        "processes-lock" => processes(server, Sharing::Lock(DoorLock::new(server)?)),
-        "processes-reuseport" => processes(server, Sharing::Nothing),
-        "pool" => pool::run(server),
-        "thread-per-event" => thread_per_event::run(server),
-        _ => handoff(server),
-    }
-}
-
-/// A loop a thread, each at the doors.
+/// A loop a thread, each at the listeners.
 fn threads(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
     let threads = Threads::new(server)?;
     let reactor =
-        |number| Reactor::<Epoll>::sharing_doors(server, number, alone_or(server, sharing));
+        |number| Reactor::<Epoll>::sharing_listeners(server, number, alone_or(server, sharing));
     // All before the first serves, whose connections could take the descriptors of the rest.
     let reactors: Vec<_> = (0..server.workers).map(reactor).collect::<Result<_, _>>()?;
     for (number, reactor) in reactors.into_iter().enumerate() {
@@ -169,12 +160,12 @@ fn threads(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A loop a process, each at the doors, forked and replaced by a parent that does nothing else.
+/// A loop a process, each at the listeners, forked and replaced by a parent that does nothing else.
 fn processes(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
     let mut children = Children::new(server);
     if let Some(child) = children.keep() {
         let sharing = alone_or(server, sharing);
-        match Reactor::<Epoll>::sharing_doors(server, child.number, sharing) {
+        match Reactor::<Epoll>::sharing_listeners(server, child.number, sharing) {
             Ok(reactor) => reactor.run(),
             Err(error) => child.fail(&error),
         }
@@ -196,10 +187,10 @@ fn alone_or(server: &Server, sharing: Sharing) -> Sharing {
 fn handoff(server: &'static Server) -> anyhow::Result<()> {
     if server.workers == 1 {
         // Nobody to hand to: the acceptor's loop serves, as main reactors without others do.
-        Reactor::<Epoll>::at_doors(server, 0)?.run();
+        Reactor::<Epoll>::at_listeners(server, 0)?.run();
         return Ok(());
     }
-    server.make_doors_nonblocking()?;
+    server.make_listeners_nonblocking()?;
     let threads = Threads::new(server)?;
     let mut mailboxes = Vec::new();
     for number in 0..server.workers {

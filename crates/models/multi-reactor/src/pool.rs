@@ -1,7 +1,7 @@
 //! `pool`: the loops read and write, and a pool of threads behind all of them computes.
 
 use reactor::{Epoll, Reactor, inbox};
-use server::{Needs, Roles, Server, Threads, Variant};
+use server::{Needs, Roles, Server, Threads, Variant, Workers};
 
 pub(crate) const VARIANT: Variant = Variant {
     name: "pool",
@@ -14,10 +14,12 @@ pub(crate) const VARIANT: Variant = Variant {
     summary: "An acceptor hands sockets to several reactors; a pool behind them computes.",
     pick_when: "handlers compute or block for long, and one loop cannot read and write for all",
     breaks_when: "handlers are short: the way there and back costs more than the service",
+    workers: Workers::LOOPS,
     needs: Needs {
-        beside: |limits| limits.threads_max,
+        extra_threads: |limits| limits.threads_max,
         ..Needs::USUAL
     },
+    run: run,
 };
 
 pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
@@ -25,14 +27,14 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
     let threads = Threads::new(server)?;
     for index in 0..server.limits.threads_max {
         let pool = pool.clone();
-        threads.spawn(server.beside(index), move |number| {
+        threads.spawn(server.extra_thread(index), move |number| {
             pool.compute(server, number);
         })?;
     }
     let mut mailboxes = Vec::new();
     for (number, stage) in stages.into_iter().enumerate() {
         if server.workers == 1 {
-            Reactor::<Epoll>::at_doors(server, number)?
+            Reactor::<Epoll>::at_listeners(server, number)?
                 .staged(stage)?
                 .run();
             continue;
@@ -43,7 +45,7 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
         mailboxes.push(mailbox);
     }
     if !mailboxes.is_empty() {
-        server.make_doors_nonblocking()?;
+        server.make_listeners_nonblocking()?;
         super::accept(server, &mailboxes);
     }
     drop((mailboxes, pool));

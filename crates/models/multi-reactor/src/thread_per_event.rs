@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use reactor::{Events, Handle, Handles, Inbox, inbox};
-use server::{Needs, Roles, Server, Threads, Variant, Worker, log};
+use server::{Needs, Roles, Server, Threads, Variant, Worker, Workers, log};
 
 pub(crate) const VARIANT: Variant = Variant {
     name: "thread-per-event",
@@ -12,10 +12,12 @@ pub(crate) const VARIANT: Variant = Variant {
     summary: "Reactors wait, and every event on a connection is served by a thread of its own.",
     pick_when: "never: it is here because it is claimed to be terrible",
     breaks_when: "requests come: each costs the making of a thread",
+    workers: Workers::LOOPS,
     needs: Needs {
-        beside: |limits| limits.threads_max,
+        extra_threads: |limits| limits.threads_max,
         ..Needs::USUAL
     },
+    run: run,
 };
 
 pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
@@ -26,17 +28,17 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
         let (mailbox, inbox) = inbox(server.limits.queue_max)?;
         let event_loop = Loop {
             server,
-            handles: Arc::new(Handles::without_doors(server, number)?),
+            handles: Arc::new(Handles::without_listeners(server, number)?),
             threads: threads.clone(),
             stock: Arc::clone(&stock),
             worker: Worker::ready(server, number),
             short: false,
         };
-        event_loop.handles.watch_bell(inbox.bell())?;
+        event_loop.handles.watch_waker(inbox.waker())?;
         threads.spawn(number, move |_| event_loop.run(inbox))?;
         mailboxes.push(mailbox);
     }
-    server.make_doors_nonblocking()?;
+    server.make_listeners_nonblocking()?;
     super::accept(server, &mailboxes);
     drop(mailboxes);
     threads.finish();
@@ -107,7 +109,7 @@ struct Stock {
 impl Stock {
     fn new(server: &'static Server) -> Stock {
         let numbers = (0..server.limits.threads_max).rev();
-        let workers = numbers.map(|index| Worker::ready(server, server.beside(index)));
+        let workers = numbers.map(|index| Worker::ready(server, server.extra_thread(index)));
         Stock {
             free: Mutex::new(workers.collect()),
             returned: Condvar::new(),

@@ -37,7 +37,7 @@
 //!
 //! - `poll`: children wait in poll, then accept on a listener that does not block. A poll a
 //!   connection more, and one for each other child that was woken for it: a child that finds the
-//!   door empty goes back to poll.
+//!   listener empty goes back to poll.
 //! - `flock`: the child that holds the lock of a file waits in accept, the others wait for the
 //!   lock. Two flocks a connection more. Each child opens the file for itself, since such a lock
 //!   belongs to the open file, not the process; the kernel takes it from a child that dies.
@@ -60,7 +60,7 @@ mod passing;
 
 use os::lock::{LockFile, SharedMutex};
 use server::{
-    Backoff, Children, Connection, Doors, Model, Needs, Roles, Server, Variant, Worker, Workers,
+    Backoff, Children, Connection, Count, Model, Needs, Roles, Server, Variant, Worker, Workers,
 };
 
 /// The model.
@@ -73,7 +73,9 @@ pub const MODEL: Model = Model {
             summary: "Children forked in advance, all blocked in accept on one socket.",
             pick_when: "the service blocks, crashes or is not thread-safe, and connections are bounded",
             breaks_when: "there are more persistent connections than children",
+            workers: CHILDREN,
             needs: Needs::USUAL,
+            run: accept,
         },
         Variant {
             name: "poll",
@@ -81,7 +83,9 @@ pub const MODEL: Model = Model {
             summary: "Children forked in advance wait in poll, then accept.",
             pick_when: "a child has more to wait for than one listener",
             breaks_when: "many children are idle: each connection wakes several for one",
+            workers: CHILDREN,
             needs: Needs::USUAL,
+            run: poll,
         },
         Variant {
             name: "flock",
@@ -89,7 +93,9 @@ pub const MODEL: Model = Model {
             summary: "Children forked in advance take turns in accept, by a lock on a file.",
             pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
             breaks_when: "connections are short: each costs two calls more, and a wake-up in line",
+            workers: CHILDREN,
             needs: Needs::USUAL,
+            run: flock,
         },
         Variant {
             name: "mutex",
@@ -97,7 +103,9 @@ pub const MODEL: Model = Model {
             summary: "Children forked in advance take turns in accept, by a mutex in shared memory.",
             pick_when: "turns are wanted and a file lock is too slow",
             breaks_when: "connections are short: each waits for a wake-up in line",
+            workers: CHILDREN,
             needs: Needs::USUAL,
+            run: mutex,
         },
         Variant {
             name: "pass-fd",
@@ -105,7 +113,9 @@ pub const MODEL: Model = Model {
             summary: "The parent accepts, and passes each connection to a child that is free.",
             pick_when: "the parent must choose who serves, or children may not touch the listener",
             breaks_when: "connections are short: each costs a message, a word back and two switches",
+            workers: CHILDREN,
             needs: Needs::USUAL,
+            run: passing::run,
         },
         Variant {
             name: "reuseport",
@@ -113,43 +123,42 @@ pub const MODEL: Model = Model {
             summary: "Children forked in advance, each blocked in accept on a listener of its own.",
             pick_when: "connections are short and alike, and come faster than one listener bears",
             breaks_when: "one child is slow: what hashes to it waits while others are free",
-            needs: Needs {
-                doors: Doors::Each,
-                ..Needs::USUAL
-            },
+            workers: CHILDREN,
+            needs: Needs::OWN_LISTENERS,
+            run: accept,
         },
     ],
-    workers: Workers::Pool(64),
-    run,
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
-    match server.variant.name {
-        "poll" => {
-            server.make_doors_nonblocking()?;
-            keep(server, || Ok(Worker::accept_polled))
-        }
-        "flock" => {
-            let file = LockFile::new()?;
-            keep(server, || {
-                let lock = file.open()?;
-                Ok(move |worker: &mut Worker, backoff: &mut Backoff| {
-                    worker.accept_holding(backoff, || lock.hold())
-                })
-            })
-        }
-        "mutex" => {
-            let mutex = SharedMutex::new()?;
-            keep(server, || {
-                Ok(|worker: &mut Worker, backoff: &mut Backoff| {
-                    worker.accept_holding(backoff, || Ok(mutex.hold()))
-                })
-            })
-        }
-        "pass-fd" => passing::run(server),
-        // With `reuseport` the doors of a worker are its own.
-        _ => keep(server, || Ok(Worker::accept)),
-    }
+const CHILDREN: Workers = Workers::processes(Count::Pool(64));
+
+/// With `reuseport` the listeners of a worker are its own.
+fn accept(server: &'static Server) -> anyhow::Result<()> {
+    keep(server, || Ok(Worker::accept))
+}
+
+fn poll(server: &'static Server) -> anyhow::Result<()> {
+    server.make_listeners_nonblocking()?;
+    keep(server, || Ok(Worker::accept_polled))
+}
+
+fn flock(server: &'static Server) -> anyhow::Result<()> {
+    let file = LockFile::new()?;
+    keep(server, || {
+        let lock = file.open()?;
+        Ok(move |worker: &mut Worker, backoff: &mut Backoff| {
+            worker.accept_holding(backoff, || lock.hold())
+        })
+    })
+}
+
+fn mutex(server: &'static Server) -> anyhow::Result<()> {
+    let mutex = SharedMutex::new()?;
+    keep(server, || {
+        Ok(|worker: &mut Worker, backoff: &mut Backoff| {
+            worker.accept_holding(backoff, || Ok(mutex.hold()))
+        })
+    })
 }
 
 /// Keeps children that accept for themselves, by a way that each sets up as it begins.
@@ -164,7 +173,7 @@ where
     worker.warm_up();
     let mut children = Children::new(server);
     if let Some(child) = children.keep() {
-        worker.alone(child.number);
+        worker.become_process(child.number);
         let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
         match set_up() {
             Ok(accept) => {

@@ -17,12 +17,12 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
     );
     // The handler does nothing: what counts is that poll returns when a child has ended.
     signal::handle(&[signal::SIGCHLD], signal::nothing);
-    server.make_doors_nonblocking()?;
+    server.make_listeners_nonblocking()?;
     let mut worker = Worker::blocking(server, 0);
     worker.warm_up();
     // What the parent holds is not the child's, or others would not hear of its end: it is dropped.
     if let Some((child, channel)) = Parent::new(server).pass_on() {
-        worker.alone(child.number);
+        worker.become_process(child.number);
         serve(&mut worker, &channel);
         child.end();
     }
@@ -83,7 +83,7 @@ impl Parent {
         }
     }
 
-    /// Keeps children and passes connections to them until the drain has emptied the doors: `Some` in
+    /// Keeps children and passes connections to them until the drain has emptied the listeners: `Some` in
     /// a child.
     fn pass_on(mut self) -> Option<(ServingChild, Channel)> {
         loop {
@@ -108,12 +108,12 @@ impl Parent {
                     break;
                 }
             }
-            let doors = self.wait_and_hear(draining);
-            if !self.accept(&doors) && draining && !doors.is_empty() {
+            let listeners = self.wait_and_hear(draining);
+            if !self.accept(&listeners) && draining && !listeners.is_empty() {
                 break;
             }
         }
-        self.server.bolt_doors();
+        self.server.shut_down_listeners();
         let Parent {
             desks, children, ..
         } = self;
@@ -153,20 +153,24 @@ impl Parent {
     }
 
     /// Waits for word of a child, and for a connection if a child is free; notes who is free, and
-    /// whose channel has ended with its process. Returns the doors to look at.
+    /// whose channel has ended with its process. Returns the listeners to look at.
     fn wait_and_hear(&mut self, draining: bool) -> Vec<usize> {
         let accepts = self.first_free().is_some() && self.held.is_none();
         let looks = accepts && !draining;
-        let doors = &self.server.doors;
+        let listeners = &self.server.listeners;
         let known = || self.desks.iter().enumerate();
         let known = known().filter_map(|(number, desk)| Some((number, desk.as_ref()?)));
         let (numbers, mut fds): (Vec<_>, Vec<_>) = known
             .map(|(number, desk)| (number, PollFd::new(&desk.channel, PollFlags::IN)))
             .unzip();
         if looks {
-            fds.extend(doors.iter().map(|door| PollFd::new(door, PollFlags::IN)));
+            fds.extend(
+                listeners
+                    .iter()
+                    .map(|listener| PollFd::new(listener, PollFlags::IN)),
+            );
         }
-        // In a drain the bell rings on, and nobody need wait for what is at the doors.
+        // In a drain the waker stays readable, and nobody need wait for what is at the listeners.
         let timeout = match draining {
             true if accepts => Some(Duration::ZERO),
             true => Some(LOOK_EVERY),
@@ -179,14 +183,14 @@ impl Parent {
             false => None,
         };
         if !draining {
-            fds.push(PollFd::new(&self.server.bell, PollFlags::IN));
+            fds.push(PollFd::new(&self.server.waker, PollFlags::IN));
         }
         if net::poll(&mut fds, timeout).is_err() {
             self.interrupted = true; // A child has ended, or the drain goes on.
             return Vec::new();
         }
         let ready: Vec<_> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-        let (of_children, of_doors) = ready.split_at(numbers.len());
+        let (of_children, of_listeners) = ready.split_at(numbers.len());
         for (number, _) in numbers
             .into_iter()
             .zip(of_children)
@@ -194,8 +198,8 @@ impl Parent {
         {
             self.hear(number);
         }
-        let is_to_look = |index: &usize| accepts && (draining || of_doors[*index]);
-        (0..doors.len()).filter(is_to_look).collect()
+        let is_to_look = |index: &usize| accepts && (draining || of_listeners[*index]);
+        (0..listeners.len()).filter(is_to_look).collect()
     }
 
     fn hear(&mut self, number: usize) {
@@ -207,13 +211,13 @@ impl Parent {
         }
     }
 
-    /// Accepts at these doors as long as a child is free, and passes on. False if all were empty.
-    fn accept(&mut self, doors: &[usize]) -> bool {
+    /// Accepts at these listeners as long as a child is free, and passes on. False if all were empty.
+    fn accept(&mut self, listeners: &[usize]) -> bool {
         if let Some(socket) = self.held.take() {
             self.pass(socket);
         }
         let mut came = false;
-        for &index in doors {
+        for &index in listeners {
             if self.first_free().is_none() || self.held.is_some() {
                 return true;
             }

@@ -9,7 +9,16 @@ use os::net::Addr;
 use os::sigio::{QUEUED, Signals};
 use proto::Want;
 use reactor::{Slots, Timer, Token, Wheel};
-use server::{Accepted, Backoff, Connection, Lapse, Phase, Server, Worker, log};
+use server::{Accepted, Backoff, Connection, OnDeadline, Phase, Server, Worker, log};
+
+/// Serves until drained.
+///
+/// # Errors
+/// Like [`Proactor::new`].
+pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
+    Proactor::new(server)?.run();
+    Ok(())
+}
 
 /// Signals, and everything one thread does for all its connections.
 pub struct Proactor {
@@ -22,11 +31,11 @@ pub struct Proactor {
     spare: Vec<Vec<u8>>,
     wheel: Wheel,
     backoff: Backoff,
-    doors: Doors,
+    listeners: Listeners,
     draining: bool,
     /// It was said that helpers cannot be had.
     helpless: bool,
-    /// What Unix doors accept does not have their timeout for sends, as with TCP.
+    /// What Unix listeners accept does not have their timeout for sends, as with TCP.
     some_inherit_no_timeout: bool,
 }
 
@@ -55,9 +64,9 @@ impl Held {
     }
 }
 
-/// How the loop treats the server's doors.
+/// How the loop treats the server's listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doors {
+enum Listeners {
     /// They tell of connections.
     Open,
     /// The table is full, or resources are short: what they tell is looked into later.
@@ -76,15 +85,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const CHANCE: Duration = Duration::from_millis(50);
 
 impl Proactor {
-    /// A loop at the server's doors, with as many helpers as it may have connections.
+    /// A loop at the server's listeners, with as many helpers as it may have connections.
     ///
     /// # Errors
-    /// The doors cannot tell of connections by signals.
+    /// The listeners cannot tell of connections by signals.
     pub fn new(server: &'static Server) -> anyhow::Result<Proactor> {
-        server.make_doors_nonblocking()?;
+        server.make_listeners_nonblocking()?;
         let signals = Signals::block();
-        for door in &server.doors {
-            signals.watch(door.as_fd(), QUEUED)?;
+        for listener in &server.listeners {
+            signals.watch(listener.as_fd(), QUEUED)?;
         }
         let connections_max = server.workers.min(server.limits.connections_max);
         let worker = Worker::ready(server, 0);
@@ -97,21 +106,21 @@ impl Proactor {
             wheel: Wheel::new(worker.now),
             worker,
             backoff: Backoff::new(server.limits.accept_pause_ms_max),
-            doors: Doors::Open,
+            listeners: Listeners::Open,
             draining: false,
             helpless: false,
             some_inherit_no_timeout: server
-                .doors
+                .listeners
                 .iter()
-                .any(|door| !matches!(door.addr, Addr::Tcp(_))),
+                .any(|listener| !matches!(listener.addr, Addr::Tcp(_))),
         })
     }
 
     /// Serves until drained.
     pub fn run(mut self) {
         let mut due = Vec::new();
-        self.look_at_doors(); // Who came before they were watched has sent no signal.
-        while !(self.held.is_empty() && self.doors == Doors::Bolted) {
+        self.look_at_listeners(); // Who came before they were watched has sent no signal.
+        while !(self.held.is_empty() && self.listeners == Listeners::Bolted) {
             self.worker.tick();
             let timeout = self.wheel.timeout(self.worker.now).unwrap_or(LOOK_EVERY);
             let news = self.aio.wait(timeout.min(LOOK_EVERY));
@@ -119,12 +128,12 @@ impl Proactor {
             self.wheel.advance(self.worker.now, &mut due);
             match news {
                 News::Done(completion) => self.complete(completion),
-                News::Elsewhere => self.look_at_doors(),
+                News::Elsewhere => self.look_at_listeners(),
                 News::Nothing => self.sweep(),
             }
             for (number, tick) in due.drain(..) {
                 match number {
-                    PAUSE_ENDS => self.look_at_doors(),
+                    PAUSE_ENDS => self.look_at_listeners(),
                     number => self.expire(Token::from_number(number), tick),
                 }
             }
@@ -177,11 +186,11 @@ impl Proactor {
         };
         let worker = &mut self.worker;
         if held.connection.deadline(self.server) <= worker.now {
-            match held.connection.lapse(worker) {
-                Lapse::Close => return self.remove(token),
+            match held.connection.on_deadline(worker) {
+                OnDeadline::Close => return self.remove(token),
                 // What has come is served, so it is listened to once more.
-                Lapse::Part if nothing_came => return self.remove(token),
-                Lapse::Part | Lapse::GoOn | Lapse::Recall => {}
+                OnDeadline::Part if nothing_came => return self.remove(token),
+                OnDeadline::Part | OnDeadline::GoOn | OnDeadline::Recall => {}
             }
         }
         let (number, socket) = (token.number(), &mut held.connection);
@@ -231,8 +240,8 @@ impl Proactor {
 
     fn remove(&mut self, token: Token) {
         self.held.remove(token);
-        if self.doors == Doors::Shut {
-            self.look_at_doors();
+        if self.listeners == Listeners::Shut {
+            self.look_at_listeners();
         }
     }
 
@@ -268,7 +277,7 @@ impl Proactor {
         let fd = held.connection.as_fd().as_raw_fd();
         match self.server.drain.phase() {
             Phase::Cutting if !held.doomed => {
-                held.doomed = held.connection.lapse(&mut self.worker) == Lapse::Close;
+                held.doomed = held.connection.on_deadline(&mut self.worker) == OnDeadline::Close;
                 os::net::shutdown_both(fd);
             }
             Phase::Closing if held.connection.is_idle() => os::net::shutdown_read(fd),
@@ -290,12 +299,12 @@ impl Proactor {
     }
 
     /// Accepts what waits, as far as there is room.
-    fn look_at_doors(&mut self) {
-        if self.doors == Doors::Bolted {
+    fn look_at_listeners(&mut self) {
+        if self.listeners == Listeners::Bolted {
             return;
         }
-        self.doors = Doors::Shut;
-        for number in 0..self.server.doors.len() {
+        self.listeners = Listeners::Shut;
+        for number in 0..self.server.listeners.len() {
             loop {
                 if self.held.is_full() {
                     return;
@@ -311,13 +320,13 @@ impl Proactor {
                 }
             }
         }
-        self.doors = Doors::Open;
+        self.listeners = Listeners::Open;
         if self.draining {
-            self.doors = Doors::Bolted;
-            for door in &self.server.doors {
-                self.signals.ignore(door.as_fd());
+            self.listeners = Listeners::Bolted;
+            for listener in &self.server.listeners {
+                self.signals.ignore(listener.as_fd());
             }
-            self.server.bolt_doors();
+            self.server.shut_down_listeners();
         }
     }
 
@@ -338,10 +347,10 @@ impl Proactor {
         self.go_on(token, false);
     }
 
-    /// Takes what still waits at the doors, and brings every deadline forward.
+    /// Takes what still waits at the listeners, and brings every deadline forward.
     fn drain(&mut self) {
         self.draining = true;
-        self.look_at_doors();
+        self.look_at_listeners();
         for token in self.held.tokens() {
             if let Some(held) = self.held.get_mut(token) {
                 let deadline = held.connection.deadline(self.server);

@@ -10,7 +10,7 @@
 //!
 //! accepts: the kernel · reads: the kernel · computes: the loop · writes: the kernel
 //!
-//! A reactor is told that it could read now; a proactor is told what was read. Every door has one
+//! A reactor is told that it could read now; a proactor is told what was read. Every listener has one
 //! accept that goes on by itself, every connection one receive, and both deliver into the loop's
 //! completion queue; receives fill buffers that all connections share, so an idle one owns none.
 //! Replies are queued, and one system call a batch submits them all and waits for what comes next.
@@ -29,7 +29,7 @@
 //!
 //! **What breaks it.** A handler that computes or blocks: everybody waits for it. A second CPU: it
 //! is never used, for of several rings that wait at one listener the kernel wakes the same one always
-//! (two rings, 200 connections: 200 to one), so a ring a thread would need a listener each.
+//! (two rings, 200 connections: 200 to one), so a ring per thread would need a listener each.
 //! Kernels before 6.1, and containers whose seccomp filter forbids io_uring: it says so and exits.
 //!
 //! **When to pick it.** Many connections, short handlers, one CPU, and system calls are what costs.
@@ -37,12 +37,12 @@
 //! **Variants.** `posix-aio` is the proactor of the standard library: `aio_read` and `aio_write`,
 //! which glibc has helper threads do. accepts: the loop · reads: a helper thread · computes: the
 //! loop · writes: a helper thread. An end is told by a real-time signal that carries the
-//! connection, a new connection by a signal of the door, so one `rt_sigtimedwait` waits for
+//! connection, a new connection by a signal of the listener, so one `rt_sigtimedwait` waits for
 //! everything; `aio_suspend` would search a list of all operations at each wake-up, and knows no
-//! doors. (A signal that the full queue has dropped is made up for by a look, twice a second.)
+//! listeners. (A signal that the full queue has dropped is made up for by a look, twice a second.)
 //! glibc serves the requests for one descriptor one after another, so a connection has one operation
 //! at a time, and a helper waits in `read` for each idle client: `--workers`, 512 unless told, bounds
-//! both helpers and connections, and it stops looking at the door there. `aio_cancel` cannot end what
+//! both helpers and connections, and it stops looking at the listener there. `aio_cancel` cannot end what
 //! a helper has begun, so receives end with the socket's timeout, as in blocking models. A request
 //! costs a `pread64` and a `pwrite64` that fail with ESPIPE before the `read` and the `write` that
 //! do it, two signals sent and taken, and four switches between threads; an idle connection costs a
@@ -54,7 +54,7 @@
 mod aio;
 mod uring;
 
-use server::{Model, Needs, Roles, Server, Variant, Workers};
+use server::{Count, Model, Needs, Roles, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -71,10 +71,12 @@ pub const MODEL: Model = Model {
             summary: "The kernel accepts, reads and writes; one loop computes on what is complete.",
             pick_when: "connections are many, handlers short, and system calls are what costs",
             breaks_when: "a handler computes or blocks: everybody waits for it; or io_uring is forbidden",
+            workers: Workers::ONE_LOOP,
             needs: Needs {
                 kernel: os::ring::Ring::probe,
                 ..Needs::USUAL
             },
+            run: |server| uring::Proactor::new(server)?.run(),
         },
         Variant {
             name: "posix-aio",
@@ -87,22 +89,9 @@ pub const MODEL: Model = Model {
             summary: "Helper threads of the C library read and write; one loop computes on what is complete.",
             pick_when: "never, but to know its price: a thread a client would serve the same in a third of the calls",
             breaks_when: "there are more clients than helper threads: an idle one occupies one",
+            workers: Workers::threads(Count::UpTo(512)),
             needs: Needs::USUAL,
+            run: aio::run,
         },
     ],
-    workers: Workers::ByVariant(&[
-        ("io-uring", Workers::One),
-        ("posix-aio", Workers::UpTo(512)),
-    ]),
-    run,
 };
-
-fn run(server: &'static Server) -> anyhow::Result<()> {
-    match server.variant.name {
-        "posix-aio" => {
-            aio::Proactor::new(server)?.run();
-            Ok(())
-        }
-        _ => uring::Proactor::new(server)?.run(),
-    }
-}

@@ -1,6 +1,6 @@
 //! The loop of the io_uring variant: completions in, operations out.
 
-mod doors;
+mod listeners;
 
 use std::os::fd::AsFd;
 
@@ -9,9 +9,9 @@ use os::Errno;
 use os::ring::{Completion, Ring, Sizes};
 use proto::Want;
 use reactor::{Slots, Timer, Token, Wheel};
-use server::{Connection, Lapse, Server, Worker};
+use server::{Connection, OnDeadline, Server, Worker};
 
-use doors::Doors;
+use listeners::Listeners;
 
 /// A ring, and everything one thread does for all its connections.
 pub struct Proactor {
@@ -20,7 +20,7 @@ pub struct Proactor {
     ring: Ring,
     held: Slots<Held>,
     wheel: Wheel,
-    doors: Doors,
+    listeners: Listeners,
     draining: bool,
 }
 
@@ -63,12 +63,12 @@ const PAUSE_ENDS: u64 = u64::MAX - 2;
 const COMPLETIONS_PER_OPERATION: usize = 8;
 
 impl Proactor {
-    /// A ring at the server's doors.
+    /// A ring at the server's listeners.
     ///
     /// # Errors
     /// Memory or descriptors have run out. That io_uring is forbidden was said before anybody listened.
     pub fn new(server: &'static Server) -> anyhow::Result<Proactor> {
-        server.make_doors_nonblocking()?; // For the drain, which looks at them itself.
+        server.make_listeners_nonblocking()?; // For the drain, which looks at them itself.
         let limits = &server.limits;
         let ring = Ring::new(&Sizes {
             operations: limits.events_max,
@@ -84,7 +84,7 @@ impl Proactor {
             held: Slots::new(limits.connections_max),
             wheel: Wheel::new(worker.now),
             worker,
-            doors: Doors::new(server),
+            listeners: Listeners::new(server),
             draining: false,
         })
     }
@@ -95,9 +95,9 @@ impl Proactor {
     /// The kernel has lost completions for want of memory, so nothing could be relied on.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut due = Vec::new();
-        self.ring.watch(self.server.bell.as_fd());
-        self.look_at_doors();
-        while !(self.draining && self.held.is_empty() && self.doors.are_done()) {
+        self.ring.watch(self.server.waker.as_fd());
+        self.look_at_listeners();
+        while !(self.draining && self.held.is_empty() && self.listeners.are_done()) {
             self.worker.tick();
             let timeout = self.wheel.timeout(self.worker.now);
             self.ring
@@ -116,8 +116,12 @@ impl Proactor {
                         output,
                         bytes,
                     } => self.sent(Token::from_number(token), output, bytes),
-                    Completion::Accepted { door, socket, more } => {
-                        self.accepted(door, socket, more);
+                    Completion::Accepted {
+                        listener,
+                        socket,
+                        more,
+                    } => {
+                        self.accepted(listener, socket, more);
                     }
                     Completion::Readable => self.drain(),
                 }
@@ -165,7 +169,7 @@ impl Proactor {
             Ok(bytes) => held.connection.sent(output, bytes, &mut self.worker),
             Err(Errno::CANCELED) => {
                 held.connection.regain(output);
-                self.lapse(token);
+                self.on_deadline(token);
             }
             Err(_) => {
                 held.connection.lost(&self.worker);
@@ -184,24 +188,24 @@ impl Proactor {
             return;
         }
         if held.fate == Fate::Open && held.connection.deadline(self.server) <= self.worker.now {
-            self.lapse(token);
+            self.on_deadline(token);
         }
         self.settle(token);
     }
 
-    fn lapse(&mut self, token: Token) {
+    fn on_deadline(&mut self, token: Token) {
         let Some(held) = self.held.get_mut(token) else {
             return;
         };
-        match held.connection.lapse(&mut self.worker) {
-            Lapse::GoOn => {}
-            Lapse::Close => held.fate = Fate::Closing,
-            Lapse::Part => held.fate = Fate::Parting,
-            Lapse::Recall if held.send == Flight::Out => {
+        match held.connection.on_deadline(&mut self.worker) {
+            OnDeadline::GoOn => {}
+            OnDeadline::Close => held.fate = Fate::Closing,
+            OnDeadline::Part => held.fate = Fate::Parting,
+            OnDeadline::Recall if held.send == Flight::Out => {
                 held.send = Flight::Recalled;
                 self.ring.cancel_send(token.number());
             }
-            Lapse::Recall => {}
+            OnDeadline::Recall => {}
         }
     }
 
@@ -275,10 +279,10 @@ impl Proactor {
         }
     }
 
-    /// The bell has rung: the kernel is to accept no more, and every deadline comes forward.
+    /// The drain begins: the kernel is to accept no more, and every deadline comes forward.
     fn drain(&mut self) {
         self.draining = true;
-        self.doors.leave(&mut self.ring);
+        self.listeners.leave(&mut self.ring);
         self.sweep();
         for token in self.held.tokens() {
             self.settle(token);

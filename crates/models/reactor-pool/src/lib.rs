@@ -16,7 +16,7 @@
 //!
 //! **Cost.** A connection: accept, one `epoll_ctl`, a receive that finds the FIN, close. A request:
 //! one receive and one send, as in a single reactor, but two rounds of the loop, one that reads and
-//! one that writes; a wake-up where a thread slept; a `write` that rings the bell, and a wake-up,
+//! one that writes; a wake-up where a thread slept; a `write` to the eventfd, and a wake-up,
 //! where the loop slept. A busy pool and a busy loop are woken once a batch. The connection moves;
 //! nothing of it is copied but itself.
 //!
@@ -41,13 +41,13 @@
 //!   the loop · reads: a thread · computes: a thread · writes: a thread. The connection stays in a
 //!   table that all share, under a lock of its own, and what comes for one that is queued or in hand
 //!   is counted there and given to nobody. So a request costs one round of the loop and no
-//!   `epoll_ctl`, but where something comes before it has been served; nobody rings for the loop. A
-//!   full queue holds the loop, away from the door and from everybody else.
+//!   `epoll_ctl`, but where something comes before it has been served; nobody wakes the loop. A
+//!   full queue holds the loop, away from the listener and from everybody else.
 //! - `simulated-proactor`: the loop performs the whole of the input on the threads' behalf, and what
 //!   it queues is the *completion*: a thread sees whole requests only. Its reply is a completion,
 //!   too: the thread arms the handle for writing, and the event that the socket takes it has the
 //!   loop write. accepts: the loop · reads: the loop · computes: a thread · writes: the loop. So the
-//!   way back is the selector where the default has an inbox and a bell, and the connection is never
+//!   way back is the selector where the default has an inbox and a waker, and the connection is never
 //!   out of the table: two `epoll_ctl` a request, one by the thread to be told that it can be
 //!   written, one by the loop to read on. It is suspended from the one event to the other.
 //!
@@ -58,7 +58,7 @@
 use std::sync::Arc;
 
 use reactor::{Epoll, Events, Handle, Handles, Producer, Reactor, pool, work};
-use server::{Model, Needs, Roles, Server, Threads, Variant, Worker, Workers};
+use server::{Count, Model, Needs, Roles, Server, Threads, Variant, Worker, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -70,7 +70,9 @@ pub const MODEL: Model = Model {
             summary: "A loop accepts, reads and writes; a pool computes, and the connection comes back.",
             pick_when: "handlers compute or block for long, and most connections are idle",
             breaks_when: "handlers are short: the way there and back costs more than the service",
+            workers: Workers::sharing(Count::Pool(64)),
             needs: A_LOOP,
+            run: there_and_back,
         },
         Variant {
             name: "half-sync",
@@ -78,7 +80,9 @@ pub const MODEL: Model = Model {
             summary: "A loop waits and queues what is ready; a thread reads, computes and writes.",
             pick_when: "requests and replies are long, so that reading and writing want CPUs, too",
             breaks_when: "handlers are short: a switch a request",
+            workers: Workers::sharing(Count::Pool(64)),
             needs: A_LOOP,
+            run: half_sync,
         },
         Variant {
             name: "simulated-proactor",
@@ -86,16 +90,16 @@ pub const MODEL: Model = Model {
             summary: "A loop completes input and output for the threads, which see whole requests only.",
             pick_when: "code written for completions must run on readiness",
             breaks_when: "handlers are short: a switch and two epoll_ctl a request",
+            workers: Workers::sharing(Count::Pool(64)),
             needs: A_LOOP,
+            run: simulated_proactor,
         },
     ],
-    workers: Workers::Pool(64),
-    run,
 };
 
 /// The workers are the threads; the loop is one more.
 const A_LOOP: Needs = Needs {
-    beside: |_| 1,
+    extra_threads: |_| 1,
     ..Needs::USUAL
 };
 
@@ -106,14 +110,6 @@ const COMPUTED_ELSEWHERE: Roles = Roles {
     writes: "the loop",
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
-    match server.variant.name {
-        "half-sync" => half_sync(server),
-        "simulated-proactor" => simulated_proactor(server),
-        _ => there_and_back(server),
-    }
-}
-
 fn there_and_back(server: &'static Server) -> anyhow::Result<()> {
     let (stages, pool) = pool(server, 1, server.workers)?;
     let threads = Threads::new(server)?;
@@ -122,7 +118,7 @@ fn there_and_back(server: &'static Server) -> anyhow::Result<()> {
         threads.spawn(number, move |number| pool.compute(server, number))?;
     }
     for stage in stages {
-        let reactor = Reactor::<Epoll>::at_doors(server, server.beside(0))?;
+        let reactor = Reactor::<Epoll>::at_listeners(server, server.extra_thread(0))?;
         reactor.staged(stage)?.run();
     }
     threads.finish();
@@ -130,7 +126,7 @@ fn there_and_back(server: &'static Server) -> anyhow::Result<()> {
 }
 
 fn half_sync(server: &'static Server) -> anyhow::Result<()> {
-    let handles = Arc::new(Handles::at_doors(server)?);
+    let handles = Arc::new(Handles::at_listeners(server)?);
     let serve = |handles: &Handles, handle, worker: &mut Worker| {
         handles.serve(handle, worker);
     };
@@ -145,7 +141,7 @@ fn half_sync(server: &'static Server) -> anyhow::Result<()> {
 }
 
 fn simulated_proactor(server: &'static Server) -> anyhow::Result<()> {
-    let handles = Arc::new(Handles::at_doors(server)?.staged());
+    let handles = Arc::new(Handles::at_listeners(server)?.staged());
     let (threads, queue) = threads_behind(server, &handles, Handles::compute)?;
     wait(server, &handles, queue, |handle, queue, worker| {
         if let Some(complete) = handles.serve(handle, worker) {
@@ -178,14 +174,14 @@ fn threads_behind<T: Send + 'static>(
 }
 
 /// The loop: waits, and does with each handle what the variant does. A full queue holds it, away
-/// from the door and from everybody else.
+/// from the listener and from everybody else.
 fn wait<T>(
     server: &'static Server,
     handles: &Handles,
     queue: Producer<T>,
     mut each: impl FnMut(Handle, &Producer<T>, &mut Worker),
 ) {
-    let mut worker = Worker::ready(server, server.beside(0));
+    let mut worker = Worker::ready(server, server.extra_thread(0));
     let mut events = Events::with_capacity(server.limits.events_max);
     let mut ready = Vec::new();
     while !handles.is_over() {

@@ -30,7 +30,7 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// An echo at the sockets that stand beside the doors.
+    /// An echo at the sockets that stand beside the listeners.
     pub fn at(sockets: &'static [UdpSocket]) -> Echo {
         signal::handle(&[signal::SIGHUP], on_hangup);
         Echo {

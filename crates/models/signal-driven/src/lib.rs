@@ -57,7 +57,9 @@ pub const MODEL: Model = Model {
             summary: "Every socket tells of its news by a real-time signal, which one thread takes.",
             pick_when: "never, but to know its price: epoll shares a wait between connections",
             breaks_when: "news come faster than they are taken: the queue of signals is bounded",
+            workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
+            run: serve,
         },
         Variant {
             name: "udp",
@@ -65,21 +67,24 @@ pub const MODEL: Model = Model {
             summary: "The same, and an echo of datagrams whose signals coalesce.",
             pick_when: "datagrams come on one socket, and the program has other things to do",
             breaks_when: "datagrams come faster than they are read: the socket's buffer drops them",
+            workers: Workers::ONE_LOOP,
             needs: Needs {
                 datagrams: true,
                 ..Needs::USUAL
             },
+            run: serve_and_echo,
         },
     ],
-    workers: Workers::One,
-    run,
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
+fn serve(server: &'static Server) -> anyhow::Result<()> {
+    Reactor::at_listeners_with(server, 0, SignalQueue::new())?.run();
+    Ok(())
+}
+
+fn serve_and_echo(server: &'static Server) -> anyhow::Result<()> {
     let mut signals = SignalQueue::new();
-    if server.variant.name == "udp" {
-        signals.echo(Echo::at(&server.datagrams))?;
-    }
-    Reactor::at_doors_with(server, 0, signals)?.run();
+    signals.echo(Echo::at(&server.datagrams))?;
+    Reactor::at_listeners_with(server, 0, signals)?.run();
     Ok(())
 }

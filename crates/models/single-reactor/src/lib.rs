@@ -34,20 +34,20 @@
 //!
 //! - `epoll-edge`: the selector reports changes, each once. One `epoll_ctl` a connection, for reading
 //!   and writing alike, and no other ever. A receive that did not fill its buffer has emptied the
-//!   socket, so none asks in vain; whoever has more than one turn allows, a door too, is queued, and
+//!   socket, so none asks in vain; whoever has more than one turn allows, a listener too, is queued, and
 //!   served once a round. A new connection costs a wake-up where its request comes later, for the
 //!   room to send is a change too.
 //! - `poll`: the loop keeps the set. No `epoll_ctl`; each wait hands the kernel all of it and looks
 //!   through all of it.
 //! - `select`: the same with a bit for each descriptor number below 1024 (`FD_SETSIZE`). At the last
 //!   number it stops accepting, says so once, and goes on when a connection ends.
-//! - `busy`: no selector. A round tries every door and every connection that is to be received from:
+//! - `busy`: no selector. A round tries every listener and every connection that is to be received from:
 //!   no wait, one call for each a round, mostly for nothing, and a CPU that is always full.
 //!
 //! **Source.** Schmidt et al., *POSA2*, Reactor; Redis, Node.js. Edge triggering: `epoll(7)`;
 //! `busy`: Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 6.2, the second I/O model.
 
-use reactor::{Busy, Epoll, EpollEdge, Poll, Reactor, Select};
+use reactor::{Busy, Epoll, EpollEdge, Poll, Reactor, Select, Selector};
 use server::{Model, Needs, Roles, Server, Variant, Workers};
 
 /// The model.
@@ -60,7 +60,9 @@ pub const MODEL: Model = Model {
             summary: "One thread, one selector, everything.",
             pick_when: "connections are many and handlers short, and one CPU is enough",
             breaks_when: "a handler computes or blocks: everybody waits for it",
+            workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
+            run: serve::<Epoll>,
         },
         Variant {
             name: "epoll-edge",
@@ -68,7 +70,9 @@ pub const MODEL: Model = Model {
             summary: "The selector reports changes, each once; the loop remembers the rest.",
             pick_when: "you must know whether edge triggering pays for your traffic",
             breaks_when: "a handler computes or blocks: everybody waits for it",
+            workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
+            run: serve::<EpollEdge>,
         },
         Variant {
             name: "poll",
@@ -76,7 +80,9 @@ pub const MODEL: Model = Model {
             summary: "The loop keeps the set and hands the kernel all of it at every wait.",
             pick_when: "connections are few and mostly active, or epoll is not there",
             breaks_when: "many connections idle: each wait looks at every one",
+            workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
+            run: serve::<Poll>,
         },
         Variant {
             name: "select",
@@ -84,7 +90,12 @@ pub const MODEL: Model = Model {
             summary: "Sets of bits for descriptor numbers below 1024, built anew at every wait.",
             pick_when: "never, but to know its price",
             breaks_when: "the thousandth connection: descriptor numbers from 1024 on have no bit",
+            workers: Workers {
+                connections_max: Some(SELECT_CONNECTIONS_MAX),
+                ..Workers::ONE_LOOP
+            },
             needs: Needs::USUAL,
+            run: serve_by_select,
         },
         Variant {
             name: "busy",
@@ -92,24 +103,23 @@ pub const MODEL: Model = Model {
             summary: "No selector: every socket is tried in turn, all the time.",
             pick_when: "one connection's latency is worth a CPU",
             breaks_when: "anything else: the CPU is always full, and each idle connection costs a call a round",
+            workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
+            run: serve::<Busy>,
         },
     ],
-    workers: Workers::One,
-    run,
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
-    match server.variant.name {
-        "epoll-edge" => Reactor::<EpollEdge>::at_doors(server, 0)?.run(),
-        "poll" => Reactor::<Poll>::at_doors(server, 0)?.run(),
-        "select" => {
-            // The kernel shall hand out no number that select cannot take.
-            os::process::limit_descriptors(os::select::SELECT_END);
-            Reactor::<Select>::at_doors(server, 0)?.run();
-        }
-        "busy" => Reactor::<Busy>::at_doors(server, 0)?.run(),
-        _ => Reactor::<Epoll>::at_doors(server, 0)?.run(),
-    }
+/// Of the descriptor numbers that select(2) knows, some are the server's own.
+const SELECT_CONNECTIONS_MAX: usize = 1_000;
+
+fn serve<S: Selector>(server: &'static Server) -> anyhow::Result<()> {
+    Reactor::<S>::at_listeners(server, 0)?.run();
     Ok(())
+}
+
+fn serve_by_select(server: &'static Server) -> anyhow::Result<()> {
+    // The kernel shall hand out no number that select cannot take.
+    os::process::limit_descriptors(os::select::SELECT_END);
+    serve::<Select>(server)
 }

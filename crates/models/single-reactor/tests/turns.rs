@@ -183,7 +183,7 @@ fn a_fin_that_comes_with_a_request_is_not_overlooked() {
 }
 
 #[test]
-fn a_crowd_at_the_door_is_let_in_one_by_one() {
+fn a_crowd_at_the_listener_is_let_in_one_by_one() {
     each(SHORT_TURNS, |server| {
         let clients: Vec<_> = (0..200).map(|_| server.connect()).collect::<Result<_>>()?;
         for mut client in &clients {

@@ -29,7 +29,7 @@
 //!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.10 (server 6).
 
-use server::{Backoff, Model, Needs, Roles, Seats, Server, Variant, Workers, log};
+use server::{Backoff, Count, Model, Needs, Roles, Server, ThreadSlots, Variant, Workers, log};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -40,20 +40,20 @@ pub const MODEL: Model = Model {
         summary: "The main thread accepts, and starts a thread for every client.",
         pick_when: "handlers block, and there are some hundred connections",
         breaks_when: "there are thousands of connections: each costs a thread",
+        workers: Workers::threads(Count::UpTo(4096)),
         needs: Needs::USUAL,
+        run: run,
     }],
-    workers: Workers::UpTo(4096),
-    run,
 };
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
-    let seats = Seats::new(server)?;
+    let slots = ThreadSlots::new(server)?;
     let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);
     let mut starting = accepting.clone();
-    while let Some(seat) = seats.free()
+    while let Some(slot) = slots.free()
         && let Some(socket) = server.next_socket(false, &mut accepting)
     {
-        match seat.serve(socket) {
+        match slot.serve(socket) {
             Ok(()) => starting.reset(),
             Err(error) => {
                 // This client is closed; the others are served, and the next may find room.
@@ -62,6 +62,6 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
             }
         }
     }
-    seats.finish();
+    slots.finish();
     Ok(())
 }

@@ -41,7 +41,9 @@
 
 use crossbeam_channel::bounded;
 use parking_lot::Mutex;
-use server::{Backoff, Connection, Model, Needs, Roles, Server, Threads, Variant, Worker, Workers};
+use server::{
+    Backoff, Connection, Count, Model, Needs, Roles, Server, Threads, Variant, Worker, Workers,
+};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -53,7 +55,9 @@ pub const MODEL: Model = Model {
             summary: "Threads created in advance, fed by a bounded queue of accepted connections.",
             pick_when: "the service blocks and shares memory, and connections are bounded",
             breaks_when: "there are more persistent connections than threads",
+            workers: THREADS,
             needs: Needs::USUAL,
+            run: queue,
         },
         Variant {
             name: "accept",
@@ -61,7 +65,9 @@ pub const MODEL: Model = Model {
             summary: "Threads created in advance, all blocked in accept on one socket.",
             pick_when: "the same, and connections are short: nothing is handed over",
             breaks_when: "there are more persistent connections than threads",
+            workers: THREADS,
             needs: Needs::USUAL,
+            run: |server| accepting(server, Worker::accept),
         },
         Variant {
             name: "accept-mutex",
@@ -69,28 +75,24 @@ pub const MODEL: Model = Model {
             summary: "Threads created in advance take turns in accept, by a mutex.",
             pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
             breaks_when: "connections are short: each waits for a wake-up in line",
+            workers: THREADS,
             needs: Needs::USUAL,
+            run: accept_mutex,
         },
     ],
-    workers: Workers::Pool(64),
-    run,
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
-    match server.variant.name {
-        "accept" => accepting(server, Worker::accept),
-        "accept-mutex" => {
-            let mutex: &'static Mutex<()> = Box::leak(Box::default());
-            accepting(server, |worker, backoff| {
-                worker.accept_holding(backoff, || Ok(mutex.lock()))
-            })
-        }
-        _ => queueing(server),
-    }
+const THREADS: Workers = Workers::threads(Count::Pool(64));
+
+fn accept_mutex(server: &'static Server) -> anyhow::Result<()> {
+    let mutex: &'static Mutex<()> = Box::leak(Box::default());
+    accepting(server, |worker, backoff| {
+        worker.accept_holding(backoff, || Ok(mutex.lock()))
+    })
 }
 
 /// The main thread accepts, and threads take from its queue.
-fn queueing(server: &'static Server) -> anyhow::Result<()> {
+fn queue(server: &'static Server) -> anyhow::Result<()> {
     // Those in the queue are open, too.
     let beside = server.limits.connections_max - server.workers;
     let (sender, receiver) = bounded(server.limits.queue_max.min(beside));
@@ -107,7 +109,7 @@ fn queueing(server: &'static Server) -> anyhow::Result<()> {
     }
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     while let Some(socket) = server.next_socket(false, &mut backoff) {
-        // A full queue holds the main thread here, away from the door.
+        // A full queue holds the main thread here, away from the listener.
         sender.send(socket)?;
     }
     drop(sender);

@@ -254,7 +254,7 @@ fn more_completions_than_there_is_room_for() {
     while sockets.len() < peers.len() {
         match completion(&mut ring) {
             Completion::Accepted {
-                door: 6,
+                listener: 6,
                 socket,
                 more,
             } => {
@@ -299,7 +299,7 @@ fn an_accept_waits_and_can_be_taken_back() {
     ring.cancel_accept(1);
     match completion(&mut ring) {
         Completion::Accepted {
-            door: 1,
+            listener: 1,
             socket: Err(error),
             more: false,
         } => assert_eq!(error, Errno::CANCELED),
@@ -308,13 +308,13 @@ fn an_accept_waits_and_can_be_taken_back() {
 }
 
 #[test]
-fn a_bell_is_heard() {
+fn a_waker_is_heard() {
     let mut ring = ring(2);
-    let bell = crate::net::Bell::new().unwrap();
-    ring.watch(bell.as_fd());
+    let waker = crate::net::Waker::new().unwrap();
+    ring.watch(waker.as_fd());
     submit(&mut ring);
     assert!(ring.next().is_none());
-    bell.ring();
+    waker.wake();
     assert!(matches!(completion(&mut ring), Completion::Readable));
 }
 

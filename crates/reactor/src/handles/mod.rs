@@ -2,7 +2,7 @@
 //!
 //! Every handle is suspended from the moment a wait reports it until whoever serves it lets go of it,
 //! so that no two threads serve one connection at once: Leader/Followers (POSA2) calls that
-//! `deactivate_handle` and `reactivate_handle`. For a door the kernel does it (`EPOLLONESHOT`), once
+//! `deactivate_handle` and `reactivate_handle`. For a listener the kernel does it (`EPOLLONESHOT`), once
 //! a batch of accepts. For a connection it would be a system call a request; so the set does it
 //! itself. A connection is reported by its edges, and the wait counts what comes for one that is in
 //! somebody's hand, and gives it to nobody. Whoever has served it lets go of it with one
@@ -14,7 +14,7 @@
 //! request takes that lock and no other.
 
 mod clockwork;
-mod doors;
+mod listeners;
 mod serve;
 mod suspension;
 mod table;
@@ -23,21 +23,21 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use os::net::Bell;
+use os::net::Waker;
 use parking_lot::Mutex;
 use server::{Backoff, Connection, Need, Server, Worker};
 
 use self::clockwork::Clockwork;
-use self::doors::Doors;
+use self::listeners::Listeners;
 use self::table::{Held, Table};
 use crate::wheel::Ticks;
 use crate::{Epoll, Events, Interest, Ready, Token, ready};
 
-/// Something that is ready. A door or a connection is suspended until it has been served.
+/// Something that is ready. A listener or a connection is suspended until it has been served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handle {
     /// A listener, by its number.
-    Door(usize),
+    Listener(usize),
     /// A connection.
     Connection {
         /// Its name.
@@ -66,32 +66,32 @@ pub struct Handles {
     table: Table,
     ticks: Ticks,
     clockwork: Mutex<Clockwork>,
-    doors: Mutex<Doors>,
-    /// The doors are left alone until a connection ends or a pause does.
+    listeners: Mutex<Listeners>,
+    /// The listeners are left alone until a connection ends or a pause does.
     shut: AtomicBool,
     /// Ends a wait, where a deadline has come to stand before the one it is for.
-    nudge: Bell,
+    nudge: Waker,
     /// Connections stop at every whole request, to be computed elsewhere.
     staged: bool,
     draining: AtomicBool,
 }
 
-const BELL: u64 = u64::MAX;
+const WAKER: u64 = u64::MAX;
 const NUDGE: u64 = u64::MAX - 1;
 const PAUSE_ENDS: u64 = u64::MAX - 2;
-const DOOR: u64 = 1 << 63;
+const LISTENER: u64 = 1 << 63;
 
 impl Handles {
-    /// A set that the server's doors are in, too.
+    /// A set that the server's listeners are in, too.
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub fn at_doors(server: &'static Server) -> anyhow::Result<Handles> {
-        server.make_doors_nonblocking()?;
+    pub fn at_listeners(server: &'static Server) -> anyhow::Result<Handles> {
+        server.make_listeners_nonblocking()?;
         let handles = Handles::new(server, server.limits.connections_max, true)?;
-        for (index, door) in server.doors.iter().enumerate() {
-            let number = DOOR + index as u64;
-            handles.set.add_oneshot(door, number)?;
+        for (index, listener) in server.listeners.iter().enumerate() {
+            let number = LISTENER + index as u64;
+            handles.set.add_oneshot(listener, number)?;
         }
         Ok(handles)
     }
@@ -100,24 +100,24 @@ impl Handles {
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub fn without_doors(server: &'static Server, number: usize) -> anyhow::Result<Handles> {
+    pub fn without_listeners(server: &'static Server, number: usize) -> anyhow::Result<Handles> {
         let max = server.connections_max_of(number, server.workers);
         Handles::new(server, max, false)
     }
 
-    fn new(server: &'static Server, max: usize, at_doors: bool) -> anyhow::Result<Handles> {
-        let (set, nudge, now) = (Epoll::new()?, Bell::new()?, Instant::now());
-        set.add_bell(&nudge, NUDGE)?;
-        set.add_oneshot(&server.bell, BELL)?;
+    fn new(server: &'static Server, max: usize, at_listeners: bool) -> anyhow::Result<Handles> {
+        let (set, nudge, now) = (Epoll::new()?, Waker::new()?, Instant::now());
+        set.add_waker(&nudge, NUDGE)?;
+        set.add_oneshot(&server.waker, WAKER)?;
         Ok(Handles {
             server,
             set,
             table: Table::new(max),
             ticks: Ticks::from(now),
             clockwork: Mutex::new(Clockwork::new(now, max)),
-            doors: Mutex::new(Doors::new(
+            listeners: Mutex::new(Listeners::new(
                 Backoff::new(server.limits.accept_pause_ms_max),
-                at_doors,
+                at_listeners,
             )),
             shut: AtomicBool::new(false),
             nudge,
@@ -133,13 +133,13 @@ impl Handles {
         self
     }
 
-    /// Watches somebody's bell, too: it ends a wait. So does the end of a connection, if the set was
+    /// Watches somebody's waker, too: it ends a wait. So does the end of a connection, if the set was
     /// full.
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
-    pub fn watch_bell(&self, bell: &Bell) -> Result<(), os::Errno> {
-        self.set.add_bell(bell, NUDGE)
+    pub fn watch_waker(&self, waker: &Waker) -> Result<(), os::Errno> {
+        self.set.add_waker(waker, NUDGE)
     }
 
     /// Whether it has no room for another connection.
@@ -151,7 +151,7 @@ impl Handles {
     pub fn is_over(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
             && self.clockwork.lock().len() == 0
-            && self.has_left_doors()
+            && self.has_left_listeners()
     }
 
     /// Waits until a handle is ready or due, at most `timeout`, and adds all that are to `found`.
@@ -186,9 +186,11 @@ impl Handles {
     /// The handle that an event suspends. With the clockwork locked, generations stay.
     fn handle(&self, ready: Ready) -> Option<Handle> {
         match ready.token {
-            BELL => Some(Handle::Drain),
+            WAKER => Some(Handle::Drain),
             NUDGE => None,
-            door if door & DOOR != 0 => Some(Handle::Door((door - DOOR) as usize)),
+            listener if listener & LISTENER != 0 => {
+                Some(Handle::Listener((listener - LISTENER) as usize))
+            }
             number => {
                 let token = Token::from_number(number);
                 let place = self.table.place(token.index());
@@ -229,7 +231,7 @@ impl Handles {
         }
     }
 
-    /// The bell has rung: leave the doors, and bring every deadline forward.
+    /// The drain begins: leave the listeners, and bring every deadline forward.
     fn drain(&self, worker: &mut Worker) {
         self.draining.store(true, Ordering::SeqCst);
         self.begin_leaving(worker);
@@ -249,7 +251,7 @@ impl Handles {
     /// Whoever waits, waits for nothing once it is over.
     fn end_wait_if_over(&self) {
         if self.is_over() {
-            self.nudge.ring();
+            self.nudge.wake();
         }
     }
 }

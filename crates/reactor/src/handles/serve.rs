@@ -19,8 +19,8 @@ impl Handles {
     /// is to be [computed](Self::compute): it stays suspended until then.
     pub fn serve(&self, handle: Handle, worker: &mut Worker) -> Option<Token> {
         match handle {
-            Handle::Door(index) => self.accept(index, worker),
-            Handle::PauseEnds => self.open_doors(worker),
+            Handle::Listener(index) => self.accept(index, worker),
+            Handle::PauseEnds => self.open_listeners(worker),
             Handle::Drain => self.drain(worker),
             Handle::Connection { token, hung_up } => return self.step(token, hung_up, worker),
             Handle::Due { token, tick } => return self.expire(token, tick, worker),
@@ -28,7 +28,7 @@ impl Handles {
         None
     }
 
-    /// The part of a loop that only waits: opens doors, begins a drain, puts off deadlines that have
+    /// The part of a loop that only waits: opens listeners, begins a drain, puts off deadlines that have
     /// moved. What is returned is for somebody else to [serve](Self::serve), since it is a call on a
     /// connection, and perhaps of the service.
     pub fn tend(&self, handle: Handle, worker: &mut Worker) -> Option<Handle> {
@@ -38,7 +38,7 @@ impl Handles {
                 let due = self.take_due(token, tick, worker).is_some();
                 due.then_some(handle)
             }
-            Handle::Door(_) | Handle::PauseEnds | Handle::Drain => {
+            Handle::Listener(_) | Handle::PauseEnds | Handle::Drain => {
                 self.serve(handle, worker);
                 None
             }
@@ -97,7 +97,7 @@ impl Handles {
             let again = worker.now + ABOUT_TO_BE_SERVED;
             let mut clockwork = self.clockwork.lock();
             if clockwork.reschedule(token, place, tick, again) {
-                self.nudge.ring();
+                self.nudge.wake();
             }
             return None;
         };
@@ -130,7 +130,7 @@ impl Handles {
 
     fn schedule_at(&self, token: Token, place: &Place, at: Instant) {
         if self.clockwork.lock().schedule(token, place, at) {
-            self.nudge.ring();
+            self.nudge.wake();
         }
     }
 
@@ -192,10 +192,10 @@ impl Handles {
             (was_full, clockwork.len())
         };
         if was_full {
-            self.nudge.ring(); // Whoever has connections for this set may give them to it.
+            self.nudge.wake(); // Whoever has connections for this set may give them to it.
         }
         if self.shut.load(Ordering::SeqCst) {
-            self.open_doors(worker);
+            self.open_listeners(worker);
         }
         if left == 0 {
             self.end_wait_if_over();

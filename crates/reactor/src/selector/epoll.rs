@@ -47,12 +47,12 @@ impl Epoll {
         epoll::add(&self.set, fd, EventData::new_u64(token), flags)
     }
 
-    /// Watches a bell by its edge: each ring is one event, and nobody has to silence it.
+    /// Watches a waker by its edge: each ring is one event, and nobody has to silence it.
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
-    pub fn add_bell(&self, bell: impl AsFd, token: u64) -> Result<(), Errno> {
-        self.add_with(bell, token, EventFlags::IN | EventFlags::ET)
+    pub fn add_waker(&self, waker: impl AsFd, token: u64) -> Result<(), Errno> {
+        self.add_with(waker, token, EventFlags::IN | EventFlags::ET)
     }
 
     /// Waits for events, up to the capacity of `events`, for at most `timeout`; a signal ends the
@@ -80,8 +80,8 @@ impl Selector for Epoll {
         self.add_with(fd, token, flags(interest))
     }
 
-    fn add_shared(&mut self, door: impl AsFd, token: u64) -> Result<(), Errno> {
-        self.add_with(door, token, EventFlags::IN | EventFlags::EXCLUSIVE)
+    fn add_shared(&mut self, listener: impl AsFd, token: u64) -> Result<(), Errno> {
+        self.add_with(listener, token, EventFlags::IN | EventFlags::EXCLUSIVE)
     }
 
     fn set(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {

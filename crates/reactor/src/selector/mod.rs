@@ -84,13 +84,13 @@ pub trait Selector: Debug + Sized {
     /// ENOMEM or ENOSPC; EINVAL for a descriptor that it cannot watch.
     fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno>;
 
-    /// Watches a door that other loops watch as well: where the kernel can, it wakes one of them,
+    /// Watches a listener that other loops watch as well: where the kernel can, it wakes one of them,
     /// and not all.
     ///
     /// # Errors
     /// Like [`add`](Selector::add).
-    fn add_shared(&mut self, door: impl AsFd, token: u64) -> Result<(), Errno> {
-        self.add(door, token, Interest::Read)
+    fn add_shared(&mut self, listener: impl AsFd, token: u64) -> Result<(), Errno> {
+        self.add(listener, token, Interest::Read)
     }
 
     /// Watches `fd` for something else.

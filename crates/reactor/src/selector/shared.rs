@@ -1,6 +1,6 @@
 //! epoll for a set that threads share, in which nobody is given what another has in hand.
 //!
-//! A door is reported once, and then suspended by the kernel until it is armed again. A connection
+//! A listener is reported once, and then suspended by the kernel until it is armed again. A connection
 //! is reported whenever it changes, and whether anybody is given it then is for those who share the
 //! set to say; telling the kernel is for when they cannot say whether there is more.
 

@@ -16,10 +16,10 @@ use crate::{Phase, Server, Worker, board};
 
 /// What the passing of a deadline asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lapse {
+pub enum OnDeadline {
     /// Nothing but another look at what the connection wants.
     GoOn,
-    /// Its output is lent: have it back, whether it was sent or not, and lapse again.
+    /// Its output is lent: have it back, whether it was sent or not, and on_deadline again.
     Recall,
     /// The drain closes what is idle: receive no more, and if it is idle then, close.
     Part,
@@ -103,23 +103,23 @@ impl Connection {
     }
 
     /// Takes note that the deadline has passed, if it has.
-    pub fn lapse(&mut self, worker: &mut Worker) -> Lapse {
+    pub fn on_deadline(&mut self, worker: &mut Worker) -> OnDeadline {
         match worker.server.drain.phase() {
             Phase::Cutting => {
                 worker.server.count_cut();
-                return Lapse::Close;
+                return OnDeadline::Close;
             }
             Phase::Closing if self.session.is_idle() && self.is_overdue(worker) => {
-                return Lapse::Part;
+                return OnDeadline::Part;
             }
-            _ if worker.now < self.session.deadline() => return Lapse::GoOn,
-            _ if self.session.has_lent() => return Lapse::Recall,
+            _ if worker.now < self.session.deadline() => return OnDeadline::GoOn,
+            _ if self.session.has_lent() => return OnDeadline::Recall,
             _ => {}
         }
         let (_, mut turn) = worker.lend();
         self.session.expire(&mut turn);
         self.settled(worker);
-        Lapse::GoOn
+        OnDeadline::GoOn
     }
 
     /// Output stays with its connection, whichever has the next turn.

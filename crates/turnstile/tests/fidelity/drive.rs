@@ -35,7 +35,7 @@ pub struct Driven {
     /// They end.
     pub done: f64,
     /// While the warm connection stayed open, something else was done beside it, see [`beside`].
-    pub beside: f64,
+    pub second: f64,
     /// It never rests: what did not work, it tries for ever, and only what worked is counted.
     pub restless: bool,
     /// A program is started for each connection: its loader's calls are not counted.
@@ -85,8 +85,8 @@ fn record(column: &Column, path: &Path) -> anyhow::Result<Driven> {
         settled(column, pid)?;
     }
     let done = at_rest(column, pid)?;
-    beside(column, &server, pid).context("beside an open connection")?;
-    let beside = at_rest(column, pid)?;
+    second(column, &server, pid).context("beside an open connection")?;
+    let second = at_rest(column, pid)?;
     drop(client);
     process::signal(pid, Signal::TERM);
     server.exit(PATIENCE)?;
@@ -97,7 +97,7 @@ fn record(column: &Column, path: &Path) -> anyhow::Result<Driven> {
         served,
         warm,
         done,
-        beside,
+        second,
         restless: column.never_rests(),
         execs: column.needs_a_super_server(),
         computed,
@@ -125,7 +125,7 @@ fn settled(column: &Column, pid: u32) -> anyhow::Result<()> {
 }
 
 /// What a variant is brought while a connection is open and idle, to show what it alone promises.
-fn beside(column: &Column, server: &Server, pid: u32) -> anyhow::Result<()> {
+fn second(column: &Column, server: &Server, pid: u32) -> anyhow::Result<()> {
     match column.label().as_str() {
         _ if shares_handles(column) => {
             let mut client = server.connect()?;

@@ -39,7 +39,7 @@ pub fn held_around_accept(driven: &Driven) -> anyhow::Result<()> {
 fn one_in_accept(driven: &Driven) -> anyhow::Result<()> {
     let calls = driven.trace.calls.iter();
     let accepts: Vec<&Call> = calls
-        .filter(|call| call.name == "accept4" && call.began < driven.beside)
+        .filter(|call| call.name == "accept4" && call.began < driven.second)
         .collect();
     let who: BTreeSet<_> = accepts.iter().map(|call| call.tid).collect();
     ensure!(who.len() > 1, "one thread accepts: a lock is not needed");
@@ -64,10 +64,10 @@ fn not_held_while_serving(driven: &Driven) -> anyhow::Result<()> {
         replies.map(|call| call.tid).collect::<BTreeSet<_>>()
     };
     let first = replies(driven.warm, driven.done);
-    let second = replies(driven.done, driven.beside);
+    let second = replies(driven.done, driven.second);
     let accepted = driven
         .trace
-        .within(driven.done, driven.beside)
+        .within(driven.done, driven.second)
         .find(|call| call.name == "accept4" && call.worked())
         .context("the second connection was accepted by nobody")?;
     ensure!(
@@ -79,7 +79,7 @@ fn not_held_while_serving(driven: &Driven) -> anyhow::Result<()> {
 }
 
 /// Each accept of a thread stands between its taking and its leaving the lock of a file, and nothing
-/// else does but waiting for the door.
+/// else does but waiting for the listener.
 ///
 /// # Errors
 /// Something else does.
@@ -92,7 +92,7 @@ pub fn a_file_locked_around_accept(driven: &Driven) -> anyhow::Result<()> {
     let mut taken = 0;
     // The drain's handler runs wherever its thread is.
     let calls = driven.trace.calls.iter();
-    for call in calls.filter(|call| call.began < driven.beside) {
+    for call in calls.filter(|call| call.began < driven.second) {
         if is_lock(call) {
             let leaves = call.args.contains("LOCK_UN") || call.args.contains("F_UNLCK");
             if leaves {

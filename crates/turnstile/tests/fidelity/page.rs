@@ -25,19 +25,19 @@ pub struct Costs {
 }
 
 /// Calls whose number depends on who comes first; they are named in parentheses and not compared.
-const BY_CHANCE: &[&str] = &["futex", "sched_yield", "restart_syscall", BELL];
+const BY_CHANCE: &[&str] = &["futex", "sched_yield", "restart_syscall", WAKER];
 
-/// A bell rings only for whoever sleeps by then.
-const BELL: &str = "write to a bell";
+/// A waker is written to only where somebody sleeps by then.
+const WAKER: &str = "write to an eventfd";
 
 /// What counts of a program that is started for each connection; the rest is its start.
 const OF_A_PROGRAM: &[&str] = &["accept4", "execve", "exit_group", "recvfrom", "sendto"];
 
 /// What a call is counted as.
 fn name(call: &Call) -> &str {
-    // An eventfd is rung by a number of eight bytes.
-    let rings = call.name == "write" && call.args.ends_with("\\0\\0\\0\\0\\0\\0\\0\", 8");
-    if rings { BELL } else { &call.name }
+    // An eventfd is written a number of eight bytes.
+    let wakes = call.name == "write" && call.args.ends_with("\\0\\0\\0\\0\\0\\0\\0\", 8");
+    if wakes { WAKER } else { &call.name }
 }
 
 impl Costs {
@@ -48,7 +48,7 @@ impl Costs {
             !call.idle
                 && (!driven.restless || call.worked())
                 && (!driven.execs || OF_A_PROGRAM.contains(&call.name.as_str()))
-                // The super-server of this test looks at its door whenever it looks around.
+                // The super-server of this test looks at its listener whenever it looks around.
                 && (!driven.execs || call.name != "accept4" || call.worked())
         };
         let waits = trace.waits_at(driven.ready).into_iter();
@@ -138,7 +138,7 @@ fn off_max_of(label: &str, name: &str, told: f64) -> OffMax {
         ("fork-per-client", "accept4" | "getpid" | "rt_sigreturn" | "setitimer" | "wait4") => {
             off_max(1.1, 0.05)
         }
-        // None to both of the other workers wake as well, and find the door empty.
+        // None to both of the other workers wake as well, and find the listener empty.
         ("prefork:poll", "accept4" | "ppoll") => off_max(1.0, 0.05),
         ("async-tasks:local", "accept4" | "epoll_wait") => off_max(1.3, 0.15),
         // A socket that was just added tells that it can be written: with its request, or before.

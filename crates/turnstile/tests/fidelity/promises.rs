@@ -19,8 +19,8 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
         suspension::of_what_is_in_hand(driven)?;
     }
     match column.label().as_str() {
-        "prefork" | "thread-pool:accept" => many_at_the_door(driven, "accept4"),
-        "prefork:poll" => many_at_the_door(driven, "poll"),
+        "prefork" | "thread-pool:accept" => many_at_the_listener(driven, "accept4"),
+        "prefork:poll" => many_at_the_listener(driven, "poll"),
         "prefork:flock" => {
             locks::held_around_accept(driven)?;
             locks::a_file_locked_around_accept(driven)
@@ -33,7 +33,7 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
         "single-reactor:epoll-edge" => never_rearmed(trace),
         "single-reactor:busy" => never_waits(driven),
         "multi-reactor:shared" => exclusive(trace),
-        "multi-reactor:processes" => children_share_the_door(trace),
+        "multi-reactor:processes" => children_share_the_listener(trace),
         "multi-reactor:processes-lock" => one_child_watches(driven),
         "leader-follower" => leader::promotes_before_it_serves(driven),
         "proactor" => completions::kernel_goes_on_by_itself(driven),
@@ -49,7 +49,7 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
     }
 }
 
-/// Who wakes for one connection: everybody where all poll the same door, one where the kernel hands
+/// Who wakes for one connection: everybody where all poll the same listener, one where the kernel hands
 /// it out.
 ///
 /// # Errors
@@ -72,7 +72,7 @@ pub fn check_wakeups(column: &Column, wakeups: f64) -> anyhow::Result<()> {
 }
 
 /// Several block in `call` on the one listener.
-fn many_at_the_door(driven: &Driven, call: &str) -> anyhow::Result<()> {
+fn many_at_the_listener(driven: &Driven, call: &str) -> anyhow::Result<()> {
     let waits = driven.trace.waits_at(driven.ready);
     // `poll` is `ppoll` on most machines.
     let there = waits
@@ -158,14 +158,14 @@ fn exclusive(trace: &Trace) -> anyhow::Result<()> {
     let loops: BTreeSet<_> = shared.map(|call| call.args.split(',').next()).collect();
     ensure!(
         loops.len() >= 3,
-        "{} loops watch the door exclusively",
+        "{} loops watch the listener exclusively",
         loops.len()
     );
     Ok(())
 }
 
-/// As many children as there are workers watch the one door, each for itself.
-fn children_share_the_door(trace: &Trace) -> anyhow::Result<()> {
+/// As many children as there are workers watch the one listener, each for itself.
+fn children_share_the_listener(trace: &Trace) -> anyhow::Result<()> {
     let watches = |call: &&Call| {
         call.name == "epoll_ctl" && call.args.contains("EPOLLEXCLUSIVE") && call.worked()
     };
@@ -181,40 +181,40 @@ fn children_share_the_door(trace: &Trace) -> anyhow::Result<()> {
         .count();
     ensure!(
         children >= 3,
-        "{children} children watch the door exclusively"
+        "{children} children watch the listener exclusively"
     );
     Ok(())
 }
 
-/// Whoever accepts has put the door into its own set since it last took it out, and no two *wait*
-/// with it in theirs. (Who has given the lock back keeps the door in its set until it waits again.)
+/// Whoever accepts has put the listener into its own set since it last took it out, and no two *wait*
+/// with it in theirs. (Who has given the lock back keeps the listener in its set until it waits again.)
 fn one_child_watches(driven: &Driven) -> anyhow::Result<()> {
     let calls = &driven.trace.calls;
     let listener = calls
         .iter()
         .find(|call| call.name == "listen" && call.worked());
-    let door = listener
+    let listener = listener
         .and_then(|call| call.args.split(',').next())
         .context("nothing listens")?;
     let mut watching = BTreeSet::new();
-    // When those that wait with the door in their set come back.
+    // When those that wait with the listener in their set come back.
     let mut waiting: BTreeMap<u32, f64> = BTreeMap::new();
     for call in calls.iter().filter(|call| call.began < driven.done) {
-        let of_door = || call.args.split(", ").nth(2).map(str::trim) == Some(door);
+        let of_listener = || call.args.split(", ").nth(2).map(str::trim) == Some(listener);
         match call.name.as_str() {
-            "epoll_ctl" if of_door() && call.args.contains("EPOLL_CTL_ADD") => {
+            "epoll_ctl" if of_listener() && call.args.contains("EPOLL_CTL_ADD") => {
                 watching.insert(call.tid);
             }
-            "epoll_ctl" if of_door() => drop(watching.remove(&call.tid)),
+            "epoll_ctl" if of_listener() => drop(watching.remove(&call.tid)),
             "accept4" => ensure!(
                 watching.contains(&call.tid),
-                "{} accepts at a door it does not watch",
+                "{} accepts at a listener it does not watch",
                 call.tid
             ),
             "epoll_pwait2" if watching.contains(&call.tid) => {
                 waiting.retain(|_, ends| *ends > call.began);
                 waiting.insert(call.tid, call.ended);
-                ensure!(waiting.len() <= 1, "{waiting:?} wait at the door");
+                ensure!(waiting.len() <= 1, "{waiting:?} wait at the listener");
             }
             _ => {}
         }

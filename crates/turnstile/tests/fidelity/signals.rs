@@ -9,7 +9,7 @@ use crate::trace::Call;
 const SIGUSR1: i64 = 10;
 
 /// Every connection is told to send a signal that queues; each request is received after one was
-/// taken; nobody waits in a selector. (What cannot send signals, the bell of the drain, is looked at
+/// taken; nobody waits in a selector. (What cannot send signals, the waker of the drain, is looked at
 /// when a wait has brought none.)
 ///
 /// # Errors
@@ -49,7 +49,7 @@ pub fn sockets_tell(driven: &Driven) -> anyhow::Result<()> {
         taken >= REQUESTS,
         "{taken} signals taken for {REQUESTS} requests"
     );
-    let all = || trace.within(driven.ready, driven.beside);
+    let all = || trace.within(driven.ready, driven.second);
     let selector = all()
         .find(|call| call.name.starts_with("epoll") || call.is(&["select", "pselect6", "ppoll"]));
     ensure!(selector.is_none(), "somebody asks a selector: {selector:?}");
@@ -67,7 +67,7 @@ pub fn sockets_tell(driven: &Driven) -> anyhow::Result<()> {
 /// # Errors
 /// One was not.
 pub fn datagrams_tell(driven: &Driven) -> anyhow::Result<()> {
-    let calls: Vec<&Call> = driven.trace.within(driven.done, driven.beside).collect();
+    let calls: Vec<&Call> = driven.trace.within(driven.done, driven.second).collect();
     for number in 0..DATAGRAMS {
         let text = format!("\"datagram {number}\"");
         let find = |name: &str| {

@@ -10,7 +10,7 @@ use crate::trace::{Call, Trace};
 
 const SERVES: &[&str] = &["recvfrom", "sendto"];
 
-/// Doors are suspended by the kernel, and connections are not: each is added by its edges. No two
+/// Listeners are suspended by the kernel, and connections are not: each is added by its edges. No two
 /// calls are made on one of them at once. And what comes for one that a thread has in hand is
 /// reported, and left alone until the reply before it was sent.
 ///
@@ -21,10 +21,10 @@ pub fn of_what_is_in_hand(driven: &Driven) -> anyhow::Result<()> {
     let sets = || trace.calls.iter().filter(|call| call.name == "epoll_ctl");
     ensure!(
         sets().any(|call| call.args.contains("EPOLLONESHOT")),
-        "no door is suspended"
+        "no listener is suspended"
     );
     one_serves(trace)?;
-    let mut calls = trace.within(driven.done, driven.beside);
+    let mut calls = trace.within(driven.done, driven.second);
     let taken = calls
         .find(|call| call.name == "recvfrom" && call.args.contains("\"GET /sleep"))
         .context("nobody receives what is to take long")?;

@@ -13,7 +13,7 @@ use crate::drive::{CONNECTIONS, Driven};
 /// Connections are something else than tasks.
 pub fn are_no_threads(driven: &Driven, a_selector_each: bool) -> anyhow::Result<()> {
     let trace = &driven.trace;
-    let all = || trace.within(driven.ready, driven.beside);
+    let all = || trace.within(driven.ready, driven.second);
     let made = all().find(|call| call.is(&["clone", "clone3", "fork", "vfork"]));
     ensure!(made.is_none(), "a thread for a connection: {made:?}");
     let mut sets = all().filter(|call| call.name == "epoll_ctl");

@@ -40,27 +40,27 @@ const LOOK_EVERY: std::time::Duration = super::ms(50);
 fn serve(args: Vec<String>) -> anyhow::Result<()> {
     let (ours, program) = args.split_at(args.iter().position(|arg| arg == "--").context("no --")?);
     signal::handle(&[signal::SIGTERM, signal::SIGINT], on_terminate);
-    let doors = ours
+    let listeners = ours
         .iter()
         .filter(|arg| *arg != "--listen")
         .map(|addr| {
             let addr: Addr = addr.parse().map_err(anyhow::Error::msg)?;
-            let door = net::listen(&addr, 128)?;
-            net::set_nonblocking(door.as_fd())?;
-            println!("listening on {}", net::local_addr(door.as_fd(), &addr));
-            Ok(door)
+            let listener = net::listen(&addr, 128)?;
+            net::set_nonblocking(listener.as_fd())?;
+            println!("listening on {}", net::local_addr(listener.as_fd(), &addr));
+            Ok(listener)
         })
         .collect::<anyhow::Result<Vec<OwnedFd>>>()?;
     std::io::stdout().flush()?;
     let mut children: Vec<Child> = Vec::new();
     while !TERMINATED.load(Ordering::SeqCst) {
-        let mut fds: Vec<_> = doors
+        let mut fds: Vec<_> = listeners
             .iter()
-            .map(|door| PollFd::new(door, PollFlags::IN))
+            .map(|listener| PollFd::new(listener, PollFlags::IN))
             .collect();
         let _ = net::poll(&mut fds, Some(LOOK_EVERY));
-        for door in &doors {
-            while let Ok(socket) = net::accept(door.as_fd(), false) {
+        for listener in &listeners {
+            while let Ok(socket) = net::accept(listener.as_fd(), false) {
                 children.push(start(&program[1..], socket)?);
             }
         }

@@ -78,8 +78,8 @@ fn collect(mut from: impl Read + Send + 'static, to: Sender<String>) {
 }
 
 impl Server {
-    /// Starts `command`, which must announce `doors` listeners.
-    pub fn start(mut command: Command, doors: usize) -> anyhow::Result<Server> {
+    /// Starts `command`, which must announce `listeners` listeners.
+    pub fn start(mut command: Command, listeners: usize) -> anyhow::Result<Server> {
         if command.get_program() == super::TURNSTILE {
             command.stdin(Stdio::null());
         }
@@ -103,7 +103,7 @@ impl Server {
                 .map_while(Result::ok)
                 .try_for_each(|line| sender.send(line))
         });
-        for _ in 0..doors {
+        for _ in 0..listeners {
             let Ok(line) = lines.recv_timeout(PATIENCE) else {
                 let exit = server.exit(ms(100));
                 bail!("it does not say that it listens: {exit:?}");

@@ -32,7 +32,7 @@ fn worker_killed(column: &Column) -> anyhow::Result<()> {
     let mut server = column.serve_with_workers(4, &[])?;
     let workers = process::children(server.pid()).len();
     let (mut victim, pid) = connect(column, &server)?;
-    // Where processes share a door, several clients may come to the same one.
+    // Where processes share a listener, several clients may come to the same one.
     let mut tried = Vec::new();
     let mut other = loop {
         let (client, other_pid) = connect(column, &server)?;

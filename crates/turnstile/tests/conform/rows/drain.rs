@@ -247,7 +247,7 @@ fn refuses(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Clients that come and go while the signal comes: each is served, or refused at the door.
+/// Clients that come and go while the signal comes: each is served, or refused at the listener.
 fn stampede(column: &Column) -> anyhow::Result<()> {
     let mut server = column.serve(&["--drain-idle-ms", "200"])?;
     let addr = server.addrs[0].clone();
@@ -265,7 +265,7 @@ fn stampede(column: &Column) -> anyhow::Result<()> {
                 client.end()?;
                 served += 1;
             }
-            anyhow::bail!("the door is never shut")
+            anyhow::bail!("the listener is never shut")
         };
         let visitors: Vec<_> = (0..6).map(|_| scope.spawn(visitor)).collect();
         std::thread::sleep(ms(150)); // Any moment will do.

@@ -124,13 +124,13 @@ fn successor(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nobody can come any more: the server says so and drains, and does not look at the door for ever.
+/// Nobody can come any more: the server says so and drains, and does not look at the listener for ever.
 fn shut_outside(column: &Column) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut server = hand_over(column, &listener)?;
     let mut client = server.connect()?;
     client.get("/")?.expect(200)?;
-    drop(client); // Who serves one client at a time is at the door again.
+    drop(client); // Who serves one client at a time is at the listener again.
     rustix::net::shutdown(&listener, rustix::net::Shutdown::Read)?;
     let exit = server.ends_well(PATIENCE)?;
     let told = exit.stderr.matches("a listener was shut down").count();

@@ -12,9 +12,9 @@ use server::{Accepted, Backoff, Connection, Server};
 
 use super::{Fate, Flight, Held, PAUSE_ENDS, Proactor};
 
-/// The server's doors, as the loop looks at them.
-pub(super) struct Doors {
-    each: Vec<Door>,
+/// The server's listeners, as the loop looks at them.
+pub(super) struct Listeners {
+    each: Vec<Accept>,
     backoff: Backoff,
     /// Resources are short: nobody looks before a pause has passed.
     pausing: bool,
@@ -27,23 +27,23 @@ pub(super) struct Doors {
 }
 
 /// An accept at one of them.
-struct Door {
+struct Accept {
     flight: Flight,
     goes_on: bool,
 }
 
-impl Doors {
-    pub(super) fn new(server: &Server) -> Doors {
-        let door = || Door {
+impl Listeners {
+    pub(super) fn new(server: &Server) -> Listeners {
+        let idle = || Accept {
             flight: Flight::Landed,
             goes_on: false,
         };
-        Doors {
-            each: server.doors.iter().map(|_| door()).collect(),
+        Listeners {
+            each: server.listeners.iter().map(|_| idle()).collect(),
             backoff: Backoff::new(server.limits.accept_pause_ms_max),
             pausing: false,
             swept: false,
-            crowd: server.limits.backlog.max(1) as usize * server.doors.len(),
+            crowd: server.limits.backlog.max(1) as usize * server.listeners.len(),
             ahead: VecDeque::new(),
         }
     }
@@ -55,18 +55,18 @@ impl Doors {
 
     /// Recalls every accept.
     pub(super) fn leave(&mut self, ring: &mut Ring) {
-        for (number, door) in self.each.iter_mut().enumerate() {
-            door.recall(ring, number);
+        for (number, listener) in self.each.iter_mut().enumerate() {
+            listener.recall(ring, number);
         }
     }
 
     fn are_left(&self) -> bool {
         let mut each = self.each.iter();
-        each.all(|door| door.flight == Flight::Landed)
+        each.all(|listener| listener.flight == Flight::Landed)
     }
 }
 
-impl Door {
+impl Accept {
     fn recall(&mut self, ring: &mut Ring, number: usize) {
         if self.flight == Flight::Out {
             self.flight = Flight::Recalled;
@@ -78,28 +78,28 @@ impl Door {
 impl Proactor {
     fn room(&self) -> usize {
         let max = self.server.limits.connections_max;
-        max.saturating_sub(self.held.len() + self.doors.ahead.len())
+        max.saturating_sub(self.held.len() + self.listeners.ahead.len())
     }
 
     /// Has the kernel accept as many as there is room for.
-    pub(super) fn look_at_doors(&mut self) {
-        if self.draining || self.doors.pausing {
+    pub(super) fn look_at_listeners(&mut self) {
+        if self.draining || self.listeners.pausing {
             return;
         }
         let mut room = self.room();
-        let goes_on = room >= self.doors.crowd;
-        for (number, door) in self.doors.each.iter_mut().enumerate() {
-            let listener = self.server.doors[number].as_fd();
-            match door.flight {
+        let goes_on = room >= self.listeners.crowd;
+        for (number, accept) in self.listeners.each.iter_mut().enumerate() {
+            let listener = self.server.listeners[number].as_fd();
+            match accept.flight {
                 Flight::Landed if goes_on => self.ring.accept_all(listener, number as u32),
                 Flight::Landed if room > 0 => self.ring.accept_one(listener, number as u32),
-                Flight::Out if door.goes_on && !goes_on => {
-                    door.recall(&mut self.ring, number);
+                Flight::Out if accept.goes_on && !goes_on => {
+                    accept.recall(&mut self.ring, number);
                     continue;
                 }
                 _ => continue,
             }
-            *door = Door {
+            *accept = Accept {
                 flight: Flight::Out,
                 goes_on,
             };
@@ -108,25 +108,27 @@ impl Proactor {
     }
 
     /// An accept has completed.
-    pub(super) fn accepted(&mut self, door: u32, socket: Result<OwnedFd, Errno>, more: bool) {
+    pub(super) fn accepted(&mut self, listener: u32, socket: Result<OwnedFd, Errno>, more: bool) {
         if !more {
-            self.doors.each[door as usize].flight = Flight::Landed;
+            self.listeners.each[listener as usize].flight = Flight::Landed;
         }
         match self
             .server
-            .accept_completed(socket, &mut self.doors.backoff)
+            .accept_completed(socket, &mut self.listeners.backoff)
         {
-            Accepted::Socket(socket) if self.held.is_full() => self.doors.ahead.push_back(socket),
+            Accepted::Socket(socket) if self.held.is_full() => {
+                self.listeners.ahead.push_back(socket);
+            }
             Accepted::Socket(socket) => self.adopt(socket),
             Accepted::Pause(pause) => {
-                self.doors.pausing = true;
-                self.doors.leave(&mut self.ring);
+                self.listeners.pausing = true;
+                self.listeners.leave(&mut self.ring);
                 self.wheel.add(PAUSE_ENDS, self.worker.now + pause);
             }
             Accepted::Empty | Accepted::Interrupted => {}
         }
-        if !more || self.room() < self.doors.crowd {
-            self.look_at_doors();
+        if !more || self.room() < self.listeners.crowd {
+            self.look_at_listeners();
         }
         self.sweep();
     }
@@ -146,43 +148,50 @@ impl Proactor {
 
     /// A connection has gone: the next may come.
     pub(super) fn make_use_of_room(&mut self) {
-        if let Some(socket) = self.doors.ahead.pop_front() {
+        if let Some(socket) = self.listeners.ahead.pop_front() {
             self.adopt(socket);
         }
-        self.look_at_doors();
+        self.look_at_listeners();
         self.sweep();
     }
 
     pub(super) fn end_pause(&mut self) {
-        self.doors.pausing = false;
-        self.look_at_doors();
+        self.listeners.pausing = false;
+        self.look_at_listeners();
         self.sweep();
     }
 
-    /// In a drain, once the kernel has left the doors: takes what still waits there, as far as there
+    /// In a drain, once the kernel has left the listeners: takes what still waits there, as far as there
     /// is room, and then has them refuse.
     pub(super) fn sweep(&mut self) {
-        if !self.draining || self.doors.swept || self.doors.pausing || !self.doors.are_left() {
+        if !self.draining
+            || self.listeners.swept
+            || self.listeners.pausing
+            || !self.listeners.are_left()
+        {
             return;
         }
-        for number in 0..self.server.doors.len() {
+        for number in 0..self.server.listeners.len() {
             loop {
                 if self.room() == 0 {
                     return;
                 }
-                match self.server.accept_ready(number, &mut self.doors.backoff) {
+                match self
+                    .server
+                    .accept_ready(number, &mut self.listeners.backoff)
+                {
                     Accepted::Socket(socket) => self.adopt(socket),
                     Accepted::Interrupted => {}
                     Accepted::Empty => break,
                     Accepted::Pause(pause) => {
-                        self.doors.pausing = true;
+                        self.listeners.pausing = true;
                         self.wheel.add(PAUSE_ENDS, self.worker.now + pause);
                         return;
                     }
                 }
             }
         }
-        self.doors.swept = true;
-        self.server.bolt_doors();
+        self.listeners.swept = true;
+        self.server.shut_down_listeners();
     }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use os::net::{self, Addr};
 
 use crate::start::Refusal;
-use crate::{Doors, Limits, ServeArgs, Variant};
+use crate::{Limits, Listeners, ServeArgs, Variant};
 
 /// A listener and what we may do to it.
 #[derive(Debug)]
-pub struct Door {
+pub struct Listener {
     listener: OwnedFd,
     /// What was asked for, with port 0 resolved.
     pub addr: Addr,
@@ -19,9 +19,9 @@ pub struct Door {
     pub owned: bool,
 }
 
-impl Door {
-    fn of(listener: OwnedFd, asked: &Addr) -> Door {
-        Door {
+impl Listener {
+    fn of(listener: OwnedFd, asked: &Addr) -> Listener {
+        Listener {
             addr: net::local_addr(listener.as_fd(), asked),
             listener,
             owned: !matches!(asked, Addr::Inherited(_)),
@@ -29,15 +29,15 @@ impl Door {
     }
 }
 
-impl AsFd for Door {
+impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
 }
 
-/// A socket for datagrams beside each door that has an IP address, with the same port.
-pub(crate) fn open_for_datagrams(doors: &[Door]) -> Result<Vec<UdpSocket>, Refusal> {
-    let addrs = doors.iter().filter_map(|door| match door.addr {
+/// A socket for datagrams beside each listener that has an IP address, with the same port.
+pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket>, Refusal> {
+    let addrs = listeners.iter().filter_map(|listener| match listener.addr {
         Addr::Tcp(addr) => Some(addr),
         Addr::Unix(_) | Addr::Inherited(_) => None,
     });
@@ -61,42 +61,42 @@ pub(crate) fn open_for_datagrams(doors: &[Door]) -> Result<Vec<UdpSocket>, Refus
 const USUAL: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
-/// Opens what the command line asks for. With [`Doors::Each`], all that are worker 0's come first, then
+/// Opens what the command line asks for. With [`Listeners::PerWorker`], all that are worker 0's come first, then
 /// all of worker 1, and so on.
 pub(crate) fn open(
     variant: &Variant,
     args: &ServeArgs,
     workers: usize,
     limits: &Limits,
-) -> Result<Vec<Door>, Refusal> {
+) -> Result<Vec<Listener>, Refusal> {
     let usual = [Addr::Tcp(USUAL)];
     let addrs = match args.listen.as_slice() {
         [] => &usual,
         given => given,
     };
-    let doors = match variant.needs.doors {
-        Doors::Shared => addrs
+    let listeners = match variant.needs.listeners {
+        Listeners::Shared => addrs
             .iter()
             .map(|addr| {
                 let listener = net::listen(addr, limits.backlog);
                 let listener = listener.map_err(|error| failed(addr, &error))?;
-                Ok(Door::of(listener, addr))
+                Ok(Listener::of(listener, addr))
             })
             .collect::<Result<Vec<_>, _>>()?,
-        Doors::Each => open_each(variant, addrs, workers, limits)?,
-        Doors::Elsewhere if args.listen.is_empty() => Vec::new(),
-        Doors::Elsewhere => {
+        Listeners::PerWorker => open_each(variant, addrs, workers, limits)?,
+        Listeners::None if args.listen.is_empty() => Vec::new(),
+        Listeners::None => {
             return Err(Refusal::Usage(format!(
                 "--listen: {} opens no listener; it serves the connection on descriptor 0",
                 variant.name
             )));
         }
     };
-    for door in &doors {
-        net::set_send_timeout(door.as_fd(), Duration::from_millis(limits.write_ms))
-            .map_err(|error| failed(&door.addr, &error.into()))?;
+    for listener in &listeners {
+        net::set_send_timeout(listener.as_fd(), Duration::from_millis(limits.write_ms))
+            .map_err(|error| failed(&listener.addr, &error.into()))?;
     }
-    Ok(doors)
+    Ok(listeners)
 }
 
 fn open_each(
@@ -104,8 +104,8 @@ fn open_each(
     addrs: &[Addr],
     workers: usize,
     limits: &Limits,
-) -> Result<Vec<Door>, Refusal> {
-    let mut of_workers: Vec<Vec<Door>> = (0..workers).map(|_| Vec::new()).collect();
+) -> Result<Vec<Listener>, Refusal> {
+    let mut of_workers: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
     for addr in addrs {
         let Addr::Tcp(tcp) = addr else {
             return Err(Refusal::Usage(format!(
@@ -115,8 +115,8 @@ fn open_each(
         };
         let all = os::reuseport::listeners(*tcp, limits.backlog, workers);
         let all = all.map_err(|error| failed(addr, &error))?;
-        for (doors, listener) in of_workers.iter_mut().zip(all) {
-            doors.push(Door::of(listener, addr));
+        for (listeners, listener) in of_workers.iter_mut().zip(all) {
+            listeners.push(Listener::of(listener, addr));
         }
     }
     Ok(of_workers.into_iter().flatten().collect())

@@ -1,6 +1,6 @@
 //! A thread for each connection: started for it, and gone with it.
 //!
-//! A seat is what such a thread needs and the next can use again: a number, its block of the
+//! A slot is what such a thread needs and the next can use again: a number, its block of the
 //! scoreboard, and a worker with its buffers. So a connection costs a clone, and no allocation.
 
 use std::os::fd::OwnedFd;
@@ -12,14 +12,14 @@ use crate::board::Holding;
 use crate::threads::{Running, STACK_BYTES};
 use crate::{Connection, Server, Threads, Worker, log};
 
-/// As many seats as the server has workers.
+/// As many slots as the server has workers.
 #[derive(Debug)]
-pub struct Seats {
+pub struct ThreadSlots {
     room: &'static Room,
-    all: &'static [Seat],
+    all: &'static [ThreadSlot],
 }
 
-/// What all seats share.
+/// What all slots share.
 #[derive(Debug)]
 struct Room {
     threads: Threads,
@@ -30,7 +30,7 @@ struct Room {
 
 /// A place for one thread at a time.
 #[derive(Debug)]
-pub struct Seat {
+pub struct ThreadSlot {
     room: &'static Room,
     server: &'static Server,
     number: usize,
@@ -44,33 +44,33 @@ struct Table {
     worker: Option<Worker>,
 }
 
-impl Seats {
+impl ThreadSlots {
     /// All free.
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub fn new(server: &'static Server) -> anyhow::Result<Seats> {
+    pub fn new(server: &'static Server) -> anyhow::Result<ThreadSlots> {
         let room = Box::leak(Box::new(Room {
             threads: Threads::new(server)?,
             maker: Maker::new(STACK_BYTES)?,
             free: Mutex::new((0..server.workers).rev().collect()),
         }));
-        let seat = |number| Seat {
+        let slot = |number| ThreadSlot {
             room,
             server,
             number,
             table: Mutex::default(),
         };
-        let all: Vec<_> = (0..server.workers).map(seat).collect();
-        Ok(Seats {
+        let all: Vec<_> = (0..server.workers).map(slot).collect();
+        Ok(ThreadSlots {
             room,
             all: all.leak(),
         })
     }
 
-    /// A free seat. While all are taken this waits, away from the door; `None` at the end of a drain
+    /// A free slot. While all are taken this waits, away from the listener; `None` at the end of a drain
     /// that outlasts its grace.
-    pub fn free(&self) -> Option<&'static Seat> {
+    pub fn free(&self) -> Option<&'static ThreadSlot> {
         loop {
             if let Some(number) = lock(&self.room.free).pop() {
                 return Some(&self.all[number]);
@@ -89,11 +89,11 @@ impl Seats {
     }
 }
 
-impl Seat {
+impl ThreadSlot {
     /// Starts a thread that serves this client to its end.
     ///
     /// # Errors
-    /// EAGAIN where the limit of threads is reached: the client is closed, the seat free again.
+    /// EAGAIN where the limit of threads is reached: the client is closed, the slot free again.
     pub fn serve(&'static self, socket: OwnedFd) -> std::io::Result<()> {
         let running = self.room.threads.begin();
         {
@@ -118,13 +118,13 @@ impl Seat {
     }
 }
 
-impl Body for Seat {
+impl Body for ThreadSlot {
     fn run(&'static self) {
         let Table { client, worker } = std::mem::take(&mut *lock(&self.table));
         let (Some((socket, running)), Some(mut worker)) = (client, worker) else {
             unreachable!("a thread is started when both are there");
         };
-        // Dropped from the last to the first: the seat is free before word of it goes out.
+        // Dropped from the last to the first: the slot is free before word of it goes out.
         let _running = running;
         let _free = FreeAgain(self);
         let _lost = Lost {
@@ -139,8 +139,8 @@ impl Body for Seat {
     }
 }
 
-/// Gives a seat free when dropped, by a panic too.
-struct FreeAgain(&'static Seat);
+/// Gives a slot free when dropped, by a panic too.
+struct FreeAgain(&'static ThreadSlot);
 
 impl Drop for FreeAgain {
     fn drop(&mut self) {
