@@ -44,7 +44,7 @@ pub const MODEL: Model = Model {
         breaks_when: "connections are short or many: each costs a fork and a process",
         workers: Workers::processes(Count::UpTo(512)),
         needs: Needs::USUAL,
-        run: run,
+        run,
     }],
 };
 

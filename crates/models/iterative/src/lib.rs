@@ -53,7 +53,7 @@ pub const MODEL: Model = Model {
             breaks_when: "a second client comes: it waits until the first has gone",
             workers: ONE_CLIENT,
             needs: Needs::USUAL,
-            run: run,
+            run,
         },
         Variant {
             name: "inetd",

@@ -55,7 +55,7 @@ pub const MODEL: Model = Model {
         breaks_when: "handlers are short: promotion costs more than service",
         workers: Workers::sharing(Count::PerCpu),
         needs: Needs::USUAL,
-        run: run,
+        run,
     }],
 };
 

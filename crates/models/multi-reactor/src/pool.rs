@@ -19,7 +19,7 @@ pub(crate) const VARIANT: Variant = Variant {
         extra_threads: |limits| limits.threads_max,
         ..Needs::USUAL
     },
-    run: run,
+    run,
 };
 
 pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {

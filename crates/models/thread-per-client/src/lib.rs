@@ -42,7 +42,7 @@ pub const MODEL: Model = Model {
         breaks_when: "there are thousands of connections: each costs a thread",
         workers: Workers::threads(Count::UpTo(4096)),
         needs: Needs::USUAL,
-        run: run,
+        run,
     }],
 };
 
