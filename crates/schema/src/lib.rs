@@ -8,6 +8,7 @@
 
 pub mod gates;
 mod legacy;
+pub mod load;
 pub mod reason;
 pub mod reasons;
 
