@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use schema::load::{Arrivals, BodyCheck};
 
 use crate::merge::Merge;
 use crate::mix::Kind;
-use crate::plan::{BodyCheck, Pace, Plan, Poison, Slow};
+use crate::plan::{Pace, Plan, Poison, Slow};
 use crate::profile::Step;
-use crate::schedule::Arrivals;
 use crate::target::Target;
 
 /// Send load to a server and measure it without hiding late answers.
@@ -48,7 +49,7 @@ pub struct Args {
     pub profile: Vec<Step>,
 
     /// Spacing of the arrivals in an open loop
-    #[arg(long, value_enum, default_value = "poisson")]
+    #[arg(long, value_parser = choice(ARRIVALS), default_value = "poisson")]
     pub arrivals: Arrivals,
 
     /// Seed of Poisson arrivals and of the mix
@@ -123,7 +124,7 @@ pub struct Args {
 
     /// How much of each body must equal the first correct one of its kind and status: exact, but
     /// none where the path holds {n:K}
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice(BODY_CHECKS))]
     pub body_check: Option<BodyCheck>,
 
     /// Count the correct replies within so many microseconds of their intended start
@@ -179,6 +180,45 @@ pub enum Protocol {
     Http,
     /// The line protocol of UNP chapter 30: a number and a newline, and that many bytes back.
     Unp,
+}
+
+/// A value of an option: its name, what it means, and what it stands for.
+type Choice<T> = (&'static str, &'static str, T);
+
+const ARRIVALS: &[Choice<Arrivals>] = &[
+    (
+        "poisson",
+        "Exponential gaps, as independent users make them",
+        Arrivals::Poisson,
+    ),
+    ("constant", "Equal gaps", Arrivals::Constant),
+];
+
+const BODY_CHECKS: &[Choice<BodyCheck>] = &[
+    (
+        "none",
+        "Nothing; framing and status still are checked",
+        BodyCheck::None,
+    ),
+    ("length", "Its length", BodyCheck::Length),
+    (
+        "exact",
+        "Every byte (up to 64 MiB, and the length beyond)",
+        BodyCheck::Exact,
+    ),
+];
+
+/// Takes one of these values by its name.
+fn choice<T: Copy + Send + Sync + 'static>(
+    choices: &'static [Choice<T>],
+) -> impl TypedValueParser<Value = T> {
+    let possible = choices
+        .iter()
+        .map(|(name, help, _)| PossibleValue::new(*name).help(*help));
+    PossibleValuesParser::new(possible).try_map(move |given| {
+        let chosen = choices.iter().find(|(name, _, _)| *name == given);
+        chosen.map(|&(_, _, value)| value).ok_or("it is not known")
+    })
 }
 
 /// Bytes that a UNP request asks for, as in Stevens' measurements (UNP section 30.3).

@@ -178,15 +178,6 @@ impl Books {
     }
 }
 
-/// What became of the idle connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Idle {
-    pub(crate) asked: u64,
-    pub(crate) opened: u64,
-    pub(crate) open_at_end: u64,
-    pub(crate) closed_by_server: u64,
-}
-
 /// What became of the slow clients of one sort.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SlowSide {
@@ -214,15 +205,6 @@ pub(crate) struct Poison {
     pub(crate) lost: u64,
     /// Of those answered, intended start to done.
     pub(crate) response: Durations,
-}
-
-impl Idle {
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.asked += other.asked;
-        self.opened += other.opened;
-        self.open_at_end += other.open_at_end;
-        self.closed_by_server += other.closed_by_server;
-    }
 }
 
 impl SlowSide {

@@ -8,13 +8,14 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use schema::load::LoadResult;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::args::Args;
 use crate::edges::Edge;
+use crate::gates;
 use crate::merge::Merge;
-use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::run::{Watch, run_watched};
 use crate::sink::Sink;
@@ -51,14 +52,13 @@ fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
 }
 
 fn add_up(merge: &Merge) -> Result<()> {
-    let sum = merge.sum()?;
-    let json = merge.json.as_deref();
-    let sink = json.map(Sink::open).transpose()?;
-    let outcome = sum.outcome();
+    let mut sum = merge.sum()?;
+    let sink = merge.json.as_deref().map(Sink::open).transpose()?;
+    let result = gates::judge(&mut sum);
     if !merge.quiet {
-        print(&outcome, &[json])?;
+        print(&result, &[merge.json.as_deref()])?;
     }
-    sink.map_or(Ok(()), |sink| sink.write(&(outcome.to_json() + "\n")))
+    sink.map_or(Ok(()), |sink| sink.write(&json(&result)))
 }
 
 fn measure(args: &Args, plan: &Plan) -> Result<()> {
@@ -75,20 +75,25 @@ fn measure(args: &Args, plan: &Plan) -> Result<()> {
     };
     let record = run_watched(plan, &stop, watch);
     bar.finish_and_clear();
-    let record = record?;
-    let outcome = record.outcome();
+    let mut record = record?;
+    let result = gates::judge(&mut record);
     if !args.quiet {
-        print(&outcome, &[args.json.as_deref(), args.emit_hdr.as_deref()])?;
+        print(&result, &[args.json.as_deref(), args.emit_hdr.as_deref()])?;
     }
     if let Some(sink) = record_sink {
         sink.write(&record.to_text())?;
     }
-    sink.map_or(Ok(()), |sink| sink.write(&(outcome.to_json() + "\n")))
+    sink.map_or(Ok(()), |sink| sink.write(&json(&result)))
+}
+
+fn json(result: &LoadResult) -> String {
+    let json = serde_json::to_string_pretty(result);
+    json.expect("numbers and strings always serialise") + "\n"
 }
 
 /// Prints the table; on standard error where a result goes to standard output.
-fn print(outcome: &Outcome, results: &[Option<&Path>]) -> Result<()> {
-    let text = table::render(outcome);
+fn print(result: &LoadResult, results: &[Option<&Path>]) -> Result<()> {
+    let text = table::render(result);
     let printed = if results.contains(&Some(Path::new("-"))) {
         io::stderr().write_all(text.as_bytes())
     } else {

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use schema::load::BodyCheck;
+
 use crate::class::Class;
 use crate::head::{Facts, Framing, Template};
-use crate::plan::{BodyCheck, Plan};
+use crate::plan::Plan;
 
 /// Most bytes of a body that are kept and compared; beyond them only the length counts.
 const BODY_BYTES_COMPARED_MAX: usize = 64 << 20;

@@ -30,10 +30,12 @@
 //! let mut plan = load::Plan::new("http://127.0.0.1:8080/".parse()?);
 //! plan.connections = 64;
 //! plan.pace = load::Pace::Open { rate: 2000.0, arrivals: load::Arrivals::Poisson };
-//! let outcome = load::run(&plan)?;
-//! println!("{}", outcome.to_json());
+//! let result = load::run(&plan)?;
+//! println!("{} requests, {} failures", result.requests, result.failures());
 //! # anyhow::Ok(())
 //! ```
+
+use std::sync::atomic::AtomicBool;
 
 mod args;
 mod beside;
@@ -50,13 +52,13 @@ mod ledger;
 mod merge;
 mod mix;
 mod old_kernel;
-mod outcome;
 mod plan;
 mod poller;
 mod profile;
 mod random;
 mod record;
 mod reply;
+mod result;
 mod run;
 mod schedule;
 mod sink;
@@ -74,17 +76,25 @@ pub use command::main;
 pub use edges::Edge;
 pub use merge::Merge;
 pub use mix::{KINDS_MAX, Kind};
-pub use outcome::{
-    Generator, IdleOutcome, KindOutcome, Outcome, PhaseOutcome, PoisonOutcome, SliceOutcome,
-    SlowOutcome, SlowSideOutcome,
-};
 pub use plan::{
-    BodyCheck, CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, Poison, RATE_MAX, STEPS_MAX, Slow,
-    UNP_BYTES_MAX,
+    CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, Poison, RATE_MAX, STEPS_MAX, Slow, UNP_BYTES_MAX,
 };
 pub use profile::Step;
 pub use record::Record;
-pub use run::{Watch, run, run_watched};
-pub use schedule::Arrivals;
-pub use spread::Spread;
+pub use run::{Watch, run_watched};
+pub use schema::load::{Arrivals, BodyCheck, LoadResult};
 pub use target::Target;
+
+/// Runs a plan to its end, and judges the result.
+///
+/// # Errors
+/// An unusable plan, a target that refuses every connection, or a lack of descriptors: nothing was
+/// measured then. All other failures are counted in the result.
+pub fn run(plan: &Plan) -> anyhow::Result<LoadResult> {
+    let nobody = Watch {
+        progress: &mut |_, _| {},
+        edge: None,
+    };
+    let mut record = run_watched(plan, &AtomicBool::new(false), nobody)?;
+    Ok(gates::judge(&mut record))
+}

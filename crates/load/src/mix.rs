@@ -4,8 +4,10 @@ use std::io::Write;
 use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, bail, ensure};
+use schema::load::BodyCheck;
+use serde::{Deserialize, Serialize};
 
-use crate::plan::{BodyCheck, Plan, is_token};
+use crate::plan::{Plan, is_token};
 use crate::random::SplitMix;
 
 /// Most kinds of request in a mix.
@@ -24,7 +26,7 @@ const STREAM: u64 = 0x6D69_785F_6F66_5F72;
 /// assert_eq!((kind.weight, kind.method.as_str()), (9, "GET"));
 /// assert!("GET:/".parse::<load::Kind>().is_err());
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kind {
     /// How often it is drawn, relative to the others.
     pub weight: u32,

@@ -5,12 +5,10 @@ mod request;
 
 use std::time::Duration;
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use schema::load::{Arrivals, BodyCheck};
 
 use crate::mix::Kind;
 use crate::profile::Step;
-use crate::schedule::Arrivals;
 use crate::target::Target;
 
 /// Highest rate accepted, requests a second: with the time-out it bounds the queue of due requests.
@@ -40,18 +38,6 @@ pub enum Pace {
         /// Their spacing.
         arrivals: Arrivals,
     },
-}
-
-/// How far a reply's body is compared with the first correct one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum BodyCheck {
-    /// Not at all; framing and status still are.
-    None,
-    /// Its length.
-    Length,
-    /// Every byte (up to 64 MiB, and the length beyond).
-    Exact,
 }
 
 /// Clients that behave badly, beside the load and apart from its figures.

@@ -2,13 +2,14 @@
 
 mod file;
 
+use schema::load::{Arrivals, BodyCheck, IdleFigures};
+use schema::{Code, Effect, Reason, Reasons};
 use serde::{Deserialize, Serialize};
 
-use crate::books::{Books, Idle, Poison, Slow};
+use crate::books::{Books, Poison, Slow};
 use crate::clock::duration_ns;
-use crate::outcome::Outcome;
-use crate::plan::{BodyCheck, Pace, Plan};
-use crate::schedule::Arrivals;
+use crate::mix::Kind;
+use crate::plan::{Pace, Plan};
 use crate::worker::{Report, Usage};
 
 /// Parts in which rates and shares are kept: whole numbers add up, and are read back, exactly.
@@ -24,7 +25,7 @@ pub(crate) struct Shape {
     pub(crate) unp_bytes: Option<u32>,
     pub(crate) method: String,
     pub(crate) headers: Vec<String>,
-    pub(crate) kinds: Vec<KindShape>,
+    pub(crate) kinds: Vec<Kind>,
     pub(crate) body_bytes: usize,
     pub(crate) expect_status: Vec<u16>,
     pub(crate) body_check: Option<BodyCheck>,
@@ -38,14 +39,6 @@ pub(crate) struct Shape {
     pub(crate) slow_bytes_per_s: u32,
     pub(crate) slow_path: String,
     pub(crate) poison_path: Option<String>,
-}
-
-/// A kind of request of a mix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct KindShape {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) weight: u32,
 }
 
 /// What was offered in a step, in billionths of a request a second, of all generators.
@@ -92,11 +85,12 @@ pub struct Record {
     #[serde(default)]
     pub(crate) closed: u64,
     pub(crate) silent: u64,
-    pub(crate) idle: Option<Idle>,
+    pub(crate) idle: Option<IdleFigures>,
     pub(crate) slow: Option<Slow>,
     pub(crate) poison: Option<Poison>,
     /// Why the runs are not valid, each for itself.
-    pub(crate) reasons: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) reasons: Reasons,
 }
 
 /// When a run began, nanoseconds since 1970.
@@ -109,7 +103,7 @@ pub(crate) struct Begun {
 /// What became of the connections beside the load.
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
-    pub(crate) idle: Option<Idle>,
+    pub(crate) idle: Option<IdleFigures>,
     pub(crate) slow: Option<Slow>,
     pub(crate) poison: Option<Poison>,
 }
@@ -135,7 +129,9 @@ impl Record {
             books.merge(&report.books);
             usage.merge(&report.usage);
         }
-        let mut record = Self {
+        let interruption = || Reason::new(Code::Interrupted, Effect::Invalidates, "interrupted");
+        let reasons: Vec<Reason> = interrupted.then(interruption).into_iter().collect();
+        Self {
             shape: Shape::new(plan),
             begun_unix_ns: vec![begun.run_unix_ns],
             windows_unix_ns: vec![begun.window_unix_ns],
@@ -154,18 +150,16 @@ impl Record {
             idle: beside.idle,
             slow: beside.slow,
             poison: beside.poison,
-            reasons: Vec::new(),
-        };
-        if interrupted {
-            record.reasons.push("interrupted".to_owned());
+            reasons: reasons.into(),
         }
-        record.reasons = record.outcome().reasons;
-        record
     }
 
-    /// The figures, and whether they may be believed.
-    pub fn outcome(&self) -> Outcome {
-        Outcome::new(self)
+    /// Adds a reason why the figures may not be believed, unless it is known.
+    pub(crate) fn add_reason(&mut self, reason: Reason) {
+        let known = |known: &Reason| known.code == reason.code && known.text == reason.text;
+        if !self.reasons.iter().any(known) {
+            self.reasons.push(reason);
+        }
     }
 
     /// CPU seconds a second of the busiest thread, polling left out.
@@ -263,7 +257,10 @@ impl Record {
         self.closed += other.closed;
         self.silent += other.silent;
         if let (Some(sum), Some(idle)) = (&mut self.idle, &other.idle) {
-            sum.merge(idle);
+            sum.asked += idle.asked;
+            sum.opened += idle.opened;
+            sum.open_at_end += idle.open_at_end;
+            sum.closed_by_server += idle.closed_by_server;
         }
         if let (Some(sum), Some(slow)) = (&mut self.slow, &other.slow) {
             sum.merge(slow);
@@ -271,21 +268,14 @@ impl Record {
         if let (Some(sum), Some(poison)) = (&mut self.poison, &other.poison) {
             sum.merge(poison);
         }
-        for reason in &other.reasons {
-            if !self.reasons.contains(reason) {
-                self.reasons.push(reason.clone());
-            }
+        for reason in other.reasons.iter() {
+            self.add_reason(reason.clone());
         }
     }
 }
 
 impl Shape {
     fn new(plan: &Plan) -> Self {
-        let kind = |kind: &crate::mix::Kind| KindShape {
-            method: kind.method.clone(),
-            path: kind.path.clone(),
-            weight: kind.weight,
-        };
         Self {
             url: plan.target.to_string(),
             arrivals: match plan.pace {
@@ -297,7 +287,7 @@ impl Shape {
             unp_bytes: plan.unp_bytes,
             method: plan.method.clone(),
             headers: plan.headers.clone(),
-            kinds: plan.requests.iter().map(kind).collect(),
+            kinds: plan.requests.clone(),
             body_bytes: plan.body_bytes,
             expect_status: plan.expect_status.clone(),
             body_check: plan.body_check,

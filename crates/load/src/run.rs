@@ -16,7 +16,6 @@ use crate::clock::{now_ns, unix_ns};
 use crate::edges::Edge;
 use crate::judge::{self, Models};
 use crate::ledger::Window;
-use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::record::{Begun, Beside, Record};
 use crate::slot::Slot;
@@ -74,23 +73,11 @@ pub struct Watch<'a> {
     pub edge: Option<&'a dyn Fn(Edge)>,
 }
 
-/// Runs a plan to its end.
-///
-/// # Errors
-/// An unusable plan, a target that refuses every connection, or a lack of descriptors: nothing was
-/// measured then. All other failures are counted in the outcome.
-pub fn run(plan: &Plan) -> Result<Outcome> {
-    let nobody = Watch {
-        progress: &mut |_, _| {},
-        edge: None,
-    };
-    run_watched(plan, &AtomicBool::new(false), nobody).map(|record| record.outcome())
-}
-
 /// Runs a plan to its end, or until `stop` becomes true, and tells `watch` how it goes.
 ///
 /// # Errors
-/// As [`run`].
+/// An unusable plan, a target that refuses every connection, or a lack of descriptors: nothing was
+/// measured then. All other failures are counted in the record.
 pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: Watch<'_>) -> Result<Record> {
     plan.check()?;
     let connections = plan.connections + plan.idle + plan.slow.senders + plan.slow.readers;

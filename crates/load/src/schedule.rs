@@ -1,21 +1,10 @@
 //! When requests are due in an open loop: constant or Poisson arrivals from a seed.
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use schema::load::Arrivals;
 
 use crate::clock::SECOND_NS;
 use crate::profile::Step;
 use crate::random::SplitMix;
-
-/// How the arrivals of an open loop are spaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Arrivals {
-    /// Exponential gaps, as independent users make them.
-    Poisson,
-    /// Equal gaps.
-    Constant,
-}
 
 /// A stretch of the schedule whose rate changes linearly.
 #[derive(Debug, Clone, Copy)]

@@ -2,21 +2,25 @@
 
 use std::fmt::Write;
 
-use crate::outcome::Outcome;
-use crate::spread::Spread;
+use schema::Effect;
+use schema::load::{Latency, LoadResult, Mode};
 
 /// The table printed at the end of a run.
-pub(crate) fn render(outcome: &Outcome) -> String {
+pub(crate) fn render(outcome: &LoadResult) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write_all(&mut text, outcome);
     text
 }
 
-fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
+fn write_all(text: &mut String, outcome: &LoadResult) -> std::fmt::Result {
     let pipelined = match outcome.pipeline {
         1 => String::new(),
         n => format!(" x {n} in flight"),
+    };
+    let mode = match outcome.mode {
+        Mode::Closed => "closed",
+        Mode::Open => "open",
     };
     let kind = if outcome.new_connection {
         " (one a request)"
@@ -26,7 +30,7 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     writeln!(
         text,
         "{}: {} loop, {} connections{kind}{pipelined}, {:.3} s",
-        outcome.url, outcome.mode, outcome.connections, outcome.duration_s
+        outcome.url, mode, outcome.connections, outcome.duration_s
     )?;
     let offered = outcome
         .rate_offered
@@ -55,12 +59,9 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
             .map(|(class, n)| format!("{class} {n}"));
         writeln!(text, "errors: {}", errors.collect::<Vec<_>>().join(", "))?;
     }
-    if outcome.silent_connections > 0 && !outcome.new_connection {
-        writeln!(
-            text,
-            "{} connections got no reply",
-            outcome.silent_connections
-        )?;
+    let silent = outcome.silent_connections.unwrap_or(0);
+    if silent > 0 && !outcome.new_connection {
+        writeln!(text, "{silent} connections got no reply")?;
     }
     parts(text, outcome)?;
     beside(text, outcome)?;
@@ -68,19 +69,15 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     writeln!(
         text,
         "generator: {:.2} µs CPU a request, {:.0} % CPU ({:.0} % polling), late p99 {}",
-        generator.cpu_us_per_request,
-        generator.cpu_share * 100.0,
+        generator.cpu_us_per_request.unwrap_or(0.0),
+        generator.cpu_share.unwrap_or(0.0) * 100.0,
         generator.spin_share * 100.0,
-        duration(Some(generator.late_p99_us))
+        duration(generator.late_p99_us)
     )?;
-    let limited = outcome
-        .reasons
-        .iter()
-        .all(|reason| reason.starts_with("limited:"));
-    let verdict = match (outcome.valid, limited) {
+    let verdict = match (outcome.valid, outcome.reasons.any(Effect::Invalidates)) {
         (true, _) => "valid",
-        (false, true) => "limited",
-        (false, false) => "not valid",
+        (false, false) => "limited",
+        (false, true) => "not valid",
     };
     writeln!(text, "{verdict}")?;
     outcome
@@ -90,7 +87,7 @@ fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
 }
 
 /// A line for each step of the profile and each kind of request.
-fn parts(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
+fn parts(text: &mut String, outcome: &LoadResult) -> std::fmt::Result {
     let phases = outcome.phases.iter().map(|phase| {
         let name = format!("{:.0} to {:.0}/s", phase.rate_from, phase.rate_to);
         (name, phase.scheduled, phase.requests, phase.response_us)
@@ -111,7 +108,7 @@ fn parts(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
 }
 
 /// A line for each sort of connection beside the load.
-fn beside(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
+fn beside(text: &mut String, outcome: &LoadResult) -> std::fmt::Result {
     if let Some(idle) = &outcome.idle {
         writeln!(
             text,
@@ -147,10 +144,16 @@ fn figure(us: Option<f64>, population: u64) -> String {
     }
 }
 
-fn row(text: &mut String, name: &str, spread: &Spread) -> std::fmt::Result {
+fn row(text: &mut String, name: &str, latency: &Latency) -> std::fmt::Result {
     write!(text, "{name:10}")?;
-    for value in [spread.p50, spread.p90, spread.p99, spread.p999, spread.max] {
-        write!(text, "{:>11}", figure(value, spread.count))?;
+    for value in [
+        latency.p50,
+        latency.p90,
+        latency.p99,
+        latency.p999,
+        latency.max,
+    ] {
+        write!(text, "{:>11}", figure(value, latency.count))?;
     }
     writeln!(text)
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{GOOD, Server, Then, always, plan, run, send};
-use load::{Arrivals, Kind, Outcome, Pace, Plan, Poison, Step};
+use load::{Arrivals, Kind, LoadResult, Pace, Plan, Poison, Step};
 
 fn profile(plan: &mut Plan, steps: &[&str], arrivals: Arrivals) {
     plan.profile = steps.iter().map(|step| step.parse().unwrap()).collect();
@@ -271,9 +271,12 @@ fn idle_connections_are_proven_and_held() {
     );
 }
 
-fn has_reason(outcome: &Outcome, part: &str) -> bool {
+fn has_reason(outcome: &LoadResult, part: &str) -> bool {
     assert_eq!(outcome.valid, outcome.reasons.is_empty());
-    outcome.reasons.iter().any(|reason| reason.contains(part))
+    outcome
+        .reasons
+        .iter()
+        .any(|reason| reason.text.contains(part))
 }
 
 #[test]

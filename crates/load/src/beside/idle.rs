@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
+use schema::load::IdleFigures;
 
 use super::exchange::{Exchange, Progress};
-use crate::books;
 use crate::clock::{duration_ns, now_ns};
 use crate::judge::{Judge, Models};
 use crate::plan::Plan;
@@ -100,10 +100,10 @@ impl Idle {
     }
 
     /// Looks which connections are still open, and closes them.
-    pub(crate) fn close(self) -> books::Idle {
+    pub(crate) fn close(self) -> IdleFigures {
         let open = self.held.iter().filter(|socket| is_open(socket)).count() as u64;
         let opened = self.held.len() as u64;
-        books::Idle {
+        IdleFigures {
             asked: self.asked as u64,
             opened,
             open_at_end: open,

@@ -8,6 +8,7 @@ use crate::class::Class;
 use crate::ledger::{Ledger, Window};
 use crate::mix::Draw;
 use crate::plan::Poison as PoisonPlan;
+use crate::result;
 
 const START_NS: u64 = 5_000_000_000;
 
@@ -144,14 +145,14 @@ proptest! {
         let whole = record(&plan, fates.iter(), 9);
         prop_assert_eq!(&merged.books, &whole.books);
         let figures = |record: &Record| {
-            let o = record.outcome();
+            let o = result::of(record);
             let counts = (o.requests, o.scheduled, o.sent, o.errors.clone());
             (counts, o.response_us, o.service_us, o.slip_us, o.timeline, o.kinds)
         };
         prop_assert_eq!(figures(&merged), figures(&whole));
         // A file changes nothing.
         let read = Record::parse_text(&merged.to_text()).unwrap();
-        prop_assert_eq!(read.outcome(), merged.outcome());
+        prop_assert_eq!(result::of(&read), result::of(&merged));
         prop_assert_eq!(read, merged);
     }
 }

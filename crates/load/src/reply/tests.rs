@@ -1,8 +1,9 @@
 use proptest::prelude::*;
+use schema::load::BodyCheck;
 
 use super::*;
 use crate::judge::models;
-use crate::plan::{BodyCheck, Plan};
+use crate::plan::Plan;
 
 const PLAIN: &str =
     "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:00:00 GMT\r\nContent-Length: 5\r\n\r\nhello";

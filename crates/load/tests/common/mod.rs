@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use load::{Outcome, Plan};
+use load::{LoadResult, Plan};
 
 pub const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
@@ -140,13 +140,13 @@ pub fn plan(address: &str) -> Plan {
     plan
 }
 
-pub fn run(plan: &Plan) -> Outcome {
+pub fn run(plan: &Plan) -> LoadResult {
     let outcome = load::run(plan).unwrap();
     assert_adds_up(&outcome);
     outcome
 }
 
-pub fn assert_adds_up(outcome: &Outcome) {
+pub fn assert_adds_up(outcome: &LoadResult) {
     assert_eq!(
         outcome.scheduled,
         outcome.requests + outcome.failures(),
@@ -160,7 +160,7 @@ pub fn assert_adds_up(outcome: &Outcome) {
 }
 
 /// Slices, steps and kinds are partitions of the same requests.
-fn assert_parts_add_up(outcome: &Outcome) {
+fn assert_parts_add_up(outcome: &LoadResult) {
     let totals = (outcome.scheduled, outcome.requests, outcome.failures());
     let sum = |parts: &mut dyn Iterator<Item = (u64, u64, u64)>| {
         parts.fold((0, 0, 0), |sum, part| {
@@ -168,7 +168,7 @@ fn assert_parts_add_up(outcome: &Outcome) {
             (sum.0 + part.0, sum.1 + part.1, sum.2 + part.2)
         })
     };
-    let failures = |errors: &std::collections::BTreeMap<&str, u64>| errors.values().sum();
+    let failures = |errors: &std::collections::BTreeMap<String, u64>| errors.values().sum();
     let slices = outcome.timeline.iter();
     let slices = sum(&mut slices.map(|s| (s.scheduled, s.requests, s.errors_total)));
     assert_eq!(slices, totals);
@@ -183,7 +183,7 @@ fn assert_parts_add_up(outcome: &Outcome) {
 }
 
 /// The only class of failure in an outcome that has failures.
-pub fn only_class(outcome: &Outcome) -> &'static str {
+pub fn only_class(outcome: &LoadResult) -> &str {
     assert_eq!(outcome.errors.len(), 1, "{:?}", outcome.errors);
     outcome.errors.keys().next().unwrap()
 }
