@@ -35,6 +35,8 @@
 //! # anyhow::Ok(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 use std::sync::atomic::AtomicBool;
 
 mod args;
@@ -51,7 +53,6 @@ mod judge;
 mod ledger;
 mod merge;
 mod mix;
-mod old_kernel;
 mod plan;
 mod poller;
 mod profile;

@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, bail, ensure};
 use schema::load::BodyCheck;
+use schema::random::SplitMix64;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Plan, is_token};
-use crate::random::SplitMix;
+use crate::random;
 
 /// Most kinds of request in a mix.
 pub const KINDS_MAX: usize = 1000;
@@ -133,7 +134,7 @@ pub(crate) struct Draw {
 /// One thread's draws, and the bytes they stand for.
 #[derive(Debug)]
 pub(crate) struct Mix {
-    random: SplitMix,
+    random: SplitMix64,
     weights: u32,
     kinds: Vec<Compiled>,
 }
@@ -176,7 +177,7 @@ impl Mix {
         };
         let kinds: Vec<Compiled> = plan.requests.iter().map(compile).collect();
         (!kinds.is_empty()).then(|| Self {
-            random: SplitMix::new(plan.seed ^ STREAM, share),
+            random: random::of_thread(plan.seed ^ STREAM, share),
             weights,
             kinds,
         })

@@ -1,10 +1,11 @@
 //! When requests are due in an open loop: constant or Poisson arrivals from a seed.
 
 use schema::load::Arrivals;
+use schema::random::SplitMix64;
 
 use crate::clock::SECOND_NS;
 use crate::profile::Step;
-use crate::random::SplitMix;
+use crate::random;
 
 /// A stretch of the schedule whose rate changes linearly.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +60,7 @@ pub(crate) struct Schedule {
     share: f64,
     shares: f64,
     next_due_ns: u64,
-    random: SplitMix,
+    random: SplitMix64,
 }
 
 impl Schedule {
@@ -81,7 +82,7 @@ impl Schedule {
             share: share as f64,
             shares: shares as f64,
             next_due_ns: u64::MAX,
-            random: SplitMix::new(seed, share),
+            random: random::of_thread(seed, share),
         };
         if arrivals == Arrivals::Poisson {
             schedule.count = schedule.random_gap();
@@ -121,7 +122,7 @@ impl Schedule {
 
     fn random_gap(&mut self) -> f64 {
         // 1 - u lies in (0, 1], so the logarithm is finite.
-        -(1.0 - self.random.unit()).ln() * self.shares
+        -(1.0 - self.random.uniform()).ln() * self.shares
     }
 }
 

@@ -6,7 +6,7 @@ mod window;
 
 use std::collections::VecDeque;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use self::window::Edge;
 pub(crate) use self::window::{Report, Usage};
@@ -91,7 +91,7 @@ impl<'a> Worker<'a> {
             shared,
             progress,
             share,
-            poller: Poller::new().context("epoll is not available")?,
+            poller: Poller::new()?,
             slots: (0..connections).map(|_| Slot::new(plan.pipeline)).collect(),
             judges: Judge::all(plan, &shared.models),
             mix: Mix::new(plan, share),
@@ -130,9 +130,7 @@ impl<'a> Worker<'a> {
         let drain_ns = clock::duration_ns(self.plan.drain);
         self.ledger.open(Window::of(self.plan, anchor_ns));
         while now_ns() < anchor_ns {
-            self.poller
-                .wait(anchor_ns.saturating_sub(now_ns()))
-                .context("epoll_wait failed")?;
+            self.poller.wait(anchor_ns.saturating_sub(now_ns()))?;
         }
         self.now_ns = now_ns();
         self.started = true;
@@ -182,7 +180,7 @@ impl<'a> Worker<'a> {
     /// Waits, then serves every event and whatever falls due meanwhile.
     fn handle_events(&mut self, timeout_ns: u64) -> Result<()> {
         let before_ns = self.now_ns;
-        let events = self.poller.wait(timeout_ns).context("epoll_wait failed")?;
+        let events = self.poller.wait(timeout_ns)?;
         self.usage.wakeups += u64::from(events > 0 || timeout_ns > 0);
         if events == 0 {
             self.now_ns = now_ns();

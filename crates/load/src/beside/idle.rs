@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
@@ -41,7 +41,7 @@ impl Idle {
     pub(crate) fn open(plan: &Plan, models: &Models, stop: &AtomicBool) -> Result<Self> {
         let request = plan.lasting_request();
         let mut judge = Judge::new(plan, 0, models);
-        let mut poller = Poller::new().context("epoll is not available")?;
+        let mut poller = Poller::new()?;
         let mut scratch = vec![0; 64 * 1024];
         let mut held = Vec::with_capacity(plan.idle);
         let mut opening: Vec<Option<Exchange>> = (0..OPENING_MAX).map(|_| None).collect();
@@ -58,9 +58,7 @@ impl Idle {
                 match socket::open(plan.target.address(), None) {
                     Ok(socket) => {
                         let exchange = Exchange::new(socket);
-                        poller
-                            .add(exchange.socket(), place as u64, flags)
-                            .context("epoll_ctl failed")?;
+                        poller.add(exchange.socket(), place as u64, flags)?;
                         opening[place] = Some(exchange);
                     }
                     // A Unix socket whose backlog is full.
@@ -72,7 +70,7 @@ impl Idle {
                     Err(_) => places.push(place),
                 }
             }
-            let events = poller.wait(LOOK_NS).context("epoll_wait failed")?;
+            let events = poller.wait(LOOK_NS)?;
             for event in 0..events {
                 let (token, _) = poller.event(event);
                 let place = token as usize;

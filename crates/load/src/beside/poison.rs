@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::event::epoll::EventFlags;
 
 use super::exchange::{Exchange, Progress};
@@ -41,7 +41,7 @@ pub(crate) fn poison(
         .map_or(window.end_ns - window.start_ns, duration_ns);
     let timeout_ns = duration_ns(plan.timeout);
     let mut judge = Judge::of_framing();
-    let mut poller = Poller::new().context("epoll is not available")?;
+    let mut poller = Poller::new()?;
     let mut scratch = vec![0; 64 * 1024];
     let mut found = books::Poison::new();
     let mut pending: Vec<Pending> = Vec::new();
@@ -54,9 +54,7 @@ pub(crate) fn poison(
                 Ok(socket) => {
                     let exchange = Exchange::new(socket);
                     let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-                    poller
-                        .add(exchange.socket(), found.sent, flags)
-                        .context("epoll_ctl failed")?;
+                    poller.add(exchange.socket(), found.sent, flags)?;
                     pending.push(Pending {
                         exchange,
                         token: found.sent,
@@ -72,7 +70,7 @@ pub(crate) fn poison(
         } else {
             LOOK_NS
         };
-        for event in 0..poller.wait(next_ns).context("epoll_wait failed")? {
+        for event in 0..poller.wait(next_ns)? {
             let (token, _) = poller.event(event);
             let Some(at) = pending.iter().position(|pending| pending.token == token) else {
                 continue;

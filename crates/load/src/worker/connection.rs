@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
@@ -118,9 +118,7 @@ impl Worker<'_> {
         let mut flags = self.watched();
         flags.set(EventFlags::OUT, waits);
         let slot = &self.slots[index];
-        self.poller
-            .add(slot.socket(), token, flags)
-            .context("epoll_ctl failed")?;
+        self.poller.add(slot.socket(), token, flags)?;
         if waits {
             return Ok(());
         }
@@ -129,9 +127,7 @@ impl Worker<'_> {
         let slot = &self.slots[index];
         if slot.is_current(token) && (slot.state == State::Connecting || slot.blocked) {
             let flags = self.watched() | EventFlags::OUT;
-            self.poller
-                .modify(slot.socket(), token, flags)
-                .context("epoll_ctl failed")?;
+            self.poller.modify(slot.socket(), token, flags)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Requests out, replies in: the path that every request takes.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
@@ -54,9 +54,7 @@ impl Worker<'_> {
         if !slot.is_current(token) || slot.state == State::Connecting || slot.blocked {
             return Ok(());
         }
-        self.poller
-            .modify(slot.socket(), token, self.watched())
-            .context("epoll_ctl failed")
+        self.poller.modify(slot.socket(), token, self.watched())
     }
 
     #[inline]
@@ -260,8 +258,7 @@ impl Worker<'_> {
                     slot.blocked = true;
                     let flags = self.watched() | EventFlags::OUT;
                     let slot = &self.slots[index];
-                    let watched = self.poller.modify(slot.socket(), slot.token(index), flags);
-                    return watched.context("epoll_ctl failed");
+                    return self.poller.modify(slot.socket(), slot.token(index), flags);
                 }
             }
             Err(errno) => self.lose(index, Class::of_send(errno)),
