@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use schema::load::{Arrivals, BodyCheck};
 
+use crate::choice::{Choice, choice};
+use crate::duration;
+use crate::kind::Kind;
 use crate::merge::Merge;
-use crate::mix::Kind;
 use crate::plan::{Pace, Plan, Poison, Slow};
 use crate::profile::Step;
 use crate::target::Target;
@@ -65,19 +66,19 @@ pub struct Args {
     pub threads: usize,
 
     /// The measured window (10s, 500ms, 2m)
-    #[arg(long, short, value_name = "D", default_value = "10s", value_parser = duration)]
+    #[arg(long, short, value_name = "D", default_value = "10s", value_parser = duration::parse)]
     pub duration: Duration,
 
     /// Load of the same kind before it, not recorded
-    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration::parse)]
     pub warmup: Duration,
 
     /// How long unanswered requests are awaited after it; then they count as censored
-    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration::parse)]
     pub drain: Duration,
 
     /// When to give up a request, counted from its intended start
-    #[arg(long, value_name = "D", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "D", default_value = "10s", value_parser = duration::parse)]
     pub timeout: Duration,
 
     /// Requests in flight on each connection
@@ -182,9 +183,6 @@ pub enum Protocol {
     Unp,
 }
 
-/// A value of an option: its name, what it means, and what it stands for.
-type Choice<T> = (&'static str, &'static str, T);
-
 const ARRIVALS: &[Choice<Arrivals>] = &[
     (
         "poisson",
@@ -207,19 +205,6 @@ const BODY_CHECKS: &[Choice<BodyCheck>] = &[
         BodyCheck::Exact,
     ),
 ];
-
-/// Takes one of these values by its name.
-fn choice<T: Copy + Send + Sync + 'static>(
-    choices: &'static [Choice<T>],
-) -> impl TypedValueParser<Value = T> {
-    let possible = choices
-        .iter()
-        .map(|(name, help, _)| PossibleValue::new(*name).help(*help));
-    PossibleValuesParser::new(possible).try_map(move |given| {
-        let chosen = choices.iter().find(|(name, _, _)| *name == given);
-        chosen.map(|&(_, _, value)| value).ok_or("it is not known")
-    })
-}
 
 /// Bytes that a UNP request asks for, as in Stevens' measurements (UNP section 30.3).
 const UNP_BYTES: u32 = 4000;
@@ -304,33 +289,8 @@ impl Args {
     }
 }
 
-/// Longest duration taken.
-const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
-
 /// Largest request body, bytes.
 const BODY_BYTES_MAX: usize = 64 << 20;
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit {
-        "" | "s" => 1.0,
-        "ms" => 1e-3,
-        "us" | "µs" => 1e-6,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("{unit:?} is not a unit of time (us, ms, s, m, h)")),
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| format!("{text:?} is not a duration"))?;
-    Duration::try_from_secs_f64(number * scale)
-        .ok()
-        .filter(|&duration| duration <= DURATION_MAX)
-        .ok_or_else(|| format!("{text} is too long"))
-}
 
 fn step(text: &str) -> Result<Step, String> {
     text.parse().map_err(|error| format!("{error:#}"))
@@ -344,7 +304,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 fn poison(text: &str) -> Result<Poison, String> {
     let timed = text
         .rsplit_once(':')
-        .and_then(|(path, every)| Some((path, duration(every).ok()?)));
+        .and_then(|(path, every)| Some((path, duration::parse(every).ok()?)));
     let (path, every) = timed.map_or((text, None), |(path, every)| (path, Some(every)));
     Ok(Poison {
         path: path.to_owned(),

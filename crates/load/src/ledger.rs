@@ -2,8 +2,8 @@
 
 mod flight;
 
+pub(crate) use self::flight::Flight;
 use self::flight::NO_SLICE;
-pub(crate) use self::flight::{Flight, Window};
 use crate::books::{self, Books};
 use crate::class::Class;
 use crate::clock::duration_ns;
@@ -11,6 +11,7 @@ use crate::mix::Draw;
 use crate::plan::{Pace, Plan};
 use crate::spread::Durations;
 use crate::timeline::{self, Stretch};
+use crate::window::Window;
 
 /// A slice of the window while it is being written.
 #[derive(Debug)]

@@ -73,3 +73,6 @@ impl Merge {
         Ok(sum)
     }
 }
+
+#[cfg(test)]
+mod tests;

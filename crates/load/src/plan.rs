@@ -1,18 +1,12 @@
 //! What a run is to do, checked before it begins.
 
-mod check;
-mod request;
-
 use std::time::Duration;
 
 use schema::load::{Arrivals, BodyCheck};
 
-use crate::mix::Kind;
+use crate::kind::Kind;
 use crate::profile::Step;
 use crate::target::Target;
-
-/// Highest rate accepted, requests a second: with the time-out it bounds the queue of due requests.
-pub const RATE_MAX: f64 = 1e6;
 
 /// Most connections accepted: beyond it one address has no local ports left.
 pub const CONNECTIONS_MAX: usize = 1 << 20;
@@ -170,10 +164,4 @@ impl Plan {
         let warmup = Step::constant(rate, self.warmup);
         [&[warmup], window].concat()
     }
-}
-
-/// Whether a text is a token of RFC 9110 section 5.6.2.
-pub(crate) fn is_token(text: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(token)
 }

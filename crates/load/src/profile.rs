@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
 
-use crate::args::duration;
-use crate::plan::RATE_MAX;
+use crate::duration;
+
+/// Highest rate accepted, requests a second: with the time-out it bounds the queue of due requests.
+pub const RATE_MAX: f64 = 1e6;
 
 /// A stretch of an open loop whose rate is constant or changes linearly.
 ///
@@ -74,7 +76,7 @@ impl FromStr for Step {
         let step = Self {
             rate_from: rate(from)?,
             rate_to: rate(to)?,
-            duration: duration(length).map_err(Error::msg)?,
+            duration: duration::parse(length).map_err(Error::msg)?,
         };
         step.check()?;
         Ok(step)

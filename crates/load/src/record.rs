@@ -1,62 +1,15 @@
 //! The raw result of a run: exact counts and whole histograms, which add up.
 
-mod file;
+mod shape;
 
-use schema::load::{Arrivals, BodyCheck, IdleFigures};
 use schema::{Code, Effect, Reason, Reasons};
 use serde::{Deserialize, Serialize};
 
-use crate::books::{Books, Poison, Slow};
-use crate::clock::duration_ns;
-use crate::mix::Kind;
-use crate::plan::{Pace, Plan};
-use crate::worker::{Report, Usage};
-
-/// Parts in which rates and shares are kept: whole numbers add up, and are read back, exactly.
-const NANO: f64 = 1e9;
-
-/// What must be equal in runs that are added up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shape {
-    pub(crate) url: String,
-    pub(crate) arrivals: Option<Arrivals>,
-    pub(crate) pipeline: usize,
-    pub(crate) new_connection: bool,
-    pub(crate) unp_bytes: Option<u32>,
-    pub(crate) method: String,
-    pub(crate) headers: Vec<String>,
-    pub(crate) kinds: Vec<Kind>,
-    pub(crate) body_bytes: usize,
-    pub(crate) expect_status: Vec<u16>,
-    pub(crate) body_check: Option<BodyCheck>,
-    #[serde(default)]
-    pub(crate) objective_ns: Option<u64>,
-    pub(crate) duration_ns: u64,
-    pub(crate) timeout_ns: u64,
-    pub(crate) drain_ns: u64,
-    /// Lengths of the profile's steps; empty without a profile.
-    pub(crate) steps_ns: Vec<u64>,
-    pub(crate) slow_bytes_per_s: u32,
-    pub(crate) slow_path: String,
-    pub(crate) poison_path: Option<String>,
-}
-
-/// What was offered in a step, in billionths of a request a second, of all generators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Offer {
-    from_nano: u64,
-    to_nano: u64,
-}
-
-impl Offer {
-    pub(crate) fn from(self) -> f64 {
-        self.from_nano as f64 / NANO
-    }
-
-    pub(crate) fn to(self) -> f64 {
-        self.to_nano as f64 / NANO
-    }
-}
+use self::shape::{NANO, Offer, Shape, offers};
+use crate::beside::Beside;
+use crate::books::Books;
+use crate::plan::Plan;
+use crate::thread_result::{Report, Usage};
 
 /// The raw result of one run, or of several added up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,9 +38,8 @@ pub struct Record {
     #[serde(default)]
     pub(crate) closed: u64,
     pub(crate) silent: u64,
-    pub(crate) idle: Option<IdleFigures>,
-    pub(crate) slow: Option<Slow>,
-    pub(crate) poison: Option<Poison>,
+    #[serde(flatten)]
+    pub(crate) beside: Beside,
     /// Why the runs are not valid, each for itself.
     #[serde(flatten)]
     pub(crate) reasons: Reasons,
@@ -98,14 +50,6 @@ pub struct Record {
 pub(crate) struct Begun {
     pub(crate) run_unix_ns: u64,
     pub(crate) window_unix_ns: u64,
-}
-
-/// What became of the connections beside the load.
-#[derive(Debug, Default)]
-pub(crate) struct Beside {
-    pub(crate) idle: Option<IdleFigures>,
-    pub(crate) slow: Option<Slow>,
-    pub(crate) poison: Option<Poison>,
 }
 
 impl Record {
@@ -147,9 +91,7 @@ impl Record {
             lost,
             closed,
             silent,
-            idle: beside.idle,
-            slow: beside.slow,
-            poison: beside.poison,
+            beside,
             reasons: reasons.into(),
         }
     }
@@ -195,12 +137,8 @@ impl Record {
             let (found, expected) = (seconds(self), seconds(other));
             return Some(format!("it measured {found} s, not {expected} s"));
         }
-        let beside = |record: &Self| {
-            let kinds = (&record.idle, &record.slow, &record.poison);
-            (kinds.0.is_some(), kinds.1.is_some(), kinds.2.is_some())
-        };
-        (beside(self) != beside(other) || self.offers.len() != other.offers.len())
-            .then(|| "other connections ran beside the load".to_owned())
+        let alike = self.beside.is_like(&other.beside) && self.offers.len() == other.offers.len();
+        (!alike).then(|| "other connections ran beside the load".to_owned())
     }
 
     /// Whether a run is part of both.
@@ -246,8 +184,7 @@ impl Record {
         self.connections += other.connections;
         self.threads += other.threads;
         for (sum, offer) in self.offers.iter_mut().zip(&other.offers) {
-            sum.from_nano += offer.from_nano;
-            sum.to_nano += offer.to_nano;
+            sum.add(offer);
         }
         self.books.merge(&other.books);
         self.usage.merge(&other.usage);
@@ -256,67 +193,9 @@ impl Record {
         self.lost += other.lost;
         self.closed += other.closed;
         self.silent += other.silent;
-        if let (Some(sum), Some(idle)) = (&mut self.idle, &other.idle) {
-            sum.asked += idle.asked;
-            sum.opened += idle.opened;
-            sum.open_at_end += idle.open_at_end;
-            sum.closed_by_server += idle.closed_by_server;
-        }
-        if let (Some(sum), Some(slow)) = (&mut self.slow, &other.slow) {
-            sum.merge(slow);
-        }
-        if let (Some(sum), Some(poison)) = (&mut self.poison, &other.poison) {
-            sum.merge(poison);
-        }
+        self.beside.merge(&other.beside);
         for reason in other.reasons.iter() {
             self.add_reason(reason.clone());
         }
     }
 }
-
-impl Shape {
-    fn new(plan: &Plan) -> Self {
-        Self {
-            url: plan.target.to_string(),
-            arrivals: match plan.pace {
-                Pace::Closed => None,
-                Pace::Open { arrivals, .. } => Some(arrivals),
-            },
-            pipeline: plan.pipeline,
-            new_connection: plan.new_connection,
-            unp_bytes: plan.unp_bytes,
-            method: plan.method.clone(),
-            headers: plan.headers.clone(),
-            kinds: plan.requests.clone(),
-            body_bytes: plan.body_bytes,
-            expect_status: plan.expect_status.clone(),
-            body_check: plan.body_check,
-            objective_ns: plan.objective.map(duration_ns),
-            duration_ns: duration_ns(plan.duration),
-            timeout_ns: duration_ns(plan.timeout),
-            drain_ns: duration_ns(plan.drain),
-            steps_ns: plan
-                .profile
-                .iter()
-                .map(|s| duration_ns(s.duration))
-                .collect(),
-            slow_bytes_per_s: plan.slow.bytes_per_s,
-            slow_path: plan.slow.path.clone(),
-            poison_path: plan.poison.as_ref().map(|poison| poison.path.clone()),
-        }
-    }
-}
-
-fn offers(plan: &Plan) -> Vec<Offer> {
-    let nano = |rate: f64| (rate * NANO).round() as u64;
-    // The first step is the warm-up, which is not part of the window.
-    let steps = plan.steps().into_iter().skip(1);
-    let offer = |step: crate::profile::Step| Offer {
-        from_nano: nano(step.rate_from),
-        to_nano: nano(step.rate_to),
-    };
-    steps.map(offer).collect()
-}
-
-#[cfg(test)]
-mod tests;

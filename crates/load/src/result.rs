@@ -55,9 +55,9 @@ pub(crate) fn of(record: &Record) -> LoadResult {
         connections_lost: record.lost,
         connections_closed: record.closed,
         silent_connections: Some(record.silent),
-        idle: record.idle,
-        slow: record.slow.as_ref().map(parts::slow),
-        poison: record.poison.as_ref().map(parts::poison),
+        idle: record.beside.idle,
+        slow: record.beside.slow.as_ref().map(parts::slow),
+        poison: record.beside.poison.as_ref().map(parts::poison),
         wakeups: usage.wakeups,
         bytes_received: usage.received_bytes,
         generator: GeneratorCost {

@@ -3,7 +3,7 @@
 mod start_line;
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -11,59 +11,23 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use self::start_line::StartLine;
-use crate::beside::{self, Idle};
+use crate::beside::{self, Beside, Idle};
 use crate::clock::{now_ns, unix_ns};
 use crate::edges::Edge;
-use crate::judge::{self, Models};
-use crate::ledger::Window;
 use crate::plan::Plan;
-use crate::record::{Begun, Beside, Record};
+use crate::record::{Begun, Record};
+use crate::shared::{Progress, Shared};
 use crate::slot::Slot;
 use crate::socket;
-use crate::worker::{Report, Worker};
+use crate::thread_result::Report;
+use crate::window::Window;
+use crate::worker::Worker;
 
 /// Descriptors needed beside the connections, generously.
 const DESCRIPTORS_SPARE: u64 = 32;
 
 /// How often the progress is looked at.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
-
-/// What the threads of a run have in common.
-pub(crate) struct Shared<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) models: Models,
-    pub(crate) stop: &'a AtomicBool,
-    /// When the window ends after an interrupt; 0 until there is one.
-    stop_at_ns: AtomicU64,
-}
-
-impl Shared<'_> {
-    /// The end of an interrupted window: the first thread's proposal holds for all.
-    pub(crate) fn stop_at(&self, proposal_ns: u64) -> u64 {
-        let order = Ordering::Relaxed;
-        match self
-            .stop_at_ns
-            .compare_exchange(0, proposal_ns, order, order)
-        {
-            Ok(_) => proposal_ns,
-            Err(agreed_ns) => agreed_ns,
-        }
-    }
-}
-
-/// What a thread lets others see while it runs, a few times a second.
-#[derive(Debug, Default)]
-pub struct Progress {
-    finished: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl Progress {
-    pub(crate) fn publish(&self, finished: u64, failed: u64) {
-        self.finished.store(finished, Ordering::Relaxed);
-        self.failed.store(failed, Ordering::Relaxed);
-    }
-}
 
 /// Who is told how a run goes.
 pub struct Watch<'a> {
@@ -85,12 +49,7 @@ pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: Watch<'_>) -> Result<R
     if let Some(limit) = socket::raise_descriptor_limit().filter(|&limit| limit < wanted) {
         bail!("{connections} connections need {wanted} descriptors; the limit is {limit}");
     }
-    let shared = Shared {
-        plan,
-        models: judge::models(plan),
-        stop,
-        stop_at_ns: AtomicU64::new(0),
-    };
+    let shared = Shared::new(plan, stop);
     let idle = (plan.idle > 0)
         .then(|| Idle::open(plan, &shared.models, stop))
         .transpose()?;
@@ -204,10 +163,8 @@ fn drive<'scope>(
             Ok(report) => reports.push(report),
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                let sum = |of: fn(&Progress) -> &AtomicU64| {
-                    progress.iter().map(|p| of(p).load(Ordering::Relaxed)).sum()
-                };
-                (watch.progress)(sum(|p| &p.finished), sum(|p| &p.failed));
+                let sum = |of: fn(&Progress) -> u64| progress.iter().map(of).sum();
+                (watch.progress)(sum(Progress::finished), sum(Progress::failed));
             }
         }
     }

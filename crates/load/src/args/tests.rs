@@ -3,22 +3,6 @@
 use super::*;
 
 #[test]
-fn durations_have_units() {
-    for (text, ms) in [
-        ("10s", 10_000),
-        ("500ms", 500),
-        ("1.5s", 1_500),
-        ("2m", 120_000),
-        ("3", 3_000),
-    ] {
-        assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
-    }
-    for text in ["", "s", "1x", "-1s", "1.2.3s", "99999h"] {
-        assert!(duration(text).is_err(), "{text}");
-    }
-}
-
-#[test]
 fn the_command_line_is_consistent() {
     use clap::CommandFactory;
     Args::command().debug_assert();

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Result;
 use rustix::event::epoll::EventFlags;
 
+use super::counts;
 use super::exchange::{Exchange, Progress};
-use crate::books;
 use crate::clock::{duration_ns, now_ns};
 use crate::judge::Judge;
-use crate::ledger::Window;
 use crate::plan::{Plan, Poison};
 use crate::poller::Poller;
 use crate::socket;
+use crate::window::Window;
 
 /// How often the end of the run is looked for, nanoseconds.
 const LOOK_NS: u64 = 20_000_000;
@@ -34,7 +34,7 @@ pub(crate) fn poison(
     poison: &Poison,
     window: Window,
     over: &AtomicBool,
-) -> Result<books::Poison> {
+) -> Result<counts::Poison> {
     let request = plan.request_for("GET", &poison.path, true);
     let every_ns = poison
         .every
@@ -43,7 +43,7 @@ pub(crate) fn poison(
     let mut judge = Judge::of_framing();
     let mut poller = Poller::new()?;
     let mut scratch = vec![0; 64 * 1024];
-    let mut found = books::Poison::new();
+    let mut found = counts::Poison::new();
     let mut pending: Vec<Pending> = Vec::new();
     let mut due_ns = window.start_ns.saturating_add(every_ns / 2);
     while !over.load(Ordering::Relaxed) {

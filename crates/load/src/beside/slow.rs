@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
 
+use super::counts;
 use super::exchange::{Exchange, Progress};
-use crate::books;
 use crate::clock::{SECOND_NS, now_ns};
 use crate::judge::Judge;
 use crate::plan::Plan;
@@ -58,7 +58,7 @@ struct Course<'a> {
 }
 
 /// Keeps the plan's slow clients busy until the run is over.
-pub(crate) fn slow(plan: &Plan, over: &AtomicBool) -> books::Slow {
+pub(crate) fn slow(plan: &Plan, over: &AtomicBool) -> counts::Slow {
     let rate = plan.slow.bytes_per_s as usize;
     let receive_bytes = (rate / 5).clamp(*RECEIVE_BYTES.start(), *RECEIVE_BYTES.end());
     let mut course = Course {
@@ -70,9 +70,9 @@ pub(crate) fn slow(plan: &Plan, over: &AtomicBool) -> books::Slow {
         scratch: vec![0; receive_bytes],
     };
     let (senders, readers) = (plan.slow.senders, plan.slow.readers);
-    let mut found = books::Slow {
-        senders: books::SlowSide::new(senders as u64),
-        readers: books::SlowSide::new(readers as u64),
+    let mut found = counts::Slow {
+        senders: counts::SlowSide::new(senders as u64),
+        readers: counts::SlowSide::new(readers as u64),
     };
     let mut clients: Vec<Client> = (0..senders + readers)
         .map(|index| Client::new(index >= senders))
@@ -116,7 +116,7 @@ impl Client {
     }
 
     /// Moves the client on by what the time since its last turn allows.
-    fn step(&mut self, course: &mut Course<'_>, found: &mut books::SlowSide) {
+    fn step(&mut self, course: &mut Course<'_>, found: &mut counts::SlowSide) {
         let now_ns = now_ns();
         if self.exchange.is_none() {
             if now_ns >= self.retry_ns {
@@ -162,7 +162,7 @@ impl Client {
         &mut self,
         course: &mut Course<'_>,
         now_ns: u64,
-        found: &mut books::SlowSide,
+        found: &mut counts::SlowSide,
     ) -> Progress {
         let Some(exchange) = &mut self.exchange else {
             return Progress::Waiting;

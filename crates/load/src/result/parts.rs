@@ -6,7 +6,8 @@ use schema::load::{
     KindFigures, PhaseFigures, PoisonFigures, SliceFigures, SlowClients, SlowFigures,
 };
 
-use crate::books::{Failures, Poison, Slice, Slow, SlowSide};
+use crate::beside::{Poison, Slow, SlowSide};
+use crate::books::{Failures, Slice};
 use crate::clock::SECOND_NS;
 use crate::record::Record;
 

@@ -7,7 +7,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
 
-use super::Worker;
+use super::state::Worker;
 use crate::class::Class;
 use crate::clock::now_ns;
 use crate::ledger::Flight;

@@ -5,7 +5,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
-use super::Worker;
+use super::state::Worker;
 use crate::class::Class;
 use crate::clock::now_ns;
 use crate::ledger::Flight;

@@ -1,6 +1,6 @@
 //! The bytes of a plan's requests.
 
-use super::Plan;
+use crate::plan::Plan;
 
 impl Plan {
     /// The bytes of one request of a run without a mix.

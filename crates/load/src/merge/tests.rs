@@ -2,13 +2,17 @@
 //! generator that did it all.
 
 use proptest::prelude::*;
+use schema::load::Arrivals;
 
-use super::*;
+use crate::beside::{Beside, Poison, Slow, SlowSide};
 use crate::class::Class;
-use crate::ledger::{Ledger, Window};
+use crate::ledger::Ledger;
 use crate::mix::Draw;
-use crate::plan::Poison as PoisonPlan;
+use crate::plan::{Pace, Plan, Poison as PoisonPlan};
+use crate::record::{Begun, Record};
 use crate::result;
+use crate::thread_result::{Report, Usage};
+use crate::window::Window;
 
 const START_NS: u64 = 5_000_000_000;
 
@@ -107,8 +111,8 @@ fn record<'a>(plan: &Plan, fates: impl Iterator<Item = &'a Fate>, n: u64) -> Rec
         silent: n,
     };
     let mut slow = Slow {
-        senders: crate::books::SlowSide::new(0),
-        readers: crate::books::SlowSide::new(1),
+        senders: SlowSide::new(0),
+        readers: SlowSide::new(1),
     };
     slow.readers.life.record(n * 1000);
     let mut poison = Poison::new();

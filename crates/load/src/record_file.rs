@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use crate::record::Record;
 
 /// What the first line of a file calls it.
 const FORMAT: &str = "turnstile load record";
@@ -99,7 +99,7 @@ impl Record {
 
 #[cfg(test)]
 impl Record {
-    pub(super) fn parse_text(text: &str) -> Result<Self> {
+    pub(crate) fn parse_text(text: &str) -> Result<Self> {
         Self::parse(&mut text.as_bytes())
     }
 }

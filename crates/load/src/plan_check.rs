@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
-use super::{
-    CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, RATE_MAX, STEPS_MAX, UNP_BYTES_MAX, is_token,
-};
-use crate::mix::{KINDS_MAX, Kind};
-use crate::profile::Step;
+use crate::kind::{KINDS_MAX, Kind, is_token};
+use crate::plan::{CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, STEPS_MAX, UNP_BYTES_MAX};
+use crate::profile::{RATE_MAX, Step};
 
 /// Most bytes a second that still make a slow client.
 const SLOW_BYTES_PER_S_MAX: u32 = 1 << 20;
