@@ -1,4 +1,4 @@
-//! Options of the command line that take one of a few names.
+//! Options of the command line whose value is one of a few names.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 

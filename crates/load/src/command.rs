@@ -1,4 +1,4 @@
-//! `turnstile load`: arguments in, table and JSON out.
+//! The command `turnstile load`: it takes arguments and writes a table and JSON.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::edges::Edge;
 use crate::gates;
 use crate::merge::Merge;
 use crate::plan::Plan;
-use crate::run::{Watch, run_watched};
+use crate::run::{Observer, run_observed};
 use crate::sink::Sink;
 use crate::table;
 
@@ -31,15 +31,15 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// failure, each with one line on standard error.
 pub fn main(args: Args) -> ExitCode {
     if let Some(merge) = args.merge() {
-        return done(add_up(merge));
+        return exit(merge_records(merge));
     }
     match args.plan() {
-        Ok(plan) => done(measure(&args, &plan)),
+        Ok(plan) => exit(measure(&args, &plan)),
         Err(error) => fail(&error, EXIT_USAGE),
     }
 }
 
-fn done(result: Result<()>) -> ExitCode {
+fn exit(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
@@ -51,10 +51,10 @@ fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
     ExitCode::from(status)
 }
 
-fn add_up(merge: &Merge) -> Result<()> {
+fn merge_records(merge: &Merge) -> Result<()> {
     let mut sum = merge.sum()?;
     let sink = merge.json.as_deref().map(Sink::open).transpose()?;
-    let result = gates::judge(&mut sum);
+    let result = gates::apply(&mut sum);
     if !merge.quiet {
         print(&result, &[merge.json.as_deref()])?;
     }
@@ -66,17 +66,17 @@ fn measure(args: &Args, plan: &Plan) -> Result<()> {
     let record_sink = args.emit_hdr.as_deref().map(Sink::open).transpose()?;
     let stop = stop_on_signals().context("cannot handle signals")?;
     let bar = progress_bar(args, plan);
-    let watch = Watch {
+    let observer = Observer {
         progress: &mut |finished, failed| {
             bar.set_position(bar.elapsed().as_millis() as u64);
             bar.set_message(format!("{finished} replies, {failed} failures"));
         },
         edge: args.edges.then_some(&Edge::announce),
     };
-    let record = run_watched(plan, &stop, watch);
+    let record = run_observed(plan, &stop, observer);
     bar.finish_and_clear();
     let mut record = record?;
-    let result = gates::judge(&mut record);
+    let result = gates::apply(&mut record);
     if !args.quiet {
         print(&result, &[args.json.as_deref(), args.emit_hdr.as_deref()])?;
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// Longest duration taken.
+/// Longest duration accepted.
 const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Takes a number and a unit; without a unit it is seconds.
+/// Reads a number and a unit; without a unit the number is in seconds.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')

@@ -1,15 +1,15 @@
-//! When a run may be believed: the gates that the generator itself can judge.
+//! Whether a run may be believed: the gates that the generator can check by itself.
 
 use schema::load::{LoadResult, Mode};
 use schema::{Code, Effect, Reason, gates};
 
-use crate::class::Class;
-use crate::record::Record;
+use crate::error_class::ErrorClass;
+use crate::record::RunRecord;
 use crate::result;
 
-/// Judges a run: adds to its record the reasons why it may not be believed, and returns its
-/// result with the verdict.
-pub(crate) fn judge(record: &mut Record) -> LoadResult {
+/// Applies the gates to a run: adds to its record the reasons why it may not be believed, and
+/// returns its result with the verdict.
+pub(crate) fn apply(record: &mut RunRecord) -> LoadResult {
     let mut result = result::of(record);
     for reason in reasons(&result) {
         record.add_reason(reason);
@@ -28,10 +28,10 @@ fn reasons(result: &LoadResult) -> Vec<Reason> {
         cpu(result),
         little(result),
         alive(result),
-        kept(result),
+        closed(result),
         idle(result),
         wrong_bodies(result),
-        together(result),
+        overlap(result),
     ];
     gates.into_iter().flatten().collect()
 }
@@ -52,25 +52,25 @@ fn scheduled(result: &LoadResult) -> Option<Reason> {
     (outcomes != scheduled).then(|| {
         invalid(
             Code::OutcomesDoNotAddUp,
-            format!("outcomes add up to {outcomes}, scheduled were {scheduled}"),
+            format!("the outcomes add up to {outcomes}, but {scheduled} requests were scheduled"),
         )
-        .with("outcomes", outcomes as f64)
-        .with("scheduled", scheduled as f64)
+        .with("outcomes_requests", outcomes as f64)
+        .with("scheduled_requests", scheduled as f64)
     })
 }
 
 fn sent(result: &LoadResult) -> Option<Reason> {
-    let (share, min) = (
-        result.sent as f64 / result.scheduled.max(1) as f64,
-        gates::SENT_SHARE_MIN,
-    );
+    let share = result.sent as f64 / result.scheduled.max(1) as f64;
+    let min = gates::SENT_SHARE_MIN;
     (share < min && result.scheduled > 0).then(|| {
         invalid(
             Code::NotSent,
-            format!("sent/scheduled {share:.3} is below {min}"),
+            format!(
+                "only {share:.3} of the scheduled requests were sent, at least {min} is required"
+            ),
         )
         .with("sent_share", share)
-        .with("sent_share_min", min)
+        .with("required_share", min)
     })
 }
 
@@ -81,10 +81,10 @@ fn late(result: &LoadResult) -> Option<Reason> {
     (late_us > allowed_us).then(|| {
         invalid(
             Code::GeneratorLate,
-            format!("generator-late p99 {late_us:.0} µs is above {allowed_us:.0} µs"),
+            format!("the generator was late: p99 {late_us:.0} µs, {allowed_us:.0} µs allowed"),
         )
         .with("late_p99_us", late_us)
-        .with("late_p99_max_us", allowed_us)
+        .with("allowed_us", allowed_us)
     })
 }
 
@@ -99,10 +99,12 @@ fn cpu(result: &LoadResult) -> Option<Reason> {
     };
     (share > max).then(|| {
         let (percent, most) = (share * 100.0, max * 100.0);
-        let text = format!("generator CPU {percent:.0} % is above {most:.0} %");
+        let text = format!(
+            "the busiest thread of the generator used {percent:.0} % of a CPU, {most:.0} % allowed"
+        );
         Reason::new(Code::GeneratorCpu, effect, text)
             .with("busiest_thread_share", share)
-            .with("busiest_thread_share_max", max)
+            .with("allowed_share", max)
     })
 }
 
@@ -117,11 +119,12 @@ fn little(result: &LoadResult) -> Option<Reason> {
         invalid(
             Code::LittlesLaw,
             format!(
-                "Little's law: throughput times response is {found:.2} in flight, not {asked:.0}"
+                "Little's law: throughput times response time is {found:.2} requests in flight, \
+                 but {asked:.0} were kept in flight"
             ),
         )
-        .with("found_in_flight", found)
-        .with("asked_in_flight", asked)
+        .with("found_requests", found)
+        .with("asked_requests", asked)
     })
 }
 
@@ -135,20 +138,20 @@ fn alive(result: &LoadResult) -> Option<Reason> {
     (!result.new_connection && alive != asked).then(|| {
         invalid(
             Code::ConnectionsMissing,
-            format!("{alive} of {asked} connections were alive"),
+            format!("only {alive} of {asked} connections were open"),
         )
-        .with("alive_connections", alive as f64)
+        .with("open_connections", alive as f64)
         .with("asked_connections", asked as f64)
     })
 }
 
-fn kept(result: &LoadResult) -> Option<Reason> {
+fn closed(result: &LoadResult) -> Option<Reason> {
     let closed = result.connections_closed;
     (closed > 0).then(|| {
         invalid(
             Code::ConnectionsClosed,
             format!(
-                "{closed} connections that were to be kept were closed by the server after a reply"
+                "the server closed {closed} connections that were to be kept, each after a reply"
             ),
         )
         .with("closed_connections", closed as f64)
@@ -159,7 +162,7 @@ fn idle(result: &LoadResult) -> Option<Reason> {
     let idle = result.idle.as_ref()?;
     let (asked, opened, closed) = (idle.asked, idle.opened, idle.closed_by_server);
     let (code, text) = if opened < asked {
-        let text = format!("{opened} of {asked} idle connections were opened");
+        let text = format!("only {opened} of {asked} idle connections were opened");
         (Code::IdleMissing, text)
     } else if closed > 0 {
         let text = format!("{closed} of {opened} idle connections were closed by the server");
@@ -175,25 +178,24 @@ fn idle(result: &LoadResult) -> Option<Reason> {
     )
 }
 
-fn together(result: &LoadResult) -> Option<Reason> {
+fn overlap(result: &LoadResult) -> Option<Reason> {
     let (runs, share) = (result.runs, result.overlap_share);
     (share < gates::OVERLAP_SHARE_MIN).then(|| {
         invalid(
             Code::WindowsApart,
             format!(
-                "the windows of the {runs} runs have {:.0} % in common: rates are added as if it \
-                 were all",
+                "the windows of the {runs} runs have only {:.0} % in common, but their rates are added",
                 share * 100.0
             ),
         )
         .with("overlap_share", share)
-        .with("overlap_share_min", gates::OVERLAP_SHARE_MIN)
+        .with("required_share", gates::OVERLAP_SHARE_MIN)
     })
 }
 
 fn wrong_bodies(result: &LoadResult) -> Option<Reason> {
-    let wrong = *result.errors.get(Class::WrongBody.name())?;
-    let text = format!("{wrong} wrong bodies");
+    let wrong = *result.errors.get(ErrorClass::WrongBody.name())?;
+    let text = format!("{wrong} replies had a wrong body");
     Some(invalid(Code::WrongBodies, text).with("wrong_replies", wrong as f64))
 }
 

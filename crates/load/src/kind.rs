@@ -25,7 +25,7 @@ pub struct Kind {
     pub weight: u32,
     /// Request method.
     pub method: String,
-    /// Request target; `{n:K}` in it becomes a number below K, drawn for every request.
+    /// Request target; `{n:K}` in it is replaced by a number below K, drawn for every request.
     pub path: String,
 }
 
@@ -44,8 +44,8 @@ impl Kind {
         }
     }
 
-    /// How far replies are compared: by default every byte, but nothing of a body that depends on
-    /// a number in the path.
+    /// How much of the replies is compared: by default every byte, but nothing of a body that
+    /// depends on a number in the path.
     pub(crate) fn body_check(&self, asked: Option<BodyCheck>) -> BodyCheck {
         asked.unwrap_or(match self.bound() {
             Some(_) => BodyCheck::None,
@@ -65,7 +65,7 @@ impl Kind {
         );
         ensure!(
             self.path.starts_with('/') && self.path.bytes().all(|b| b.is_ascii_graphic()),
-            "path {:?} must begin with / and hold neither spaces nor characters outside ASCII",
+            "path {:?} must begin with / and contain neither spaces nor characters outside ASCII",
             self.path
         );
         split(&self.path).map(drop)
@@ -75,7 +75,7 @@ impl Kind {
 impl FromStr for Kind {
     type Err = Error;
 
-    /// Takes `WEIGHT:METHOD:PATH`.
+    /// Reads `WEIGHT:METHOD:PATH`.
     fn from_str(text: &str) -> Result<Self> {
         let mut parts = text.splitn(3, ':');
         let (Some(weight), Some(method), Some(path)) = (parts.next(), parts.next(), parts.next())
@@ -107,7 +107,7 @@ pub(crate) fn split(path: &str) -> Result<Option<(&str, u32, &str)>> {
         .filter(|&(bound, after)| bound > 0 && !after.contains(['{', '}']));
     let (bound, after) = parts.with_context(|| {
         format!(
-            "path {path:?} may hold one {{n:K}}, K from 1 to {}",
+            "path {path:?} may contain one {{n:K}}, K from 1 to {}",
             u32::MAX
         )
     })?;

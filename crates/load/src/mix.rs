@@ -8,7 +8,7 @@ use crate::kind::{Kind, split};
 use crate::plan::Plan;
 use crate::random;
 
-/// Keeps the draws of a mix apart from those of the arrivals.
+/// Makes the random numbers of a mix differ from those of the arrivals.
 const STREAM: u64 = 0x6D69_785F_6F66_5F72;
 
 /// What was drawn for one request.
@@ -20,7 +20,7 @@ pub(crate) struct Draw {
     pub(crate) number: u32,
 }
 
-/// One thread's draws, and the bytes they stand for.
+/// Draws the requests of one thread, and gives their bytes.
 #[derive(Debug)]
 pub(crate) struct Mix {
     random: SplitMix64,
@@ -28,7 +28,7 @@ pub(crate) struct Mix {
     kinds: Vec<Compiled>,
 }
 
-/// A kind whose bytes are ready but for the number.
+/// A kind whose bytes are ready except for the number.
 #[derive(Debug)]
 struct Compiled {
     /// Sum of the weights up to this one.
@@ -38,14 +38,14 @@ struct Compiled {
 }
 
 impl Mix {
-    /// The mix of a thread; `None` when all requests of the plan are alike.
-    pub(crate) fn new(plan: &Plan, share: usize) -> Option<Self> {
+    /// The mix of a thread; `None` when all requests of the plan are equal.
+    pub(crate) fn new(plan: &Plan, thread: usize) -> Option<Self> {
         let mut weights = 0;
         let compile = |kind: &Kind| {
             weights += kind.weight;
             let parts = split(&kind.path).ok().flatten();
             let (path, number) = match parts {
-                // The request's bytes break where those of a path that ends there would.
+                // The number stands between the two parts of the request's bytes.
                 Some((before, bound, after)) => (before, Some((bound, after))),
                 None => (kind.path.as_str(), None),
             };
@@ -66,7 +66,7 @@ impl Mix {
         };
         let kinds: Vec<Compiled> = plan.requests.iter().map(compile).collect();
         (!kinds.is_empty()).then(|| Self {
-            random: random::of_thread(plan.seed ^ STREAM, share),
+            random: random::of_thread(plan.seed ^ STREAM, thread),
             weights,
             kinds,
         })

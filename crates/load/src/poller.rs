@@ -1,4 +1,4 @@
-//! Waiting for connections or for a moment, to the nanosecond.
+//! Waiting for events of connections, with time-outs in nanoseconds.
 
 use std::num::NonZeroU64;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -14,7 +14,7 @@ use crate::clock;
 /// Most events taken at once.
 const EVENTS_MAX: usize = 256;
 
-/// An epoll instance whose waits end on time.
+/// An epoll instance.
 pub(crate) struct Poller {
     epoll: OwnedFd,
     events: Vec<Event>,

@@ -1,4 +1,4 @@
-//! A rate that changes: the steps of an open loop.
+//! The steps of an open loop whose rate changes.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,10 +7,11 @@ use anyhow::{Context, Error, Result, ensure};
 
 use crate::duration;
 
-/// Highest rate accepted, requests a second: with the time-out it bounds the queue of due requests.
+/// Highest rate accepted, requests per second: with the time-out it bounds the queue of due
+/// requests.
 pub const RATE_MAX: f64 = 1e6;
 
-/// A stretch of an open loop whose rate is constant or changes linearly.
+/// A part of an open loop in which the rate is constant or changes linearly.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,16 +22,16 @@ pub const RATE_MAX: f64 = 1e6;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    /// Requests a second at the beginning.
+    /// Requests per second at the beginning.
     pub rate_from: f64,
-    /// Requests a second at the end.
+    /// Requests per second at the end.
     pub rate_to: f64,
     /// How long it lasts.
     pub duration: Duration,
 }
 
 impl Step {
-    /// A stretch of constant rate.
+    /// A step of constant rate.
     pub fn constant(rate: f64, duration: Duration) -> Self {
         Self {
             rate_from: rate,
@@ -63,7 +64,7 @@ impl Step {
 impl FromStr for Step {
     type Err = Error;
 
-    /// Takes `RATE:DURATION` or `FROM-TO:DURATION`.
+    /// Reads `RATE:DURATION` or `FROM-TO:DURATION`.
     fn from_str(text: &str) -> Result<Self> {
         let (rates, length) = text
             .split_once(':')

@@ -1,16 +1,16 @@
-//! What the threads of a run share while it runs.
+//! What the threads of a run share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::judge::{self, Models};
+use crate::checker::{ReferenceBodies, reference_bodies};
 use crate::plan::Plan;
 
-/// What the threads of a run have in common.
+/// The plan, the bodies that replies are compared with, and the interrupt.
 pub(crate) struct Shared<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) models: Models,
+    pub(crate) reference_bodies: ReferenceBodies,
     pub(crate) stop: &'a AtomicBool,
-    /// When the window ends after an interrupt; 0 until there is one.
+    /// When the window ends because of an interrupt; 0 until there is one.
     stop_at_ns: AtomicU64,
 }
 
@@ -18,13 +18,13 @@ impl<'a> Shared<'a> {
     pub(crate) fn new(plan: &'a Plan, stop: &'a AtomicBool) -> Self {
         Self {
             plan,
-            models: judge::models(plan),
+            reference_bodies: reference_bodies(plan),
             stop,
             stop_at_ns: AtomicU64::new(0),
         }
     }
 
-    /// The end of an interrupted window: the first thread's proposal holds for all.
+    /// The end of an interrupted window: all threads take what the first one proposes.
     pub(crate) fn stop_at(&self, proposal_ns: u64) -> u64 {
         let order = Ordering::Relaxed;
         match self
@@ -37,7 +37,7 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// What a thread lets others see while it runs, a few times a second.
+/// The counts that a thread publishes some times per second, for the progress bar.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     finished: AtomicU64,

@@ -1,9 +1,9 @@
-//! A thread of the generator: its loop, from the first connection to the last outcome.
+//! A thread of the generator, from its first connection to the outcome of its last request.
 
+mod checks;
 mod connection;
 mod event_loop;
 mod state;
 mod traffic;
-mod window;
 
 pub(crate) use self::state::Worker;

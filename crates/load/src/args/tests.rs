@@ -32,7 +32,7 @@ fn what_cannot_be_run_is_refused() {
 }
 
 #[test]
-fn the_further_flags_make_a_plan() {
+fn the_other_flags_make_a_plan() {
     let flags = "load http://127.0.0.1:1/ --profile 100:1s,100-300:2s --expect-status 200,404 \
                  --request 9:GET:/kv/{n:10} --request 1:PUT:/kv/{n:10} --body-bytes 3 \
                  --poison /a:b:500ms --idle 5 --slow-readers 2";

@@ -3,12 +3,12 @@
 use schema::load::IdleFigures;
 
 use super::*;
-use crate::beside::Beside;
-use crate::ledger::Ledger;
+use crate::extra_clients::ExtraCounts;
 use crate::mix::Draw;
 use crate::plan::Plan;
-use crate::record::{Begun, Record};
-use crate::thread_result::{Report, Usage};
+use crate::record::{RunRecord, StartTimes};
+use crate::recorder::Recorder;
+use crate::thread_result::{ThreadResult, Usage};
 use crate::window::Window;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -17,71 +17,81 @@ const SECOND_NS: u64 = 1_000_000_000;
 fn sound() -> LoadResult {
     let mut plan = Plan::new("http://127.0.0.1:1/".parse().unwrap());
     plan.connections = 4;
-    let mut ledger = Ledger::new(&plan);
-    ledger.open(Window {
+    let mut recorder = Recorder::new(&plan);
+    recorder.set_window(Window {
         start_ns: SECOND_NS,
         end_ns: 2 * SECOND_NS,
     });
     for n in 0..4000 {
         let start_ns = SECOND_NS + n / 4 * 1_000_000;
-        let mut flight = ledger.schedule(start_ns, Draw::default());
-        flight.sent_ns = start_ns;
-        ledger.sent(&flight);
-        ledger.settle(&flight, None, start_ns + 1_000_000);
+        let mut pending = recorder.schedule(start_ns, Draw::default());
+        pending.sent_ns = start_ns;
+        recorder.sent(&pending);
+        recorder.finish(&pending, None, start_ns + 1_000_000);
     }
     let usage = Usage {
         wall_ns: SECOND_NS,
         cpu_ns: SECOND_NS / 10,
         ..Usage::default()
     };
-    let report = Report {
-        books: ledger.close(),
+    let result = ThreadResult {
+        counts: recorder.into_counts(),
         usage,
         alive: 4,
         lost: 0,
         closed: 0,
         silent: 0,
     };
-    judge(&mut Record::new(
+    apply(&mut RunRecord::new(
         &plan,
-        vec![report],
-        Beside::default(),
-        Begun::default(),
+        vec![result],
+        ExtraCounts::default(),
+        StartTimes::default(),
         false,
     ))
 }
 
 #[test]
 fn a_sound_run_passes_and_its_figures_agree() {
-    let outcome = sound();
+    let result = sound();
     assert!(
-        outcome.valid && outcome.reasons.is_empty(),
+        result.valid && result.reasons.is_empty(),
         "{:?}",
-        outcome.reasons
+        result.reasons
     );
     assert_eq!(
-        (outcome.requests, outcome.scheduled, outcome.sent),
+        (result.requests, result.scheduled, result.sent),
         (4000, 4000, 4000)
     );
     // The last four replies come at the end of the window, which is not part of it.
-    assert_eq!(outcome.rate_achieved, 3996.0);
-    assert!((outcome.mean_in_flight - 4.0).abs() < 1e-9);
-    let cpu_us = outcome.generator.cpu_us_per_request;
+    assert_eq!(result.rate_achieved, 3996.0);
+    assert!((result.mean_in_flight - 4.0).abs() < 1e-9);
+    let cpu_us = result.generator.cpu_us_per_request;
     assert!(cpu_us.is_some_and(|us| (us - 25.0).abs() < 0.1));
-    assert_eq!(outcome.slip_us.max, Some(0.0));
+    assert_eq!(result.slip_us.max, Some(0.0));
 }
 
 #[test]
 fn each_gate_closes() {
     type Damage = fn(&mut LoadResult);
     let gates: [(Code, &str, Damage); 13] = [
-        (Code::NotSent, "sent/scheduled", |o| o.sent = 3900),
-        (Code::GeneratorLate, "generator-late", |o| {
-            o.generator.late_p99_us = Some(101.0);
+        (Code::NotSent, "only 0.975 of the scheduled", |o| {
+            o.sent = 3900;
         }),
-        (Code::GeneratorCpu, "generator CPU", |o| {
-            o.generator.busiest_thread_share = Some(0.86);
-        }),
+        (
+            Code::GeneratorLate,
+            "the generator was late: p99 101 µs, 100 µs",
+            |o| {
+                o.generator.late_p99_us = Some(101.0);
+            },
+        ),
+        (
+            Code::GeneratorCpu,
+            "the busiest thread of the generator used 86 %",
+            |o| {
+                o.generator.busiest_thread_share = Some(0.86);
+            },
+        ),
         (Code::LittlesLaw, "Little's law", |o| {
             o.rate_achieved *= 0.96;
         }),
@@ -90,23 +100,27 @@ fn each_gate_closes() {
         }),
         (
             Code::ConnectionsClosed,
-            "2 connections that were to be kept",
+            "the server closed 2 connections that",
             |o| {
                 o.connections_closed = 2;
             },
         ),
-        (Code::ConnectionsMissing, "3 of 4 connections", |o| {
+        (Code::ConnectionsMissing, "only 3 of 4 connections", |o| {
             o.connections_alive = 3;
         }),
-        (Code::OutcomesDoNotAddUp, "outcomes add up", |o| {
-            o.requests -= 1;
-        }),
+        (
+            Code::OutcomesDoNotAddUp,
+            "the outcomes add up to 3999",
+            |o| {
+                o.requests -= 1;
+            },
+        ),
         (Code::NothingDue, "no request was due", |o| {
             (o.requests, o.scheduled) = (0, 0);
         }),
         (
             Code::IdleMissing,
-            "6 of 7 idle connections were opened",
+            "only 6 of 7 idle connections were opened",
             |o| {
                 o.idle = Some(IdleFigures {
                     asked: 7,
@@ -130,20 +144,20 @@ fn each_gate_closes() {
         ),
         (
             Code::WindowsApart,
-            "the windows of the 1 runs have 90 %",
+            "the windows of the 1 runs have only 90 %",
             |o| {
                 o.overlap_share = 0.9;
             },
         ),
-        (Code::WrongBodies, "1 wrong bodies", |o| {
+        (Code::WrongBodies, "1 replies had a wrong body", |o| {
             o.scheduled += 1;
             o.errors.insert("wrong_body".to_owned(), 1);
         }),
     ];
     for (code, expected, damage) in gates {
-        let mut outcome = sound();
-        damage(&mut outcome);
-        let reasons = reasons(&outcome);
+        let mut result = sound();
+        damage(&mut result);
+        let reasons = reasons(&result);
         assert_eq!(reasons.len(), 1, "{expected}: {reasons:?}");
         assert!(reasons[0].text.starts_with(expected), "{reasons:?}");
         assert_eq!(reasons[0].code, code);
@@ -154,22 +168,22 @@ fn each_gate_closes() {
 
 #[test]
 fn lateness_is_judged_against_the_reported_latency() {
-    let mut outcome = sound();
-    outcome.response_us.p99 = Some(10_000.0);
-    outcome.generator.late_p99_us = Some(499.0);
-    assert!(reasons(&outcome).is_empty());
-    outcome.generator.late_p99_us = Some(501.0);
-    assert_eq!(reasons(&outcome).len(), 1);
-    outcome.response_us.p99 = None;
-    assert!(reasons(&outcome).is_empty());
+    let mut result = sound();
+    result.response_us.p99 = Some(10_000.0);
+    result.generator.late_p99_us = Some(499.0);
+    assert!(reasons(&result).is_empty());
+    result.generator.late_p99_us = Some(501.0);
+    assert_eq!(reasons(&result).len(), 1);
+    result.response_us.p99 = None;
+    assert!(reasons(&result).is_empty());
 }
 
 #[test]
 fn a_full_generator_invalidates_an_open_loop() {
-    let mut outcome = sound();
-    outcome.mode = Mode::Open;
-    outcome.generator.busiest_thread_share = Some(0.9);
-    let found = &reasons(&outcome)[0];
+    let mut result = sound();
+    result.mode = Mode::Open;
+    result.generator.busiest_thread_share = Some(0.9);
+    let found = &reasons(&result)[0];
     let expected = (Code::GeneratorCpu, Effect::Invalidates);
     assert_eq!((found.code, found.effect), expected);
 }

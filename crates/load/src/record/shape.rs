@@ -1,4 +1,4 @@
-//! What was asked for in a run, as its record keeps it.
+//! What was asked for in a run, as it is kept in its record.
 
 use schema::load::{Arrivals, BodyCheck};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use crate::plan::{Pace, Plan};
 use crate::profile::Step;
 
-/// Parts in which rates and shares are kept: whole numbers add up, and are read back, exactly.
+/// Rates and shares are kept in billionths: whole numbers add up, and are read back, exactly.
 pub(super) const NANO: f64 = 1e9;
 
 /// What must be equal in runs that are added up.
@@ -37,7 +37,7 @@ pub(crate) struct Shape {
     pub(crate) poison_path: Option<String>,
 }
 
-/// What was offered in a step, in billionths of a request a second, of all generators.
+/// The rates offered in a step by all generators together, in billionths of a request per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Offer {
     from_nano: u64,

@@ -1,4 +1,4 @@
-//! The parts of a result: steps, slices, kinds of request, and what ran in addition to the load.
+//! The parts of a result: steps, slices, kinds of request, extra clients.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use schema::load::{
     KindFigures, PhaseFigures, PoisonFigures, SliceFigures, SlowClients, SlowFigures,
 };
 
-use crate::beside::{Poison, Slow, SlowSide};
-use crate::books::{Failures, Slice};
 use crate::clock::SECOND_NS;
-use crate::record::Record;
+use crate::counts::{ErrorCounts, SliceCounts};
+use crate::extra_clients::{PoisonCounts, SlowCounts, SlowSideCounts};
+use crate::record::RunRecord;
 
 /// A quotient that is 0 where there is nothing to divide by.
 pub(super) fn ratio(a: f64, b: f64) -> f64 {
@@ -20,15 +20,15 @@ fn seconds(ns: u64) -> f64 {
     ns as f64 / SECOND_NS as f64
 }
 
-pub(super) fn errors(failed: &Failures) -> BTreeMap<String, u64> {
+pub(super) fn errors(failed: &ErrorCounts) -> BTreeMap<String, u64> {
     let occurred = failed.occurred();
     occurred.map(|(class, n)| (class.to_owned(), n)).collect()
 }
 
-/// The slices that lie within the window, which an interrupt may have ended early.
-fn reached(record: &Record) -> impl Iterator<Item = (&Slice, u64)> {
-    let length_ns = record.books.length_ns;
-    let slices = record.books.slices.iter();
+/// The slices of the window, which an interrupt may have ended early.
+fn reached(record: &RunRecord) -> impl Iterator<Item = (&SliceCounts, u64)> {
+    let length_ns = record.counts.length_ns;
+    let slices = record.counts.slices.iter();
     slices
         .filter(move |slice| slice.start_ns < length_ns || slice.scheduled > 0)
         .map(move |slice| {
@@ -37,8 +37,8 @@ fn reached(record: &Record) -> impl Iterator<Item = (&Slice, u64)> {
         })
 }
 
-/// Requests a second over the window; `None` in a closed loop.
-pub(super) fn rate_offered(record: &Record) -> Option<f64> {
+/// Requests per second offered over the window; `None` in a closed loop.
+pub(super) fn rate_offered(record: &RunRecord) -> Option<f64> {
     match &record.offers[..] {
         [] => None,
         [offer] if offer.from() == offer.to() => Some(offer.from()),
@@ -53,19 +53,20 @@ pub(super) fn rate_offered(record: &Record) -> Option<f64> {
     }
 }
 
-pub(super) fn phases(record: &Record) -> Vec<PhaseFigures> {
+pub(super) fn phases(record: &RunRecord) -> Vec<PhaseFigures> {
     let mut phases = Vec::new();
     if record.shape.steps_ns.is_empty() {
         return phases;
     }
     let objective = record.shape.objective_ns;
-    for (index, (phase, offer)) in record.books.phases.iter().zip(&record.offers).enumerate() {
+    for (index, (phase, offer)) in record.counts.phases.iter().zip(&record.offers).enumerate() {
         let slices: Vec<_> = reached(record).filter(|(s, _)| s.phase == index).collect();
         let (Some(first), Some(last)) = (slices.first(), slices.last()) else {
             break;
         };
-        let sum = |of: fn(&Slice) -> u64| slices.iter().map(|(slice, _)| of(slice)).sum::<u64>();
-        let response = record.books.response(|slice| slice.phase == index);
+        let sum =
+            |of: fn(&SliceCounts) -> u64| slices.iter().map(|(slice, _)| of(slice)).sum::<u64>();
+        let response = record.counts.response(|slice| slice.phase == index);
         phases.push(PhaseFigures {
             rate_from: offer.from(),
             rate_to: offer.to(),
@@ -83,8 +84,8 @@ pub(super) fn phases(record: &Record) -> Vec<PhaseFigures> {
     phases
 }
 
-pub(super) fn timeline(record: &Record) -> Vec<SliceFigures> {
-    let figures = |(slice, end_ns): (&Slice, u64)| {
+pub(super) fn timeline(record: &RunRecord) -> Vec<SliceFigures> {
+    let figures = |(slice, end_ns): (&SliceCounts, u64)| {
         let latency = slice.response.latency(slice.failed);
         SliceFigures {
             start_s: seconds(slice.start_ns),
@@ -101,23 +102,23 @@ pub(super) fn timeline(record: &Record) -> Vec<SliceFigures> {
     reached(record).map(figures).collect()
 }
 
-pub(super) fn kinds(record: &Record) -> Vec<KindFigures> {
-    let kinds = record.shape.kinds.iter().zip(&record.books.kinds);
+pub(super) fn kinds(record: &RunRecord) -> Vec<KindFigures> {
+    let kinds = record.shape.kinds.iter().zip(&record.counts.kinds);
     kinds
-        .map(|(shape, books)| KindFigures {
+        .map(|(shape, counts)| KindFigures {
             method: shape.method.clone(),
             path: shape.path.clone(),
             weight: shape.weight,
-            scheduled: books.scheduled,
-            requests: books.answered,
-            errors: errors(&books.failed),
-            response_us: books.response.latency(books.failed.total()),
+            scheduled: counts.scheduled,
+            requests: counts.answered,
+            errors: errors(&counts.failed),
+            response_us: counts.response.latency(counts.failed.total()),
         })
         .collect()
 }
 
-pub(super) fn slow(slow: &Slow) -> SlowFigures {
-    let side = |side: &SlowSide| SlowClients {
+pub(super) fn slow(slow: &SlowCounts) -> SlowFigures {
+    let side = |side: &SlowSideCounts| SlowClients {
         asked: side.asked,
         opened: side.opened,
         closed_by_server: side.closed_by_server,
@@ -131,7 +132,7 @@ pub(super) fn slow(slow: &Slow) -> SlowFigures {
     }
 }
 
-pub(super) fn poison(poison: &Poison) -> PoisonFigures {
+pub(super) fn poison(poison: &PoisonCounts) -> PoisonFigures {
     PoisonFigures {
         sent: poison.sent,
         answered: poison.answered,

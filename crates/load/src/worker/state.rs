@@ -1,16 +1,16 @@
-//! The state of a thread of the generator.
+//! The state of a thread of the generator, on which its loop and the connections build.
 
 use std::collections::VecDeque;
 
 use anyhow::Result;
 
-use crate::class::Class;
+use crate::checker::Checker;
 use crate::clock::{self, now_ns};
-use crate::judge::Judge;
-use crate::ledger::{Flight, Ledger};
+use crate::error_class::ErrorClass;
 use crate::mix::Mix;
 use crate::plan::Plan;
 use crate::poller::Poller;
+use crate::recorder::{PendingRequest, Recorder};
 use crate::schedule::Schedule;
 use crate::shared::{Progress, Shared};
 use crate::slot::Slot;
@@ -19,8 +19,8 @@ use crate::thread_result::Usage;
 /// Bytes received at once.
 const RECEIVE_BYTES: usize = 64 * 1024;
 
-/// Longest stretch spent polling before a request is due. Waking from a sleep takes tens of
-/// microseconds, on a virtual CPU above all.
+/// Longest time spent polling before a request is due. Waking from a sleep takes tens of
+/// microseconds, most of all on a virtual CPU.
 pub(super) const SPIN_NS_MAX: u64 = 100_000;
 
 /// The state of the thread.
@@ -28,26 +28,26 @@ pub(crate) struct Worker<'a> {
     pub(super) plan: &'a Plan,
     pub(super) shared: &'a Shared<'a>,
     pub(super) progress: &'a Progress,
-    pub(super) share: usize,
+    pub(super) thread: usize,
     pub(super) poller: Poller,
     pub(super) slots: Vec<Slot>,
     /// One for each kind of request.
-    pub(super) judges: Vec<Judge>,
-    /// Chooses each request where they are not all alike.
+    pub(super) checkers: Vec<Checker>,
+    /// Chooses each request where they are not all equal.
     pub(super) mix: Option<Mix>,
-    pub(super) ledger: Ledger,
+    pub(super) recorder: Recorder,
     pub(super) schedule: Option<Schedule>,
-    /// Requests that are due and have no connection, oldest first; the time-out bounds it.
-    pub(super) queue: VecDeque<Flight>,
-    /// Slots that may take a request; longest idle first, so that all are used.
+    /// Requests that are due and have no connection, oldest first. The time-out bounds its length.
+    pub(super) queue: VecDeque<PendingRequest>,
+    /// Slots that may take a request, those that are idle for longest first, so that all are used.
     pub(super) free: VecDeque<usize>,
-    /// Slots to be opened again.
+    /// Slots that wait to be connected again.
     pub(super) down: Vec<usize>,
-    /// Whole requests, as many as one write may carry.
-    pub(super) burst: Vec<u8>,
+    /// Copies of the request, as many as one write may send.
+    pub(super) requests: Vec<u8>,
     pub(super) request_bytes: usize,
     pub(super) scratch: Box<[u8]>,
-    /// The clock when it was last read.
+    /// The time when the clock was last read.
     pub(super) now_ns: u64,
     pub(super) timeout_ns: u64,
     pub(super) next_due_ns: u64,
@@ -56,47 +56,47 @@ pub(crate) struct Worker<'a> {
     pub(super) next_check_ns: u64,
     pub(super) spin_margin_ns: u64,
     pub(super) usage: Usage,
-    pub(super) at_start: Option<Edge>,
-    pub(super) at_end: Option<Edge>,
+    pub(super) at_start: Option<Snapshot>,
+    pub(super) at_end: Option<Snapshot>,
     pub(super) lost: u64,
     /// Connections that were to be kept and that the server closed behind a reply, as announced.
     pub(super) closed: u64,
-    /// The run has begun: before that, connections are opened without requests.
+    /// The run has started: before that, connections are opened without requests.
     pub(super) started: bool,
     pub(super) connecting: usize,
     pub(super) ever_connected: bool,
     pub(super) connect_failures: u64,
-    pub(super) last_failure: Option<Class>,
+    pub(super) last_failure: Option<ErrorClass>,
 }
 
 impl<'a> Worker<'a> {
-    /// The thread number `share` of the plan.
+    /// Thread number `thread` of the plan.
     pub(crate) fn new(
         shared: &'a Shared<'a>,
         progress: &'a Progress,
-        share: usize,
+        thread: usize,
     ) -> Result<Self> {
         let plan = shared.plan;
         let connections =
-            plan.connections / plan.threads + usize::from(share < plan.connections % plan.threads);
+            plan.connections / plan.threads + usize::from(thread < plan.connections % plan.threads);
         let request = plan.request();
         let copies = plan.pipeline.min((RECEIVE_BYTES / request.len()).max(1));
         Ok(Self {
             plan,
             shared,
             progress,
-            share,
+            thread,
             poller: Poller::new()?,
             slots: (0..connections).map(|_| Slot::new(plan.pipeline)).collect(),
-            judges: Judge::all(plan, &shared.models),
-            mix: Mix::new(plan, share),
-            ledger: Ledger::new(plan),
+            checkers: Checker::all(plan, &shared.reference_bodies),
+            mix: Mix::new(plan, thread),
+            recorder: Recorder::new(plan),
             schedule: None,
             queue: VecDeque::new(),
             free: VecDeque::with_capacity(connections),
             down: Vec::with_capacity(connections),
             request_bytes: request.len(),
-            burst: request.repeat(copies),
+            requests: request.repeat(copies),
             scratch: vec![0; RECEIVE_BYTES].into_boxed_slice(),
             now_ns: now_ns(),
             timeout_ns: clock::duration_ns(plan.timeout),
@@ -119,11 +119,11 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// The state at one end of the window.
+/// The counters at the start or at the end of the window.
 #[derive(Debug)]
-pub(super) struct Edge {
+pub(super) struct Snapshot {
     pub(super) usage: Usage,
     pub(super) alive: u64,
-    /// Connections without a reply since the window began.
+    /// Connections without a reply since the start of the window.
     pub(super) silent: u64,
 }

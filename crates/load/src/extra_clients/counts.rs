@@ -1,48 +1,48 @@
-//! What became of the connections beside the load, in exact counts that add up.
+//! What became of the extra clients, in exact counts that add up.
 
 use schema::load::IdleFigures;
 use serde::{Deserialize, Serialize};
 
-use crate::spread::Durations;
+use crate::durations::Durations;
 
-/// What became of the connections beside the load.
+/// What became of the extra clients; `None` where none were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Beside {
+pub(crate) struct ExtraCounts {
     pub(crate) idle: Option<IdleFigures>,
-    pub(crate) slow: Option<Slow>,
-    pub(crate) poison: Option<Poison>,
+    pub(crate) slow: Option<SlowCounts>,
+    pub(crate) poison: Option<PoisonCounts>,
 }
 
 /// What became of the slow clients of one sort.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SlowSide {
+pub(crate) struct SlowSideCounts {
     pub(crate) asked: u64,
     pub(crate) opened: u64,
     pub(crate) closed_by_server: u64,
     pub(crate) finished: u64,
     pub(crate) open_at_end: u64,
-    /// From connecting to the server's close.
+    /// From connecting until the server closed.
     pub(crate) life: Durations,
 }
 
 /// What became of the slow clients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Slow {
-    pub(crate) senders: SlowSide,
-    pub(crate) readers: SlowSide,
+pub(crate) struct SlowCounts {
+    pub(crate) senders: SlowSideCounts,
+    pub(crate) readers: SlowSideCounts,
 }
 
 /// What became of the poisoned requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Poison {
+pub(crate) struct PoisonCounts {
     pub(crate) sent: u64,
     pub(crate) answered: u64,
     pub(crate) lost: u64,
-    /// Of those answered, intended start to done.
+    /// Of those answered, from the intended start to the end of the reply.
     pub(crate) response: Durations,
 }
 
-impl SlowSide {
+impl SlowSideCounts {
     pub(crate) fn new(asked: u64) -> Self {
         Self {
             asked,
@@ -64,8 +64,8 @@ impl SlowSide {
     }
 }
 
-impl Slow {
-    pub(crate) fn side(&mut self, reads_slowly: bool) -> &mut SlowSide {
+impl SlowCounts {
+    pub(crate) fn side(&mut self, reads_slowly: bool) -> &mut SlowSideCounts {
         if reads_slowly {
             &mut self.readers
         } else {
@@ -74,7 +74,7 @@ impl Slow {
     }
 }
 
-impl Poison {
+impl PoisonCounts {
     pub(crate) fn new() -> Self {
         Self {
             sent: 0,
@@ -92,11 +92,11 @@ impl Poison {
     }
 }
 
-impl Beside {
-    /// Whether the same sorts of connections were asked for in both.
+impl ExtraCounts {
+    /// Whether the same sorts of extra clients were asked for in both.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let asked = |beside: &Self| {
-            let Self { idle, slow, poison } = beside;
+        let asked = |counts: &Self| {
+            let Self { idle, slow, poison } = counts;
             (idle.is_some(), slow.is_some(), poison.is_some())
         };
         asked(self) == asked(other)

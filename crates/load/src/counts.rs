@@ -1,16 +1,16 @@
-//! Closed books: what was measured, in exact counts that add up across threads and machines.
+//! What was measured, in exact counts that add up across threads and machines.
 
 use serde::{Deserialize, Serialize};
 
-use crate::class::Class;
-use crate::spread::Durations;
+use crate::durations::Durations;
+use crate::error_class::ErrorClass;
 
 /// Requests that were not answered correctly, by class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Failures([u64; Class::ALL.len()]);
+pub(crate) struct ErrorCounts([u64; ErrorClass::ALL.len()]);
 
-impl Failures {
-    pub(crate) fn add(&mut self, class: Class, n: u64) {
+impl ErrorCounts {
+    pub(crate) fn add(&mut self, class: ErrorClass, n: u64) {
         self.0[class as usize] += n;
     }
 
@@ -18,9 +18,9 @@ impl Failures {
         self.0.iter().sum()
     }
 
-    /// The classes that occurred, and how often.
+    /// The classes that occurred, with their counts.
     pub(crate) fn occurred(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counted = Class::ALL.iter().zip(self.0);
+        let counted = ErrorClass::ALL.iter().zip(self.0);
         counted
             .filter(|&(_, n)| n > 0)
             .map(|(class, n)| (class.name(), n))
@@ -35,7 +35,7 @@ impl Failures {
 
 /// A slice of the window, by the intended start of its requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Slice {
+pub(crate) struct SliceCounts {
     /// From the start of the window.
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
@@ -43,28 +43,28 @@ pub(crate) struct Slice {
     pub(crate) phase: usize,
     pub(crate) scheduled: u64,
     pub(crate) answered: u64,
-    /// Of them, within the objective; all, where there is none.
+    /// Of them, within the objective; all of them where there is none.
     #[serde(default)]
     pub(crate) within: u64,
     pub(crate) failed: u64,
-    /// Intended start to done.
+    /// From the intended start to the end of the reply.
     pub(crate) response: Durations,
 }
 
-/// A step of the profile: what its slices do not hold.
+/// A step of the profile: what is not counted by slice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Phase {
-    pub(crate) failed: Failures,
-    /// Actual send to done.
+pub(crate) struct PhaseCounts {
+    pub(crate) failed: ErrorCounts,
+    /// From the actual send to the end of the reply.
     pub(crate) service: Durations,
-    /// Intended start to actual send.
+    /// From the intended start to the actual send.
     pub(crate) slip: Durations,
 }
 
-impl Phase {
+impl PhaseCounts {
     pub(crate) fn new() -> Self {
         Self {
-            failed: Failures::default(),
+            failed: ErrorCounts::default(),
             service: Durations::new(),
             slip: Durations::new(),
         }
@@ -73,38 +73,38 @@ impl Phase {
 
 /// A kind of request of a mix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Kind {
+pub(crate) struct KindCounts {
     pub(crate) scheduled: u64,
     pub(crate) answered: u64,
-    pub(crate) failed: Failures,
+    pub(crate) failed: ErrorCounts,
     pub(crate) response: Durations,
 }
 
-impl Kind {
+impl KindCounts {
     pub(crate) fn new() -> Self {
         Self {
             scheduled: 0,
             answered: 0,
-            failed: Failures::default(),
+            failed: ErrorCounts::default(),
             response: Durations::new(),
         }
     }
 }
 
-/// The whole of what was measured.
+/// Everything that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Books {
-    /// Of the window, which an interrupt may have ended before its last slice.
+pub(crate) struct Counts {
+    /// Length of the window, which an interrupt may have ended before its last slice.
     pub(crate) length_ns: u64,
     pub(crate) sent: u64,
-    /// Replies finished within the window, whichever window their request belongs to.
+    /// Replies finished within the window, including those to requests of the warm-up.
     pub(crate) finished_in_window: u64,
     /// Time that requests spent in the system within the window, summed.
     pub(crate) occupied_ns: u128,
-    pub(crate) slices: Vec<Slice>,
-    pub(crate) phases: Vec<Phase>,
+    pub(crate) slices: Vec<SliceCounts>,
+    pub(crate) phases: Vec<PhaseCounts>,
     /// Empty without a mix.
-    pub(crate) kinds: Vec<Kind>,
+    pub(crate) kinds: Vec<KindCounts>,
     pub(crate) connect: Durations,
     /// The part of the slip that is the generator's own lateness.
     pub(crate) late: Durations,
@@ -112,7 +112,7 @@ pub(crate) struct Books {
     pub(crate) no_connection: Durations,
 }
 
-impl Books {
+impl Counts {
     pub(crate) fn scheduled(&self) -> u64 {
         self.slices.iter().map(|slice| slice.scheduled).sum()
     }
@@ -121,35 +121,39 @@ impl Books {
         self.slices.iter().map(|slice| slice.answered).sum()
     }
 
-    pub(crate) fn failed(&self) -> Failures {
-        let mut failed = Failures::default();
+    pub(crate) fn failed(&self) -> ErrorCounts {
+        let mut failed = ErrorCounts::default();
         self.phases.iter().for_each(|p| failed.merge(&p.failed));
         failed
     }
 
-    /// Intended start to done, of the slices that belong.
-    pub(crate) fn response(&self, belongs: impl Fn(&Slice) -> bool) -> Durations {
+    /// From the intended start to the end of the reply, of the slices that belong.
+    pub(crate) fn response(&self, belongs: impl Fn(&SliceCounts) -> bool) -> Durations {
         let slices = self.slices.iter().filter(|slice| belongs(slice));
         Durations::sum(slices.map(|slice| &slice.response))
     }
 
-    /// Actual send to done.
+    /// From the actual send to the end of the reply.
     pub(crate) fn service(&self) -> Durations {
         Durations::sum(self.phases.iter().map(|phase| &phase.service))
     }
 
-    /// Intended start to actual send.
+    /// From the intended start to the actual send.
     pub(crate) fn slip(&self) -> Durations {
         Durations::sum(self.phases.iter().map(|phase| &phase.slip))
     }
 
-    /// Adds the books of another thread or machine, whose window is cut in the same way.
+    /// Adds the counts of another thread or machine.
     ///
     /// # Panics
-    /// When it is not.
+    /// When its window is not divided in the same way.
     pub(crate) fn merge(&mut self, other: &Self) {
-        let cut = |books: &Self| (books.slices.len(), books.phases.len(), books.kinds.len());
-        assert_eq!(cut(self), cut(other), "only like books add up");
+        let parts = |counts: &Self| (counts.slices.len(), counts.phases.len(), counts.kinds.len());
+        assert_eq!(
+            parts(self),
+            parts(other),
+            "only counts of the same parts add up"
+        );
         self.length_ns = self.length_ns.min(other.length_ns);
         self.sent += other.sent;
         self.finished_in_window += other.finished_in_window;

@@ -1,4 +1,4 @@
-//! Latencies: recording them, and percentiles in which failures rank as infinite.
+//! Histograms of times, and their percentiles, in which failures rank as infinite.
 
 use std::borrow::Cow;
 
@@ -9,19 +9,19 @@ use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 use schema::load::Latency;
 use serde::{Deserialize, Serialize, Serializer, de, ser};
 
-/// Longest latency told apart, nanoseconds (an hour); longer ones count as this.
-const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
+/// Longest time that is told apart, nanoseconds (an hour); longer ones count as this.
+const TIME_NS_MAX: u64 = 3_600_000_000_000;
 
 /// Significant decimal digits kept.
 const DIGITS: u8 = 3;
 
-/// Recorded durations, nanoseconds in, microseconds out.
+/// A histogram of times: they are recorded in nanoseconds, percentiles are in microseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Durations(Histogram<u64>);
 
 impl Durations {
     pub(crate) fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS);
+        let histogram = Histogram::new_with_bounds(1, TIME_NS_MAX, DIGITS);
         Self(histogram.expect("the constant bounds are valid"))
     }
 
@@ -30,19 +30,19 @@ impl Durations {
         self.0.saturating_record(ns);
     }
 
-    /// Records the same duration `n` times.
+    /// Records the same time `n` times.
     pub(crate) fn record_n(&mut self, ns: u64, n: u64) {
         self.0.saturating_record_n(ns, n);
     }
 
-    /// All of them together.
+    /// The histogram of all parts together.
     pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut sum = Self::new();
         parts.into_iter().for_each(|part| sum.merge(part));
         sum
     }
 
-    /// Adds others.
+    /// Adds another histogram.
     pub(crate) fn merge(&mut self, other: &Self) {
         if other.0.is_empty() {
             return;
@@ -57,7 +57,7 @@ impl Durations {
         self.0.len()
     }
 
-    /// The percentiles, with `unanswered` further values that are infinite.
+    /// The percentiles, with `unanswered` additional values that are infinite.
     pub(crate) fn latency(&self, unanswered: u64) -> Latency {
         let count = self.0.len();
         let at = |quantile: f64| {

@@ -1,9 +1,9 @@
-//! A request on its way.
+//! A request that has no outcome yet.
 
 /// A request between its intended start and its outcome.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Flight {
-    /// When it should have left.
+pub(crate) struct PendingRequest {
+    /// When it should have been sent.
     pub(crate) intended_ns: u64,
     /// When a connection was given to it: later than intended if the generator was late, or if no
     /// connection was free.
@@ -18,10 +18,10 @@ pub(crate) struct Flight {
     pub(crate) kind: u16,
 }
 
-/// Of a request outside the window, whose outcome counts nowhere.
+/// The slice of a request outside the window, whose outcome does not count.
 pub(super) const NO_SLICE: u16 = u16::MAX;
 
-impl Flight {
+impl PendingRequest {
     /// It was scheduled within the window, so its outcome counts.
     #[inline]
     pub(crate) fn measured(&self) -> bool {
