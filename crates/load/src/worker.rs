@@ -3,7 +3,8 @@
 mod checks;
 mod connection;
 mod event_loop;
+mod receive;
+mod send;
 mod state;
-mod traffic;
 
 pub(crate) use self::state::Worker;
