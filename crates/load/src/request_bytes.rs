@@ -1,0 +1,69 @@
+//! The bytes of a plan's requests.
+
+use crate::plan::Plan;
+
+impl Plan {
+    /// The bytes of one request of a run without a mix.
+    pub fn request(&self) -> Vec<u8> {
+        if let Some(bytes) = self.unp_bytes {
+            return format!("{bytes}\n").into_bytes();
+        }
+        let path = self.target.path();
+        self.request_for(&self.method, path, self.new_connection)
+    }
+
+    /// The bytes of one request that keeps its connection open.
+    pub(crate) fn lasting_request(&self) -> Vec<u8> {
+        if self.unp_bytes.is_some() {
+            return self.request();
+        }
+        let Some(kind) = self.requests.first() else {
+            return self.request_for(&self.method, self.target.path(), false);
+        };
+        let path = kind.path_with(0);
+        self.request_for(&kind.method, &path, false)
+    }
+
+    pub(crate) fn request_for(&self, method: &str, path: &str, close: bool) -> Vec<u8> {
+        let mut request = format!("{method} {path}").into_bytes();
+        request.extend(self.after_path(method, close));
+        request
+    }
+
+    /// The bytes of a request behind its path.
+    pub(crate) fn after_path(&self, method: &str, close: bool) -> Vec<u8> {
+        let mut head = " HTTP/1.1\r\n".to_owned();
+        let given = |name: &str| {
+            self.headers.iter().any(|h| {
+                h.split(':')
+                    .next()
+                    .is_some_and(|n| n.eq_ignore_ascii_case(name))
+            })
+        };
+        if !given("host") {
+            head += &format!("Host: {}\r\n", self.target.host());
+        }
+        if close {
+            head += "Connection: close\r\n";
+        }
+        let carries = matches!(method, "POST" | "PUT" | "PATCH");
+        // Without a mix the only method was given together with the body, whatever method it is.
+        let body_bytes = if carries || self.requests.is_empty() {
+            self.body_bytes
+        } else {
+            0
+        };
+        if body_bytes > 0 || carries {
+            head += &format!("Content-Length: {body_bytes}\r\n");
+        }
+        for line in &self.headers {
+            head += line;
+            head += "\r\n";
+        }
+        head += "\r\n";
+        let mut bytes = head.into_bytes();
+        // Different letters, so that a reply that echoes shifted bytes is found to be wrong.
+        bytes.extend((0..body_bytes).map(|i| b'a' + (i % 26) as u8));
+        bytes
+    }
+}
