@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 mod detail;
+mod scenario;
 
 use detail::absent;
 pub use detail::{
     Capacity, CapacityStep, IdleFigures, KindFigures, MemoryStep, PhaseFigures, PoisonFigures,
     Slice, SlowClients, SlowFigures,
 };
+pub use scenario::{Deciding, Objective, ScenarioInfo};
 
 /// `env.json`: the machine, the kernel, the limits, the build and the seeds. No host name, no path.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -55,22 +57,17 @@ pub struct Env {
     pub seed: u64,
     /// What the reader must know before the first figure (for example: "2 CPUs, shared").
     pub remarks: Vec<String>,
-    /// Scenario name to one sentence: what it is there to show.
+    /// The scenarios in the order in which they are run and shown; empty in runs recorded before
+    /// this was kept.
+    pub scenarios: Vec<ScenarioInfo>,
+    /// Scenario name to its purpose, in runs without [`Env::scenarios`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub purposes: BTreeMap<String, String>,
-    /// Scenario name to its latency objective, where it has one.
+    /// Scenario name to its objective, in runs without [`Env::scenarios`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub objectives: BTreeMap<String, Objective>,
     /// Wall time announced before the run, seconds; 0 in runs that did not keep it.
     pub announced_s: f64,
-}
-
-/// What a server must keep for a rate to count as served.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Objective {
-    /// p99 of the response, intended start to done, at most so many µs.
-    pub p99_us: f64,
-    /// Outcomes other than a correct answer, at most this share of all.
-    pub errors_max_share: f64,
 }
 
 /// Who a trial's server was.
