@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schema::{About, Code, Reason};
 use serde::{Deserialize, Serialize};
 
 mod detail;
@@ -315,8 +316,9 @@ pub struct Trial {
     pub shape: Shape,
     /// The verdict of the gates.
     pub validity: Validity,
-    /// One sentence for each gate that did not pass, or why the model blocks.
-    pub reasons: Vec<String>,
+    /// Why it is not simply valid: the gates that it did not pass, or why the model blocks.
+    #[serde(flatten)]
+    pub reasons: schema::Reasons,
     /// The server's command line, without paths (`turnstile serve --model prefork --workers 64`).
     pub server_command: String,
     /// The generator's command line, without paths.
@@ -340,6 +342,20 @@ pub struct Trial {
     /// Jain's index of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jain_connections: Option<f64>,
+}
+
+impl Trial {
+    /// Why it did not pass, as far as that is the server's doing.
+    pub fn faults(&self) -> impl Iterator<Item = &Reason> {
+        let failed = matches!(self.validity, Validity::Invalid | Validity::Limited);
+        self.reasons.about(About::Server).filter(move |_| failed)
+    }
+
+    /// `true` when it was not made because its server, which is not of this collection, has no such
+    /// route; a model that cannot do a shape blocks by design.
+    pub fn lacks_route(&self) -> bool {
+        self.validity == Validity::Blocks && self.reasons.has(Code::NotOffered)
+    }
 }
 
 #[cfg(test)]
