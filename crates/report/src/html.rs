@@ -96,7 +96,7 @@ fn verdict_section(run: &Run, verdict: &Matrix, sheets: &[Sheet]) -> Markup {
                     (matrix::table(run, verdict, "verdict"))
                     (matrix::key(verdict.evidence, verdict.rows.iter().any(Row::is_peer)))
                 }
-                p.rule { b { "The rule. " } (primary::RULE) }
+                p.rule { b { "The rule. " } (primary::rule(run)) }
                 nav {
                     a href="#further" { "Other figures" }
                     a href="#latency" { "Latency" }

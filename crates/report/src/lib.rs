@@ -28,6 +28,7 @@ pub mod data;
 mod figures;
 mod format;
 mod html;
+mod legacy;
 mod markdown;
 mod matrix;
 mod metric;

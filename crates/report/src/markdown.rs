@@ -78,7 +78,7 @@ fn verdict(run: &Run, out: &mut String) {
     }
     out.push_str(&table.render());
     out.push('\n');
-    paragraph(out, primary::RULE);
+    paragraph(out, &primary::rule(run));
 }
 
 /// What the matrix may be trusted by: the placebo and the zone.

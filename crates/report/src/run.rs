@@ -4,7 +4,8 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cell::{self, Cell};
-use crate::data::{Env, MemoryStep, Pass, Role, Trial, Validity};
+use crate::data::{Env, MemoryStep, Pass, Role, ScenarioInfo, Trial, Validity};
+use crate::legacy;
 use crate::matrix::Matrix;
 
 mod row;
@@ -14,28 +15,10 @@ pub use row::Row;
 use row::rows;
 pub use window::Window;
 
-/// Scenarios in the order of the method's list; others follow by name.
-const SCENARIOS: [&str; 14] = [
-    "tiny-keepalive",
-    "tiny-pipelined",
-    "churn",
-    "latency",
-    "large",
-    "cpu",
-    "bimodal",
-    "blocking",
-    "cooperative",
-    "sqlite",
-    "idle-many",
-    "slow-clients",
-    "overload",
-    "poison",
-];
-
 /// Everything read from a run's folder.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// The environment.
+    /// The environment; of an old run, with the scenarios that it did not list.
     pub env: Env,
     /// The trials whose figures are compared, in the order of the file.
     pub trials: Vec<Trial>,
@@ -59,7 +42,10 @@ pub struct Run {
 
 impl Run {
     /// Arranges `trials`; `found` are remarks that arose while reading them.
-    pub fn new(env: Env, trials: Vec<Trial>, found: Vec<String>) -> Self {
+    pub fn new(mut env: Env, trials: Vec<Trial>, found: Vec<String>) -> Self {
+        if env.scenarios.is_empty() {
+            env.scenarios = legacy::scenarios(&env);
+        }
         let mut remarks = env.remarks.clone();
         remarks.extend(found);
         if !env.complete {
@@ -73,9 +59,7 @@ impl Run {
         let (trials, passes): (Vec<Trial>, Vec<Trial>) = trials
             .into_iter()
             .partition(|trial| trial.pass.is_measure());
-        let names: BTreeSet<&str> = trials.iter().map(|trial| trial.scenario.as_str()).collect();
-        let mut scenarios: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        scenarios.sort_by_key(|name| place(&SCENARIOS, name));
+        let scenarios = scenarios(&env, trials.iter());
         let blocks: BTreeSet<u32> = trials
             .iter()
             .filter(|trial| trial.role == Role::Model && trial.figures.is_some())
@@ -173,10 +157,12 @@ impl Run {
     /// The scenarios in which there are trials of a pass, in the usual order.
     pub fn scenarios_of(&self, pass: Pass) -> Vec<String> {
         let found = self.passes.iter().filter(|trial| trial.pass == pass);
-        let names: BTreeSet<&str> = found.map(|trial| trial.scenario.as_str()).collect();
-        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        names.sort_by_key(|name| place(&SCENARIOS, name));
-        names
+        scenarios(&self.env, found)
+    }
+
+    /// What the run says of a scenario; `None` for one that it does not list.
+    pub fn scenario(&self, name: &str) -> Option<&ScenarioInfo> {
+        self.env.scenarios.iter().find(|each| each.name == name)
     }
 
     /// The memory of `label` by connections, from every trial that was not excluded.
@@ -251,6 +237,19 @@ impl Run {
             reasons,
         }
     }
+}
+
+/// The scenarios of `trials` in the run's order, others behind by name.
+fn scenarios<'a>(env: &Env, trials: impl Iterator<Item = &'a Trial>) -> Vec<String> {
+    let known: Vec<&str> = env
+        .scenarios
+        .iter()
+        .map(|each| each.name.as_str())
+        .collect();
+    let names: BTreeSet<&str> = trials.map(|trial| trial.scenario.as_str()).collect();
+    let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    names.sort_by_key(|name| place(&known, name));
+    names
 }
 
 /// A sort key: the place of `name` in `known`, or behind it by name.

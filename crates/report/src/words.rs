@@ -225,7 +225,9 @@ pub fn validity_of(validity: Validity) -> &'static str {
 
 /// The purpose of `scenario` and the shape of its load.
 pub fn scenario(run: &Run, scenario: &str) -> String {
-    let mut text = run.env.purposes.get(scenario).cloned().unwrap_or_default();
+    let mut text = run
+        .scenario(scenario)
+        .map_or_else(String::new, |each| each.purpose.clone());
     let first = run.trials.iter().find(|trial| trial.scenario == scenario);
     if let Some(shape) = first.map(|trial| &trial.shape) {
         let reuse = if shape.keep_alive {

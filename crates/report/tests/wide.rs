@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use fixture::written::{balanced, full, linked, reported};
-use report::data::{Trial, Validity};
+use report::data::{Deciding, Env, Trial, Validity};
 use schema::{Code, Effect, Reason};
 
 fn wide() -> &'static BTreeMap<String, String> {
@@ -64,6 +64,32 @@ fn an_old_run_has_no_sheet_it_knows_nothing_of() {
             .keys()
             .any(|name| name.starts_with("timeline") || name.starts_with("p99-to"))
     );
+}
+
+#[test]
+fn the_run_says_the_order_of_scenarios_and_what_decides_each() {
+    let (mut env, trials) = fixture::wide::run("quick", 3, 11);
+    let report = |env: &Env, name| {
+        let files = reported(name, env, &fixture::ndjson(&trials)).expect("a report");
+        files["summary.md"].clone()
+    };
+    // A run that does not list its scenarios is one from when the report knew them by name.
+    let listed = std::mem::take(&mut env.scenarios);
+    for each in &listed {
+        env.purposes.insert(each.name.clone(), each.purpose.clone());
+        let objective = each
+            .objective
+            .map(|objective| (each.name.clone(), objective));
+        env.objectives.extend(objective);
+    }
+    assert_eq!(&report(&env, "old"), &wide()["summary.md"]);
+    env.scenarios = listed;
+    env.scenarios.reverse();
+    env.scenarios[0].decides = Deciding::ServerCpuUsPerRequest;
+    let summary = report(&env, "reversed");
+    assert!(summary.contains("- poison (server CPU a request, at 10,000/s): "));
+    let place = |name: &str| summary.find(&format!("\n## {name}\n")).expect("its tables");
+    assert!(place("poison") < place("overload") && place("churn") < place("tiny-keepalive"));
 }
 
 /// The lines of the verdict matrix that begin with `label`.

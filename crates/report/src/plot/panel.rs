@@ -221,7 +221,7 @@ impl Panel {
 
 /// The objective of `scenario` for p99, µs.
 pub fn objective(run: &Run, scenario: &str) -> Option<f64> {
-    let objective = run.env.objectives.get(scenario)?;
+    let objective = run.scenario(scenario)?.objective?;
     (objective.p99_us > 0.0).then_some(objective.p99_us)
 }
 
