@@ -3,7 +3,6 @@
 mod matrix;
 mod noise;
 mod sheets;
-mod slim;
 mod tables;
 mod trials;
 
@@ -33,7 +32,7 @@ var a=t.closest('tr').querySelector('th a');if(a&&getSelection().isCollapsed)a.c
 pub fn page(run: &Run) -> String {
     let verdict = run.verdict();
     let sheets = sheet::all(run);
-    let page = html! {
+    html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -70,8 +69,8 @@ pub fn page(run: &Run) -> String {
                 script { (PreEscaped(SCRIPT)) }
             }
         }
-    };
-    slim::slim(&page.into_string())
+    }
+    .into_string()
 }
 
 const LATENCY: &str = "Open loop: requests are due at fixed times whatever the server does, and \

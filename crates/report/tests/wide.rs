@@ -176,7 +176,7 @@ fn not_offered(reason: &str) {
     }
     let capacity = summary.split("\n## Capacity").nth(1).expect("the sheet");
     assert!(capacity.contains("| route not offered"));
-    assert!(files["index.html"].contains("<span class=iv>route not offered</span>"));
+    assert!(files["index.html"].contains("<span class=\"iv\">route not offered</span>"));
     assert!(files["overview.svg"].contains("route not offered"));
     // A model still blocks by design.
     assert!(summary.contains("blocks by design"));
@@ -194,8 +194,8 @@ fn connections_without_a_reply_are_counted_and_shown() {
     }
     let files = reported("unserved", &env, &fixture::ndjson(&trials)).expect("a report");
     let page = &files["index.html"];
-    assert!(page.contains("<span class=unserved>58 of 64 unserved</span>"));
-    assert!(page.contains("<td class=differs>58/64") && page.contains("they starve"));
+    assert!(page.contains("<span class=\"unserved\">58 of 64 unserved</span>"));
+    assert!(page.contains("<td class=\"differs\">58/64") && page.contains("they starve"));
     let summary = &files["summary.md"];
     assert!(summary.contains("(58 of 64 unserved)") && summary.contains("| unserved |"));
     assert!(!wide()["summary.md"].contains("unserved"));
@@ -291,7 +291,7 @@ fn connections_stand_beside_requests_and_beside_the_time_to_drain() {
 fn a_page_of_many_trials_stays_small() {
     let (_, trials) = fixture::wide::run("quick", 3, 11);
     let bytes = wide()["index.html"].len() / trials.len();
-    assert!(bytes < 700, "{bytes} bytes a trial");
+    assert!(bytes < 800, "{bytes} bytes a trial");
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn the_load_of_a_block_stands_once_and_what_is_a_rows_own_beside_its_name() {
         );
     }
     let files = reported("commands", &env, &fixture::ndjson(&trials)).expect("a report");
-    let section = files["index.html"].split("<section id=trials>").nth(1);
+    let section = files["index.html"].split("<section id=\"trials\">").nth(1);
     let section = section.expect("the trials");
     let cpu = section.split("<summary>cpu</summary>").nth(1).expect("cpu");
     let cpu = cpu.split("</details>").next().expect("its end");

@@ -37,13 +37,13 @@ fn row(line: &Line) -> Markup {
 
 fn cell(entry: &Entry) -> Markup {
     let class = match entry.tone {
-        Tone::Plain => "",
-        Tone::Best => "best",
-        Tone::Limited => "bound",
-        Tone::Blocks => "soft",
+        Tone::Plain => None,
+        Tone::Best => Some("best"),
+        Tone::Limited => Some("bound"),
+        Tone::Blocks => Some("soft"),
     };
     html! {
-        td class=(class) {
+        td class=[class] {
             @if entry.text.is_empty() { "–" }
             @else if let Some(link) = &entry.link { a href={ "#" (link) } { (entry.text) } }
             @else { (entry.text) }

@@ -65,7 +65,7 @@ fn table(run: &Run, scenario: &str, window: Window, columns: &[(&str, Field)]) -
                 thead { tr { @for (head, field) in columns { th.l[left(*field)] scope="col" { (head) } } } }
                 tbody {
                     @for (row, cell) in &rows {
-                        tr class=(state_class(cell.state)) {
+                        tr class=[state_class(cell.state)] {
                             @for (_, field) in columns { (entry(run, row, cell, scenario, window, *field)) }
                         }
                     }
@@ -109,12 +109,12 @@ fn left(field: Field) -> bool {
     matches!(field, Field::Label | Field::Validity)
 }
 
-fn state_class(state: State) -> &'static str {
+fn state_class(state: State) -> Option<&'static str> {
     match state {
-        State::Limited => "limited",
-        State::Blocks => "blocks",
-        State::Invalid | State::NotOffered | State::Missing => "gone",
-        State::Valid => "",
+        State::Limited => Some("limited"),
+        State::Blocks => Some("blocks"),
+        State::Invalid | State::NotOffered | State::Missing => Some("gone"),
+        State::Valid => None,
     }
 }
 
