@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use report::promises::{self, Noise, QUICK_BLOCKS, Session, Tally};
+#[path = "../tests/simulated/mod.rs"]
+mod simulated;
+
+use simulated::{Noise, Session, Tally};
 
 const SEED: u64 = 20_261_123;
 /// A server this many times as costly is to be found.
@@ -45,7 +48,7 @@ fn main() -> anyhow::Result<()> {
     );
     for run in &runs {
         println!("\n{}\n", run.display());
-        table(&promises::noise(run)?, sessions);
+        table(&simulated::noise(run)?, sessions);
     }
     Ok(())
 }
@@ -92,10 +95,7 @@ fn tallies(noise: &Noise, sessions: u32) -> [Tally; 9] {
         window_s: None,
         ..full
     };
-    let quick = Session {
-        blocks: QUICK_BLOCKS,
-        ..same
-    };
+    let quick = Session::QUICK;
     let quick_wide = Session { rows: 48, ..quick };
     [
         noise.equal(full, sessions, SEED),

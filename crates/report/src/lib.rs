@@ -11,8 +11,8 @@
 //!             └─ noise ───────────────────┴─ plot ────── plots/*.svg
 //! ```
 //!
-//! [`compare`] holds two runs against each other by the same rule; [`promises`] measures, in
-//! simulated sessions, how often that rule is right.
+//! [`compare`] holds two runs against each other by the same rule. How often that rule is right is
+//! measured in simulated sessions: `cargo run --release -p report --example promises`.
 //!
 //! What the report holds itself to: the trial is the unit, a LIMITED trial is shown and never
 //! ranked, an INVALID one is never drawn, a rank is a tier, and there is no composite score.
@@ -24,6 +24,7 @@ use anyhow::Context;
 
 mod cell;
 pub mod compare;
+pub mod costs;
 pub mod data;
 mod figures;
 mod format;
@@ -36,7 +37,6 @@ mod noise;
 mod palette;
 mod plot;
 mod primary;
-pub mod promises;
 mod read;
 mod run;
 mod scale;

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use report::promises::{self, FULL_BLOCKS, FULL_WINDOW_S, Noise, QUICK_BLOCKS, Session, Tally};
+mod simulated;
+
+use simulated::{FULL_BLOCKS, FULL_WINDOW_S, Noise, QUICK_BLOCKS, Session, Tally};
 
 const SEED: u64 = 7;
 const FULL: Session = Session::FULL;
@@ -11,7 +13,7 @@ const QUICK: Session = Session::QUICK;
 
 fn columns() -> Vec<Noise> {
     let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorded");
-    promises::noise(Path::new(recorded)).expect("the recorded run")
+    simulated::noise(Path::new(recorded)).expect("the recorded run")
 }
 
 fn sum(columns: &[Noise], of: impl Fn(&Noise) -> Tally) -> Tally {
@@ -20,16 +22,31 @@ fn sum(columns: &[Noise], of: impl Fn(&Noise) -> Tally) -> Tally {
     sum
 }
 
+/// The text of `size.rs` in `dir` or a folder below it.
+fn size_rs(dir: &Path) -> Option<String> {
+    let mut paths = dir
+        .read_dir()
+        .ok()?
+        .map(|entry| entry.expect("an entry").path());
+    paths.find_map(|path| match path.file_name() {
+        Some(name) if name == "size.rs" => std::fs::read_to_string(path).ok(),
+        _ => size_rs(&path),
+    })
+}
+
 /// The sizes that the sessions take their windows and blocks from: `bench` depends on this crate, so
 /// they are read from its source.
 #[test]
 fn the_sessions_are_as_long_as_the_sizes_of_the_bench() {
-    let source = include_str!("../../bench/src/size.rs");
-    let after = |text: &'static str, mark: &str| {
+    let bench = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../bench/src"));
+    let source = size_rs(bench).expect("size.rs of bench");
+    let after = |text: &str, mark: &str| {
         let rest = text.split_once(mark);
-        rest.unwrap_or_else(|| panic!("{mark} in size.rs")).1
+        rest.unwrap_or_else(|| panic!("{mark} in size.rs"))
+            .1
+            .to_owned()
     };
-    let full = after(source, "Self::Full => Windows {");
+    let full = after(&source, "Self::Full => Windows {");
     let full = full.split_once('}').expect("the end of it").0;
     let ms = (FULL_WINDOW_S * 1000.0) as u32;
     for window in ["closed", "open", "poison"] {
@@ -40,7 +57,7 @@ fn the_sessions_are_as_long_as_the_sizes_of_the_bench() {
         overload.contains(&format!("), ms({ms}), ms(")),
         "{overload}"
     );
-    let blocks = after(source, "fn blocks(self)");
+    let blocks = after(&source, "fn blocks(self)");
     for (size, blocks_of) in [("Full", FULL_BLOCKS), ("Quick", QUICK_BLOCKS)] {
         assert!(blocks.contains(&format!("Self::{size} => {blocks_of},")));
     }
@@ -69,17 +86,19 @@ fn a_server_ten_percent_slower_is_found_in_nine_full_sessions_of_ten() {
         let tally = noise.slowed(FULL, 1.1, 40, SEED);
         assert!(
             tally.share() >= 0.9,
-            "{} {}: {tally:?}",
+            "{} {}, {} trials: {tally:?}",
             noise.scenario,
-            noise.figure
+            noise.figure,
+            noise.trials
         );
         // And not because everything is called slower: by 1 % nothing is.
         let tally = noise.slowed(FULL, 1.01, 20, SEED);
         assert!(
             tally.share() <= 0.1,
-            "{} {}: {tally:?}",
+            "{} {}, {} trials: {tally:?}",
             noise.scenario,
-            noise.figure
+            noise.figure,
+            noise.trials
         );
     }
     assert!(count >= 5, "{count} calm columns");

@@ -15,20 +15,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::cell::{Cell, State};
-use crate::data::{Trial, Validity};
-use crate::metric::Metric;
-use crate::primary::{self, Choice};
-use crate::read;
-use crate::run::Run;
-use crate::stats::{self, Evidence, INFINITE_LOG, Verdict};
+use report::costs::{self, Column};
+use report::stats::{self, Evidence, Verdict};
 
 /// What a figure is taken over in a full run, seconds: each closed and open window, twice the
-/// capacity in overload, and the window of the poisoned request. `Size::Full` in
-/// `bench/src/size.rs`; a test holds the two against each other.
+/// capacity in overload, and the window of the poisoned request. `Size::Full` of bench; a test holds the
+/// two against each other.
 pub const FULL_WINDOW_S: f64 = 2.0;
 
-/// Blocks of a full run and of a quick one: `Size::blocks`, the same file.
+/// Blocks of a full run and of a quick one: `Size::blocks`.
 pub const FULL_BLOCKS: u32 = 16;
 /// Blocks of a quick run.
 pub const QUICK_BLOCKS: u32 = 3;
@@ -104,82 +99,9 @@ impl Tally {
 
 /// The noise of every column of the run in `dir` that has three rows of several VALID trials in
 /// three blocks or more.
-///
-/// # Errors
-/// As [`crate::write`]: an unreadable run.
 pub fn noise(dir: &Path) -> anyhow::Result<Vec<Noise>> {
-    let run = read::run(dir)?;
-    let mut found = Vec::new();
-    for scenario in &run.scenarios {
-        let deciding = primary::choose(&run, scenario);
-        for window in run.windows(scenario) {
-            let mut metrics = match window.rate() {
-                None => vec![Metric::Throughput],
-                // Of a load in steps one percentile means little.
-                Some(_) if run.is_stepped(scenario) => Vec::new(),
-                Some(_) => vec![Metric::ServerCpu, Metric::P50, Metric::P99],
-            };
-            if window == deciding.window && !metrics.contains(&deciding.metric) {
-                metrics.push(deciding.metric);
-            }
-            for metric in metrics {
-                let choice = Choice { metric, window };
-                let noise = column(&run, scenario, choice);
-                found.extend(noise.map(|noise| Noise {
-                    decides: choice == deciding,
-                    ..noise
-                }));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// What the figure of a trial was taken over, seconds.
-fn taken_over_s(trial: &Trial, metric: Metric) -> Option<f64> {
-    let phases = trial.figures.iter().flat_map(|figures| &figures.phases);
-    let twice = phases.filter(|phase| phase.name == "twice");
-    let seconds = match metric {
-        Metric::Goodput => twice.map(|phase| phase.duration_s).next()?,
-        _ => trial.shape.duration_s,
-    };
-    (seconds > 0.0).then_some(seconds)
-}
-
-fn column(run: &Run, scenario: &str, choice: Choice) -> Option<Noise> {
-    let (mut tried, mut lost) = (0.0, 0.0);
-    let mut rows: Vec<BTreeMap<u32, f64>> = Vec::new();
-    let mut window_s = None;
-    for row in &run.rows {
-        let cell = run.cell(&row.label, scenario, choice.window);
-        for trial in &cell.trials {
-            tried += f64::from(u8::from(trial.validity != Validity::Blocks));
-            lost += f64::from(u8::from(trial.validity == Validity::Invalid));
-            window_s = window_s.or_else(|| taken_over_s(trial, choice.metric));
-        }
-        // Every VALID trial counts, whatever became of the others: the rows that passed every gate
-        // in every block are the quiet ones.
-        let valid = Cell {
-            state: State::Valid,
-            ..cell
-        };
-        let mut costs = valid.costs(choice.metric);
-        costs.retain(|_, cost| cost.abs() < INFINITE_LOG);
-        if costs.len() > 1 {
-            rows.push(costs);
-        }
-    }
-    let split = split(&mut rows)?;
-    Some(Noise {
-        scenario: scenario.to_owned(),
-        figure: format!("{}, {}", choice.metric.name(), choice.window.describe()),
-        decides: false,
-        trials: split.rests.len(),
-        window_s: window_s?,
-        blocks: split.blocks,
-        rests: split.rests,
-        lost: lost / f64::max(tried, 1.0),
-    })
+    let columns = costs::columns(dir)?;
+    Ok(columns.into_iter().filter_map(Noise::of).collect())
 }
 
 /// The parts of costs by row and block.
@@ -232,6 +154,22 @@ fn split(rows: &mut [BTreeMap<u32, f64>]) -> Option<Split> {
 }
 
 impl Noise {
+    fn of(column: Column) -> Option<Self> {
+        let mut rows = column.rows;
+        rows.retain(|costs| costs.len() > 1);
+        let split = split(&mut rows)?;
+        Some(Self {
+            scenario: column.scenario,
+            figure: column.figure,
+            decides: column.decides,
+            trials: split.rests.len(),
+            window_s: column.window_s,
+            blocks: split.blocks,
+            rests: split.rests,
+            lost: column.lost,
+        })
+    }
+
     /// Standard deviation of a trial within its block, as a share.
     pub fn deviation(&self) -> f64 {
         let squares: f64 = self.rests.iter().map(|each| each * each).sum();
