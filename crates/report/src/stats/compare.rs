@@ -2,8 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::rank::Evidence;
-use super::{LEVEL, Spread, floor, hodges_lehmann, shift, shift_interval, wilcoxon_interval};
+use super::evidence::{Evidence, LEVEL};
+use super::median::Spread;
+use super::signed_rank::{hodges_lehmann, wilcoxon_interval};
+use super::unpaired::{shift, shift_interval};
+use super::zone::floor;
+
+/// Stands for the logarithm of an infinite value. Finite, so that differences of two never give
+/// something that is not a number; far beyond the logarithm of any real ratio.
+pub const INFINITE_LOG: f64 = 1e6;
 
 /// What can be said of one model against another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

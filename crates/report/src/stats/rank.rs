@@ -2,29 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Comparison, Spread, Verdict, compare};
-
-/// What the number of blocks allows to be said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// One or two blocks: figures, no ranking.
-    Figures,
-    /// Three to nine: medians and ranges, tiers where ranges are disjoint.
-    Ranges,
-    /// Ten or more: intervals and all four verdicts.
-    Intervals,
-}
-
-impl Evidence {
-    /// The evidence that `blocks` blocks give.
-    pub fn of(blocks: u32) -> Self {
-        match blocks {
-            0..=2 => Self::Figures,
-            3..=9 => Self::Ranges,
-            10.. => Self::Intervals,
-        }
-    }
-}
+use super::compare::{Comparison, Verdict, compare};
+use super::evidence::Evidence;
+use super::median::Spread;
 
 /// The place of one contestant.
 #[derive(Debug, Clone, Copy, PartialEq)]

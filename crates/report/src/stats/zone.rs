@@ -1,7 +1,8 @@
 //! The indifference zone: what a difference must exceed to count as one.
 
-use super::rank::Evidence;
-use super::{hodges_lehmann, percentile_95};
+use super::evidence::Evidence;
+use super::median::percentile_95;
+use super::signed_rank::hodges_lehmann;
 
 /// Differences of 3 % matter to nobody's choice of a model.
 const FLOOR: f64 = 0.03;
