@@ -9,6 +9,8 @@ use schema::{About, Code, Reason};
 use serde::{Deserialize, Serialize};
 
 mod detail;
+mod kinds;
+mod latency;
 mod scenario;
 
 use detail::absent;
@@ -16,6 +18,8 @@ pub use detail::{
     Capacity, CapacityStep, IdleFigures, KindFigures, MemoryStep, PhaseFigures, PoisonFigures,
     Slice, SlowClients, SlowFigures,
 };
+pub use kinds::{Mode, Pass, Role, Validity};
+pub use latency::Latency;
 pub use scenario::{Deciding, Objective, ScenarioInfo};
 
 /// `env.json`: the machine, the kernel, the limits, the build and the seeds. No host name, no path.
@@ -71,76 +75,6 @@ pub struct Env {
     pub announced_s: f64,
 }
 
-/// Who a trial's server was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// A model, measured.
-    Model,
-    /// The A/A placebo: a model that is in the block already, under a second name.
-    Placebo,
-    /// The null server: constant reply, no parsing. The ceiling of machine and generator.
-    Null,
-    /// A server that was running already, given by its address.
-    Target,
-}
-
-/// What a trial is there for.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Pass {
-    /// Speed and cost: the only pass whose figures are compared.
-    #[default]
-    Measure,
-    /// Memory at several numbers of connections: [`Trial::memory_steps`].
-    Memory,
-    /// System calls, counted by a tracer that slows everything down: no speed figures.
-    SystemCalls,
-    /// The search for the highest rate within the objective: [`Trial::capacity`].
-    Capacity,
-}
-
-impl Pass {
-    /// `true` for the pass that most trials are of, which is not written.
-    pub fn is_measure(&self) -> bool {
-        *self == Self::Measure
-    }
-
-    /// `true` when a tracer ran beside the server: nothing in it may be read as speed.
-    pub fn instrumented(self) -> bool {
-        self == Self::SystemCalls
-    }
-}
-
-/// How far a trial's figures may be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Validity {
-    /// Every gate passed.
-    Valid,
-    /// The generator or machine may be the limit: shown as "at least", never ranked.
-    Limited,
-    /// A gate failed: never drawn.
-    Invalid,
-    /// The model cannot do this shape by design; `reasons` says why. Nothing was measured.
-    Blocks,
-}
-
-/// How the load arrived.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// The next request of a connection follows its reply.
-    #[default]
-    Closed,
-    /// Requests are due at scheduled times, whatever the server does.
-    Open,
-}
-
 /// The shape of the load of one trial.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Shape {
@@ -176,25 +110,6 @@ pub struct Shape {
     /// The path that is asked for once beside the good ones, and hurts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poison: Option<String>,
-}
-
-/// Percentiles of one histogram, microseconds; an unanswered request ranks as infinite (`null`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    /// Recorded values.
-    pub count: u64,
-    /// Arithmetic mean of the recorded values, µs.
-    pub mean: Option<f64>,
-    /// Median, µs.
-    pub p50: Option<f64>,
-    /// 90th percentile, µs.
-    pub p90: Option<f64>,
-    /// 99th percentile, µs.
-    pub p99: Option<f64>,
-    /// 99.9th percentile, µs.
-    pub p999: Option<f64>,
-    /// Largest value, µs.
-    pub max: Option<f64>,
 }
 
 /// What was measured in one window, beside each other. `None` means not measured, never zero.

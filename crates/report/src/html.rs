@@ -8,12 +8,12 @@ mod trials;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::data::Pass;
+use crate::anchor;
 use crate::matrix::Matrix;
 use crate::metric::Metric;
 use crate::plot::{self, Plot};
 use crate::primary;
-use crate::run::{Row, Run, Window};
+use crate::run::{Row, Run};
 use crate::sheet::{self, Sheet};
 use crate::svg;
 use crate::words;
@@ -132,7 +132,7 @@ fn further(run: &Run) -> Markup {
             @for (metric, title, load) in metrics {
                 details {
                     summary { (title) span.m { " · " (load) ", " (metric.direction()) } }
-                    (matrix::table(run, &Matrix::of(run, metric), &plot::slug(title)))
+                    (matrix::table(run, &Matrix::of(run, metric), &anchor::slug(title)))
                 }
             }
         }
@@ -167,12 +167,12 @@ fn deciding(run: &Run) -> Markup {
     let has = |scenario: &String| {
         plots
             .iter()
-            .any(|plot| plot.name == format!("verdict-{}", plot::slug(scenario)))
+            .any(|plot| plot.name == format!("verdict-{}", anchor::slug(scenario)))
     };
     html! {
         div.plots {
             @for scenario in &run.scenarios {
-                @if !has(scenario) { figure id=(deciding_anchor(scenario)) { p.note { (scenario) ": no figure to draw." } } }
+                @if !has(scenario) { figure id=(anchor::deciding(scenario)) { p.note { (scenario) ": no figure to draw." } } }
             }
             @for plot in &plots {
                 figure id={ "d-" (plot.name.trim_start_matches("verdict-")) } { (PreEscaped(plot.svg.inline())) }
@@ -205,37 +205,4 @@ fn environment(run: &Run) -> Markup {
             }
         }
     }
-}
-
-/// The anchor of the figure that decides `scenario`.
-pub fn deciding_anchor(scenario: &str) -> String {
-    format!("d-{}", plot::slug(scenario))
-}
-
-/// The anchor of a row's trials of another pass in one scenario: by places in the run, because a
-/// page holds thousands of links.
-pub fn pass_anchor(run: &Run, pass: Pass, scenario: &str, label: &str) -> String {
-    let kind = match pass {
-        Pass::Measure => 'm',
-        Pass::Memory => 'k',
-        Pass::SystemCalls => 's',
-        Pass::Capacity => 'c',
-    };
-    let scenarios = run.scenarios_of(pass);
-    let scenario = scenarios.iter().position(|each| each == scenario);
-    format!("{kind}{}-{}", scenario.unwrap_or(0), place(run, label))
-}
-
-/// The anchor of a row's trials in one window of one scenario.
-pub fn anchor(run: &Run, scenario: &str, label: &str, window: Window) -> String {
-    let windows = run.windows(scenario);
-    let window = windows.iter().position(|each| *each == window);
-    let scenario = run.scenarios.iter().position(|each| each == scenario);
-    let (scenario, window) = (scenario.unwrap_or(0), window.unwrap_or(0));
-    format!("t{scenario}-{}-{window}", place(run, label))
-}
-
-fn place(run: &Run, label: &str) -> usize {
-    let place = run.rows.iter().position(|row| row.label == label);
-    place.unwrap_or(0)
 }

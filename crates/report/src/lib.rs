@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+mod anchor;
 mod cell;
 pub mod compare;
 pub mod costs;

@@ -9,6 +9,7 @@ mod search;
 mod timeline;
 mod verdict;
 
+use crate::anchor::slug;
 use crate::run::Run;
 use crate::svg::Svg;
 
@@ -99,16 +100,4 @@ pub fn all(run: &Run) -> Vec<Plot> {
     plots.extend(memory(run));
     plots.extend(timelines(run));
     plots
-}
-
-/// A name fit for files and anchors: letters, digits and dashes.
-pub fn slug(name: &str) -> String {
-    let plain = |letter: char| {
-        if letter.is_ascii_alphanumeric() {
-            letter
-        } else {
-            '-'
-        }
-    };
-    name.to_ascii_lowercase().chars().map(plain).collect()
 }

@@ -8,9 +8,11 @@ use crate::data::{Env, MemoryStep, Pass, Role, ScenarioInfo, Trial, Validity};
 use crate::legacy;
 use crate::matrix::Matrix;
 
+mod order;
 mod row;
 mod window;
 
+use order::place;
 pub use row::Row;
 use row::rows;
 pub use window::Window;
@@ -250,13 +252,4 @@ fn scenarios<'a>(env: &Env, trials: impl Iterator<Item = &'a Trial>) -> Vec<Stri
     let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
     names.sort_by_key(|name| place(&known, name));
     names
-}
-
-/// A sort key: the place of `name` in `known`, or behind it by name.
-pub fn place(known: &[&str], name: &str) -> (usize, String) {
-    let index = known
-        .iter()
-        .position(|&each| each == name)
-        .unwrap_or(known.len());
-    (index, name.to_owned())
 }

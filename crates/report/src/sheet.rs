@@ -102,7 +102,7 @@ fn figure(run: &Run, row: &Row, scenario: &str, window: Window, metric: Metric) 
     match median(run, &cell, metric) {
         Some(spread) => Entry::new(
             metric.show(spread.median),
-            crate::html::anchor(run, scenario, &row.label, window),
+            crate::anchor::trials(run, scenario, &row.label, window),
         ),
         None => Entry::default(),
     }

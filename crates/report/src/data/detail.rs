@@ -1,10 +1,9 @@
 //! What stands beside the main figures of a trial: phases, slices, kinds, bystanders, passes.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Latency, Validity};
+use super::kinds::Validity;
+use super::latency::Latency;
 
 /// A phase of a load in steps; requests belong to the phase of their intended start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -179,7 +178,7 @@ pub struct MemoryStep {
 
 /// `false` values and empty collections are not written: most trials have none of these.
 pub(super) mod absent {
-    use super::BTreeMap;
+    use std::collections::BTreeMap;
 
     pub fn zero(value: &u32) -> bool {
         *value == 0

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::anchor;
+use crate::anchor;
 use crate::cell::State;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
@@ -120,7 +120,7 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
     let metric = column.choice.metric;
     let link = format!(
         "#{}",
-        anchor(run, &column.scenario, &row.label, column.choice.window)
+        anchor::trials(run, &column.scenario, &row.label, column.choice.window)
     );
     let figure = entry.spread.map(|spread| metric.show(spread.median));
     let hover = hover(column, row, entry);
@@ -273,7 +273,7 @@ pub fn headlines(matrix: &Matrix) -> Markup {
             @for column in &matrix.columns {
                 @let headline = column.headline(&matrix.rows);
                 li {
-                    a.what href={ "#" (super::deciding_anchor(&column.scenario)) } { (column.scenario) }
+                    a.what href={ "#" (anchor::deciding(&column.scenario)) } { (column.scenario) }
                     span.said {
                         @for (bold, text) in headline.sentence(column.choice.metric) {
                             @if bold { b { (text) } } @else { (text) }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{anchor, pass_anchor};
+use crate::anchor;
 use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::noise::{self, Generator, Placebo};
@@ -59,7 +59,7 @@ fn placebo_table(run: &Run, placebos: &[Placebo]) -> Markup {
                             @match placebo.comparison {
                                 Some(each) => {
                                     td {
-                                        a href={ "#" (anchor(run, &placebo.scenario, copy, placebo.choice.window)) } {
+                                        a href={ "#" (anchor::trials(run, &placebo.scenario, copy, placebo.choice.window)) } {
                                             (format::factor(each.log.exp()))
                                         }
                                     }
@@ -130,8 +130,10 @@ fn trial_table(run: &Run, trials: &[&Trial]) -> Markup {
 /// Where the page shows a trial.
 fn trial_anchor(run: &Run, trial: &Trial) -> String {
     match trial.pass {
-        Pass::Measure => anchor(run, &trial.scenario, &trial.label, Window::of(&trial.shape)),
-        pass => pass_anchor(run, pass, &trial.scenario, &trial.label),
+        Pass::Measure => {
+            anchor::trials(run, &trial.scenario, &trial.label, Window::of(&trial.shape))
+        }
+        pass => anchor::pass(run, pass, &trial.scenario, &trial.label),
     }
 }
 

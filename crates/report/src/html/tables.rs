@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{anchor, pass_anchor};
+use crate::anchor;
 use crate::cell::{Cell, State};
 use crate::data::Pass;
 use crate::figures::{self, Field};
@@ -90,12 +90,12 @@ fn entry(
         Field::Label => html! {
             th scope="row" {
                 i class={ "key b" (palette::class(&row.kin)) } {}
-                a href={ "#" (anchor(run, scenario, &row.label, window)) } { (text) }
+                a href={ "#" (anchor::trials(run, scenario, &row.label, window)) } { (text) }
             }
         },
         Field::Validity => html! { td.l.why { (text) } },
         Field::Calls if is_told => html! {
-            td { a href={ "#" (pass_anchor(run, Pass::SystemCalls, scenario, &row.label)) } { (text) } }
+            td { a href={ "#" (anchor::pass(run, Pass::SystemCalls, scenario, &row.label)) } { (text) } }
         },
         Field::Unserved => html! { td.differs[is_told] { (shown) } },
         Field::Range(_) => html! { td.m { (shown) } },

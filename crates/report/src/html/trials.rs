@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
-use super::{anchor, pass_anchor};
+use crate::anchor;
 use crate::cell::{Cell, State};
 use crate::data::{Pass, Trial, Validity};
 use crate::format;
@@ -69,7 +69,7 @@ fn pass_group(run: &Run, row: &Row, scenario: &str, pass: Pass) -> Markup {
         return html! {};
     }
     html! {
-        div.group id=(pass_anchor(run, pass, scenario, &row.label)) {
+        div.group id=(anchor::pass(run, pass, scenario, &row.label)) {
             h3 { (row.label) span.m { " · " (scenario) } }
             @for trial in trials {
                 @for command in [&trial.server_command, &trial.load_command] {
@@ -141,7 +141,7 @@ fn of_window(run: &Run, scenario: &str, window: Window) -> Markup {
                     th { "errors" } th.l { "validity" }
                 } }
                 @for (row, cell) in &cells {
-                    tbody id=(anchor(run, scenario, &row.label, window)) {
+                    tbody id=(anchor::trials(run, scenario, &row.label, window)) {
                         (heading(row, cell, &loads))
                         @for trial in &cell.trials { (line(trial)) }
                     }

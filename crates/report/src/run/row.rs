@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::place;
+use super::order::place;
 use crate::data::{Role, Trial};
 
 /// Models in the order in which the literature introduces them; others follow by name.

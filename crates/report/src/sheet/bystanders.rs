@@ -2,9 +2,9 @@
 //! connections; and the kinds of a mix.
 
 use super::{Entry, Line, Sheet, figure, middle, sample};
+use crate::anchor;
 use crate::data::{Figures, SlowClients};
 use crate::format;
-use crate::html::anchor;
 use crate::metric::Metric;
 use crate::primary;
 use crate::run::{Row, Run, Window};
@@ -99,7 +99,7 @@ fn sheet(
         .scenario;
     let window = primary::of(run, scenario, Metric::P99).window;
     let line = |row: &Row| {
-        let link = || anchor(run, scenario, &row.label, window);
+        let link = || anchor::trials(run, scenario, &row.label, window);
         let found = figures(run, row, scenario, window);
         let mut entries: Vec<Entry> = columns
             .iter()
@@ -165,7 +165,7 @@ fn kinds(run: &Run) -> Option<Sheet> {
                 Spread::of(values, Evidence::Ranges).map_or_else(Entry::default, |spread| {
                     Entry::new(
                         format::micros(spread.median),
-                        anchor(run, scenario, &row.label, window),
+                        anchor::trials(run, scenario, &row.label, window),
                     )
                 })
             })

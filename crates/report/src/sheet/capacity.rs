@@ -1,10 +1,10 @@
 //! Capacity at the objective, as brackets.
 
 use super::{Entry, Line, Sheet, Tone};
+use crate::anchor;
 use crate::cell::{self, State};
 use crate::data::{Capacity, Pass, Trial, Validity};
 use crate::format;
-use crate::html::pass_anchor;
 use crate::run::{Row, Run};
 use crate::words;
 
@@ -131,7 +131,7 @@ fn entry(run: &Run, row: &Row, scenario: &str, bracket: Option<Bracket>, best: f
     let reaches = bracket.low.is_some() && bracket.high.is_none_or(|high| high > best);
     Entry {
         text,
-        link: Some(pass_anchor(run, Pass::Capacity, scenario, &row.label)),
+        link: Some(anchor::pass(run, Pass::Capacity, scenario, &row.label)),
         tone: match (reaches, bracket.high) {
             (true, None) => Tone::Limited,
             (true, Some(_)) if !row.is_peer() => Tone::Best,

@@ -1,10 +1,10 @@
 //! System calls, fairness (of requests and of connections) and the time to drain: a figure a scenario.
 
 use super::{Entry, Line, Sheet, figure, median, middle, sample};
+use crate::anchor;
 use crate::cell::State;
 use crate::data::{Figures, Pass};
 use crate::format;
-use crate::html::{anchor, pass_anchor};
 use crate::metric::Metric;
 use crate::primary;
 use crate::run::{Row, Run};
@@ -30,7 +30,7 @@ pub fn system_calls(run: &Run) -> Option<Sheet> {
         match Spread::of(totals, Evidence::Ranges) {
             Some(spread) => Entry::new(
                 format!("{:.2}{}", spread.median, names(&figures)),
-                pass_anchor(run, Pass::SystemCalls, scenario, &row.label),
+                anchor::pass(run, Pass::SystemCalls, scenario, &row.label),
             ),
             None => Entry::default(),
         }
@@ -75,7 +75,7 @@ pub fn fairness(run: &Run) -> Option<Sheet> {
         match (median(run, &cell, Metric::Jain), workers) {
             (Some(spread), Some(workers)) => Entry::new(
                 format!("{:.2} of {workers}", spread.median),
-                anchor(run, scenario, &row.label, window),
+                anchor::trials(run, scenario, &row.label, window),
             ),
             _ => Entry::default(),
         }
@@ -111,7 +111,7 @@ pub fn connections(run: &Run) -> Option<Sheet> {
                 range(fewest.unwrap_or(0), most.unwrap_or(0)),
                 format::number(workers as f64),
             ),
-            anchor(run, scenario, &row.label, window),
+            anchor::trials(run, scenario, &row.label, window),
         )
     };
     Some(Sheet {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Entry, Line, Sheet, Tone};
+use crate::anchor;
 use crate::data::{MemoryStep, Pass};
 use crate::format;
-use crate::html::pass_anchor;
 use crate::run::{Row, Run};
 use crate::stats::{Evidence, Spread};
 
@@ -25,7 +25,7 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
         .collect();
     heads.extend(["a connection".to_owned(), "tasks at most".to_owned()]);
     let line = |(row, steps): &(&Row, std::collections::BTreeMap<u64, Vec<&MemoryStep>>)| {
-        let link = pass_anchor(run, Pass::Memory, &scenario, &row.label);
+        let link = anchor::pass(run, Pass::Memory, &scenario, &row.label);
         let mut entries: Vec<Entry> = counts
             .iter()
             .map(|count| {

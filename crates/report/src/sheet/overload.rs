@@ -1,9 +1,9 @@
 //! Overload: what survives, and how soon it is over.
 
 use super::{Entry, Line, Sheet, figure, sample};
+use crate::anchor;
 use crate::data::PhaseFigures;
 use crate::format;
-use crate::html::anchor;
 use crate::metric::Metric;
 use crate::primary;
 use crate::run::{Row, Run};
@@ -33,7 +33,7 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
             Spread::of(values, Evidence::Ranges).map_or_else(Entry::default, |spread| {
                 Entry::new(
                     show(spread.median),
-                    anchor(run, scenario, &row.label, window),
+                    anchor::trials(run, scenario, &row.label, window),
                 )
             })
         };
