@@ -1,7 +1,7 @@
 //! What stands beside the good requests and is not in their population: poison, slow clients, idle
 //! connections; and the kinds of a mix.
 
-use super::{Entry, Line, Sheet, figure, middle, sample};
+use super::table::{Entry, Line, Sheet, figure, middle, sample};
 use crate::anchor;
 use crate::data::{Figures, SlowClients};
 use crate::format;

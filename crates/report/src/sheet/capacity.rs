@@ -1,6 +1,6 @@
 //! Capacity at the objective, as brackets.
 
-use super::{Entry, Line, Sheet, Tone};
+use super::table::{Entry, Line, Sheet, Tone};
 use crate::anchor;
 use crate::cell::{self, State};
 use crate::data::{Capacity, Pass, Trial, Validity};

@@ -1,6 +1,6 @@
 //! System calls, fairness (of requests and of connections) and the time to drain: a figure a scenario.
 
-use super::{Entry, Line, Sheet, figure, median, middle, sample};
+use super::table::{Entry, Line, Sheet, figure, median, middle, sample};
 use crate::anchor;
 use crate::cell::State;
 use crate::data::{Figures, Pass};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Entry, Line, Sheet, Tone};
+use super::table::{Entry, Line, Sheet, Tone};
 use crate::anchor;
 use crate::data::{MemoryStep, Pass};
 use crate::format;

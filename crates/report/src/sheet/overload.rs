@@ -1,6 +1,6 @@
 //! Overload: what survives, and how soon it is over.
 
-use super::{Entry, Line, Sheet, figure, sample};
+use super::table::{Entry, Line, Sheet, figure, sample};
 use crate::anchor;
 use crate::data::PhaseFigures;
 use crate::format;
