@@ -1,6 +1,7 @@
 //! Capacity at the objective in two runs: brackets against brackets.
 
-use super::lines::{Both, Finding, Line, Side};
+use super::both::Both;
+use super::line::{Finding, Line, Side};
 use crate::data::{Capacity, Pass, Trial, Validity};
 use crate::metric::Metric;
 use crate::primary;

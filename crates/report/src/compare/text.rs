@@ -1,7 +1,8 @@
 //! The comparison as Markdown for a terminal.
 
-use super::lines::{Finding, Line, Side, VALIDITY};
-use super::{Difference, Report};
+use super::environment::Difference;
+use super::line::{Finding, Line, Side, VALIDITY};
+use super::report::Report;
 use crate::format;
 use crate::markdown::Table;
 use crate::metric::Metric;

@@ -1,0 +1,106 @@
+//! One figure of one server in two runs, and what is said of it.
+
+use serde::Serialize;
+
+use crate::metric::Metric;
+use crate::stats::{Comparison, INFINITE_LOG, Verdict};
+
+/// What a line is about that is of no figure.
+pub const VALIDITY: &str = "validity";
+
+/// What is said of one figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// The server has no figure any more, or lost trials where it lost none, by its own fault.
+    Lost,
+    /// The later run is worse, beyond the zone and decided.
+    Worse,
+    /// It is better.
+    Better,
+    /// It is neither told apart nor shown to be equivalent.
+    TooClose,
+    /// The difference lies within the zone.
+    Equivalent,
+    /// The earlier run has a figure and the machine or the generator spoilt the later one.
+    NotComparable,
+    /// There is nothing to compare; the reason says why.
+    NotCompared,
+}
+
+/// A figure over the trials of one run, in its own unit.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Side {
+    /// Median; `null` is infinite.
+    pub median: Option<f64>,
+    /// Trials.
+    pub n: usize,
+}
+
+/// One figure of one model in one load of one scenario, in both runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// The model, as the reports call it.
+    pub model: String,
+    /// The scenario.
+    pub scenario: String,
+    /// The load: `closed loop`, `at 5,000/s`, `10,000 connections`.
+    pub load: String,
+    /// `throughput`, `server CPU a request`...
+    pub figure: &'static str,
+    /// The earlier run.
+    pub before: Option<Side>,
+    /// The later run.
+    pub after: Option<Side>,
+    /// How many times worse the later one is; 1.1 is 10 % worse in every figure.
+    pub ratio: Option<f64>,
+    /// Lower end of its interval, or span.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Indifference zone as a ratio: 1.03 is 3 %.
+    pub zone: Option<f64>,
+    /// What follows.
+    pub finding: Finding,
+    /// Why it is not compared; else empty.
+    pub reason: String,
+    #[serde(skip)]
+    pub metric: Metric,
+}
+
+impl Line {
+    /// A line about `metric` of which nothing is said yet.
+    pub fn empty(metric: Metric) -> Self {
+        Self {
+            model: String::new(),
+            scenario: String::new(),
+            load: String::new(),
+            figure: metric.name(),
+            before: None,
+            after: None,
+            ratio: None,
+            low: None,
+            high: None,
+            zone: None,
+            finding: Finding::NotCompared,
+            reason: String::new(),
+            metric,
+        }
+    }
+
+    /// Says what follows from a comparison.
+    pub fn judge(&mut self, said: Option<Comparison>) {
+        let Some(said) = said else {
+            self.reason = "too few trials".to_owned();
+            return;
+        };
+        let ratio = |log: f64| (log.abs() < INFINITE_LOG / 2.0).then(|| log.exp());
+        (self.ratio, self.low, self.high) = (ratio(said.log), ratio(said.low), ratio(said.high));
+        self.finding = match said.verdict {
+            Verdict::Slower => Finding::Worse,
+            Verdict::Faster => Finding::Better,
+            Verdict::Equivalent => Finding::Equivalent,
+            Verdict::TooClose => Finding::TooClose,
+        };
+    }
+}
