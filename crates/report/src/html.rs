@@ -14,6 +14,7 @@ use crate::metric::Metric;
 use crate::plot::{self, Plot};
 use crate::primary;
 use crate::run::{Row, Run};
+use crate::session::Session;
 use crate::sheet::{self, Sheet};
 use crate::svg;
 use crate::words;
@@ -29,8 +30,8 @@ addEventListener('click',function(e){var t=e.target;if(t.closest('a')||!t.closes
 var a=t.closest('tr').querySelector('th a');if(a&&getSelection().isCollapsed)a.click()})";
 
 /// The whole page.
-pub fn page(run: &Run) -> String {
-    let verdict = run.verdict();
+pub fn page(session: &Session) -> String {
+    let run = &session.run;
     let sheets = sheet::all(run);
     html! {
         (DOCTYPE)
@@ -46,21 +47,21 @@ pub fn page(run: &Run) -> String {
                 header {
                     h1 { (words::title(run)) }
                     p.lead { (words::measured(run)) }
-                    @let notices = words::notices(run);
+                    @let notices = words::notices(session);
                     @if !notices.is_empty() {
                         ul.notices { @for notice in &notices { li { (notice) } } }
                     }
                 }
                 main {
-                    (verdict_section(run, verdict, &sheets))
+                    (verdict_section(session, &sheets))
                     (further(run))
-                    (plots("latency", "Latency against offered rate", LATENCY, &plot::rates(run)))
-                    (plots("search", "Latency up to the capacity", SEARCH, &plot::searches(run)))
-                    (plots("percentiles", "Percentiles", PERCENTILES, &plot::percentiles(run)))
+                    (plots("latency", "Latency against offered rate", LATENCY, &plot::rates(session)))
+                    (plots("search", "Latency up to the capacity", SEARCH, &plot::searches(session)))
+                    (plots("percentiles", "Percentiles", PERCENTILES, &plot::percentiles(session)))
                     (tables::cost(run))
-                    (plots("memory", "Memory under load", MEMORY, &plot::memory(run)))
+                    (plots("memory", "Memory under load", MEMORY, &plot::memory(session)))
                     (sheets::sections(&sheets))
-                    (plots("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(run)))
+                    (plots("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(session)))
                     (tables::every_figure(run))
                     (noise::section(run))
                     (trials::section(run))
@@ -84,7 +85,8 @@ const TIMELINE: &str = "Medians over trials of each slice of the window; request
 of their due time.";
 const MEMORY: &str = "Proportional set size: pages that forked processes share are counted once.";
 
-fn verdict_section(run: &Run, verdict: &Matrix, sheets: &[Sheet]) -> Markup {
+fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
+    let Session { run, verdict } = session;
     html! {
         section #verdict {
             @if verdict.columns.is_empty() {
@@ -107,7 +109,7 @@ fn verdict_section(run: &Run, verdict: &Matrix, sheets: &[Sheet]) -> Markup {
                     a href="#trials" { "Trials" }
                 }
                 h2 { "The deciding figures" }
-                (deciding(run))
+                (deciding(session))
             }
         }
     }
@@ -162,8 +164,8 @@ fn grid(plots: &[Plot]) -> Markup {
 }
 
 /// The deciding figures, each where its sentence leads to.
-fn deciding(run: &Run) -> Markup {
-    let plots = plot::verdicts(run);
+fn deciding(session: &Session) -> Markup {
+    let plots = plot::verdicts(session);
     let has = |scenario: &String| {
         plots
             .iter()
@@ -171,7 +173,7 @@ fn deciding(run: &Run) -> Markup {
     };
     html! {
         div.plots {
-            @for scenario in &run.scenarios {
+            @for scenario in &session.run.scenarios {
                 @if !has(scenario) { figure id=(anchor::deciding(scenario)) { p.note { (scenario) ": no figure to draw." } } }
             }
             @for plot in &plots {

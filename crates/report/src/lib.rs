@@ -22,6 +22,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use session::Session;
+
 mod anchor;
 mod cell;
 pub mod compare;
@@ -41,6 +43,7 @@ mod primary;
 mod read;
 mod run;
 mod scale;
+mod session;
 mod sheet;
 pub mod stats;
 mod svg;
@@ -62,15 +65,15 @@ pub struct Args {
 /// One sentence naming the file, and for `trials.ndjson` the line, that cannot be read, unpacked,
 /// parsed or written. A last line cut short by an interrupted run is no error but a remark in the report.
 pub fn write(dir: &Path) -> anyhow::Result<()> {
-    let run = read::run(dir)?;
+    let session = Session::of(read::run(dir)?);
     let plots = dir.join("plots");
     std::fs::create_dir_all(&plots).with_context(|| plots.display().to_string())?;
-    for plot in plot::all(&run) {
+    for plot in plot::all(&session) {
         let file = plots.join(format!("{}.svg", plot.name));
         read::replace(&file, &plot.svg.standalone(plot.style))?;
     }
-    read::replace(&dir.join("index.html"), &html::page(&run))?;
-    read::replace(&dir.join("summary.md"), &markdown::summary(&run))
+    read::replace(&dir.join("index.html"), &html::page(&session))?;
+    read::replace(&dir.join("summary.md"), &markdown::summary(&session))
 }
 
 /// Runs `turnstile report`: 0 when written, 2 when `args.dir` is no folder of a run, 1 for a failure.

@@ -8,6 +8,7 @@ use crate::matrix::{Column, Entry, Matrix};
 use crate::noise;
 use crate::primary;
 use crate::run::Run;
+use crate::session::Session;
 use crate::sheet::{self, Sheet};
 use crate::stats::{Evidence, Spread};
 use crate::words;
@@ -17,10 +18,11 @@ mod table;
 pub use table::Table;
 
 /// The whole summary.
-pub fn summary(run: &Run) -> String {
+pub fn summary(session: &Session) -> String {
+    let run = &session.run;
     let mut out = String::new();
-    heading(run, &mut out);
-    verdict(run, &mut out);
+    heading(session, &mut out);
+    verdict(session, &mut out);
     for scenario in &run.scenarios {
         scenario_tables(run, scenario, &mut out);
     }
@@ -36,10 +38,11 @@ fn paragraph(out: &mut String, text: &str) {
     out.push_str("\n\n");
 }
 
-fn heading(run: &Run, out: &mut String) {
+fn heading(session: &Session, out: &mut String) {
+    let run = &session.run;
     paragraph(out, &format!("# {}", words::title(run)));
     paragraph(out, &words::measured(run));
-    let notices = words::notices(run);
+    let notices = words::notices(session);
     for notice in &notices {
         out.push_str(&format!("> {notice}\n>\n"));
     }
@@ -49,8 +52,8 @@ fn heading(run: &Run, out: &mut String) {
     }
 }
 
-fn verdict(run: &Run, out: &mut String) {
-    let matrix = run.verdict();
+fn verdict(session: &Session, out: &mut String) {
+    let matrix = &session.verdict;
     paragraph(out, "## Verdict");
     if matrix.columns.is_empty() {
         paragraph(out, "There is no trial to report.");
@@ -78,7 +81,7 @@ fn verdict(run: &Run, out: &mut String) {
     }
     out.push_str(&table.render());
     out.push('\n');
-    paragraph(out, &primary::rule(run));
+    paragraph(out, &primary::rule(&session.run));
 }
 
 /// What the matrix may be trusted by: the placebo and the zone.

@@ -1,12 +1,10 @@
 //! A run's trials arranged as the report needs them: rows, scenarios, windows, cells.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cell::{self, Cell};
 use crate::data::{Env, MemoryStep, Pass, Role, ScenarioInfo, Trial, Validity};
 use crate::legacy;
-use crate::matrix::Matrix;
 
 mod order;
 mod row;
@@ -38,8 +36,6 @@ pub struct Run {
     windows: BTreeMap<String, BTreeSet<Window>>,
     /// Places in `trials` by scenario and label.
     places: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
-    /// The verdict, once it was asked for.
-    verdict: OnceCell<Matrix>,
 }
 
 impl Run {
@@ -88,13 +84,7 @@ impl Run {
             blocks,
             windows,
             places,
-            verdict: OnceCell::new(),
         }
-    }
-
-    /// The verdict matrix.
-    pub fn verdict(&self) -> &Matrix {
-        self.verdict.get_or_init(|| Matrix::verdict(self))
     }
 
     /// The measured models, without controls.
@@ -106,27 +96,6 @@ impl Run {
     pub fn contenders(&self) -> impl Iterator<Item = &Row> {
         let is_one = |row: &&Row| matches!(row.role, Role::Model | Role::Target);
         self.rows.iter().filter(is_one)
-    }
-
-    /// What the plots of `scenario` show: the models, the peers beside them, and a variant where it
-    /// is the best; all of few rows.
-    pub fn drawn(&self, scenario: &str) -> Vec<&Row> {
-        const ALL_MAX: usize = 9;
-        let all = self.contenders().count() <= ALL_MAX;
-        let columns = &self.verdict().columns;
-        let column = columns.iter().find(|column| column.scenario == scenario);
-        let best = column.and_then(|column| {
-            column
-                .entries
-                .iter()
-                .position(|entry| entry.place.is_some_and(|place| place.best))
-        });
-        let shown = |(index, row): &(usize, &Row)| all || !row.is_variant() || Some(*index) == best;
-        self.contenders()
-            .enumerate()
-            .filter(shown)
-            .map(|(_, row)| row)
-            .collect()
     }
 
     /// `true` where the load changes within the window, so that one percentile of it means little.

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use crate::cell::{Cell, State};
 use crate::data::{Pass, Trial, Validity};
 use crate::format;
-use crate::matrix::{Column, Entry};
+use crate::matrix::{Column, Entry, Matrix};
 use crate::metric::Metric;
 use crate::noise::{self, Placebo};
 use crate::run::{Run, Window};
+use crate::session::Session;
 use crate::stats::Evidence;
 
 /// What the A/A placebo is.
@@ -93,9 +94,8 @@ pub fn count(n: usize, what: &str) -> String {
 }
 
 /// The columns in which the session tells a server from itself.
-pub fn differing(run: &Run) -> Vec<String> {
-    let placebos = run
-        .verdict()
+pub fn differing(verdict: &Matrix) -> Vec<String> {
+    let placebos = verdict
         .columns
         .iter()
         .filter_map(|column| column.placebo.as_ref());
@@ -113,9 +113,10 @@ pub fn differing(run: &Run) -> Vec<String> {
 }
 
 /// What the reader must know before the first figure.
-pub fn notices(run: &Run) -> Vec<String> {
+pub fn notices(session: &Session) -> Vec<String> {
+    let run = &session.run;
     let evidence = Evidence::of(run.blocks);
-    let mut notices = differing(run);
+    let mut notices = differing(&session.verdict);
     if evidence == Evidence::Figures && !run.trials.is_empty() {
         notices.push(format!(
             "{}: figures only, nothing is ranked.",

@@ -25,11 +25,11 @@ pub enum Pass {
     /// Speed and cost: the only pass whose figures are compared.
     #[default]
     Measure,
-    /// Memory at several numbers of connections: [`Trial::memory_steps`].
+    /// Memory at several numbers of connections: [`Trial::memory_steps`](super::Trial::memory_steps).
     Memory,
     /// System calls, counted by a tracer that slows everything down: no speed figures.
     SystemCalls,
-    /// The search for the highest rate within the objective: [`Trial::capacity`].
+    /// The search for the highest rate within the objective: [`Trial::capacity`](super::Trial::capacity).
     Capacity,
 }
 

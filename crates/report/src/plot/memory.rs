@@ -6,8 +6,8 @@ use crate::format;
 use crate::metric::Metric;
 use crate::palette;
 use crate::primary;
-use crate::run::Run;
 use crate::scale::Log;
+use crate::session::Session;
 use crate::stats::{Evidence, Spread};
 use crate::svg::{Anchor, Svg};
 
@@ -17,7 +17,8 @@ const TOP: f64 = 62.0;
 const ROW_HEIGHT: f64 = 22.0;
 
 /// The panel; `None` where no memory was measured.
-pub fn draw(run: &Run) -> Option<Svg> {
+pub fn draw(session: &Session) -> Option<Svg> {
+    let run = &session.run;
     let connections = |scenario: &&String| {
         let here = run
             .trials
@@ -30,7 +31,7 @@ pub fn draw(run: &Run) -> Option<Svg> {
     let window = primary::of(run, scenario, Metric::Pss).window;
     let evidence = Evidence::of(run.blocks);
     let of = |cell: &Cell<'_>, metric| Spread::of(cell.values(metric).into_values(), evidence);
-    let rows: Vec<_> = run
+    let rows: Vec<_> = session
         .drawn(scenario)
         .into_iter()
         .filter_map(|row| {

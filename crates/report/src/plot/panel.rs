@@ -7,6 +7,7 @@ use crate::metric::Metric;
 use crate::palette;
 use crate::run::{Row, Run, Window};
 use crate::scale::{Log, apart, is_drawn};
+use crate::session::Session;
 use crate::stats::{Evidence, Spread};
 use crate::svg::{Anchor, Svg};
 use crate::words;
@@ -226,16 +227,20 @@ pub fn objective(run: &Run, scenario: &str) -> Option<f64> {
 }
 
 /// Which models have nothing to draw in `window`, and why, in one sentence; empty for none.
-pub fn absent(run: &Run, scenario: &str, window: Window) -> Vec<String> {
+pub fn absent(session: &Session, scenario: &str, window: Window) -> Vec<String> {
     let reason = |row: &Row| {
-        let why = match run.cell(&row.label, scenario, window).state {
+        let why = match session.run.cell(&row.label, scenario, window).state {
             state @ (State::Blocks | State::NotOffered) => words::state(state),
             State::Invalid => "excluded, see noise",
             _ => return None,
         };
         Some(format!("{} ({why})", row.label))
     };
-    let absent: Vec<String> = run.drawn(scenario).into_iter().filter_map(reason).collect();
+    let absent: Vec<String> = session
+        .drawn(scenario)
+        .into_iter()
+        .filter_map(reason)
+        .collect();
     if absent.is_empty() {
         Vec::new()
     } else {

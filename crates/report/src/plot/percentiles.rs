@@ -4,7 +4,8 @@
 use super::panel::{self, LEFT, Panel, Point, RIGHT};
 use crate::metric::Metric;
 use crate::primary;
-use crate::run::{Run, Window};
+use crate::run::Window;
+use crate::session::Session;
 use crate::svg::Svg;
 
 const RESPONSE: [Metric; 4] = [Metric::P50, Metric::P90, Metric::P99, Metric::P999];
@@ -16,7 +17,8 @@ const SERVICE: [Metric; 4] = [
 ];
 
 /// The panel of `scenario`; `None` where no offered rate was measured.
-pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
+pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
+    let run = &session.run;
     let window = primary::of(run, scenario, Metric::P99).window;
     if window == Window::Closed {
         return None;
@@ -26,7 +28,7 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
     let places = [0.3, 1.0, 2.0, 3.0].map(place);
 
     let mut series = Vec::new();
-    for row in run.drawn(scenario) {
+    for row in session.drawn(scenario) {
         let points = |metrics: [Metric; 4]| -> Vec<Point> {
             let point = |(metric, x): (Metric, f64)| {
                 let (spread, limited) = panel::figure(run, row, scenario, window, metric)?;
@@ -62,6 +64,6 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
         );
         panel.end(row, *response.last().expect("a series has a point"));
     }
-    let notes = panel::absent(run, scenario, window);
+    let notes = panel::absent(session, scenario, window);
     Some(panel.finish("percentile of requests", &notes))
 }

@@ -3,7 +3,8 @@
 use super::panel::{self, LEFT, Panel, Point, RIGHT};
 use crate::format;
 use crate::metric::Metric;
-use crate::run::{Run, Window};
+use crate::run::Window;
+use crate::session::Session;
 use crate::stats::Evidence;
 use crate::svg::Svg;
 
@@ -11,14 +12,15 @@ use crate::svg::Svg;
 const DODGE: f64 = 3.5;
 
 /// The panel of `scenario`; `None` without an open-loop figure.
-pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
+pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
+    let run = &session.run;
     let windows: Vec<(Window, f64)> = run
         .windows(scenario)
         .into_iter()
         .filter_map(|window| Some((window, window.rate()?)))
         .collect();
     let highest = windows.last()?.1.max(1.0);
-    let drawn = run.drawn(scenario);
+    let drawn = session.drawn(scenario);
     let margin = DODGE * drawn.len() as f64 / 2.0 + 4.0;
     let place = |rate: f64| LEFT + (RIGHT - margin - LEFT) * rate / highest;
 
@@ -70,7 +72,7 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
         panel.series(row, points, variant, true);
         panel.end(row, *points.last().expect("a series has a point"));
     }
-    let mut notes = panel::absent(run, scenario, windows.last()?.0);
+    let mut notes = panel::absent(session, scenario, windows.last()?.0);
     if values.iter().any(|value| !value.is_finite()) {
         notes.push("∞: more than 1 % of the requests were never answered".to_owned());
     }

@@ -7,12 +7,14 @@ use crate::data::{Pass, Validity};
 use crate::format;
 use crate::run::{Row, Run};
 use crate::scale::Log;
+use crate::session::Session;
 use crate::stats::{Evidence, Spread};
 use crate::svg::Svg;
 
 /// The panel of `scenario`; `None` where its capacity was not searched for.
-pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
-    let mut rows: Vec<(&Row, Vec<(f64, Spread)>)> = run
+pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
+    let run = &session.run;
+    let mut rows: Vec<(&Row, Vec<(f64, Spread)>)> = session
         .drawn(scenario)
         .into_iter()
         .map(|row| (row, steps(run, row, scenario)))

@@ -5,7 +5,8 @@ use crate::data::{Figures, Slice};
 use crate::format;
 use crate::metric::Metric;
 use crate::primary;
-use crate::run::{Row, Run};
+use crate::run::Row;
+use crate::session::Session;
 use crate::stats::{Evidence, Spread};
 use crate::svg::Svg;
 
@@ -19,14 +20,15 @@ pub enum Side {
 }
 
 /// The panel of `scenario`; `None` where it has no phases.
-pub fn draw(run: &Run, scenario: &str, side: Side) -> Option<Svg> {
+pub fn draw(session: &Session, scenario: &str, side: Side) -> Option<Svg> {
+    let run = &session.run;
     let window = primary::of(run, scenario, Metric::Goodput).window;
     let figures = |row: &Row| -> Vec<&Figures> {
         let cell = run.cell(&row.label, scenario, window);
         let usable = cell.usable().filter_map(|trial| trial.figures.as_ref());
         usable.filter(|each| !each.phases.is_empty()).collect()
     };
-    let rows: Vec<(&Row, Vec<(f64, Spread)>)> = run
+    let rows: Vec<(&Row, Vec<(f64, Spread)>)> = session
         .drawn(scenario)
         .into_iter()
         .map(|row| (row, slices(&figures(row), side)))

@@ -6,8 +6,9 @@ use crate::format;
 use crate::matrix::Entry;
 use crate::metric::Metric;
 use crate::palette;
-use crate::run::{Row, Run};
+use crate::run::Row;
 use crate::scale::{Log, is_drawn};
+use crate::session::Session;
 use crate::svg::{Anchor, Svg};
 use crate::words;
 
@@ -17,14 +18,14 @@ const TOP: f64 = 62.0;
 const ROW_HEIGHT: f64 = 22.0;
 
 /// The panel of `scenario`; `None` where no model has a figure.
-pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
-    let matrix = run.verdict();
+pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
+    let matrix = &session.verdict;
     let column = matrix
         .columns
         .iter()
         .find(|column| column.scenario == scenario)?;
     let metric = column.choice.metric;
-    let shown = run.drawn(scenario);
+    let shown = session.drawn(scenario);
     let rows: Vec<(&Row, &Entry)> = matrix
         .rows
         .iter()
