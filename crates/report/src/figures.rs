@@ -85,42 +85,35 @@ pub fn is_unserved(run: &Run, scenario: &str, window: Window) -> bool {
     })
 }
 
-/// The text of one cell of a table.
-pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> String {
+/// The text of one cell of a table; `None` where there is nothing to tell.
+pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> Option<String> {
     let evidence = Evidence::of(run.blocks);
     let spread = |metric| Spread::of(cell.values(metric).into_values(), evidence);
-    let absent = || "-".to_owned();
-    match field {
+    Some(match field {
         Field::Label if row.role == Role::Null => "null (ceiling)".to_owned(),
         Field::Label => row.label.clone(),
-        Field::Figure(metric) => spread(metric).map_or_else(absent, |each| {
+        Field::Figure(metric) => {
             let limited = cell.state == State::Limited && metric.more_is_better();
-            format!(
-                "{}{}",
-                if limited { "≥ " } else { "" },
-                format::number(each.median)
-            )
-        }),
-        Field::Range(metric) => match spread(metric) {
-            Some(each) if each.n > 1 => {
-                format!("{}–{}", format::number(each.low), format::number(each.high))
-            }
-            _ => absent(),
-        },
-        Field::Calls => cell.trials.first().map_or_else(absent, |trial| {
-            let trials = run.pass(Pass::SystemCalls, &row.label, &trial.scenario);
+            let bound = if limited { "≥ " } else { "" };
+            format!("{bound}{}", format::number(spread(metric)?.median))
+        }
+        Field::Range(metric) => {
+            let each = spread(metric).filter(|each| each.n > 1)?;
+            format!("{}–{}", format::number(each.low), format::number(each.high))
+        }
+        Field::Calls => {
+            let scenario = &cell.trials.first()?.scenario;
+            let trials = run.pass(Pass::SystemCalls, &row.label, scenario);
             let figures = trials.filter_map(|trial| trial.figures.as_ref());
             let counts = figures.filter_map(|each| each.system_calls_per_request);
-            let spread = Spread::of(counts, Evidence::Ranges);
-            spread.map_or_else(absent, |each| format::number(each.median))
-        }),
+            format::number(Spread::of(counts, Evidence::Ranges)?.median)
+        }
         Field::Workers => words::workers(cell),
-        Field::Unserved => cell
-            .unserved()
-            .map_or_else(absent, |(silent, connections)| {
-                format!("{silent}/{connections}")
-            }),
+        Field::Unserved => {
+            let (silent, connections) = cell.unserved()?;
+            format!("{silent}/{connections}")
+        }
         Field::Trials => words::trials(cell),
         Field::Validity => words::validity(cell),
-    }
+    })
 }

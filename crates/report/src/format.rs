@@ -40,11 +40,17 @@ pub fn micros_round(value_us: f64) -> String {
 
 /// Requests a second: `812/s`, `48.2k/s`, `1.20M/s`.
 pub fn rate(value_rps: f64) -> String {
+    let unit = if value_rps.is_finite() { "/s" } else { "" };
+    rate_bare(value_rps) + unit
+}
+
+/// The same below a heading that has the unit.
+pub fn rate_bare(value_rps: f64) -> String {
     match value_rps {
         _ if !value_rps.is_finite() => "∞".to_owned(),
-        _ if value_rps < 999.5 => format!("{}/s", digits(value_rps)),
-        _ if value_rps < 999_500.0 => format!("{}k/s", digits(value_rps / 1e3)),
-        _ => format!("{}M/s", digits(value_rps / 1e6)),
+        _ if value_rps < 999.5 => digits(value_rps),
+        _ if value_rps < 999_500.0 => format!("{}k", digits(value_rps / 1e3)),
+        _ => format!("{}M", digits(value_rps / 1e6)),
     }
 }
 

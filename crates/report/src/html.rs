@@ -56,12 +56,12 @@ pub fn page(session: &Session) -> String {
                     (verdict_section(session, &sheets))
                     (further(run))
                     (plots("latency", "Latency against offered rate", LATENCY, &plot::rates(session)))
-                    (plots("search", "Latency up to the capacity", SEARCH, &plot::searches(session)))
+                    (plots_if_any("search", "Latency up to the capacity", SEARCH, &plot::searches(session)))
                     (plots("percentiles", "Percentiles", PERCENTILES, &plot::percentiles(session)))
                     (tables::cost(run))
                     (plots("memory", "Memory under load", MEMORY, &plot::memory(session)))
                     (sheets::sections(&sheets))
-                    (plots("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(session)))
+                    (plots_if_any("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(session)))
                     (tables::every_figure(run))
                     (noise::section(run))
                     (trials::section(run))
@@ -141,12 +141,13 @@ fn further(run: &Run) -> Markup {
     }
 }
 
-/// A section of plots; nothing where the run holds none of that kind, but for the two that every
-/// run should.
+/// A section of plots of which a run may hold none.
+fn plots_if_any(id: &str, title: &str, note: &str, drawn: &[Plot]) -> Markup {
+    html! { @if !drawn.is_empty() { (plots(id, title, note, drawn)) } }
+}
+
+/// A section of plots that every run should hold.
 fn plots(id: &str, title: &str, note: &str, plots: &[Plot]) -> Markup {
-    if plots.is_empty() && matches!(id, "search" | "timeline") {
-        return html! {};
-    }
     html! {
         section id=(id) {
             h2 { (title) }
@@ -165,19 +166,15 @@ fn grid(plots: &[Plot]) -> Markup {
 
 /// The deciding figures, each where its sentence leads to.
 fn deciding(session: &Session) -> Markup {
-    let plots = plot::verdicts(session);
-    let has = |scenario: &String| {
-        plots
-            .iter()
-            .any(|plot| plot.name == format!("verdict-{}", anchor::slug(scenario)))
-    };
     html! {
         div.plots {
             @for scenario in &session.run.scenarios {
-                @if !has(scenario) { figure id=(anchor::deciding(scenario)) { p.note { (scenario) ": no figure to draw." } } }
-            }
-            @for plot in &plots {
-                figure id={ "d-" (plot.name.trim_start_matches("verdict-")) } { (PreEscaped(plot.svg.inline())) }
+                figure id=(anchor::deciding(scenario)) {
+                    @match plot::verdict(session, scenario) {
+                        Some(svg) => (PreEscaped(svg.inline())),
+                        None => p.note { (scenario) ": no figure to draw." }
+                    }
+                }
             }
         }
     }

@@ -33,6 +33,11 @@ pub fn summary(session: &Session) -> String {
     out
 }
 
+/// A cell of which nothing is known.
+fn absent() -> String {
+    "-".to_owned()
+}
+
 fn paragraph(out: &mut String, text: &str) {
     out.push_str(text);
     out.push_str("\n\n");
@@ -171,7 +176,7 @@ fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
                 table.push(
                     columns
                         .iter()
-                        .map(|(_, of)| figures::text(run, row, &cell, *of))
+                        .map(|(_, of)| figures::text(run, row, &cell, *of).unwrap_or_else(absent))
                         .collect(),
                 );
             }
@@ -192,16 +197,10 @@ fn sheet_table(sheet: &Sheet, out: &mut String) {
         .chain(sheet.heads.iter().cloned());
     let mut table = Table::new(head.collect());
     for line in &sheet.lines {
-        let absent = |text: &str| {
-            if text.is_empty() {
-                "-".to_owned()
-            } else {
-                text.to_owned()
-            }
-        };
         let text = |entry: &sheet::Entry| match entry.tone {
             sheet::Tone::Best => format!("**{}**", entry.text),
-            _ => absent(&entry.text),
+            _ if entry.text.is_empty() => absent(),
+            _ => entry.text.clone(),
         };
         let entries = line.entries.iter().map(text);
         table.push(
@@ -244,8 +243,8 @@ fn noise_section(run: &Run, out: &mut String) {
         );
         let ratio = placebo
             .comparison
-            .map_or("-".to_owned(), |each| format::factor(each.log.exp()));
-        let interval = placebo.comparison.map_or("-".to_owned(), |each| {
+            .map_or_else(absent, |each| format::factor(each.log.exp()));
+        let interval = placebo.comparison.map_or_else(absent, |each| {
             format::factor_interval(each.low.exp(), each.high.exp())
         });
         let differs = if placebo.differs { "yes" } else { "no" };
@@ -313,7 +312,6 @@ fn generator_table(run: &Run, out: &mut String) {
     ];
     let mut table = Table::new(header.map(str::to_owned).to_vec());
     for each in noise::generators(run) {
-        let absent = || "-".to_owned();
         let of = |spread: Option<Spread>, pick: fn(Spread) -> f64, show: fn(f64) -> String| {
             spread.map_or_else(absent, |spread| show(pick(spread)))
         };

@@ -41,9 +41,9 @@ fn per_scenario(
     session.run.scenarios.iter().filter_map(plot).collect()
 }
 
-/// The deciding figure of each scenario with its interval.
-pub fn verdicts(session: &Session) -> Vec<Plot> {
-    per_scenario(session, "verdict", verdict::draw)
+/// The deciding figure of `scenario` with its interval.
+pub fn verdict(session: &Session, scenario: &str) -> Option<Svg> {
+    verdict::draw(session, scenario)
 }
 
 /// p99 against offered rate.
@@ -99,7 +99,7 @@ pub fn all(session: &Session) -> Vec<Plot> {
         style: overview::STYLE,
     };
     let mut plots = vec![overview];
-    plots.extend(verdicts(session));
+    plots.extend(per_scenario(session, "verdict", verdict::draw));
     plots.extend(rates(session));
     plots.extend(searches(session));
     plots.extend(percentiles(session));

@@ -41,7 +41,7 @@ fn line(both: &Both<'_>, row: &Row, scenario: &str) -> Option<Line> {
         before: side(&ours),
         after: side(&theirs),
         zone: Some(zone.exp()),
-        ..Line::empty(Metric::Throughput)
+        ..Line::empty(Some(Metric::Throughput))
     };
     let objective = |found: &[&Capacity]| found.first().map(|each| each.objective_p99_us);
     if theirs.is_empty() {

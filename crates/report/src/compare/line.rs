@@ -5,9 +5,6 @@ use serde::Serialize;
 use crate::metric::Metric;
 use crate::stats::{Comparison, INFINITE_LOG, Verdict};
 
-/// What a line is about that is of no figure.
-pub const VALIDITY: &str = "validity";
-
 /// What is said of one figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,18 +61,19 @@ pub struct Line {
     pub finding: Finding,
     /// Why it is not compared; else empty.
     pub reason: String,
+    /// The figure's metric; `None` for validity.
     #[serde(skip)]
-    pub metric: Metric,
+    pub metric: Option<Metric>,
 }
 
 impl Line {
-    /// A line about `metric` of which nothing is said yet.
-    pub fn empty(metric: Metric) -> Self {
+    /// A line about `metric`, or about validity, of which nothing is said yet.
+    pub fn empty(metric: Option<Metric>) -> Self {
         Self {
             model: String::new(),
             scenario: String::new(),
             load: String::new(),
-            figure: metric.name(),
+            figure: metric.map_or("validity", Metric::name),
             before: None,
             after: None,
             ratio: None,

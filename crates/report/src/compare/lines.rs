@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::both::Both;
-use super::line::{Finding, Line, Side, VALIDITY};
+use super::line::{Finding, Line, Side};
 use super::{capacity, memory};
 use crate::cell::{Cell, State};
 use crate::data::Pass;
@@ -60,10 +60,9 @@ fn of_scenario(both: &Both<'_>, scenario: &str) -> Vec<Line> {
                 model: row.label.clone(),
                 scenario: scenario.to_owned(),
                 load: window.describe(),
-                figure: VALIDITY,
                 finding,
                 reason,
-                ..Line::empty(Metric::Throughput)
+                ..Line::empty(None)
             }));
             if comparable && cells.0.state == State::Valid {
                 let figures = figures.iter();
@@ -154,7 +153,7 @@ fn line(
         before: side(ours, metric),
         after: side(theirs, metric),
         zone: Some(zone.exp()),
-        ..Line::empty(metric)
+        ..Line::empty(Some(metric))
     };
     let hopeless = |costs: &[f64]| costs.iter().all(|cost| *cost >= INFINITE_LOG);
     if ours_costs.is_empty() || theirs_costs.is_empty() {

@@ -46,7 +46,7 @@ pub fn lines(both: &Both<'_>, row: &Row) -> Vec<Line> {
             before: side(&ours),
             after: side(&theirs),
             zone: Some(stats::floor().exp()),
-            ..Line::empty(Metric::Pss)
+            ..Line::empty(Some(Metric::Pss))
         };
         match steps {
             _ if ours.is_empty() => line.reason = "not held before".to_owned(),

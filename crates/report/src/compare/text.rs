@@ -1,7 +1,7 @@
 //! The comparison as Markdown for a terminal.
 
 use super::environment::Difference;
-use super::line::{Finding, Line, Side, VALIDITY};
+use super::line::{Finding, Line, Side};
 use super::report::Report;
 use crate::format;
 use crate::markdown::Table;
@@ -130,9 +130,9 @@ fn table(lines: &[&Line]) -> String {
     let mut table = Table::new(header.map(str::to_owned).to_vec());
     for line in lines {
         let show = |side: Option<Side>| {
-            side.map_or("-".to_owned(), |side| {
-                line.metric.show(side.median.unwrap_or(f64::INFINITY))
-            })
+            let median = side.map(|side| side.median.unwrap_or(f64::INFINITY));
+            let shown = line.metric.zip(median);
+            shown.map_or("-".to_owned(), |(metric, median)| metric.show(median))
         };
         let n = |side: Option<Side>| side.map_or(0, |side| side.n);
         let bare = |ratio: Option<f64>| format::factor_bare(ratio.unwrap_or(f64::INFINITY));
@@ -153,10 +153,9 @@ fn table(lines: &[&Line]) -> String {
             line.zone.map_or("-".to_owned(), |zone| {
                 format!("±{:.1} %", (zone - 1.0) * 100.0)
             }),
-            match line.figure {
-                VALIDITY => "-".to_owned(),
-                _ => format!("{}/{}", n(line.before), n(line.after)),
-            },
+            line.metric.map_or("-".to_owned(), |_| {
+                format!("{}/{}", n(line.before), n(line.after))
+            }),
             verdict(line),
         ]);
     }
@@ -166,9 +165,9 @@ fn table(lines: &[&Line]) -> String {
 /// The verdict in the words of the figure.
 fn verdict(line: &Line) -> String {
     let (worse, better) = match line.metric {
-        Metric::ServerCpu => ("costlier", "cheaper"),
-        Metric::Pss => ("larger", "smaller"),
-        Metric::Throughput | Metric::Goodput => ("less", "more"),
+        Some(Metric::ServerCpu) => ("costlier", "cheaper"),
+        Some(Metric::Pss) => ("larger", "smaller"),
+        Some(Metric::Throughput | Metric::Goodput) => ("less", "more"),
         _ => ("slower", "faster"),
     };
     match line.finding {

@@ -74,9 +74,9 @@ fn won(column: &Column, rows: &[Row]) -> Markup {
             span.by {
                 @if tied > 0 {
                     "≈ " (tied) " more"
-                    @if let Some(margin) = headline.margin() { br; "next " (margin) }
+                    @if let Some((margin, twice)) = headline.margin() { br; "next " @if !twice { "+" } (margin) }
                 }
-                @else if let Some(margin) = headline.margin() { "wins by " (margin.trim_start_matches('+')) }
+                @else if let Some((margin, _)) = headline.margin() { "wins by " (margin) }
                 @else { "wins" }
             }
         }

@@ -84,8 +84,8 @@ fn entry(
     field: Field,
 ) -> Markup {
     let text = figures::text(run, row, cell, field);
-    let is_told = text != "-";
-    let shown = if is_told { text.as_str() } else { "–" };
+    let is_told = text.is_some();
+    let text = text.as_deref().unwrap_or("–");
     match field {
         Field::Label => html! {
             th scope="row" {
@@ -97,10 +97,10 @@ fn entry(
         Field::Calls if is_told => html! {
             td { a href={ "#" (anchor::pass(run, Pass::SystemCalls, scenario, &row.label)) } { (text) } }
         },
-        Field::Unserved => html! { td.differs[is_told] { (shown) } },
-        Field::Range(_) => html! { td.m { (shown) } },
+        Field::Unserved => html! { td.differs[is_told] { (text) } },
+        Field::Range(_) => html! { td.m { (text) } },
         Field::Figure(_) | Field::Trials | Field::Workers | Field::Calls => {
-            html! { td { (shown) } }
+            html! { td { (text) } }
         }
     }
 }

@@ -23,14 +23,12 @@ pub struct Headline {
 pub type Pieces = Vec<(bool, String)>;
 
 impl Headline {
-    /// How far the next tier is behind: `+12–18 %`, `2.1–2.4×`; `None` without one that can be told.
-    pub fn margin(&self) -> Option<String> {
+    /// How far the next tier is behind: `12–18 %`, or `2.1–2.4×` and `true`; `None` without one that
+    /// can be told.
+    pub fn margin(&self) -> Option<(String, bool)> {
         let (_, against) = self.next.as_ref()?;
         let told = against.log < stats::INFINITE_LOG / 2.0;
-        told.then(|| match size(against) {
-            (factor, true) => factor,
-            (percent, false) => format!("+{percent}"),
-        })
+        told.then(|| size(against))
     }
 
     /// The outcome in one sentence: who won, by how much over whom, what is too close to call.

@@ -4,22 +4,7 @@ use std::collections::BTreeSet;
 
 use super::order::place;
 use crate::data::{Role, Trial};
-
-/// Models in the order in which the literature introduces them; others follow by name.
-const MODELS: [&str; 12] = [
-    "iterative",
-    "fork-per-client",
-    "prefork",
-    "thread-per-client",
-    "thread-pool",
-    "single-reactor",
-    "reactor-pool",
-    "multi-reactor",
-    "leader-follower",
-    "proactor",
-    "signal-driven",
-    "async-tasks",
-];
+use crate::palette;
 
 /// A row of the report: a model, one of its variants, a peer, the placebo or the null server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +64,7 @@ pub fn rows(trials: &[Trial]) -> Vec<Row> {
         // behind the variants of the model they embody.
         (
             control,
-            place(&MODELS, &row.kin),
+            place(&palette::MODELS, &row.kin),
             row.is_peer(),
             row.label.clone(),
         )

@@ -120,8 +120,7 @@ fn entry(run: &Run, row: &Row, scenario: &str, bracket: Option<Bracket>, best: f
         };
     };
     let mark = if bracket.confirmed { "" } else { "?" };
-    // The heading has the unit.
-    let rate = |rate: f64| format::rate(rate).trim_end_matches("/s").to_owned();
+    let rate = format::rate_bare;
     let text = match (bracket.low, bracket.high) {
         (Some(low), Some(high)) => format!("{}–{}{mark}", rate(low), rate(high)),
         (Some(low), None) => format!("≥ {}", rate(low)),
