@@ -32,13 +32,13 @@ fn main() -> anyhow::Result<()> {
         runs.extend(known.into_iter().filter(|run| run.is_dir()));
     }
     println!(
-        "SIMULATED sessions, {sessions} a figure, drawn from the noise of recorded trials; no server ran."
+        "SIMULATED sessions, {sessions} per figure, drawn from the noise of recorded trials; no server ran."
     );
     println!(
         "A/A: comparisons of equal servers with the best of their column that declare a difference; promised: at most 5 %."
     );
     println!(
-        "10 %: sessions that declare a server slower that costs {SLOWED} times the others; promised: at least 90 % of full ones."
+        "10 %: sessions that declare a server slower that costs {SLOWED} times as much as the others; promised: at least 90 % of full ones."
     );
     println!(
         "Full: 16 blocks, windows of 2 s; same windows: 16 blocks, windows as recorded; quick: 3 blocks. 12 rows, or 48."

@@ -1,11 +1,12 @@
 //! `turnstile compare BEFORE AFTER`: did anything become slower, or stop working, between two runs?
 //!
 //! The rule is that of a session, made for two of them: they share no blocks, so all trials of the
-//! one stand against all of the other ([`compare_sessions`](crate::stats::compare_sessions)), and the zone is wide enough for
-//! the A/A noise of both and for what the null server moved in between. A server that had a figure
-//! and lost it by its own fault (wrong bodies, lost connections, not there any more) is worse than
-//! any slower one; where machine or generator spoilt the figure nothing is known, and that is said. What a machine does
-//! differently on another day in other ways is in no interval, and the output says so.
+//! one are compared with all of the other ([`compare_sessions`](crate::stats::compare_sessions)), and
+//! the zone is wide enough for the A/A noise of both and for the change of the null server. A server
+//! that had a figure and lost it by its own doing (wrong bodies, lost connections, not there any more)
+//! is worse than any slower one; where the figure is unusable because of the machine or the generator,
+//! nothing is known, and the output says so. Whatever else a machine does differently on another day is
+//! in no interval, and the output says that too.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ pub struct Args {
     pub before: PathBuf,
     /// Folder of the later run
     pub after: PathBuf,
-    /// Print every comparison, not only those that tell a difference
+    /// Print every comparison, not only those that found a difference
     #[arg(long)]
     pub all: bool,
     /// AFTER measured a part on purpose: what is missing in it is no regression
@@ -43,7 +44,8 @@ pub struct Args {
 }
 
 /// Runs `turnstile compare`: 0 when nothing is worse, 1 when something is, or has lost its figure by
-/// its own fault (or a file cannot be written), 2 when a folder holds no usable run or the two have nothing in common.
+/// its own doing (or a file cannot be written), 2 when a folder holds no usable run or the two have
+/// nothing in common.
 #[must_use]
 pub fn main(args: &Args) -> ExitCode {
     let (before, after) = match (usable(&args.before), usable(&args.after)) {

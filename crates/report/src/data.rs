@@ -1,4 +1,4 @@
-//! What a run leaves behind: the environment, and one line a trial.
+//! What a run leaves behind: the environment, and one line per trial.
 //!
 //! `bench` writes these, `report` reads them; nothing else knows their shape. Fields are only ever
 //! added, so that old runs stay readable.
@@ -80,13 +80,13 @@ pub struct Env {
 pub struct Shape {
     /// Closed or open loop.
     pub mode: Mode,
-    /// Offered requests a second (open loop).
+    /// Offered requests per second (open loop).
     pub rate: Option<f64>,
     /// Connections held, or in flight at once when each carries one request.
     pub connections: u32,
     /// Requests in flight on a connection.
     pub pipeline: u32,
-    /// `false`: a connection a request.
+    /// `false`: a new connection for each request.
     pub keep_alive: bool,
     /// Route asked for; of a mix, its first.
     pub path: String,
@@ -101,13 +101,13 @@ pub struct Shape {
     /// Connections held beside these without a request.
     #[serde(default, skip_serializing_if = "absent::zero")]
     pub idle: u32,
-    /// Clients beside these that trickle their request.
+    /// Clients beside these that send their request a byte at a time.
     #[serde(default, skip_serializing_if = "absent::zero")]
     pub slow_senders: u32,
-    /// Clients beside these that trickle their reply in.
+    /// Clients beside these that read their reply a byte at a time.
     #[serde(default, skip_serializing_if = "absent::zero")]
     pub slow_readers: u32,
-    /// The path that is asked for once beside the good ones, and hurts.
+    /// The path of the one request that blocks a worker, sent beside the good ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poison: Option<String>,
 }
@@ -120,7 +120,7 @@ pub struct Figures {
     pub scheduled: u64,
     /// Requests answered correctly.
     pub requests: u64,
-    /// Correct answers a second.
+    /// Correct answers per second.
     pub throughput_rps: f64,
     /// Intended start to done.
     pub response_us: Latency,
@@ -134,11 +134,12 @@ pub struct Figures {
     pub errors: BTreeMap<String, u64>,
     /// Connections that got no reply at all in the window.
     pub silent_connections: Option<u64>,
-    /// CPU of the server's process tree, dead children included, µs a correct answer.
+    /// CPU of the server's process tree, dead children included, µs per correct answer.
     pub server_cpu_us_per_request: Option<f64>,
-    /// CPU of the whole machine, µs a correct answer (loopback softirq lands on the sender).
+    /// CPU of the whole machine, µs per correct answer: the kernel's work for the loopback is charged
+    /// to whoever sends.
     pub machine_cpu_us_per_request: Option<f64>,
-    /// Voluntary and involuntary context switches of the server's tree a correct answer.
+    /// Voluntary and involuntary context switches of the server's tree per correct answer.
     pub context_switches_per_request: Option<f64>,
     /// Proportional set size of the server's tree under load, KiB.
     pub pss_kib: Option<u64>,
@@ -146,11 +147,11 @@ pub struct Figures {
     pub pss_idle_kib: Option<u64>,
     /// Processes and threads of the server under load.
     pub tasks: Option<u32>,
-    /// CPU of the generator, µs a request.
+    /// CPU of the generator, µs per request.
     pub generator_cpu_us_per_request: Option<f64>,
     /// CPU of the generator, share of its window (1.0 is one CPU full).
     pub generator_cpu_share: Option<f64>,
-    /// How late the generator itself was, p99, µs.
+    /// How late the generator itself sent what was due, p99, µs.
     pub generator_late_p99_us: Option<f64>,
     /// CPU time stolen by the hypervisor in the window, share.
     pub steal_share: Option<f64>,
@@ -169,7 +170,7 @@ pub struct Figures {
     /// good and without errors, ms; `None` in a trial with phases: not within the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery_ms: Option<f64>,
-    /// System calls of the server's tree a correct answer ([`Pass::SystemCalls`]).
+    /// System calls of the server's tree per correct answer ([`Pass::SystemCalls`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_calls_per_request: Option<f64>,
     /// The same by name, most frequent ones; a name that is missing is below 0.001.
@@ -182,7 +183,7 @@ pub struct Figures {
     /// worker could be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jain: Option<f64>,
-    /// The poisoned request.
+    /// The request that blocks its worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poison: Option<PoisonFigures>,
     /// The slow clients.
@@ -246,8 +247,8 @@ pub struct Trial {
     /// Memory at growing numbers of connections ([`Pass::Memory`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memory_steps: Vec<MemoryStep>,
-    /// Connections that were open, each served once, when the server was told to stop; `None` when
-    /// nobody told it.
+    /// Connections that were open, each served once, when the server was asked to stop; `None` when
+    /// nobody asked it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain_connections: Option<u32>,
     /// How many of the scenario's connections, opened afresh, each worker serves; empty where the

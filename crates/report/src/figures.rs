@@ -17,7 +17,7 @@ pub enum Field {
     Figure(Metric),
     /// Its interval or range.
     Range(Metric),
-    /// System calls a request, from their own pass.
+    /// System calls per request, from their own pass.
     Calls,
     /// Workers given.
     Workers,
@@ -31,7 +31,7 @@ pub enum Field {
 
 const COLUMNS: [(&str, Field); 22] = [
     ("model", Field::Label),
-    ("req/s", Field::Figure(Metric::Throughput)),
+    ("requests/s", Field::Figure(Metric::Throughput)),
     ("interval", Field::Range(Metric::Throughput)),
     ("p50 µs", Field::Figure(Metric::P50)),
     ("p90 µs", Field::Figure(Metric::P90)),
@@ -39,13 +39,19 @@ const COLUMNS: [(&str, Field); 22] = [
     ("interval", Field::Range(Metric::P99)),
     ("p99.9 µs", Field::Figure(Metric::P999)),
     ("service p99 µs", Field::Figure(Metric::ServiceP99)),
-    ("server CPU µs/req", Field::Figure(Metric::ServerCpu)),
+    (
+        "server CPU µs per request",
+        Field::Figure(Metric::ServerCpu),
+    ),
     ("interval", Field::Range(Metric::ServerCpu)),
-    ("machine CPU µs/req", Field::Figure(Metric::MachineCpu)),
-    ("switches/req", Field::Figure(Metric::Switches)),
-    ("calls/req", Field::Calls),
+    (
+        "machine CPU µs per request",
+        Field::Figure(Metric::MachineCpu),
+    ),
+    ("switches per request", Field::Figure(Metric::Switches)),
+    ("calls per request", Field::Calls),
     ("PSS KiB", Field::Figure(Metric::Pss)),
-    ("idle KiB", Field::Figure(Metric::PssIdle)),
+    ("PSS idle KiB", Field::Figure(Metric::PssIdle)),
     ("tasks", Field::Figure(Metric::Tasks)),
     ("drain ms", Field::Figure(Metric::Drain)),
     ("workers", Field::Workers),
@@ -85,12 +91,12 @@ pub fn is_unserved(run: &Run, scenario: &str, window: Window) -> bool {
     })
 }
 
-/// The text of one cell of a table; `None` where there is nothing to tell.
+/// The text of one cell of a table; `None` where there is none.
 pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> Option<String> {
     let evidence = Evidence::of(run.blocks);
     let spread = |metric| Spread::of(cell.values(metric).into_values(), evidence);
     Some(match field {
-        Field::Label if row.role == Role::Null => "null (ceiling)".to_owned(),
+        Field::Label if row.role == Role::Null => "null server (ceiling)".to_owned(),
         Field::Label => row.label.clone(),
         Field::Figure(metric) => {
             let limited = cell.state == State::Limited && metric.more_is_better();

@@ -38,7 +38,7 @@ pub fn micros_round(value_us: f64) -> String {
     }
 }
 
-/// Requests a second: `812/s`, `48.2k/s`, `1.20M/s`.
+/// Requests per second: `812/s`, `48.2k/s`, `1.20M/s`.
 pub fn rate(value_rps: f64) -> String {
     let unit = if value_rps.is_finite() { "/s" } else { "" };
     rate_bare(value_rps) + unit

@@ -74,15 +74,15 @@ pub fn page(session: &Session) -> String {
     .into_string()
 }
 
-const LATENCY: &str = "Open loop: requests are due at fixed times whatever the server does, and \
-response time counts from the due time. What is never answered ranks as infinite.";
+const LATENCY: &str = "Open loop: requests are due at scheduled times whatever the server does, and \
+response time counts from the due time. A request that is never answered counts as infinitely slow.";
 const PERCENTILES: &str = "Response time (solid) counts from when a request was due, service time \
-(dotted) from when it was sent. Where the two part, requests were waiting unsent: what a closed-loop \
-tool does not see.";
-const SEARCH: &str = "The steps of the search for the capacity: each offered rate once, valid steps \
-only, the objective drawn in.";
-const TIMELINE: &str = "Medians over trials of each slice of the window; requests belong to the slice \
-of their due time.";
+(dotted) from when it was sent. Where the two differ, requests waited before they were sent: a \
+closed-loop tool does not see this wait.";
+const SEARCH: &str = "The steps of the search for the capacity: every offered rate that was tried, \
+without invalid steps; the dashed line is the objective.";
+const TIMELINE: &str = "Medians over trials of each slice of the window; a request belongs to the \
+slice in which it was due.";
 const MEMORY: &str = "Proportional set size: pages that forked processes share are counted once.";
 
 fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
@@ -121,7 +121,7 @@ fn further(run: &Run) -> Markup {
         (Metric::Throughput, "Closed-loop throughput", "closed loop"),
         (
             Metric::ServerCpu,
-            "Server CPU a request",
+            "Server CPU per request",
             "at the common rate",
         ),
         (Metric::P99, "p99 response time", "at the common rate"),
@@ -130,7 +130,7 @@ fn further(run: &Run) -> Markup {
     html! {
         section #further {
             h2 { "Other figures" }
-            p.note { "The same matrix by one figure each. 1.00× is the best of its column in every one." }
+            p.note { "The same matrix for one figure at a time. In each of them 1.00× is the best of its column." }
             @for (metric, title, load) in metrics {
                 details {
                     summary { (title) span.m { " · " (load) ", " (metric.direction()) } }

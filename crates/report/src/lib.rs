@@ -6,15 +6,15 @@
 //! bytes, and nothing is measured again.
 //!
 //! ```text
-//! read ─ run ─┬─ metric ─ stats ─ matrix ─┬─ markdown ── summary.md
-//!             ├─ sheet ───────────────────┼─ html ────── index.html
-//!             └─ noise ───────────────────┴─ plot ────── plots/*.svg
+//! read ─ run ─┬─ metric ─ stats ─ matrix ─ session ─┬─ markdown ── summary.md
+//!             ├─ noise                              ├─ html ────── index.html
+//!             └─ sheet                              └─ plot ────── plots/*.svg
 //! ```
 //!
 //! [`compare`] holds two runs against each other by the same rule. How often that rule is right is
 //! measured in simulated sessions: `cargo run --release -p report --example promises`.
 //!
-//! What the report holds itself to: the trial is the unit, a LIMITED trial is shown and never
+//! The rules of the report: the trial is the unit, a LIMITED trial is shown and never
 //! ranked, an INVALID one is never drawn, a rank is a tier, and there is no composite score.
 
 use std::path::{Path, PathBuf};

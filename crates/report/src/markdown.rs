@@ -91,10 +91,10 @@ fn verdict(session: &Session, out: &mut String) {
 
 /// What the matrix may be trusted by: the placebo and the zone.
 fn controls(matrix: &Matrix, table: &mut Table) {
-    let mut line = vec!["A/A, same server twice".to_owned()];
+    let mut line = vec!["the same server twice (A/A)".to_owned()];
     line.extend(matrix.columns.iter().map(words::placebo));
     table.push(line);
-    let mut line = vec!["indifference zone".to_owned()];
+    let mut line = vec!["counts as no difference".to_owned()];
     line.extend(
         matrix
             .columns
@@ -271,7 +271,10 @@ fn noise_section(run: &Run, out: &mut String) {
     out.push('\n');
     for (validity, title) in [
         (Validity::Invalid, "Excluded trials (INVALID: never drawn)"),
-        (Validity::Limited, "LIMITED trials (bounds, never ranked)"),
+        (
+            Validity::Limited,
+            "Limited trials (LIMITED: bounds, never ranked)",
+        ),
     ] {
         paragraph(out, &format!("### {title}"));
         let mut table = Table::new(
@@ -303,12 +306,12 @@ fn generator_table(run: &Run, out: &mut String) {
     let header = [
         "scenario",
         "load",
-        "late p99 µs",
+        "generator late p99 µs",
         "worst",
-        "CPU share",
-        "worst",
-        "steal, worst",
-        "null server req/s",
+        "generator CPU",
+        "most",
+        "stolen CPU time, most",
+        "null server requests/s",
     ];
     let mut table = Table::new(header.map(str::to_owned).to_vec());
     for each in noise::generators(run) {

@@ -1,4 +1,4 @@
-//! One fixed colour and mark a model, the same in every plot, told apart without colour too.
+//! One fixed colour and mark per model, the same in every plot; the marks differ without colour too.
 
 /// How a model is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

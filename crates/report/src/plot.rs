@@ -24,7 +24,7 @@ pub struct Plot {
     pub style: &'static str,
 }
 
-/// The plots of one kind, one a scenario that has something to draw.
+/// The plots of one kind, one for each scenario that has something to draw.
 fn per_scenario(
     session: &Session,
     kind: &str,

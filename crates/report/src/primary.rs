@@ -18,12 +18,12 @@ pub struct Choice {
 /// The rule in the reader's words.
 pub fn rule(run: &Run) -> String {
     let mut text = "One figure decides each scenario, by a rule fixed beforehand.".to_owned();
-    let mut told: Vec<Deciding> = Vec::new();
+    let mut listed: Vec<Deciding> = Vec::new();
     for decides in run.scenarios.iter().map(|name| deciding(run, name)) {
-        if told.contains(&decides) {
+        if listed.contains(&decides) {
             continue;
         }
-        told.push(decides);
+        listed.push(decides);
         let same = |name: &&String| deciding(run, name) == decides;
         let names: Vec<&str> = run
             .scenarios
@@ -35,8 +35,9 @@ pub fn rule(run: &Run) -> String {
         text.push_str(&format!(" {figure} decides {}{why}.", names.join(", ")));
     }
     text + " The common rate is the highest offered rate that at least half of the models hold \
-(99 % answered, VALID); a model that does not hold it comes last. Peers, servers that are not of this \
-collection, stand beside the model they embody: measured against the best model, never ranked."
+(99 % answered, VALID); a model that does not hold it comes last. A peer, a server that is \
+not of this collection, is shown beside the model that it implements; it is compared with the best \
+model and is never ranked."
 }
 
 /// A deciding figure, and why it is the one.

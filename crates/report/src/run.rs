@@ -131,7 +131,7 @@ impl Run {
         scenarios(&self.env, found)
     }
 
-    /// What the run says of a scenario; `None` for one that it does not list.
+    /// A scenario as the run describes it; `None` for one that it does not list.
     pub fn scenario(&self, name: &str) -> Option<&ScenarioInfo> {
         self.env.scenarios.iter().find(|each| each.name == name)
     }

@@ -23,13 +23,13 @@ pub fn all(run: &Run) -> Vec<Sheet> {
         overload::sheet(run),
     ];
     sheets.extend(bystanders::sheets(run));
-    // A sheet that no row has a figure for says nothing.
+    // A sheet without a figure is left out, and so is a row without one.
     sheets
         .into_iter()
         .flatten()
         .map(|mut sheet| {
-            let is_told = |line: &Line| line.entries.iter().any(|entry| !entry.text.is_empty());
-            sheet.lines.retain(is_told);
+            let has_any = |line: &Line| line.entries.iter().any(|entry| !entry.text.is_empty());
+            sheet.lines.retain(has_any);
             sheet
         })
         .filter(|sheet| !sheet.lines.is_empty())

@@ -1,4 +1,5 @@
-//! Statistics on trials. The trial is the unit: what goes in is one value a trial, never a request.
+//! Statistics on trials. The trial is the unit: what goes in is one value per trial, never
+//! one per request.
 //!
 //! * [`median()`] with its [order-statistic interval](median_interval): no assumption on the
 //!   distribution beyond independent trials (Conover, *Practical Nonparametric Statistics*, 3.2).

@@ -13,20 +13,23 @@ use crate::session::Session;
 use crate::stats::Evidence;
 
 /// What the A/A placebo is.
-pub const PLACEBO: &str = "A/A: one server measured twice in each block under two names. A ratio \
-other than 1 is the session's own noise. The zone within which a difference counts as none is the \
-largest of 3 %, the 95th percentile of the ratios by block (of fewer than twenty, their largest), and \
-that of the session's ratios when the two names are exchanged in any of the blocks.";
+pub const PLACEBO: &str = "A/A: one server is measured twice in each block, under two names. A ratio \
+other than 1 is the noise of the session. A difference within the indifference zone counts as none. The \
+zone is 3 %, or the 95th percentile of the A/A ratios where that is more: with fewer than ten blocks \
+the ratios by block (of fewer than twenty, their largest), else the ratios of the whole session that \
+arise when the two names are exchanged in any set of its blocks.";
 
 /// What the gates are.
-pub const GATES: &str = "Every window passes the same gates: the generator's punctuality and CPU, \
-the distance to the null server, Little's law, connections alive, stolen time, checked replies, \
-outcomes that add up. What fails one is LIMITED or INVALID and says why.";
+pub const GATES: &str = "Every window is judged by the same gates: the generator was on time and had \
+CPU to spare, the null server is well above, Little's law holds, connections are alive, the hypervisor \
+took little time, replies are correct, outcomes add up. A trial that does not pass one is LIMITED or \
+INVALID and says why.";
 
-/// What the generator's table tells.
-pub const GENERATOR: &str = "Lateness is the generator's own, not the server's: how long after its \
-due time a request with a free connection was sent. The null server answers a constant without \
-parsing: the ceiling of machine and generator.";
+/// What the generator's table shows.
+pub const GENERATOR: &str = "Lateness: how long after its due time a request was sent that had a free \
+connection. The server has no part in this delay; where the generator was stopped or late, the report \
+attributes the delay to the generator. The null server answers with a constant and parses nothing: it \
+shows the most that machine and generator can do.";
 
 /// `Turnstile: server concurrency models, quick run of 2026-11-23`.
 pub fn title(run: &Run) -> String {
@@ -93,7 +96,7 @@ pub fn count(n: usize, what: &str) -> String {
     )
 }
 
-/// The columns in which the session tells a server from itself.
+/// The columns in which the session finds a difference between a server and itself.
 pub fn differing(verdict: &Matrix) -> Vec<String> {
     let placebos = verdict
         .columns
@@ -102,7 +105,7 @@ pub fn differing(verdict: &Matrix) -> Vec<String> {
     let notice = |placebo: &Placebo| {
         let against = placebo.comparison.filter(|_| placebo.differs)?;
         Some(format!(
-            "A/A shows a difference in {} ({}): the same server twice gave {} ({}). Differences of that size in this column mean nothing.",
+            "A/A shows a difference in {} ({}): one server, measured twice, gave {} ({}). Differences of that size in this column mean nothing.",
             placebo.scenario,
             placebo.choice.metric.name(),
             format::factor(against.log.exp()),
@@ -119,13 +122,13 @@ pub fn notices(session: &Session) -> Vec<String> {
     let mut notices = differing(&session.verdict);
     if evidence == Evidence::Figures && !run.trials.is_empty() {
         notices.push(format!(
-            "{}: figures only, nothing is ranked.",
+            "{} only: figures are shown, nothing is ranked.",
             count(run.blocks as usize, "block")
         ));
     }
     if run.env.size == "full" && evidence != Evidence::Intervals {
         notices.push(format!(
-            "A full run has ten blocks or more, this one has {} so far and is judged by what it has.",
+            "A full run has ten blocks or more; this one has {} so far and is judged by those.",
             run.blocks
         ));
     }
@@ -136,9 +139,9 @@ pub fn notices(session: &Session) -> Vec<String> {
 /// How to read the verdict matrix.
 pub fn how_to_read(evidence: Evidence) -> String {
     match evidence {
-        Evidence::Figures => "Too few blocks to rank: each cell is the figure itself.".to_owned(),
-        Evidence::Ranges => "Each cell: how many times worse than the best of its column (1.00× is the best), from medians, with the range over blocks, and its tier. A tier is what cannot be told from its best member: the ranges overlap, or are no further apart than the indifference zone (≈ too close to call).".to_owned(),
-        Evidence::Intervals => "Each cell: how many times worse than the best of its column (1.00× is the best), from within-block ratios, with its 95 % interval, and its tier. A tier is what cannot be told from its best member: equivalent within the indifference zone (=) or too close to call (≈). A difference counts when the ratio lies beyond the zone and its whole interval beyond 3 %.".to_owned(),
+        Evidence::Figures => "There are too few blocks to rank: each cell is the figure itself.".to_owned(),
+        Evidence::Ranges => "Each cell says how many times worse a server is than the best of its column (1.00× is the best), from medians, with the range over blocks, and its tier. A tier holds the servers that differ from its best member by too little: their ranges overlap, or are no further apart than the indifference zone (≈ too close to call).".to_owned(),
+        Evidence::Intervals => "Each cell says how many times worse a server is than the best of its column (1.00× is the best), from within-block ratios, with its 95 % interval, and its tier. A tier holds the servers for which no difference from its best member was found: equivalent within the indifference zone (=) or too close to call (≈). A difference counts when the ratio lies beyond the zone and its whole interval beyond 3 %.".to_owned(),
     }
 }
 
@@ -153,7 +156,7 @@ pub fn duration(run: &Run) -> Option<String> {
         _ => format!("{percent:.0} % more"),
     };
     Some(format!(
-        "Time of the run: announced beforehand {}, taken {} ({than}).",
+        "Time of the run: {} announced beforehand, {} taken ({than}).",
         format::clock(announced),
         format::clock(taken)
     ))
@@ -181,7 +184,7 @@ pub fn placebo(column: &Column) -> String {
     }
 }
 
-/// A bound: a generator-bound throughput is at least what was seen, a cost not a floor but unsure.
+/// A figure that is a bound: a throughput is at least what was seen; a cost is only unsure.
 pub fn bound(metric: Metric, figure: &str) -> String {
     if metric.more_is_better() {
         format!("≥ {figure}")
@@ -234,13 +237,13 @@ pub fn scenario(run: &Run, scenario: &str) -> String {
         let reuse = if shape.keep_alive {
             "keep-alive"
         } else {
-            "a connection a request"
+            "a new connection for each request"
         };
         if !text.is_empty() {
             text.push(' ');
         }
         text.push_str(&format!(
-            "Load: GET {}, {}, {reuse}, {} in flight on each, window {} s.",
+            "Load: GET {}, {}, {reuse}, {} in flight on each, window of {} s.",
             shape.path,
             count(shape.connections as usize, "connection"),
             shape.pipeline,
@@ -290,7 +293,7 @@ pub fn validity(cell: &Cell<'_>) -> String {
     let reasons = cell.reasons.join("; ");
     match cell.state {
         State::Valid if reasons.is_empty() => "VALID".to_owned(),
-        State::Valid => format!("VALID; left out: {reasons}"),
+        State::Valid => format!("VALID; trials left out: {reasons}"),
         State::Limited => format!("LIMITED: {reasons}"),
         State::Invalid => format!("INVALID: {reasons}"),
         State::Blocks => format!("BLOCKS by design: {reasons}"),
@@ -310,8 +313,8 @@ pub fn unserved((silent, connections): (u64, u32)) -> String {
 
 /// What [`unserved`] counts, below a table that holds it.
 pub const UNSERVED: &str = "Unserved: connections that got no reply at all in the window, in the \
-trial with most of them. Of a closed loop they starve, and its throughput is that of the others \
-only; of an open loop they may have had nothing to do.";
+trial with most of them. In a closed loop they starve, and the throughput is that of the others only; in \
+an open loop they may have had nothing to send.";
 
 /// What an overloaded server still answers: `answers 930/s`.
 pub fn answered(entry: &Entry) -> String {

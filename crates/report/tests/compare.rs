@@ -93,7 +93,7 @@ fn a_costlier_server_is_a_regression_of_that_server_only() {
         let found = worse(&report);
         assert!(!found.is_empty());
         let theirs = |(model, _, figure): &(String, String, String)| {
-            model == "prefork" && figure == "server CPU a request"
+            model == "prefork" && figure == "server CPU per request"
         };
         assert!(found.iter().all(theirs), "{size}: {found:?}");
         let named = &report["differences"][0];

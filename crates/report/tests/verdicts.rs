@@ -70,7 +70,7 @@ fn a_limited_leader_moves_the_verdict_to_cpu() {
     let (env, mut trials) = fixture::run("full", 10, 42);
     let (before, after) = (
         "cpu (throughput, closed loop)",
-        "cpu (server CPU a request, at 5,000/s)",
+        "cpu (server CPU per request, at 5,000/s)",
     );
     let summary =
         &reported("led", &env, &fixture::ndjson(&trials)).expect("a report")["summary.md"];

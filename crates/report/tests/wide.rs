@@ -22,7 +22,7 @@ fn written() -> BTreeMap<String, String> {
 const SHEETS: [&str; 11] = [
     "Capacity at the objective",
     "Memory by connections",
-    "System calls a request",
+    "System calls per request",
     "Fairness between workers: requests",
     "Fairness between workers: connections",
     "Time to drain",
@@ -87,7 +87,7 @@ fn the_run_says_the_order_of_scenarios_and_what_decides_each() {
     env.scenarios.reverse();
     env.scenarios[0].decides = Deciding::ServerCpuUsPerRequest;
     let summary = report(&env, "reversed");
-    assert!(summary.contains("- poison (server CPU a request, at 10,000/s): "));
+    assert!(summary.contains("- poison (server CPU per request, at 10,000/s): "));
     let place = |name: &str| summary.find(&format!("\n## {name}\n")).expect("its tables");
     assert!(place("poison") < place("overload") && place("churn") < place("tiny-keepalive"));
 }
@@ -208,7 +208,7 @@ fn the_time_that_was_announced_stands_beside_the_time_taken() {
     (env.announced_s, env.duration_s) = (745.0, 694.0);
     let files = reported("clock", &env, &fixture::ndjson(&trials)).expect("a report");
     for name in ["summary.md", "index.html"] {
-        let told = "announced beforehand 12 min 25 s, taken 11 min 34 s (7 % less)";
+        let told = "12 min 25 s announced beforehand, 11 min 34 s taken (7 % less)";
         assert!(files[name].contains(told), "{name}");
     }
 }
@@ -291,7 +291,7 @@ fn connections_stand_beside_requests_and_beside_the_time_to_drain() {
 fn a_page_of_many_trials_stays_small() {
     let (_, trials) = fixture::wide::run("quick", 3, 11);
     let bytes = wide()["index.html"].len() / trials.len();
-    assert!(bytes < 800, "{bytes} bytes a trial");
+    assert!(bytes < 800, "{bytes} bytes per trial");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::primary::Choice;
 use crate::run::Run;
 use crate::stats::{self, Evidence, INFINITE_LOG};
 
-/// Two runs, and what may be said of them.
+/// Two runs, and how they are compared.
 pub struct Both<'a> {
     pub before: &'a Run,
     pub after: &'a Run,
@@ -26,7 +26,7 @@ impl Both<'_> {
         stats::zone_of_sessions(&noises, self.drift(scenario, choice))
     }
 
-    /// What the null server, which is no model, moved between the sessions.
+    /// By how much the figure of the null server, which is no model, changed between the sessions.
     fn drift(&self, scenario: &str, choice: Choice) -> f64 {
         if !matches!(choice.metric, Metric::Throughput | Metric::ServerCpu) {
             return 0.0;
@@ -39,7 +39,7 @@ impl Both<'_> {
         stats::shift(&of(self.after), &of(self.before)).map_or(0.0, f64::abs)
     }
 
-    /// What a row is that the later run does not hold.
+    /// What follows where the later run does not hold a row.
     pub fn missing(&self, say: impl Fn(Vec<String>) -> String) -> (Finding, String) {
         match (self.partial, self.after.env.complete) {
             (true, _) => (Finding::NotCompared, say(Vec::new())),

@@ -1,25 +1,25 @@
-//! One figure of one server in two runs, and what is said of it.
+//! One figure of one server in two runs, and what follows.
 
 use serde::Serialize;
 
 use crate::metric::Metric;
 use crate::stats::{Comparison, INFINITE_LOG, Verdict};
 
-/// What is said of one figure.
+/// What follows from comparing one figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
-    /// The server has no figure any more, or lost trials where it lost none, by its own fault.
+    /// The server has no figure any more, or lost trials where it lost none, and is itself the reason.
     Lost,
     /// The later run is worse, beyond the zone and decided.
     Worse,
     /// It is better.
     Better,
-    /// It is neither told apart nor shown to be equivalent.
+    /// Neither a difference nor equivalence was found.
     TooClose,
     /// The difference lies within the zone.
     Equivalent,
-    /// The earlier run has a figure and the machine or the generator spoilt the later one.
+    /// The earlier run has a figure; the later one's is unusable because of the machine or the generator.
     NotComparable,
     /// There is nothing to compare; the reason says why.
     NotCompared,
@@ -43,7 +43,7 @@ pub struct Line {
     pub scenario: String,
     /// The load: `closed loop`, `at 5,000/s`, `10,000 connections`.
     pub load: String,
-    /// `throughput`, `server CPU a request`...
+    /// `throughput`, `server CPU per request`...
     pub figure: &'static str,
     /// The earlier run.
     pub before: Option<Side>,
@@ -67,7 +67,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line about `metric`, or about validity, of which nothing is said yet.
+    /// A line about `metric`, or about validity, not compared yet.
     pub fn empty(metric: Option<Metric>) -> Self {
         Self {
             model: String::new(),
@@ -86,15 +86,19 @@ impl Line {
         }
     }
 
-    /// Says what follows from a comparison.
-    pub fn judge(&mut self, said: Option<Comparison>) {
-        let Some(said) = said else {
+    /// Writes down what follows from `comparison`; `None`: there were too few trials for one.
+    pub fn judge(&mut self, comparison: Option<Comparison>) {
+        let Some(comparison) = comparison else {
             self.reason = "too few trials".to_owned();
             return;
         };
         let ratio = |log: f64| (log.abs() < INFINITE_LOG / 2.0).then(|| log.exp());
-        (self.ratio, self.low, self.high) = (ratio(said.log), ratio(said.low), ratio(said.high));
-        self.finding = match said.verdict {
+        (self.ratio, self.low, self.high) = (
+            ratio(comparison.log),
+            ratio(comparison.low),
+            ratio(comparison.high),
+        );
+        self.finding = match comparison.verdict {
             Verdict::Slower => Finding::Worse,
             Verdict::Faster => Finding::Better,
             Verdict::Equivalent => Finding::Equivalent,

@@ -54,9 +54,9 @@ fn of_scenario(both: &Both<'_>, scenario: &str) -> Vec<Line> {
                 both.before.cell(&row.label, scenario, window),
                 both.after.cell(&row.label, scenario, window),
             );
-            let standing = standing(both, &cells.0, &cells.1);
-            let comparable = standing.is_none() || cells.1.state == State::Valid;
-            lines.extend(standing.map(|(finding, reason)| Line {
+            let validity = validity(both, &cells.0, &cells.1);
+            let comparable = validity.is_none() || cells.1.state == State::Valid;
+            lines.extend(validity.map(|(finding, reason)| Line {
                 model: row.label.clone(),
                 scenario: scenario.to_owned(),
                 load: window.describe(),
@@ -100,18 +100,18 @@ fn metrics(both: &Both<'_>, scenario: &str, window: Window) -> Vec<Metric> {
 /// Whether a row may be compared at all: `None` when it stands in both runs as it did, or has
 /// nothing in the earlier one.
 ///
-/// What had a figure and has none, or lost trials where it lost none, for a reason of the
-/// server's, is worse than any slower figure. For a reason of the machine's, nothing is known.
-fn standing(both: &Both<'_>, before: &Cell<'_>, after: &Cell<'_>) -> Option<(Finding, String)> {
+/// A server that had a figure and has none, or lost trials where it lost none, is worse than any
+/// slower one where the reason is about the server. Where it is about the machine, nothing is known.
+fn validity(both: &Both<'_>, before: &Cell<'_>, after: &Cell<'_>) -> Option<(Finding, String)> {
     let had = matches!(before.state, State::Valid | State::Limited);
-    let said = |cell: &Cell<'_>| -> BTreeSet<String> {
+    let of_server = |cell: &Cell<'_>| -> BTreeSet<String> {
         let faults = cell.trials.iter().flat_map(|trial| trial.faults());
         faults.map(|reason| reason.text.clone()).collect()
     };
-    let faults = said(after);
-    let new_faults = !faults.is_empty() && said(before).is_empty();
-    let listed = |reasons: Vec<String>| {
-        let mut text = format!("{} before, {} after", stand(before), stand(after));
+    let faults = of_server(after);
+    let new_faults = !faults.is_empty() && of_server(before).is_empty();
+    let say = |reasons: Vec<String>| {
+        let mut text = format!("{} before, {} after", trials(before), trials(after));
         if !reasons.is_empty() {
             text.push_str(": ");
             text.push_str(&reasons.join("; "));
@@ -120,16 +120,16 @@ fn standing(both: &Both<'_>, before: &Cell<'_>, after: &Cell<'_>) -> Option<(Fin
     };
     let reasons = || after.reasons.clone();
     match after.state {
-        _ if new_faults && had => Some((Finding::Lost, listed(faults.into_iter().collect()))),
-        _ if new_faults => Some((Finding::NotComparable, listed(reasons()))),
-        State::Missing if had => Some(both.missing(listed)),
-        State::Blocks | State::NotOffered if had => Some((Finding::Lost, listed(reasons()))),
+        _ if new_faults && had => Some((Finding::Lost, say(faults.into_iter().collect()))),
+        _ if new_faults => Some((Finding::NotComparable, say(reasons()))),
+        State::Missing if had => Some(both.missing(say)),
+        State::Blocks | State::NotOffered if had => Some((Finding::Lost, say(reasons()))),
         State::Invalid | State::Limited if before.state == State::Valid => {
-            Some((Finding::NotComparable, listed(reasons())))
+            Some((Finding::NotComparable, say(reasons())))
         }
         State::Valid if before.state == State::Valid => None,
         _ if had || !matches!(after.state, State::Missing) && before.state != after.state => {
-            Some((Finding::NotCompared, listed(Vec::new())))
+            Some((Finding::NotCompared, say(Vec::new())))
         }
         _ => None,
     }
@@ -155,20 +155,20 @@ fn line(
         zone: Some(zone.exp()),
         ..Line::empty(Some(metric))
     };
-    let hopeless = |costs: &[f64]| costs.iter().all(|cost| *cost >= INFINITE_LOG);
+    let overloaded = |costs: &[f64]| costs.iter().all(|cost| *cost >= INFINITE_LOG);
     if ours_costs.is_empty() || theirs_costs.is_empty() {
         line.reason = "not measured in both".to_owned();
-    } else if hopeless(&ours_costs) && hopeless(&theirs_costs) {
+    } else if overloaded(&ours_costs) && overloaded(&theirs_costs) {
         line.reason = "overloaded in both".to_owned();
     } else {
-        let said = stats::compare_sessions(&theirs_costs, &ours_costs, zone, both.evidence);
-        line.judge(said);
+        let comparison = stats::compare_sessions(&theirs_costs, &ours_costs, zone, both.evidence);
+        line.judge(comparison);
     }
     line
 }
 
-/// `VALID 10/10`: how a cell stands, with the trials that the state rests on.
-fn stand(cell: &Cell<'_>) -> String {
+/// `VALID 10/10`: the state of a cell, with the trials that it rests on.
+fn trials(cell: &Cell<'_>) -> String {
     let word = words::state_word(cell.state);
     match cell.state {
         State::Valid | State::Limited | State::Invalid => {

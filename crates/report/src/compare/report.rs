@@ -18,7 +18,7 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// Every figure that both runs hold, and what the later one lost.
     pub lines: Vec<Line>,
-    /// Lines that tell of a figure lost by the server's own fault.
+    /// Lines whose figure was lost, with the server as the reason.
     pub lost: usize,
     /// Lines that are worse.
     pub worse: usize,
@@ -45,15 +45,15 @@ impl Report {
 
 fn notes(before: &Run, after: &Run, evidence: Evidence) -> Vec<String> {
     let mut notes = vec![
-        "Two sessions share no blocks: all trials of the one stand against all of the other, and the zone holds the A/A noise of both and what the null server moved. What else the machine did differently that day is in no interval.".to_owned(),
+        "Two sessions share no blocks: all trials of the one are compared with all of the other, and the zone is wide enough for the A/A noise of both and for the change of the null server. Whatever else the machine did differently that day is in no interval.".to_owned(),
     ];
     notes.push(match evidence {
-        Evidence::Figures => "Fewer than three blocks in one of them: nothing can be decided, only figures are shown.".to_owned(),
+        Evidence::Figures => "One of them has fewer than three blocks: nothing can be decided, only figures are shown.".to_owned(),
         Evidence::Ranges => format!(
             "{} and {} blocks: the span of all differences decides, and equivalence cannot be shown.",
             before.blocks, after.blocks
         ),
-        Evidence::Intervals => "Each ratio: the Hodges-Lehmann shift with its 95 % Mann-Whitney interval.".to_owned(),
+        Evidence::Intervals => "Each ratio is the Hodges-Lehmann shift with its 95 % Mann-Whitney interval.".to_owned(),
     });
     for (name, run) in [("BEFORE", before), ("AFTER", after)] {
         let differing = noise::placebos(run, Evidence::of(run.blocks));
@@ -64,7 +64,7 @@ fn notes(before: &Run, after: &Run, evidence: Evidence) -> Vec<String> {
             .collect();
         if !differing.is_empty() {
             notes.push(format!(
-                "{name}: its own A/A shows a difference in {}: differences there mean little.",
+                "{name}: its own A/A shows a difference in {}, so differences there mean little.",
                 differing.join(", ")
             ));
         }

@@ -7,7 +7,7 @@ use crate::format;
 use crate::markdown::Table;
 use crate::metric::Metric;
 
-/// What is printed; `all` adds what tells no difference.
+/// What is printed; `all` adds the lines without a difference.
 pub fn markdown(report: &Report, all: bool) -> String {
     let mut out = String::from("# Before and after\n\n");
     environment(report, &mut out);
@@ -17,11 +17,14 @@ pub fn markdown(report: &Report, all: bool) -> String {
     out.truncate(out.len() - ">\n".len());
     out.push_str(&format!("\n{}\n\n", sentence(report)));
     let mut sections = vec![
-        (Finding::Lost, "No longer valid, by the server's own fault"),
+        (
+            Finding::Lost,
+            "No longer valid, and the server is the reason",
+        ),
         (Finding::Worse, "Worse"),
         (
             Finding::NotComparable,
-            "NOT COMPARABLE: machine or generator spoilt the later figure, so nothing is known",
+            "NOT COMPARABLE: the later figure is unusable because of the machine or the generator, so nothing is known",
         ),
         (Finding::Better, "Better"),
     ];
@@ -56,9 +59,9 @@ fn environment(report: &Report, out: &mut String) {
     let titles = [
         (
             true,
-            "THE MACHINE IS NOT THE SAME, so what follows compares machines as well:",
+            "THE MACHINE IS NOT THE SAME, so what follows compares the machines too:",
         ),
-        (false, "Built or asked for differently:"),
+        (false, "The builds or the options differ:"),
     ];
     if report.differences.is_empty() {
         out.push_str("Same machine, kernel and build.\n\n");
@@ -98,12 +101,12 @@ fn sentence(report: &Report) -> String {
             .filter(|line| line.finding == finding)
             .count()
     };
-    let spoilt = match count(Finding::NotComparable) {
+    let unusable = match count(Finding::NotComparable) {
         0 => String::new(),
         n => format!("{n} NOT COMPARABLE, "),
     };
     format!(
-        "**{} no longer valid, {} worse, {spoilt}{} better**, {} equivalent, {} too close to call, {} not compared.",
+        "**{} no longer valid, {} worse, {unusable}{} better**, {} equivalent, {} too close to call, {} not compared.",
         report.lost,
         report.worse,
         report.better,

@@ -1,4 +1,4 @@
-//! What stands beside the main figures of a trial: phases, slices, kinds, bystanders, passes.
+//! Further figures of a trial: phases, slices, kinds of requests, what was sent beside them, passes.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::latency::Latency;
 pub struct PhaseFigures {
     /// What the scenario calls it: `half`, `twice`, `recovery`.
     pub name: String,
-    /// Offered requests a second.
+    /// Offered requests per second.
     pub rate: f64,
     /// Its beginning, seconds from that of the window.
     pub start_s: f64,
@@ -25,8 +25,8 @@ pub struct PhaseFigures {
     pub errors: u64,
     /// Intended start to done.
     pub response_us: Latency,
-    /// Correct answers within the objective's time a second of the phase, where the scenario has an
-    /// objective (a lower bound, read off the percentiles); else correct answers a second.
+    /// Correct answers within the objective's time per second of the phase, where the scenario has an
+    /// objective (a lower bound, read off the percentiles); else correct answers per second.
     pub goodput_rps: f64,
 }
 
@@ -66,7 +66,7 @@ pub struct KindFigures {
     pub response_us: Latency,
 }
 
-/// Requests to a path that hurts, beside the good ones; not in the population.
+/// Requests that block their worker, beside the good ones; not among those that the figures are of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PoisonFigures {
@@ -80,13 +80,13 @@ pub struct PoisonFigures {
     pub response_us: Latency,
 }
 
-/// Clients that send or read slowly, beside the good ones; not in the population.
+/// Clients that send or read slowly, beside the good ones; not among those that the figures are of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SlowFigures {
-    /// Clients that trickle a request.
+    /// Clients that send a request a byte at a time.
     pub senders: SlowClients,
-    /// Clients that trickle a reply in.
+    /// Clients that read a reply a byte at a time.
     pub readers: SlowClients,
 }
 
@@ -143,7 +143,7 @@ pub struct Capacity {
 /// One window of a capacity search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CapacityStep {
-    /// Offered requests a second.
+    /// Offered requests per second.
     pub rate: f64,
     /// p50 of the response, µs; `None` is infinite.
     #[serde(default)]

@@ -10,7 +10,7 @@ pub enum Role {
     Model,
     /// The A/A placebo: a model that is in the block already, under a second name.
     Placebo,
-    /// The null server: constant reply, no parsing. The ceiling of machine and generator.
+    /// The null server: constant reply, no parsing. The most that machine and generator can do.
     Null,
     /// A server that was running already, given by its address.
     Target,

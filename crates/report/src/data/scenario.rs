@@ -1,4 +1,4 @@
-//! What a run says of its scenarios.
+//! The scenarios of a run.
 
 use serde::{Deserialize, Serialize};
 

@@ -49,9 +49,9 @@ pub fn table(run: &Run, matrix: &Matrix, id: &str) -> Markup {
                         @let folded = folds && row.is_variant() && !leads(matrix, index);
                         tr.variant[row.is_variant()].peer[row.is_peer()].folded[folded] {
                             th scope="row" {
-                                i class={ "key b" (palette::class(&row.kin)) } {}
+                                i class={ "key b" (palette::class(&row.family)) } {}
                                 (name(row))
-                                @if row.is_peer() { span.kin { "peer of " (row.kin) } }
+                                @if row.is_peer() { span.family { "peer of " (row.family) } }
                             }
                             @for column in &matrix.columns { (cell(run, column, row, &column.entries[index])) }
                         }
@@ -102,7 +102,7 @@ fn controls(matrix: &Matrix) -> Markup {
     html! {
         tfoot {
             tr {
-                th scope="row" { "same server twice (A/A)" }
+                th scope="row" { "the same server twice (A/A)" }
                 @for column in &matrix.columns {
                     @let differs = column.placebo.as_ref().is_some_and(|placebo| placebo.differs);
                     td.differs[differs] { (words::placebo(column)) }
@@ -230,7 +230,7 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
         .map(|place| place.against_best);
     if let Some(against) = against.or(entry.peer) {
         text.push_str(&format!(
-            ", against the best model: {}",
+            ", compared with the best model: {}",
             against.verdict.words()
         ));
     }
@@ -248,18 +248,18 @@ pub fn key(evidence: Evidence, peers: bool) -> Markup {
     html! {
         ul.key {
             @if evidence == Evidence::Figures {
-                li { span.swatch.plain { "5 µs" } " the figure itself: too few blocks to rank" }
+                li { span.swatch.plain { "5 µs" } " the figure itself, because there are too few blocks to rank" }
             } @else {
                 li { span.swatch.tier1.best { "1.00×" } " best of its column" }
                 li { span.swatch.tier1 { "= 1.01×" } " equivalent to it" }
                 li { span.swatch.tier1 { "≈ 1.10×" } " too close to call" }
-                li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse: lower tiers, numbered; 2.00× is twice as bad" }
+                li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse, in a lower tier; 2.00× is twice as bad" }
             }
-            li { span.swatch.limited { "≥" } " generator-bound: a bound, never ranked" }
-            li { span.swatch.blocks { "–" } " blocks by design" }
-            @if peers { li { span.swatch.peer { "1.20×" } " a peer, against the best model; never ranked" } }
+            li { span.swatch.limited { "≥" } " the generator was the limit: a bound, never ranked" }
+            li { span.swatch.blocks { "–" } " the model cannot do this, by design" }
+            @if peers { li { span.swatch.peer { "1.20×" } " a peer, compared with the best model, never ranked" } }
         }
-        p.note { (words::how_to_read(evidence)) " Every cell leads to its trials." }
+        p.note { (words::how_to_read(evidence)) " Every cell links to its trials." }
     }
 }
 

@@ -23,10 +23,10 @@ pub fn section(run: &Run) -> Markup {
             p.note { (words::GATES) }
             (counts_table(run))
             h3 { "Excluded trials" }
-            p.note { "INVALID: a gate failed. Never drawn and in no figure; named here with the reason." }
+            p.note { "INVALID: the trial failed a gate. It is never drawn and is part of no figure; it is listed here with the reason." }
             (trial_table(run, &noise::trials(run, Validity::Invalid)))
             h3 { "Limited trials" }
-            p.note { "LIMITED: generator or machine may have been the limit. Shown as bounds, never ranked." }
+            p.note { "LIMITED: the generator or the machine may have been the limit. The figure is shown as a bound and is never ranked." }
             (trial_table(run, &noise::trials(run, Validity::Limited)))
             h3 { "The load generator" }
             p.note { (words::GENERATOR) }
@@ -42,7 +42,7 @@ fn placebo_table(run: &Run, placebos: &[Placebo]) -> Markup {
         .map(|(copy, _)| copy.label.as_str())
         .unwrap_or_default();
     if placebos.is_empty() {
-        return html! { p { "No placebo was measured: the zone is 3 %." } };
+        return html! { p { "No server was measured twice, so the zone is 3 %." } };
     }
     html! {
         div.scroll {
@@ -147,8 +147,8 @@ fn generator_table(generators: &[Generator]) -> Markup {
         div.scroll {
             table.figures {
                 thead { tr {
-                    th.l { "scenario" } th.l { "load" } th { "late p99, median (worst)" }
-                    th { "CPU share, median (most)" } th { "steal, most" } th { "null server" }
+                    th.l { "scenario" } th.l { "load" } th { "generator late p99, median (worst)" }
+                    th { "generator CPU, median (most)" } th { "stolen CPU time, most" } th { "null server" }
                 } }
                 tbody {
                     @for each in generators {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::palette;
 use crate::sheet::{Entry, Line, Sheet, Tone};
 
-/// One section a sheet.
+/// One section per sheet.
 pub fn sections(sheets: &[Sheet]) -> Markup {
     html! {
         @for sheet in sheets {
@@ -29,7 +29,7 @@ pub fn sections(sheets: &[Sheet]) -> Markup {
 fn row(line: &Line) -> Markup {
     html! {
         tr.variant[line.row.is_variant()].peer[line.row.is_peer()] {
-            th scope="row" { i class={ "key b" (palette::class(&line.row.kin)) } {} (line.row.label) }
+            th scope="row" { i class={ "key b" (palette::class(&line.row.family)) } {} (line.row.label) }
             @for entry in &line.entries { (cell(entry)) }
         }
     }

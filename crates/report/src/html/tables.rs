@@ -12,15 +12,15 @@ use crate::primary;
 use crate::run::{Row, Run, Window};
 use crate::words;
 
-/// What a request costs at the common rate, a table a scenario.
+/// What a request costs at the common rate, one table per scenario.
 pub fn cost(run: &Run) -> Markup {
     html! {
         section #cost {
             h2 { "Cost" }
             p.note {
                 "Medians over trials at the common rate; lower is better throughout. Server CPU counts the \
-                 whole process tree, dead children included; machine CPU also what the kernel spends on \
-                 the loopback and the generator. Each name leads to its trials."
+                 whole process tree, dead children included; machine CPU also counts what the \
+                 generator uses and what the kernel spends on the loopback. Each name links to its trials."
             }
             @for scenario in &run.scenarios {
                 @let window = primary::of(run, scenario, Metric::ServerCpu).window;
@@ -36,7 +36,7 @@ pub fn every_figure(run: &Run) -> Markup {
     html! {
         section #figures {
             h2 { "Every figure" }
-            p.note { "Medians over trials. Throughput: higher is better; all else: lower is better. Each name leads to its trials." }
+            p.note { "Medians over trials. Throughput: higher is better; all else: lower is better. Each name links to its trials." }
             @for scenario in &run.scenarios {
                 details {
                     summary { (scenario) }
@@ -89,7 +89,7 @@ fn entry(
     match field {
         Field::Label => html! {
             th scope="row" {
-                i class={ "key b" (palette::class(&row.kin)) } {}
+                i class={ "key b" (palette::class(&row.family)) } {}
                 a href={ "#" (anchor::trials(run, scenario, &row.label, window)) } { (text) }
             }
         },

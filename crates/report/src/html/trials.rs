@@ -13,15 +13,15 @@ use crate::run::{Row, Run, Window};
 use crate::words;
 
 const METRICS: [(&str, Metric); 9] = [
-    ("req/s", Metric::Throughput),
+    ("requests/s", Metric::Throughput),
     ("p50 µs", Metric::P50),
     ("p99 µs", Metric::P99),
     ("p99.9 µs", Metric::P999),
     ("service p99 µs", Metric::ServiceP99),
-    ("server CPU µs/req", Metric::ServerCpu),
-    ("switches/req", Metric::Switches),
+    ("server CPU µs per request", Metric::ServerCpu),
+    ("switches per request", Metric::Switches),
     ("PSS KiB", Metric::Pss),
-    ("late p99 µs", Metric::Lateness),
+    ("generator late p99 µs", Metric::Lateness),
 ];
 
 /// The section, folded by scenario.
@@ -29,7 +29,7 @@ pub fn section(run: &Run) -> Markup {
     html! {
         section #trials {
             h2 { "Trials" }
-            p.note { "Every window of every trial, with the commands that repeat it: a server's stands beside its name, the load of a block above the table, where it was the same for all." }
+            p.note { "Every window of every trial, with the commands that repeat it. The server's command stands beside its name; the load's command stands above the table, one per block, where it was the same for all servers." }
             @for scenario in &run.scenarios {
                 details {
                     summary { (scenario) }
@@ -115,7 +115,7 @@ fn pass_table(trial: &Trial) -> Markup {
         }
         @if !calls.is_empty() {
             div.scroll { table.figures {
-                thead { tr { th.l { "call" } th { "a request" } } }
+                thead { tr { th.l { "call" } th { "per request" } } }
                 tbody { @for (name, rate) in calls { tr { td.l { (name) } td { (format::number(*rate)) } } } }
             } }
         }

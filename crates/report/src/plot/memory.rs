@@ -78,7 +78,7 @@ pub fn draw(session: &Session) -> Option<Svg> {
     }
     for (index, (row, idle, load)) in rows.iter().enumerate() {
         let y = TOP + ROW_HEIGHT * (index as f64 + 0.5);
-        let (class, mark) = (palette::class(&row.kin), palette::of(&row.kin).mark);
+        let (class, mark) = (palette::class(&row.family), palette::of(&row.family).mark);
         svg.text(
             LEFT - 8.0,
             y + 4.0,

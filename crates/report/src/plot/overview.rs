@@ -99,11 +99,13 @@ fn panel(svg: &mut Svg, (columns, rows): (&[Column], &[(usize, &Row)]), width: f
 }
 
 fn legend(matrix: &Matrix) -> Vec<String> {
-    let hatched = "Hatched: generator-bound, a bound, never ranked. Grey: blocks by design.";
+    let hatched = "Hatched: the generator was the limit, so the figure is a bound and is never ranked. Grey: the model cannot do this, by design.";
     let read = match matrix.evidence {
-        Evidence::Figures => "Too few blocks to rank: each cell is the figure itself.".to_owned(),
+        Evidence::Figures => {
+            "There are too few blocks to rank: each cell is the figure itself.".to_owned()
+        }
         _ => format!(
-            "1.00× is the best of its column, 2.00× twice as bad, with {}. Strong colour: not told apart from the best (= equivalent, ≈ too close to call); fainter: lower tiers.",
+            "1.00× is the best of its column, 2.00× is twice as bad, with {}. Strong colour: no difference from the best was found (= equivalent, ≈ too close to call); fainter: lower tiers.",
             if matrix.evidence == Evidence::Ranges {
                 "the range over blocks"
             } else {

@@ -142,7 +142,7 @@ impl Panel {
 
     /// Draws a row's points with bars for their spread, joined by a line.
     pub fn series(&mut self, row: &Row, points: &[Point], line: &str, bars: bool) {
-        let class = palette::class(&row.kin);
+        let class = palette::class(&row.family);
         let hollow = row.is_aside();
         let places: Vec<(f64, f64)> = points
             .iter()
@@ -166,7 +166,7 @@ impl Panel {
                 if point.limited { ", LIMITED" } else { "" }
             );
             if bars || point.limited {
-                let mark = palette::of(&row.kin).mark;
+                let mark = palette::of(&row.family).mark;
                 self.svg
                     .mark(*place, mark, hollow || point.limited, class, &hover);
             }
@@ -179,14 +179,14 @@ impl Panel {
         self.ends.push(End {
             at: (point.x, self.y(point.spread.median)),
             label: format!("{}{limited}", row.label),
-            class: palette::class(&row.kin),
+            class: palette::class(&row.family),
         });
     }
 
     /// Sets the labels and writes `notes` below.
     pub fn finish(mut self, axis: &str, notes: &[String]) -> Svg {
         let wanted: Vec<f64> = self.ends.iter().map(|end| end.at.1).collect();
-        // Many labels stand closer, and are still told apart.
+        // Many labels stand closer together, and can still be read.
         let room = (BOTTOM + 16.0 - TOP) / wanted.len().max(1) as f64;
         let places = apart(&wanted, room.min(LINE_HEIGHT), TOP + 2.0, BOTTOM + 18.0);
         for (end, y) in self.ends.iter().zip(places) {
@@ -265,7 +265,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// `n = 3 trials a point`, or the range of it.
+/// `n = 3 trials`, or the range of it.
 pub fn sample(spreads: impl Iterator<Item = Spread>) -> String {
     let sizes: Vec<usize> = spreads.map(|spread| spread.n).collect();
     let (low, high) = (

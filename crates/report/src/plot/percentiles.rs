@@ -23,7 +23,7 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
     if window == Window::Closed {
         return None;
     }
-    // Equal steps a nine, with p50 where -log10(1 - 0.5) puts it.
+    // Equal steps per nine, with p50 where -log10(1 - 0.5) puts it.
     let place = |nines: f64| LEFT + 8.0 + (RIGHT - LEFT - 14.0) * (nines - 0.3) / 2.7;
     let places = [0.3, 1.0, 2.0, 3.0].map(place);
 

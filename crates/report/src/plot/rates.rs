@@ -1,4 +1,4 @@
-//! p99 response time against the offered rate, one panel a scenario.
+//! p99 response time against the offered rate, one panel per scenario.
 
 use super::panel::{self, LEFT, Panel, Point, RIGHT};
 use crate::format;
@@ -52,7 +52,7 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
         .chain(objective)
         .collect();
     let sample = format!(
-        "{}; {} a point",
+        "{}; {} per point",
         panel::bars(Evidence::of(run.blocks)),
         panel::sample(spreads())
     );
@@ -76,5 +76,5 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
     if values.iter().any(|value| !value.is_finite()) {
         notes.push("∞: more than 1 % of the requests were never answered".to_owned());
     }
-    Some(panel.finish("offered requests a second", &notes))
+    Some(panel.finish("offered requests per second", &notes))
 }

@@ -31,7 +31,7 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
         .chain(objective)
         .collect();
     let sample = panel::sample(steps().map(|(_, spread)| *spread));
-    let second = format!("a point an offered rate that was tried; {sample} a point");
+    let second = format!("one point per offered rate that was tried; {sample} per point");
     let lines = [
         "p99 response time, log axes, lower is better",
         second.as_str(),
@@ -53,7 +53,7 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
         panel.series(row, &points, if row.is_aside() { "dash" } else { "" }, true);
         panel.end(row, *points.last().expect("a row has a step"));
     }
-    Some(panel.finish("offered requests a second", &[]))
+    Some(panel.finish("offered requests per second", &[]))
 }
 
 /// The highest rate whose p99 came at all.

@@ -1,4 +1,4 @@
-//! A load in steps, slice by slice: p99 and correct answers a second.
+//! A load in steps, slice by slice: p99 and correct answers per second.
 
 use super::panel::{self, LEFT, Panel, Point, RIGHT, Text};
 use crate::data::{Figures, Slice};
@@ -15,7 +15,7 @@ use crate::svg::Svg;
 pub enum Side {
     /// p99 response.
     P99,
-    /// Correct answers a second.
+    /// Correct answers per second.
     Answers,
 }
 
@@ -49,7 +49,7 @@ pub fn draw(session: &Session, scenario: &str, side: Side) -> Option<Svg> {
         .collect();
     let first = match side {
         Side::P99 => "p99 response time, log axis, lower is better",
-        Side::Answers => "correct answers a second, log axis, higher is better",
+        Side::Answers => "correct answers per second, log axis, higher is better",
     };
     let second = format!(
         "median over trials, {}",

@@ -1,4 +1,4 @@
-//! The figure that decides a scenario: a point a model with its interval, on a logarithmic axis.
+//! The figure that decides a scenario: one point per model with its interval, on a logarithmic axis.
 
 use super::panel::{WIDTH, bars, sample};
 use crate::cell::State;
@@ -76,13 +76,13 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
             LEFT - 8.0,
             y + 4.0,
             Anchor::End,
-            &format!("n f{}", palette::class(&row.kin)),
+            &format!("n f{}", palette::class(&row.family)),
             &row.label,
         );
         draw_entry(&mut svg, row, entry, metric, &axis, y);
     }
     let unit = match metric {
-        Metric::Throughput => "requests a second",
+        Metric::Throughput => "requests per second",
         _ => metric.name(),
     };
     svg.text(
@@ -107,7 +107,7 @@ fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Lo
             return;
         }
     };
-    let class = palette::class(&row.kin);
+    let class = palette::class(&row.family);
     let limited = entry.state == State::Limited;
     let shown = metric.show(spread.median);
     if is_drawn(spread.median) {
@@ -127,7 +127,7 @@ fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Lo
         );
         let unserved = entry.unserved.map(words::unserved);
         let hover = hover + &unserved.map_or(String::new(), |text| format!(", {text}"));
-        let mark = palette::of(&row.kin).mark;
+        let mark = palette::of(&row.family).mark;
         svg.mark(
             (axis.at(spread.median), y),
             mark,
@@ -137,7 +137,7 @@ fn draw_entry(svg: &mut Svg, row: &Row, entry: &Entry, metric: Metric, axis: &Lo
         );
     }
     let shown = if limited {
-        words::bound(metric, &shown) + " LIM"
+        words::bound(metric, &shown) + " LIMITED"
     } else {
         shown
     };

@@ -47,7 +47,7 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
         id: "capacity",
         title: "Capacity at the objective".to_owned(),
         note: format!(
-            "Requests a second, higher is better: between the highest offered open-loop rate that kept the objective and the lowest that did not ({}; errors at most {}). Bold: brackets that reach the best one's. “?”: an end that was not confirmed by a second try. “≥”: kept up to the generator's limit. Each bracket is the widest of its searches.",
+            "Requests per second, higher is better: the highest offered open-loop rate that kept the objective, and the lowest that did not ({}; errors at most {}). Bold: brackets that reach the best one's. “?”: an end that was not confirmed by a second try. “≥”: the objective was kept up to the highest rate that the generator can offer. Where several searches were made, the widest bracket is shown.",
             objective(run, &scenarios, first),
             format::percent(first.errors_max_share),
         ),
@@ -108,15 +108,15 @@ fn entry(run: &Run, row: &Row, scenario: &str, bracket: Option<Bracket>, best: f
     let Some(bracket) = bracket else {
         let trials: Vec<&Trial> = run.pass(Pass::Capacity, &row.label, scenario).collect();
         let state = cell::state(&trials);
-        let told = matches!(state, State::Blocks | State::NotOffered);
+        let is_reason = matches!(state, State::Blocks | State::NotOffered);
         return Entry {
-            text: if told {
+            text: if is_reason {
                 words::state(state).to_owned()
             } else {
                 String::new()
             },
             link: None,
-            tone: if told { Tone::Blocks } else { Tone::Plain },
+            tone: if is_reason { Tone::Blocks } else { Tone::Plain },
         };
     };
     let mark = if bracket.confirmed { "" } else { "?" };

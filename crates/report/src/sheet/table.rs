@@ -6,6 +6,7 @@ use crate::format;
 use crate::metric::Metric;
 use crate::run::{Row, Run, Window};
 use crate::stats::{Evidence, Spread};
+use crate::words;
 
 /// A table of rows by columns, with a sentence.
 #[derive(Debug, Clone)]
@@ -18,7 +19,7 @@ pub struct Sheet {
     pub note: String,
     /// Heads of the columns after the row's name.
     pub heads: Vec<String>,
-    /// A line a row.
+    /// One line per row.
     pub lines: Vec<Line>,
 }
 
@@ -48,7 +49,7 @@ pub enum Tone {
     /// As it is.
     #[default]
     Plain,
-    /// The best of its column, or not told from it.
+    /// The best of its column, or too near to it to call.
     Best,
     /// A bound only.
     Limited,
@@ -66,7 +67,7 @@ impl Entry {
     }
 }
 
-/// The median of `metric` in a window with its trials behind it; empty where there is none.
+/// The median of `metric` in a window, with a link to its trials; empty where there is none.
 pub fn figure(run: &Run, row: &Row, scenario: &str, window: Window, metric: Metric) -> Entry {
     let cell = run.cell(&row.label, scenario, window);
     match median(run, &cell, metric) {
@@ -82,9 +83,12 @@ pub fn median(run: &Run, cell: &Cell<'_>, metric: Metric) -> Option<Spread> {
     Spread::of(cell.values(metric).into_values(), Evidence::of(run.blocks))
 }
 
-/// `n = 10 trials a figure at most`.
+/// `at most 10 trials per figure`.
 pub fn sample(run: &Run) -> String {
-    format!("n = {} trials a figure at most", run.blocks)
+    format!(
+        "at most {} per figure",
+        words::count(run.blocks as usize, "trial")
+    )
 }
 
 /// The median of some counts as text.

@@ -1,9 +1,9 @@
-//! What may be said, and with which confidence.
+//! What may be concluded, and with which confidence.
 
 /// Confidence asked of every interval.
 pub const LEVEL: f64 = 0.95;
 
-/// What the number of blocks allows to be said.
+/// What the number of blocks allows one to conclude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
     /// One or two blocks: figures, no ranking.

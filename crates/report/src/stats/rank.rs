@@ -1,4 +1,4 @@
-//! Tiers: a tier is what cannot be told from its best member.
+//! Tiers: a tier holds the contestants for which no difference from its best member was found.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct Ranked {
 /// Ranks contestants by their logarithmic costs by block. `None` for one that cannot be ranked:
 /// it has too few trials, or shares too few blocks with the best.
 ///
-/// Each joins the first tier whose leader it cannot be told from, or leads a new one.
+/// Each joins the first tier whose leader it is not slower than, or leads a new one.
 pub fn rank(
     contestants: &[BTreeMap<u32, f64>],
     zone: f64,

@@ -4,7 +4,7 @@ use super::evidence::Evidence;
 use super::median::percentile_95;
 use super::signed_rank::hodges_lehmann;
 
-/// Differences of 3 % matter to nobody's choice of a model.
+/// A difference of 3 % changes nobody's choice of a model.
 const FLOOR: f64 = 0.03;
 
 /// Up to so many blocks every exchange of names is tried; beyond, a fixed sample of them.
@@ -18,7 +18,7 @@ pub fn floor() -> f64 {
     FLOOR.ln_1p()
 }
 
-/// What the A/A placebo of a column says about its noise, as logarithms.
+/// The noise of a column as its A/A placebo shows it, as logarithms.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Noise {
     /// 95th percentile of the sizes that the session's estimate takes between equal servers.
@@ -26,7 +26,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// The noise that `placebo_logs`, the placebo's log-ratios by block, tell of; none of none.
+    /// The noise that `placebo_logs`, the placebo's log-ratios by block, show; zero without any.
     ///
     /// METHOD's zone is "the larger of 3 % and the 95th percentile of the A/A ratios". The ratios
     /// are those that are compared with the zone: with intervals that is a Hodges-Lehmann estimate

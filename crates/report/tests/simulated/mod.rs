@@ -33,7 +33,7 @@ pub const QUICK_BLOCKS: u32 = 3;
 pub struct Noise {
     /// `tiny-keepalive`.
     pub scenario: String,
-    /// `server CPU a request, at 20,000/s`.
+    /// `server CPU per request, at 20,000/s`.
     pub figure: String,
     /// `true` for the figure that decides its scenario.
     pub decides: bool,
