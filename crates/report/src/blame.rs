@@ -1,7 +1,7 @@
 //! Whose fault a failed gate is: the machine's and the generator's, or the server's.
 //!
 //! The raw data hold a sentence for each gate. Those that speak of the machine or the generator are
-//! known here by their beginnings, as `bench/src/gates.rs` and `load/src/gates.rs` write them; every
+//! known here by their beginnings, as `bench/src/judge/gates.rs` and `load/src/gates.rs` write them; every
 //! other sentence is taken to speak of the server, so that a new one is never overlooked.
 
 use crate::data::{Role, Trial, Validity};

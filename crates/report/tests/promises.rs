@@ -24,7 +24,7 @@ fn sum(columns: &[Noise], of: impl Fn(&Noise) -> Tally) -> Tally {
 /// they are read from its source.
 #[test]
 fn the_sessions_are_as_long_as_the_sizes_of_the_bench() {
-    let source = include_str!("../../bench/src/size.rs");
+    let source = include_str!("../../bench/src/plan/size.rs");
     let after = |text: &'static str, mark: &str| {
         let rest = text.split_once(mark);
         rest.unwrap_or_else(|| panic!("{mark} in size.rs")).1

@@ -2,13 +2,14 @@
 
 use report::data::{Mode, Pass};
 
-use super::{Step, Visit, Window};
-use crate::contender::Contender;
-use crate::nature::{Holds, Workers};
-use crate::passes::Passes;
-use crate::random::{Random, digest};
-use crate::scenario::{self, MEMORY, Scenario};
-use crate::size::Size;
+use crate::plan::contender::Contender;
+use crate::plan::nature::{Holds, Workers};
+use crate::plan::passes::Passes;
+use crate::plan::random::{Random, digest};
+use crate::plan::scenario::{self, Scenario};
+use crate::plan::scenarios::MEMORY;
+use crate::plan::size::Size;
+use crate::plan::visit::{Step, Visit, Window};
 
 /// What a plan is made of.
 #[derive(Debug, Clone)]
@@ -221,3 +222,7 @@ fn overload(scenario: &Scenario, size: Size, cpus: usize) -> Vec<Step> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;
