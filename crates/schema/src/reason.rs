@@ -98,6 +98,8 @@ codes! {
     /// Throughput times response is not what was in flight. What a server does to break it has a
     /// reason of its own.
     LittlesLaw: Generator,
+    /// The run was interrupted.
+    Interrupted: Generator,
     /// The windows of merged runs have too little in common.
     WindowsApart: Generator,
     /// The generator calls its run invalid and does not say why.
