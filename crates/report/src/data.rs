@@ -5,15 +5,18 @@
 
 use std::collections::BTreeMap;
 
+use schema::{About, Code, Reason};
 use serde::{Deserialize, Serialize};
 
 mod detail;
+mod scenario;
 
 use detail::absent;
 pub use detail::{
     Capacity, CapacityStep, IdleFigures, KindFigures, MemoryStep, PhaseFigures, PoisonFigures,
     Slice, SlowClients, SlowFigures,
 };
+pub use scenario::{Deciding, Objective, ScenarioInfo};
 
 /// `env.json`: the machine, the kernel, the limits, the build and the seeds. No host name, no path.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -55,22 +58,17 @@ pub struct Env {
     pub seed: u64,
     /// What the reader must know before the first figure (for example: "2 CPUs, shared").
     pub remarks: Vec<String>,
-    /// Scenario name to one sentence: what it is there to show.
+    /// The scenarios in the order in which they are run and shown; empty in runs recorded before
+    /// this was kept.
+    pub scenarios: Vec<ScenarioInfo>,
+    /// Scenario name to its purpose, in runs without [`Env::scenarios`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub purposes: BTreeMap<String, String>,
-    /// Scenario name to its latency objective, where it has one.
+    /// Scenario name to its objective, in runs without [`Env::scenarios`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub objectives: BTreeMap<String, Objective>,
     /// Wall time announced before the run, seconds; 0 in runs that did not keep it.
     pub announced_s: f64,
-}
-
-/// What a server must keep for a rate to count as served.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Objective {
-    /// p99 of the response, intended start to done, at most so many µs.
-    pub p99_us: f64,
-    /// Outcomes other than a correct answer, at most this share of all.
-    pub errors_max_share: f64,
 }
 
 /// Who a trial's server was.
@@ -318,8 +316,9 @@ pub struct Trial {
     pub shape: Shape,
     /// The verdict of the gates.
     pub validity: Validity,
-    /// One sentence for each gate that did not pass, or why the model blocks.
-    pub reasons: Vec<String>,
+    /// Why it is not simply valid: the gates that it did not pass, or why the model blocks.
+    #[serde(flatten)]
+    pub reasons: schema::Reasons,
     /// The server's command line, without paths (`turnstile serve --model prefork --workers 64`).
     pub server_command: String,
     /// The generator's command line, without paths.
@@ -343,6 +342,20 @@ pub struct Trial {
     /// Jain's index of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jain_connections: Option<f64>,
+}
+
+impl Trial {
+    /// Why it did not pass, as far as that is the server's doing.
+    pub fn faults(&self) -> impl Iterator<Item = &Reason> {
+        let failed = matches!(self.validity, Validity::Invalid | Validity::Limited);
+        self.reasons.about(About::Server).filter(move |_| failed)
+    }
+
+    /// `true` when it was not made because its server, which is not of this collection, has no such
+    /// route; a model that cannot do a shape blocks by design.
+    pub fn lacks_route(&self) -> bool {
+        self.validity == Validity::Blocks && self.reasons.has(Code::NotOffered)
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-mod blame;
 mod cell;
 pub mod compare;
 pub mod data;

@@ -283,7 +283,7 @@ fn noise_section(run: &Run, out: &mut String) {
                 trial.label.clone(),
                 words::load(trial),
                 trial.block.to_string(),
-                trial.reasons.join("; "),
+                trial.reasons.text(),
             ]);
         }
         out.push_str(&table.render());

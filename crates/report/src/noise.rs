@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::blame;
 use crate::cell::State;
 use crate::data::{Role, Trial, Validity};
 use crate::metric::Metric;
@@ -187,7 +186,7 @@ pub fn counts(run: &Run, scenario: &str) -> [usize; 5] {
             Validity::Valid => 0,
             Validity::Limited => 1,
             Validity::Invalid => 2,
-            Validity::Blocks if !blame::lacks_route(trial) => 3,
+            Validity::Blocks if !trial.lacks_route() => 3,
             Validity::Blocks => 4,
         };
         counts[place] += 1;

@@ -238,12 +238,13 @@ impl Run {
         }
         trials.sort_by_key(|trial| (trial.block, trial.order));
         let state = cell::state(&trials);
-        let reasons: BTreeSet<&String> = trials
+        let reasons: BTreeSet<&str> = trials
             .iter()
             .filter(|trial| trial.validity != Validity::Valid)
-            .flat_map(|trial| &trial.reasons)
+            .flat_map(|trial| trial.reasons.iter())
+            .map(|reason| reason.text.as_str())
             .collect();
-        let reasons = reasons.into_iter().cloned().collect();
+        let reasons = reasons.into_iter().map(str::to_owned).collect();
         Cell {
             trials,
             state,

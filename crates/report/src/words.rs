@@ -7,7 +7,7 @@ use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::matrix::{Column, Entry};
 use crate::metric::Metric;
-use crate::noise;
+use crate::noise::{self, Placebo};
 use crate::run::{Run, Window};
 use crate::stats::Evidence;
 
@@ -92,25 +92,30 @@ pub fn count(n: usize, what: &str) -> String {
     )
 }
 
-/// What the reader must know before the first figure.
-pub fn notices(run: &Run) -> Vec<String> {
-    let evidence = Evidence::of(run.blocks);
-    let mut notices = Vec::new();
-    for column in &run.verdict().columns {
-        let Some(placebo) = column.placebo.as_ref().filter(|each| each.differs) else {
-            continue;
-        };
-        let Some(against) = &placebo.comparison else {
-            continue;
-        };
-        notices.push(format!(
+/// The columns in which the session tells a server from itself.
+pub fn differing(run: &Run) -> Vec<String> {
+    let placebos = run
+        .verdict()
+        .columns
+        .iter()
+        .filter_map(|column| column.placebo.as_ref());
+    let notice = |placebo: &Placebo| {
+        let against = placebo.comparison.filter(|_| placebo.differs)?;
+        Some(format!(
             "A/A shows a difference in {} ({}): the same server twice gave {} ({}). Differences of that size in this column mean nothing.",
             placebo.scenario,
             placebo.choice.metric.name(),
             format::factor(against.log.exp()),
             format::factor_interval(against.low.exp(), against.high.exp()),
-        ));
-    }
+        ))
+    };
+    placebos.filter_map(notice).collect()
+}
+
+/// What the reader must know before the first figure.
+pub fn notices(run: &Run) -> Vec<String> {
+    let evidence = Evidence::of(run.blocks);
+    let mut notices = differing(run);
     if evidence == Evidence::Figures && !run.trials.is_empty() {
         notices.push(format!(
             "{}: figures only, nothing is ranked.",
@@ -184,9 +189,6 @@ pub fn bound(metric: Metric, figure: &str) -> String {
     }
 }
 
-/// What is said of a server that was running already and has no such route.
-pub const NOT_OFFERED: &str = "route not offered";
-
 /// A state that holds no figure.
 pub fn state(state: State) -> &'static str {
     match state {
@@ -194,7 +196,7 @@ pub fn state(state: State) -> &'static str {
         State::Limited => "generator-bound",
         State::Invalid => "excluded",
         State::Blocks => "blocks by design",
-        State::NotOffered => NOT_OFFERED,
+        State::NotOffered => "route not offered",
         State::Missing => "-",
     }
 }
@@ -206,7 +208,7 @@ pub fn state_word(state: State) -> &'static str {
         State::Limited => "LIMITED",
         State::Invalid => "INVALID",
         State::Blocks => "blocks by design",
-        State::NotOffered => NOT_OFFERED,
+        State::NotOffered => "route not offered",
         State::Missing => "not measured",
     }
 }
@@ -289,8 +291,7 @@ pub fn validity(cell: &Cell<'_>) -> String {
         State::Limited => format!("LIMITED: {reasons}"),
         State::Invalid => format!("INVALID: {reasons}"),
         State::Blocks => format!("BLOCKS by design: {reasons}"),
-        State::NotOffered if reasons.starts_with(NOT_OFFERED) => reasons,
-        State::NotOffered => format!("{NOT_OFFERED}: {reasons}"),
+        State::NotOffered => format!("not measured: {reasons}"),
         State::Missing => "not measured".to_owned(),
     }
 }

@@ -44,7 +44,7 @@ fn limited_is_shown_and_never_ranked() {
     for trial in &mut trials {
         if trial.label == "single-reactor" && trial.validity == Validity::Valid {
             trial.validity = Validity::Limited;
-            trial.reasons = vec!["generator CPU 91 % > 85 %".into()];
+            trial.reasons = fixture::limited_by_the_generator("generator CPU 91 % > 85 %");
         }
     }
     let files = reported("limited", &env, &fixture::ndjson(&trials)).expect("a report");

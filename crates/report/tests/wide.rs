@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use fixture::written::{balanced, full, linked, reported};
 use report::data::{Trial, Validity};
+use schema::{Code, Effect, Reason};
 
 fn wide() -> &'static BTreeMap<String, String> {
     static WIDE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
@@ -132,7 +133,7 @@ fn not_offered(reason: &str) {
         let nginx_cpu = trial.label == "nginx" && trial.scenario == "cpu";
         if nginx_cpu {
             trial.validity = Validity::Blocks;
-            trial.reasons = vec![reason.to_owned()];
+            trial.reasons = vec![Reason::new(Code::NotOffered, Effect::Excuses, reason)].into();
             (trial.figures, trial.capacity) = (None, None);
         }
     }

@@ -157,9 +157,8 @@ impl Course<'_> {
                     self.progress.say(&complaint(&trial));
                 }
                 if noise && may_repeat {
-                    trial
-                        .reasons
-                        .push(format!("measured again as {}r", window.id));
+                    let repeated = format!("measured again as {}r", window.id);
+                    trial.reasons.extend(trial::told([repeated]).0);
                     again.push(window);
                 }
                 self.record.append(trial)?;
@@ -176,7 +175,7 @@ impl Course<'_> {
 }
 
 fn complaint(trial: &Trial) -> String {
-    let reasons = trial.reasons.join("; ");
+    let reasons = trial.reasons.text();
     format!(
         "INVALID {} {}, {}: {reasons}",
         trial.id, trial.label, trial.scenario
@@ -260,10 +259,7 @@ fn usable(trials: &[Trial]) -> Result<(), Failure> {
         return Ok(());
     }
     let failed = trials.iter().find(|t| measured(t) && !t.reasons.is_empty());
-    let reason = failed.map_or_else(
-        || "nothing was measured".to_owned(),
-        |t| t.reasons.join("; "),
-    );
+    let reason = failed.map_or_else(|| "nothing was measured".to_owned(), |t| t.reasons.text());
     Err(anyhow::anyhow!("no trial of any server is valid: {reason}").into())
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use report::data::{Env, Trial, Validity};
+use report::data::{Env, Trial};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -37,9 +37,7 @@ struct Line<'a> {
 
 /// Whether a trial was left out because its server does not have the route.
 pub fn not_offered(trial: &Trial) -> bool {
-    let reason = trial.reasons.first();
-    let says_so = reason.is_some_and(|reason| reason.starts_with(NOT_OFFERED));
-    trial.validity == Validity::Blocks && says_so
+    trial.lacks_route()
 }
 
 /// An open folder, and the trials it holds already.

@@ -1,6 +1,7 @@
 //! From what a visit measured to the lines that are kept: figures, verdicts, reasons.
 
 use report::data::{Figures, Mode, Pass, Trial, Validity};
+use schema::Reasons;
 
 use crate::failure::Failure;
 use crate::judge::figures::figures;
@@ -34,10 +35,16 @@ impl Outcome {
     fn invalid(trial: Trial, reason: String) -> Self {
         Self::of(Trial {
             validity: Validity::Invalid,
-            reasons: vec![reason],
+            reasons: told([reason]),
             ..trial
         })
     }
+}
+
+/// Sentences as reasons, read as those of old files are.
+pub fn told(texts: impl IntoIterator<Item = String>) -> Reasons {
+    let texts: Vec<String> = texts.into_iter().collect();
+    serde_json::from_value(serde_json::json!({ "reasons": texts })).unwrap_or_default()
 }
 
 /// Runs `windows` of a visit; `attempt` counts from 0.
@@ -55,7 +62,7 @@ pub fn run(
     if let Some(reason) = &visit.blocked {
         let blocked = windows.iter().map(|window| {
             Outcome::of(Trial {
-                reasons: vec![reason.clone()],
+                reasons: told([reason.clone()]),
                 ..line(window)
             })
         });
@@ -119,7 +126,7 @@ fn search(rig: &Rig, visit: &Visit, trial: Trial, known: Known) -> Result<Trial,
         Trial {
             shape,
             validity: found.validity,
-            reasons: found.reasons,
+            reasons: told(found.reasons),
             load_command: found.command,
             capacity: Some(found.capacity),
             ..trial
@@ -179,7 +186,8 @@ fn count(rig: &Rig, visit: &Visit, window: &Window, trial: Trial) -> Result<Tria
 fn unless_broken(mut trial: Trial, drained: &Drained) -> Trial {
     if !drained.problems.is_empty() {
         trial.validity = Validity::Invalid;
-        trial.reasons.extend(drained.problems.iter().cloned());
+        let problems = told(drained.problems.iter().cloned());
+        trial.reasons.extend(problems.0);
     }
     trial
 }
@@ -206,7 +214,7 @@ fn blank(rig: &Rig, visit: &Visit, window: &Window, attempt: u32) -> Trial {
         workers: visit.workers,
         shape: rig.shape(visit, Some(window)),
         validity: Validity::Blocks,
-        reasons: Vec::new(),
+        reasons: Reasons::default(),
         server_command: target.map_or_else(launch, |_| "started by someone else".to_owned()),
         load_command: String::new(),
         figures: None,
@@ -239,7 +247,7 @@ fn finish(
     let stopped = measured.drained.drain_ms.is_some();
     let trial = Trial {
         validity: verdict.validity,
-        reasons: verdict.reasons,
+        reasons: told(verdict.reasons),
         load_command: sample.command.clone(),
         figures: Some(figures),
         drain_connections: stopped.then_some(measured.held),

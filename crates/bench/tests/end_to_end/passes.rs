@@ -79,7 +79,9 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
     let blocked = of("known", "cooperative");
     assert_eq!(blocked.validity, Validity::Blocks);
     assert!(
-        blocked.reasons[0].starts_with("route not offered: GET /wait/1000"),
+        blocked.reasons[0]
+            .text
+            .starts_with("route not offered: GET /wait/1000"),
         "{:?}",
         blocked.reasons
     );
@@ -158,7 +160,7 @@ fn capacity_found(folder: &Folder, out: &str) -> bool {
     }
     if !capacity.confirmed {
         assert!(
-            trials[0].reasons[0].contains("the hypervisor took"),
+            trials[0].reasons[0].text.contains("the hypervisor took"),
             "{:?}",
             trials[0]
         );
@@ -257,7 +259,11 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
     );
     let process_each = of("prefork", "idle-many");
     assert_eq!(process_each.validity, Validity::Blocks);
-    assert!(process_each.reasons[0].starts_with("a process a connection: 1064"));
+    assert!(
+        process_each.reasons[0]
+            .text
+            .starts_with("a process a connection: 1064")
+    );
 
     assert_eq!(reactor("poison").poison.map(|p| p.sent), Some(1));
     assert_eq!(of("prefork", "poison").workers, Some(65));
@@ -298,7 +304,7 @@ pub fn system_calls_are_counted_apart(folder: &Folder) {
     };
     if counted.validity == Validity::Invalid {
         assert!(
-            counted.reasons[0].starts_with("strace cannot attach"),
+            counted.reasons[0].text.starts_with("strace cannot attach"),
             "{counted:?}"
         );
         return;

@@ -125,7 +125,7 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
             figures.tasks >= Some(1) && figures.drain_ms < Some(1000.0),
             "{trial:?}"
         );
-        let near_null = trial.reasons.iter().any(|r| r.starts_with("at least"));
+        let near_null = trial.reasons.iter().any(|r| r.text.starts_with("at least"));
         let open = trial.shape.mode == Mode::Open;
         let late = trial.shape.rate.is_none_or(|rate| rate > FAKE_CAPACITY);
         assert_eq!(figures.response_us.p99.is_none(), late, "{trial:?}");
@@ -140,7 +140,7 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     // Other processes may slow down any one of them.
     let (mut seen, mut noticed) = (0, 0);
     for trial in measured {
-        let says = |what| trial.reasons.iter().any(|r| r.starts_with(what));
+        let says = |what| trial.reasons.iter().any(|r| r.text.starts_with(what));
         noticed += u32::from(says("at least") || says("no figure of the null server"));
         seen += 1;
     }
@@ -273,8 +273,8 @@ pub fn an_interrupted_run_keeps_what_it_has(folder: &Folder) {
         .expect("it was tried");
     assert_eq!(broken.validity, Validity::Invalid);
     assert_eq!(
-        broken.reasons,
-        ["the server did not start: broken: no such luck"]
+        broken.reasons.text(),
+        "the server did not start: broken: no such luck"
     );
     assert!(!env(&folder.0.join("kept")).complete);
     assert!(

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::capacity;
-use crate::blame;
 use crate::cell::{Cell, State};
 use crate::data::{MemoryStep, Pass, Role};
 use crate::metric::Metric;
@@ -202,9 +201,8 @@ impl Both<'_> {
     fn standing(&self, before: &Cell<'_>, after: &Cell<'_>) -> Option<(Finding, String)> {
         let had = matches!(before.state, State::Valid | State::Limited);
         let said = |cell: &Cell<'_>| -> BTreeSet<String> {
-            let trials = cell.trials.iter();
-            let all = trials.flat_map(|trial| blame::of_server(trial));
-            all.map(str::to_owned).collect()
+            let faults = cell.trials.iter().flat_map(|trial| trial.faults());
+            faults.map(|reason| reason.text.clone()).collect()
         };
         let faults = said(after);
         let new_faults = !faults.is_empty() && said(before).is_empty();

@@ -117,7 +117,7 @@ fn trial_table(run: &Run, trials: &[&Trial]) -> Markup {
                                 th scope="row" { (trial.label) }
                                 td.l { a href={ "#" (trial_anchor(run, trial)) } { (words::load(trial)) } }
                                 td { (trial.block) }
-                                td.l.why { (trial.reasons.join("; ")) }
+                                td.l.why { (trial.reasons.text()) }
                             }
                         }
                     }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 
 use super::{anchor, pass_anchor};
-use crate::blame;
 use crate::cell::{Cell, State};
 use crate::data::{Pass, Trial, Validity};
 use crate::format;
@@ -77,7 +76,7 @@ fn pass_group(run: &Run, row: &Row, scenario: &str, pass: Pass) -> Markup {
                     @if !command.is_empty() { code { (command) } }
                 }
                 p.note { "trial " (trial.id) ", block " (trial.block) ": " (validity(trial))
-                    @if !trial.reasons.is_empty() { ": " (trial.reasons.join("; ")) } }
+                    @if !trial.reasons.is_empty() { ": " (trial.reasons.text()) } }
                 @if trial.validity != Validity::Invalid { (pass_table(trial)) }
             }
         }
@@ -204,13 +203,13 @@ fn line(trial: &Trial) -> Markup {
                 td { (figures.and_then(|each| metric.value(each)).map_or("–".to_owned(), format::number)) }
             }
             td { (errors) }
-            td.l.why { (validity(trial)) @if !trial.reasons.is_empty() { ": " (trial.reasons.join("; ")) } }
+            td.l.why { (validity(trial)) @if !trial.reasons.is_empty() { ": " (trial.reasons.text()) } }
         }
     }
 }
 
 fn validity(trial: &Trial) -> &'static str {
-    if blame::lacks_route(trial) {
+    if trial.lacks_route() {
         return "not measured";
     }
     words::validity_of(trial.validity)

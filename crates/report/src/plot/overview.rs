@@ -113,13 +113,9 @@ fn legend(run: &Run, evidence: Evidence) -> Vec<String> {
             }
         ),
     };
-    let notices = words::notices(run)
-        .into_iter()
-        .filter(|notice| notice.starts_with("A/A"));
-    [format!("{read} {hatched}")]
-        .into_iter()
-        .chain(notices)
-        .collect()
+    let mut lines = vec![format!("{read} {hatched}")];
+    lines.extend(words::differing(run));
+    lines
 }
 
 fn cell(svg: &mut Svg, (x, y): (f64, f64), width: f64, column: &Column, entry: &Entry) {
