@@ -3,11 +3,13 @@
 pub mod answer;
 pub mod calls;
 pub mod client;
+pub mod connections;
 pub mod cpus;
 pub mod environment;
-pub mod held;
 pub mod interrupt;
 pub mod machine;
+pub mod measured;
 pub mod process;
 pub mod sys;
 pub mod tree;
+pub mod workers;

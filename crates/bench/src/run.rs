@@ -11,5 +11,6 @@ pub mod readings;
 pub mod record;
 pub mod search;
 pub mod server;
+pub mod setup;
 pub mod trial;
 pub mod visit;

@@ -2,13 +2,14 @@
 
 use report::data::Figures;
 
+use crate::judge::fairness::Shares;
 use crate::judge::phases;
+use crate::observe::measured::{Measured, Sample};
 use crate::plan::visit::{Visit, Window};
-use crate::run::visit::{Measured, Sample};
 
 /// What the generator and the counters say of a window, without what belongs to the visit.
 pub fn load_figures(sample: &Sample) -> Figures {
-    let report = &sample.report;
+    let report = &sample.load;
     let each = |total: f64| (report.requests > 0).then(|| total / report.requests as f64);
     Figures {
         scheduled: report.scheduled,
@@ -32,22 +33,23 @@ pub fn load_figures(sample: &Sample) -> Figures {
 
 /// All figures of a window.
 pub fn figures(visit: &Visit, window: &Window, sample: &Sample, measured: &Measured) -> Figures {
-    let report = &sample.report;
+    let report = &sample.load;
     let each = |total: f64| (report.requests > 0).then(|| total / report.requests as f64);
     // Where tasks ended within the window their switches are known for the whole visit only.
     let switches = match (sample.usage.switches, measured.drained.exit) {
         (Some(switches), _) => each(switches as f64),
         // Of the whole visit, opening the idle connections would be the greater part.
         (None, Some(exit)) if sample.usage.cpu_us.is_some() && visit.idle == 0 => {
-            Some(exit.switches as f64 / measured.answers as f64)
+            Some(exit.switches as f64 / measured.replies as f64)
         }
         _ => None,
     };
     let objective = visit.scenario.objective;
     let stepped = !window.steps.is_empty();
     let changes = stepped || visit.scenario.poison.is_some();
-    let idle = measured.warm.idle;
-    let loaded = sample.crowded.or(measured.warm.loaded);
+    let idle = measured.warm_up.unloaded;
+    let loaded = sample.with_idle.or(measured.warm_up.loaded);
+    let served = Shares::of_requests(&measured.warm_up.served, &measured.served, measured.workers);
     Figures {
         context_switches_per_request: switches,
         pss_kib: loaded.map(|footprint| footprint.pss_kib),
@@ -62,8 +64,8 @@ pub fn figures(visit: &Visit, window: &Window, sample: &Sample, measured: &Measu
         },
         kinds: phases::kinds(report),
         recovery_ms: objective.and_then(|o| phases::recovery_ms(report, &window.steps, o)),
-        workers_served: measured.fairness.served.clone(),
-        jain: measured.fairness.jain,
+        workers_served: served.counts,
+        jain: served.jain,
         poison: report.poison.filter(|_| visit.scenario.poison.is_some()),
         slow: report.slow.filter(|_| visit.scenario.slow > 0),
         idle: report.idle.filter(|_| visit.idle > 0),

@@ -8,12 +8,14 @@ use crate::failure::Failure;
 use crate::judge::figures::load_figures;
 use crate::judge::gates::{self, Ceiling, Evidence, Verdict};
 use crate::observe::answer::Report;
+use crate::observe::measured::Sample;
 use crate::plan::scenario::Scenario;
 use crate::plan::size::{self, Size};
 use crate::plan::visit::Visit;
 use crate::run::search::Search;
 use crate::run::server::Server;
-use crate::run::visit::{Rig, Sample};
+use crate::run::setup::Setup;
+use crate::run::visit;
 
 /// A server in a closed loop does more than it can in time: where the search begins.
 const OF_CLOSED: f64 = 0.7;
@@ -53,7 +55,7 @@ pub struct Found {
 /// # Errors
 /// [`Failure::Interrupted`], or when the generator fails.
 pub fn search(
-    rig: &Rig,
+    setup: &Setup,
     visit: &Visit,
     server: &Server,
     how: &size::Search,
@@ -64,7 +66,7 @@ pub fn search(
         Ceiling::Rps(null) => Some(null * OF_NULL_MAX),
         Ceiling::Itself | Ceiling::Unknown => None,
     };
-    let mut search = Search::new(how, guess(known, visit.scenario, rig.size), most);
+    let mut search = Search::new(how, guess(known, visit.scenario, setup.size), most);
     let mut found = Found {
         capacity: Capacity {
             objective_p99_us: objective.p99_us,
@@ -78,8 +80,8 @@ pub fn search(
     let mut ends = Ends::default();
     for _ in 0..how.steps_max {
         let Some(rate) = search.next() else { break };
-        let shape = shape(rig, visit, rate);
-        let sample = rig.sample(visit, &shape, server)?;
+        let shape = shape(setup, visit, rate);
+        let sample = visit::sample(setup, visit, &shape, server)?;
         let (step, came) = judge(&shape, &sample, objective, known.ceiling);
         found.command = sample.command;
         found.capacity.steps.push(step);
@@ -158,13 +160,13 @@ impl Ends {
     }
 }
 
-fn shape(rig: &Rig, visit: &Visit, rate: f64) -> Shape {
+fn shape(setup: &Setup, visit: &Visit, rate: f64) -> Shape {
     Shape {
         mode: Mode::Open,
         rate: Some(rate),
-        duration_s: rig.size.windows().step.as_secs_f64(),
+        duration_s: setup.size.windows().step.as_secs_f64(),
         // That of its window, with what stands beside the load; the warm-up's has nothing beside it.
-        ..rig.shape(visit, visit.windows.first())
+        ..setup.shape(visit, visit.windows.first())
     }
 }
 
@@ -178,18 +180,18 @@ fn judge(
     let verdict = gates::judge(&Evidence {
         shape,
         figures: &figures,
-        load: &sample.report,
+        load: &sample.load,
         ticks: sample.machine.used,
         ceiling,
     });
     let failed = figures.scheduled.saturating_sub(figures.requests);
     let errors_share = failed as f64 / figures.scheduled.max(1) as f64;
     let p99_us = figures.response_us.p99;
-    let lost = lost_connections(&sample.report);
+    let lost = lost_connections(&sample.load);
     let ok = p99_us.is_some_and(|p99_us| p99_us <= objective.p99_us)
         && errors_share <= objective.errors_max_share
         && !lost;
-    let came = came_of(&figures, &sample.report, &verdict, ok);
+    let came = came_of(&figures, &sample.load, &verdict, ok);
     let step = CapacityStep {
         rate: shape.rate.unwrap_or_default(),
         p50_us: figures.response_us.p50,

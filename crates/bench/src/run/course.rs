@@ -17,8 +17,8 @@ use crate::run::capacity::Known;
 use crate::run::prepare::{Prepared, prepare};
 use crate::run::progress::Progress;
 use crate::run::record::{Record, not_offered};
+use crate::run::setup::Setup;
 use crate::run::trial::{self, ATTEMPTS_MAX, Outcome};
-use crate::run::visit::Rig;
 
 /// How far a run may be from the time announced, as a share of it.
 const PROMISE_SHARE: f64 = 0.2;
@@ -36,13 +36,13 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     let started = Instant::now();
     let result = measure(&mut prepared);
     let Prepared {
-        rig,
+        setup,
         record,
         mut env,
         visits,
     } = prepared;
     let announced = *result.as_ref().unwrap_or(&Duration::ZERO);
-    for scratch in [&rig.json, &rig.trace] {
+    for scratch in [&setup.json, &setup.trace] {
         let _mostly_gone = fs::remove_file(scratch);
     }
     let took = started.elapsed();
@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
 
 /// What changes on the way through a plan.
 struct Course<'a> {
-    rig: &'a Rig,
+    setup: &'a Setup,
     record: &'a mut Record,
     progress: Progress,
     /// Time left for second attempts: a noisy machine must not make a run twice as long as promised.
@@ -87,7 +87,7 @@ struct Course<'a> {
 /// Gives the time that was announced.
 fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
     let Prepared {
-        rig,
+        setup,
         visits,
         record,
         env,
@@ -103,14 +103,14 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
     };
     let mut todo: Vec<(&Visit, Vec<Window>)> = visits.iter().map(|v| (v, missing(v))).collect();
     todo.retain(|(_, windows)| !windows.is_empty());
-    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), rig.size);
+    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), setup.size);
     if done.is_empty() {
         env.announced_s = total.as_secs_f64();
     }
-    eprintln!("{}", announcement(rig.size, visits, todo.len(), total));
-    let progress = Progress::new(total, rig.size.blocks());
+    eprintln!("{}", announcement(setup.size, visits, todo.len(), total));
+    let progress = Progress::new(total, setup.size.blocks());
     let mut course = Course {
-        rig,
+        setup,
         record,
         progress,
         spare: total.mul_f64(SPARE_SHARE),
@@ -142,13 +142,13 @@ impl Course<'_> {
     /// Measures a visit, and once more the windows that noise alone has spoilt.
     fn visit(&mut self, visit: &Visit, mut windows: Vec<Window>) -> Result<(), Failure> {
         self.progress.visit(visit);
-        let time = estimate::visit(visit, self.rig.size);
+        let time = estimate::visit(visit, self.setup.size);
         let known = Known {
             ceiling: ceiling(&self.record.trials, visit),
             closed_rps: closed_rps(&self.record.trials, visit),
         };
         for attempt in 0..ATTEMPTS_MAX {
-            let outcomes = trial::run(self.rig, visit, &windows, known, attempt)?;
+            let outcomes = trial::run(self.setup, visit, &windows, known, attempt)?;
             let may_repeat = attempt + 1 < ATTEMPTS_MAX && self.spare >= time;
             let mut again = Vec::new();
             for (outcome, window) in outcomes.into_iter().zip(windows) {

@@ -14,7 +14,7 @@ use crate::observe::interrupt::Interrupt;
 use crate::plan::nature::{Holds, Nature, Workers};
 use crate::plan::visit::Visit;
 use crate::run::server::{Launch, Server};
-use crate::run::visit::Rig;
+use crate::run::setup::Setup;
 
 /// A connection that is not served within this is not held.
 const REPLY_WITHIN: Duration = Duration::from_secs(3);
@@ -27,14 +27,14 @@ const SPARE_FILES: u64 = 128;
 ///
 /// # Errors
 /// [`Failure::Interrupted`], or why no server started.
-pub fn read(rig: &Rig, visit: &Visit) -> Result<Vec<MemoryStep>, Failure> {
+pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Failure> {
     let nature = visit.contender.nature;
     let pool = matches!(nature.workers, Workers::Pool(_)) && nature.holds == Holds::Workers;
     let resized = pool && visit.contender.target.is_none();
     let mut steps = Vec::new();
     let mut held: Vec<Client> = Vec::new();
     let mut server: Option<Server> = None;
-    for &connections in rig.size.memory_steps() {
+    for &connections in setup.size.memory_steps() {
         if let Some(reason) = impossible(&nature, connections, &steps) {
             steps.push(MemoryStep {
                 connections: connections.into(),
@@ -46,12 +46,18 @@ pub fn read(rig: &Rig, visit: &Visit) -> Result<Vec<MemoryStep>, Failure> {
         if resized || server.is_none() {
             held.clear();
             if let Some(server) = server.take() {
-                server.drain(&rig.interrupt)?;
+                server.drain(&setup.interrupt)?;
             }
-            server = Some(start(rig, visit, connections)?);
+            server = Some(start(setup, visit, connections)?);
         }
         let Some(server) = &server else { break };
-        let reason = hold(server, visit.path(), &mut held, connections, &rig.interrupt)?;
+        let reason = hold(
+            server,
+            visit.path(),
+            &mut held,
+            connections,
+            &setup.interrupt,
+        )?;
         server.rest();
         let footprint = server.footprint();
         steps.push(MemoryStep {
@@ -65,7 +71,7 @@ pub fn read(rig: &Rig, visit: &Visit) -> Result<Vec<MemoryStep>, Failure> {
     }
     drop(held);
     if let Some(server) = server {
-        server.drain(&rig.interrupt)?;
+        server.drain(&setup.interrupt)?;
     }
     Ok(steps)
 }
@@ -85,14 +91,14 @@ fn impossible(nature: &Nature, connections: u32, before: &[MemoryStep]) -> Optio
     nature.cannot_hold(connections)
 }
 
-fn start(rig: &Rig, visit: &Visit, connections: u32) -> Result<Server, Failure> {
+fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Failure> {
     if let Some(target) = &visit.contender.target {
         return Ok(Server::running(target));
     }
     let nature = visit.contender.nature;
     let most = match nature.workers {
         // A bound holds for all steps: threads come with their connections.
-        Workers::UpTo(_) => rig.size.memory_steps().iter().copied().max(),
+        Workers::UpTo(_) => setup.size.memory_steps().iter().copied().max(),
         Workers::Pool(_) => Some(connections),
         Workers::One | Workers::PerCpu => None,
     };
@@ -101,8 +107,8 @@ fn start(rig: &Rig, visit: &Visit, connections: u32) -> Result<Server, Failure> 
         workers,
         ..visit.clone()
     };
-    let launch = Launch::of(&sized, &rig.server, &rig.own, &rig.db);
-    Server::start(&launch, &rig.server_cpus, &rig.interrupt)
+    let launch = Launch::of(&sized, &setup.server, &setup.own, &setup.db);
+    Server::start(&launch, &setup.server_cpus, &setup.interrupt)
 }
 
 /// Opens connections until there are so many; says why when there are not.

@@ -1,4 +1,4 @@
-//! Everything that is settled before anything is measured: plan, folder, rig.
+//! Everything that is settled before anything is measured: plan, folder, setup.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::plan::size::Size;
 use crate::plan::target::Target;
 use crate::plan::visit::{self, Request, Visit};
 use crate::run::record::{NOT_OFFERED, RESULTS, Record};
-use crate::run::visit::Rig;
+use crate::run::setup::Setup;
 use crate::time::Utc;
 
 /// Descriptors that a server or generator needs beside its idle connections.
@@ -35,7 +35,7 @@ const TARGET_WITHIN: Duration = Duration::from_secs(5);
 /// A run that can begin.
 pub struct Prepared {
     /// What all visits share.
-    pub rig: Rig,
+    pub setup: Setup,
     /// The plan.
     pub visits: Vec<Visit>,
     /// The folder.
@@ -124,7 +124,7 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
         record.write_env(&env)?;
         (record, env)
     };
-    let rig = Rig {
+    let setup = Setup {
         server,
         load: args.load.clone().unwrap_or_else(|| own.clone()),
         own,
@@ -137,7 +137,7 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
         interrupt: Interrupt::watch()?,
     };
     Ok(Prepared {
-        rig,
+        setup,
         visits,
         record,
         env,

@@ -8,7 +8,7 @@ use crate::observe::machine;
 use crate::observe::tree::{Footprint, Snapshot};
 use crate::run::generator::Edges;
 use crate::run::server::Server;
-use crate::run::visit::Rig;
+use crate::run::setup::Setup;
 
 /// The warm-up: memory is read in its middle.
 pub struct Warming<'a> {
@@ -29,10 +29,10 @@ impl Edges for Warming<'_> {
 
 /// The readings at the two edges of a window.
 pub struct Readings<'a> {
-    pub rig: &'a Rig,
+    pub setup: &'a Setup,
     pub server: &'a Server,
     /// Memory is read at the end.
-    pub crowded: bool,
+    pub with_idle: bool,
     /// The root of the tree whose system calls are counted.
     pub traced: Option<u32>,
     pub tracer: Option<Tracer<'a>>,
@@ -44,25 +44,25 @@ pub struct Readings<'a> {
 pub struct Reading {
     pub tree: Option<Snapshot>,
     pub machine: machine::Reading,
-    pub crowded: Option<Footprint>,
+    pub with_idle: Option<Footprint>,
     pub counted: Option<Counted>,
 }
 
 impl Readings<'_> {
     fn machine(&self) -> Result<machine::Reading, Failure> {
-        let cpus = [&self.rig.server_cpus, &self.rig.load_cpus];
+        let cpus = [&self.setup.server_cpus, &self.setup.load_cpus];
         Ok(machine::Reading::take(&cpus)?)
     }
 }
 
 impl Edges for Readings<'_> {
     fn opened(&mut self) -> Result<(), Failure> {
-        let Rig {
+        let Setup {
             trace,
             server_cpus,
             interrupt,
             ..
-        } = self.rig;
+        } = self.setup;
         self.server.rest();
         if let Some(root) = self.traced {
             self.tracer = Some(Tracer::attach(root, trace, server_cpus, interrupt)?);
@@ -70,7 +70,7 @@ impl Edges for Readings<'_> {
         self.before = Some(Reading {
             tree: self.server.snapshot()?,
             machine: self.machine()?,
-            crowded: None,
+            with_idle: None,
             counted: None,
         });
         Ok(())
@@ -80,7 +80,7 @@ impl Edges for Readings<'_> {
         let machine = self.machine()?;
         let tracer = self.tracer.take();
         let counted = tracer
-            .map(|tracer| tracer.finish(&self.rig.interrupt))
+            .map(|tracer| tracer.finish(&self.setup.interrupt))
             .transpose()?;
         // A server that never rests goes on using CPU: its books are closed at once.
         let at_once = self.server.snapshot()?;
@@ -89,11 +89,11 @@ impl Edges for Readings<'_> {
         } else {
             at_once
         };
-        let crowded = self.crowded.then(|| self.server.footprint()).flatten();
+        let with_idle = self.with_idle.then(|| self.server.footprint()).flatten();
         self.after = Some(Reading {
             tree,
             machine,
-            crowded,
+            with_idle,
             counted,
         });
         Ok(())

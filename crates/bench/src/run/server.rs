@@ -12,8 +12,8 @@ use report::data::Pass;
 use crate::failure::Failure;
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::{Interrupt, Waited};
+use crate::observe::measured::Drained;
 use crate::observe::process::Process;
-use crate::observe::sys::Exit;
 use crate::observe::tree::{self, Footprint, Snapshot};
 use crate::plan::target::Target;
 use crate::plan::visit::Visit;
@@ -71,17 +71,6 @@ impl Drop for Store {
     fn drop(&mut self) {
         let _left_behind_if_not = fs::remove_dir_all(&self.0);
     }
-}
-
-/// How a server ended.
-#[derive(Debug)]
-pub struct Drained {
-    /// From SIGTERM to the end of the last process of its tree, ms; a target is not stopped.
-    pub drain_ms: Option<f64>,
-    /// What the kernel kept of the root.
-    pub exit: Option<Exit>,
-    /// A sentence for everything that was not as it must be.
-    pub problems: Vec<String>,
 }
 
 impl Launch {

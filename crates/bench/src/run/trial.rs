@@ -4,13 +4,16 @@ use report::data::{Figures, Mode, Pass, Trial, Validity};
 use schema::Reasons;
 
 use crate::failure::Failure;
+use crate::judge::fairness::Shares;
 use crate::judge::figures::figures;
 use crate::judge::gates::{self, Evidence};
+use crate::observe::measured::{Drained, Measured, Sample};
 use crate::plan::visit::{Visit, Window};
 use crate::run::capacity::{self, Known};
 use crate::run::memory;
-use crate::run::server::{Drained, Launch};
-use crate::run::visit::{Measured, Rig, Sample};
+use crate::run::server::Launch;
+use crate::run::setup::Setup;
+use crate::run::visit;
 
 /// Most attempts at a window: one more when noise alone spoilt the first.
 pub const ATTEMPTS_MAX: u32 = 2;
@@ -52,13 +55,13 @@ pub fn told(texts: impl IntoIterator<Item = String>) -> Reasons {
 /// # Errors
 /// [`Failure::Interrupted`]: everything else that goes wrong is a trial's verdict.
 pub fn run(
-    rig: &Rig,
+    setup: &Setup,
     visit: &Visit,
     windows: &[Window],
     known: Known,
     attempt: u32,
 ) -> Result<Vec<Outcome>, Failure> {
-    let line = |window: &Window| blank(rig, visit, window, attempt);
+    let line = |window: &Window| blank(setup, visit, window, attempt);
     if let Some(reason) = &visit.blocked {
         let blocked = windows.iter().map(|window| {
             Outcome::of(Trial {
@@ -69,11 +72,11 @@ pub fn run(
         return Ok(blocked.collect());
     }
     let result = match visit.pass {
-        Pass::Measure => measure(rig, visit, windows, known, line),
-        Pass::Capacity => one(windows, line, |trial, _| search(rig, visit, trial, known)),
-        Pass::Memory => one(windows, line, |trial, _| read_memory(rig, visit, trial)),
+        Pass::Measure => measure(setup, visit, windows, known, line),
+        Pass::Capacity => one(windows, line, |trial, _| search(setup, visit, trial, known)),
+        Pass::Memory => one(windows, line, |trial, _| read_memory(setup, visit, trial)),
         Pass::SystemCalls => one(windows, line, |trial, window| {
-            count(rig, visit, window, trial)
+            count(setup, visit, window, trial)
         }),
     };
     match result {
@@ -97,13 +100,13 @@ fn one(
 }
 
 fn measure(
-    rig: &Rig,
+    setup: &Setup,
     visit: &Visit,
     windows: &[Window],
     known: Known,
     line: impl Fn(&Window) -> Trial,
 ) -> Result<Vec<Outcome>, Failure> {
-    let measured = rig.measure(visit, windows)?;
+    let measured = visit::measure(setup, visit, windows)?;
     let samples = windows.iter().zip(&measured.samples);
     let outcomes = samples.map(|(window, sample)| match sample {
         Ok(sample) => finish(visit, window, line(window), sample, &measured, known),
@@ -112,16 +115,16 @@ fn measure(
     Ok(outcomes.collect())
 }
 
-fn search(rig: &Rig, visit: &Visit, trial: Trial, known: Known) -> Result<Trial, Failure> {
-    let (Some(how), Some(objective)) = (rig.size.search(), visit.scenario.objective) else {
+fn search(setup: &Setup, visit: &Visit, trial: Trial, known: Known) -> Result<Trial, Failure> {
+    let (Some(how), Some(objective)) = (setup.size.search(), visit.scenario.objective) else {
         return Err(anyhow::anyhow!("there is no objective to search for").into());
     };
-    let (server, _) = rig.begin(visit)?;
-    let found = capacity::search(rig, visit, &server, &how, objective, known)?;
-    let drained = server.drain(&rig.interrupt)?;
+    let (server, _) = visit::begin(setup, visit)?;
+    let found = capacity::search(setup, visit, &server, &how, objective, known)?;
+    let drained = server.drain(&setup.interrupt)?;
     let mut shape = trial.shape.clone();
     shape.rate = found.capacity.highest_ok_rps;
-    shape.duration_s = rig.size.windows().step.as_secs_f64();
+    shape.duration_s = setup.size.windows().step.as_secs_f64();
     Ok(unless_broken(
         Trial {
             shape,
@@ -135,8 +138,8 @@ fn search(rig: &Rig, visit: &Visit, trial: Trial, known: Known) -> Result<Trial,
     ))
 }
 
-fn read_memory(rig: &Rig, visit: &Visit, trial: Trial) -> Result<Trial, Failure> {
-    let memory_steps = memory::read(rig, visit)?;
+fn read_memory(setup: &Setup, visit: &Visit, trial: Trial) -> Result<Trial, Failure> {
+    let memory_steps = memory::read(setup, visit)?;
     let most = memory_steps
         .iter()
         .filter(|s| s.held)
@@ -152,20 +155,20 @@ fn read_memory(rig: &Rig, visit: &Visit, trial: Trial) -> Result<Trial, Failure>
     })
 }
 
-fn count(rig: &Rig, visit: &Visit, window: &Window, trial: Trial) -> Result<Trial, Failure> {
-    let (sample, counted, drained) = rig.count(visit, window)?;
-    let requests = sample.report.requests;
+fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<Trial, Failure> {
+    let (sample, counted, drained) = visit::count(setup, visit, window)?;
+    let requests = sample.load.requests;
     if requests == 0 {
         return Err(anyhow::anyhow!("no request was answered under the tracer").into());
     }
     let (all, by_name) = counted.each(requests);
     let mut shape = trial.shape.clone();
-    shape.duration_s = rig.size.windows().calls.as_secs_f64();
+    shape.duration_s = setup.size.windows().calls.as_secs_f64();
     // Counts are all that a traced window is good for.
     let figures = Figures {
-        scheduled: sample.report.scheduled,
+        scheduled: sample.load.scheduled,
         requests,
-        errors: sample.report.errors.clone(),
+        errors: sample.load.errors.clone(),
         system_calls_per_request: Some(all),
         system_calls: by_name,
         ..Figures::default()
@@ -193,10 +196,10 @@ fn unless_broken(mut trial: Trial, drained: &Drained) -> Trial {
 }
 
 /// The line of a trial in which nothing was measured (yet).
-fn blank(rig: &Rig, visit: &Visit, window: &Window, attempt: u32) -> Trial {
+fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
     let retried = if attempt == 0 { "" } else { "r" };
     let target = visit.contender.target.as_ref();
-    let launch = || Launch::of(visit, &rig.server, &rig.own, &rig.db).command();
+    let launch = || Launch::of(visit, &setup.server, &setup.own, &setup.db).command();
     Trial {
         id: format!("{}{retried}", window.id),
         model: visit.contender.model.clone(),
@@ -207,12 +210,12 @@ fn blank(rig: &Rig, visit: &Visit, window: &Window, attempt: u32) -> Trial {
         target: target.map(|target| target.url.clone()),
         beside: target.and_then(|target| target.beside.clone()),
         scenario: visit.scenario.name.to_owned(),
-        size: rig.size.name().to_owned(),
+        size: setup.size.name().to_owned(),
         block: visit.block,
         order: visit.order,
         seed: visit.seed,
         workers: visit.workers,
-        shape: rig.shape(visit, Some(window)),
+        shape: setup.shape(visit, Some(window)),
         validity: Validity::Blocks,
         reasons: Reasons::default(),
         server_command: target.map_or_else(launch, |_| "started by someone else".to_owned()),
@@ -239,11 +242,12 @@ fn finish(
     let verdict = gates::judge(&Evidence {
         shape: &trial.shape,
         figures: &figures,
-        load: &sample.report,
+        load: &sample.load,
         ticks: sample.machine.used,
         ceiling: known.ceiling,
     });
     let noise = verdict.noise && measured.drained.problems.is_empty();
+    let fresh = Shares::of_connections(&measured.fresh, measured.workers);
     let stopped = measured.drained.drain_ms.is_some();
     let trial = Trial {
         validity: verdict.validity,
@@ -251,8 +255,8 @@ fn finish(
         load_command: sample.command.clone(),
         figures: Some(figures),
         drain_connections: stopped.then_some(measured.held),
-        workers_connections: measured.spread.connections.clone(),
-        jain_connections: measured.spread.jain,
+        workers_connections: fresh.counts,
+        jain_connections: fresh.jain,
         ..trial
     };
     Outcome {

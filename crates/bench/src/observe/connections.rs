@@ -1,53 +1,48 @@
 //! Connections that are held while a server is told to stop, and which of its workers serve them.
 //!
-//! A drain with nothing connected is no drain. So the connections of the scenario are there when
-//! SIGTERM comes, each of them served once and silent since. They are the bench's own, opened one
-//! after the other when everything else has been measured, and each asks who serves it: that is how
-//! the workers share fresh connections, whatever each connection is worth in requests.
+//! A drain with no connection open is no drain. So the connections of the scenario are open when
+//! SIGTERM is sent, each of them served once and silent since. The bench opens them itself, one after
+//! the other, when everything else has been measured, and on each it asks which worker serves it:
+//! that tells how the workers share fresh connections, however many requests each of them carries.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::judge::fairness::{self, Who};
 use crate::observe::client::Client;
 use crate::observe::interrupt::Interrupt;
+use crate::observe::workers::{Whoami, Worker};
 
-/// Time for all of them: where that is too short, as many as there are by then.
+/// Time for all of them: where that is too short, as many are held as are open by then.
 const OPEN_WITHIN: Duration = Duration::from_secs(1);
-/// A connection that is not served by then has no worker.
+/// A connection that is not served within this time has no worker.
 const REPLY_WITHIN: Duration = Duration::from_millis(250);
+
+/// Connections that each worker has served.
+pub type ByWorker = BTreeMap<Worker, u64>;
 
 /// What is to be held.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// Connections.
     pub connections: u32,
-    /// What each asks for.
+    /// The path that each asks for.
     pub path: &'a str,
     /// `false`: each is closed when it is answered, as those of the scenario are.
     pub keep: bool,
 }
 
-/// Connections that are open, and who serves them.
+/// Connections of the bench's own that are open.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct OpenConnections {
     clients: Vec<Client>,
-    by_worker: BTreeMap<(u64, u64), u64>,
+    /// Which workers served them, and those that have been closed.
+    pub by_worker: ByWorker,
 }
 
-/// Connections served by each worker, and how even that is.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Spread {
-    /// In the order of process and worker number; workers that were met nowhere come last, with 0.
-    pub connections: Vec<u64>,
-    /// Jain's index of them.
-    pub jain: Option<f64>,
-}
-
-impl Held {
+impl OpenConnections {
     /// Opens what is wanted, within a bounded time.
     pub fn open(address: &str, wanted: Wanted<'_>, interrupt: &Interrupt) -> Self {
-        let mut held = Self::default();
+        let mut open = Self::default();
         let deadline = Instant::now() + OPEN_WITHIN;
         for _ in 0..wanted.connections {
             if Instant::now() >= deadline || interrupt.came() {
@@ -59,33 +54,19 @@ impl Held {
             });
             // One that waits for a worker would let all that follow wait as long.
             let Ok((client, reply)) = served else { break };
-            if let Ok(who) = serde_json::from_slice::<Who>(&reply.body) {
-                *held.by_worker.entry(who.worker()).or_default() += 1;
+            if let Ok(whoami) = serde_json::from_slice::<Whoami>(&reply.body) {
+                *open.by_worker.entry(whoami.worker()).or_default() += 1;
             }
             if wanted.keep {
-                held.clients.push(client);
+                open.clients.push(client);
             }
         }
-        held
+        open
     }
 
     /// How many are open.
     pub fn count(&self) -> u32 {
         u32::try_from(self.clients.len()).unwrap_or(u32::MAX)
-    }
-
-    /// How `workers` shared them; nothing where their number is not known, or cannot be right.
-    pub fn spread(&self, workers: u32) -> Spread {
-        let workers = usize::try_from(workers).unwrap_or(usize::MAX);
-        let mut connections: Vec<u64> = self.by_worker.values().copied().collect();
-        if connections.is_empty() || connections.len() > workers {
-            return Spread::default();
-        }
-        connections.resize(workers, 0);
-        Spread {
-            jain: fairness::jain(&connections),
-            connections,
-        }
     }
 }
 
@@ -124,28 +105,17 @@ mod tests {
             path: "/whoami",
             keep,
         };
-        let held = Held::open(&uneven(), wanted(true), &interrupt);
-        assert_eq!(held.count(), 8);
-        let spread = held.spread(2);
-        assert_eq!(spread.connections, [6, 2]);
-        assert!(spread.jain.is_some_and(|jain| (jain - 0.8).abs() < 1e-9));
-        assert_eq!(held.spread(4).connections, [6, 2, 0, 0]);
-        assert_eq!(
-            held.spread(1),
-            Spread::default(),
-            "not this server's number"
-        );
-        let closed = Held::open(&uneven(), wanted(false), &interrupt);
-        assert_eq!(
-            (closed.count(), closed.spread(2).connections),
-            (0, vec![6, 2])
-        );
+        let shares = ByWorker::from([((7, 0), 6), ((7, 1), 2)]);
+        let held = OpenConnections::open(&uneven(), wanted(true), &interrupt);
+        assert_eq!((held.count(), &held.by_worker), (8, &shares));
+        let closed = OpenConnections::open(&uneven(), wanted(false), &interrupt);
+        assert_eq!((closed.count(), &closed.by_worker), (0, &shares));
     }
 
     #[test]
-    fn a_server_that_serves_no_more_holds_up_nobody() {
+    fn a_server_that_does_not_answer_is_not_asked_again() {
         let interrupt = Interrupt::watch().expect("handlers");
-        // It listens, and that is all.
+        // It listens, and that is all: the kernel completes connections, nobody accepts them.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let wanted = Wanted {
@@ -153,8 +123,10 @@ mod tests {
             path: "/",
             keep: true,
         };
-        let start = Instant::now();
-        assert_eq!(Held::open(&address, wanted, &interrupt).count(), 0);
-        assert!(start.elapsed() < OPEN_WITHIN);
+        let held = OpenConnections::open(&address, wanted, &interrupt);
+        assert_eq!(held.count(), 0);
+        listener.set_nonblocking(true).expect("a listener");
+        let tried = std::iter::from_fn(|| listener.accept().ok()).count();
+        assert_eq!(tried, 1, "the first connection without a reply is the last");
     }
 }
