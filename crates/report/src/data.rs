@@ -12,11 +12,9 @@ mod detail;
 mod scenario;
 
 use detail::absent;
-pub use detail::{
-    Capacity, CapacityStep, IdleFigures, KindFigures, MemoryStep, PhaseFigures, PoisonFigures,
-    Slice, SlowClients, SlowFigures,
-};
+pub use detail::{Capacity, CapacityStep, KindFigures, MemoryStep, PhaseFigures, Slice};
 pub use scenario::{Deciding, Objective, ScenarioInfo};
+pub use schema::load::{IdleFigures, Latency, Mode, PoisonFigures, SlowClients, SlowFigures};
 
 /// `env.json`: the machine, the kernel, the limits, the build and the seeds. No host name, no path.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -128,19 +126,6 @@ pub enum Validity {
     Blocks,
 }
 
-/// How the load arrived.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// The next request of a connection follows its reply.
-    #[default]
-    Closed,
-    /// Requests are due at scheduled times, whatever the server does.
-    Open,
-}
-
 /// The shape of the load of one trial.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Shape {
@@ -176,25 +161,6 @@ pub struct Shape {
     /// The path that is asked for once beside the good ones, and hurts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poison: Option<String>,
-}
-
-/// Percentiles of one histogram, microseconds; an unanswered request ranks as infinite (`null`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    /// Recorded values.
-    pub count: u64,
-    /// Arithmetic mean of the recorded values, µs.
-    pub mean: Option<f64>,
-    /// Median, µs.
-    pub p50: Option<f64>,
-    /// 90th percentile, µs.
-    pub p90: Option<f64>,
-    /// 99th percentile, µs.
-    pub p99: Option<f64>,
-    /// 99.9th percentile, µs.
-    pub p999: Option<f64>,
-    /// Largest value, µs.
-    pub max: Option<f64>,
 }
 
 /// What was measured in one window, beside each other. `None` means not measured, never zero.
