@@ -1,6 +1,5 @@
 //! What is read from outside: child processes, their trees, the machine, the replies of a server.
 
-pub mod answer;
 pub mod calls;
 pub mod client;
 pub mod connections;

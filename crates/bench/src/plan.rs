@@ -9,6 +9,7 @@ pub mod passes;
 pub mod random;
 pub mod scenario;
 pub mod scenarios;
+pub mod search;
 pub mod size;
 pub mod target;
 pub mod visit;

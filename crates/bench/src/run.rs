@@ -1,5 +1,6 @@
 //! The run itself: visits to fresh servers under load, and the record of what was measured.
 
+pub mod call;
 pub mod capacity;
 pub mod course;
 pub mod generator;
@@ -9,7 +10,6 @@ pub mod prepare;
 pub mod progress;
 pub mod readings;
 pub mod record;
-pub mod search;
 pub mod server;
 pub mod setup;
 pub mod trial;

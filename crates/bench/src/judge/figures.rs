@@ -9,23 +9,23 @@ use crate::plan::visit::{Visit, Window};
 
 /// What the generator and the counters say of a window, without what belongs to the visit.
 pub fn load_figures(sample: &Sample) -> Figures {
-    let report = &sample.load;
-    let each = |total: f64| (report.requests > 0).then(|| total / report.requests as f64);
+    let load = &sample.load;
+    let each = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
     Figures {
-        scheduled: report.scheduled,
-        requests: report.requests,
-        throughput_rps: report.rate_achieved,
-        response_us: report.response_us,
-        service_us: report.service_us,
-        slip_us: report.slip_us,
-        connect_us: report.connect_us,
-        errors: report.errors.clone(),
-        silent_connections: report.silent_connections,
+        scheduled: load.scheduled,
+        requests: load.requests,
+        throughput_rps: load.rate_achieved,
+        response_us: load.response_us,
+        service_us: load.service_us,
+        slip_us: load.slip_us,
+        connect_us: load.connect_us,
+        errors: load.errors.clone(),
+        silent_connections: load.silent_connections,
         server_cpu_us_per_request: sample.usage.cpu_us.and_then(each),
         machine_cpu_us_per_request: each(sample.machine.busy_us),
-        generator_cpu_us_per_request: report.generator.cpu_us_per_request,
-        generator_cpu_share: report.generator.busy_share(),
-        generator_late_p99_us: report.generator.late_p99_us,
+        generator_cpu_us_per_request: load.generator.cpu_us_per_request,
+        generator_cpu_share: load.generator.busy_share(),
+        generator_late_p99_us: load.generator.late_p99_us,
         steal_share: Some(sample.machine.used.stolen_share()),
         ..Figures::default()
     }
@@ -33,8 +33,8 @@ pub fn load_figures(sample: &Sample) -> Figures {
 
 /// All figures of a window.
 pub fn figures(visit: &Visit, window: &Window, sample: &Sample, measured: &Measured) -> Figures {
-    let report = &sample.load;
-    let each = |total: f64| (report.requests > 0).then(|| total / report.requests as f64);
+    let load = &sample.load;
+    let each = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
     // Where tasks ended within the window their switches are known for the whole visit only.
     let switches = match (sample.usage.switches, measured.drained.exit) {
         (Some(switches), _) => each(switches as f64),
@@ -56,19 +56,19 @@ pub fn figures(visit: &Visit, window: &Window, sample: &Sample, measured: &Measu
         pss_idle_kib: idle.map(|footprint| footprint.pss_kib),
         tasks: loaded.map(|footprint| footprint.tasks),
         drain_ms: measured.drained.drain_ms,
-        phases: phases::phases(report, &window.steps, objective),
+        phases: phases::phases(load, &window.steps, objective),
         timeline: if changes {
-            phases::timeline(report)
+            phases::timeline(load)
         } else {
             Vec::new()
         },
-        kinds: phases::kinds(report),
-        recovery_ms: objective.and_then(|o| phases::recovery_ms(report, &window.steps, o)),
+        kinds: phases::kinds(load),
+        recovery_ms: objective.and_then(|o| phases::recovery_ms(load, &window.steps, o)),
         workers_served: served.counts,
         jain: served.jain,
-        poison: report.poison.filter(|_| visit.scenario.poison.is_some()),
-        slow: report.slow.filter(|_| visit.scenario.slow > 0),
-        idle: report.idle.filter(|_| visit.idle > 0),
+        poison: load.poison.filter(|_| visit.scenario.poison.is_some()),
+        slow: load.slow.filter(|_| visit.scenario.slow > 0),
+        idle: load.idle.filter(|_| visit.idle > 0),
         ..load_figures(sample)
     }
 }

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use schema::Code;
 
-use crate::failure::Failure;
+use crate::failure::{Because, Unmeasured};
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::{Interrupt, Waited};
 use crate::observe::process::Process;
@@ -52,13 +53,13 @@ impl<'a> Tracer<'a> {
     /// Attaches to every task of the tree of `root`; what is counted goes to `file`.
     ///
     /// # Errors
-    /// [`Failure::Interrupted`], or why it cannot.
+    /// [`Unmeasured::Interrupted`], or why it cannot.
     pub fn attach(
         root: u32,
         file: &'a Path,
         cpus: &CpuList,
         interrupt: &Interrupt,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Unmeasured> {
         let pids = tree::members(root);
         let list = pids
             .iter()
@@ -67,18 +68,24 @@ impl<'a> Tracer<'a> {
             .join(",");
         let mut args: Vec<std::ffi::OsString> = ["-q", "-c", "-f", "-p"].map(Into::into).into();
         args.extend([list.into(), "-o".into(), file.into()]);
-        let mut process =
-            Process::spawn(Path::new("strace"), &args, cpus).context("strace cannot be run")?;
+        let mut process = Process::spawn(Path::new("strace"), &args, cpus)
+            .context("strace cannot be run")
+            .because(Code::NotCounted)?;
         let deadline = Instant::now() + TRACER_WITHIN;
         while !pids.iter().all(|&pid| tree::traced(pid)) {
-            if process.wait(LOOK_EVERY, interrupt)? == Waited::Interrupted {
-                return Err(Failure::Interrupted);
+            if process
+                .wait(LOOK_EVERY, interrupt)
+                .because(Code::NotCounted)?
+                == Waited::Interrupted
+            {
+                return Err(Unmeasured::Interrupted);
             }
             if process.exit().is_some() || Instant::now() > deadline {
                 process.kill();
                 let complaint = process.complaint().unwrap_or_default();
                 let complaint = complaint.trim_start_matches("strace: ");
-                return Err(anyhow::anyhow!("strace cannot attach: {complaint}").into());
+                let text = format!("strace cannot attach: {complaint}");
+                return Err(Unmeasured::new(Code::NotCounted, text));
             }
         }
         Ok(Self { process, file })
@@ -87,17 +94,22 @@ impl<'a> Tracer<'a> {
     /// Detaches and reads what was counted.
     ///
     /// # Errors
-    /// [`Failure::Interrupted`], or when there is no count.
-    pub fn finish(mut self, interrupt: &Interrupt) -> Result<Counted, Failure> {
-        self.process.interrupt()?;
-        match self.process.wait(TRACER_WITHIN, interrupt)? {
+    /// [`Unmeasured::Interrupted`], or when there is no count.
+    pub fn finish(mut self, interrupt: &Interrupt) -> Result<Counted, Unmeasured> {
+        self.process.interrupt().because(Code::NotCounted)?;
+        let waited = self.process.wait(TRACER_WITHIN, interrupt);
+        match waited.because(Code::NotCounted)? {
             Waited::Ready => {}
-            Waited::Interrupted => return Err(Failure::Interrupted),
-            Waited::Late => return Err(anyhow::anyhow!("strace did not end").into()),
+            Waited::Interrupted => return Err(Unmeasured::Interrupted),
+            Waited::Late => {
+                return Err(Unmeasured::new(Code::NotCounted, "strace did not end"));
+            }
         }
-        let text = fs::read_to_string(self.file).context("strace left no count")?;
+        let text = fs::read_to_string(self.file)
+            .context("strace left no count")
+            .because(Code::NotCounted)?;
         let _kept_if_not = fs::remove_file(self.file);
-        Ok(parse(&text)?)
+        parse(&text).because(Code::NotCounted)
     }
 }
 
@@ -200,8 +212,9 @@ mod tests {
                 assert_eq!(counted.calls.get("kill"), Some(&3), "{counted:?}");
             }
             // Where tracing another process is not permitted the reason is one line.
-            Err(failure) => {
-                let line = failure.to_string();
+            Err(Unmeasured::Interrupted) => panic!("nobody interrupts"),
+            Err(Unmeasured::Because(reason)) => {
+                let line = reason.text;
                 assert!(line.starts_with("strace cannot attach"), "{line}");
                 assert_eq!(line.lines().count(), 1);
             }

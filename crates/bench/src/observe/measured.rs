@@ -1,6 +1,8 @@
 //! What a visit leaves behind, as it was read: nothing in it has been judged.
 
-use crate::observe::answer::Report;
+use schema::load::LoadResult;
+use schema::{Reason, Reasons};
+
 use crate::observe::connections::ByWorker;
 use crate::observe::machine;
 use crate::observe::sys::Exit;
@@ -13,7 +15,7 @@ pub struct Measured {
     /// The server, before and in its warm-up.
     pub warm_up: WarmUp,
     /// A sample per window, or why there is none.
-    pub samples: Vec<Result<Sample, String>>,
+    pub samples: Vec<Result<Sample, Reason>>,
     /// Correct replies of the whole visit, warm-up included.
     pub replies: u64,
     /// Workers that the server is known to have, 0 where that is not known.
@@ -45,7 +47,7 @@ pub struct WarmUp {
 #[derive(Debug)]
 pub struct Sample {
     /// The result of the generator.
-    pub load: Report,
+    pub load: LoadResult,
     /// What the server's tree used, where that can be read.
     pub usage: Usage,
     /// What the machine did.
@@ -63,6 +65,6 @@ pub struct Drained {
     pub drain_ms: Option<f64>,
     /// What the kernel kept of the root.
     pub exit: Option<Exit>,
-    /// A sentence for everything that was not as it must be.
-    pub problems: Vec<String>,
+    /// A reason for everything that was not as it must be.
+    pub problems: Reasons,
 }

@@ -6,6 +6,7 @@
 use std::fs;
 
 use rustix::process::{Resource, getrlimit};
+use schema::{Code, Effect, Reason};
 
 /// How many workers a model has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,23 +126,31 @@ impl Nature {
         }
     }
 
-    /// Why `connections` at once cannot be held, when they cannot.
-    pub fn cannot_hold(&self, connections: u32) -> Option<String> {
-        if self.holds == Holds::One && connections > 1 {
-            return Some(format!(
-                "serves one client at a time: the other {} of {connections} keep-alive connections would wait for ever",
-                connections - 1
-            ));
-        }
-        if let Some(most) = self.connections_max.filter(|&most| connections > most) {
-            return Some(format!(
+    /// Why `connections` at once cannot be held by design, when they cannot.
+    pub fn cannot_hold(&self, connections: u32) -> Option<Reason> {
+        let (most, text) = if self.holds == Holds::One {
+            let others = connections.saturating_sub(1);
+            let text = format!(
+                "serves one client at a time: the other {others} of {connections} keep-alive connections would wait for ever"
+            );
+            (1, text)
+        } else if let Some(most) = self.connections_max.filter(|&most| connections > most) {
+            let text = format!(
                 "holds {most} connections at most (select(2) knows 1,024 descriptors), not {connections}"
-            ));
-        }
-        let most = self.workers_max()?;
-        let what = if self.processes { "process" } else { "thread" };
+            );
+            (most, text)
+        } else {
+            let most = self.workers_max()?;
+            let what = if self.processes { "process" } else { "thread" };
+            let text = format!(
+                "a {what} per connection: {connections} are more than the {most} that are tried"
+            );
+            (most, text)
+        };
         (connections > most).then(|| {
-            format!("a {what} a connection: {connections} are more than the {most} that are tried")
+            Reason::new(Code::BlocksByDesign, Effect::Excuses, text)
+                .with("connections", connections.into())
+                .with("connections_max", most.into())
         })
     }
 
@@ -206,12 +215,13 @@ mod tests {
     #[test]
     fn ten_thousand_connections_are_too_many_for_processes_and_for_select() {
         for (model, variant, says) in [
-            ("prefork", "flock", "a process a connection: 10064"),
-            ("fork-per-client", "-", "a process a connection: 10064"),
+            ("prefork", "flock", "a process per connection: 10064"),
+            ("fork-per-client", "-", "a process per connection: 10064"),
             ("single-reactor", "select", "holds 1000 connections at most"),
         ] {
             let reason = named(model, variant).cannot_hold(10_064).expect(model);
-            assert!(reason.starts_with(says), "{reason}");
+            assert!(reason.text.starts_with(says), "{reason}");
+            assert_eq!(reason.figures["connections"], 10_064.0);
         }
         for (model, variant) in [
             ("single-reactor", "epoll"),

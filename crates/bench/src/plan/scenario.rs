@@ -1,6 +1,7 @@
 //! The scenarios: what is asked of every server, the same of each.
 
 use report::data::Objective;
+use schema::Reason;
 
 use crate::plan::contender::Contender;
 use crate::plan::size::Size;
@@ -120,7 +121,7 @@ impl Scenario {
 /// Why `contender` cannot do `scenario` at all, when it cannot.
 ///
 /// Slow is not "cannot": a single reactor serialises a blocking back end, and that is measured.
-pub fn blocks(contender: &Contender, scenario: &Scenario, idle: u32) -> Option<String> {
+pub fn blocks(contender: &Contender, scenario: &Scenario, idle: u32) -> Option<Reason> {
     // A connection a request is over with it: whoever serves one at a time serves the next one then.
     let held_for_long = scenario.keep_alive || idle > 0 || scenario.slow > 0;
     let held = scenario.connections_at_once(idle);

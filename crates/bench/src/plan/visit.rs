@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use report::data::{Mode, Pass, Role};
+use schema::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::contender::Contender;
@@ -67,8 +68,8 @@ pub struct Visit {
     pub seed: u64,
     /// The trials, in order.
     pub windows: Vec<Window>,
-    /// Why the model cannot do this at all.
-    pub blocked: Option<String>,
+    /// Why it is not measured at all: by its design, or because a route is not offered.
+    pub blocked: Option<Reason>,
 }
 
 /// One trial: a window of a visit.

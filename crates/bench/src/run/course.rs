@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use report::data::{Mode, Pass, Role, Trial, Validity};
+use schema::{Code, Effect, Reason};
 
 use crate::args::Args;
 use crate::failure::Failure;
-use crate::judge::gates::Ceiling;
+use crate::judge::gates::{self, Ceiling};
 use crate::plan::estimate;
 use crate::plan::size::Size;
 use crate::plan::visit::{Visit, Window};
 use crate::run::capacity::Known;
 use crate::run::prepare::{Prepared, prepare};
 use crate::run::progress::Progress;
-use crate::run::record::{Record, not_offered};
+use crate::run::record::Record;
 use crate::run::setup::Setup;
-use crate::run::trial::{self, ATTEMPTS_MAX, Outcome};
+use crate::run::trial::{self, ATTEMPTS_MAX};
 
 /// How far a run may be from the time announced, as a share of it.
 const PROMISE_SHARE: f64 = 0.2;
@@ -148,17 +149,17 @@ impl Course<'_> {
             closed_rps: closed_rps(&self.record.trials, visit),
         };
         for attempt in 0..ATTEMPTS_MAX {
-            let outcomes = trial::run(self.setup, visit, &windows, known, attempt)?;
+            let trials = trial::run(self.setup, visit, &windows, known, attempt)?;
             let may_repeat = attempt + 1 < ATTEMPTS_MAX && self.spare >= time;
             let mut again = Vec::new();
-            for (outcome, window) in outcomes.into_iter().zip(windows) {
-                let Outcome { mut trial, noise } = outcome;
+            for (mut trial, window) in trials.into_iter().zip(windows) {
                 if trial.validity == Validity::Invalid {
                     self.progress.say(&complaint(&trial));
                 }
-                if noise && may_repeat {
-                    let repeated = format!("measured again as {}r", window.id);
-                    trial.reasons.extend(trial::told([repeated]).0);
+                if gates::is_noise(&trial.reasons) && may_repeat {
+                    let text = format!("measured again as {}r", window.id);
+                    let repeated = Reason::new(Code::Repeated, Effect::Notes, text);
+                    trial.reasons.push(repeated);
                     again.push(window);
                 }
                 self.record.append(trial)?;
@@ -236,7 +237,7 @@ fn announcement(size: Size, visits: &[Visit], todo: usize, total: Duration) -> S
 
 fn tally(trials: &[Trial]) -> String {
     let of = |validity| trials.iter().filter(|t| t.validity == validity).count();
-    let absent = trials.iter().filter(|t| not_offered(t)).count();
+    let absent = trials.iter().filter(|t| t.lacks_route()).count();
     format!(
         "{} trials: {} valid, {} limited, {} invalid, {} blocked by design{}",
         trials.len(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use report::data::MemoryStep;
 
-use crate::failure::Failure;
+use crate::failure::Unmeasured;
 use crate::observe::client::Client;
 use crate::observe::interrupt::Interrupt;
 use crate::plan::nature::{Holds, Nature, Workers};
@@ -26,8 +26,8 @@ const SPARE_FILES: u64 = 128;
 /// Memory of the server of `visit` at each of the steps, and the command lines' common part.
 ///
 /// # Errors
-/// [`Failure::Interrupted`], or why no server started.
-pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Failure> {
+/// [`Unmeasured::Interrupted`], or why no server started.
+pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Unmeasured> {
     let nature = visit.contender.nature;
     let pool = matches!(nature.workers, Workers::Pool(_)) && nature.holds == Holds::Workers;
     let resized = pool && visit.contender.target.is_none();
@@ -88,10 +88,10 @@ fn impossible(nature: &Nature, connections: u32, before: &[MemoryStep]) -> Optio
             "no process may have more than {files} descriptors here"
         ));
     }
-    nature.cannot_hold(connections)
+    nature.cannot_hold(connections).map(|reason| reason.text)
 }
 
-fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Failure> {
+fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Unmeasured> {
     if let Some(target) = &visit.contender.target {
         return Ok(Server::running(target));
     }
@@ -118,11 +118,11 @@ fn hold(
     held: &mut Vec<Client>,
     connections: u32,
     interrupt: &Interrupt,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, Unmeasured> {
     let before = held.len();
     for n in before..usize::try_from(connections).unwrap_or(usize::MAX) {
         if n % BATCH as usize == 0 && interrupt.came() {
-            return Err(Failure::Interrupted);
+            return Err(Unmeasured::Interrupted);
         }
         let served = Client::connect(server.address(), REPLY_WITHIN)
             .and_then(|mut client| client.ask("GET", path, b"").map(|reply| (client, reply)));

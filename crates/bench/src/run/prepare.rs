@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use report::data::{Env, Pass};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use schema::{Code, Effect, Reason};
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -23,7 +24,7 @@ use crate::plan::scenarios::MEMORY;
 use crate::plan::size::Size;
 use crate::plan::target::Target;
 use crate::plan::visit::{self, Request, Visit};
-use crate::run::record::{NOT_OFFERED, RESULTS, Record};
+use crate::run::record::{RESULTS, Record};
 use crate::run::setup::Setup;
 use crate::time::Utc;
 
@@ -211,7 +212,8 @@ fn rule_out(
             v.contender.target.as_ref() == Some(target) && v.scenario.name == scenario.name
         };
         for visit in visits.iter_mut().filter(own) {
-            visit.blocked = Some(format!("{NOT_OFFERED}: {error:#}"));
+            let text = format!("route not offered: {error:#}");
+            visit.blocked = Some(Reason::new(Code::NotOffered, Effect::Excuses, text));
         }
     }
     Ok(())

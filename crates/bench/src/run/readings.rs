@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::failure::Failure;
+use schema::Code;
+
+use crate::failure::{Because, Unmeasured};
 use crate::observe::calls::{Counted, Tracer};
 use crate::observe::machine;
 use crate::observe::tree::{Footprint, Snapshot};
@@ -49,14 +51,14 @@ pub struct Reading {
 }
 
 impl Readings<'_> {
-    fn machine(&self) -> Result<machine::Reading, Failure> {
+    fn machine(&self) -> Result<machine::Reading, Unmeasured> {
         let cpus = [&self.setup.server_cpus, &self.setup.load_cpus];
-        Ok(machine::Reading::take(&cpus)?)
+        machine::Reading::take(&cpus).because(Code::NotCounted)
     }
 }
 
 impl Edges for Readings<'_> {
-    fn opened(&mut self) -> Result<(), Failure> {
+    fn opened(&mut self) -> Result<(), Unmeasured> {
         let Setup {
             trace,
             server_cpus,
@@ -76,7 +78,7 @@ impl Edges for Readings<'_> {
         Ok(())
     }
 
-    fn done(&mut self) -> Result<(), Failure> {
+    fn done(&mut self) -> Result<(), Unmeasured> {
         let machine = self.machine()?;
         let tracer = self.tracer.take();
         let counted = tracer

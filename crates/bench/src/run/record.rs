@@ -21,23 +21,14 @@ const TRIALS: &str = "trials.ndjson";
 /// The same once somebody has packed it: a finished run, for the report to read.
 const PACKED: &str = "trials.ndjson.gz";
 
-/// How the reason begins where a target does not have a scenario's route.
-pub const NOT_OFFERED: &str = "route not offered";
-
 /// A line as it is written.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
     trial: &'a Trial,
-    /// Nothing was measured because the target does not have the route: no design of its own. The
-    /// report, which reads the reason, passes it over.
+    /// Nothing was measured because the target does not have the route: no design of its own.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     not_offered: bool,
-}
-
-/// Whether a trial was left out because its server does not have the route.
-pub fn not_offered(trial: &Trial) -> bool {
-    trial.lacks_route()
 }
 
 /// An open folder, and the trials it holds already.
@@ -141,7 +132,7 @@ impl Record {
     pub fn append(&mut self, trial: Trial) -> anyhow::Result<()> {
         let line = Line {
             trial: &trial,
-            not_offered: not_offered(&trial),
+            not_offered: trial.lacks_route(),
         };
         let mut line = serde_json::to_string(&line)?;
         line.push('\n');

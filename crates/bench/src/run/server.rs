@@ -6,10 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use report::data::Pass;
+use schema::{Code, Effect, Reason, Reasons};
 
-use crate::failure::Failure;
+use crate::failure::{Because, Unmeasured};
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::{Interrupt, Waited};
 use crate::observe::measured::Drained;
@@ -135,11 +136,17 @@ impl Server {
     /// Starts it on `cpus` and waits until it says that it listens.
     ///
     /// # Errors
-    /// [`Failure::Interrupted`], or why it does not listen.
-    pub fn start(launch: &Launch, cpus: &CpuList, interrupt: &Interrupt) -> Result<Self, Failure> {
-        let store = launch.db.as_deref().map(Store::make).transpose()?;
+    /// [`Unmeasured::Interrupted`], or why it does not listen.
+    pub fn start(
+        launch: &Launch,
+        cpus: &CpuList,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Unmeasured> {
+        let store = launch.db.as_deref().map(Store::make).transpose();
+        let store = store.because(Code::NotStarted)?;
         let mut process = Process::spawn(&launch.program, &launch.args(), cpus)
-            .with_context(|| format!("the server {} cannot be run", launch.program.display()))?;
+            .with_context(|| format!("the server {} cannot be run", launch.program.display()))
+            .because(Code::NotStarted)?;
         match process.first_line("listening on ", START_WITHIN, interrupt) {
             Ok(address) => Ok(Self {
                 root: Some(process.pid()),
@@ -147,11 +154,14 @@ impl Server {
                 address,
                 _store: store,
             }),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Failure::Interrupted),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Err(Unmeasured::Interrupted)
+            }
             Err(error) => {
                 process.kill();
                 let complaint = process.complaint().unwrap_or_else(|| error.to_string());
-                Err(anyhow!("the server did not start: {complaint}").into())
+                let text = format!("the server did not start: {complaint}");
+                Err(Unmeasured::new(Code::NotStarted, text))
             }
         }
     }
@@ -185,8 +195,9 @@ impl Server {
     ///
     /// # Errors
     /// When the server has ended.
-    pub fn snapshot(&self) -> io::Result<Option<Snapshot>> {
-        self.root.map(Snapshot::take).transpose()
+    pub fn snapshot(&self) -> Result<Option<Snapshot>, Unmeasured> {
+        let snapshot = self.root.map(Snapshot::take).transpose();
+        snapshot.because(Code::EndedEarly)
     }
 
     /// Waits until the tree uses no CPU: connections that have just been closed cost the server a
@@ -212,62 +223,68 @@ impl Server {
     /// Sends SIGTERM, times the drain, and sees to it that nothing is left. A target goes on.
     ///
     /// # Errors
-    /// [`Failure::Interrupted`] or a failed system call; the tree is gone then, too.
-    pub fn drain(mut self, interrupt: &Interrupt) -> Result<Drained, Failure> {
+    /// [`Unmeasured::Interrupted`] or a failed system call; the tree is gone then, too.
+    pub fn drain(mut self, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
         match self.process.take() {
             Some(process) => drain(process, interrupt),
             None => Ok(Drained {
                 drain_ms: None,
                 exit: None,
-                problems: Vec::new(),
+                problems: Reasons::default(),
             }),
         }
     }
 }
 
-fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Failure> {
+fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
     let start = Instant::now();
-    let mut problems = Vec::new();
-    if process.wait(Duration::ZERO, interrupt)? == Waited::Ready {
-        problems.push("the server ended before it was told to".to_owned());
+    let mut problems = Reasons::default();
+    let problem = |code, text: String| Reason::new(code, Effect::Invalidates, text);
+    if stopping(process.wait(Duration::ZERO, interrupt))? == Waited::Ready {
+        let text = "the server ended before it was told to".to_owned();
+        problems.push(problem(Code::EndedEarly, text));
     } else {
-        process.terminate()?;
+        stopping(process.terminate())?;
     }
-    match process.wait(DRAIN_WITHIN, interrupt)? {
-        Waited::Interrupted => return Err(Failure::Interrupted),
-        Waited::Late => problems.push(format!(
-            "no end of the drain within {} s",
-            DRAIN_WITHIN.as_secs()
-        )),
+    match stopping(process.wait(DRAIN_WITHIN, interrupt))? {
+        Waited::Interrupted => return Err(Unmeasured::Interrupted),
+        Waited::Late => {
+            let within_s = DRAIN_WITHIN.as_secs();
+            let text = format!("no end of the drain within {within_s} s");
+            problems.push(problem(Code::NotDrained, text).with("drain_s_max", within_s as f64));
+        }
         Waited::Ready => {}
     }
     let left = if problems.is_empty() {
-        process.left_over()
+        process.left_over().len()
     } else {
-        Vec::new()
+        0
     };
     let drain_ms = start.elapsed().as_secs_f64() * 1e3;
-    if !left.is_empty() {
-        problems.push(format!(
-            "{} processes were left running after the drain",
-            left.len()
-        ));
+    if left > 0 {
+        let text = format!("{left} processes were left running after the drain");
+        problems.push(problem(Code::ProcessesLeft, text).with("processes", left as f64));
     }
     process.kill();
     let exit = process.exit();
     if let Some(exit) = exit.filter(|exit| !exit.status.success() && problems.is_empty()) {
-        let complaint = process
-            .complaint()
-            .map(|c| format!(" ({c})"))
-            .unwrap_or_default();
-        problems.push(format!(
-            "the server ended with {} after SIGTERM{complaint}",
-            exit.status
-        ));
+        let complaint = process.complaint().map(|c| format!(" ({c})"));
+        let text = format!(
+            "the server ended with {} after SIGTERM{}",
+            exit.status,
+            complaint.unwrap_or_default()
+        );
+        problems.push(problem(Code::ExitCode, text));
     }
     Ok(Drained {
         drain_ms: Some(drain_ms),
         exit,
         problems,
     })
+}
+
+fn stopping<T>(result: io::Result<T>) -> Result<T, Unmeasured> {
+    result
+        .context("the server cannot be stopped")
+        .because(Code::NotDrained)
 }

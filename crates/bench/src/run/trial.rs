@@ -1,13 +1,13 @@
 //! From what a visit measured to the lines that are kept: figures, verdicts, reasons.
 
 use report::data::{Figures, Mode, Pass, Trial, Validity};
-use schema::Reasons;
+use schema::{Code, Reason, Reasons};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Unmeasured};
 use crate::judge::fairness::Shares;
 use crate::judge::figures::figures;
 use crate::judge::gates::{self, Evidence};
-use crate::observe::measured::{Drained, Measured, Sample};
+use crate::observe::measured::{Measured, Sample};
 use crate::plan::visit::{Visit, Window};
 use crate::run::capacity::{self, Known};
 use crate::run::memory;
@@ -17,38 +17,6 @@ use crate::run::visit;
 
 /// Most attempts at a window: one more when noise alone spoilt the first.
 pub const ATTEMPTS_MAX: u32 = 2;
-
-/// A finished trial, and whether a second attempt may do better.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The line.
-    pub trial: Trial,
-    /// Only noise of machine or generator made it INVALID.
-    pub noise: bool,
-}
-
-impl Outcome {
-    fn of(trial: Trial) -> Self {
-        Self {
-            trial,
-            noise: false,
-        }
-    }
-
-    fn invalid(trial: Trial, reason: String) -> Self {
-        Self::of(Trial {
-            validity: Validity::Invalid,
-            reasons: told([reason]),
-            ..trial
-        })
-    }
-}
-
-/// Sentences as reasons, read as those of old files are.
-pub fn told(texts: impl IntoIterator<Item = String>) -> Reasons {
-    let texts: Vec<String> = texts.into_iter().collect();
-    serde_json::from_value(serde_json::json!({ "reasons": texts })).unwrap_or_default()
-}
 
 /// Runs `windows` of a visit; `attempt` counts from 0.
 ///
@@ -60,43 +28,40 @@ pub fn run(
     windows: &[Window],
     known: Known,
     attempt: u32,
-) -> Result<Vec<Outcome>, Failure> {
+) -> Result<Vec<Trial>, Failure> {
     let line = |window: &Window| blank(setup, visit, window, attempt);
+    let all = |reason: &Reason| -> Vec<Trial> {
+        let judged = |window| judged(line(window), [reason.clone()]);
+        windows.iter().map(judged).collect()
+    };
     if let Some(reason) = &visit.blocked {
-        let blocked = windows.iter().map(|window| {
-            Outcome::of(Trial {
-                reasons: told([reason.clone()]),
-                ..line(window)
-            })
-        });
-        return Ok(blocked.collect());
+        return Ok(all(reason));
     }
+    // In the passes that are not compared each window is a visit of its own.
+    let each = |run: &dyn Fn(Trial, &Window) -> Result<Trial, Unmeasured>| {
+        let run = |window| run(line(window), window);
+        windows.iter().map(run).collect()
+    };
     let result = match visit.pass {
         Pass::Measure => measure(setup, visit, windows, known, line),
-        Pass::Capacity => one(windows, line, |trial, _| search(setup, visit, trial, known)),
-        Pass::Memory => one(windows, line, |trial, _| read_memory(setup, visit, trial)),
-        Pass::SystemCalls => one(windows, line, |trial, window| {
-            count(setup, visit, window, trial)
-        }),
+        Pass::Capacity => each(&|trial, _| search(setup, visit, trial, known)),
+        Pass::Memory => each(&|trial, _| read_memory(setup, visit, trial)),
+        Pass::SystemCalls => each(&|trial, window| count(setup, visit, window, trial)),
     };
     match result {
-        Err(Failure::Interrupted) => Err(Failure::Interrupted),
-        Err(failure) => {
-            let failed = |window| Outcome::invalid(line(window), failure.to_string());
-            Ok(windows.iter().map(failed).collect())
-        }
-        Ok(outcomes) => Ok(outcomes),
+        Ok(trials) => Ok(trials),
+        Err(Unmeasured::Because(reason)) => Ok(all(&reason)),
+        Err(Unmeasured::Interrupted) => Err(Failure::Interrupted),
     }
 }
 
-/// A pass of which each window is a visit of its own.
-fn one(
-    windows: &[Window],
-    line: impl Fn(&Window) -> Trial,
-    mut run: impl FnMut(Trial, &Window) -> Result<Trial, Failure>,
-) -> Result<Vec<Outcome>, Failure> {
-    let outcome = |window| run(line(window), window).map(Outcome::of);
-    windows.iter().map(outcome).collect()
+/// The trial with `reasons`, and what they make of it.
+fn judged(mut trial: Trial, reasons: impl IntoIterator<Item = Reason>) -> Trial {
+    trial.reasons.extend(reasons);
+    Trial {
+        validity: gates::validity(&trial.reasons),
+        ..trial
+    }
 }
 
 fn measure(
@@ -105,19 +70,20 @@ fn measure(
     windows: &[Window],
     known: Known,
     line: impl Fn(&Window) -> Trial,
-) -> Result<Vec<Outcome>, Failure> {
+) -> Result<Vec<Trial>, Unmeasured> {
     let measured = visit::measure(setup, visit, windows)?;
     let samples = windows.iter().zip(&measured.samples);
-    let outcomes = samples.map(|(window, sample)| match sample {
+    let trials = samples.map(|(window, sample)| match sample {
         Ok(sample) => finish(visit, window, line(window), sample, &measured, known),
-        Err(reason) => Outcome::invalid(line(window), reason.clone()),
+        Err(reason) => judged(line(window), [reason.clone()]),
     });
-    Ok(outcomes.collect())
+    Ok(trials.collect())
 }
 
-fn search(setup: &Setup, visit: &Visit, trial: Trial, known: Known) -> Result<Trial, Failure> {
+fn search(setup: &Setup, visit: &Visit, trial: Trial, known: Known) -> Result<Trial, Unmeasured> {
     let (Some(how), Some(objective)) = (setup.size.search(), visit.scenario.objective) else {
-        return Err(anyhow::anyhow!("there is no objective to search for").into());
+        let text = "there is no objective to search for";
+        return Err(Unmeasured::new(Code::NoObjective, text));
     };
     let (server, _) = visit::begin(setup, visit)?;
     let found = capacity::search(setup, visit, &server, &how, objective, known)?;
@@ -125,41 +91,39 @@ fn search(setup: &Setup, visit: &Visit, trial: Trial, known: Known) -> Result<Tr
     let mut shape = trial.shape.clone();
     shape.rate = found.capacity.highest_ok_rps;
     shape.duration_s = setup.size.windows().step.as_secs_f64();
-    Ok(unless_broken(
-        Trial {
-            shape,
-            validity: found.validity,
-            reasons: told(found.reasons),
-            load_command: found.command,
-            capacity: Some(found.capacity),
-            ..trial
-        },
-        &drained,
+    let trial = Trial {
+        shape,
+        load_command: found.command,
+        capacity: Some(found.capacity),
+        ..trial
+    };
+    Ok(judged(
+        trial,
+        found.reasons.0.into_iter().chain(drained.problems.0),
     ))
 }
 
-fn read_memory(setup: &Setup, visit: &Visit, trial: Trial) -> Result<Trial, Failure> {
+fn read_memory(setup: &Setup, visit: &Visit, trial: Trial) -> Result<Trial, Unmeasured> {
     let memory_steps = memory::read(setup, visit)?;
-    let most = memory_steps
-        .iter()
-        .filter(|s| s.held)
-        .map(|s| s.connections);
+    let held = memory_steps.iter().filter(|step| step.held);
+    let most = held.map(|step| step.connections).max();
     let mut shape = trial.shape.clone();
-    shape.connections = most.max().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    shape.connections = most.and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
     shape.duration_s = 0.0;
-    Ok(Trial {
+    let trial = Trial {
         shape,
-        validity: Validity::Valid,
         memory_steps,
         ..trial
-    })
+    };
+    Ok(judged(trial, []))
 }
 
-fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<Trial, Failure> {
+fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<Trial, Unmeasured> {
     let (sample, counted, drained) = visit::count(setup, visit, window)?;
     let requests = sample.load.requests;
     if requests == 0 {
-        return Err(anyhow::anyhow!("no request was answered under the tracer").into());
+        let text = "no request was answered under the tracer";
+        return Err(Unmeasured::new(Code::NothingAnswered, text));
     }
     let (all, by_name) = counted.each(requests);
     let mut shape = trial.shape.clone();
@@ -173,26 +137,13 @@ fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<
         system_calls: by_name,
         ..Figures::default()
     };
-    Ok(unless_broken(
-        Trial {
-            shape,
-            validity: Validity::Valid,
-            load_command: sample.command,
-            figures: Some(figures),
-            ..trial
-        },
-        &drained,
-    ))
-}
-
-/// A server that did not end as it must makes everything that was seen of it doubtful.
-fn unless_broken(mut trial: Trial, drained: &Drained) -> Trial {
-    if !drained.problems.is_empty() {
-        trial.validity = Validity::Invalid;
-        let problems = told(drained.problems.iter().cloned());
-        trial.reasons.extend(problems.0);
-    }
-    trial
+    let trial = Trial {
+        shape,
+        load_command: sample.command,
+        figures: Some(figures),
+        ..trial
+    };
+    Ok(judged(trial, drained.problems.0))
 }
 
 /// The line of a trial in which nothing was measured (yet).
@@ -229,7 +180,8 @@ fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
     }
 }
 
-/// Puts the figures together and has them judged.
+/// Puts the figures together and has them judged. A server that did not end as it must makes
+/// everything that was seen of it doubtful.
 fn finish(
     visit: &Visit,
     window: &Window,
@@ -237,32 +189,27 @@ fn finish(
     sample: &Sample,
     measured: &Measured,
     known: Known,
-) -> Outcome {
+) -> Trial {
     let figures = figures(visit, window, sample, measured);
-    let verdict = gates::judge(&Evidence {
+    let reasons = gates::judge(&Evidence {
         shape: &trial.shape,
         figures: &figures,
         load: &sample.load,
         ticks: sample.machine.used,
         ceiling: known.ceiling,
     });
-    let noise = verdict.noise && measured.drained.problems.is_empty();
+    let drained = &measured.drained;
     let fresh = Shares::of_connections(&measured.fresh, measured.workers);
-    let stopped = measured.drained.drain_ms.is_some();
     let trial = Trial {
-        validity: verdict.validity,
-        reasons: told(verdict.reasons),
         load_command: sample.command.clone(),
         figures: Some(figures),
-        drain_connections: stopped.then_some(measured.held),
+        drain_connections: drained.drain_ms.is_some().then_some(measured.held),
         workers_connections: fresh.counts,
         jain_connections: fresh.jain,
         ..trial
     };
-    Outcome {
-        trial: unless_broken(trial, &measured.drained),
-        noise,
-    }
+    let problems = drained.problems.iter().cloned();
+    judged(trial, reasons.0.into_iter().chain(problems))
 }
 
 /// The null server's throughput, when `trial` is one that can serve as the ceiling.

@@ -10,8 +10,9 @@
 use std::time::Duration;
 
 use report::data::{Role, Shape};
+use schema::Code;
 
-use crate::failure::Failure;
+use crate::failure::{Because, Unmeasured};
 use crate::judge::verify::{Trust, verify};
 use crate::observe::calls::Counted;
 use crate::observe::connections::{OpenConnections, Wanted};
@@ -20,7 +21,8 @@ use crate::observe::tree::Usage;
 use crate::observe::workers;
 use crate::plan::scenario::PLAINTEXT;
 use crate::plan::visit::{Visit, Window};
-use crate::run::generator::Call;
+use crate::run::call::Call;
+use crate::run::generator;
 use crate::run::readings::{Readings, Warming};
 use crate::run::server::{Launch, Server};
 use crate::run::setup::Setup;
@@ -35,8 +37,8 @@ const FRESH_TIMES: u32 = 8;
 /// Measures `windows` on a fresh server.
 ///
 /// # Errors
-/// [`Failure::Interrupted`], or why there is nothing to show; the server is gone either way.
-pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measured, Failure> {
+/// [`Unmeasured::Interrupted`], or why there is nothing to show; the server is gone either way.
+pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measured, Unmeasured> {
     let (server, warm_up) = begin(setup, visit)?;
     let mut replies = warm_up.replies;
     let mut samples = Vec::new();
@@ -47,8 +49,8 @@ pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measu
                 replies += sample.load.requests;
                 Ok(sample)
             }
-            Err(Failure::Interrupted) => return Err(Failure::Interrupted),
-            Err(failure) => Err(failure.to_string()),
+            Err(Unmeasured::Interrupted) => return Err(Unmeasured::Interrupted),
+            Err(Unmeasured::Because(reason)) => Err(reason),
         });
     }
     let workers = workers_of(setup, visit);
@@ -70,8 +72,8 @@ pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measu
 /// Starts the server of a visit, verifies it and warms it up.
 ///
 /// # Errors
-/// [`Failure::Interrupted`], or why there is no such server.
-pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Failure> {
+/// [`Unmeasured::Interrupted`], or why there is no such server.
+pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasured> {
     let (server, trust) = match &visit.contender.target {
         Some(target) => (Server::running(target), Trust::Stranger),
         None => {
@@ -82,7 +84,7 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Failure> 
         }
     };
     let unloaded = server.footprint();
-    verify(server.address(), visit.scenario, visit.own_path(), trust)?;
+    verify(server.address(), visit.scenario, visit.own_path(), trust).because(Code::NotVerified)?;
     let served = workers::served(server.address(), workers_of(setup, visit));
     let shape = setup.shape(visit, None);
     let mut warming = Warming {
@@ -90,15 +92,9 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Failure> 
         after: Duration::from_secs_f64(shape.duration_s * FOOTPRINT_AT),
         loaded: None,
     };
-    let load = call(setup, visit, &server, &shape)
-        .run(
-            &setup.load,
-            &setup.load_cpus,
-            &setup.json,
-            &setup.interrupt,
-            &mut warming,
-        )
-        .map_err(|failure| failure.of("the generator failed in the warm-up"))?;
+    let call = call(setup, visit, &server, &shape);
+    let load = generator::run(setup, &call, &mut warming)
+        .map_err(|unmeasured| unmeasured.during("the warm-up"))?;
     let warm_up = WarmUp {
         unloaded,
         loaded: warming.loaded,
@@ -111,35 +107,37 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Failure> 
 /// One window.
 ///
 /// # Errors
-/// [`Failure::Interrupted`], or why there is no sample.
+/// [`Unmeasured::Interrupted`], or why there is no sample.
 pub fn sample(
     setup: &Setup,
     visit: &Visit,
     shape: &Shape,
     server: &Server,
-) -> Result<Sample, Failure> {
+) -> Result<Sample, Unmeasured> {
     sample_under(setup, visit, shape, server, None).map(|(sample, _)| sample)
 }
 
 /// A window in which the server's system calls are counted, on a fresh server.
 ///
 /// # Errors
-/// [`Failure::Interrupted`], or why there is no count.
+/// [`Unmeasured::Interrupted`], or why there is no count.
 pub fn count(
     setup: &Setup,
     visit: &Visit,
     window: &Window,
-) -> Result<(Sample, Counted, Drained), Failure> {
+) -> Result<(Sample, Counted, Drained), Unmeasured> {
     let (server, _) = begin(setup, visit)?;
-    let root = server
-        .root()
-        .ok_or_else(|| anyhow::anyhow!("the process of this server is not known"))?;
+    let root = server.root().ok_or_else(|| {
+        let text = "the process of this server is not known";
+        Unmeasured::new(Code::ProcessUnknown, text)
+    })?;
     let shape = Shape {
         duration_s: setup.size.windows().calls.as_secs_f64(),
         ..setup.shape(visit, Some(window))
     };
     let (sample, counted) = sample_under(setup, visit, &shape, &server, Some(root))?;
-    let counted = counted.ok_or_else(|| anyhow::anyhow!("nothing was counted"))?;
+    let counted =
+        counted.ok_or_else(|| Unmeasured::new(Code::NotCounted, "nothing was counted"))?;
     let drained = server.drain(&setup.interrupt)?;
     Ok((sample, counted, drained))
 }
@@ -151,7 +149,7 @@ fn sample_under(
     shape: &Shape,
     server: &Server,
     traced: Option<u32>,
-) -> Result<(Sample, Option<Counted>), Failure> {
+) -> Result<(Sample, Option<Counted>), Unmeasured> {
     let call = call(setup, visit, server, shape);
     let mut readings = Readings {
         setup,
@@ -162,17 +160,10 @@ fn sample_under(
         before: None,
         after: None,
     };
-    let load = call
-        .run(
-            &setup.load,
-            &setup.load_cpus,
-            &setup.json,
-            &setup.interrupt,
-            &mut readings,
-        )
-        .map_err(|failure| failure.of("the generator failed"))?;
+    let load = generator::run(setup, &call, &mut readings)?;
     let (Some(before), Some(after)) = (readings.before, readings.after) else {
-        return Err(anyhow::anyhow!("the generator did not stand still to be read").into());
+        let text = "the generator did not stand still to be read";
+        return Err(Unmeasured::new(Code::GeneratorFailed, text));
     };
     let usage = match (&before.tree, &after.tree) {
         (Some(before), Some(after)) => after.since(before),

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use report::data::{Mode, Pass, Role, Trial, Validity};
+use schema::Code;
 
 use crate::fake::FAKE_CAPACITY;
 use crate::harness::{Folder, command, env, run, trials};
@@ -125,7 +126,7 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
             figures.tasks >= Some(1) && figures.drain_ms < Some(1000.0),
             "{trial:?}"
         );
-        let near_null = trial.reasons.iter().any(|r| r.text.starts_with("at least"));
+        let near_null = trial.reasons.has(Code::NearNullServer);
         let open = trial.shape.mode == Mode::Open;
         let late = trial.shape.rate.is_none_or(|rate| rate > FAKE_CAPACITY);
         assert_eq!(figures.response_us.p99.is_none(), late, "{trial:?}");
@@ -140,8 +141,8 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     // Other processes may slow down any one of them.
     let (mut seen, mut noticed) = (0, 0);
     for trial in measured {
-        let says = |what| trial.reasons.iter().any(|r| r.text.starts_with(what));
-        noticed += u32::from(says("at least") || says("no figure of the null server"));
+        let has = |code| trial.reasons.has(code);
+        noticed += u32::from(has(Code::NearNullServer) || has(Code::NoNullServer));
         seen += 1;
     }
     assert!(seen >= 3 && noticed >= 1, "{trials:#?}");
@@ -272,6 +273,7 @@ pub fn an_interrupted_run_keeps_what_it_has(folder: &Folder) {
         .find(|t| t.model == "broken")
         .expect("it was tried");
     assert_eq!(broken.validity, Validity::Invalid);
+    assert!(broken.reasons.has(Code::NotStarted));
     assert_eq!(
         broken.reasons.text(),
         "the server did not start: broken: no such luck"
