@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::plan::contender::Contender;
-use crate::plan::nature::Nature;
+use crate::plan::nature::{Nature, Told};
 
 /// Variants that no HTTP load can be brought to, and why.
 const UNMEASURED: [(&str, &str); 1] = [(
@@ -30,12 +30,8 @@ struct Entry {
     variant: Option<String>,
     #[serde(default)]
     default: bool,
-    #[serde(default)]
-    workers: Option<String>,
-    #[serde(default)]
-    workers_default: Option<u32>,
-    #[serde(default)]
-    holds: Option<String>,
+    #[serde(flatten)]
+    told: Told,
 }
 
 /// The models of a server, in its own order.
@@ -52,40 +48,32 @@ impl Catalogue {
             .args(["models", "--json"])
             .output()
             .with_context(|| format!("cannot run the server {}", server.display()))?;
-        if !output.status.success() {
-            bail!(
-                "`{} models --json` ended with {}",
-                server.display(),
-                output.status
-            );
-        }
-        Self::parse(&output.stdout).with_context(|| {
-            format!(
-                "`{} models --json` printed no list of models",
-                server.display()
-            )
-        })
+        let command = format!("`{} models --json`", server.display());
+        ensure!(
+            output.status.success(),
+            "{command} ended with {}",
+            output.status
+        );
+        Self::parse(&output.stdout, &command)
     }
 
-    fn parse(json: &[u8]) -> anyhow::Result<Self> {
-        let entries: Vec<Entry> = serde_json::from_slice(json)?;
-        let contenders = entries.iter().map(|entry| {
+    /// Reads what `command` printed.
+    fn parse(json: &[u8], command: &str) -> anyhow::Result<Self> {
+        let entries: Vec<Entry> = serde_json::from_slice(json)
+            .with_context(|| format!("{command} printed no list of models"))?;
+        let contender = |entry: &Entry| {
             // A model that has only one variant may say so with `-`, or not at all.
             let variant = entry.variant.as_deref().filter(|v| *v != "-").unwrap_or("");
             let alone = entries.iter().filter(|e| e.model == entry.model).count() == 1;
-            let nature = Nature::of(
-                &entry.model,
-                variant,
-                entry.workers.as_deref(),
-                entry.workers_default,
-                entry.holds.as_deref(),
-            );
-            Contender {
-                nature,
-                ..Contender::model(&entry.model, variant, entry.default || alone)
-            }
-        });
-        Ok(Self(contenders.collect()))
+            let nature = Nature::told(&entry.told).map_err(|what| {
+                let model = &entry.model;
+                anyhow!("{command} does not say of {model} {what}: it is of another version")
+            })?;
+            let default = entry.default || alone;
+            Ok(Contender::model(&entry.model, variant, default, nature))
+        };
+        let contenders: anyhow::Result<Vec<Contender>> = entries.iter().map(contender).collect();
+        Ok(Self(contenders?))
     }
 
     /// The contenders that `spec` names: `a,b:variant`, `b:all` (every variant of a model), `all`
@@ -183,14 +171,20 @@ pub(crate) mod tests {
     /// Four models, one with two variants, one that serves an inherited connection.
     pub(crate) fn catalogue() -> Catalogue {
         let json = br#"[
-            {"model":"iterative","variant":"-","default":true,"roles":{"accepts":"main"}},
-            {"model":"iterative","variant":"inetd","default":false},
-            {"model":"prefork","variant":"accept","default":true},
-            {"model":"prefork","variant":"flock","default":false},
-            {"model":"single-reactor","variant":"epoll","default":true},
-            {"model":"thread-pool","variant":null}
+            {"model":"iterative","variant":"-","default":true,"roles":{"accepts":"main"},
+             "workers":"one","holds":"one","processes":true,"shares":false},
+            {"model":"iterative","variant":"inetd","default":false,
+             "workers":"one","holds":"one","processes":true,"shares":false},
+            {"model":"prefork","variant":"accept","default":true,
+             "workers":"pool","holds":"workers","processes":true,"shares":false},
+            {"model":"prefork","variant":"flock","default":false,
+             "workers":"pool","holds":"workers","processes":true,"shares":false},
+            {"model":"single-reactor","variant":"epoll","default":true,
+             "workers":"one","holds":"many","processes":false,"shares":false},
+            {"model":"thread-pool","variant":null,
+             "workers":"pool","holds":"workers","processes":false,"shares":false}
         ]"#;
-        Catalogue::parse(json).expect("a good list")
+        Catalogue::parse(json, "models").expect("a good list")
     }
 
     fn labels(spec: &str) -> Vec<String> {
@@ -272,9 +266,11 @@ pub(crate) mod tests {
     /// Beside its datagrams it serves HTTP as the others do.
     #[test]
     fn who_echoes_datagrams_too_is_measured() {
-        let json = br#"[{"model":"signal-driven","variant":"-","default":true},
-                        {"model":"signal-driven","variant":"udp"}]"#;
-        let catalogue = Catalogue::parse(json).expect("a good list");
+        let json = br#"[{"model":"signal-driven","variant":"-","default":true,
+                         "workers":"one","holds":"many","processes":false,"shares":false},
+                        {"model":"signal-driven","variant":"udp",
+                         "workers":"one","holds":"many","processes":false,"shares":false}]"#;
+        let catalogue = Catalogue::parse(json, "models").expect("a good list");
         let chosen = catalogue.choose("all-variants").expect("known");
         let labels: Vec<_> = chosen.iter().map(|c| c.label.as_str()).collect();
         assert_eq!(labels, ["signal-driven", "signal-driven:udp"]);
@@ -283,10 +279,23 @@ pub(crate) mod tests {
 
     #[test]
     fn what_the_server_says_of_its_workers_is_kept() {
-        let json = br#"[{"model":"pool-of-a-kind","workers":"pool","workers_default":8}]"#;
-        let chosen = Catalogue::parse(json)
-            .and_then(|c| c.choose("all").map_err(|f| anyhow::anyhow!("{f}")))
+        let json = br#"[{"model":"pool-of-a-kind","workers":"pool","workers_default":8,
+                         "holds":"workers","processes":false,"shares":false}]"#;
+        let chosen = Catalogue::parse(json, "models")
+            .and_then(|c| c.choose("all").map_err(|f| anyhow!("{f}")))
             .expect("known");
         assert_eq!(chosen[0].nature.workers_for(20, false, 1), Some(20));
+    }
+
+    #[test]
+    fn a_command_of_another_version_is_not_guessed_at() {
+        let json = br#"[{"model":"prefork","workers":"pool","workers_default":64}]"#;
+        let error = Catalogue::parse(json, "models").expect_err("it does not say what it holds");
+        assert_eq!(
+            error.to_string(),
+            "models does not say of prefork what an open connection keeps busy: it is of another version"
+        );
+        let error = Catalogue::parse(b"{}", "models").expect_err("no list");
+        assert!(format!("{error:#}").starts_with("models printed no list of models: "));
     }
 }

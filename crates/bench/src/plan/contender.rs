@@ -28,7 +28,7 @@ pub struct Contender {
 
 impl Contender {
     /// A model to be measured.
-    pub fn model(model: &str, variant: &str, default: bool) -> Self {
+    pub fn model(model: &str, variant: &str, default: bool, nature: Nature) -> Self {
         let label = if default {
             model.to_owned()
         } else {
@@ -40,19 +40,18 @@ impl Contender {
             default,
             label,
             role: Role::Model,
-            nature: Nature::of(model, variant, None, None, None),
+            nature,
             default_pool: false,
             target: None,
         }
     }
 
-    /// A server that is running already. What its workers hold is not known.
+    /// A server that is running already. What its workers hold is not known: it is taken for a loop.
     pub fn target(target: &Target) -> Self {
         Self {
             role: Role::Target,
-            nature: Nature::LOOP,
             target: Some(target.clone()),
-            ..Self::model(&target.name, "", true)
+            ..Self::model(&target.name, "", true, Nature::LOOP)
         }
     }
 
@@ -78,7 +77,7 @@ impl Contender {
     pub fn null() -> Self {
         Self {
             role: Role::Null,
-            ..Self::model("null", "", true)
+            ..Self::model("null", "", true, Nature::LOOP)
         }
     }
 }

@@ -114,26 +114,28 @@ mod tests {
     use super::*;
     use crate::plan::contender::Contender;
     use crate::plan::layout::{Matter, lay_out};
+    use crate::plan::nature::Nature;
+    use crate::plan::nature::examples::*;
     use crate::plan::passes::{Passes, default_scenarios, scenarios};
 
     fn twelve_models(size: Size, scenario_spec: &str) -> Duration {
         let models = [
-            "iterative",
-            "fork-per-client",
-            "prefork",
-            "thread-per-client",
-            "thread-pool",
-            "single-reactor",
-            "reactor-pool",
-            "multi-reactor",
-            "leader-follower",
-            "proactor",
-            "signal-driven",
-            "async-tasks",
+            ("iterative", ONE_CLIENT),
+            ("fork-per-client", PROCESS_PER_CLIENT),
+            ("prefork", PROCESSES),
+            ("thread-per-client", THREAD_PER_CLIENT),
+            ("thread-pool", THREADS),
+            ("single-reactor", ONE_LOOP),
+            ("reactor-pool", STAGED),
+            ("multi-reactor", Nature::LOOP),
+            ("leader-follower", SHARING),
+            ("proactor", ONE_LOOP),
+            ("signal-driven", ONE_LOOP),
+            ("async-tasks", Nature::LOOP),
         ];
         let contenders: Vec<Contender> = models
             .iter()
-            .map(|model| Contender::model(model, "", true))
+            .map(|&(model, nature)| Contender::model(model, "", true, nature))
             .collect();
         let plan = lay_out(&Matter {
             size,

@@ -138,7 +138,8 @@ impl Layout<'_> {
         let placebo = contenders
             .iter()
             .filter(able)
-            .find(|c| c.model == "single-reactor" && c.default)
+            // A single loop has the least noise of its own.
+            .find(|c| c.default && c.nature.is_one_loop())
             .or_else(|| contenders.iter().find(able))
             .map(Contender::placebo);
         let default_pools = self.default_pools(scenario);

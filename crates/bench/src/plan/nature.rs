@@ -1,28 +1,31 @@
-//! What a model is like, as far as the bench has to know: who its workers are, and what they hold.
+//! What a variant is like, as far as the bench has to know: who its workers are, and what they hold.
 //!
-//! The rules that depend on the model are here and nowhere else: how large a pool must be for a
-//! scenario, and what a model cannot do by design.
+//! The server says it in `models --json`; no model is known here by its name. The rules that follow
+//! from it are here and nowhere else: how large a pool must be for a scenario, and what a variant
+//! cannot do by design.
 
 use std::fs;
 
 use rustix::process::{Resource, getrlimit};
 use schema::{Code, Effect, Reason};
+use serde::Deserialize;
 
-/// How many workers a model has.
+/// How many workers a variant has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workers {
     /// One.
     One,
-    /// One a CPU.
+    /// One per CPU.
     PerCpu,
     /// A pool of a fixed size, and that size unless told, where it is known.
     Pool(Option<u32>),
-    /// One a client, up to a bound, where it is known.
+    /// One per client, up to a bound, where it is known.
     UpTo(Option<u32>),
 }
 
 /// Who is kept busy by a connection that is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Holds {
     /// The server: it serves one connection at a time.
     One,
@@ -32,7 +35,7 @@ pub enum Holds {
     Many,
 }
 
-/// Workers of a model and variant, and what they hold.
+/// The workers of a variant, and what they hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nature {
     /// How many workers.
@@ -48,12 +51,30 @@ pub struct Nature {
     pub connections_max: Option<u32>,
 }
 
+/// What the server says of a variant in `models --json`, as it stands there.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Told {
+    workers: Option<Count>,
+    workers_default: Option<u32>,
+    holds: Option<Holds>,
+    processes: Option<bool>,
+    shares: Option<bool>,
+    connections_max: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Count {
+    One,
+    PerCpu,
+    Pool,
+    UpTo,
+}
+
 /// More worker processes than this are not asked for: a process costs hundreds of KiB.
 const PROCESSES_MAX: u32 = 1_000;
 /// More worker threads than this are not asked for.
 const THREADS_MAX: u32 = 12_000;
-/// select(2) knows descriptors below 1,024; some are the server's own.
-const SELECT_MAX: u32 = 1_000;
 
 impl Nature {
     /// A loop, or several: connections in a table, workers of its own.
@@ -65,47 +86,41 @@ impl Nature {
         connections_max: None,
     };
 
-    /// From what the server says of its workers (`one`, `per-cpu`, `pool`, `up-to`) and holdings
-    /// (`one`, `workers`, `many`); what it does not say follows from the names, as the literature
-    /// uses them.
-    pub fn of(
-        model: &str,
-        variant: &str,
-        workers: Option<&str>,
-        default: Option<u32>,
-        holds: Option<&str>,
-    ) -> Self {
-        let workers = match workers.unwrap_or_else(|| workers_of(model)) {
-            "pool" => Workers::Pool(default),
-            "up-to" => Workers::UpTo(default),
-            "one" => Workers::One,
-            _ => Workers::PerCpu,
+    /// From what the server says.
+    ///
+    /// # Errors
+    /// What it does not say.
+    pub fn told(told: &Told) -> Result<Self, &'static str> {
+        let Told {
+            workers_default,
+            connections_max,
+            ..
+        } = *told;
+        let workers = match told.workers.ok_or("how many workers it has")? {
+            Count::One => Workers::One,
+            Count::PerCpu => Workers::PerCpu,
+            Count::Pool => Workers::Pool(workers_default),
+            Count::UpTo => Workers::UpTo(workers_default),
         };
-        let staged = model == "reactor-pool" || (model == "multi-reactor" && variant == "pool");
-        let holds = match (holds, workers) {
-            (Some("one"), _) => Holds::One,
-            (Some("workers"), _) => Holds::Workers,
-            (Some("many"), _) => Holds::Many,
-            _ if model == "iterative" => Holds::One,
-            (_, Workers::Pool(_) | Workers::UpTo(_)) if !staged && model != "leader-follower" => {
-                Holds::Workers
-            }
-            _ => Holds::Many,
-        };
-        Self {
+        Ok(Self {
             workers,
-            holds,
-            processes: matches!(model, "prefork" | "fork-per-client"),
-            shares: model == "leader-follower" || model == "reactor-pool",
-            connections_max: (variant == "select").then_some(SELECT_MAX),
-        }
+            holds: told.holds.ok_or("what an open connection keeps busy")?,
+            processes: told.processes.ok_or("whether its workers are processes")?,
+            shares: told.shares.ok_or("whether its workers share connections")?,
+            connections_max,
+        })
+    }
+
+    /// Whether it is a single loop that holds its connections in a table.
+    pub fn is_one_loop(&self) -> bool {
+        self.workers == Workers::One && self.holds == Holds::Many
     }
 
     /// Workers to ask for so that `connections` can all be held, `None` where the model's own number
     /// is right.
     ///
     /// A pool in which a worker holds a connection is sized to hold every connection: a smaller one
-    /// starves the rest while its throughput looks fine. Loops keep their own, a worker a CPU.
+    /// starves the rest while its throughput looks fine. Loops keep their own, one worker per CPU.
     /// Leader/followers and the pool behind a reactor lie between: their threads share all
     /// connections, but they need one more than run at once, and as many as block at once.
     pub fn workers_for(
@@ -135,9 +150,7 @@ impl Nature {
             );
             (1, text)
         } else if let Some(most) = self.connections_max.filter(|&most| connections > most) {
-            let text = format!(
-                "holds {most} connections at most (select(2) knows 1,024 descriptors), not {connections}"
-            );
+            let text = format!("holds {most} connections at most, not {connections}");
             (most, text)
         } else {
             let most = self.workers_max()?;
@@ -165,16 +178,6 @@ impl Nature {
     }
 }
 
-/// The workers of a model whose server does not tell.
-fn workers_of(model: &str) -> &'static str {
-    match model {
-        "prefork" | "thread-pool" | "reactor-pool" => "pool",
-        "fork-per-client" | "thread-per-client" => "up-to",
-        "iterative" | "single-reactor" | "proactor" | "signal-driven" => "one",
-        _ => "per-cpu",
-    }
-}
-
 /// Tasks that this machine, user and control group allow.
 fn tasks_allowed() -> u32 {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
@@ -195,71 +198,113 @@ fn own_group() -> Option<String> {
     Some(group.trim_end_matches('/').to_owned())
 }
 
+/// Natures as the models have them, for tests.
+#[cfg(test)]
+pub mod examples {
+    use super::{Holds, Nature, Workers};
+
+    pub const ONE_CLIENT: Nature = Nature {
+        workers: Workers::One,
+        holds: Holds::One,
+        ..Nature::LOOP
+    };
+    pub const ONE_LOOP: Nature = Nature {
+        workers: Workers::One,
+        ..Nature::LOOP
+    };
+    pub const THREADS: Nature = Nature {
+        workers: Workers::Pool(Some(64)),
+        holds: Holds::Workers,
+        ..Nature::LOOP
+    };
+    pub const PROCESSES: Nature = Nature {
+        processes: true,
+        ..THREADS
+    };
+    pub const THREAD_PER_CLIENT: Nature = Nature {
+        workers: Workers::UpTo(Some(4_096)),
+        ..THREADS
+    };
+    pub const PROCESS_PER_CLIENT: Nature = Nature {
+        workers: Workers::UpTo(Some(512)),
+        ..PROCESSES
+    };
+    /// The pool behind a reactor.
+    pub const STAGED: Nature = Nature {
+        workers: Workers::Pool(Some(8)),
+        shares: true,
+        ..Nature::LOOP
+    };
+    /// Leader/followers.
+    pub const SHARING: Nature = Nature {
+        shares: true,
+        ..Nature::LOOP
+    };
+}
+
 #[cfg(test)]
 mod tests {
+    use super::examples::*;
     use super::*;
 
-    fn named(model: &str, variant: &str) -> Nature {
-        Nature::of(model, variant, None, None, None)
-    }
-
     #[test]
-    fn only_an_iterative_server_serves_one() {
-        assert!(named("iterative", "-").cannot_hold(64).is_some());
-        assert_eq!(named("iterative", "-").cannot_hold(1), None);
-        for model in ["prefork", "single-reactor", "proactor", "never-heard-of"] {
-            assert_eq!(named(model, "").cannot_hold(64), None, "{model}");
+    fn only_a_server_of_one_client_serves_one() {
+        assert!(ONE_CLIENT.cannot_hold(64).is_some());
+        assert_eq!(ONE_CLIENT.cannot_hold(1), None);
+        for nature in [PROCESSES, ONE_LOOP, Nature::LOOP] {
+            assert_eq!(nature.cannot_hold(64), None, "{nature:?}");
         }
     }
 
     #[test]
-    fn ten_thousand_connections_are_too_many_for_processes_and_for_select() {
-        for (model, variant, says) in [
-            ("prefork", "flock", "a process per connection: 10064"),
-            ("fork-per-client", "-", "a process per connection: 10064"),
-            ("single-reactor", "select", "holds 1000 connections at most"),
+    fn ten_thousand_connections_are_too_many_for_processes_and_for_a_small_table() {
+        let select = Nature {
+            connections_max: Some(1_000),
+            ..ONE_LOOP
+        };
+        for (nature, says) in [
+            (PROCESSES, "a process per connection: 10064"),
+            (PROCESS_PER_CLIENT, "a process per connection: 10064"),
+            (select, "holds 1000 connections at most"),
         ] {
-            let reason = named(model, variant).cannot_hold(10_064).expect(model);
+            let reason = nature.cannot_hold(10_064).expect(says);
             assert!(reason.text.starts_with(says), "{reason}");
             assert_eq!(reason.figures["connections"], 10_064.0);
         }
-        for (model, variant) in [
-            ("single-reactor", "epoll"),
-            ("proactor", "io-uring"),
-            ("async-tasks", "threads"),
-            ("reactor-pool", "return"),
-        ] {
-            assert_eq!(named(model, variant).cannot_hold(10_064), None, "{model}");
+        for nature in [ONE_LOOP, Nature::LOOP, STAGED, SHARING] {
+            assert_eq!(nature.cannot_hold(10_064), None, "{nature:?}");
         }
     }
 
     #[test]
     fn pools_hold_the_connections_and_loops_keep_their_own() {
-        let of = |model: &str, variant, blocks| named(model, variant).workers_for(64, blocks, 1);
-        assert_eq!(of("prefork", "mutex", false), Some(64));
-        assert_eq!(of("thread-pool", "accept", true), Some(64));
-        assert_eq!(of("single-reactor", "epoll", true), None);
-        assert_eq!(of("multi-reactor", "reuseport", false), None);
-        assert_eq!(of("async-tasks", "threads", true), None);
-        assert_eq!(of("leader-follower", "-", true), Some(64));
-        assert_eq!(of("leader-follower", "-", false), Some(2));
-        assert_eq!(of("reactor-pool", "half-sync", true), Some(64));
-        assert_eq!(of("reactor-pool", "return", false), None);
+        let of = |nature: Nature, blocks| nature.workers_for(64, blocks, 1);
+        assert_eq!(of(PROCESSES, false), Some(64));
+        assert_eq!(of(THREADS, true), Some(64));
+        assert_eq!(of(ONE_LOOP, true), None);
+        assert_eq!(of(Nature::LOOP, false), None);
+        assert_eq!(of(Nature::LOOP, true), None);
+        assert_eq!(of(SHARING, true), Some(64));
+        assert_eq!(of(SHARING, false), Some(2));
+        assert_eq!(of(STAGED, true), Some(64));
+        assert_eq!(of(STAGED, false), None);
     }
 
     #[test]
     fn a_bound_that_is_enough_is_left_alone() {
-        let bounded = Nature::of("thread-per-client", "-", Some("up-to"), Some(512), None);
-        assert_eq!(bounded.workers_for(64, true, 1), None);
-        assert_eq!(bounded.workers_for(1_000, false, 1), Some(1_000));
+        assert_eq!(PROCESS_PER_CLIENT.workers_for(64, true, 1), None);
+        assert_eq!(PROCESS_PER_CLIENT.workers_for(1_000, false, 1), Some(1_000));
     }
 
     #[test]
-    fn what_the_server_says_goes_before_the_names() {
-        let told = Nature::of("prefork", "x", Some("pool"), Some(8), Some("many"));
-        assert_eq!(told.holds, Holds::Many);
-        assert_eq!(told.workers, Workers::Pool(Some(8)));
-        let own = Nature::of("new-model", "", Some("pool"), Some(8), None);
-        assert_eq!(own.workers_for(10, false, 1), Some(10));
+    fn what_the_server_does_not_say_is_named() {
+        let told = |json: &str| Nature::told(&serde_json::from_str(json).expect("fields"));
+        let whole = r#"{"workers": "up-to", "workers_default": 512, "holds": "workers",
+            "processes": true, "shares": false, "connections_max": null}"#;
+        assert_eq!(told(whole), Ok(PROCESS_PER_CLIENT));
+        assert_eq!(told("{}"), Err("how many workers it has"));
+        let older = r#"{"workers": "pool", "workers_default": 8}"#;
+        assert_eq!(told(older), Err("what an open connection keeps busy"));
+        assert!(serde_json::from_str::<Told>(r#"{"workers": "some"}"#).is_err());
     }
 }

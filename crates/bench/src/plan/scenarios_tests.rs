@@ -1,5 +1,6 @@
 use super::*;
 use crate::plan::contender::Contender;
+use crate::plan::nature::examples::{ONE_CLIENT, PROCESSES};
 use crate::plan::scenario::{blocks, workers};
 
 fn scenario(name: &str) -> &'static Scenario {
@@ -11,7 +12,7 @@ fn scenario(name: &str) -> &'static Scenario {
 
 #[test]
 fn an_iterative_server_blocks_under_many_keep_alive_connections_only() {
-    let iterative = Contender::model("iterative", "", true);
+    let iterative = Contender::model("iterative", "", true, ONE_CLIENT);
     for s in SCENARIOS {
         let blocked = blocks(&iterative, s, 0).is_some();
         assert_eq!(
@@ -25,7 +26,7 @@ fn an_iterative_server_blocks_under_many_keep_alive_connections_only() {
 
 #[test]
 fn pools_hold_bystanders_too() {
-    let pool = Contender::model("prefork", "", true);
+    let pool = Contender::model("prefork", "", true, PROCESSES);
     let of = |name: &str, idle| workers(&pool, scenario(name), idle, 1);
     assert_eq!(of("tiny-keepalive", 0), Some(64));
     assert_eq!(of("poison", 0), Some(65));

@@ -1,8 +1,9 @@
 //! Runs as such: bad arguments, what is left behind, resuming, Ctrl-C.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use report::data::{Mode, Pass, Role, Trial, Validity};
@@ -15,6 +16,9 @@ pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
     let packed = folder.0.join("packed");
     fs::create_dir_all(&packed).expect("a folder");
     fs::write(packed.join("trials.ndjson.gz"), "as it was").expect("written");
+    let older = folder.0.join("older");
+    fs::write(&older, "#!/bin/sh\necho '[{\"model\": \"prefork\"}]'\n").expect("written");
+    fs::set_permissions(&older, Permissions::from_mode(0o755)).expect("allowed");
     for (args, says) in [
         ("--size huge", "unknown size 'huge'"),
         ("--models apache", "unknown model 'apache'"),
@@ -32,6 +36,10 @@ pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
         ("--server-cpus 0-", "--server-cpus: '0-'"),
         ("--load-cpus 4095", "--load-cpus"),
         ("--server /nonexistent/server", "cannot run the server"),
+        (
+            "--server ./older",
+            "does not say of prefork how many workers it has: it is of another version",
+        ),
         (
             "--out /proc/nowhere/run",
             "cannot write to /proc/nowhere/run",
