@@ -81,7 +81,6 @@ mod judge;
 mod observe;
 mod plan;
 mod run;
-mod time;
 
 pub use args::Args;
 pub use run::null::{NullArgs, null_main};

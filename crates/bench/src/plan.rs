@@ -2,11 +2,12 @@
 
 pub mod catalogue;
 pub mod contender;
+pub mod digest;
 pub mod estimate;
 pub mod layout;
 pub mod nature;
 pub mod passes;
-pub mod random;
+pub mod request;
 pub mod scenario;
 pub mod scenarios;
 pub mod search;

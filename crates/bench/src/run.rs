@@ -10,6 +10,7 @@ pub mod prepare;
 pub mod progress;
 pub mod readings;
 pub mod record;
+pub mod request;
 pub mod server;
 pub mod setup;
 pub mod trial;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::SystemTime;
 
 use report::data::Env;
 
 use crate::observe::cpus::CpuList;
-use crate::plan::visit::Request;
-use crate::time::Utc;
+use crate::plan::request::Request;
 
 /// Describes machine, kernel, limits and build at the start of a run of `trials` trials.
 pub fn describe(request: &Request, allowed: &CpuList, trials: u64) -> Env {
@@ -17,7 +17,7 @@ pub fn describe(request: &Request, allowed: &CpuList, trials: u64) -> Env {
         turnstile: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("TURNSTILE_COMMIT").to_owned(),
         size: request.size.clone(),
-        started: Utc::now().rfc3339(),
+        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         trials_planned: trials,
         cpu: lines_of(&cpuinfo, "model name").next().unwrap_or_default(),
         cpus: u32::try_from(allowed.len()).unwrap_or(u32::MAX),

@@ -1,10 +1,14 @@
-//! The three system calls that no safe interface covers. Everything `unsafe` in this crate is here.
+//! What std, rustix and nix do not have: a child that is confined before it runs, and the resources
+//! that wait4(2) tells. Everything `unsafe` in this crate is here.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 use rustix::process::Signal;
 use rustix::thread::CpuSet;
 
@@ -41,21 +45,12 @@ pub fn confine(command: &mut Command, cpus: CpuSet) {
 /// is that of its first thread.
 ///
 /// # Errors
-/// `EINVAL` when there is no such process.
+/// `ESRCH` when there is no such process.
 pub fn process_cpu_ns(pid: u32) -> io::Result<u64> {
-    let pid = libc::pid_t::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
-    // The encoding of CPU clocks is part of the kernel's interface: (~pid << 3) | CPUCLOCK_SCHED.
-    let clock: libc::clockid_t = (!pid << 3) | 2;
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a valid timespec that outlives the call.
-    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let (s, ns) = (u64::try_from(time.tv_sec), u64::try_from(time.tv_nsec));
-    Ok(s.unwrap_or(0) * 1_000_000_000 + ns.unwrap_or(0))
+    let pid = i32::try_from(pid).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let clock = clock_getcpuclockid(Pid::from_raw(pid))?;
+    let time = Duration::from(clock.now()?);
+    Ok(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Waits for a child without blocking and tells what it used; `None` while it runs.

@@ -113,7 +113,7 @@ pub fn words(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::plan::contender::Contender;
-    use crate::plan::layout::{Matter, lay_out};
+    use crate::plan::layout::{Spec, lay_out};
     use crate::plan::nature::Nature;
     use crate::plan::nature::examples::*;
     use crate::plan::passes::{Passes, default_scenarios, scenarios};
@@ -137,7 +137,7 @@ mod tests {
             .iter()
             .map(|&(model, nature)| Contender::model(model, "", true, nature))
             .collect();
-        let plan = lay_out(&Matter {
+        let plan = lay_out(&Spec {
             size,
             contenders: &contenders,
             scenarios: &scenarios(scenario_spec).expect("known"),

@@ -5,18 +5,18 @@ use report::data::Role;
 use super::*;
 use crate::plan::catalogue::tests::catalogue;
 use crate::plan::passes::{Passes, scenarios};
+use crate::plan::request::digest_of;
 use crate::plan::scenarios::SCENARIOS;
 use crate::plan::target::Target;
-use crate::plan::visit::digest_of;
 
-fn matter<'a>(
+fn spec<'a>(
     size: Size,
     seed: u64,
     contenders: &'a [Contender],
     scenarios: &'a [&'static Scenario],
     passes: &'a Passes,
-) -> Matter<'a> {
-    Matter {
+) -> Spec<'a> {
+    Spec {
         size,
         contenders,
         scenarios,
@@ -31,7 +31,7 @@ fn lay(size: Size, seed: u64, models: &str, passes: &str) -> Vec<Visit> {
     let contenders = catalogue().choose(models).expect("known");
     let passes = Passes::parse(passes).expect("known");
     let scenarios = scenarios("all").expect("known");
-    lay_out(&matter(size, seed, &contenders, &scenarios, &passes))
+    lay_out(&spec(size, seed, &contenders, &scenarios, &passes))
 }
 
 fn plan(size: Size, seed: u64) -> Vec<Visit> {
@@ -227,7 +227,7 @@ fn a_target_is_in_every_block_and_where_counters_are_needed_with_its_process_onl
         Passes::parse("all").expect("known"),
         scenarios("tiny-keepalive").expect("known"),
     );
-    let visits = lay_out(&matter(Size::Quick, 1, &contenders, &chosen, &passes));
+    let visits = lay_out(&spec(Size::Quick, 1, &contenders, &chosen, &passes));
     let mut here = labels(&visits, 2, "tiny-keepalive");
     here.sort();
     assert_eq!(here, ["known", "null", "unknown", "unknown (A/A)"]);

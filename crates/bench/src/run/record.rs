@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
-use crate::plan::visit::Request;
+use crate::plan::request::Request;
 
 /// Where runs go unless `--out` says otherwise; `latest` beside them points at the newest.
 pub const RESULTS: &str = "results";
