@@ -1,6 +1,6 @@
 //! The scenarios: what is asked of every server, the same of each.
 
-use report::data::Objective;
+use report::data::{Deciding, Objective, ScenarioInfo};
 use schema::Reason;
 
 use crate::plan::contender::Contender;
@@ -16,6 +16,8 @@ pub struct Scenario {
     pub name: &'static str,
     /// One sentence: what it is there to show.
     pub purpose: &'static str,
+    /// The figure by which servers are ranked in it.
+    pub decides: Deciding,
     /// `true` where the smaller sizes measure it without being asked to.
     pub key: bool,
     /// Route asked for.
@@ -79,6 +81,16 @@ impl Depth {
 }
 
 impl Scenario {
+    /// What the run's folder says of it.
+    pub fn info(&self) -> ScenarioInfo {
+        ScenarioInfo {
+            name: self.name.to_owned(),
+            purpose: self.purpose.to_owned(),
+            decides: self.decides,
+            objective: self.objective,
+        }
+    }
+
     /// Rates of the open-loop windows.
     pub fn rates(&self, size: Size) -> &'static [f64] {
         match size {

@@ -1,6 +1,6 @@
 //! The table of scenarios: METHOD's matrix, in its order.
 
-use report::data::Objective;
+use report::data::{Deciding, Objective};
 
 use crate::plan::scenario::{Depth, PLAINTEXT, Scenario};
 
@@ -8,6 +8,7 @@ use crate::plan::scenario::{Depth, PLAINTEXT, Scenario};
 const TINY: Scenario = Scenario {
     name: "",
     purpose: "",
+    decides: Deciding::ThroughputRps,
     key: false,
     path: PLAINTEXT,
     mix: &[],
@@ -42,6 +43,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "tiny-keepalive",
         purpose: "What a request costs when nothing but the model is in the way.",
+        decides: Deciding::ServerCpuUsPerRequest,
         key: true,
         rates: &[20_000.0],
         rates_full: &[5_000.0, 20_000.0, 40_000.0],
@@ -53,6 +55,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "tiny-pipelined",
         purpose: "The same with 16 requests in flight a connection: system calls shared by many requests.",
+        decides: Deciding::ServerCpuUsPerRequest,
         pipeline: 16,
         rates: &[40_000.0],
         rates_full: &[10_000.0, 40_000.0],
@@ -62,6 +65,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "churn",
         purpose: "A connection a request: what accepting, handing over and closing cost.",
+        decides: Deciding::ServerCpuUsPerRequest,
         key: true,
         connections: 32,
         keep_alive: false,
@@ -75,6 +79,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "latency",
         purpose: "One connection, one request at a time: the shortest way through the model.",
+        decides: Deciding::ResponseP50Us,
         connections: 1,
         rates: &[1_000.0],
         rates_full: &[1_000.0, 5_000.0],
@@ -107,6 +112,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "bimodal",
         purpose: "99 % of requests compute 100 µs, 1 % 10 ms: who waits behind the long ones.",
+        decides: Deciding::ResponseP90Us,
         key: true,
         path: "/cpu/100",
         mix: &["99:GET:/cpu/100", "1:GET:/cpu/10000"],
@@ -160,6 +166,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "idle-many",
         purpose: "10,000 connections that are silent beside 64 that are not: what holding them costs the others.",
+        decides: Deciding::ServerCpuUsPerRequest,
         key: true,
         closed: false,
         rates: &[5_000.0],
@@ -172,6 +179,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "slow-clients",
         purpose: "Clients that send and read a byte at a time, beside good ones: who pays for them.",
+        decides: Deciding::ResponseP99Us,
         closed: false,
         rates: &[2_000.0],
         rates_full: &[2_000.0, 10_000.0],
@@ -182,6 +190,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "overload",
         purpose: "Half of what the CPU can compute, twice, half again: what survives, and how soon it is over.",
+        decides: Deciding::GoodputRps,
         path: "/cpu/200",
         closed: false,
         overload_cpu_us: Some(200.0),
@@ -191,6 +200,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "poison",
         purpose: "One request that blocks its worker for 300 ms, beside many good ones: who else has to wait.",
+        decides: Deciding::ResponseP99Us,
         closed: false,
         rates: &[2_000.0],
         rates_full: &[2_000.0, 10_000.0],

@@ -50,8 +50,10 @@ pub struct Prepared {
 /// A plan, and what of it goes into `env.json`.
 struct Planned {
     visits: Vec<Visit>,
-    /// Scenarios in the order of the table.
+    /// Scenarios in the order in which they are run and shown.
     scenarios: Vec<&'static Scenario>,
+    /// Memory is read, too.
+    memory: bool,
     remarks: Vec<String>,
 }
 
@@ -108,7 +110,7 @@ fn plan(
     size: Size,
     server_cpus: usize,
 ) -> Result<Planned, Failure> {
-    let mut scenarios = passes::scenarios(&request.scenarios)?;
+    let scenarios = passes::scenarios(&request.scenarios)?;
     let targets = Target::parse_all(&request.targets)?;
     let mut remarks = Vec::new();
     let mut contenders = if request.models.is_empty() {
@@ -137,10 +139,10 @@ fn plan(
     for target in &targets {
         rule_out(target, &scenarios, &mut visits)?;
     }
-    scenarios.extend(passes.has(Pass::Memory).then_some(&MEMORY));
     Ok(Planned {
         visits,
         scenarios,
+        memory: passes.has(Pass::Memory),
         remarks,
     })
 }
@@ -156,10 +158,12 @@ fn open(
     let trials = planned.visits.iter().map(|v| v.windows.len() as u64).sum();
     let mut env = environment::describe(&request, allowed, trials);
     env.remarks.extend(planned.remarks.iter().cloned());
-    for scenario in &planned.scenarios {
-        let name = scenario.name.to_owned();
-        env.purposes
-            .insert(name.clone(), scenario.purpose.to_owned());
+    let scenarios = || planned.scenarios.iter().copied();
+    env.scenarios = scenarios().map(Scenario::info).collect();
+    let memory = planned.memory.then_some(&MEMORY);
+    for scenario in scenarios().chain(memory) {
+        let (name, purpose) = (scenario.name.to_owned(), scenario.purpose.to_owned());
+        env.purposes.insert(name.clone(), purpose);
         let objective = scenario.objective.map(|objective| (name, objective));
         env.objectives.extend(objective);
     }

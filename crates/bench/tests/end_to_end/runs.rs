@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use report::data::{Mode, Pass, Role, Trial, Validity};
+use report::data::{Deciding, Mode, Pass, Role, ScenarioInfo, Trial, Validity};
 use schema::Code;
 
 use crate::fake::FAKE_CAPACITY;
@@ -90,6 +90,13 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
         env.complete && env.seed == 11 && env.trials_planned == 18 && env.announced_s > 5.0,
         "{env:?}"
     );
+    let of = |each: &ScenarioInfo| (each.name.clone(), each.decides);
+    let scenarios: Vec<(String, Deciding)> = env.scenarios.iter().map(of).collect();
+    let expected = [
+        ("latency", Deciding::ResponseP50Us),
+        ("cpu", Deciding::ThroughputRps),
+    ];
+    assert_eq!(scenarios, expected.map(|(name, by)| (name.to_owned(), by)));
     let text = fs::read_to_string(path.join("env.json")).expect("env");
     assert!(
         !text.contains("/proc") && !text.contains("/tmp"),
