@@ -10,17 +10,13 @@ use serde::{Deserialize, Serialize};
 
 mod detail;
 mod kinds;
-mod latency;
 mod scenario;
 
 use detail::absent;
-pub use detail::{
-    Capacity, CapacityStep, IdleFigures, KindFigures, MemoryStep, PhaseFigures, PoisonFigures,
-    Slice, SlowClients, SlowFigures,
-};
-pub use kinds::{Mode, Pass, Role, Validity};
-pub use latency::Latency;
+pub use detail::{Capacity, CapacityStep, KindFigures, MemoryStep, PhaseFigures, Slice};
+pub use kinds::{Pass, Role, Validity};
 pub use scenario::{Deciding, Objective, ScenarioInfo};
+pub use schema::load::{IdleFigures, Latency, Mode, PoisonFigures, SlowClients, SlowFigures};
 
 /// `env.json`: the machine, the kernel, the limits, the build and the seeds. No host name, no path.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

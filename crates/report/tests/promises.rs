@@ -22,31 +22,16 @@ fn sum(columns: &[Noise], of: impl Fn(&Noise) -> Tally) -> Tally {
     sum
 }
 
-/// The text of `size.rs` in `dir` or a folder below it.
-fn size_rs(dir: &Path) -> Option<String> {
-    let mut paths = dir
-        .read_dir()
-        .ok()?
-        .map(|entry| entry.expect("an entry").path());
-    paths.find_map(|path| match path.file_name() {
-        Some(name) if name == "size.rs" => std::fs::read_to_string(path).ok(),
-        _ => size_rs(&path),
-    })
-}
-
 /// The sizes that the sessions take their windows and blocks from: `bench` depends on this crate, so
 /// they are read from its source.
 #[test]
 fn the_sessions_are_as_long_as_the_sizes_of_the_bench() {
-    let bench = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../bench/src"));
-    let source = size_rs(bench).expect("size.rs of bench");
-    let after = |text: &str, mark: &str| {
+    let source = include_str!("../../bench/src/plan/size.rs");
+    let after = |text: &'static str, mark: &str| {
         let rest = text.split_once(mark);
-        rest.unwrap_or_else(|| panic!("{mark} in size.rs"))
-            .1
-            .to_owned()
+        rest.unwrap_or_else(|| panic!("{mark} in size.rs")).1
     };
-    let full = after(&source, "Self::Full => Windows {");
+    let full = after(source, "Self::Full => Windows {");
     let full = full.split_once('}').expect("the end of it").0;
     let ms = (FULL_WINDOW_S * 1000.0) as u32;
     for window in ["closed", "open", "poison"] {
@@ -57,7 +42,7 @@ fn the_sessions_are_as_long_as_the_sizes_of_the_bench() {
         overload.contains(&format!("), ms({ms}), ms(")),
         "{overload}"
     );
-    let blocks = after(&source, "fn blocks(self)");
+    let blocks = after(source, "fn blocks(self)");
     for (size, blocks_of) in [("Full", FULL_BLOCKS), ("Quick", QUICK_BLOCKS)] {
         assert!(blocks.contains(&format!("Self::{size} => {blocks_of},")));
     }

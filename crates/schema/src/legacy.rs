@@ -20,6 +20,7 @@ const BEGINNINGS: &[(&str, Code)] = &[
     ("outcomes add up", Code::OutcomesDoNotAddUp),
     ("outcomes do not add up", Code::OutcomesDoNotAddUp),
     ("Little's law", Code::LittlesLaw),
+    ("interrupted", Code::Interrupted),
     ("the windows of the", Code::WindowsApart),
     ("none of ", Code::CapacityUndecided),
     ("not confirmed", Code::CapacityUnconfirmed),

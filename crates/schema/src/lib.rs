@@ -8,6 +8,8 @@
 
 pub mod gates;
 mod legacy;
+pub mod load;
+pub mod random;
 pub mod reason;
 pub mod reasons;
 

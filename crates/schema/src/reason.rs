@@ -81,6 +81,8 @@ macro_rules! codes {
 codes! {
     /// The hypervisor took time from the CPUs used.
     Steal: Machine,
+    /// A counter cannot be read here, or a tracer cannot attach to the server.
+    NotCounted: Machine,
     /// The generator sent what was due too late.
     GeneratorLate: Generator,
     /// The generator had no CPU to spare.
@@ -98,6 +100,8 @@ codes! {
     /// Throughput times response is not what was in flight. What a server does to break it has a
     /// reason of its own.
     LittlesLaw: Generator,
+    /// The run was interrupted.
+    Interrupted: Generator,
     /// The windows of merged runs have too little in common.
     WindowsApart: Generator,
     /// The generator calls its run invalid and does not say why.

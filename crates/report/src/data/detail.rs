@@ -1,9 +1,9 @@
 //! Further figures of a trial: phases, slices, kinds of requests, what was sent beside them, passes.
 
+use schema::load::Latency;
 use serde::{Deserialize, Serialize};
 
 use super::kinds::Validity;
-use super::latency::Latency;
 
 /// A phase of a load in steps; requests belong to the phase of their intended start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -64,62 +64,6 @@ pub struct KindFigures {
     pub errors: u64,
     /// Intended start to done.
     pub response_us: Latency,
-}
-
-/// Requests that block their worker, beside the good ones; not among those that the figures are of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PoisonFigures {
-    /// Sent.
-    pub sent: u64,
-    /// Answered.
-    pub answered: u64,
-    /// Lost: their connection ended without an answer.
-    pub lost: u64,
-    /// Sent to answered.
-    pub response_us: Latency,
-}
-
-/// Clients that send or read slowly, beside the good ones; not among those that the figures are of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SlowFigures {
-    /// Clients that send a request a byte at a time.
-    pub senders: SlowClients,
-    /// Clients that read a reply a byte at a time.
-    pub readers: SlowClients,
-}
-
-/// What became of slow clients of one sort.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SlowClients {
-    /// Kept at a time.
-    pub asked: u64,
-    /// Connections opened: replacements included.
-    pub opened: u64,
-    /// Closed by the server.
-    pub closed_by_server: u64,
-    /// Served to the end.
-    pub finished: u64,
-    /// Still open when the window ended.
-    pub open_at_end: u64,
-    /// How long the ended ones lived.
-    pub life_us: Latency,
-}
-
-/// Connections held without a request, beside the active ones.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct IdleFigures {
-    /// Asked for.
-    pub asked: u64,
-    /// Opened, and answered once.
-    pub opened: u64,
-    /// Still open when the window ended.
-    pub open_at_end: u64,
-    /// Closed by the server.
-    pub closed_by_server: u64,
 }
 
 /// The highest offered rate at which the objective is kept, as a bracket.

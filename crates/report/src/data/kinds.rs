@@ -58,16 +58,3 @@ pub enum Validity {
     /// The model cannot do this shape by design; `reasons` says why. Nothing was measured.
     Blocks,
 }
-
-/// How the load arrived.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// The next request of a connection follows its reply.
-    #[default]
-    Closed,
-    /// Requests are due at scheduled times, whatever the server does.
-    Open,
-}

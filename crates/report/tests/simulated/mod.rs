@@ -19,8 +19,8 @@ use report::costs::{self, Column};
 use report::stats::{self, Evidence, Verdict};
 
 /// What a figure is taken over in a full run, seconds: each closed and open window, twice the
-/// capacity in overload, and the window of the poisoned request. `Size::Full` of bench; a test holds the
-/// two against each other.
+/// capacity in overload, and the window of the poisoned request. `Size::Full` in
+/// `bench/src/plan/size.rs`; a test holds the two against each other.
 pub const FULL_WINDOW_S: f64 = 2.0;
 
 /// Blocks of a full run and of a quick one: `Size::blocks`.
