@@ -1,5 +1,7 @@
 //! The indifference zone: what a difference must exceed to count as one.
 
+use schema::random::SplitMix64;
+
 use super::evidence::Evidence;
 use super::median::percentile_95;
 use super::signed_rank::hodges_lehmann;
@@ -76,8 +78,10 @@ fn exchanged(logs: &[f64]) -> Vec<f64> {
     } else {
         SAMPLED
     };
+    // The same sample every time.
+    let mut random = SplitMix64::new(0);
     let estimate = |pattern: u64| {
-        let signs = if exact { pattern } else { mixed(pattern) };
+        let signs = if exact { pattern } else { random.next_u64() };
         let flipped: Vec<f64> = logs
             .iter()
             .enumerate()
@@ -92,12 +96,4 @@ fn exchanged(logs: &[f64]) -> Vec<f64> {
         hodges_lehmann(&flipped).map_or(0.0, f64::abs)
     };
     (0..patterns).map(estimate).collect()
-}
-
-/// The bits of splitmix64 at `index`: the same sample every time.
-fn mixed(index: u64) -> u64 {
-    let mut z = (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

@@ -17,6 +17,7 @@ use std::path::Path;
 
 use report::costs::{self, Column};
 use report::stats::{self, Evidence, Verdict};
+use schema::random::SplitMix64;
 
 /// What a figure is taken over in a full run, seconds: each closed and open window, twice the
 /// capacity in overload, and the window of the poisoned request. `Size::Full` in
@@ -179,10 +180,10 @@ impl Noise {
     /// Comparisons with the best of the column in `sessions` sessions of equal servers, and how many
     /// declared a difference.
     pub fn equal(&self, session: Session, sessions: u32, seed: u64) -> Tally {
-        let mut seeded = Seeded(seed);
+        let mut random = SplitMix64::new(seed);
         let mut tally = Tally::default();
         for _ in 0..sessions {
-            let (rows, zone) = self.draw(session, 0.0, &mut seeded);
+            let (rows, zone) = self.draw(session, 0.0, &mut random);
             let places = stats::rank(&rows, zone, Evidence::of(session.blocks));
             for place in places.into_iter().flatten().filter(|place| !place.best) {
                 tally.asked += 1;
@@ -195,10 +196,10 @@ impl Noise {
     /// Sessions in which one server costs `factor` times the others, and in how many it is declared
     /// slower than the best.
     pub fn slowed(&self, session: Session, factor: f64, sessions: u32, seed: u64) -> Tally {
-        let mut seeded = Seeded(seed);
+        let mut random = SplitMix64::new(seed);
         let mut tally = Tally::default();
         for _ in 0..sessions {
-            let (rows, zone) = self.draw(session, factor.ln(), &mut seeded);
+            let (rows, zone) = self.draw(session, factor.ln(), &mut random);
             let places = stats::rank(&rows, zone, Evidence::of(session.blocks));
             let slower = |place: stats::Ranked| place.against_best.verdict == Verdict::Slower;
             tally.asked += 1;
@@ -210,7 +211,7 @@ impl Noise {
     /// Pairs of sessions of the same build, one after the other, and in how many of `rows` rows
     /// each the second is declared slower; with `factor` over 1 it is slower.
     pub fn compared(&self, session: Session, factor: f64, sessions: u32, seed: u64) -> Tally {
-        let mut seeded = Seeded(seed);
+        let mut random = SplitMix64::new(seed);
         let mut tally = Tally::default();
         let evidence = Evidence::of(session.blocks);
         for _ in 0..sessions {
@@ -219,7 +220,7 @@ impl Noise {
                 .into_iter()
                 .zip(&mut noises)
                 .map(|(by, noise)| {
-                    let mut rows = self.rows(session, &mut seeded);
+                    let mut rows = self.rows(session, &mut random);
                     *noise = stats::Noise::of(&placebo(&rows), evidence);
                     rows.truncate(session.rows);
                     let moved =
@@ -245,9 +246,9 @@ impl Noise {
         &self,
         session: Session,
         log: f64,
-        seeded: &mut Seeded,
+        random: &mut SplitMix64,
     ) -> (Vec<BTreeMap<u32, f64>>, f64) {
-        let mut rows = self.rows(session, seeded);
+        let mut rows = self.rows(session, random);
         let zone = stats::zone(&placebo(&rows), Evidence::of(session.blocks));
         rows.truncate(session.rows);
         rows[0].values_mut().for_each(|cost| *cost += log);
@@ -255,23 +256,23 @@ impl Noise {
     }
 
     /// Logarithmic costs by block of equal servers; the last row is the placebo of the one before.
-    fn rows(&self, session: Session, seeded: &mut Seeded) -> Vec<BTreeMap<u32, f64>> {
+    fn rows(&self, session: Session, random: &mut SplitMix64) -> Vec<BTreeMap<u32, f64>> {
         let shared: Vec<f64> = (0..session.blocks)
-            .map(|_| seeded.of(&self.blocks))
+            .map(|_| drawn(&self.blocks, random))
             .collect();
         // The mean of 2.5 rests is that of two whole ones, with the deviation that 2.5 would have.
         let windows = session.window_s.map_or(1.0, |each| each / self.window_s);
         let whole = (windows as u32).max(1);
         let scale = (f64::from(whole) / windows).sqrt();
-        let trial = |seeded: &mut Seeded| {
-            let rests = (0..whole).map(|_| seeded.of(&self.rests));
+        let trial = |random: &mut SplitMix64| {
+            let rests = (0..whole).map(|_| drawn(&self.rests, random));
             rests.sum::<f64>() / f64::from(whole) * scale
         };
         let mut row = |_| {
             let mut costs = BTreeMap::new();
             for (block, shared) in (0..).zip(&shared) {
-                let cost = shared + trial(seeded);
-                if seeded.uniform() >= self.lost {
+                let cost = shared + trial(random);
+                if random.uniform() >= self.lost {
                     costs.insert(block, cost);
                 }
             }
@@ -290,22 +291,10 @@ fn placebo(rows: &[BTreeMap<u32, f64>]) -> Vec<f64> {
     copy.iter().filter_map(log).collect()
 }
 
-/// Uniform numbers from a seed (splitmix64).
-struct Seeded(u64);
-
-impl Seeded {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    fn of(&mut self, values: &[f64]) -> f64 {
-        let index = (self.uniform() * values.len() as f64) as usize;
-        values.get(index).copied().unwrap_or(0.0)
-    }
+/// One of `values`.
+fn drawn(values: &[f64], random: &mut SplitMix64) -> f64 {
+    let index = (random.uniform() * values.len() as f64) as usize;
+    values.get(index).copied().unwrap_or(0.0)
 }
 
 #[cfg(test)]
@@ -349,7 +338,7 @@ mod tests {
             blocks: 10,
             ..Session::FULL
         };
-        let rows = noise.rows(session, &mut Seeded(3));
+        let rows = noise.rows(session, &mut SplitMix64::new(3));
         let costs: Vec<f64> = rows.iter().flat_map(|row| row.values().copied()).collect();
         let variance = costs.iter().map(|each| each * each).sum::<f64>() / costs.len() as f64;
         assert!(
