@@ -19,6 +19,15 @@ pub fn number(value: f64) -> String {
     grouped(&format!("{value:.decimals$}"))
 }
 
+/// `1 model`, `7 models`.
+pub fn count(n: usize, what: &str) -> String {
+    format!(
+        "{} {what}{}",
+        number(n as f64),
+        if n == 1 { "" } else { "s" }
+    )
+}
+
 /// Microseconds in the unit that reads best: `812 µs`, `12.3 ms`, `1.20 s`.
 pub fn micros(value_us: f64) -> String {
     match value_us {

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::both::Both;
 use super::line::{Finding, Line, Side};
 use crate::data::MemoryStep;
+use crate::format;
 use crate::metric::Metric;
 use crate::run::Row;
 use crate::stats::{self, Evidence, Spread};
-use crate::words;
 
 /// Memory of `row` at each number of connections that both runs tried.
 pub fn lines(both: &Both<'_>, row: &Row) -> Vec<Line> {
@@ -42,7 +42,7 @@ pub fn lines(both: &Both<'_>, row: &Row) -> Vec<Line> {
         let mut line = Line {
             model: row.label.clone(),
             scenario: "memory".to_owned(),
-            load: words::count(*connections as usize, "connection"),
+            load: format::count(*connections as usize, "connection"),
             before: side(&ours),
             after: side(&theirs),
             zone: Some(stats::floor().exp()),

@@ -130,7 +130,7 @@ fn table(lines: &[&Line]) -> String {
         "n",
         "verdict",
     ];
-    let mut table = Table::new(header.map(str::to_owned).to_vec());
+    let mut table = Table::new(header);
     for line in lines {
         let show = |side: Option<Side>| {
             let median = side.map(|side| side.median.unwrap_or(f64::INFINITY));
@@ -144,7 +144,7 @@ fn table(lines: &[&Line]) -> String {
             Finding::Lost | Finding::NotComparable | Finding::NotCompared
         );
         let only = |text: String| if judged { text } else { "-".to_owned() };
-        table.push(vec![
+        table.push([
             line.model.clone(),
             line.scenario.clone(),
             line.load.clone(),

@@ -104,7 +104,7 @@ fn trial_table(run: &Run, trials: &[&Trial]) -> Markup {
     }
     html! {
         details open[trials.len() <= 20] {
-            summary { (words::count(trials.len(), "trial")) }
+            summary { (format::count(trials.len(), "trial")) }
             div.scroll {
                 table.figures {
                     thead { tr {

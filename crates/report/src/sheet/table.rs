@@ -6,7 +6,6 @@ use crate::format;
 use crate::metric::Metric;
 use crate::run::{Row, Run, Window};
 use crate::stats::{Evidence, Spread};
-use crate::words;
 
 /// A table of rows by columns, with a sentence.
 #[derive(Debug, Clone)]
@@ -87,7 +86,7 @@ pub fn median(run: &Run, cell: &Cell<'_>, metric: Metric) -> Option<Spread> {
 pub fn sample(run: &Run) -> String {
     format!(
         "at most {} per figure",
-        words::count(run.blocks as usize, "trial")
+        format::count(run.blocks as usize, "trial")
     )
 }
 
