@@ -1,5 +1,7 @@
 //! Numbers as text: fixed digits, grouped thousands, `∞` for what never came.
 
+use crate::stats::Spread;
+
 /// `value` to three significant digits or better, thousands grouped: `0.042`, `6.10`, `48,211`.
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -26,6 +28,12 @@ pub fn count(n: usize, what: &str) -> String {
         number(n as f64),
         if n == 1 { "" } else { "s" }
     )
+}
+
+/// A figure over trials as `show` writes it: `12.3 µs (11.9 µs–12.8 µs), n = 3`.
+pub fn spread(spread: Spread, show: impl Fn(f64) -> String) -> String {
+    let (low, high) = (show(spread.low), show(spread.high));
+    format!("{} ({low}–{high}), n = {}", show(spread.median), spread.n)
 }
 
 /// Microseconds in the unit that reads best: `812 µs`, `12.3 ms`, `1.20 s`.

@@ -5,6 +5,7 @@ mod overview;
 mod panel;
 mod percentiles;
 mod rates;
+mod rows;
 mod search;
 mod timeline;
 mod verdict;

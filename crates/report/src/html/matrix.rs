@@ -211,13 +211,7 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
     match entry.spread {
         Some(spread) => {
             let metric = column.choice.metric;
-            text.push_str(&format!(
-                "{} ({}–{}), n = {}",
-                metric.show(spread.median),
-                metric.show(spread.low),
-                metric.show(spread.high),
-                spread.n
-            ));
+            text.push_str(&format::spread(spread, |each| metric.show(each)));
         }
         None => text.push_str(words::state(entry.state)),
     }

@@ -156,15 +156,9 @@ impl Panel {
                 self.svg
                     .line((point.x, low), (point.x, high), &format!("bar s{class}"));
             }
-            let hover = format!(
-                "{}: {} ({}–{}), n = {}{}",
-                row.label,
-                (self.show)(spread.median),
-                (self.show)(spread.low),
-                (self.show)(spread.high),
-                spread.n,
-                if point.limited { ", LIMITED" } else { "" }
-            );
+            let limited = if point.limited { ", LIMITED" } else { "" };
+            let figure = format::spread(spread, self.show);
+            let hover = format!("{}: {figure}{limited}", row.label);
             if bars || point.limited {
                 let mark = palette::of(&row.family).mark;
                 self.svg
