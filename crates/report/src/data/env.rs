@@ -49,10 +49,10 @@ pub struct Env {
     /// The scenarios in the order in which they are run and shown; empty in runs recorded before
     /// this was kept.
     pub scenarios: Vec<ScenarioInfo>,
-    /// Scenario name to its purpose, in runs without [`Env::scenarios`].
+    /// Scenario name to its purpose; read where [`Env::scenarios`] is empty.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub purposes: BTreeMap<String, String>,
-    /// Scenario name to its objective, in runs without [`Env::scenarios`].
+    /// Scenario name to its objective; read where [`Env::scenarios`] is empty.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub objectives: BTreeMap<String, Objective>,
     /// Wall time announced before the run, seconds; 0 in runs that did not keep it.

@@ -118,35 +118,9 @@ fn legend(matrix: &Matrix) -> Vec<String> {
     lines
 }
 
-fn cell(svg: &mut Svg, (x, y): (f64, f64), width: f64, column: &Column, entry: &Entry) {
-    let height = ROW_HEIGHT - 4.0;
-    let (middle, first, second) = (x + width / 2.0, y + 17.0, y + 31.0);
+fn cell(svg: &mut Svg, at: (f64, f64), width: f64, column: &Column, entry: &Entry) {
     let mut put = |class: &str, ink: &str, top: &str, below: &str| {
-        svg.rect((x, y), (width, height), 4.0, class);
-        // A line alone stands in the middle.
-        let alone = if top.is_empty() || below.is_empty() {
-            6.0
-        } else {
-            0.0
-        };
-        if !top.is_empty() {
-            svg.text(
-                middle,
-                first + alone,
-                Anchor::Middle,
-                &format!("r {ink}"),
-                top,
-            );
-        }
-        if !below.is_empty() {
-            svg.text(
-                middle,
-                second - alone,
-                Anchor::Middle,
-                &format!("i {ink}"),
-                below,
-            );
-        }
+        filled(svg, at, width, (class, ink), (top, below));
     };
     let figure = entry
         .spread
@@ -188,5 +162,24 @@ fn cell(svg: &mut Svg, (x, y): (f64, f64), width: f64, column: &Column, entry: &
         (State::Limited, _, None) => put("hatch", "", "", "LIMITED"),
         (State::Blocks, _, _) => put("blocks", "", "", "blocks by design"),
         (state, _, _) => put("c", "m", "", words::state(state)),
+    }
+}
+
+/// A cell with one line of text or two; one alone stands in the middle.
+fn filled(
+    svg: &mut Svg,
+    (x, y): (f64, f64),
+    width: f64,
+    (class, ink): (&str, &str),
+    (top, below): (&str, &str),
+) {
+    svg.rect((x, y), (width, ROW_HEIGHT - 4.0), 4.0, class);
+    let alone = top.is_empty() || below.is_empty();
+    let shift = if alone { 6.0 } else { 0.0 };
+    let middle = x + width / 2.0;
+    for (text, y, size) in [(top, y + 17.0 + shift, "r"), (below, y + 31.0 - shift, "i")] {
+        if !text.is_empty() {
+            svg.text(middle, y, Anchor::Middle, &format!("{size} {ink}"), text);
+        }
     }
 }

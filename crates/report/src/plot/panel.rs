@@ -106,8 +106,11 @@ impl Panel {
         })
     }
 
-    /// Draws the objective in.
-    pub fn objective(&mut self, value: f64) {
+    /// Draws the objective, where there is one.
+    pub fn objective(&mut self, value: Option<f64>) {
+        let Some(value) = value else {
+            return;
+        };
         let y = self.y(value);
         // At the upper edge the text goes below the line, or it would run into the heading.
         let baseline = if y < TOP + 14.0 { y + 13.0 } else { y - 4.0 };
@@ -140,8 +143,14 @@ impl Panel {
         }
     }
 
-    /// Draws a row's points with bars for their spread, joined by a line.
-    pub fn series(&mut self, row: &Row, points: &[Point], line: &str, bars: bool) {
+    /// Draws a row's points, joined by a line: dashed for what is no model's default variant, or
+    /// dotted; with bars for their spread.
+    pub fn series(&mut self, row: &Row, points: &[Point], dotted: bool, bars: bool) {
+        let line = match (dotted, row.is_aside()) {
+            (true, _) => "dot",
+            (false, true) => "dash",
+            (false, false) => "",
+        };
         let class = palette::class(&row.family);
         let hollow = row.is_aside();
         let places: Vec<(f64, f64)> = points
@@ -167,8 +176,11 @@ impl Panel {
         }
     }
 
-    /// Labels the end of a series at `point`.
-    pub fn end(&mut self, row: &Row, point: Point) {
+    /// Labels the last of `points`.
+    pub fn end(&mut self, row: &Row, points: &[Point]) {
+        let Some(point) = points.last() else {
+            return;
+        };
         let limited = if point.limited { " LIMITED" } else { "" };
         self.ends.push(End {
             at: (point.x, self.y(point.spread.median)),

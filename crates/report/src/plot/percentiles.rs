@@ -55,14 +55,9 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
         panel.tick(x, label);
     }
     for (row, response, service) in &series {
-        panel.series(row, service, "dot", false);
-        panel.series(
-            row,
-            response,
-            if row.is_aside() { "dash" } else { "" },
-            false,
-        );
-        panel.end(row, *response.last().expect("a series has a point"));
+        panel.series(row, service, true, false);
+        panel.series(row, response, false, false);
+        panel.end(row, response);
     }
     let notes = panel::absent(session, scenario, window);
     Some(panel.finish("percentile of requests", &notes))

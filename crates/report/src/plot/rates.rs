@@ -40,12 +40,8 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
             series.push((row, points));
         }
     }
-    let spreads = || {
-        series
-            .iter()
-            .flat_map(|(_, points)| points)
-            .map(|point| point.spread)
-    };
+    let points = || series.iter().flat_map(|(_, points)| points);
+    let spreads = || points().map(|point| point.spread);
     let objective = panel::objective(run, scenario);
     let values: Vec<f64> = spreads()
         .flat_map(|each| [each.low, each.median, each.high])
@@ -61,16 +57,13 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
         sample.as_str(),
     ];
     let mut panel = Panel::new(scenario, lines, &values)?;
-    if let Some(objective) = objective {
-        panel.objective(objective);
-    }
+    panel.objective(objective);
     for (_, rate) in &windows {
         panel.tick(place(*rate), &format::number(*rate));
     }
     for (row, points) in &series {
-        let variant = if row.is_aside() { "dash" } else { "" };
-        panel.series(row, points, variant, true);
-        panel.end(row, *points.last().expect("a series has a point"));
+        panel.series(row, points, false, true);
+        panel.end(row, points);
     }
     let mut notes = panel::absent(session, scenario, windows.last()?.0);
     if values.iter().any(|value| !value.is_finite()) {

@@ -37,9 +37,7 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
         second.as_str(),
     ];
     let mut panel = Panel::new(scenario, lines, &values)?;
-    if let Some(objective) = objective {
-        panel.objective(objective);
-    }
+    panel.objective(objective);
     for tick in across.ticks() {
         panel.tick(across.at(tick), &format::rate_round(tick));
     }
@@ -50,8 +48,8 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
             limited: false,
         };
         let points: Vec<Point> = steps.iter().map(point).collect();
-        panel.series(row, &points, if row.is_aside() { "dash" } else { "" }, true);
-        panel.end(row, *points.last().expect("a row has a step"));
+        panel.series(row, &points, false, true);
+        panel.end(row, &points);
     }
     Some(panel.finish("offered requests per second", &[]))
 }

@@ -35,10 +35,8 @@ pub fn draw(session: &Session, scenario: &str, side: Side) -> Option<Svg> {
         .filter(|(_, slices)| !slices.is_empty())
         .collect();
     let points = || rows.iter().flat_map(|(_, points)| points);
-    let end = points()
-        .map(|(at, _)| *at)
-        .max_by(f64::total_cmp)?
-        .max(0.001);
+    let last = points().map(|(at, _)| *at).max_by(f64::total_cmp);
+    let end = last?.max(0.001);
     let place = |at: f64| LEFT + 4.0 + (RIGHT - LEFT - 8.0) * at / end;
     let objective = (side == Side::P99)
         .then(|| panel::objective(run, scenario))
@@ -60,9 +58,7 @@ pub fn draw(session: &Session, scenario: &str, side: Side) -> Option<Svg> {
         Side::Answers => (format::rate_round, format::rate),
     };
     let mut panel = Panel::of(scenario, [first, &second], &values, texts)?;
-    if let Some(objective) = objective {
-        panel.objective(objective);
-    }
+    panel.objective(objective);
     let example = rows
         .iter()
         .find_map(|(row, _)| figures(row).first().copied())?;
@@ -80,13 +76,8 @@ pub fn draw(session: &Session, scenario: &str, side: Side) -> Option<Svg> {
             limited: false,
         };
         let points: Vec<Point> = slices.iter().map(point).collect();
-        panel.series(
-            row,
-            &points,
-            if row.is_aside() { "dash" } else { "" },
-            false,
-        );
-        panel.end(row, *points.last().expect("a row has a slice"));
+        panel.series(row, &points, false, false);
+        panel.end(row, &points);
     }
     Some(panel.finish("seconds into the window", &[]))
 }
