@@ -91,10 +91,8 @@ fn column(run: &Run, scenario: &str, choice: Choice, decides: bool) -> Option<Co
 
 /// What the figure of a trial was taken over, seconds.
 fn taken_over_s(trial: &Trial, metric: Metric) -> Option<f64> {
-    let phases = trial.figures.iter().flat_map(|figures| &figures.phases);
-    let twice = phases.filter(|phase| phase.name == "twice");
     let seconds = match metric {
-        Metric::Goodput => twice.map(|phase| phase.duration_s).next()?,
+        Metric::Goodput => trial.figures.as_ref()?.overload()?.duration_s,
         _ => trial.shape.duration_s,
     };
     (seconds > 0.0).then_some(seconds)

@@ -205,6 +205,13 @@ pub struct Trial {
     pub jain_connections: Option<f64>,
 }
 
+impl Figures {
+    /// Of a load in steps, the phase with the highest offered rate: the overload.
+    pub fn overload(&self) -> Option<&PhaseFigures> {
+        self.phases.iter().max_by(|a, b| a.rate.total_cmp(&b.rate))
+    }
+}
+
 impl Trial {
     /// Why it did not pass, as far as that is the server's doing.
     pub fn faults(&self) -> impl Iterator<Item = &Reason> {

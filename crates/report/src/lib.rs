@@ -11,8 +11,9 @@
 //!             └─ sheet                              └─ plot ────── plots/*.svg
 //! ```
 //!
-//! [`compare`] holds two runs against each other by the same rule. How often that rule is right is
-//! measured in simulated sessions: `cargo run --release -p report --example promises`.
+//! [`compare`] compares two runs by the same rule, and [`costs`] are the numbers that the rule is given.
+//! How often the rule is right is measured in simulated sessions:
+//! `cargo run --release -p report --example promises`.
 //!
 //! The rules of the report: the trial is the unit, a LIMITED trial is shown and never
 //! ranked, an INVALID one is never drawn, a rank is a tier, and there is no composite score.

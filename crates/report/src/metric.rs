@@ -124,10 +124,7 @@ impl Metric {
             Self::Tasks => figures.tasks.map(f64::from),
             Self::Drain => figures.drain_ms,
             Self::Lateness => figures.generator_late_p99_us,
-            Self::Goodput => {
-                let twice = figures.phases.iter().find(|phase| phase.name == "twice");
-                twice.map(|phase| phase.goodput_rps)
-            }
+            Self::Goodput => figures.overload().map(|phase| phase.goodput_rps),
             // A load in steps without a recovery did not recover within its window.
             Self::Recovery if figures.phases.is_empty() => None,
             Self::Recovery => Some(figures.recovery_ms.unwrap_or(f64::INFINITY)),
