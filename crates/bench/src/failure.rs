@@ -1,6 +1,8 @@
-//! Why a bench ends early, and the exit code that says so.
+//! Why a bench ends early, and the exit code that says so; and why a trial has no figures.
 
 use std::fmt;
+
+use schema::{Code, Effect, Reason};
 
 /// What ends a bench before its plan is done.
 #[derive(Debug)]
@@ -11,6 +13,21 @@ pub enum Failure {
     Failed(anyhow::Error),
     /// Ctrl-C or SIGTERM: exit 130, with what was measured kept.
     Interrupted,
+}
+
+/// What leaves a trial without figures. The run goes on, unless it was interrupted.
+#[derive(Debug)]
+pub enum Unmeasured {
+    /// It could not be measured.
+    Because(Reason),
+    /// Ctrl-C or SIGTERM.
+    Interrupted,
+}
+
+/// Gives an error the code by which a trial tells it.
+pub trait Because<T> {
+    /// The same, of which an error leaves a trial without figures.
+    fn because(self, code: Code) -> Result<T, Unmeasured>;
 }
 
 impl Failure {
@@ -27,13 +44,30 @@ impl Failure {
     pub fn usage(line: impl Into<String>) -> Self {
         Self::Usage(line.into())
     }
+}
 
-    /// The same, with what failed in front; an interruption stays one.
-    pub fn of(self, what: &str) -> Self {
+impl Unmeasured {
+    /// A reason that makes the trial INVALID.
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Self::Because(Reason::new(code, Effect::Invalidates, text))
+    }
+
+    /// The same with the moment at which it happened; an interruption stays one.
+    pub fn during(self, moment: &str) -> Self {
         match self {
-            Self::Failed(error) => Self::Failed(error.context(what.to_owned())),
-            other => other,
+            Self::Because(reason) => Self::Because(Reason {
+                text: format!("in {moment}, {reason}"),
+                ..reason
+            }),
+            Self::Interrupted => Self::Interrupted,
         }
+    }
+}
+
+impl<T, E: Into<anyhow::Error>> Because<T> for Result<T, E> {
+    fn because(self, code: Code) -> Result<T, Unmeasured> {
+        // `{:#}` puts the causes on the same line.
+        self.map_err(|error| Unmeasured::new(code, format!("{:#}", error.into())))
     }
 }
 
@@ -41,7 +75,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(line) => f.write_str(line),
-            // `{:#}` puts the causes on the same line.
             Self::Failed(error) => write!(f, "{error:#}"),
             Self::Interrupted => f.write_str("interrupted; what was measured is kept"),
         }

@@ -76,60 +76,26 @@
 use std::process::ExitCode;
 
 mod args;
-mod calls;
-mod capacity;
-mod catalogue;
-mod client;
-mod contender;
-mod cpus;
-mod environment;
-mod estimate;
 mod failure;
-mod fairness;
-mod figures;
-mod gates;
-mod generator;
-mod held;
-mod interrupt;
-mod machine;
-mod memory;
-mod nature;
-mod null;
-mod passes;
-mod phases;
+mod judge;
+mod observe;
 mod plan;
-mod prepare;
-mod process;
-mod progress;
-mod random;
-mod record;
 mod run;
-mod scenario;
-mod search;
-mod server;
-mod size;
-mod sys;
-mod target;
-mod time;
-mod tree;
-mod trial;
-mod verify;
-mod visit;
 
 pub use args::Args;
-pub use null::{NullArgs, null_main};
+pub use run::null::{NullArgs, null_main};
 
 /// Runs `turnstile bench`: 0 when done, 2 for arguments that cannot be used, 1 for a failure, 130
 /// after Ctrl-C with what was measured kept; one line on standard error for each of the latter.
 pub fn main(args: Args) -> ExitCode {
     if args.list_scenarios {
-        for scenario in scenario::SCENARIOS {
+        for scenario in plan::scenarios::SCENARIOS {
             let key = if scenario.key { "key" } else { "" };
             println!("{:<15} {key:<4} {}", scenario.name, scenario.purpose);
         }
         return ExitCode::SUCCESS;
     }
-    match run::run(&args) {
+    match run::course::run(&args) {
         Ok(folder) => {
             println!("{}", folder.display());
             ExitCode::SUCCESS

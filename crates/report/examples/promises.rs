@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use report::promises::{self, Noise, QUICK_BLOCKS, Session, Tally};
+#[path = "../tests/simulated/mod.rs"]
+mod simulated;
+
+use simulated::{Noise, Session, Tally};
 
 const SEED: u64 = 20_261_123;
 /// A server this many times as costly is to be found.
@@ -29,13 +32,13 @@ fn main() -> anyhow::Result<()> {
         runs.extend(known.into_iter().filter(|run| run.is_dir()));
     }
     println!(
-        "SIMULATED sessions, {sessions} a figure, drawn from the noise of recorded trials; no server ran."
+        "SIMULATED sessions, {sessions} per figure, drawn from the noise of recorded trials; no server ran."
     );
     println!(
         "A/A: comparisons of equal servers with the best of their column that declare a difference; promised: at most 5 %."
     );
     println!(
-        "10 %: sessions that declare a server slower that costs {SLOWED} times the others; promised: at least 90 % of full ones."
+        "10 %: sessions that declare a server slower that costs {SLOWED} times as much as the others; promised: at least 90 % of full ones."
     );
     println!(
         "Full: 16 blocks, windows of 2 s; same windows: 16 blocks, windows as recorded; quick: 3 blocks. 12 rows, or 48."
@@ -45,7 +48,7 @@ fn main() -> anyhow::Result<()> {
     );
     for run in &runs {
         println!("\n{}\n", run.display());
-        table(&promises::noise(run)?, sessions);
+        table(&simulated::noise(run)?, sessions);
     }
     Ok(())
 }
@@ -92,10 +95,7 @@ fn tallies(noise: &Noise, sessions: u32) -> [Tally; 9] {
         window_s: None,
         ..full
     };
-    let quick = Session {
-        blocks: QUICK_BLOCKS,
-        ..same
-    };
+    let quick = Session::QUICK;
     let quick_wide = Session { rows: 48, ..quick };
     [
         noise.equal(full, sessions, SEED),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::blame;
 use crate::data::{Figures, Mode, Trial, Validity};
 use crate::metric::Metric;
 use crate::stats::INFINITE_LOG;
@@ -138,7 +137,7 @@ pub fn state(trials: &[&Trial]) -> State {
         State::Valid
     } else if limited > 0 {
         State::Limited
-    } else if trials.iter().any(|trial| blame::lacks_route(trial)) {
+    } else if trials.iter().any(|trial| trial.lacks_route()) {
         State::NotOffered
     } else if count(Validity::Blocks) > 0 {
         State::Blocks

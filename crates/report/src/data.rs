@@ -1,160 +1,37 @@
-//! What a run leaves behind: the environment, and one line a trial.
+//! What a run leaves behind: the environment, and one line per trial.
 //!
 //! `bench` writes these, `report` reads them; nothing else knows their shape. Fields are only ever
 //! added, so that old runs stay readable.
 
 use std::collections::BTreeMap;
 
+use schema::{About, Code, Reason};
 use serde::{Deserialize, Serialize};
 
 mod detail;
+mod env;
+mod kinds;
+mod scenario;
 
 use detail::absent;
-pub use detail::{
-    Capacity, CapacityStep, IdleFigures, KindFigures, MemoryStep, PhaseFigures, PoisonFigures,
-    Slice, SlowClients, SlowFigures,
-};
-
-/// `env.json`: the machine, the kernel, the limits, the build and the seeds. No host name, no path.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Env {
-    /// Version of `turnstile` that ran the bench.
-    pub turnstile: String,
-    /// Commit of the build when known, else empty.
-    pub commit: String,
-    /// `smoke`, `quick` or `full`.
-    pub size: String,
-    /// Start of the run, RFC 3339, UTC.
-    pub started: String,
-    /// Wall time of the whole run so far, seconds.
-    pub duration_s: f64,
-    /// `true` when every planned trial was run.
-    pub complete: bool,
-    /// Trials planned.
-    pub trials_planned: u64,
-    /// CPU model as `/proc/cpuinfo` names it.
-    pub cpu: String,
-    /// CPUs allowed to the bench.
-    pub cpus: u32,
-    /// CPUs given to the server, as a list (`0`, `0-3`).
-    pub server_cpus: String,
-    /// CPUs given to the load generator.
-    pub load_cpus: String,
-    /// Memory of the machine, MiB.
-    pub memory_mib: u64,
-    /// Kernel release.
-    pub kernel: String,
-    /// `true` when a hypervisor is present.
-    pub virtual_machine: bool,
-    /// Limits and settings that shape the figures: `nofile`, `somaxconn`, `port_range`, governor...
-    pub limits: BTreeMap<String, String>,
-    /// Compiler and profile of the build.
-    pub build: BTreeMap<String, String>,
-    /// The seed that everything random in this run derives from.
-    pub seed: u64,
-    /// What the reader must know before the first figure (for example: "2 CPUs, shared").
-    pub remarks: Vec<String>,
-    /// Scenario name to one sentence: what it is there to show.
-    pub purposes: BTreeMap<String, String>,
-    /// Scenario name to its latency objective, where it has one.
-    pub objectives: BTreeMap<String, Objective>,
-    /// Wall time announced before the run, seconds; 0 in runs that did not keep it.
-    pub announced_s: f64,
-}
-
-/// What a server must keep for a rate to count as served.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Objective {
-    /// p99 of the response, intended start to done, at most so many µs.
-    pub p99_us: f64,
-    /// Outcomes other than a correct answer, at most this share of all.
-    pub errors_max_share: f64,
-}
-
-/// Who a trial's server was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// A model, measured.
-    Model,
-    /// The A/A placebo: a model that is in the block already, under a second name.
-    Placebo,
-    /// The null server: constant reply, no parsing. The ceiling of machine and generator.
-    Null,
-    /// A server that was running already, given by its address.
-    Target,
-}
-
-/// What a trial is there for.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Pass {
-    /// Speed and cost: the only pass whose figures are compared.
-    #[default]
-    Measure,
-    /// Memory at several numbers of connections: [`Trial::memory_steps`].
-    Memory,
-    /// System calls, counted by a tracer that slows everything down: no speed figures.
-    SystemCalls,
-    /// The search for the highest rate within the objective: [`Trial::capacity`].
-    Capacity,
-}
-
-impl Pass {
-    /// `true` for the pass that most trials are of, which is not written.
-    pub fn is_measure(&self) -> bool {
-        *self == Self::Measure
-    }
-
-    /// `true` when a tracer ran beside the server: nothing in it may be read as speed.
-    pub fn instrumented(self) -> bool {
-        self == Self::SystemCalls
-    }
-}
-
-/// How far a trial's figures may be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Validity {
-    /// Every gate passed.
-    Valid,
-    /// The generator or machine may be the limit: shown as "at least", never ranked.
-    Limited,
-    /// A gate failed: never drawn.
-    Invalid,
-    /// The model cannot do this shape by design; `reasons` says why. Nothing was measured.
-    Blocks,
-}
-
-/// How the load arrived.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// The next request of a connection follows its reply.
-    #[default]
-    Closed,
-    /// Requests are due at scheduled times, whatever the server does.
-    Open,
-}
+pub use detail::{Capacity, CapacityStep, KindFigures, MemoryStep, PhaseFigures, Slice};
+pub use env::Env;
+pub use kinds::{Pass, Role, Validity};
+pub use scenario::{Deciding, Objective, ScenarioInfo};
+pub use schema::load::{IdleFigures, Latency, Mode, PoisonFigures, SlowClients, SlowFigures};
 
 /// The shape of the load of one trial.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Shape {
     /// Closed or open loop.
     pub mode: Mode,
-    /// Offered requests a second (open loop).
+    /// Offered requests per second (open loop).
     pub rate: Option<f64>,
     /// Connections held, or in flight at once when each carries one request.
     pub connections: u32,
     /// Requests in flight on a connection.
     pub pipeline: u32,
-    /// `false`: a connection a request.
+    /// `false`: a new connection for each request.
     pub keep_alive: bool,
     /// Route asked for; of a mix, its first.
     pub path: String,
@@ -169,34 +46,15 @@ pub struct Shape {
     /// Connections held beside these without a request.
     #[serde(default, skip_serializing_if = "absent::zero")]
     pub idle: u32,
-    /// Clients beside these that trickle their request.
+    /// Clients beside these that send their request a byte at a time.
     #[serde(default, skip_serializing_if = "absent::zero")]
     pub slow_senders: u32,
-    /// Clients beside these that trickle their reply in.
+    /// Clients beside these that read their reply a byte at a time.
     #[serde(default, skip_serializing_if = "absent::zero")]
     pub slow_readers: u32,
-    /// The path that is asked for once beside the good ones, and hurts.
+    /// The path of the one request that blocks a worker, sent beside the good ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poison: Option<String>,
-}
-
-/// Percentiles of one histogram, microseconds; an unanswered request ranks as infinite (`null`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    /// Recorded values.
-    pub count: u64,
-    /// Arithmetic mean of the recorded values, µs.
-    pub mean: Option<f64>,
-    /// Median, µs.
-    pub p50: Option<f64>,
-    /// 90th percentile, µs.
-    pub p90: Option<f64>,
-    /// 99th percentile, µs.
-    pub p99: Option<f64>,
-    /// 99.9th percentile, µs.
-    pub p999: Option<f64>,
-    /// Largest value, µs.
-    pub max: Option<f64>,
 }
 
 /// What was measured in one window, beside each other. `None` means not measured, never zero.
@@ -207,7 +65,7 @@ pub struct Figures {
     pub scheduled: u64,
     /// Requests answered correctly.
     pub requests: u64,
-    /// Correct answers a second.
+    /// Correct answers per second.
     pub throughput_rps: f64,
     /// Intended start to done.
     pub response_us: Latency,
@@ -221,11 +79,12 @@ pub struct Figures {
     pub errors: BTreeMap<String, u64>,
     /// Connections that got no reply at all in the window.
     pub silent_connections: Option<u64>,
-    /// CPU of the server's process tree, dead children included, µs a correct answer.
+    /// CPU of the server's process tree, dead children included, µs per correct answer.
     pub server_cpu_us_per_request: Option<f64>,
-    /// CPU of the whole machine, µs a correct answer (loopback softirq lands on the sender).
+    /// CPU of the whole machine, µs per correct answer: the kernel's work for the loopback is charged
+    /// to whoever sends.
     pub machine_cpu_us_per_request: Option<f64>,
-    /// Voluntary and involuntary context switches of the server's tree a correct answer.
+    /// Voluntary and involuntary context switches of the server's tree per correct answer.
     pub context_switches_per_request: Option<f64>,
     /// Proportional set size of the server's tree under load, KiB.
     pub pss_kib: Option<u64>,
@@ -233,11 +92,11 @@ pub struct Figures {
     pub pss_idle_kib: Option<u64>,
     /// Processes and threads of the server under load.
     pub tasks: Option<u32>,
-    /// CPU of the generator, µs a request.
+    /// CPU of the generator, µs per request.
     pub generator_cpu_us_per_request: Option<f64>,
     /// CPU of the generator, share of its window (1.0 is one CPU full).
     pub generator_cpu_share: Option<f64>,
-    /// How late the generator itself was, p99, µs.
+    /// How late the generator itself sent what was due, p99, µs.
     pub generator_late_p99_us: Option<f64>,
     /// CPU time stolen by the hypervisor in the window, share.
     pub steal_share: Option<f64>,
@@ -256,7 +115,7 @@ pub struct Figures {
     /// good and without errors, ms; `None` in a trial with phases: not within the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery_ms: Option<f64>,
-    /// System calls of the server's tree a correct answer ([`Pass::SystemCalls`]).
+    /// System calls of the server's tree per correct answer ([`Pass::SystemCalls`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_calls_per_request: Option<f64>,
     /// The same by name, most frequent ones; a name that is missing is below 0.001.
@@ -269,7 +128,7 @@ pub struct Figures {
     /// worker could be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jain: Option<f64>,
-    /// The poisoned request.
+    /// The request that blocks its worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poison: Option<PoisonFigures>,
     /// The slow clients.
@@ -318,8 +177,9 @@ pub struct Trial {
     pub shape: Shape,
     /// The verdict of the gates.
     pub validity: Validity,
-    /// One sentence for each gate that did not pass, or why the model blocks.
-    pub reasons: Vec<String>,
+    /// Why it is not simply valid: the gates that it did not pass, or why the model blocks.
+    #[serde(flatten)]
+    pub reasons: schema::Reasons,
     /// The server's command line, without paths (`turnstile serve --model prefork --workers 64`).
     pub server_command: String,
     /// The generator's command line, without paths.
@@ -332,8 +192,8 @@ pub struct Trial {
     /// Memory at growing numbers of connections ([`Pass::Memory`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memory_steps: Vec<MemoryStep>,
-    /// Connections that were open, each served once, when the server was told to stop; `None` when
-    /// nobody told it.
+    /// Connections that were open, each served once, when the server was asked to stop; `None` when
+    /// nobody asked it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain_connections: Option<u32>,
     /// How many of the scenario's connections, opened afresh, each worker serves; empty where the
@@ -343,6 +203,27 @@ pub struct Trial {
     /// Jain's index of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jain_connections: Option<f64>,
+}
+
+impl Figures {
+    /// Of a load in steps, the phase with the highest offered rate: the overload.
+    pub fn overload(&self) -> Option<&PhaseFigures> {
+        self.phases.iter().max_by(|a, b| a.rate.total_cmp(&b.rate))
+    }
+}
+
+impl Trial {
+    /// Why it did not pass, as far as that is the server's doing.
+    pub fn faults(&self) -> impl Iterator<Item = &Reason> {
+        let failed = matches!(self.validity, Validity::Invalid | Validity::Limited);
+        self.reasons.about(About::Server).filter(move |_| failed)
+    }
+
+    /// `true` when it was not made because its server, which is not of this collection, has no such
+    /// route; a model that cannot do a shape blocks by design.
+    pub fn lacks_route(&self) -> bool {
+        self.validity == Validity::Blocks && self.reasons.has(Code::NotOffered)
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub enum Field {
     Figure(Metric),
     /// Its interval or range.
     Range(Metric),
-    /// System calls a request, from their own pass.
+    /// System calls per request, from their own pass.
     Calls,
     /// Workers given.
     Workers,
@@ -31,7 +31,7 @@ pub enum Field {
 
 const COLUMNS: [(&str, Field); 22] = [
     ("model", Field::Label),
-    ("req/s", Field::Figure(Metric::Throughput)),
+    ("requests/s", Field::Figure(Metric::Throughput)),
     ("interval", Field::Range(Metric::Throughput)),
     ("p50 µs", Field::Figure(Metric::P50)),
     ("p90 µs", Field::Figure(Metric::P90)),
@@ -39,13 +39,19 @@ const COLUMNS: [(&str, Field); 22] = [
     ("interval", Field::Range(Metric::P99)),
     ("p99.9 µs", Field::Figure(Metric::P999)),
     ("service p99 µs", Field::Figure(Metric::ServiceP99)),
-    ("server CPU µs/req", Field::Figure(Metric::ServerCpu)),
+    (
+        "server CPU µs per request",
+        Field::Figure(Metric::ServerCpu),
+    ),
     ("interval", Field::Range(Metric::ServerCpu)),
-    ("machine CPU µs/req", Field::Figure(Metric::MachineCpu)),
-    ("switches/req", Field::Figure(Metric::Switches)),
-    ("calls/req", Field::Calls),
+    (
+        "machine CPU µs per request",
+        Field::Figure(Metric::MachineCpu),
+    ),
+    ("switches per request", Field::Figure(Metric::Switches)),
+    ("calls per request", Field::Calls),
     ("PSS KiB", Field::Figure(Metric::Pss)),
-    ("idle KiB", Field::Figure(Metric::PssIdle)),
+    ("PSS idle KiB", Field::Figure(Metric::PssIdle)),
     ("tasks", Field::Figure(Metric::Tasks)),
     ("drain ms", Field::Figure(Metric::Drain)),
     ("workers", Field::Workers),
@@ -85,42 +91,35 @@ pub fn is_unserved(run: &Run, scenario: &str, window: Window) -> bool {
     })
 }
 
-/// The text of one cell of a table.
-pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> String {
+/// The text of one cell of a table; `None` where there is none.
+pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> Option<String> {
     let evidence = Evidence::of(run.blocks);
     let spread = |metric| Spread::of(cell.values(metric).into_values(), evidence);
-    let absent = || "-".to_owned();
-    match field {
-        Field::Label if row.role == Role::Null => "null (ceiling)".to_owned(),
+    Some(match field {
+        Field::Label if row.role == Role::Null => "null server (ceiling)".to_owned(),
         Field::Label => row.label.clone(),
-        Field::Figure(metric) => spread(metric).map_or_else(absent, |each| {
+        Field::Figure(metric) => {
             let limited = cell.state == State::Limited && metric.more_is_better();
-            format!(
-                "{}{}",
-                if limited { "≥ " } else { "" },
-                format::number(each.median)
-            )
-        }),
-        Field::Range(metric) => match spread(metric) {
-            Some(each) if each.n > 1 => {
-                format!("{}–{}", format::number(each.low), format::number(each.high))
-            }
-            _ => absent(),
-        },
-        Field::Calls => cell.trials.first().map_or_else(absent, |trial| {
-            let trials = run.pass(Pass::SystemCalls, &row.label, &trial.scenario);
+            let bound = if limited { "≥ " } else { "" };
+            format!("{bound}{}", format::number(spread(metric)?.median))
+        }
+        Field::Range(metric) => {
+            let each = spread(metric).filter(|each| each.n > 1)?;
+            format!("{}–{}", format::number(each.low), format::number(each.high))
+        }
+        Field::Calls => {
+            let scenario = &cell.trials.first()?.scenario;
+            let trials = run.pass(Pass::SystemCalls, &row.label, scenario);
             let figures = trials.filter_map(|trial| trial.figures.as_ref());
             let counts = figures.filter_map(|each| each.system_calls_per_request);
-            let spread = Spread::of(counts, Evidence::Ranges);
-            spread.map_or_else(absent, |each| format::number(each.median))
-        }),
+            format::number(Spread::of(counts, Evidence::Ranges)?.median)
+        }
         Field::Workers => words::workers(cell),
-        Field::Unserved => cell
-            .unserved()
-            .map_or_else(absent, |(silent, connections)| {
-                format!("{silent}/{connections}")
-            }),
+        Field::Unserved => {
+            let (silent, connections) = cell.unserved()?;
+            format!("{silent}/{connections}")
+        }
         Field::Trials => words::trials(cell),
         Field::Validity => words::validity(cell),
-    }
+    })
 }

@@ -1,5 +1,7 @@
 //! Numbers as text: fixed digits, grouped thousands, `∞` for what never came.
 
+use crate::stats::Spread;
+
 /// `value` to three significant digits or better, thousands grouped: `0.042`, `6.10`, `48,211`.
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
@@ -17,6 +19,21 @@ pub fn number(value: f64) -> String {
         return grouped(&format!("{value:.0}"));
     }
     grouped(&format!("{value:.decimals$}"))
+}
+
+/// `1 model`, `7 models`.
+pub fn count(n: usize, what: &str) -> String {
+    format!(
+        "{} {what}{}",
+        number(n as f64),
+        if n == 1 { "" } else { "s" }
+    )
+}
+
+/// A figure over trials as `show` writes it: `12.3 µs (11.9 µs–12.8 µs), n = 3`.
+pub fn spread(spread: Spread, show: impl Fn(f64) -> String) -> String {
+    let (low, high) = (show(spread.low), show(spread.high));
+    format!("{} ({low}–{high}), n = {}", show(spread.median), spread.n)
 }
 
 /// Microseconds in the unit that reads best: `812 µs`, `12.3 ms`, `1.20 s`.
@@ -38,13 +55,19 @@ pub fn micros_round(value_us: f64) -> String {
     }
 }
 
-/// Requests a second: `812/s`, `48.2k/s`, `1.20M/s`.
+/// Requests per second: `812/s`, `48.2k/s`, `1.20M/s`.
 pub fn rate(value_rps: f64) -> String {
+    let unit = if value_rps.is_finite() { "/s" } else { "" };
+    rate_bare(value_rps) + unit
+}
+
+/// The same below a heading that has the unit.
+pub fn rate_bare(value_rps: f64) -> String {
     match value_rps {
         _ if !value_rps.is_finite() => "∞".to_owned(),
-        _ if value_rps < 999.5 => format!("{}/s", digits(value_rps)),
-        _ if value_rps < 999_500.0 => format!("{}k/s", digits(value_rps / 1e3)),
-        _ => format!("{}M/s", digits(value_rps / 1e6)),
+        _ if value_rps < 999.5 => digits(value_rps),
+        _ if value_rps < 999_500.0 => format!("{}k", digits(value_rps / 1e3)),
+        _ => format!("{}M", digits(value_rps / 1e6)),
     }
 }
 

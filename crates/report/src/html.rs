@@ -3,18 +3,18 @@
 mod matrix;
 mod noise;
 mod sheets;
-mod slim;
 mod tables;
 mod trials;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::data::Pass;
+use crate::anchor;
 use crate::matrix::Matrix;
 use crate::metric::Metric;
 use crate::plot::{self, Plot};
 use crate::primary;
-use crate::run::{Row, Run, Window};
+use crate::run::{Row, Run};
+use crate::session::Session;
 use crate::sheet::{self, Sheet};
 use crate::svg;
 use crate::words;
@@ -30,10 +30,10 @@ addEventListener('click',function(e){var t=e.target;if(t.closest('a')||!t.closes
 var a=t.closest('tr').querySelector('th a');if(a&&getSelection().isCollapsed)a.click()})";
 
 /// The whole page.
-pub fn page(run: &Run) -> String {
-    let verdict = run.verdict();
+pub fn page(session: &Session) -> String {
+    let run = &session.run;
     let sheets = sheet::all(run);
-    let page = html! {
+    html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -47,21 +47,21 @@ pub fn page(run: &Run) -> String {
                 header {
                     h1 { (words::title(run)) }
                     p.lead { (words::measured(run)) }
-                    @let notices = words::notices(run);
+                    @let notices = words::notices(session);
                     @if !notices.is_empty() {
                         ul.notices { @for notice in &notices { li { (notice) } } }
                     }
                 }
                 main {
-                    (verdict_section(run, verdict, &sheets))
+                    (verdict_section(session, &sheets))
                     (further(run))
-                    (plots("latency", "Latency against offered rate", LATENCY, &plot::rates(run)))
-                    (plots("search", "Latency up to the capacity", SEARCH, &plot::searches(run)))
-                    (plots("percentiles", "Percentiles", PERCENTILES, &plot::percentiles(run)))
+                    (plots("latency", "Latency against offered rate", LATENCY, &plot::rates(session)))
+                    (plots_if_any("search", "Latency up to the capacity", SEARCH, &plot::searches(session)))
+                    (plots("percentiles", "Percentiles", PERCENTILES, &plot::percentiles(session)))
                     (tables::cost(run))
-                    (plots("memory", "Memory under load", MEMORY, &plot::memory(run)))
+                    (plots("memory", "Memory under load", MEMORY, &plot::memory(session)))
                     (sheets::sections(&sheets))
-                    (plots("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(run)))
+                    (plots_if_any("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(session)))
                     (tables::every_figure(run))
                     (noise::section(run))
                     (trials::section(run))
@@ -70,22 +70,23 @@ pub fn page(run: &Run) -> String {
                 script { (PreEscaped(SCRIPT)) }
             }
         }
-    };
-    slim::slim(&page.into_string())
+    }
+    .into_string()
 }
 
-const LATENCY: &str = "Open loop: requests are due at fixed times whatever the server does, and \
-response time counts from the due time. What is never answered ranks as infinite.";
+const LATENCY: &str = "Open loop: requests are due at scheduled times whatever the server does, and \
+response time counts from the due time. A request that is never answered counts as infinitely slow.";
 const PERCENTILES: &str = "Response time (solid) counts from when a request was due, service time \
-(dotted) from when it was sent. Where the two part, requests were waiting unsent: what a closed-loop \
-tool does not see.";
-const SEARCH: &str = "The steps of the search for the capacity: each offered rate once, valid steps \
-only, the objective drawn in.";
-const TIMELINE: &str = "Medians over trials of each slice of the window; requests belong to the slice \
-of their due time.";
+(dotted) from when it was sent. Where the two differ, requests waited before they were sent: a \
+closed-loop tool does not see this wait.";
+const SEARCH: &str = "The steps of the search for the capacity: every offered rate that was tried, \
+without invalid steps; the dashed line is the objective.";
+const TIMELINE: &str = "Medians over trials of each slice of the window; a request belongs to the \
+slice in which it was due.";
 const MEMORY: &str = "Proportional set size: pages that forked processes share are counted once.";
 
-fn verdict_section(run: &Run, verdict: &Matrix, sheets: &[Sheet]) -> Markup {
+fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
+    let Session { run, verdict } = session;
     html! {
         section #verdict {
             @if verdict.columns.is_empty() {
@@ -96,7 +97,7 @@ fn verdict_section(run: &Run, verdict: &Matrix, sheets: &[Sheet]) -> Markup {
                     (matrix::table(run, verdict, "verdict"))
                     (matrix::key(verdict.evidence, verdict.rows.iter().any(Row::is_peer)))
                 }
-                p.rule { b { "The rule. " } (primary::RULE) }
+                p.rule { b { "The rule. " } (primary::rule(run)) }
                 nav {
                     a href="#further" { "Other figures" }
                     a href="#latency" { "Latency" }
@@ -108,7 +109,7 @@ fn verdict_section(run: &Run, verdict: &Matrix, sheets: &[Sheet]) -> Markup {
                     a href="#trials" { "Trials" }
                 }
                 h2 { "The deciding figures" }
-                (deciding(run))
+                (deciding(session))
             }
         }
     }
@@ -120,7 +121,7 @@ fn further(run: &Run) -> Markup {
         (Metric::Throughput, "Closed-loop throughput", "closed loop"),
         (
             Metric::ServerCpu,
-            "Server CPU a request",
+            "Server CPU per request",
             "at the common rate",
         ),
         (Metric::P99, "p99 response time", "at the common rate"),
@@ -129,23 +130,24 @@ fn further(run: &Run) -> Markup {
     html! {
         section #further {
             h2 { "Other figures" }
-            p.note { "The same matrix by one figure each. 1.00× is the best of its column in every one." }
+            p.note { "The same matrix for one figure at a time. In each of them 1.00× is the best of its column." }
             @for (metric, title, load) in metrics {
                 details {
                     summary { (title) span.m { " · " (load) ", " (metric.direction()) } }
-                    (matrix::table(run, &Matrix::of(run, metric), &plot::slug(title)))
+                    (matrix::table(run, &Matrix::of(run, metric), &anchor::slug(title)))
                 }
             }
         }
     }
 }
 
-/// A section of plots; nothing where the run holds none of that kind, but for the two that every
-/// run should.
+/// A section of plots of which a run may hold none.
+fn plots_if_any(id: &str, title: &str, note: &str, drawn: &[Plot]) -> Markup {
+    html! { @if !drawn.is_empty() { (plots(id, title, note, drawn)) } }
+}
+
+/// A section of plots that every run should hold.
 fn plots(id: &str, title: &str, note: &str, plots: &[Plot]) -> Markup {
-    if plots.is_empty() && matches!(id, "search" | "timeline") {
-        return html! {};
-    }
     html! {
         section id=(id) {
             h2 { (title) }
@@ -163,20 +165,16 @@ fn grid(plots: &[Plot]) -> Markup {
 }
 
 /// The deciding figures, each where its sentence leads to.
-fn deciding(run: &Run) -> Markup {
-    let plots = plot::verdicts(run);
-    let has = |scenario: &String| {
-        plots
-            .iter()
-            .any(|plot| plot.name == format!("verdict-{}", plot::slug(scenario)))
-    };
+fn deciding(session: &Session) -> Markup {
     html! {
         div.plots {
-            @for scenario in &run.scenarios {
-                @if !has(scenario) { figure id=(deciding_anchor(scenario)) { p.note { (scenario) ": no figure to draw." } } }
-            }
-            @for plot in &plots {
-                figure id={ "d-" (plot.name.trim_start_matches("verdict-")) } { (PreEscaped(plot.svg.inline())) }
+            @for scenario in &session.run.scenarios {
+                figure id=(anchor::deciding(scenario)) {
+                    @match plot::verdict(session, scenario) {
+                        Some(svg) => (PreEscaped(svg.inline())),
+                        None => p.note { (scenario) ": no figure to draw." }
+                    }
+                }
             }
         }
     }
@@ -206,37 +204,4 @@ fn environment(run: &Run) -> Markup {
             }
         }
     }
-}
-
-/// The anchor of the figure that decides `scenario`.
-pub fn deciding_anchor(scenario: &str) -> String {
-    format!("d-{}", plot::slug(scenario))
-}
-
-/// The anchor of a row's trials of another pass in one scenario: by places in the run, because a
-/// page holds thousands of links.
-pub fn pass_anchor(run: &Run, pass: Pass, scenario: &str, label: &str) -> String {
-    let kind = match pass {
-        Pass::Measure => 'm',
-        Pass::Memory => 'k',
-        Pass::SystemCalls => 's',
-        Pass::Capacity => 'c',
-    };
-    let scenarios = run.scenarios_of(pass);
-    let scenario = scenarios.iter().position(|each| each == scenario);
-    format!("{kind}{}-{}", scenario.unwrap_or(0), place(run, label))
-}
-
-/// The anchor of a row's trials in one window of one scenario.
-pub fn anchor(run: &Run, scenario: &str, label: &str, window: Window) -> String {
-    let windows = run.windows(scenario);
-    let window = windows.iter().position(|each| *each == window);
-    let scenario = run.scenarios.iter().position(|each| each == scenario);
-    let (scenario, window) = (scenario.unwrap_or(0), window.unwrap_or(0));
-    format!("t{scenario}-{}-{window}", place(run, label))
-}
-
-fn place(run: &Run, label: &str) -> usize {
-    let place = run.rows.iter().position(|row| row.label == label);
-    place.unwrap_or(0)
 }

@@ -6,15 +6,16 @@
 //! bytes, and nothing is measured again.
 //!
 //! ```text
-//! read ─ run ─┬─ metric ─ stats ─ matrix ─┬─ markdown ── summary.md
-//!             ├─ sheet ───────────────────┼─ html ────── index.html
-//!             └─ noise ───────────────────┴─ plot ────── plots/*.svg
+//! read ─ run ─┬─ metric ─ stats ─ matrix ─ session ─┬─ markdown ── summary.md
+//!             ├─ noise                              ├─ html ────── index.html
+//!             └─ sheet                              └─ plot ────── plots/*.svg
 //! ```
 //!
-//! [`compare`] holds two runs against each other by the same rule; [`promises`] measures, in
-//! simulated sessions, how often that rule is right.
+//! [`compare`] compares two runs by the same rule, and [`costs`] are the numbers that the rule is given.
+//! How often the rule is right is measured in simulated sessions:
+//! `cargo run --release -p report --example promises`.
 //!
-//! What the report holds itself to: the trial is the unit, a LIMITED trial is shown and never
+//! The rules of the report: the trial is the unit, a LIMITED trial is shown and never
 //! ranked, an INVALID one is never drawn, a rank is a tier, and there is no composite score.
 
 use std::path::{Path, PathBuf};
@@ -22,13 +23,17 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-mod blame;
+use session::Session;
+
+mod anchor;
 mod cell;
 pub mod compare;
+pub mod costs;
 pub mod data;
 mod figures;
 mod format;
 mod html;
+mod legacy;
 mod markdown;
 mod matrix;
 mod metric;
@@ -36,10 +41,10 @@ mod noise;
 mod palette;
 mod plot;
 mod primary;
-pub mod promises;
 mod read;
 mod run;
 mod scale;
+mod session;
 mod sheet;
 pub mod stats;
 mod svg;
@@ -61,15 +66,15 @@ pub struct Args {
 /// One sentence naming the file, and for `trials.ndjson` the line, that cannot be read, unpacked,
 /// parsed or written. A last line cut short by an interrupted run is no error but a remark in the report.
 pub fn write(dir: &Path) -> anyhow::Result<()> {
-    let run = read::run(dir)?;
+    let session = Session::of(read::run(dir)?);
     let plots = dir.join("plots");
     std::fs::create_dir_all(&plots).with_context(|| plots.display().to_string())?;
-    for plot in plot::all(&run) {
+    for plot in plot::all(&session) {
         let file = plots.join(format!("{}.svg", plot.name));
         read::replace(&file, &plot.svg.standalone(plot.style))?;
     }
-    read::replace(&dir.join("index.html"), &html::page(&run))?;
-    read::replace(&dir.join("summary.md"), &markdown::summary(&run))
+    read::replace(&dir.join("index.html"), &html::page(&session))?;
+    read::replace(&dir.join("summary.md"), &markdown::summary(&session))
 }
 
 /// Runs `turnstile report`: 0 when written, 2 when `args.dir` is no folder of a run, 1 for a failure.

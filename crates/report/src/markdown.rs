@@ -1,45 +1,44 @@
 //! `summary.md`: the report for terminals and code review, aligned so that it reads well raw.
 
 use crate::cell::State;
-use crate::data::Validity;
 use crate::figures;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
-use crate::noise;
 use crate::primary;
 use crate::run::Run;
+use crate::session::Session;
 use crate::sheet::{self, Sheet};
-use crate::stats::{Evidence, Spread};
+use crate::stats::Evidence;
 use crate::words;
 
+mod noise;
 mod table;
+mod text;
 
 pub use table::Table;
+use text::{absent, paragraph};
 
 /// The whole summary.
-pub fn summary(run: &Run) -> String {
+pub fn summary(session: &Session) -> String {
+    let run = &session.run;
     let mut out = String::new();
-    heading(run, &mut out);
-    verdict(run, &mut out);
+    heading(session, &mut out);
+    verdict(session, &mut out);
     for scenario in &run.scenarios {
         scenario_tables(run, scenario, &mut out);
     }
     for sheet in sheet::all(run) {
         sheet_table(&sheet, &mut out);
     }
-    noise_section(run, &mut out);
+    noise::section(run, &mut out);
     out
 }
 
-fn paragraph(out: &mut String, text: &str) {
-    out.push_str(text);
-    out.push_str("\n\n");
-}
-
-fn heading(run: &Run, out: &mut String) {
+fn heading(session: &Session, out: &mut String) {
+    let run = &session.run;
     paragraph(out, &format!("# {}", words::title(run)));
     paragraph(out, &words::measured(run));
-    let notices = words::notices(run);
+    let notices = words::notices(session);
     for notice in &notices {
         out.push_str(&format!("> {notice}\n>\n"));
     }
@@ -49,8 +48,8 @@ fn heading(run: &Run, out: &mut String) {
     }
 }
 
-fn verdict(run: &Run, out: &mut String) {
-    let matrix = run.verdict();
+fn verdict(session: &Session, out: &mut String) {
+    let matrix = &session.verdict;
     paragraph(out, "## Verdict");
     if matrix.columns.is_empty() {
         paragraph(out, "There is no trial to report.");
@@ -60,40 +59,36 @@ fn verdict(run: &Run, out: &mut String) {
     if matrix.evidence != Evidence::Figures {
         headlines(matrix, out);
     }
-    let mut header = vec!["model".to_owned()];
-    header.extend(matrix.columns.iter().map(|column| column.scenario.clone()));
-    let mut table = Table::new(header);
-    for (index, row) in matrix.rows.iter().enumerate() {
-        let mut line = vec![row.label.clone()];
-        line.extend(
-            matrix
-                .columns
-                .iter()
-                .map(|column| matrix_cell(column, &column.entries[index])),
-        );
-        table.push(line);
+    let columns = || matrix.columns.iter();
+    let mut table = Table::new(row(
+        "model",
+        columns().map(|column| column.scenario.clone()),
+    ));
+    for (index, each) in matrix.rows.iter().enumerate() {
+        let cells = columns().map(|column| matrix_cell(column, &column.entries[index]));
+        table.push(row(&each.label, cells));
     }
     if matrix.evidence != Evidence::Figures {
         controls(matrix, &mut table);
     }
-    out.push_str(&table.render());
-    out.push('\n');
-    paragraph(out, primary::RULE);
+    table.put(out);
+    paragraph(out, &primary::rule(&session.run));
 }
 
 /// What the matrix may be trusted by: the placebo and the zone.
 fn controls(matrix: &Matrix, table: &mut Table) {
-    let mut line = vec!["A/A, same server twice".to_owned()];
-    line.extend(matrix.columns.iter().map(words::placebo));
-    table.push(line);
-    let mut line = vec!["indifference zone".to_owned()];
-    line.extend(
-        matrix
-            .columns
-            .iter()
-            .map(|column| format!("±{}", format::percent_of_log(column.zone))),
-    );
-    table.push(line);
+    let columns = || matrix.columns.iter();
+    table.push(row(
+        "the same server twice (A/A)",
+        columns().map(words::placebo),
+    ));
+    let zones = columns().map(|column| format!("±{}", format::percent_of_log(column.zone)));
+    table.push(row("counts as no difference", zones));
+}
+
+/// A line of a table: its name and its cells.
+fn row(name: &str, cells: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+    [name.to_owned()].into_iter().chain(cells)
 }
 
 fn headlines(matrix: &Matrix, out: &mut String) {
@@ -161,20 +156,15 @@ fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
     for window in run.windows(scenario) {
         paragraph(out, &format!("### {scenario}, {}", window.describe()));
         let columns = figures::columns(run, scenario, Some(window));
-        let mut table = Table::new(columns.iter().map(|(head, _)| (*head).to_owned()).collect());
+        let mut table = Table::new(columns.iter().map(|(head, _)| *head));
         for row in &run.rows {
             let cell = run.cell(&row.label, scenario, window);
             if cell.state != State::Missing {
-                table.push(
-                    columns
-                        .iter()
-                        .map(|(_, of)| figures::text(run, row, &cell, *of))
-                        .collect(),
-                );
+                let text = |field| figures::text(run, row, &cell, field).unwrap_or_else(absent);
+                table.push(columns.iter().map(|(_, field)| text(*field)));
             }
         }
-        out.push_str(&table.render());
-        out.push('\n');
+        table.put(out);
         if figures::is_unserved(run, scenario, window) {
             paragraph(out, words::UNSERVED);
         }
@@ -184,146 +174,14 @@ fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
 fn sheet_table(sheet: &Sheet, out: &mut String) {
     paragraph(out, &format!("## {}", sheet.title));
     paragraph(out, &sheet.note);
-    let head = ["model".to_owned()]
-        .into_iter()
-        .chain(sheet.heads.iter().cloned());
-    let mut table = Table::new(head.collect());
+    let mut table = Table::new(row("model", sheet.heads.iter().cloned()));
     for line in &sheet.lines {
-        let absent = |text: &str| {
-            if text.is_empty() {
-                "-".to_owned()
-            } else {
-                text.to_owned()
-            }
-        };
         let text = |entry: &sheet::Entry| match entry.tone {
             sheet::Tone::Best => format!("**{}**", entry.text),
-            _ => absent(&entry.text),
+            _ if entry.text.is_empty() => absent(),
+            _ => entry.text.clone(),
         };
-        let entries = line.entries.iter().map(text);
-        table.push(
-            [line.row.label.clone()]
-                .into_iter()
-                .chain(entries)
-                .collect(),
-        );
+        table.push(row(&line.row.label, line.entries.iter().map(text)));
     }
-    out.push_str(&table.render());
-    out.push('\n');
-}
-
-fn noise_section(run: &Run, out: &mut String) {
-    let evidence = Evidence::of(run.blocks);
-    paragraph(out, "## Noise");
-    paragraph(out, words::PLACEBO);
-    let mut table = Table::new(
-        [
-            "scenario",
-            "figure",
-            "A/A ratio",
-            "interval",
-            "by block",
-            "differs",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-    );
-    for placebo in noise::placebos(run, evidence) {
-        let by_block: Vec<String> = placebo
-            .logs
-            .values()
-            .map(|log| format::factor_bare(log.exp()))
-            .collect();
-        let figure = format!(
-            "{}, {}",
-            placebo.choice.metric.name(),
-            placebo.choice.window.describe()
-        );
-        let ratio = placebo
-            .comparison
-            .map_or("-".to_owned(), |each| format::factor(each.log.exp()));
-        let interval = placebo.comparison.map_or("-".to_owned(), |each| {
-            format::factor_interval(each.low.exp(), each.high.exp())
-        });
-        let differs = if placebo.differs { "yes" } else { "no" };
-        table.push(vec![
-            placebo.scenario,
-            figure,
-            ratio,
-            interval,
-            by_block.join(" "),
-            differs.to_owned(),
-        ]);
-    }
-    out.push_str(&table.render());
-    out.push('\n');
-    paragraph(out, "### The gates");
-    paragraph(out, words::GATES);
-    let header = ["scenario"].into_iter().chain(noise::COUNTED);
-    let mut table = Table::new(header.map(str::to_owned).collect());
-    for scenario in &run.scenarios {
-        let counts = noise::counts(run, scenario).map(|count| count.to_string());
-        table.push([scenario.clone()].into_iter().chain(counts).collect());
-    }
-    out.push_str(&table.render());
-    out.push('\n');
-    for (validity, title) in [
-        (Validity::Invalid, "Excluded trials (INVALID: never drawn)"),
-        (Validity::Limited, "LIMITED trials (bounds, never ranked)"),
-    ] {
-        paragraph(out, &format!("### {title}"));
-        let mut table = Table::new(
-            ["scenario", "model", "load", "block", "why"]
-                .map(str::to_owned)
-                .to_vec(),
-        );
-        for trial in noise::trials(run, validity) {
-            table.push(vec![
-                trial.scenario.clone(),
-                trial.label.clone(),
-                words::load(trial),
-                trial.block.to_string(),
-                trial.reasons.join("; "),
-            ]);
-        }
-        out.push_str(&table.render());
-        out.push('\n');
-    }
-    generator_table(run, out);
-}
-
-fn generator_table(run: &Run, out: &mut String) {
-    paragraph(out, "### The load generator");
-    paragraph(out, words::GENERATOR);
-    if let Some(duration) = words::duration(run) {
-        paragraph(out, &duration);
-    }
-    let header = [
-        "scenario",
-        "load",
-        "late p99 µs",
-        "worst",
-        "CPU share",
-        "worst",
-        "steal, worst",
-        "null server req/s",
-    ];
-    let mut table = Table::new(header.map(str::to_owned).to_vec());
-    for each in noise::generators(run) {
-        let absent = || "-".to_owned();
-        let of = |spread: Option<Spread>, pick: fn(Spread) -> f64, show: fn(f64) -> String| {
-            spread.map_or_else(absent, |spread| show(pick(spread)))
-        };
-        table.push(vec![
-            each.scenario.clone(),
-            each.window.describe(),
-            of(each.late_p99_us, |s| s.median, format::number),
-            of(each.late_p99_us, |s| s.high, format::number),
-            of(each.cpu_share, |s| s.median, format::percent),
-            of(each.cpu_share, |s| s.high, format::percent),
-            each.steal_share_max.map_or_else(absent, format::percent),
-            each.null_rps.map_or_else(absent, format::number),
-        ]);
-    }
-    out.push_str(&table.render());
+    table.put(out);
 }

@@ -17,11 +17,11 @@ pub use headline::Headline;
 /// Models by scenarios.
 #[derive(Debug, Clone)]
 pub struct Matrix {
-    /// What the session's blocks allow to be said.
+    /// What the number of blocks allows one to conclude.
     pub evidence: Evidence,
     /// The rows, in the run's order.
     pub rows: Vec<Row>,
-    /// One column a scenario.
+    /// One column per scenario.
     pub columns: Vec<Column>,
 }
 
@@ -34,9 +34,9 @@ pub struct Column {
     pub choice: Choice,
     /// The indifference zone, a logarithm.
     pub zone: f64,
-    /// What the A/A placebo says about this very figure.
+    /// The A/A placebo for this very figure.
     pub placebo: Option<noise::Placebo>,
-    /// One entry a row of the matrix.
+    /// One entry per row of the matrix.
     pub entries: Vec<Entry>,
 }
 
@@ -51,11 +51,11 @@ pub struct Entry {
     pub trials: usize,
     /// `true` when it did not hold the offered rate that the figure is taken at.
     pub overloaded: bool,
-    /// Answers a second, for what is overloaded.
+    /// Answers per second, for what is overloaded.
     pub answered_rps: Option<f64>,
     /// Its place; `None` where it is not ranked.
     pub place: Option<Ranked>,
-    /// A peer against the best model; `None` for models, and where it cannot be said.
+    /// A peer compared with the best model; `None` for models, and where they cannot be compared.
     pub peer: Option<Comparison>,
     /// Connections that got no reply in a window, of how many.
     pub unserved: Option<(u64, u32)>,
@@ -97,7 +97,7 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
         .iter()
         .map(|row| run.cell(&row.label, scenario, choice.window))
         .collect();
-    // Where a bound leads, any ranking of the rest would name the wrong winner.
+    // Where a lower bound is the best figure, ranking the others would name the wrong winner.
     let led_by_a_bound =
         choice.metric == Metric::Throughput && primary::leader_is_limited(run, scenario);
     let costs: Vec<BTreeMap<u32, f64>> = cells
@@ -108,7 +108,7 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
             _ => BTreeMap::new(),
         })
         .collect();
-    // Models compete with each other; a peer is held against the best of them.
+    // Models are ranked among each other; a peer is compared with the best of them.
     let of = |wanted_peer: bool| -> Vec<BTreeMap<u32, f64>> {
         let one = |(row, costs): (&Row, &BTreeMap<u32, f64>)| match row.is_peer() == wanted_peer {
             true => costs.clone(),
@@ -196,7 +196,7 @@ impl Column {
         }
     }
 
-    /// `server CPU a request, at 2,000/s`.
+    /// `server CPU per request, at 2,000/s`.
     pub fn describe(&self) -> String {
         format!(
             "{}, {}",
@@ -207,7 +207,7 @@ impl Column {
 }
 
 impl Entry {
-    /// `≈` or `=` beside what cannot be told from the best; nothing beside the best itself.
+    /// `≈` or `=` where no difference from the best was found; nothing for the best itself.
     pub fn mark(&self) -> &'static str {
         match self.place {
             Some(place) if place.best => "",

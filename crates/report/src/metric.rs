@@ -6,11 +6,11 @@ use crate::format;
 /// One figure of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
-    /// Correct answers a second.
+    /// Correct answers per second.
     Throughput,
-    /// CPU of the server's tree a request.
+    /// CPU of the server's tree per request.
     ServerCpu,
-    /// CPU of the whole machine a request.
+    /// CPU of the whole machine per request.
     MachineCpu,
     /// Response time percentiles.
     P50,
@@ -20,7 +20,7 @@ pub enum Metric {
     P99,
     /// 99.9th.
     P999,
-    /// Service time percentiles, which hide what waited unsent.
+    /// Service time percentiles, which do not show how long a request waited before it was sent.
     ServiceP50,
     /// 90th.
     ServiceP90,
@@ -28,7 +28,7 @@ pub enum Metric {
     ServiceP99,
     /// 99.9th.
     ServiceP999,
-    /// Context switches a request.
+    /// Context switches per request.
     Switches,
     /// Proportional set size under load.
     Pss,
@@ -40,7 +40,7 @@ pub enum Metric {
     Drain,
     /// Lateness of the generator itself, p99.
     Lateness,
-    /// Correct answers within the objective a second, while twice the capacity is offered.
+    /// Correct answers within the objective per second, while twice the capacity is offered.
     Goodput,
     /// From the end of that until the objective is kept again.
     Recovery,
@@ -53,8 +53,8 @@ impl Metric {
     pub fn name(self) -> &'static str {
         match self {
             Self::Throughput => "throughput",
-            Self::ServerCpu => "server CPU a request",
-            Self::MachineCpu => "machine CPU a request",
+            Self::ServerCpu => "server CPU per request",
+            Self::MachineCpu => "machine CPU per request",
             Self::P50 => "p50 response",
             Self::P90 => "p90 response",
             Self::P99 => "p99 response",
@@ -63,12 +63,12 @@ impl Metric {
             Self::ServiceP90 => "p90 service",
             Self::ServiceP99 => "p99 service",
             Self::ServiceP999 => "p99.9 service",
-            Self::Switches => "context switches a request",
+            Self::Switches => "context switches per request",
             Self::Pss => "memory under load (PSS)",
             Self::PssIdle => "memory idle (PSS)",
             Self::Tasks => "processes and threads",
             Self::Drain => "time to drain",
-            Self::Lateness => "generator late, p99",
+            Self::Lateness => "lateness of the generator, p99",
             Self::Goodput => "goodput at twice the capacity",
             Self::Recovery => "time to recover",
             Self::Jain => "Jain's index of workers",
@@ -78,7 +78,7 @@ impl Metric {
     /// The same for a narrow column.
     pub fn short(self) -> &'static str {
         match self {
-            Self::ServerCpu => "CPU a request",
+            Self::ServerCpu => "CPU per request",
             Self::Goodput => "goodput at 2×",
             _ => self.name(),
         }
@@ -124,10 +124,7 @@ impl Metric {
             Self::Tasks => figures.tasks.map(f64::from),
             Self::Drain => figures.drain_ms,
             Self::Lateness => figures.generator_late_p99_us,
-            Self::Goodput => {
-                let twice = figures.phases.iter().find(|phase| phase.name == "twice");
-                twice.map(|phase| phase.goodput_rps)
-            }
+            Self::Goodput => figures.overload().map(|phase| phase.goodput_rps),
             // A load in steps without a recovery did not recover within its window.
             Self::Recovery if figures.phases.is_empty() => None,
             Self::Recovery => Some(figures.recovery_ms.unwrap_or(f64::INFINITY)),

@@ -1,8 +1,7 @@
-//! What the session says about itself: the A/A placebo, the gates, the generator.
+//! How noisy the session was: the A/A placebo, the gates, the generator.
 
 use std::collections::BTreeMap;
 
-use crate::blame;
 use crate::cell::State;
 use crate::data::{Role, Trial, Validity};
 use crate::metric::Metric;
@@ -21,7 +20,7 @@ pub struct Placebo {
     pub logs: BTreeMap<u32, f64>,
     /// Both over all blocks; `None` where there are too few to say.
     pub comparison: Option<Comparison>,
-    /// `true` when the session tells the copy from the original, which it should not.
+    /// `true` when the session finds a difference between the copy and the original.
     pub differs: bool,
 }
 
@@ -33,7 +32,7 @@ pub fn placebo(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) ->
         (cell.state == State::Valid).then(|| cell.costs(choice.metric))
     };
     let (mut copy, mut original) = (of(&copy.label)?, of(&original.label)?);
-    // Two servers that both fail tell nothing about noise.
+    // Two servers that both fail show nothing about noise.
     copy.retain(|_, cost| cost.abs() < stats::INFINITE_LOG);
     original.retain(|_, cost| cost.abs() < stats::INFINITE_LOG);
     let logs: BTreeMap<u32, f64> = copy
@@ -59,8 +58,8 @@ pub fn zone(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> f6
     of_column(run, scenario, choice, evidence).zone()
 }
 
-/// What the placebo says of a column; where the column has none, the 95th percentile (of few, the
-/// largest) of what it says of the same figure in the other scenarios; nothing without any.
+/// The noise of a column as its placebo shows it; where the column has none, the 95th percentile (of
+/// few, the largest) of that of the same figure in the other scenarios; zero without any.
 pub fn of_column(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> stats::Noise {
     let of = |scenario: &str, choice: Choice| {
         let placebo = placebo(run, scenario, choice, evidence)?;
@@ -136,7 +135,7 @@ pub struct Generator {
     pub cpu_share: Option<Spread>,
     /// Most CPU time stolen by the hypervisor in one window, share.
     pub steal_share_max: Option<f64>,
-    /// Median throughput of the null server, the ceiling of machine and generator.
+    /// Median throughput of the null server, the most that machine and generator can do.
     pub null_rps: Option<f64>,
 }
 
@@ -187,7 +186,7 @@ pub fn counts(run: &Run, scenario: &str) -> [usize; 5] {
             Validity::Valid => 0,
             Validity::Limited => 1,
             Validity::Invalid => 2,
-            Validity::Blocks if !blame::lacks_route(trial) => 3,
+            Validity::Blocks if !trial.lacks_route() => 3,
             Validity::Blocks => 4,
         };
         counts[place] += 1;

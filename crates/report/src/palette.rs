@@ -1,4 +1,4 @@
-//! One fixed colour and mark a model, the same in every plot, told apart without colour too.
+//! One fixed colour and mark per model, the same in every plot; the marks differ without colour too.
 
 /// How a model is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,20 +32,36 @@ const fn ink(light: &'static str, dark: &'static str, mark: Mark) -> Ink {
     Ink { light, dark, mark }
 }
 
-/// After Okabe and Ito and Paul Tol, each at least 3:1 against its ground.
-const INKS: [(&str, Ink); 12] = [
-    ("iterative", ink("#7a6a53", "#b8a58a", Mark::Cross)),
-    ("fork-per-client", ink("#a3174f", "#f0719f", Mark::Down)),
-    ("prefork", ink("#d55e00", "#ff8a3d", Mark::Square)),
-    ("thread-per-client", ink("#a87800", "#e6b422", Mark::Down)),
-    ("thread-pool", ink("#6b7a14", "#b5c64a", Mark::Up)),
-    ("single-reactor", ink("#0072b2", "#56b4ea", Mark::Circle)),
-    ("reactor-pool", ink("#008a99", "#4fd1dd", Mark::Diamond)),
-    ("multi-reactor", ink("#00855f", "#2fcf9f", Mark::Diamond)),
-    ("leader-follower", ink("#8e44ad", "#cf9bf0", Mark::Up)),
-    ("proactor", ink("#3b3fa8", "#949bff", Mark::Square)),
-    ("signal-driven", ink("#5c5c5c", "#b0b0b0", Mark::Down)),
-    ("async-tasks", ink("#117733", "#74c878", Mark::Circle)),
+/// Models in the order in which the literature introduces them; others follow by name.
+pub const MODELS: [&str; 12] = [
+    "iterative",
+    "fork-per-client",
+    "prefork",
+    "thread-per-client",
+    "thread-pool",
+    "single-reactor",
+    "reactor-pool",
+    "multi-reactor",
+    "leader-follower",
+    "proactor",
+    "signal-driven",
+    "async-tasks",
+];
+
+/// The inks of these, after Okabe and Ito and Paul Tol, each at least 3:1 against its ground.
+const INKS: [Ink; MODELS.len()] = [
+    ink("#7a6a53", "#b8a58a", Mark::Cross),
+    ink("#a3174f", "#f0719f", Mark::Down),
+    ink("#d55e00", "#ff8a3d", Mark::Square),
+    ink("#a87800", "#e6b422", Mark::Down),
+    ink("#6b7a14", "#b5c64a", Mark::Up),
+    ink("#0072b2", "#56b4ea", Mark::Circle),
+    ink("#008a99", "#4fd1dd", Mark::Diamond),
+    ink("#00855f", "#2fcf9f", Mark::Diamond),
+    ink("#8e44ad", "#cf9bf0", Mark::Up),
+    ink("#3b3fa8", "#949bff", Mark::Square),
+    ink("#5c5c5c", "#b0b0b0", Mark::Down),
+    ink("#117733", "#74c878", Mark::Circle),
 ];
 
 /// The classes of these, short because every mark and every name bears one.
@@ -57,21 +73,22 @@ const OTHER: Ink = ink("#555b66", "#a7adb8", Mark::Cross);
 
 /// The ink of `model`.
 pub fn of(model: &str) -> Ink {
-    INKS.iter()
-        .find(|(name, _)| *name == model)
-        .map_or(OTHER, |(_, ink)| *ink)
+    place(model).map_or(OTHER, |place| INKS[place])
 }
 
 /// The class suffix of `model`: its place among the inks, `x` where it has none.
 pub fn class(model: &str) -> &'static str {
-    let place = INKS.iter().position(|(name, _)| *name == model);
-    place.map_or(OTHER_CLASS, |place| CLASSES[place])
+    place(model).map_or(OTHER_CLASS, |place| CLASSES[place])
+}
+
+fn place(model: &str) -> Option<usize> {
+    MODELS.iter().position(|name| *name == model)
 }
 
 /// Style rules for one ground: `.sCLASS` for strokes, `.fCLASS` for fills, `.bCLASS` for grounds.
 pub fn rules(kinds: &[(char, &str)], dark: bool) -> String {
     let classes = CLASSES.into_iter().chain([OTHER_CLASS]);
-    let inks = INKS.iter().map(|(_, ink)| *ink).chain([OTHER]);
+    let inks = INKS.into_iter().chain([OTHER]);
     let mut rules = String::new();
     for (class, ink) in classes.zip(inks) {
         let colour = if dark { ink.dark } else { ink.light };

@@ -5,11 +5,13 @@ mod overview;
 mod panel;
 mod percentiles;
 mod rates;
+mod rows;
 mod search;
 mod timeline;
 mod verdict;
 
-use crate::run::Run;
+use crate::anchor::slug;
+use crate::session::Session;
 use crate::svg::Svg;
 
 /// A drawing with its file name.
@@ -23,57 +25,63 @@ pub struct Plot {
     pub style: &'static str,
 }
 
-/// The plots of one kind, one a scenario that has something to draw.
-fn per_scenario(run: &Run, kind: &str, draw: fn(&Run, &str) -> Option<Svg>) -> Vec<Plot> {
+/// The plots of one kind, one for each scenario that has something to draw.
+fn per_scenario(
+    session: &Session,
+    kind: &str,
+    draw: fn(&Session, &str) -> Option<Svg>,
+) -> Vec<Plot> {
     let plot = |scenario: &String| {
         let name = format!("{kind}-{}", slug(scenario));
         Some(Plot {
             name,
-            svg: draw(run, scenario)?,
+            svg: draw(session, scenario)?,
             style: "",
         })
     };
-    run.scenarios.iter().filter_map(plot).collect()
+    session.run.scenarios.iter().filter_map(plot).collect()
 }
 
-/// The deciding figure of each scenario with its interval.
-pub fn verdicts(run: &Run) -> Vec<Plot> {
-    per_scenario(run, "verdict", verdict::draw)
+/// The deciding figure of `scenario` with its interval.
+pub fn verdict(session: &Session, scenario: &str) -> Option<Svg> {
+    verdict::draw(session, scenario)
 }
 
 /// p99 against offered rate.
-pub fn rates(run: &Run) -> Vec<Plot> {
-    per_scenario(run, "p99-by-rate", |run, scenario| {
-        (!run.is_stepped(scenario)).then(|| rates::draw(run, scenario))?
+pub fn rates(session: &Session) -> Vec<Plot> {
+    per_scenario(session, "p99-by-rate", |session, scenario| {
+        (!session.run.is_stepped(scenario)).then(|| rates::draw(session, scenario))?
     })
 }
 
 /// p99 against offered rate, from the searches for the capacity.
-pub fn searches(run: &Run) -> Vec<Plot> {
-    per_scenario(run, "p99-to-capacity", search::draw)
+pub fn searches(session: &Session) -> Vec<Plot> {
+    per_scenario(session, "p99-to-capacity", search::draw)
 }
 
 /// Loads in steps, slice by slice.
-pub fn timelines(run: &Run) -> Vec<Plot> {
-    let mut plots = per_scenario(run, "timeline-p99", |run, scenario| {
-        timeline::draw(run, scenario, timeline::Side::P99)
+pub fn timelines(session: &Session) -> Vec<Plot> {
+    let mut plots = per_scenario(session, "timeline-p99", |session, scenario| {
+        timeline::draw(session, scenario, timeline::Side::P99)
     });
-    plots.extend(per_scenario(run, "timeline-answers", |run, scenario| {
-        timeline::draw(run, scenario, timeline::Side::Answers)
-    }));
+    plots.extend(per_scenario(
+        session,
+        "timeline-answers",
+        |session, scenario| timeline::draw(session, scenario, timeline::Side::Answers),
+    ));
     plots
 }
 
 /// Percentiles of response and service time.
-pub fn percentiles(run: &Run) -> Vec<Plot> {
-    per_scenario(run, "percentiles", |run, scenario| {
-        (!run.is_stepped(scenario)).then(|| percentiles::draw(run, scenario))?
+pub fn percentiles(session: &Session) -> Vec<Plot> {
+    per_scenario(session, "percentiles", |session, scenario| {
+        (!session.run.is_stepped(scenario)).then(|| percentiles::draw(session, scenario))?
     })
 }
 
 /// Memory idle and under load.
-pub fn memory(run: &Run) -> Vec<Plot> {
-    let svg = memory::draw(run);
+pub fn memory(session: &Session) -> Vec<Plot> {
+    let svg = memory::draw(session);
     svg.map(|svg| Plot {
         name: "memory".to_owned(),
         svg,
@@ -84,31 +92,19 @@ pub fn memory(run: &Run) -> Vec<Plot> {
 }
 
 /// Every plot of the run.
-pub fn all(run: &Run) -> Vec<Plot> {
-    let overview = overview::draw(run);
+pub fn all(session: &Session) -> Vec<Plot> {
+    let overview = overview::draw(session);
     let overview = Plot {
         name: "overview".to_owned(),
         svg: overview,
         style: overview::STYLE,
     };
     let mut plots = vec![overview];
-    plots.extend(verdicts(run));
-    plots.extend(rates(run));
-    plots.extend(searches(run));
-    plots.extend(percentiles(run));
-    plots.extend(memory(run));
-    plots.extend(timelines(run));
+    plots.extend(per_scenario(session, "verdict", verdict::draw));
+    plots.extend(rates(session));
+    plots.extend(searches(session));
+    plots.extend(percentiles(session));
+    plots.extend(memory(session));
+    plots.extend(timelines(session));
     plots
-}
-
-/// A name fit for files and anchors: letters, digits and dashes.
-pub fn slug(name: &str) -> String {
-    let plain = |letter: char| {
-        if letter.is_ascii_alphanumeric() {
-            letter
-        } else {
-            '-'
-        }
-    };
-    name.to_ascii_lowercase().chars().map(plain).collect()
 }

@@ -1,23 +1,7 @@
-//! Which figure decides a scenario. One rule, fixed before any result is seen:
-//!
-//! * tiny and churn scenarios: **server CPU a request** at the common rate. Their closed loop runs
-//!   into the generator before it runs into a good server; the CPU that a given load costs remains
-//!   comparable.
-//! * latency: **p50 response** at the common rate. Of one connection's requests the slowest in a
-//!   hundred show the machine, and differ tenfold between two runs of one server.
-//! * bimodal: **p90 response** at the common rate: of nine requests in ten none is a long one, so
-//!   what they wait for is the long ones of others.
-//! * idle-many: **server CPU a request** at the common rate.
-//! * slow-clients, poison: **p99 response** of the good ones at the common rate.
-//! * overload: **goodput** while twice the capacity is offered.
-//! * everything else: **closed-loop throughput**, unless the column's leader is LIMITED: then a
-//!   ranking would rank the generator, and server CPU at the common rate decides instead.
-//!
-//! The *common rate* is the highest offered rate that at least half of the models hold with VALID
-//! trials. A model that does not hold it comes last: an overloaded server serves few requests, and
-//! those cheaply.
+//! Which figure decides a scenario, and under which load it is compared.
 
 use crate::cell::State;
+use crate::data::Deciding;
 use crate::metric::Metric;
 use crate::run::{Run, Window};
 use crate::stats::{Evidence, Spread};
@@ -32,27 +16,74 @@ pub struct Choice {
 }
 
 /// The rule in the reader's words.
-pub const RULE: &str = "One figure decides each scenario, by a rule fixed beforehand. \
-Tiny, churn and idle-many: server CPU a request at the common offered rate, because there the load \
-generator saturates before a good server does. Latency: p50 response time at the common rate (of one \
-connection, p99 is the noise of the machine). Bimodal: p90, what short requests wait for long ones. \
-Slow clients and poison: p99 of the good requests. Overload: goodput while twice the capacity is \
-offered. All others: closed-loop throughput, unless the leader is LIMITED (the generator was the \
-limit), then server CPU a request at the common rate. The common rate is the highest offered rate \
-that at least half of the models hold (99 % answered, VALID); a model that does not hold it comes \
-last. Peers, servers that are not of this collection, stand beside the model they embody: measured \
-against the best model, never ranked.";
+pub fn rule(run: &Run) -> String {
+    let mut text = "One figure decides each scenario, by a rule fixed beforehand.".to_owned();
+    let mut listed: Vec<Deciding> = Vec::new();
+    for decides in run.scenarios.iter().map(|name| deciding(run, name)) {
+        if listed.contains(&decides) {
+            continue;
+        }
+        listed.push(decides);
+        let same = |name: &&String| deciding(run, name) == decides;
+        let names: Vec<&str> = run
+            .scenarios
+            .iter()
+            .filter(same)
+            .map(String::as_str)
+            .collect();
+        let (figure, why) = in_words(decides);
+        text.push_str(&format!(" {figure} decides {}{why}.", names.join(", ")));
+    }
+    text + " The common rate is the highest offered rate that at least half of the models hold \
+(99 % answered, VALID); a model that does not hold it comes last. A peer, a server that is \
+not of this collection, is shown beside the model that it implements; it is compared with the best \
+model and is never ranked."
+}
+
+/// A deciding figure, and why it is the one.
+fn in_words(decides: Deciding) -> (&'static str, &'static str) {
+    match decides {
+        Deciding::ThroughputRps => (
+            "Closed-loop throughput",
+            "; where its leader is LIMITED (the generator was the limit), server CPU per request at \
+             the common rate decides instead",
+        ),
+        Deciding::ServerCpuUsPerRequest => (
+            "Server CPU per request at the common rate",
+            ": there the load generator saturates before a good server does",
+        ),
+        Deciding::ResponseP50Us => (
+            "p50 response time at the common rate",
+            ": of one connection, p99 shows the noise of the machine",
+        ),
+        Deciding::ResponseP90Us => (
+            "p90 response time at the common rate",
+            ": it shows how long short requests wait for long ones",
+        ),
+        Deciding::ResponseP99Us => (
+            "p99 response time of the good requests at the common rate",
+            "",
+        ),
+        Deciding::GoodputRps => ("Goodput while twice the capacity is offered", ""),
+    }
+}
+
+/// The figure that the run says decides `scenario`.
+fn deciding(run: &Run, scenario: &str) -> Deciding {
+    run.scenario(scenario)
+        .map_or_else(Deciding::default, |each| each.decides)
+}
 
 /// The choice for `scenario`.
 pub fn choose(run: &Run, scenario: &str) -> Choice {
-    let metric = match scenario {
-        "latency" => Metric::P50,
-        "bimodal" => Metric::P90,
-        "slow-clients" | "poison" => Metric::P99,
-        "overload" => Metric::Goodput,
-        "churn" | "idle-many" => Metric::ServerCpu,
-        _ if scenario.starts_with("tiny") || leader_is_limited(run, scenario) => Metric::ServerCpu,
-        _ => Metric::Throughput,
+    let metric = match deciding(run, scenario) {
+        Deciding::ThroughputRps if leader_is_limited(run, scenario) => Metric::ServerCpu,
+        Deciding::ThroughputRps => Metric::Throughput,
+        Deciding::ServerCpuUsPerRequest => Metric::ServerCpu,
+        Deciding::ResponseP50Us => Metric::P50,
+        Deciding::ResponseP90Us => Metric::P90,
+        Deciding::ResponseP99Us => Metric::P99,
+        Deciding::GoodputRps => Metric::Goodput,
     };
     of(run, scenario, metric)
 }

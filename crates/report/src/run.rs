@@ -1,41 +1,24 @@
 //! A run's trials arranged as the report needs them: rows, scenarios, windows, cells.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cell::{self, Cell};
-use crate::data::{Env, MemoryStep, Pass, Role, Trial, Validity};
-use crate::matrix::Matrix;
+use crate::data::{Env, MemoryStep, Pass, Role, ScenarioInfo, Trial, Validity};
+use crate::legacy;
 
+mod order;
 mod row;
 mod window;
 
+use order::place;
 pub use row::Row;
 use row::rows;
 pub use window::Window;
 
-/// Scenarios in the order of the method's list; others follow by name.
-const SCENARIOS: [&str; 14] = [
-    "tiny-keepalive",
-    "tiny-pipelined",
-    "churn",
-    "latency",
-    "large",
-    "cpu",
-    "bimodal",
-    "blocking",
-    "cooperative",
-    "sqlite",
-    "idle-many",
-    "slow-clients",
-    "overload",
-    "poison",
-];
-
 /// Everything read from a run's folder.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// The environment.
+    /// The environment; of an old run, with the scenarios that it did not list.
     pub env: Env,
     /// The trials whose figures are compared, in the order of the file.
     pub trials: Vec<Trial>,
@@ -53,13 +36,14 @@ pub struct Run {
     windows: BTreeMap<String, BTreeSet<Window>>,
     /// Places in `trials` by scenario and label.
     places: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
-    /// The verdict, once it was asked for.
-    verdict: OnceCell<Matrix>,
 }
 
 impl Run {
     /// Arranges `trials`; `found` are remarks that arose while reading them.
-    pub fn new(env: Env, trials: Vec<Trial>, found: Vec<String>) -> Self {
+    pub fn new(mut env: Env, trials: Vec<Trial>, found: Vec<String>) -> Self {
+        if env.scenarios.is_empty() {
+            env.scenarios = legacy::scenarios(&env);
+        }
         let mut remarks = env.remarks.clone();
         remarks.extend(found);
         if !env.complete {
@@ -73,9 +57,7 @@ impl Run {
         let (trials, passes): (Vec<Trial>, Vec<Trial>) = trials
             .into_iter()
             .partition(|trial| trial.pass.is_measure());
-        let names: BTreeSet<&str> = trials.iter().map(|trial| trial.scenario.as_str()).collect();
-        let mut scenarios: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        scenarios.sort_by_key(|name| place(&SCENARIOS, name));
+        let scenarios = scenarios(&env, trials.iter());
         let blocks: BTreeSet<u32> = trials
             .iter()
             .filter(|trial| trial.role == Role::Model && trial.figures.is_some())
@@ -102,13 +84,7 @@ impl Run {
             blocks,
             windows,
             places,
-            verdict: OnceCell::new(),
         }
-    }
-
-    /// The verdict matrix.
-    pub fn verdict(&self) -> &Matrix {
-        self.verdict.get_or_init(|| Matrix::verdict(self))
     }
 
     /// The measured models, without controls.
@@ -120,27 +96,6 @@ impl Run {
     pub fn contenders(&self) -> impl Iterator<Item = &Row> {
         let is_one = |row: &&Row| matches!(row.role, Role::Model | Role::Target);
         self.rows.iter().filter(is_one)
-    }
-
-    /// What the plots of `scenario` show: the models, the peers beside them, and a variant where it
-    /// is the best; all of few rows.
-    pub fn drawn(&self, scenario: &str) -> Vec<&Row> {
-        const ALL_MAX: usize = 9;
-        let all = self.contenders().count() <= ALL_MAX;
-        let columns = &self.verdict().columns;
-        let column = columns.iter().find(|column| column.scenario == scenario);
-        let best = column.and_then(|column| {
-            column
-                .entries
-                .iter()
-                .position(|entry| entry.place.is_some_and(|place| place.best))
-        });
-        let shown = |(index, row): &(usize, &Row)| all || !row.is_variant() || Some(*index) == best;
-        self.contenders()
-            .enumerate()
-            .filter(shown)
-            .map(|(_, row)| row)
-            .collect()
     }
 
     /// `true` where the load changes within the window, so that one percentile of it means little.
@@ -173,10 +128,12 @@ impl Run {
     /// The scenarios in which there are trials of a pass, in the usual order.
     pub fn scenarios_of(&self, pass: Pass) -> Vec<String> {
         let found = self.passes.iter().filter(|trial| trial.pass == pass);
-        let names: BTreeSet<&str> = found.map(|trial| trial.scenario.as_str()).collect();
-        let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        names.sort_by_key(|name| place(&SCENARIOS, name));
-        names
+        scenarios(&self.env, found)
+    }
+
+    /// A scenario as the run describes it; `None` for one that it does not list.
+    pub fn scenario(&self, name: &str) -> Option<&ScenarioInfo> {
+        self.env.scenarios.iter().find(|each| each.name == name)
     }
 
     /// The memory of `label` by connections, from every trial that was not excluded.
@@ -238,12 +195,13 @@ impl Run {
         }
         trials.sort_by_key(|trial| (trial.block, trial.order));
         let state = cell::state(&trials);
-        let reasons: BTreeSet<&String> = trials
+        let reasons: BTreeSet<&str> = trials
             .iter()
             .filter(|trial| trial.validity != Validity::Valid)
-            .flat_map(|trial| &trial.reasons)
+            .flat_map(|trial| trial.reasons.iter())
+            .map(|reason| reason.text.as_str())
             .collect();
-        let reasons = reasons.into_iter().cloned().collect();
+        let reasons = reasons.into_iter().map(str::to_owned).collect();
         Cell {
             trials,
             state,
@@ -252,11 +210,15 @@ impl Run {
     }
 }
 
-/// A sort key: the place of `name` in `known`, or behind it by name.
-pub fn place(known: &[&str], name: &str) -> (usize, String) {
-    let index = known
+/// The scenarios of `trials` in the run's order, others behind by name.
+fn scenarios<'a>(env: &Env, trials: impl Iterator<Item = &'a Trial>) -> Vec<String> {
+    let known: Vec<&str> = env
+        .scenarios
         .iter()
-        .position(|&each| each == name)
-        .unwrap_or(known.len());
-    (index, name.to_owned())
+        .map(|each| each.name.as_str())
+        .collect();
+    let names: BTreeSet<&str> = trials.map(|trial| trial.scenario.as_str()).collect();
+    let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    names.sort_by_key(|name| place(&known, name));
+    names
 }

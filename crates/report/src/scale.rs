@@ -36,7 +36,7 @@ impl Log {
         self.from + share * (self.to - self.from)
     }
 
-    /// Round values to mark: 1, 2 and 5 a decade, fewer where these would crowd.
+    /// Round values to mark: 1, 2 and 5 in each decade, fewer where these would crowd.
     pub fn ticks(&self) -> Vec<f64> {
         let decades = (self.high / self.low).log10();
         let wanted: &[f64] = match decades {

@@ -5,61 +5,11 @@ mod capacity;
 mod cost;
 mod memory;
 mod overload;
+mod table;
 
-use crate::cell::Cell;
-use crate::format;
-use crate::metric::Metric;
-use crate::run::{Row, Run, Window};
-use crate::stats::{Evidence, Spread};
+use crate::run::Run;
 
-/// A table of rows by columns, with a sentence.
-#[derive(Debug, Clone)]
-pub struct Sheet {
-    /// Its anchor.
-    pub id: &'static str,
-    /// Its heading.
-    pub title: String,
-    /// What it shows, its units, which direction is better, and the sample.
-    pub note: String,
-    /// Heads of the columns after the row's name.
-    pub heads: Vec<String>,
-    /// A line a row.
-    pub lines: Vec<Line>,
-}
-
-/// A row of a sheet.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// Whose it is.
-    pub row: Row,
-    /// Its cells, as many as heads.
-    pub entries: Vec<Entry>,
-}
-
-/// A cell of a sheet.
-#[derive(Debug, Clone, Default)]
-pub struct Entry {
-    /// The figure; empty for none.
-    pub text: String,
-    /// The trials it rests on: an anchor of the page.
-    pub link: Option<String>,
-    /// How it is set.
-    pub tone: Tone,
-}
-
-/// How a cell is set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Tone {
-    /// As it is.
-    #[default]
-    Plain,
-    /// The best of its column, or not told from it.
-    Best,
-    /// A bound only.
-    Limited,
-    /// Not by design.
-    Blocks,
-}
+pub use table::{Entry, Line, Sheet, Tone};
 
 /// Every sheet that the run has figures for.
 pub fn all(run: &Run) -> Vec<Sheet> {
@@ -73,52 +23,15 @@ pub fn all(run: &Run) -> Vec<Sheet> {
         overload::sheet(run),
     ];
     sheets.extend(bystanders::sheets(run));
-    // A sheet that no row has a figure for says nothing.
+    // A sheet without a figure is left out, and so is a row without one.
     sheets
         .into_iter()
         .flatten()
         .map(|mut sheet| {
-            let is_told = |line: &Line| line.entries.iter().any(|entry| !entry.text.is_empty());
-            sheet.lines.retain(is_told);
+            let has_any = |line: &Line| line.entries.iter().any(|entry| !entry.text.is_empty());
+            sheet.lines.retain(has_any);
             sheet
         })
         .filter(|sheet| !sheet.lines.is_empty())
         .collect()
-}
-
-impl Entry {
-    fn new(text: String, link: String) -> Self {
-        Self {
-            text,
-            link: Some(link),
-            tone: Tone::Plain,
-        }
-    }
-}
-
-/// The median of `metric` in a window with its trials behind it; empty where there is none.
-fn figure(run: &Run, row: &Row, scenario: &str, window: Window, metric: Metric) -> Entry {
-    let cell = run.cell(&row.label, scenario, window);
-    match median(run, &cell, metric) {
-        Some(spread) => Entry::new(
-            metric.show(spread.median),
-            crate::html::anchor(run, scenario, &row.label, window),
-        ),
-        None => Entry::default(),
-    }
-}
-
-fn median(run: &Run, cell: &Cell<'_>, metric: Metric) -> Option<Spread> {
-    Spread::of(cell.values(metric).into_values(), Evidence::of(run.blocks))
-}
-
-/// `n = 10 trials a figure at most`.
-fn sample(run: &Run) -> String {
-    format!("n = {} trials a figure at most", run.blocks)
-}
-
-/// The median of some counts as text.
-fn middle(values: impl Iterator<Item = f64>) -> Option<String> {
-    let spread = Spread::of(values, Evidence::Ranges)?;
-    Some(format::number(spread.median))
 }

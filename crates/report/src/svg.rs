@@ -128,19 +128,22 @@ impl Svg {
             format!("p s{class} f{class}")
         };
         let path = |dx: f64, dy: f64, way: &str| {
-            format!("path d=\"M{} {}{way}z\"", fixed(x + dx), fixed(y + dy))
+            let outline = format!("d=\"M{} {}{way}z\"", fixed(x + dx), fixed(y + dy));
+            ("path", outline)
         };
-        let outline = match mark {
-            Mark::Circle => format!("circle cx=\"{}\" cy=\"{}\" r=\"4.2\"", fixed(x), fixed(y)),
+        let (element, outline) = match mark {
+            Mark::Circle => {
+                let outline = format!("cx=\"{}\" cy=\"{}\" r=\"4.2\"", fixed(x), fixed(y));
+                ("circle", outline)
+            }
             Mark::Square => path(-3.7, -3.7, "h7.4v7.4h-7.4"),
             Mark::Up => path(0.0, -4.8, "l4.6 8.2h-9.2"),
             Mark::Down => path(0.0, 4.8, "l4.6-8.2h-9.2"),
             Mark::Diamond => path(0.0, -5.2, "l4.8 5.2-4.8 5.2-4.8-5.2"),
             Mark::Cross => path(-1.5, -4.5, "h3v3h3v3h-3v3h-3v-3h-3v-3h3"),
         };
-        let element = outline.split(' ').next().unwrap_or_default();
         self.body.push_str(&format!(
-            "<{outline} class=\"{class}\"><title>{}</title></{element}>\n",
+            "<{element} {outline} class=\"{class}\"><title>{}</title></{element}>\n",
             escaped(hover)
         ));
     }

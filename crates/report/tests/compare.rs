@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use fixture::written::{folder, packed};
 use report::compare::{self, Args};
 use report::data::{Env, Figures, Trial, Validity};
+use schema::Code;
 
 fn saved(name: &str, env: &Env, trials: &[Trial]) -> PathBuf {
     let dir = folder(name);
@@ -37,7 +38,7 @@ fn compared_as(before: &Path, after: &Path, partial: bool) -> (String, serde_jso
     (code, serde_json::from_str(&text).expect("JSON"))
 }
 
-fn code(number: u8) -> String {
+fn ended_with(number: u8) -> String {
     format!("{:?}", ExitCode::from(number))
 }
 
@@ -67,7 +68,7 @@ fn two_runs_of_one_build_end_with_zero() {
     let (_, second) = fixture::run("full", 10, 2);
     let (before, after) = (saved("a", &env, &first), saved("b", &env, &second));
     let (ended, report) = compared(&before, &after);
-    assert_eq!((ended, worse(&report)), (code(0), Vec::new()));
+    assert_eq!((ended, worse(&report)), (ended_with(0), Vec::new()));
     let lines = report["lines"].as_array().expect("lines");
     assert!(lines.len() > 100, "{}", lines.len());
     assert!(lines.iter().any(|line| line["finding"] == "equivalent"));
@@ -88,11 +89,11 @@ fn a_costlier_server_is_a_regression_of_that_server_only() {
         }
         let (before, after) = (saved("a", &env, &first), saved("b", &env_after, &second));
         let (ended, report) = compared(&before, &after);
-        assert_eq!(ended, code(1), "{size}");
+        assert_eq!(ended, ended_with(1), "{size}");
         let found = worse(&report);
         assert!(!found.is_empty());
         let theirs = |(model, _, figure): &(String, String, String)| {
-            model == "prefork" && figure == "server CPU a request"
+            model == "prefork" && figure == "server CPU per request"
         };
         assert!(found.iter().all(theirs), "{size}: {found:?}");
         let named = &report["differences"][0];
@@ -104,7 +105,7 @@ fn a_costlier_server_is_a_regression_of_that_server_only() {
         let (ended, report) = compared(&after, &before);
         assert_eq!(
             (ended, report["better"].as_u64() > Some(0)),
-            (code(0), true)
+            (ended_with(0), true)
         );
     }
 }
@@ -117,25 +118,25 @@ fn with_prefork(edit: impl Fn(&mut Trial) -> Option<()>) -> (PathBuf, PathBuf) {
     (saved("a", &env, &first), saved("b", &env, &second))
 }
 
-fn invalid(trial: &mut Trial, reason: &str) -> Option<()> {
+fn invalid(trial: &mut Trial, code: Code, text: &str) -> Option<()> {
     trial.validity = Validity::Invalid;
-    trial.reasons = vec![reason.to_owned()];
+    trial.reasons = fixture::invalid(code, text);
     Some(())
 }
 
 #[test]
 fn a_server_that_lost_its_validity_by_its_own_fault_is_a_regression() {
     // In every trial of one scenario; and in a tenth of its trials, which leaves it VALID.
-    for (blocks, reason) in [
-        (10, "12 replies had a wrong body"),
-        (1, "3 connections were lost"),
+    for (blocks, code, reason) in [
+        (10, Code::WrongBodies, "12 replies had a wrong body"),
+        (1, Code::ConnectionsLost, "3 connections were lost"),
     ] {
         let (before, after) = with_prefork(|trial| match trial.scenario.as_str() {
-            "cpu" if trial.block < blocks => invalid(trial, reason),
+            "cpu" if trial.block < blocks => invalid(trial, code, reason),
             _ => Some(()),
         });
         let (ended, report) = compared(&before, &after);
-        assert_eq!(ended, code(1), "{reason}");
+        assert_eq!(ended, ended_with(1), "{reason}");
         let lost = found(&report, "lost");
         let theirs = |(model, scenario, figure): &(String, String, String)| {
             (model.as_str(), scenario.as_str(), figure.as_str()) == ("prefork", "cpu", "validity")
@@ -144,29 +145,47 @@ fn a_server_that_lost_its_validity_by_its_own_fault_is_a_regression() {
         let text = serde_json::to_string(&report).expect("JSON");
         assert!(text.contains(reason), "the reason is named");
         // Healed is no regression.
-        assert_eq!(compared(&after, &before).0, code(0), "{reason}");
+        assert_eq!(compared(&after, &before).0, ended_with(0), "{reason}");
     }
 }
 
 #[test]
 fn what_the_machine_spoilt_is_not_comparable_and_no_regression() {
     let late = "the generator itself was late: p99 310 µs, 100 µs allowed";
-    let (before, after) = with_prefork(|trial| invalid(trial, late));
-    let (ended, report) = compared(&before, &after);
-    assert_eq!(ended, code(0));
-    let spoilt = found(&report, "not_comparable");
-    assert!(spoilt.iter().any(|(model, ..)| model == "prefork"));
-    assert!(found(&report, "lost").is_empty() && worse(&report).is_empty());
+    let (before, after) = with_prefork(|trial| invalid(trial, Code::GeneratorLate, late));
+    let judge = || {
+        let (ended, report) = compared(&before, &after);
+        assert_eq!(ended, ended_with(0));
+        let spoilt = found(&report, "not_comparable");
+        assert!(spoilt.iter().any(|(model, ..)| model == "prefork"));
+        assert!(found(&report, "lost").is_empty() && worse(&report).is_empty());
+        report
+    };
+    let told_by_codes = judge();
+    without_codes(&after);
+    assert_eq!(judge(), told_by_codes);
+}
+
+/// Makes the run in `dir` one from before reasons had codes.
+fn without_codes(dir: &Path) {
+    let file = dir.join("trials.ndjson");
+    let text = fs::read_to_string(&file).expect("trials");
+    let aged = text.lines().map(|line| {
+        let mut trial: serde_json::Value = serde_json::from_str(line).expect("a trial");
+        trial.as_object_mut().expect("an object").remove("findings");
+        trial.to_string() + "\n"
+    });
+    fs::write(&file, aged.collect::<String>()).expect("written");
 }
 
 #[test]
 fn a_row_that_is_not_there_any_more_is_a_regression_unless_it_was_left_out() {
     let (before, after) = with_prefork(|_| None);
     let (ended, report) = compared(&before, &after);
-    assert_eq!(ended, code(1));
+    assert_eq!(ended, ended_with(1));
     let lost = found(&report, "lost");
     assert!(!lost.is_empty() && lost.iter().all(|(model, ..)| model == "prefork"));
-    assert_eq!(compared_as(&before, &after, true).0, code(0));
+    assert_eq!(compared_as(&before, &after, true).0, ended_with(0));
     // Of a run that was interrupted nothing is known.
     let (mut env, _) = fixture::run("full", 10, 2);
     env.complete = false;
@@ -176,7 +195,7 @@ fn a_row_that_is_not_there_any_more_is_a_regression_unless_it_was_left_out() {
     )
     .expect("written");
     let (ended, report) = compared(&before, &after);
-    assert_eq!(ended, code(0));
+    assert_eq!(ended, ended_with(0));
     assert!(!found(&report, "not_comparable").is_empty());
     assert!(found(&report, "lost").is_empty());
 }
@@ -217,7 +236,7 @@ fn every_deciding_figure_and_the_capacity_are_compared() {
             |trial: &&mut Trial| trial.label == "thread-pool" && trial.scenario == scenario;
         second.iter_mut().filter(theirs).for_each(edit);
         let (ended, report) = compared(&before, &saved("b", &env, &second));
-        assert_eq!(ended, code(1), "{figure}");
+        assert_eq!(ended, ended_with(1), "{figure}");
         let wanted = ["thread-pool", scenario, figure].map(str::to_owned);
         let [model, scenario, figure] = wanted;
         let mut found = worse(&report);
@@ -235,7 +254,7 @@ fn what_cannot_be_decided_is_no_regression() {
         figures.server_cpu_us_per_request = Some(1e4);
     }
     let (ended, report) = compared(&saved("a", &env, &first), &saved("b", &env, &second));
-    assert_eq!((ended, worse(&report)), (code(0), Vec::new()));
+    assert_eq!((ended, worse(&report)), (ended_with(0), Vec::new()));
 }
 
 #[test]
@@ -258,8 +277,8 @@ fn unusable_folders_end_with_two() {
         torn,
         other,
     ] {
-        assert_eq!(compared(&good, &bad).0, code(2), "{}", bad.display());
-        assert_eq!(compared(&bad, &good).0, code(2), "{}", bad.display());
+        assert_eq!(compared(&good, &bad).0, ended_with(2), "{}", bad.display());
+        assert_eq!(compared(&bad, &good).0, ended_with(2), "{}", bad.display());
     }
 }
 
@@ -277,5 +296,5 @@ fn a_packed_run_is_compared_like_any_other() {
     let (env, trials) = fixture::run("full", 10, 1);
     let before = saved("before", &env, &trials);
     let (ended, report) = compared(&packed_again(&before), &before);
-    assert_eq!((ended, worse(&report)), (code(0), Vec::new()));
+    assert_eq!((ended, worse(&report)), (ended_with(0), Vec::new()));
 }

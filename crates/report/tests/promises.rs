@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use report::promises::{self, FULL_BLOCKS, FULL_WINDOW_S, Noise, QUICK_BLOCKS, Session, Tally};
+mod simulated;
+
+use simulated::{FULL_BLOCKS, FULL_WINDOW_S, Noise, QUICK_BLOCKS, Session, Tally};
 
 const SEED: u64 = 7;
 const FULL: Session = Session::FULL;
@@ -11,7 +13,7 @@ const QUICK: Session = Session::QUICK;
 
 fn columns() -> Vec<Noise> {
     let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recorded");
-    promises::noise(Path::new(recorded)).expect("the recorded run")
+    simulated::noise(Path::new(recorded)).expect("the recorded run")
 }
 
 fn sum(columns: &[Noise], of: impl Fn(&Noise) -> Tally) -> Tally {
@@ -24,7 +26,7 @@ fn sum(columns: &[Noise], of: impl Fn(&Noise) -> Tally) -> Tally {
 /// they are read from its source.
 #[test]
 fn the_sessions_are_as_long_as_the_sizes_of_the_bench() {
-    let source = include_str!("../../bench/src/size.rs");
+    let source = include_str!("../../bench/src/plan/size.rs");
     let after = |text: &'static str, mark: &str| {
         let rest = text.split_once(mark);
         rest.unwrap_or_else(|| panic!("{mark} in size.rs")).1
@@ -69,17 +71,19 @@ fn a_server_ten_percent_slower_is_found_in_nine_full_sessions_of_ten() {
         let tally = noise.slowed(FULL, 1.1, 40, SEED);
         assert!(
             tally.share() >= 0.9,
-            "{} {}: {tally:?}",
+            "{} {}, {} trials: {tally:?}",
             noise.scenario,
-            noise.figure
+            noise.figure,
+            noise.trials
         );
         // And not because everything is called slower: by 1 % nothing is.
         let tally = noise.slowed(FULL, 1.01, 20, SEED);
         assert!(
             tally.share() <= 0.1,
-            "{} {}: {tally:?}",
+            "{} {}, {} trials: {tally:?}",
             noise.scenario,
-            noise.figure
+            noise.figure,
+            noise.trials
         );
     }
     assert!(count >= 5, "{count} calm columns");

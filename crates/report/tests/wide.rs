@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use fixture::written::{balanced, full, linked, reported};
-use report::data::{Trial, Validity};
+use report::data::{Deciding, Env, Trial, Validity};
+use schema::{Code, Effect, Reason};
 
 fn wide() -> &'static BTreeMap<String, String> {
     static WIDE: OnceLock<BTreeMap<String, String>> = OnceLock::new();
@@ -21,7 +22,7 @@ fn written() -> BTreeMap<String, String> {
 const SHEETS: [&str; 11] = [
     "Capacity at the objective",
     "Memory by connections",
-    "System calls a request",
+    "System calls per request",
     "Fairness between workers: requests",
     "Fairness between workers: connections",
     "Time to drain",
@@ -63,6 +64,32 @@ fn an_old_run_has_no_sheet_it_knows_nothing_of() {
             .keys()
             .any(|name| name.starts_with("timeline") || name.starts_with("p99-to"))
     );
+}
+
+#[test]
+fn the_run_says_the_order_of_scenarios_and_what_decides_each() {
+    let (mut env, trials) = fixture::wide::run("quick", 3, 11);
+    let report = |env: &Env, name| {
+        let files = reported(name, env, &fixture::ndjson(&trials)).expect("a report");
+        files["summary.md"].clone()
+    };
+    // A run that does not list its scenarios is one from when the report knew them by name.
+    let listed = std::mem::take(&mut env.scenarios);
+    for each in &listed {
+        env.purposes.insert(each.name.clone(), each.purpose.clone());
+        let objective = each
+            .objective
+            .map(|objective| (each.name.clone(), objective));
+        env.objectives.extend(objective);
+    }
+    assert_eq!(&report(&env, "old"), &wide()["summary.md"]);
+    env.scenarios = listed;
+    env.scenarios.reverse();
+    env.scenarios[0].decides = Deciding::ServerCpuUsPerRequest;
+    let summary = report(&env, "reversed");
+    assert!(summary.contains("- poison (server CPU per request, at 10,000/s): "));
+    let place = |name: &str| summary.find(&format!("\n## {name}\n")).expect("its tables");
+    assert!(place("poison") < place("overload") && place("churn") < place("tiny-keepalive"));
 }
 
 /// The lines of the verdict matrix that begin with `label`.
@@ -132,7 +159,7 @@ fn not_offered(reason: &str) {
         let nginx_cpu = trial.label == "nginx" && trial.scenario == "cpu";
         if nginx_cpu {
             trial.validity = Validity::Blocks;
-            trial.reasons = vec![reason.to_owned()];
+            trial.reasons = vec![Reason::new(Code::NotOffered, Effect::Excuses, reason)].into();
             (trial.figures, trial.capacity) = (None, None);
         }
     }
@@ -149,7 +176,7 @@ fn not_offered(reason: &str) {
     }
     let capacity = summary.split("\n## Capacity").nth(1).expect("the sheet");
     assert!(capacity.contains("| route not offered"));
-    assert!(files["index.html"].contains("<span class=iv>route not offered</span>"));
+    assert!(files["index.html"].contains("<span class=\"iv\">route not offered</span>"));
     assert!(files["overview.svg"].contains("route not offered"));
     // A model still blocks by design.
     assert!(summary.contains("blocks by design"));
@@ -167,8 +194,8 @@ fn connections_without_a_reply_are_counted_and_shown() {
     }
     let files = reported("unserved", &env, &fixture::ndjson(&trials)).expect("a report");
     let page = &files["index.html"];
-    assert!(page.contains("<span class=unserved>58 of 64 unserved</span>"));
-    assert!(page.contains("<td class=differs>58/64") && page.contains("they starve"));
+    assert!(page.contains("<span class=\"unserved\">58 of 64 unserved</span>"));
+    assert!(page.contains("<td class=\"differs\">58/64") && page.contains("they starve"));
     let summary = &files["summary.md"];
     assert!(summary.contains("(58 of 64 unserved)") && summary.contains("| unserved |"));
     assert!(!wide()["summary.md"].contains("unserved"));
@@ -181,7 +208,7 @@ fn the_time_that_was_announced_stands_beside_the_time_taken() {
     (env.announced_s, env.duration_s) = (745.0, 694.0);
     let files = reported("clock", &env, &fixture::ndjson(&trials)).expect("a report");
     for name in ["summary.md", "index.html"] {
-        let told = "announced beforehand 12 min 25 s, taken 11 min 34 s (7 % less)";
+        let told = "12 min 25 s announced beforehand, 11 min 34 s taken (7 % less)";
         assert!(files[name].contains(told), "{name}");
     }
 }
@@ -264,7 +291,7 @@ fn connections_stand_beside_requests_and_beside_the_time_to_drain() {
 fn a_page_of_many_trials_stays_small() {
     let (_, trials) = fixture::wide::run("quick", 3, 11);
     let bytes = wide()["index.html"].len() / trials.len();
-    assert!(bytes < 700, "{bytes} bytes a trial");
+    assert!(bytes < 800, "{bytes} bytes per trial");
 }
 
 #[test]
@@ -282,7 +309,7 @@ fn the_load_of_a_block_stands_once_and_what_is_a_rows_own_beside_its_name() {
         );
     }
     let files = reported("commands", &env, &fixture::ndjson(&trials)).expect("a report");
-    let section = files["index.html"].split("<section id=trials>").nth(1);
+    let section = files["index.html"].split("<section id=\"trials\">").nth(1);
     let section = section.expect("the trials");
     let cpu = section.split("<summary>cpu</summary>").nth(1).expect("cpu");
     let cpu = cpu.split("</details>").next().expect("its end");

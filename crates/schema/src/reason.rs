@@ -81,6 +81,8 @@ macro_rules! codes {
 codes! {
     /// The hypervisor took time from the CPUs used.
     Steal: Machine,
+    /// A counter cannot be read here, or a tracer cannot attach to the server.
+    NotCounted: Machine,
     /// The generator sent what was due too late.
     GeneratorLate: Generator,
     /// The generator had no CPU to spare.

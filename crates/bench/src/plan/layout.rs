@@ -1,18 +1,20 @@
 //! How a plan comes about: block by block, scenario by scenario, server by server.
 
 use report::data::{Mode, Pass};
+use schema::random::SplitMix64;
 
-use super::{Step, Visit, Window};
-use crate::contender::Contender;
-use crate::nature::{Holds, Workers};
-use crate::passes::Passes;
-use crate::random::{Random, digest};
-use crate::scenario::{self, MEMORY, Scenario};
-use crate::size::Size;
+use crate::plan::contender::Contender;
+use crate::plan::digest::digest;
+use crate::plan::nature::{Holds, Workers};
+use crate::plan::passes::Passes;
+use crate::plan::scenario::{self, Scenario};
+use crate::plan::scenarios::MEMORY;
+use crate::plan::size::Size;
+use crate::plan::visit::{Step, Visit, Window};
 
 /// What a plan is made of.
 #[derive(Debug, Clone)]
-pub struct Matter<'a> {
+pub struct Spec<'a> {
     /// How much is measured.
     pub size: Size,
     /// The rows.
@@ -30,17 +32,17 @@ pub struct Matter<'a> {
 }
 
 /// Lays out the whole run.
-pub fn lay_out(matter: &Matter<'_>) -> Vec<Visit> {
+pub fn lay_out(spec: &Spec<'_>) -> Vec<Visit> {
     let mut layout = Layout {
-        matter,
+        spec,
         visits: Vec::new(),
         trials: 0,
     };
-    for block in 0..matter.size.blocks() {
-        for scenario in matter.scenarios {
+    for block in 0..spec.size.blocks() {
+        for scenario in spec.scenarios {
             layout.scenario(block, scenario);
         }
-        if block == 0 && matter.passes.has(Pass::Memory) {
+        if block == 0 && spec.passes.has(Pass::Memory) {
             layout.memory();
         }
     }
@@ -49,18 +51,18 @@ pub fn lay_out(matter: &Matter<'_>) -> Vec<Visit> {
 
 /// A plan that grows.
 struct Layout<'a> {
-    matter: &'a Matter<'a>,
+    spec: &'a Spec<'a>,
     visits: Vec<Visit>,
     trials: u64,
 }
 
 impl Layout<'_> {
     fn scenario(&mut self, block: u32, scenario: &'static Scenario) {
-        let Matter { size, passes, .. } = *self.matter;
-        let mut random = Random::new(self.matter.seed)
+        let Spec { size, passes, .. } = *self.spec;
+        let mut random = SplitMix64::new(self.spec.seed)
             .fork(u64::from(block))
             .fork(digest(scenario.name));
-        let arrivals = random.next();
+        let arrivals = random.next_u64();
         let order = self.order(scenario, &mut random);
         if passes.has(Pass::Measure) {
             for (order, contender) in (0..).zip(order) {
@@ -94,12 +96,7 @@ impl Layout<'_> {
             let process = c.target.as_ref().is_none_or(|t| t.pid.is_some());
             process || pass == Pass::Capacity
         };
-        self.matter
-            .contenders
-            .iter()
-            .filter(known)
-            .cloned()
-            .collect()
+        self.spec.contenders.iter().filter(known).cloned().collect()
     }
 
     fn visit(
@@ -111,8 +108,8 @@ impl Layout<'_> {
         contender: Contender,
         seed: u64,
     ) {
-        let idle = if scenario.idle { self.matter.idle } else { 0 };
-        let workers = scenario::workers(&contender, scenario, idle, self.matter.server_cpus);
+        let idle = if scenario.idle { self.spec.idle } else { 0 };
+        let workers = scenario::workers(&contender, scenario, idle, self.spec.server_cpus);
         let windows = self.windows(scenario, pass);
         self.visits.push(Visit {
             block,
@@ -130,14 +127,15 @@ impl Layout<'_> {
     }
 
     /// The null server, then the models and their placebo in an order of this block's own.
-    fn order(&self, scenario: &'static Scenario, random: &mut Random) -> Vec<Contender> {
-        let contenders = self.matter.contenders;
-        let idle = if scenario.idle { self.matter.idle } else { 0 };
+    fn order(&self, scenario: &'static Scenario, random: &mut SplitMix64) -> Vec<Contender> {
+        let contenders = self.spec.contenders;
+        let idle = if scenario.idle { self.spec.idle } else { 0 };
         let able = |c: &&Contender| scenario::blocks(c, scenario, idle).is_none();
         let placebo = contenders
             .iter()
             .filter(able)
-            .find(|c| c.model == "single-reactor" && c.default)
+            // A single loop has the least noise of its own.
+            .find(|c| c.default && c.nature.is_one_loop())
             .or_else(|| contenders.iter().find(able))
             .map(Contender::placebo);
         let default_pools = self.default_pools(scenario);
@@ -155,23 +153,23 @@ impl Layout<'_> {
     /// Not beside idle or slow clients: those would hold every worker before the first request.
     fn default_pools(&self, scenario: &'static Scenario) -> Vec<Contender> {
         let crowded = scenario.idle || scenario.slow > 0 || scenario.poison.is_some();
-        if self.matter.size != Size::Full || !scenario.key || crowded {
+        if self.spec.size != Size::Full || !scenario.key || crowded {
             return Vec::new();
         }
         let resized = |c: &&Contender| {
-            let asked = scenario::workers(c, scenario, 0, self.matter.server_cpus);
+            let asked = scenario::workers(c, scenario, 0, self.spec.server_cpus);
             let default = match c.nature.workers {
                 Workers::Pool(default) => default,
                 Workers::One | Workers::PerCpu | Workers::UpTo(_) => return false,
             };
             c.default && c.nature.holds == Holds::Workers && asked != default
         };
-        let resized = self.matter.contenders.iter().filter(resized);
+        let resized = self.spec.contenders.iter().filter(resized);
         resized.map(Contender::with_default_pool).collect()
     }
 
     fn windows(&mut self, scenario: &Scenario, pass: Pass) -> Vec<Window> {
-        let size = self.matter.size;
+        let size = self.spec.size;
         let plain = |mode, rate| (mode, rate, Vec::new());
         let closed = plain(Mode::Closed, None);
         let shapes = match pass {
@@ -180,7 +178,7 @@ impl Layout<'_> {
             Pass::Measure => {
                 let open = scenario.rates(size).iter();
                 let open = open.map(|&rate| plain(Mode::Open, Some(rate)));
-                let steps = overload(scenario, size, self.matter.server_cpus);
+                let steps = overload(scenario, size, self.spec.server_cpus);
                 let peak = steps.iter().map(|step| step.rate).reduce(f64::max);
                 let stepped = (!steps.is_empty()).then_some((Mode::Open, peak, steps));
                 scenario
@@ -221,3 +219,7 @@ fn overload(scenario: &Scenario, size: Size, cpus: usize) -> Vec<Step> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

@@ -53,14 +53,7 @@ fn main() -> ExitCode {
     }
     match Cli::parse() {
         Cli::Models { .. } => {
-            println!(
-                r#"[{{"model":"iterative","variant":"-","default":true}},
-                    {{"model":"iterative","variant":"inetd","default":false}},
-                    {{"model":"prefork","variant":"accept","default":true}},
-                    {{"model":"prefork","variant":"flock","default":false}},
-                    {{"model":"single-reactor","variant":"epoll","default":true}},
-                    {{"model":"broken","variant":"-","default":true}}]"#
-            );
+            println!("{}", models());
             ExitCode::SUCCESS
         }
         Cli::Serve { model, .. } if model == "broken" => {
@@ -83,6 +76,41 @@ fn main() -> ExitCode {
         Cli::Load(load) => fake::generate(&load),
         Cli::Bench(args) => bench::main(args),
     }
+}
+
+/// What `models --json` says, as far as the bench asks.
+fn models() -> serde_json::Value {
+    let one_client = |model: &str, variant: &str, default: bool| {
+        serde_json::json!({
+            "model": model, "variant": variant, "default": default,
+            "workers": "one", "workers_default": 1, "holds": "one",
+            "processes": true, "shares": false, "connections_max": null,
+        })
+    };
+    let pool = |variant: &str, default: bool| {
+        serde_json::json!({
+            "model": "prefork", "variant": variant, "default": default,
+            "workers": "pool", "workers_default": 64, "holds": "workers",
+            "processes": true, "shares": false, "connections_max": null,
+        })
+    };
+    let one_loop = |model: &str, variant: &str| {
+        serde_json::json!({
+            "model": model, "variant": variant, "default": true,
+            "workers": "one", "workers_default": 1, "holds": "many",
+            "processes": false, "shares": false, "connections_max": null,
+        })
+    };
+    [
+        one_client("iterative", "-", true),
+        one_client("iterative", "inetd", false),
+        pool("accept", true),
+        pool("flock", false),
+        one_loop("single-reactor", "epoll"),
+        one_loop("broken", "-"),
+    ]
+    .into_iter()
+    .collect()
 }
 
 fn tests() {

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use report::data::{Pass, Role, Trial, Validity};
+use schema::{About, Code};
 use serde_json::Value;
 
 use crate::fake::FAKE_CAPACITY;
@@ -78,11 +79,9 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
     // A server that answers everything at once does not do what the path says.
     let blocked = of("known", "cooperative");
     assert_eq!(blocked.validity, Validity::Blocks);
-    assert!(
-        blocked.reasons[0].starts_with("route not offered: GET /wait/1000"),
-        "{:?}",
-        blocked.reasons
-    );
+    let reason = &blocked.reasons[0];
+    assert_eq!(reason.code, Code::NotOffered, "{reason:?}");
+    assert!(reason.text.starts_with("route not offered: GET /wait/1000"));
     let lines = lines(&folder.0.join("target"));
     let not_offered = |line: &&Value| line["not_offered"] == true;
     let known: Vec<&Value> = lines.iter().filter(not_offered).collect();
@@ -157,11 +156,9 @@ fn capacity_found(folder: &Folder, out: &str) -> bool {
         assert_eq!(step.ok, step.rate <= FAKE_CAPACITY, "{step:?}");
     }
     if !capacity.confirmed {
-        assert!(
-            trials[0].reasons[0].contains("the hypervisor took"),
-            "{:?}",
-            trials[0]
-        );
+        let reason = &trials[0].reasons[0];
+        assert_eq!(reason.about, About::Generator, "{reason:?}");
+        assert!(reason.text.contains("the hypervisor took"), "{reason:?}");
         return false;
     }
     assert!(output.status.success(), "{error}");
@@ -257,7 +254,9 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
     );
     let process_each = of("prefork", "idle-many");
     assert_eq!(process_each.validity, Validity::Blocks);
-    assert!(process_each.reasons[0].starts_with("a process a connection: 1064"));
+    let reason = &process_each.reasons[0];
+    assert_eq!(reason.code, Code::BlocksByDesign);
+    assert_eq!(reason.figures["connections"], 1_064.0);
 
     assert_eq!(reactor("poison").poison.map(|p| p.sent), Some(1));
     assert_eq!(of("prefork", "poison").workers, Some(65));
@@ -297,10 +296,7 @@ pub fn system_calls_are_counted_apart(folder: &Folder) {
         return;
     };
     if counted.validity == Validity::Invalid {
-        assert!(
-            counted.reasons[0].starts_with("strace cannot attach"),
-            "{counted:?}"
-        );
+        assert!(counted.reasons.has(Code::NotCounted), "{counted:?}");
         return;
     }
     let figures = counted.figures.as_ref().expect("counted");

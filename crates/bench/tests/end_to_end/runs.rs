@@ -1,11 +1,13 @@
 //! Runs as such: bad arguments, what is left behind, resuming, Ctrl-C.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use report::data::{Mode, Pass, Role, Trial, Validity};
+use report::data::{Deciding, Mode, Pass, Role, ScenarioInfo, Trial, Validity};
+use schema::Code;
 
 use crate::fake::FAKE_CAPACITY;
 use crate::harness::{Folder, command, env, run, trials};
@@ -14,6 +16,9 @@ pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
     let packed = folder.0.join("packed");
     fs::create_dir_all(&packed).expect("a folder");
     fs::write(packed.join("trials.ndjson.gz"), "as it was").expect("written");
+    let older = folder.0.join("older");
+    fs::write(&older, "#!/bin/sh\necho '[{\"model\": \"prefork\"}]'\n").expect("written");
+    fs::set_permissions(&older, Permissions::from_mode(0o755)).expect("allowed");
     for (args, says) in [
         ("--size huge", "unknown size 'huge'"),
         ("--models apache", "unknown model 'apache'"),
@@ -31,6 +36,10 @@ pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
         ("--server-cpus 0-", "--server-cpus: '0-'"),
         ("--load-cpus 4095", "--load-cpus"),
         ("--server /nonexistent/server", "cannot run the server"),
+        (
+            "--server ./older",
+            "does not say of prefork how many workers it has: it is of another version",
+        ),
         (
             "--out /proc/nowhere/run",
             "cannot write to /proc/nowhere/run",
@@ -81,6 +90,13 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
         env.complete && env.seed == 11 && env.trials_planned == 18 && env.announced_s > 5.0,
         "{env:?}"
     );
+    let of = |each: &ScenarioInfo| (each.name.clone(), each.decides);
+    let scenarios: Vec<(String, Deciding)> = env.scenarios.iter().map(of).collect();
+    let expected = [
+        ("latency", Deciding::ResponseP50Us),
+        ("cpu", Deciding::ThroughputRps),
+    ];
+    assert_eq!(scenarios, expected.map(|(name, by)| (name.to_owned(), by)));
     let text = fs::read_to_string(path.join("env.json")).expect("env");
     assert!(
         !text.contains("/proc") && !text.contains("/tmp"),
@@ -125,7 +141,7 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
             figures.tasks >= Some(1) && figures.drain_ms < Some(1000.0),
             "{trial:?}"
         );
-        let near_null = trial.reasons.iter().any(|r| r.starts_with("at least"));
+        let near_null = trial.reasons.has(Code::NearNullServer);
         let open = trial.shape.mode == Mode::Open;
         let late = trial.shape.rate.is_none_or(|rate| rate > FAKE_CAPACITY);
         assert_eq!(figures.response_us.p99.is_none(), late, "{trial:?}");
@@ -140,8 +156,8 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     // Other processes may slow down any one of them.
     let (mut seen, mut noticed) = (0, 0);
     for trial in measured {
-        let says = |what| trial.reasons.iter().any(|r| r.starts_with(what));
-        noticed += u32::from(says("at least") || says("no figure of the null server"));
+        let has = |code| trial.reasons.has(code);
+        noticed += u32::from(has(Code::NearNullServer) || has(Code::NoNullServer));
         seen += 1;
     }
     assert!(seen >= 3 && noticed >= 1, "{trials:#?}");
@@ -272,9 +288,10 @@ pub fn an_interrupted_run_keeps_what_it_has(folder: &Folder) {
         .find(|t| t.model == "broken")
         .expect("it was tried");
     assert_eq!(broken.validity, Validity::Invalid);
+    assert!(broken.reasons.has(Code::NotStarted));
     assert_eq!(
-        broken.reasons,
-        ["the server did not start: broken: no such luck"]
+        broken.reasons.text(),
+        "the server did not start: broken: no such luck"
     );
     assert!(!env(&folder.0.join("kept")).complete);
     assert!(

@@ -1,7 +1,7 @@
 //! Capacity at the objective in two runs: brackets against brackets.
 
-use super::lines::{Both, Finding, Line, Side};
-use crate::blame;
+use super::both::Both;
+use super::line::{Finding, Line, Side};
 use crate::data::{Capacity, Pass, Trial, Validity};
 use crate::metric::Metric;
 use crate::primary;
@@ -41,16 +41,17 @@ fn line(both: &Both<'_>, row: &Row, scenario: &str) -> Option<Line> {
         before: side(&ours),
         after: side(&theirs),
         zone: Some(zone.exp()),
-        ..Line::empty(Metric::Throughput)
+        ..Line::empty(Some(Metric::Throughput))
     };
     let objective = |found: &[&Capacity]| found.first().map(|each| each.objective_p99_us);
     if theirs.is_empty() {
         let trials = || both.after.pass(Pass::Capacity, &row.label, scenario);
-        let reasons: Vec<&String> = trials().flat_map(|trial| &trial.reasons).collect();
-        let say = |_| format!("not found after: {}", joined(&reasons));
-        let of_server = |trial: &Trial| {
-            trial.validity == Validity::Blocks || blame::of_server(trial).next().is_some()
-        };
+        let reasons = trials().flat_map(|trial| trial.reasons.iter());
+        let mut texts: Vec<&str> = reasons.map(|reason| reason.text.as_str()).collect();
+        texts.dedup();
+        let say = |_| format!("not found after: {}", texts.join("; "));
+        let of_server =
+            |trial: &Trial| trial.validity == Validity::Blocks || trial.faults().next().is_some();
         (line.finding, line.reason) = if trials().next().is_none() {
             both.missing(|_| "not searched for after".to_owned())
         } else if trials().any(of_server) {
@@ -66,12 +67,6 @@ fn line(both: &Both<'_>, row: &Row, scenario: &str) -> Option<Line> {
         line.judge(None);
     }
     Some(line)
-}
-
-fn joined(reasons: &[&String]) -> String {
-    let mut texts: Vec<&str> = reasons.iter().map(|each| each.as_str()).collect();
-    texts.dedup();
-    texts.join("; ")
 }
 
 fn searches<'a>(run: &'a Run, row: &'a Row, scenario: &'a str) -> Vec<&'a Capacity> {

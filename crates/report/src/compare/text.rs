@@ -1,12 +1,13 @@
 //! The comparison as Markdown for a terminal.
 
-use super::lines::{Finding, Line, Side, VALIDITY};
-use super::{Difference, Report};
+use super::environment::Difference;
+use super::line::{Finding, Line, Side};
+use super::report::Report;
 use crate::format;
 use crate::markdown::Table;
 use crate::metric::Metric;
 
-/// What is printed; `all` adds what tells no difference.
+/// What is printed; `all` adds the lines without a difference.
 pub fn markdown(report: &Report, all: bool) -> String {
     let mut out = String::from("# Before and after\n\n");
     environment(report, &mut out);
@@ -16,11 +17,14 @@ pub fn markdown(report: &Report, all: bool) -> String {
     out.truncate(out.len() - ">\n".len());
     out.push_str(&format!("\n{}\n\n", sentence(report)));
     let mut sections = vec![
-        (Finding::Lost, "No longer valid, by the server's own fault"),
+        (
+            Finding::Lost,
+            "No longer valid, and the server is the reason",
+        ),
         (Finding::Worse, "Worse"),
         (
             Finding::NotComparable,
-            "NOT COMPARABLE: machine or generator spoilt the later figure, so nothing is known",
+            "NOT COMPARABLE: the later figure is unusable because of the machine or the generator, so nothing is known",
         ),
         (Finding::Better, "Better"),
     ];
@@ -55,9 +59,9 @@ fn environment(report: &Report, out: &mut String) {
     let titles = [
         (
             true,
-            "THE MACHINE IS NOT THE SAME, so what follows compares machines as well:",
+            "THE MACHINE IS NOT THE SAME, so what follows compares the machines too:",
         ),
-        (false, "Built or asked for differently:"),
+        (false, "The builds or the options differ:"),
     ];
     if report.differences.is_empty() {
         out.push_str("Same machine, kernel and build.\n\n");
@@ -97,12 +101,12 @@ fn sentence(report: &Report) -> String {
             .filter(|line| line.finding == finding)
             .count()
     };
-    let spoilt = match count(Finding::NotComparable) {
+    let unusable = match count(Finding::NotComparable) {
         0 => String::new(),
         n => format!("{n} NOT COMPARABLE, "),
     };
     format!(
-        "**{} no longer valid, {} worse, {spoilt}{} better**, {} equivalent, {} too close to call, {} not compared.",
+        "**{} no longer valid, {} worse, {unusable}{} better**, {} equivalent, {} too close to call, {} not compared.",
         report.lost,
         report.worse,
         report.better,
@@ -126,12 +130,12 @@ fn table(lines: &[&Line]) -> String {
         "n",
         "verdict",
     ];
-    let mut table = Table::new(header.map(str::to_owned).to_vec());
+    let mut table = Table::new(header);
     for line in lines {
         let show = |side: Option<Side>| {
-            side.map_or("-".to_owned(), |side| {
-                line.metric.show(side.median.unwrap_or(f64::INFINITY))
-            })
+            let median = side.map(|side| side.median.unwrap_or(f64::INFINITY));
+            let shown = line.metric.zip(median);
+            shown.map_or("-".to_owned(), |(metric, median)| metric.show(median))
         };
         let n = |side: Option<Side>| side.map_or(0, |side| side.n);
         let bare = |ratio: Option<f64>| format::factor_bare(ratio.unwrap_or(f64::INFINITY));
@@ -140,7 +144,7 @@ fn table(lines: &[&Line]) -> String {
             Finding::Lost | Finding::NotComparable | Finding::NotCompared
         );
         let only = |text: String| if judged { text } else { "-".to_owned() };
-        table.push(vec![
+        table.push([
             line.model.clone(),
             line.scenario.clone(),
             line.load.clone(),
@@ -152,10 +156,9 @@ fn table(lines: &[&Line]) -> String {
             line.zone.map_or("-".to_owned(), |zone| {
                 format!("±{:.1} %", (zone - 1.0) * 100.0)
             }),
-            match line.figure {
-                VALIDITY => "-".to_owned(),
-                _ => format!("{}/{}", n(line.before), n(line.after)),
-            },
+            line.metric.map_or("-".to_owned(), |_| {
+                format!("{}/{}", n(line.before), n(line.after))
+            }),
             verdict(line),
         ]);
     }
@@ -165,9 +168,9 @@ fn table(lines: &[&Line]) -> String {
 /// The verdict in the words of the figure.
 fn verdict(line: &Line) -> String {
     let (worse, better) = match line.metric {
-        Metric::ServerCpu => ("costlier", "cheaper"),
-        Metric::Pss => ("larger", "smaller"),
-        Metric::Throughput | Metric::Goodput => ("less", "more"),
+        Some(Metric::ServerCpu) => ("costlier", "cheaper"),
+        Some(Metric::Pss) => ("larger", "smaller"),
+        Some(Metric::Throughput | Metric::Goodput) => ("less", "more"),
         _ => ("slower", "faster"),
     };
     match line.finding {

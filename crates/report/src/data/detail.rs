@@ -1,10 +1,9 @@
-//! What stands beside the main figures of a trial: phases, slices, kinds, bystanders, passes.
+//! Further figures of a trial: phases, slices, kinds of requests, what was sent beside them, passes.
 
-use std::collections::BTreeMap;
-
+use schema::load::Latency;
 use serde::{Deserialize, Serialize};
 
-use super::{Latency, Validity};
+use super::kinds::Validity;
 
 /// A phase of a load in steps; requests belong to the phase of their intended start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -12,7 +11,7 @@ use super::{Latency, Validity};
 pub struct PhaseFigures {
     /// What the scenario calls it: `half`, `twice`, `recovery`.
     pub name: String,
-    /// Offered requests a second.
+    /// Offered requests per second.
     pub rate: f64,
     /// Its beginning, seconds from that of the window.
     pub start_s: f64,
@@ -26,8 +25,8 @@ pub struct PhaseFigures {
     pub errors: u64,
     /// Intended start to done.
     pub response_us: Latency,
-    /// Correct answers within the objective's time a second of the phase, where the scenario has an
-    /// objective (a lower bound, read off the percentiles); else correct answers a second.
+    /// Correct answers within the objective's time per second of the phase, where the scenario has an
+    /// objective (a lower bound, read off the percentiles); else correct answers per second.
     pub goodput_rps: f64,
 }
 
@@ -67,62 +66,6 @@ pub struct KindFigures {
     pub response_us: Latency,
 }
 
-/// Requests to a path that hurts, beside the good ones; not in the population.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PoisonFigures {
-    /// Sent.
-    pub sent: u64,
-    /// Answered.
-    pub answered: u64,
-    /// Lost: their connection ended without an answer.
-    pub lost: u64,
-    /// Sent to answered.
-    pub response_us: Latency,
-}
-
-/// Clients that send or read slowly, beside the good ones; not in the population.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SlowFigures {
-    /// Clients that trickle a request.
-    pub senders: SlowClients,
-    /// Clients that trickle a reply in.
-    pub readers: SlowClients,
-}
-
-/// What became of slow clients of one sort.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SlowClients {
-    /// Kept at a time.
-    pub asked: u64,
-    /// Connections opened: replacements included.
-    pub opened: u64,
-    /// Closed by the server.
-    pub closed_by_server: u64,
-    /// Served to the end.
-    pub finished: u64,
-    /// Still open when the window ended.
-    pub open_at_end: u64,
-    /// How long the ended ones lived.
-    pub life_us: Latency,
-}
-
-/// Connections held without a request, beside the active ones.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct IdleFigures {
-    /// Asked for.
-    pub asked: u64,
-    /// Opened, and answered once.
-    pub opened: u64,
-    /// Still open when the window ended.
-    pub open_at_end: u64,
-    /// Closed by the server.
-    pub closed_by_server: u64,
-}
-
 /// The highest offered rate at which the objective is kept, as a bracket.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -144,7 +87,7 @@ pub struct Capacity {
 /// One window of a capacity search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CapacityStep {
-    /// Offered requests a second.
+    /// Offered requests per second.
     pub rate: f64,
     /// p50 of the response, µs; `None` is infinite.
     #[serde(default)]
@@ -179,7 +122,7 @@ pub struct MemoryStep {
 
 /// `false` values and empty collections are not written: most trials have none of these.
 pub(super) mod absent {
-    use super::BTreeMap;
+    use std::collections::BTreeMap;
 
     pub fn zero(value: &u32) -> bool {
         *value == 0

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::anchor;
+use crate::anchor;
 use crate::cell::State;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
@@ -49,9 +49,9 @@ pub fn table(run: &Run, matrix: &Matrix, id: &str) -> Markup {
                         @let folded = folds && row.is_variant() && !leads(matrix, index);
                         tr.variant[row.is_variant()].peer[row.is_peer()].folded[folded] {
                             th scope="row" {
-                                i class={ "key b" (palette::class(&row.kin)) } {}
+                                i class={ "key b" (palette::class(&row.family)) } {}
                                 (name(row))
-                                @if row.is_peer() { span.kin { "peer of " (row.kin) } }
+                                @if row.is_peer() { span.family { "peer of " (row.family) } }
                             }
                             @for column in &matrix.columns { (cell(run, column, row, &column.entries[index])) }
                         }
@@ -74,9 +74,9 @@ fn won(column: &Column, rows: &[Row]) -> Markup {
             span.by {
                 @if tied > 0 {
                     "≈ " (tied) " more"
-                    @if let Some(margin) = headline.margin() { br; "next " (margin) }
+                    @if let Some((margin, twice)) = headline.margin() { br; "next " @if !twice { "+" } (margin) }
                 }
-                @else if let Some(margin) = headline.margin() { "wins by " (margin.trim_start_matches('+')) }
+                @else if let Some((margin, _)) = headline.margin() { "wins by " (margin) }
                 @else { "wins" }
             }
         }
@@ -102,7 +102,7 @@ fn controls(matrix: &Matrix) -> Markup {
     html! {
         tfoot {
             tr {
-                th scope="row" { "same server twice (A/A)" }
+                th scope="row" { "the same server twice (A/A)" }
                 @for column in &matrix.columns {
                     @let differs = column.placebo.as_ref().is_some_and(|placebo| placebo.differs);
                     td.differs[differs] { (words::placebo(column)) }
@@ -120,7 +120,7 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
     let metric = column.choice.metric;
     let link = format!(
         "#{}",
-        anchor(run, &column.scenario, &row.label, column.choice.window)
+        anchor::trials(run, &column.scenario, &row.label, column.choice.window)
     );
     let figure = entry.spread.map(|spread| metric.show(spread.median));
     let hover = hover(column, row, entry);
@@ -211,13 +211,7 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
     match entry.spread {
         Some(spread) => {
             let metric = column.choice.metric;
-            text.push_str(&format!(
-                "{} ({}–{}), n = {}",
-                metric.show(spread.median),
-                metric.show(spread.low),
-                metric.show(spread.high),
-                spread.n
-            ));
+            text.push_str(&format::spread(spread, |each| metric.show(each)));
         }
         None => text.push_str(words::state(entry.state)),
     }
@@ -230,7 +224,7 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
         .map(|place| place.against_best);
     if let Some(against) = against.or(entry.peer) {
         text.push_str(&format!(
-            ", against the best model: {}",
+            ", compared with the best model: {}",
             against.verdict.words()
         ));
     }
@@ -248,18 +242,18 @@ pub fn key(evidence: Evidence, peers: bool) -> Markup {
     html! {
         ul.key {
             @if evidence == Evidence::Figures {
-                li { span.swatch.plain { "5 µs" } " the figure itself: too few blocks to rank" }
+                li { span.swatch.plain { "5 µs" } " the figure itself, because there are too few blocks to rank" }
             } @else {
                 li { span.swatch.tier1.best { "1.00×" } " best of its column" }
                 li { span.swatch.tier1 { "= 1.01×" } " equivalent to it" }
                 li { span.swatch.tier1 { "≈ 1.10×" } " too close to call" }
-                li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse: lower tiers, numbered; 2.00× is twice as bad" }
+                li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse, in a lower tier; 2.00× is twice as bad" }
             }
-            li { span.swatch.limited { "≥" } " generator-bound: a bound, never ranked" }
-            li { span.swatch.blocks { "–" } " blocks by design" }
-            @if peers { li { span.swatch.peer { "1.20×" } " a peer, against the best model; never ranked" } }
+            li { span.swatch.limited { "≥" } " the generator was the limit: a bound, never ranked" }
+            li { span.swatch.blocks { "–" } " the model cannot do this, by design" }
+            @if peers { li { span.swatch.peer { "1.20×" } " a peer, compared with the best model, never ranked" } }
         }
-        p.note { (words::how_to_read(evidence)) " Every cell leads to its trials." }
+        p.note { (words::how_to_read(evidence)) " Every cell links to its trials." }
     }
 }
 
@@ -273,7 +267,7 @@ pub fn headlines(matrix: &Matrix) -> Markup {
             @for column in &matrix.columns {
                 @let headline = column.headline(&matrix.rows);
                 li {
-                    a.what href={ "#" (super::deciding_anchor(&column.scenario)) } { (column.scenario) }
+                    a.what href={ "#" (anchor::deciding(&column.scenario)) } { (column.scenario) }
                     span.said {
                         @for (bold, text) in headline.sentence(column.choice.metric) {
                             @if bold { b { (text) } } @else { (text) }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{anchor, pass_anchor};
+use crate::anchor;
 use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::noise::{self, Generator, Placebo};
@@ -23,10 +23,10 @@ pub fn section(run: &Run) -> Markup {
             p.note { (words::GATES) }
             (counts_table(run))
             h3 { "Excluded trials" }
-            p.note { "INVALID: a gate failed. Never drawn and in no figure; named here with the reason." }
+            p.note { "INVALID: the trial failed a gate. It is never drawn and is part of no figure; it is listed here with the reason." }
             (trial_table(run, &noise::trials(run, Validity::Invalid)))
             h3 { "Limited trials" }
-            p.note { "LIMITED: generator or machine may have been the limit. Shown as bounds, never ranked." }
+            p.note { "LIMITED: the generator or the machine may have been the limit. The figure is shown as a bound and is never ranked." }
             (trial_table(run, &noise::trials(run, Validity::Limited)))
             h3 { "The load generator" }
             p.note { (words::GENERATOR) }
@@ -42,7 +42,7 @@ fn placebo_table(run: &Run, placebos: &[Placebo]) -> Markup {
         .map(|(copy, _)| copy.label.as_str())
         .unwrap_or_default();
     if placebos.is_empty() {
-        return html! { p { "No placebo was measured: the zone is 3 %." } };
+        return html! { p { "No server was measured twice, so the zone is 3 %." } };
     }
     html! {
         div.scroll {
@@ -59,7 +59,7 @@ fn placebo_table(run: &Run, placebos: &[Placebo]) -> Markup {
                             @match placebo.comparison {
                                 Some(each) => {
                                     td {
-                                        a href={ "#" (anchor(run, &placebo.scenario, copy, placebo.choice.window)) } {
+                                        a href={ "#" (anchor::trials(run, &placebo.scenario, copy, placebo.choice.window)) } {
                                             (format::factor(each.log.exp()))
                                         }
                                     }
@@ -104,7 +104,7 @@ fn trial_table(run: &Run, trials: &[&Trial]) -> Markup {
     }
     html! {
         details open[trials.len() <= 20] {
-            summary { (words::count(trials.len(), "trial")) }
+            summary { (format::count(trials.len(), "trial")) }
             div.scroll {
                 table.figures {
                     thead { tr {
@@ -117,7 +117,7 @@ fn trial_table(run: &Run, trials: &[&Trial]) -> Markup {
                                 th scope="row" { (trial.label) }
                                 td.l { a href={ "#" (trial_anchor(run, trial)) } { (words::load(trial)) } }
                                 td { (trial.block) }
-                                td.l.why { (trial.reasons.join("; ")) }
+                                td.l.why { (trial.reasons.text()) }
                             }
                         }
                     }
@@ -130,8 +130,10 @@ fn trial_table(run: &Run, trials: &[&Trial]) -> Markup {
 /// Where the page shows a trial.
 fn trial_anchor(run: &Run, trial: &Trial) -> String {
     match trial.pass {
-        Pass::Measure => anchor(run, &trial.scenario, &trial.label, Window::of(&trial.shape)),
-        pass => pass_anchor(run, pass, &trial.scenario, &trial.label),
+        Pass::Measure => {
+            anchor::trials(run, &trial.scenario, &trial.label, Window::of(&trial.shape))
+        }
+        pass => anchor::pass(run, pass, &trial.scenario, &trial.label),
     }
 }
 
@@ -145,8 +147,8 @@ fn generator_table(generators: &[Generator]) -> Markup {
         div.scroll {
             table.figures {
                 thead { tr {
-                    th.l { "scenario" } th.l { "load" } th { "late p99, median (worst)" }
-                    th { "CPU share, median (most)" } th { "steal, most" } th { "null server" }
+                    th.l { "scenario" } th.l { "load" } th { "generator late p99, median (worst)" }
+                    th { "generator CPU, median (most)" } th { "stolen CPU time, most" } th { "null server" }
                 } }
                 tbody {
                     @for each in generators {

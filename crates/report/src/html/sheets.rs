@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::palette;
 use crate::sheet::{Entry, Line, Sheet, Tone};
 
-/// One section a sheet.
+/// One section per sheet.
 pub fn sections(sheets: &[Sheet]) -> Markup {
     html! {
         @for sheet in sheets {
@@ -29,7 +29,7 @@ pub fn sections(sheets: &[Sheet]) -> Markup {
 fn row(line: &Line) -> Markup {
     html! {
         tr.variant[line.row.is_variant()].peer[line.row.is_peer()] {
-            th scope="row" { i class={ "key b" (palette::class(&line.row.kin)) } {} (line.row.label) }
+            th scope="row" { i class={ "key b" (palette::class(&line.row.family)) } {} (line.row.label) }
             @for entry in &line.entries { (cell(entry)) }
         }
     }
@@ -37,13 +37,13 @@ fn row(line: &Line) -> Markup {
 
 fn cell(entry: &Entry) -> Markup {
     let class = match entry.tone {
-        Tone::Plain => "",
-        Tone::Best => "best",
-        Tone::Limited => "bound",
-        Tone::Blocks => "soft",
+        Tone::Plain => None,
+        Tone::Best => Some("best"),
+        Tone::Limited => Some("bound"),
+        Tone::Blocks => Some("soft"),
     };
     html! {
-        td class=(class) {
+        td class=[class] {
             @if entry.text.is_empty() { "–" }
             @else if let Some(link) = &entry.link { a href={ "#" (link) } { (entry.text) } }
             @else { (entry.text) }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{anchor, pass_anchor};
+use crate::anchor;
 use crate::cell::{Cell, State};
 use crate::data::Pass;
 use crate::figures::{self, Field};
@@ -12,15 +12,15 @@ use crate::primary;
 use crate::run::{Row, Run, Window};
 use crate::words;
 
-/// What a request costs at the common rate, a table a scenario.
+/// What a request costs at the common rate, one table per scenario.
 pub fn cost(run: &Run) -> Markup {
     html! {
         section #cost {
             h2 { "Cost" }
             p.note {
                 "Medians over trials at the common rate; lower is better throughout. Server CPU counts the \
-                 whole process tree, dead children included; machine CPU also what the kernel spends on \
-                 the loopback and the generator. Each name leads to its trials."
+                 whole process tree, dead children included; machine CPU also counts what the \
+                 generator uses and what the kernel spends on the loopback. Each name links to its trials."
             }
             @for scenario in &run.scenarios {
                 @let window = primary::of(run, scenario, Metric::ServerCpu).window;
@@ -36,7 +36,7 @@ pub fn every_figure(run: &Run) -> Markup {
     html! {
         section #figures {
             h2 { "Every figure" }
-            p.note { "Medians over trials. Throughput: higher is better; all else: lower is better. Each name leads to its trials." }
+            p.note { "Medians over trials. Throughput: higher is better; all else: lower is better. Each name links to its trials." }
             @for scenario in &run.scenarios {
                 details {
                     summary { (scenario) }
@@ -65,7 +65,7 @@ fn table(run: &Run, scenario: &str, window: Window, columns: &[(&str, Field)]) -
                 thead { tr { @for (head, field) in columns { th.l[left(*field)] scope="col" { (head) } } } }
                 tbody {
                     @for (row, cell) in &rows {
-                        tr class=(state_class(cell.state)) {
+                        tr class=[state_class(cell.state)] {
                             @for (_, field) in columns { (entry(run, row, cell, scenario, window, *field)) }
                         }
                     }
@@ -84,23 +84,23 @@ fn entry(
     field: Field,
 ) -> Markup {
     let text = figures::text(run, row, cell, field);
-    let is_told = text != "-";
-    let shown = if is_told { text.as_str() } else { "–" };
+    let is_told = text.is_some();
+    let text = text.as_deref().unwrap_or("–");
     match field {
         Field::Label => html! {
             th scope="row" {
-                i class={ "key b" (palette::class(&row.kin)) } {}
-                a href={ "#" (anchor(run, scenario, &row.label, window)) } { (text) }
+                i class={ "key b" (palette::class(&row.family)) } {}
+                a href={ "#" (anchor::trials(run, scenario, &row.label, window)) } { (text) }
             }
         },
         Field::Validity => html! { td.l.why { (text) } },
         Field::Calls if is_told => html! {
-            td { a href={ "#" (pass_anchor(run, Pass::SystemCalls, scenario, &row.label)) } { (text) } }
+            td { a href={ "#" (anchor::pass(run, Pass::SystemCalls, scenario, &row.label)) } { (text) } }
         },
-        Field::Unserved => html! { td.differs[is_told] { (shown) } },
-        Field::Range(_) => html! { td.m { (shown) } },
+        Field::Unserved => html! { td.differs[is_told] { (text) } },
+        Field::Range(_) => html! { td.m { (text) } },
         Field::Figure(_) | Field::Trials | Field::Workers | Field::Calls => {
-            html! { td { (shown) } }
+            html! { td { (text) } }
         }
     }
 }
@@ -109,12 +109,12 @@ fn left(field: Field) -> bool {
     matches!(field, Field::Label | Field::Validity)
 }
 
-fn state_class(state: State) -> &'static str {
+fn state_class(state: State) -> Option<&'static str> {
     match state {
-        State::Limited => "limited",
-        State::Blocks => "blocks",
-        State::Invalid | State::NotOffered | State::Missing => "gone",
-        State::Valid => "",
+        State::Limited => Some("limited"),
+        State::Blocks => Some("blocks"),
+        State::Invalid | State::NotOffered | State::Missing => Some("gone"),
+        State::Valid => None,
     }
 }
 

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 
-use super::{anchor, pass_anchor};
-use crate::blame;
+use crate::anchor;
 use crate::cell::{Cell, State};
 use crate::data::{Pass, Trial, Validity};
 use crate::format;
@@ -14,15 +13,15 @@ use crate::run::{Row, Run, Window};
 use crate::words;
 
 const METRICS: [(&str, Metric); 9] = [
-    ("req/s", Metric::Throughput),
+    ("requests/s", Metric::Throughput),
     ("p50 µs", Metric::P50),
     ("p99 µs", Metric::P99),
     ("p99.9 µs", Metric::P999),
     ("service p99 µs", Metric::ServiceP99),
-    ("server CPU µs/req", Metric::ServerCpu),
-    ("switches/req", Metric::Switches),
+    ("server CPU µs per request", Metric::ServerCpu),
+    ("switches per request", Metric::Switches),
     ("PSS KiB", Metric::Pss),
-    ("late p99 µs", Metric::Lateness),
+    ("generator late p99 µs", Metric::Lateness),
 ];
 
 /// The section, folded by scenario.
@@ -30,7 +29,7 @@ pub fn section(run: &Run) -> Markup {
     html! {
         section #trials {
             h2 { "Trials" }
-            p.note { "Every window of every trial, with the commands that repeat it: a server's stands beside its name, the load of a block above the table, where it was the same for all." }
+            p.note { "Every window of every trial, with the commands that repeat it. The server's command stands beside its name; the load's command stands above the table, one per block, where it was the same for all servers." }
             @for scenario in &run.scenarios {
                 details {
                     summary { (scenario) }
@@ -70,14 +69,14 @@ fn pass_group(run: &Run, row: &Row, scenario: &str, pass: Pass) -> Markup {
         return html! {};
     }
     html! {
-        div.group id=(pass_anchor(run, pass, scenario, &row.label)) {
+        div.group id=(anchor::pass(run, pass, scenario, &row.label)) {
             h3 { (row.label) span.m { " · " (scenario) } }
             @for trial in trials {
                 @for command in [&trial.server_command, &trial.load_command] {
                     @if !command.is_empty() { code { (command) } }
                 }
                 p.note { "trial " (trial.id) ", block " (trial.block) ": " (validity(trial))
-                    @if !trial.reasons.is_empty() { ": " (trial.reasons.join("; ")) } }
+                    @if !trial.reasons.is_empty() { ": " (trial.reasons.text()) } }
                 @if trial.validity != Validity::Invalid { (pass_table(trial)) }
             }
         }
@@ -116,7 +115,7 @@ fn pass_table(trial: &Trial) -> Markup {
         }
         @if !calls.is_empty() {
             div.scroll { table.figures {
-                thead { tr { th.l { "call" } th { "a request" } } }
+                thead { tr { th.l { "call" } th { "per request" } } }
                 tbody { @for (name, rate) in calls { tr { td.l { (name) } td { (format::number(*rate)) } } } }
             } }
         }
@@ -142,7 +141,7 @@ fn of_window(run: &Run, scenario: &str, window: Window) -> Markup {
                     th { "errors" } th.l { "validity" }
                 } }
                 @for (row, cell) in &cells {
-                    tbody id=(anchor(run, scenario, &row.label, window)) {
+                    tbody id=(anchor::trials(run, scenario, &row.label, window)) {
                         (heading(row, cell, &loads))
                         @for trial in &cell.trials { (line(trial)) }
                     }
@@ -204,13 +203,13 @@ fn line(trial: &Trial) -> Markup {
                 td { (figures.and_then(|each| metric.value(each)).map_or("–".to_owned(), format::number)) }
             }
             td { (errors) }
-            td.l.why { (validity(trial)) @if !trial.reasons.is_empty() { ": " (trial.reasons.join("; ")) } }
+            td.l.why { (validity(trial)) @if !trial.reasons.is_empty() { ": " (trial.reasons.text()) } }
         }
     }
 }
 
 fn validity(trial: &Trial) -> &'static str {
-    if blame::lacks_route(trial) {
+    if trial.lacks_route() {
         return "not measured";
     }
     words::validity_of(trial.validity)

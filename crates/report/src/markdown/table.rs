@@ -7,13 +7,21 @@ pub struct Table {
 
 impl Table {
     /// An empty table.
-    pub fn new(header: Vec<String>) -> Self {
-        Self { rows: vec![header] }
+    pub fn new<T: Into<String>>(header: impl IntoIterator<Item = T>) -> Self {
+        Self {
+            rows: vec![header.into_iter().map(T::into).collect()],
+        }
     }
 
     /// Adds a row as wide as the header.
-    pub fn push(&mut self, row: Vec<String>) {
-        self.rows.push(row);
+    pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
+        self.rows.push(row.into_iter().collect());
+    }
+
+    /// Appends the table and an empty line.
+    pub fn put(&self, out: &mut String) {
+        out.push_str(&self.render());
+        out.push('\n');
     }
 
     /// The table, or `None.` when it has no row. Columns of figures are set to the right.
@@ -86,9 +94,9 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_figures_stand_right() {
-        let mut table = Table::new(vec!["model".into(), "n".into()]);
-        table.push(vec!["a|b".into(), "1,024".into()]);
-        table.push(vec!["prefork".into(), "-".into()]);
+        let mut table = Table::new(["model", "n"]);
+        table.push(["a|b", "1,024"].map(str::to_owned));
+        table.push(["prefork", "-"].map(str::to_owned));
         let expected =
             "| model   |     n |\n| ------- | ----: |\n| a\\|b    | 1,024 |\n| prefork |     - |\n";
         assert_eq!(table.render(), expected);
@@ -96,6 +104,6 @@ mod tests {
 
     #[test]
     fn an_empty_table_says_so() {
-        assert_eq!(Table::new(vec!["model".into()]).render(), "None.\n");
+        assert_eq!(Table::new(["model"]).render(), "None.\n");
     }
 }

@@ -11,7 +11,7 @@ pub struct Headline {
     pub best: Option<String>,
     /// Shown to differ from the best by less than the zone.
     pub equivalent: Vec<String>,
-    /// Neither told apart from the best nor shown to be equivalent.
+    /// Neither different from the best nor equivalent to it, as far as was found.
     pub too_close: Vec<String>,
     /// The best of the second tier, and how it compares.
     pub next: Option<(String, stats::Comparison)>,
@@ -23,14 +23,12 @@ pub struct Headline {
 pub type Pieces = Vec<(bool, String)>;
 
 impl Headline {
-    /// How far the next tier is behind: `+12–18 %`, `2.1–2.4×`; `None` without one that can be told.
-    pub fn margin(&self) -> Option<String> {
+    /// How far the next tier is behind: `12–18 %`, or `2.1–2.4×` and `true`; `None` where there is
+    /// none, or it is infinitely far behind.
+    pub fn margin(&self) -> Option<(String, bool)> {
         let (_, against) = self.next.as_ref()?;
-        let told = against.log < stats::INFINITE_LOG / 2.0;
-        told.then(|| match size(against) {
-            (factor, true) => factor,
-            (percent, false) => format!("+{percent}"),
-        })
+        let is_finite = against.log < stats::INFINITE_LOG / 2.0;
+        is_finite.then(|| size(against))
     }
 
     /// The outcome in one sentence: who won, by how much over whom, what is too close to call.
@@ -59,7 +57,7 @@ impl Headline {
             Some((label, against)) if against.log >= stats::INFINITE_LOG / 2.0 => {
                 say(
                     false,
-                    format!("; {label} and all further do not hold this rate"),
+                    format!("; {label} and all that follow do not hold this rate"),
                 );
             }
             Some((label, against)) => {

@@ -4,8 +4,9 @@
 use super::panel::wrapped;
 use crate::cell::State;
 use crate::format;
-use crate::matrix::{Column, Entry};
-use crate::run::{Row, Run};
+use crate::matrix::{Column, Entry, Matrix};
+use crate::run::Row;
+use crate::session::Session;
 use crate::stats::Evidence;
 use crate::svg::{Anchor, Svg};
 use crate::words;
@@ -28,8 +29,8 @@ pub const STYLE: &str = ".h{font-size:19px;font-weight:700}.s{font-size:13px}.r{
 .blocks{fill:#343a44}.stripe{stroke:#4c5766}}";
 
 /// The whole picture.
-pub fn draw(run: &Run) -> Svg {
-    let matrix = run.verdict();
+pub fn draw(session: &Session) -> Svg {
+    let matrix = &session.verdict;
     let panels = matrix.columns.len().div_ceil(COLUMNS_MAX).max(1);
     let columns = matrix.columns.len().div_ceil(panels).max(1);
     let page = WIDTH_MIN.max(LEFT + 12.0 + COLUMN_WIDTH_MIN * columns as f64);
@@ -40,7 +41,7 @@ pub fn draw(run: &Run) -> Svg {
         .enumerate()
         .filter(|(_, row)| !row.is_variant())
         .collect();
-    let mut svg = Svg::new(page, 200.0, &words::title(run));
+    let mut svg = Svg::new(page, 200.0, &words::title(&session.run));
     svg.raw(
         "<defs><pattern id=\"hatch\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" \
          patternTransform=\"rotate(45)\"><rect width=\"7\" height=\"7\" class=\"hatchbg\"/>\
@@ -53,7 +54,7 @@ pub fn draw(run: &Run) -> Svg {
         "h",
         "Which server model wins which workload, and by how much",
     );
-    for (index, line) in wrapped(&words::measured(run), 150)
+    for (index, line) in wrapped(&words::measured(&session.run), 150)
         .iter()
         .take(2)
         .enumerate()
@@ -67,10 +68,7 @@ pub fn draw(run: &Run) -> Svg {
         y += HEAD + ROW_HEIGHT * rows.len() as f64 + 14.0;
     }
     y += 8.0;
-    for line in legend(run, matrix.evidence)
-        .iter()
-        .flat_map(|text| wrapped(text, 172))
-    {
+    for line in legend(matrix).iter().flat_map(|text| wrapped(text, 172)) {
         svg.text(12.0, y, Anchor::Start, "m n", &line);
         y += 15.0;
     }
@@ -100,57 +98,29 @@ fn panel(svg: &mut Svg, (columns, rows): (&[Column], &[(usize, &Row)]), width: f
     }
 }
 
-fn legend(run: &Run, evidence: Evidence) -> Vec<String> {
-    let hatched = "Hatched: generator-bound, a bound, never ranked. Grey: blocks by design.";
-    let read = match evidence {
-        Evidence::Figures => "Too few blocks to rank: each cell is the figure itself.".to_owned(),
+fn legend(matrix: &Matrix) -> Vec<String> {
+    let hatched = "Hatched: the generator was the limit, so the figure is a bound and is never ranked. Grey: the model cannot do this, by design.";
+    let read = match matrix.evidence {
+        Evidence::Figures => {
+            "There are too few blocks to rank: each cell is the figure itself.".to_owned()
+        }
         _ => format!(
-            "1.00× is the best of its column, 2.00× twice as bad, with {}. Strong colour: not told apart from the best (= equivalent, ≈ too close to call); fainter: lower tiers.",
-            if evidence == Evidence::Ranges {
+            "1.00× is the best of its column, 2.00× is twice as bad, with {}. Strong colour: no difference from the best was found (= equivalent, ≈ too close to call); fainter: lower tiers.",
+            if matrix.evidence == Evidence::Ranges {
                 "the range over blocks"
             } else {
                 "95 % intervals"
             }
         ),
     };
-    let notices = words::notices(run)
-        .into_iter()
-        .filter(|notice| notice.starts_with("A/A"));
-    [format!("{read} {hatched}")]
-        .into_iter()
-        .chain(notices)
-        .collect()
+    let mut lines = vec![format!("{read} {hatched}")];
+    lines.extend(words::differing(matrix));
+    lines
 }
 
-fn cell(svg: &mut Svg, (x, y): (f64, f64), width: f64, column: &Column, entry: &Entry) {
-    let height = ROW_HEIGHT - 4.0;
-    let (middle, first, second) = (x + width / 2.0, y + 17.0, y + 31.0);
+fn cell(svg: &mut Svg, at: (f64, f64), width: f64, column: &Column, entry: &Entry) {
     let mut put = |class: &str, ink: &str, top: &str, below: &str| {
-        svg.rect((x, y), (width, height), 4.0, class);
-        // A line alone stands in the middle.
-        let alone = if top.is_empty() || below.is_empty() {
-            6.0
-        } else {
-            0.0
-        };
-        if !top.is_empty() {
-            svg.text(
-                middle,
-                first + alone,
-                Anchor::Middle,
-                &format!("r {ink}"),
-                top,
-            );
-        }
-        if !below.is_empty() {
-            svg.text(
-                middle,
-                second - alone,
-                Anchor::Middle,
-                &format!("i {ink}"),
-                below,
-            );
-        }
+        filled(svg, at, width, (class, ink), (top, below));
     };
     let figure = entry
         .spread
@@ -192,5 +162,24 @@ fn cell(svg: &mut Svg, (x, y): (f64, f64), width: f64, column: &Column, entry: &
         (State::Limited, _, None) => put("hatch", "", "", "LIMITED"),
         (State::Blocks, _, _) => put("blocks", "", "", "blocks by design"),
         (state, _, _) => put("c", "m", "", words::state(state)),
+    }
+}
+
+/// A cell with one line of text or two; one alone stands in the middle.
+fn filled(
+    svg: &mut Svg,
+    (x, y): (f64, f64),
+    width: f64,
+    (class, ink): (&str, &str),
+    (top, below): (&str, &str),
+) {
+    svg.rect((x, y), (width, ROW_HEIGHT - 4.0), 4.0, class);
+    let alone = top.is_empty() || below.is_empty();
+    let shift = if alone { 6.0 } else { 0.0 };
+    let middle = x + width / 2.0;
+    for (text, y, size) in [(top, y + 17.0 + shift, "r"), (below, y + 31.0 - shift, "i")] {
+        if !text.is_empty() {
+            svg.text(middle, y, Anchor::Middle, &format!("{size} {ink}"), text);
+        }
     }
 }

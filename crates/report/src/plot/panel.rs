@@ -7,6 +7,7 @@ use crate::metric::Metric;
 use crate::palette;
 use crate::run::{Row, Run, Window};
 use crate::scale::{Log, apart, is_drawn};
+use crate::session::Session;
 use crate::stats::{Evidence, Spread};
 use crate::svg::{Anchor, Svg};
 use crate::words;
@@ -105,8 +106,11 @@ impl Panel {
         })
     }
 
-    /// Draws the objective in.
-    pub fn objective(&mut self, value: f64) {
+    /// Draws the objective, where there is one.
+    pub fn objective(&mut self, value: Option<f64>) {
+        let Some(value) = value else {
+            return;
+        };
         let y = self.y(value);
         // At the upper edge the text goes below the line, or it would run into the heading.
         let baseline = if y < TOP + 14.0 { y + 13.0 } else { y - 4.0 };
@@ -139,9 +143,15 @@ impl Panel {
         }
     }
 
-    /// Draws a row's points with bars for their spread, joined by a line.
-    pub fn series(&mut self, row: &Row, points: &[Point], line: &str, bars: bool) {
-        let class = palette::class(&row.kin);
+    /// Draws a row's points, joined by a line: dashed for what is no model's default variant, or
+    /// dotted; with bars for their spread.
+    pub fn series(&mut self, row: &Row, points: &[Point], dotted: bool, bars: bool) {
+        let line = match (dotted, row.is_aside()) {
+            (true, _) => "dot",
+            (false, true) => "dash",
+            (false, false) => "",
+        };
+        let class = palette::class(&row.family);
         let hollow = row.is_aside();
         let places: Vec<(f64, f64)> = points
             .iter()
@@ -155,37 +165,34 @@ impl Panel {
                 self.svg
                     .line((point.x, low), (point.x, high), &format!("bar s{class}"));
             }
-            let hover = format!(
-                "{}: {} ({}–{}), n = {}{}",
-                row.label,
-                (self.show)(spread.median),
-                (self.show)(spread.low),
-                (self.show)(spread.high),
-                spread.n,
-                if point.limited { ", LIMITED" } else { "" }
-            );
+            let limited = if point.limited { ", LIMITED" } else { "" };
+            let figure = format::spread(spread, self.show);
+            let hover = format!("{}: {figure}{limited}", row.label);
             if bars || point.limited {
-                let mark = palette::of(&row.kin).mark;
+                let mark = palette::of(&row.family).mark;
                 self.svg
                     .mark(*place, mark, hollow || point.limited, class, &hover);
             }
         }
     }
 
-    /// Labels the end of a series at `point`.
-    pub fn end(&mut self, row: &Row, point: Point) {
+    /// Labels the last of `points`.
+    pub fn end(&mut self, row: &Row, points: &[Point]) {
+        let Some(point) = points.last() else {
+            return;
+        };
         let limited = if point.limited { " LIMITED" } else { "" };
         self.ends.push(End {
             at: (point.x, self.y(point.spread.median)),
             label: format!("{}{limited}", row.label),
-            class: palette::class(&row.kin),
+            class: palette::class(&row.family),
         });
     }
 
     /// Sets the labels and writes `notes` below.
     pub fn finish(mut self, axis: &str, notes: &[String]) -> Svg {
         let wanted: Vec<f64> = self.ends.iter().map(|end| end.at.1).collect();
-        // Many labels stand closer, and are still told apart.
+        // Many labels stand closer together, and can still be read.
         let room = (BOTTOM + 16.0 - TOP) / wanted.len().max(1) as f64;
         let places = apart(&wanted, room.min(LINE_HEIGHT), TOP + 2.0, BOTTOM + 18.0);
         for (end, y) in self.ends.iter().zip(places) {
@@ -221,21 +228,25 @@ impl Panel {
 
 /// The objective of `scenario` for p99, µs.
 pub fn objective(run: &Run, scenario: &str) -> Option<f64> {
-    let objective = run.env.objectives.get(scenario)?;
+    let objective = run.scenario(scenario)?.objective?;
     (objective.p99_us > 0.0).then_some(objective.p99_us)
 }
 
 /// Which models have nothing to draw in `window`, and why, in one sentence; empty for none.
-pub fn absent(run: &Run, scenario: &str, window: Window) -> Vec<String> {
+pub fn absent(session: &Session, scenario: &str, window: Window) -> Vec<String> {
     let reason = |row: &Row| {
-        let why = match run.cell(&row.label, scenario, window).state {
+        let why = match session.run.cell(&row.label, scenario, window).state {
             state @ (State::Blocks | State::NotOffered) => words::state(state),
             State::Invalid => "excluded, see noise",
             _ => return None,
         };
         Some(format!("{} ({why})", row.label))
     };
-    let absent: Vec<String> = run.drawn(scenario).into_iter().filter_map(reason).collect();
+    let absent: Vec<String> = session
+        .drawn(scenario)
+        .into_iter()
+        .filter_map(reason)
+        .collect();
     if absent.is_empty() {
         Vec::new()
     } else {
@@ -260,7 +271,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// `n = 3 trials a point`, or the range of it.
+/// `n = 3 trials`, or the range of it.
 pub fn sample(spreads: impl Iterator<Item = Spread>) -> String {
     let sizes: Vec<usize> = spreads.map(|spread| spread.n).collect();
     let (low, high) = (

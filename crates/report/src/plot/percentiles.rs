@@ -4,7 +4,8 @@
 use super::panel::{self, LEFT, Panel, Point, RIGHT};
 use crate::metric::Metric;
 use crate::primary;
-use crate::run::{Run, Window};
+use crate::run::Window;
+use crate::session::Session;
 use crate::svg::Svg;
 
 const RESPONSE: [Metric; 4] = [Metric::P50, Metric::P90, Metric::P99, Metric::P999];
@@ -16,17 +17,18 @@ const SERVICE: [Metric; 4] = [
 ];
 
 /// The panel of `scenario`; `None` where no offered rate was measured.
-pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
+pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
+    let run = &session.run;
     let window = primary::of(run, scenario, Metric::P99).window;
     if window == Window::Closed {
         return None;
     }
-    // Equal steps a nine, with p50 where -log10(1 - 0.5) puts it.
+    // Equal steps per nine, with p50 where -log10(1 - 0.5) puts it.
     let place = |nines: f64| LEFT + 8.0 + (RIGHT - LEFT - 14.0) * (nines - 0.3) / 2.7;
     let places = [0.3, 1.0, 2.0, 3.0].map(place);
 
     let mut series = Vec::new();
-    for row in run.drawn(scenario) {
+    for row in session.drawn(scenario) {
         let points = |metrics: [Metric; 4]| -> Vec<Point> {
             let point = |(metric, x): (Metric, f64)| {
                 let (spread, limited) = panel::figure(run, row, scenario, window, metric)?;
@@ -53,15 +55,10 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
         panel.tick(x, label);
     }
     for (row, response, service) in &series {
-        panel.series(row, service, "dot", false);
-        panel.series(
-            row,
-            response,
-            if row.is_aside() { "dash" } else { "" },
-            false,
-        );
-        panel.end(row, *response.last().expect("a series has a point"));
+        panel.series(row, service, true, false);
+        panel.series(row, response, false, false);
+        panel.end(row, response);
     }
-    let notes = panel::absent(run, scenario, window);
+    let notes = panel::absent(session, scenario, window);
     Some(panel.finish("percentile of requests", &notes))
 }

@@ -1,9 +1,10 @@
-//! p99 response time against the offered rate, one panel a scenario.
+//! p99 response time against the offered rate, one panel per scenario.
 
 use super::panel::{self, LEFT, Panel, Point, RIGHT};
 use crate::format;
 use crate::metric::Metric;
-use crate::run::{Run, Window};
+use crate::run::Window;
+use crate::session::Session;
 use crate::stats::Evidence;
 use crate::svg::Svg;
 
@@ -11,14 +12,15 @@ use crate::svg::Svg;
 const DODGE: f64 = 3.5;
 
 /// The panel of `scenario`; `None` without an open-loop figure.
-pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
+pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
+    let run = &session.run;
     let windows: Vec<(Window, f64)> = run
         .windows(scenario)
         .into_iter()
         .filter_map(|window| Some((window, window.rate()?)))
         .collect();
     let highest = windows.last()?.1.max(1.0);
-    let drawn = run.drawn(scenario);
+    let drawn = session.drawn(scenario);
     let margin = DODGE * drawn.len() as f64 / 2.0 + 4.0;
     let place = |rate: f64| LEFT + (RIGHT - margin - LEFT) * rate / highest;
 
@@ -38,19 +40,15 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
             series.push((row, points));
         }
     }
-    let spreads = || {
-        series
-            .iter()
-            .flat_map(|(_, points)| points)
-            .map(|point| point.spread)
-    };
+    let points = || series.iter().flat_map(|(_, points)| points);
+    let spreads = || points().map(|point| point.spread);
     let objective = panel::objective(run, scenario);
     let values: Vec<f64> = spreads()
         .flat_map(|each| [each.low, each.median, each.high])
         .chain(objective)
         .collect();
     let sample = format!(
-        "{}; {} a point",
+        "{}; {} per point",
         panel::bars(Evidence::of(run.blocks)),
         panel::sample(spreads())
     );
@@ -59,20 +57,17 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
         sample.as_str(),
     ];
     let mut panel = Panel::new(scenario, lines, &values)?;
-    if let Some(objective) = objective {
-        panel.objective(objective);
-    }
+    panel.objective(objective);
     for (_, rate) in &windows {
         panel.tick(place(*rate), &format::number(*rate));
     }
     for (row, points) in &series {
-        let variant = if row.is_aside() { "dash" } else { "" };
-        panel.series(row, points, variant, true);
-        panel.end(row, *points.last().expect("a series has a point"));
+        panel.series(row, points, false, true);
+        panel.end(row, points);
     }
-    let mut notes = panel::absent(run, scenario, windows.last()?.0);
+    let mut notes = panel::absent(session, scenario, windows.last()?.0);
     if values.iter().any(|value| !value.is_finite()) {
         notes.push("∞: more than 1 % of the requests were never answered".to_owned());
     }
-    Some(panel.finish("offered requests a second", &notes))
+    Some(panel.finish("offered requests per second", &notes))
 }

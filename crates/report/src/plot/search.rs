@@ -7,12 +7,14 @@ use crate::data::{Pass, Validity};
 use crate::format;
 use crate::run::{Row, Run};
 use crate::scale::Log;
+use crate::session::Session;
 use crate::stats::{Evidence, Spread};
 use crate::svg::Svg;
 
 /// The panel of `scenario`; `None` where its capacity was not searched for.
-pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
-    let mut rows: Vec<(&Row, Vec<(f64, Spread)>)> = run
+pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
+    let run = &session.run;
+    let mut rows: Vec<(&Row, Vec<(f64, Spread)>)> = session
         .drawn(scenario)
         .into_iter()
         .map(|row| (row, steps(run, row, scenario)))
@@ -29,15 +31,13 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
         .chain(objective)
         .collect();
     let sample = panel::sample(steps().map(|(_, spread)| *spread));
-    let second = format!("a point an offered rate that was tried; {sample} a point");
+    let second = format!("one point per offered rate that was tried; {sample} per point");
     let lines = [
         "p99 response time, log axes, lower is better",
         second.as_str(),
     ];
     let mut panel = Panel::new(scenario, lines, &values)?;
-    if let Some(objective) = objective {
-        panel.objective(objective);
-    }
+    panel.objective(objective);
     for tick in across.ticks() {
         panel.tick(across.at(tick), &format::rate_round(tick));
     }
@@ -48,10 +48,10 @@ pub fn draw(run: &Run, scenario: &str) -> Option<Svg> {
             limited: false,
         };
         let points: Vec<Point> = steps.iter().map(point).collect();
-        panel.series(row, &points, if row.is_aside() { "dash" } else { "" }, true);
-        panel.end(row, *points.last().expect("a row has a step"));
+        panel.series(row, &points, false, true);
+        panel.end(row, &points);
     }
-    Some(panel.finish("offered requests a second", &[]))
+    Some(panel.finish("offered requests per second", &[]))
 }
 
 /// The highest rate whose p99 came at all.

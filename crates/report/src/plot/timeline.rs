@@ -1,11 +1,12 @@
-//! A load in steps, slice by slice: p99 and correct answers a second.
+//! A load in steps, slice by slice: p99 and correct answers per second.
 
 use super::panel::{self, LEFT, Panel, Point, RIGHT, Text};
 use crate::data::{Figures, Slice};
 use crate::format;
 use crate::metric::Metric;
 use crate::primary;
-use crate::run::{Row, Run};
+use crate::run::Row;
+use crate::session::Session;
 use crate::stats::{Evidence, Spread};
 use crate::svg::Svg;
 
@@ -14,29 +15,28 @@ use crate::svg::Svg;
 pub enum Side {
     /// p99 response.
     P99,
-    /// Correct answers a second.
+    /// Correct answers per second.
     Answers,
 }
 
 /// The panel of `scenario`; `None` where it has no phases.
-pub fn draw(run: &Run, scenario: &str, side: Side) -> Option<Svg> {
+pub fn draw(session: &Session, scenario: &str, side: Side) -> Option<Svg> {
+    let run = &session.run;
     let window = primary::of(run, scenario, Metric::Goodput).window;
     let figures = |row: &Row| -> Vec<&Figures> {
         let cell = run.cell(&row.label, scenario, window);
         let usable = cell.usable().filter_map(|trial| trial.figures.as_ref());
         usable.filter(|each| !each.phases.is_empty()).collect()
     };
-    let rows: Vec<(&Row, Vec<(f64, Spread)>)> = run
+    let rows: Vec<(&Row, Vec<(f64, Spread)>)> = session
         .drawn(scenario)
         .into_iter()
         .map(|row| (row, slices(&figures(row), side)))
         .filter(|(_, slices)| !slices.is_empty())
         .collect();
     let points = || rows.iter().flat_map(|(_, points)| points);
-    let end = points()
-        .map(|(at, _)| *at)
-        .max_by(f64::total_cmp)?
-        .max(0.001);
+    let last = points().map(|(at, _)| *at).max_by(f64::total_cmp);
+    let end = last?.max(0.001);
     let place = |at: f64| LEFT + 4.0 + (RIGHT - LEFT - 8.0) * at / end;
     let objective = (side == Side::P99)
         .then(|| panel::objective(run, scenario))
@@ -47,7 +47,7 @@ pub fn draw(run: &Run, scenario: &str, side: Side) -> Option<Svg> {
         .collect();
     let first = match side {
         Side::P99 => "p99 response time, log axis, lower is better",
-        Side::Answers => "correct answers a second, log axis, higher is better",
+        Side::Answers => "correct answers per second, log axis, higher is better",
     };
     let second = format!(
         "median over trials, {}",
@@ -58,9 +58,7 @@ pub fn draw(run: &Run, scenario: &str, side: Side) -> Option<Svg> {
         Side::Answers => (format::rate_round, format::rate),
     };
     let mut panel = Panel::of(scenario, [first, &second], &values, texts)?;
-    if let Some(objective) = objective {
-        panel.objective(objective);
-    }
+    panel.objective(objective);
     let example = rows
         .iter()
         .find_map(|(row, _)| figures(row).first().copied())?;
@@ -78,13 +76,8 @@ pub fn draw(run: &Run, scenario: &str, side: Side) -> Option<Svg> {
             limited: false,
         };
         let points: Vec<Point> = slices.iter().map(point).collect();
-        panel.series(
-            row,
-            &points,
-            if row.is_aside() { "dash" } else { "" },
-            false,
-        );
-        panel.end(row, *points.last().expect("a row has a slice"));
+        panel.series(row, &points, false, false);
+        panel.end(row, &points);
     }
     Some(panel.finish("seconds into the window", &[]))
 }

@@ -2,38 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use super::place;
+use super::order::place;
 use crate::data::{Role, Trial};
-
-/// Models in the order in which the literature introduces them; others follow by name.
-const MODELS: [&str; 12] = [
-    "iterative",
-    "fork-per-client",
-    "prefork",
-    "thread-per-client",
-    "thread-pool",
-    "single-reactor",
-    "reactor-pool",
-    "multi-reactor",
-    "leader-follower",
-    "proactor",
-    "signal-driven",
-    "async-tasks",
-];
+use crate::palette;
 
 /// A row of the report: a model, one of its variants, a peer, the placebo or the null server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// The name shown.
     pub label: String,
-    /// The model behind it.
+    /// Its model.
     pub model: String,
     /// Its variant.
     pub variant: String,
     /// Measured model, peer, placebo or null server.
     pub role: Role,
-    /// The model whose ink it is drawn with: its own, or the one that a peer embodies.
-    pub kin: String,
+    /// The model whose colour it is drawn in: its own, or the one that a peer implements.
+    pub family: String,
 }
 
 impl Row {
@@ -59,13 +44,13 @@ pub fn rows(trials: &[Trial]) -> Vec<Row> {
     let mut seen = BTreeSet::new();
     for trial in trials {
         if seen.insert(trial.label.as_str()) {
-            let kin = trial.beside.as_ref().unwrap_or(&trial.model);
+            let family = trial.beside.as_ref().unwrap_or(&trial.model);
             rows.push(Row {
                 label: trial.label.clone(),
                 model: trial.model.clone(),
                 variant: trial.variant.clone(),
                 role: trial.role,
-                kin: kin.clone(),
+                family: family.clone(),
             });
         }
     }
@@ -76,10 +61,10 @@ pub fn rows(trials: &[Trial]) -> Vec<Row> {
             Role::Null => 2,
         };
         // A model's default variant bears the bare name and so sorts before the others; peers stand
-        // behind the variants of the model they embody.
+        // behind the variants of the model that they implement.
         (
             control,
-            place(&MODELS, &row.kin),
+            place(&palette::MODELS, &row.family),
             row.is_peer(),
             row.label.clone(),
         )

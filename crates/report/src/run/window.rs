@@ -7,7 +7,7 @@ use crate::data::{Mode, Shape};
 pub enum Window {
     /// As fast as replies come.
     Closed,
-    /// A fixed offered rate, in thousandths of a request a second so that it can be a key.
+    /// A fixed offered rate, in thousandths of a request per second so that it can be a key.
     Open {
         /// Requests offered in 1,000 s.
         rate_milli: u64,
@@ -28,7 +28,7 @@ impl Window {
         }
     }
 
-    /// Offered requests a second; `None` in a closed loop.
+    /// Offered requests per second; `None` in a closed loop.
     pub fn rate(self) -> Option<f64> {
         match self {
             Self::Closed => None,

@@ -1,10 +1,10 @@
-//! What stands beside the good requests and is not in their population: poison, slow clients, idle
+//! What was sent beside the requests that are measured: a poisoned request, slow clients, idle
 //! connections; and the kinds of a mix.
 
-use super::{Entry, Line, Sheet, figure, middle, sample};
+use super::table::{Entry, Line, Sheet, figure, middle, sample};
+use crate::anchor;
 use crate::data::{Figures, SlowClients};
 use crate::format;
-use crate::html::anchor;
 use crate::metric::Metric;
 use crate::primary;
 use crate::run::{Row, Run, Window};
@@ -57,21 +57,21 @@ pub fn sheets(run: &Run) -> Vec<Option<Sheet>> {
             run,
             "poison",
             "One poisoned request",
-            "One request that blocks its worker, in the middle of many good ones, on a connection of its own. What the good ones wait for it (p50, p99) is the cost; lower is better.",
+            "One request that blocks its worker, in the middle of many good ones, on a connection of its own. The cost is how long the good ones wait for it (p50, p99); lower is better.",
             &POISON,
         ),
         sheet(
             run,
             "slow",
             "Slow clients",
-            "Clients that send a request, or read a reply, a byte at a time beside the good ones, replaced when the server closes them. p50 and p99 are of the good requests; lower is better.",
+            "Clients that send a request, or read a reply, one byte at a time beside the good ones; a client that the server closes is replaced. p50 and p99 are those of the good requests; lower is better.",
             &SLOW,
         ),
         sheet(
             run,
             "idle",
             "Idle connections",
-            "Connections that were served once and then held without a request, beside the active ones. p50 and p99 are of the active ones; lower is better.",
+            "Connections that were served once and then held without a request, beside the active ones. p50 and p99 are those of the active ones; lower is better.",
             &IDLE,
         ),
         kinds(run),
@@ -92,14 +92,14 @@ fn sheet(
     note: &str,
     columns: &[Column],
 ) -> Option<Sheet> {
-    let told = |figures: &Figures| columns.iter().any(|(_, of)| of(figures).is_some());
+    let has_any = |figures: &Figures| columns.iter().any(|(_, of)| of(figures).is_some());
     let mut trials = run.trials.iter();
     let scenario = &trials
-        .find(|trial| trial.figures.as_ref().is_some_and(told))?
+        .find(|trial| trial.figures.as_ref().is_some_and(has_any))?
         .scenario;
     let window = primary::of(run, scenario, Metric::P99).window;
     let line = |row: &Row| {
-        let link = || anchor(run, scenario, &row.label, window);
+        let link = || anchor::trials(run, scenario, &row.label, window);
         let found = figures(run, row, scenario, window);
         let mut entries: Vec<Entry> = columns
             .iter()
@@ -119,7 +119,7 @@ fn sheet(
     let heads = columns
         .iter()
         .map(|(head, _)| *head)
-        .chain(["p50 of the good", "p99 of the good"]);
+        .chain(["p50 of the others", "p99 of the others"]);
     Some(Sheet {
         id,
         title: title.to_owned(),
@@ -165,7 +165,7 @@ fn kinds(run: &Run) -> Option<Sheet> {
                 Spread::of(values, Evidence::Ranges).map_or_else(Entry::default, |spread| {
                     Entry::new(
                         format::micros(spread.median),
-                        anchor(run, scenario, &row.label, window),
+                        anchor::trials(run, scenario, &row.label, window),
                     )
                 })
             })

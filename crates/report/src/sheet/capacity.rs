@@ -1,10 +1,10 @@
 //! Capacity at the objective, as brackets.
 
-use super::{Entry, Line, Sheet, Tone};
+use super::table::{Entry, Line, Sheet, Tone};
+use crate::anchor;
 use crate::cell::{self, State};
 use crate::data::{Capacity, Pass, Trial, Validity};
 use crate::format;
-use crate::html::pass_anchor;
 use crate::run::{Row, Run};
 use crate::words;
 
@@ -47,7 +47,7 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
         id: "capacity",
         title: "Capacity at the objective".to_owned(),
         note: format!(
-            "Requests a second, higher is better: between the highest offered open-loop rate that kept the objective and the lowest that did not ({}; errors at most {}). Bold: brackets that reach the best one's. “?”: an end that was not confirmed by a second try. “≥”: kept up to the generator's limit. Each bracket is the widest of its searches.",
+            "Requests per second, higher is better: the highest offered open-loop rate that kept the objective, and the lowest that did not ({}; errors at most {}). Bold: brackets that reach the best one's. “?”: an end that was not confirmed by a second try. “≥”: the objective was kept up to the highest rate that the generator can offer. Where several searches were made, the widest bracket is shown.",
             objective(run, &scenarios, first),
             format::percent(first.errors_max_share),
         ),
@@ -108,20 +108,19 @@ fn entry(run: &Run, row: &Row, scenario: &str, bracket: Option<Bracket>, best: f
     let Some(bracket) = bracket else {
         let trials: Vec<&Trial> = run.pass(Pass::Capacity, &row.label, scenario).collect();
         let state = cell::state(&trials);
-        let told = matches!(state, State::Blocks | State::NotOffered);
+        let is_reason = matches!(state, State::Blocks | State::NotOffered);
         return Entry {
-            text: if told {
+            text: if is_reason {
                 words::state(state).to_owned()
             } else {
                 String::new()
             },
             link: None,
-            tone: if told { Tone::Blocks } else { Tone::Plain },
+            tone: if is_reason { Tone::Blocks } else { Tone::Plain },
         };
     };
     let mark = if bracket.confirmed { "" } else { "?" };
-    // The heading has the unit.
-    let rate = |rate: f64| format::rate(rate).trim_end_matches("/s").to_owned();
+    let rate = format::rate_bare;
     let text = match (bracket.low, bracket.high) {
         (Some(low), Some(high)) => format!("{}–{}{mark}", rate(low), rate(high)),
         (Some(low), None) => format!("≥ {}", rate(low)),
@@ -131,7 +130,7 @@ fn entry(run: &Run, row: &Row, scenario: &str, bracket: Option<Bracket>, best: f
     let reaches = bracket.low.is_some() && bracket.high.is_none_or(|high| high > best);
     Entry {
         text,
-        link: Some(pass_anchor(run, Pass::Capacity, scenario, &row.label)),
+        link: Some(anchor::pass(run, Pass::Capacity, scenario, &row.label)),
         tone: match (reaches, bracket.high) {
             (true, None) => Tone::Limited,
             (true, Some(_)) if !row.is_peer() => Tone::Best,

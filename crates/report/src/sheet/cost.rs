@@ -1,10 +1,10 @@
-//! System calls, fairness (of requests and of connections) and the time to drain: a figure a scenario.
+//! System calls, fairness (of requests and of connections) and the time to drain: one figure per scenario.
 
-use super::{Entry, Line, Sheet, figure, median, middle, sample};
+use super::table::{Entry, Line, Sheet, figure, median, middle, sample};
+use crate::anchor;
 use crate::cell::State;
 use crate::data::{Figures, Pass};
 use crate::format;
-use crate::html::{anchor, pass_anchor};
 use crate::metric::Metric;
 use crate::primary;
 use crate::run::{Row, Run};
@@ -30,15 +30,15 @@ pub fn system_calls(run: &Run) -> Option<Sheet> {
         match Spread::of(totals, Evidence::Ranges) {
             Some(spread) => Entry::new(
                 format!("{:.2}{}", spread.median, names(&figures)),
-                pass_anchor(run, Pass::SystemCalls, scenario, &row.label),
+                anchor::pass(run, Pass::SystemCalls, scenario, &row.label),
             ),
             None => Entry::default(),
         }
     };
     Some(Sheet {
         id: "calls",
-        title: "System calls a request".to_owned(),
-        note: "Calls of the whole process tree a correct answer, lower is better; the most frequent by name. Counted by a tracer in a pass of its own, which carries no figure of speed; n = 1 pass a figure.".to_owned(),
+        title: "System calls per request".to_owned(),
+        note: "System calls of the whole process tree per correct answer, with the most frequent ones by name; lower is better. A tracer counts them in a pass of its own, in which no speed is measured; n = 1 pass per figure.".to_owned(),
         lines: by_scenario(run, &scenarios, of),
         heads: scenarios,
     })
@@ -75,7 +75,7 @@ pub fn fairness(run: &Run) -> Option<Sheet> {
         match (median(run, &cell, Metric::Jain), workers) {
             (Some(spread), Some(workers)) => Entry::new(
                 format!("{:.2} of {workers}", spread.median),
-                anchor(run, scenario, &row.label, window),
+                anchor::trials(run, scenario, &row.label, window),
             ),
             _ => Entry::default(),
         }
@@ -84,7 +84,7 @@ pub fn fairness(run: &Run) -> Option<Sheet> {
         id: "fairness",
         title: "Fairness between workers: requests".to_owned(),
         note: format!(
-            "Jain's index of the requests that each worker served, and how many workers: 1.00 is even, 1/n is one worker doing everything; higher is fairer. Median, {}.",
+            "Jain's index of the requests that each worker served, and how many workers there are: 1.00 is even, 1/n means that one worker does everything; higher is fairer. Median, {}.",
             sample(run)
         ),
         heads: run.scenarios.clone(),
@@ -96,11 +96,11 @@ pub fn connections(run: &Run) -> Option<Sheet> {
     let of = |row: &Row, scenario: &str| {
         let window = primary::of(run, scenario, Metric::Jain).window;
         let cell = run.cell(&row.label, scenario, window);
-        let told = || cell.usable().map(|trial| &trial.workers_connections);
-        let Some(workers) = told().map(Vec::len).max().filter(|workers| *workers > 0) else {
+        let counts = || cell.usable().map(|trial| &trial.workers_connections);
+        let Some(workers) = counts().map(Vec::len).max().filter(|workers| *workers > 0) else {
             return Entry::default();
         };
-        let each = || told().flatten();
+        let each = || counts().flatten();
         let (fewest, most) = (each().min().copied(), each().max().copied());
         let jains = cell.usable().filter_map(|trial| trial.jain_connections);
         let jain = Spread::of(jains, Evidence::Ranges);
@@ -111,14 +111,14 @@ pub fn connections(run: &Run) -> Option<Sheet> {
                 range(fewest.unwrap_or(0), most.unwrap_or(0)),
                 format::number(workers as f64),
             ),
-            anchor(run, scenario, &row.label, window),
+            anchor::trials(run, scenario, &row.label, window),
         )
     };
     Some(Sheet {
         id: "fairness-connections",
         title: "Fairness between workers: connections".to_owned(),
         note: format!(
-            "Jain's index of the connections that each worker serves, of as many as the scenario holds, opened afresh behind the last window (where each carries one request, eight times as many, one after the other); in brackets fewest to most a worker and how many workers. 1.00 is even, 1/n is one worker serving all; higher is fairer. Median, {}.",
+            "Jain's index of the connections that each worker serves; in brackets the fewest and the most connections per worker, and how many workers there are. 1.00 is even, 1/n means that one worker serves all; higher is fairer. After the last window the generator opens as many connections as the scenario has (where each carries one request, eight times as many, one after the other). Median, {}.",
             sample(run)
         ),
         heads: run.scenarios.clone(),
@@ -155,7 +155,7 @@ pub fn drain(run: &Run) -> Option<Sheet> {
     };
     let mut trials = run.trials.iter();
     let held = if trials.any(|trial| trial.drain_connections.is_some()) {
-        "In brackets the connections that were open then, each served once and silent since: those of the scenario, as many as could be opened in a second. "
+        "In brackets the connections that were open at that time, each served once and idle since: those of the scenario, as far as they could be opened within one second. "
     } else {
         ""
     };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Entry, Line, Sheet, Tone};
+use super::table::{Entry, Line, Sheet, Tone};
+use crate::anchor;
 use crate::data::{MemoryStep, Pass};
 use crate::format;
-use crate::html::pass_anchor;
 use crate::run::{Row, Run};
 use crate::stats::{Evidence, Spread};
 
@@ -23,9 +23,9 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
         .iter()
         .map(|count| format!("{} connections", format::number(*count as f64)))
         .collect();
-    heads.extend(["a connection".to_owned(), "tasks at most".to_owned()]);
+    heads.extend(["per connection".to_owned(), "tasks at most".to_owned()]);
     let line = |(row, steps): &(&Row, std::collections::BTreeMap<u64, Vec<&MemoryStep>>)| {
-        let link = pass_anchor(run, Pass::Memory, &scenario, &row.label);
+        let link = anchor::pass(run, Pass::Memory, &scenario, &row.label);
         let mut entries: Vec<Entry> = counts
             .iter()
             .map(|count| {
@@ -61,7 +61,7 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
     Some(Sheet {
         id: "connections",
         title: "Memory by connections".to_owned(),
-        note: "Proportional set size (PSS) of the server's process tree, pages that processes share counted once, with so many connections open, each of which was served once; lower is better. A connection: the growth from none to the most that are held, divided by them. Median where there are several trials.".to_owned(),
+        note: "Proportional set size (PSS) of the server's process tree, in which pages that processes share count once, with so many connections open, each of which was served once; lower is better. Per connection: the growth from no connection to the most that are held, divided by their number. Median where there are several trials.".to_owned(),
         heads,
         lines: rows.iter().map(line).collect(),
     })

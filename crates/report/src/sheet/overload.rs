@@ -1,9 +1,9 @@
 //! Overload: what survives, and how soon it is over.
 
-use super::{Entry, Line, Sheet, figure, sample};
+use super::table::{Entry, Line, Sheet, figure, sample};
+use crate::anchor;
 use crate::data::PhaseFigures;
 use crate::format;
-use crate::html::anchor;
 use crate::metric::Metric;
 use crate::primary;
 use crate::run::{Row, Run};
@@ -33,7 +33,7 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
             Spread::of(values, Evidence::Ranges).map_or_else(Entry::default, |spread| {
                 Entry::new(
                     show(spread.median),
-                    anchor(run, scenario, &row.label, window),
+                    anchor::trials(run, scenario, &row.label, window),
                 )
             })
         };
@@ -68,7 +68,7 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
         id: "overload",
         title: "Overload".to_owned(),
         note: format!(
-            "Half of what the CPU can compute, twice, half again. Goodput: correct answers within the objective a second, higher is better; all else lower is better but what was answered. Recovery: from the end of the overload until p99 keeps the objective again without errors; ∞: not within the window. Medians, {}.",
+            "The offered rate is half of what the CPU can compute, then twice that capacity, then half again. Goodput: correct answers within the objective per second; higher is better, as is the share that was answered. For p99 and recovery lower is better. Recovery: from the end of the overload until p99 keeps the objective again without errors; ∞: not within the window. Medians, {}.",
             sample(run)
         ),
         heads: heads.map(str::to_owned).to_vec(),

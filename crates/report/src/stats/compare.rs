@@ -2,10 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::rank::Evidence;
-use super::{LEVEL, Spread, floor, hodges_lehmann, shift, shift_interval, wilcoxon_interval};
+use super::evidence::{Evidence, LEVEL};
+use super::median::Spread;
+use super::signed_rank::{hodges_lehmann, wilcoxon_interval};
+use super::unpaired::{shift, shift_interval};
+use super::zone::floor;
 
-/// What can be said of one model against another.
+/// Stands for the logarithm of an infinite value. Finite, so that differences of two never give
+/// something that is not a number; far beyond the logarithm of any real ratio.
+pub const INFINITE_LOG: f64 = 1e6;
+
+/// What follows for one model compared with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Better by more than the indifference zone.
@@ -14,7 +21,7 @@ pub enum Verdict {
     Slower,
     /// The difference lies within the indifference zone.
     Equivalent,
-    /// The trials do not tell.
+    /// The trials do not decide.
     TooClose,
 }
 
@@ -46,7 +53,7 @@ pub struct Comparison {
 }
 
 /// Compares the logarithmic costs by block of `one` with those of `other`, as far as `evidence`
-/// allows; differences below `zone` do not matter. `None` where nothing may be said at all.
+/// allows; differences below `zone` do not matter. `None` where nothing may be concluded at all.
 pub fn compare(
     one: &BTreeMap<u32, f64>,
     other: &BTreeMap<u32, f64>,
@@ -61,7 +68,8 @@ pub fn compare(
 }
 
 /// Few blocks: different only where the ranges are disjoint, and further apart than the zone: of
-/// two equal servers in three blocks, one pair in ten has disjoint ranges. Both ends are taken against the other's median, so that what is seen to overlap ties.
+/// two equal servers in three blocks, one pair in ten has disjoint ranges. Both ends are taken against
+/// the other's median, so that ranges which overlap on the page tie.
 fn ranges(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>, zone: f64) -> Option<Comparison> {
     if one.len() < 2 || other.len() < 2 {
         return None;
@@ -132,8 +140,8 @@ fn decided(log: f64, (low, high): (f64, f64), zone: f64) -> Verdict {
 }
 
 /// The verdict of a span, from the smallest difference to the largest, that is short of the truth by
-/// `unseen`: different only where all of it lies beyond the zone by that much, as ranges are told
-/// apart within a session; never equivalent. Two runs are compared in a thousand figures, and a
+/// `unseen`: different only where all of it lies beyond the zone by that much, as ranges are
+/// compared within a session; never equivalent. Two runs are compared in a thousand figures, and a
 /// span of three trials that merely leaves the 3 % out would call several of them worse by chance.
 pub fn verdict_of_span((low, high): (f64, f64), zone: f64, unseen: f64) -> Verdict {
     if low > zone + unseen {
@@ -148,8 +156,8 @@ pub fn verdict_of_span((low, high): (f64, f64), zone: f64, unseen: f64) -> Verdi
 /// Compares logarithmic costs of two sessions, which share no blocks: `one` against `other`.
 ///
 /// With ten blocks or more in each, the Hodges-Lehmann shift and its Mann-Whitney interval; with
-/// three or more, the span of all differences between the two, which can tell slower from faster
-/// but never shows equivalence; `None` with fewer.
+/// three or more, the span of all differences between the two, which can show slower or faster
+/// but never equivalence; `None` with fewer.
 pub fn compare_sessions(
     one: &[f64],
     other: &[f64],

@@ -1,30 +1,10 @@
-//! Tiers: a tier is what cannot be told from its best member.
+//! Tiers: a tier holds the contestants for which no difference from its best member was found.
 
 use std::collections::BTreeMap;
 
-use super::{Comparison, Spread, Verdict, compare};
-
-/// What the number of blocks allows to be said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// One or two blocks: figures, no ranking.
-    Figures,
-    /// Three to nine: medians and ranges, tiers where ranges are disjoint.
-    Ranges,
-    /// Ten or more: intervals and all four verdicts.
-    Intervals,
-}
-
-impl Evidence {
-    /// The evidence that `blocks` blocks give.
-    pub fn of(blocks: u32) -> Self {
-        match blocks {
-            0..=2 => Self::Figures,
-            3..=9 => Self::Ranges,
-            10.. => Self::Intervals,
-        }
-    }
-}
+use super::compare::{Comparison, Verdict, compare};
+use super::evidence::Evidence;
+use super::median::Spread;
 
 /// The place of one contestant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,7 +20,7 @@ pub struct Ranked {
 /// Ranks contestants by their logarithmic costs by block. `None` for one that cannot be ranked:
 /// it has too few trials, or shares too few blocks with the best.
 ///
-/// Each joins the first tier whose leader it cannot be told from, or leads a new one.
+/// Each joins the first tier whose leader it is not slower than, or leads a new one.
 pub fn rank(
     contestants: &[BTreeMap<u32, f64>],
     zone: f64,

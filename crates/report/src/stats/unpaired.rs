@@ -1,7 +1,7 @@
 //! Two samples that share no blocks, such as those of two sessions: the Hodges-Lehmann shift and
 //! the interval that goes with the Mann-Whitney test (Hollander and Wolfe, 4.2-4.3).
 
-use super::median;
+use super::median::median;
 
 /// Every difference of a value of `one` and a value of `other`, sorted.
 fn differences(one: &[f64], other: &[f64]) -> Vec<f64> {

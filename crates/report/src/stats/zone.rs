@@ -1,9 +1,12 @@
 //! The indifference zone: what a difference must exceed to count as one.
 
-use super::rank::Evidence;
-use super::{hodges_lehmann, percentile_95};
+use schema::random::SplitMix64;
 
-/// Differences of 3 % matter to nobody's choice of a model.
+use super::evidence::Evidence;
+use super::median::percentile_95;
+use super::signed_rank::hodges_lehmann;
+
+/// A difference of 3 % changes nobody's choice of a model.
 const FLOOR: f64 = 0.03;
 
 /// Up to so many blocks every exchange of names is tried; beyond, a fixed sample of them.
@@ -17,7 +20,7 @@ pub fn floor() -> f64 {
     FLOOR.ln_1p()
 }
 
-/// What the A/A placebo of a column says about its noise, as logarithms.
+/// The noise of a column as its A/A placebo shows it, as logarithms.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Noise {
     /// 95th percentile of the sizes that the session's estimate takes between equal servers.
@@ -25,7 +28,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// The noise that `placebo_logs`, the placebo's log-ratios by block, tell of; none of none.
+    /// The noise that `placebo_logs`, the placebo's log-ratios by block, show; zero without any.
     ///
     /// METHOD's zone is "the larger of 3 % and the 95th percentile of the A/A ratios". The ratios
     /// are those that are compared with the zone: with intervals that is a Hodges-Lehmann estimate
@@ -75,8 +78,10 @@ fn exchanged(logs: &[f64]) -> Vec<f64> {
     } else {
         SAMPLED
     };
+    // The same sample every time.
+    let mut random = SplitMix64::new(0);
     let estimate = |pattern: u64| {
-        let signs = if exact { pattern } else { mixed(pattern) };
+        let signs = if exact { pattern } else { random.next_u64() };
         let flipped: Vec<f64> = logs
             .iter()
             .enumerate()
@@ -91,12 +96,4 @@ fn exchanged(logs: &[f64]) -> Vec<f64> {
         hodges_lehmann(&flipped).map_or(0.0, f64::abs)
     };
     (0..patterns).map(estimate).collect()
-}
-
-/// The bits of splitmix64 at `index`: the same sample every time.
-fn mixed(index: u64) -> u64 {
-    let mut z = (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

@@ -1,0 +1,8 @@
+//! What the readings amount to: figures, and whether they may be believed.
+
+pub mod capacity;
+pub mod fairness;
+pub mod figures;
+pub mod gates;
+pub mod phases;
+pub mod verify;

@@ -1,0 +1,74 @@
+//! The figures of a window: what the generator says, what the counters say, what the visit adds.
+
+use report::data::Figures;
+
+use crate::judge::fairness::Shares;
+use crate::judge::phases;
+use crate::observe::measured::{Measured, Sample};
+use crate::plan::visit::{Visit, Window};
+
+/// What the generator and the counters say of a window, without what belongs to the visit.
+pub fn load_figures(sample: &Sample) -> Figures {
+    let load = &sample.load;
+    let each = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
+    Figures {
+        scheduled: load.scheduled,
+        requests: load.requests,
+        throughput_rps: load.rate_achieved,
+        response_us: load.response_us,
+        service_us: load.service_us,
+        slip_us: load.slip_us,
+        connect_us: load.connect_us,
+        errors: load.errors.clone(),
+        silent_connections: load.silent_connections,
+        server_cpu_us_per_request: sample.usage.cpu_us.and_then(each),
+        machine_cpu_us_per_request: each(sample.machine.busy_us),
+        generator_cpu_us_per_request: load.generator.cpu_us_per_request,
+        generator_cpu_share: load.generator.busy_share(),
+        generator_late_p99_us: load.generator.late_p99_us,
+        steal_share: Some(sample.machine.used.stolen_share()),
+        ..Figures::default()
+    }
+}
+
+/// All figures of a window.
+pub fn figures(visit: &Visit, window: &Window, sample: &Sample, measured: &Measured) -> Figures {
+    let load = &sample.load;
+    let each = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
+    // Where tasks ended within the window their switches are known for the whole visit only.
+    let switches = match (sample.usage.switches, measured.drained.exit) {
+        (Some(switches), _) => each(switches as f64),
+        // Of the whole visit, opening the idle connections would be the greater part.
+        (None, Some(exit)) if sample.usage.cpu_us.is_some() && visit.idle == 0 => {
+            Some(exit.switches as f64 / measured.replies as f64)
+        }
+        _ => None,
+    };
+    let objective = visit.scenario.objective;
+    let stepped = !window.steps.is_empty();
+    let changes = stepped || visit.scenario.poison.is_some();
+    let idle = measured.warm_up.unloaded;
+    let loaded = sample.with_idle.or(measured.warm_up.loaded);
+    let served = Shares::of_requests(&measured.warm_up.served, &measured.served, measured.workers);
+    Figures {
+        context_switches_per_request: switches,
+        pss_kib: loaded.map(|footprint| footprint.pss_kib),
+        pss_idle_kib: idle.map(|footprint| footprint.pss_kib),
+        tasks: loaded.map(|footprint| footprint.tasks),
+        drain_ms: measured.drained.drain_ms,
+        phases: phases::phases(load, &window.steps, objective),
+        timeline: if changes {
+            phases::timeline(load)
+        } else {
+            Vec::new()
+        },
+        kinds: phases::kinds(load),
+        recovery_ms: objective.and_then(|o| phases::recovery_ms(load, &window.steps, o)),
+        workers_served: served.counts,
+        jain: served.jain,
+        poison: load.poison.filter(|_| visit.scenario.poison.is_some()),
+        slow: load.slow.filter(|_| visit.scenario.slow > 0),
+        idle: load.idle.filter(|_| visit.idle > 0),
+        ..load_figures(sample)
+    }
+}

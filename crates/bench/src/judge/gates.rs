@@ -1,0 +1,254 @@
+//! The gates: which figures may be believed, and a reason for each that may not.
+//!
+//! A gate makes a trial INVALID (something went wrong: its figures are never drawn) or LIMITED (the
+//! generator or the machine may be what was measured: its figures are shown as "at least" and never
+//! ranked). An overloaded server is neither: its censored requests and infinite percentiles are the
+//! result. The limits are those of [`schema::gates`].
+
+use report::data::{Figures, Mode, Shape, Validity};
+use schema::gates::{GENERATOR_CPU_SHARE_MAX, LITTLE_GAP_MAX, NULL_SHARE_MAX, STEAL_SHARE_MAX};
+use schema::load::LoadResult;
+use schema::{Code, Effect, Reason, Reasons, gates};
+
+use crate::observe::machine::Ticks;
+
+/// What the gates judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// What was asked for.
+    pub shape: &'a Shape,
+    /// What came out.
+    pub figures: &'a Figures,
+    /// The generator's own result.
+    pub load: &'a LoadResult,
+    /// Time on the CPUs used, and how much of it was stolen.
+    pub ticks: Ticks,
+    /// What the null server did beside it.
+    pub ceiling: Ceiling,
+}
+
+/// The null server's closed-loop throughput in the same block and shape.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Ceiling {
+    /// This trial is the null server's own.
+    Itself,
+    /// The null server gave no figure.
+    Unknown,
+    /// Correct answers per second.
+    Rps(f64),
+}
+
+/// What the machine or the generator may do better at a second attempt.
+const NOISE: [Code; 3] = [Code::Steal, Code::GeneratorLate, Code::NotSent];
+
+/// Judges a window by every gate: a reason for each that it does not pass.
+pub fn judge(evidence: &Evidence<'_>) -> Reasons {
+    let gates = [
+        answered,
+        adds_up,
+        bodies,
+        little,
+        silent,
+        late,
+        generator_cpu,
+        steal,
+        ceiling,
+    ];
+    let mut reasons: Vec<Reason> = gates.iter().filter_map(|gate| gate(evidence)).collect();
+    let own = own_reasons(evidence, &reasons);
+    reasons.extend(own);
+    Reasons(reasons)
+}
+
+/// The worst that follows from `reasons`.
+pub fn validity(reasons: &Reasons) -> Validity {
+    if reasons.any(Effect::Invalidates) {
+        Validity::Invalid
+    } else if reasons.any(Effect::Limits) {
+        Validity::Limited
+    } else if reasons.any(Effect::Excuses) {
+        Validity::Blocks
+    } else {
+        Validity::Valid
+    }
+}
+
+/// Whether a trial is INVALID because of noise alone: a second attempt may do better.
+pub fn is_noise(reasons: &Reasons) -> bool {
+    let mut invalid = reasons
+        .iter()
+        .filter(|reason| reason.effect == Effect::Invalidates)
+        .peekable();
+    invalid.peek().is_some() && invalid.all(|reason| NOISE.contains(&reason.code))
+}
+
+fn invalid(code: Code, text: impl Into<String>) -> Reason {
+    Reason::new(code, Effect::Invalidates, text)
+}
+
+fn limited(code: Code, text: impl Into<String>) -> Reason {
+    Reason::new(code, Effect::Limits, text)
+}
+
+fn answered(e: &Evidence<'_>) -> Option<Reason> {
+    let none = e.figures.requests == 0;
+    none.then(|| invalid(Code::NothingAnswered, "no request was answered correctly"))
+}
+
+fn adds_up(e: &Evidence<'_>) -> Option<Reason> {
+    let (scheduled, requests) = (e.figures.scheduled, e.figures.requests);
+    let outcomes = requests + e.figures.errors.values().sum::<u64>();
+    (outcomes != scheduled).then(|| {
+        let text =
+            format!("outcomes do not add up: {scheduled} scheduled, {outcomes} accounted for");
+        invalid(Code::OutcomesDoNotAddUp, text)
+            .with("outcomes", outcomes as f64)
+            .with("scheduled", scheduled as f64)
+    })
+}
+
+fn bodies(e: &Evidence<'_>) -> Option<Reason> {
+    let wrong = e.figures.errors.get("wrong_body").copied().unwrap_or(0);
+    (wrong > 0).then(|| {
+        let text = format!("{wrong} replies had a wrong body");
+        invalid(Code::WrongBodies, text).with("wrong_replies", wrong as f64)
+    })
+}
+
+fn little(e: &Evidence<'_>) -> Option<Reason> {
+    if e.shape.mode == Mode::Open {
+        return None;
+    }
+    let asked = f64::from(e.shape.connections * e.shape.pipeline);
+    // A connection that carries one request is busy until it is closed.
+    let busy_us = e.figures.response_us.mean? + e.load.closing_mean_us;
+    let found = e.figures.throughput_rps * busy_us / 1e6;
+    ((asked - found).abs() > LITTLE_GAP_MAX * asked).then(|| {
+        let text = format!(
+            "Little's law: rate times response time is {found:.1} requests in flight where {asked} were held"
+        );
+        invalid(Code::LittlesLaw, text)
+            .with("found_in_flight", found)
+            .with("asked_in_flight", asked)
+    })
+}
+
+fn silent(e: &Evidence<'_>) -> Option<Reason> {
+    let (silent, all) = (
+        e.figures.silent_connections.unwrap_or(0),
+        e.shape.connections,
+    );
+    // In an open loop, and where each request opens its own, connections may have had nothing to do.
+    if silent == 0 || e.shape.mode == Mode::Open || !e.shape.keep_alive {
+        return None;
+    }
+    let text = format!(
+        "{silent} of {all} connections got no reply in the window: the server served the others only"
+    );
+    let reason = limited(Code::ConnectionsSilent, text)
+        .with("silent_connections", silent as f64)
+        .with("asked_connections", f64::from(all));
+    Some(reason)
+}
+
+fn late(e: &Evidence<'_>) -> Option<Reason> {
+    if e.shape.mode == Mode::Closed {
+        return None;
+    }
+    let late_us = e.figures.generator_late_p99_us?;
+    // An infinite percentile is not made wrong by any lateness.
+    let max_us = gates::late_us_max(e.figures.response_us.p99.unwrap_or(f64::INFINITY));
+    (late_us > max_us).then(|| {
+        let text =
+            format!("the generator itself was late: p99 {late_us:.0} µs, {max_us:.0} µs allowed");
+        invalid(Code::GeneratorLate, text)
+            .with("late_p99_us", late_us)
+            .with("late_p99_max_us", max_us)
+    })
+}
+
+fn generator_cpu(e: &Evidence<'_>) -> Option<Reason> {
+    let busiest = e.load.generator.busiest_thread_share;
+    let share = busiest.or(e.figures.generator_cpu_share)?;
+    (share > GENERATOR_CPU_SHARE_MAX).then(|| {
+        let text = format!(
+            "generator-bound: it used {:.0} % of its CPU, {:.0} % allowed",
+            share * 100.0,
+            GENERATOR_CPU_SHARE_MAX * 100.0
+        );
+        limited(Code::GeneratorCpu, text)
+            .with("busiest_thread_share", share)
+            .with("busiest_thread_share_max", GENERATOR_CPU_SHARE_MAX)
+    })
+}
+
+fn steal(e: &Evidence<'_>) -> Option<Reason> {
+    let share = e.ticks.stolen_share();
+    // One tick is the counter's resolution: in a window of less than a hundred it says nothing.
+    (e.ticks.stolen > 1 && share > STEAL_SHARE_MAX).then(|| {
+        let text = format!(
+            "the hypervisor took {:.1} % of the CPU time, {:.0} % allowed",
+            share * 100.0,
+            STEAL_SHARE_MAX * 100.0
+        );
+        invalid(Code::Steal, text)
+            .with("steal_share", share)
+            .with("steal_share_max", STEAL_SHARE_MAX)
+    })
+}
+
+fn ceiling(e: &Evidence<'_>) -> Option<Reason> {
+    if e.shape.mode == Mode::Open {
+        return None;
+    }
+    let throughput = e.figures.throughput_rps;
+    match e.ceiling {
+        Ceiling::Itself => None,
+        Ceiling::Unknown => Some(limited(
+            Code::NoNullServer,
+            "no figure of the null server to compare with: the generator may be the limit",
+        )),
+        Ceiling::Rps(null) => (throughput > NULL_SHARE_MAX * null).then(|| {
+            let text = format!(
+                "at least {throughput:.0}/s, generator-bound: {:.0} % of the null server's throughput, {:.0} % allowed",
+                throughput / null * 100.0,
+                NULL_SHARE_MAX * 100.0
+            );
+            limited(Code::NearNullServer, text)
+                .with("null_share", throughput / null)
+                .with("null_share_max", NULL_SHARE_MAX)
+        }),
+    }
+}
+
+/// The generator's own reasons, as far as the gates have not found the same.
+fn own_reasons(e: &Evidence<'_>, found: &[Reason]) -> Vec<Reason> {
+    let same = |found: Code, own: Code| {
+        found == own || (found, own) == (Code::NothingAnswered, Code::NothingDue)
+    };
+    let new = |own: &&Reason| !found.iter().any(|found| same(found.code, own.code));
+    // What was not sent although connections were free was noticed late.
+    let excused = |own: &&Reason| own.code == Code::NotSent && server_kept_them_waiting(e);
+    let own = e.load.reasons.iter().filter(new);
+    let mut own: Vec<Reason> = own.filter(|own| !excused(own)).cloned().collect();
+    if !e.load.valid && e.load.reasons.is_empty() {
+        own.push(invalid(
+            Code::GeneratorInvalid,
+            "the generator calls its run invalid",
+        ));
+    }
+    own
+}
+
+/// Whether requests were not sent because no connection was free for them.
+///
+/// That is an overloaded server, not a generator that did not do its part, as long as the generator
+/// noticed them in time: measured against how long they waited, for want of a finite percentile.
+fn server_kept_them_waiting(e: &Evidence<'_>) -> bool {
+    let late_us = e.figures.generator_late_p99_us.unwrap_or(f64::INFINITY);
+    e.shape.mode == Mode::Open && late_us <= gates::late_us_max(e.load.no_connection_p99_us)
+}
+
+#[cfg(test)]
+#[path = "gates_tests.rs"]
+mod tests;

@@ -1,0 +1,233 @@
+//! What a server must answer before it is measured in a scenario.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+
+use crate::observe::client::{Client, Reply};
+use crate::plan::scenario::Scenario;
+
+/// How long a server may take to answer a request that verifies it.
+const REPLY_WITHIN: Duration = Duration::from_secs(5);
+/// The body of `/plaintext`, of every model and of the null server.
+const PLAINTEXT: &[u8] = b"Hello, World!";
+/// Keys of the store that a scenario with a database asks for.
+const KEYS: u32 = 1_000;
+/// Bytes of a value in it.
+pub const VALUE_BYTES: usize = 100;
+
+/// A value of the store, before and during the load: the generator puts letters in turn.
+pub fn value() -> Vec<u8> {
+    (b'a'..=b'z').cycle().take(VALUE_BYTES).collect()
+}
+
+/// Who is asked, and so what is taken on trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// A constant reply, whatever is asked for.
+    Null,
+    /// Our routes: what they do is tested elsewhere, that they answer is tested here.
+    Model,
+    /// A stranger: a path must take the time that its name says.
+    Stranger,
+}
+
+/// Asks once for every path of `scenario` and checks the replies; fills the store first, where the
+/// scenario has one.
+///
+/// A path of the server's `own` is asked for in place of the scenario's; what it answers is not
+/// known beforehand, but must be the same every time.
+///
+/// # Errors
+/// What is wrong with a reply, with its path.
+pub fn verify(
+    address: &str,
+    scenario: &Scenario,
+    own: Option<&str>,
+    trust: Trust,
+) -> anyhow::Result<()> {
+    let mut client = Client::connect(address, REPLY_WITHIN)?;
+    if let Some(path) = own {
+        return always_alike(&mut client, path).with_context(|| not_answered(path));
+    }
+    if scenario.db && trust != Trust::Null {
+        fill(&mut client)?;
+    }
+    for (method, path) in scenario.requests() {
+        if method == "GET" {
+            let path = path.replace("{n:1000}", "7");
+            check(&mut client, &path, trust).with_context(|| not_answered(&path))?;
+        }
+    }
+    // What is asked for beside the load: of a model we know that it is there.
+    let slow = (scenario.slow > 0).then_some(SLOW_PATH);
+    let beside = scenario.poison.into_iter().chain(slow);
+    for path in beside.filter(|_| trust == Trust::Stranger) {
+        check(&mut client, path, trust).with_context(|| not_answered(path))?;
+    }
+    Ok(())
+}
+
+fn not_answered(path: &str) -> String {
+    format!("GET {path} was not answered as it must be")
+}
+
+/// Puts every key once: a read of what is not there would measure something else.
+fn fill(client: &mut Client) -> anyhow::Result<()> {
+    let value = value();
+    for key in 0..KEYS {
+        let path = format!("/kv/{key}");
+        let reply = client
+            .ask("PUT", &path, &value)
+            .with_context(|| format!("PUT {path} was not answered as it must be"))?;
+        ensure!(
+            matches!(reply.status, 200 | 201 | 204),
+            "PUT {path} was not answered as it must be: status {}",
+            reply.status
+        );
+    }
+    Ok(())
+}
+
+/// What the generator's slow readers ask for.
+const SLOW_PATH: &str = "/bytes/1048576";
+
+/// Asks a stranger several times for what only it knows.
+fn always_alike(client: &mut Client, path: &str) -> anyhow::Result<()> {
+    let first = client.ask("GET", path, b"")?;
+    ensure!(
+        first.status == 200,
+        "status {} instead of 200",
+        first.status
+    );
+    for _ in 1..TRIES {
+        let again = client.ask("GET", path, b"")?;
+        ensure!(again == first, "not the same reply every time");
+    }
+    Ok(())
+}
+
+/// How often a stranger is asked for the same.
+const TRIES: usize = 5;
+
+fn timed(client: &mut Client, path: &str) -> anyhow::Result<(Reply, Duration)> {
+    let start = Instant::now();
+    let reply = client.ask("GET", path, b"")?;
+    Ok((reply, start.elapsed()))
+}
+
+fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
+    let (mut reply, mut took) = timed(client, path)?;
+    if trust == Trust::Stranger {
+        // The machine may dawdle over one reply; over each of several only the server does.
+        for _ in 1..TRIES {
+            let (again, time) = timed(client, path)?;
+            (reply, took) = (again, took.min(time));
+        }
+    }
+    ensure!(
+        reply.status == 200,
+        "status {} instead of 200",
+        reply.status
+    );
+    if path == "/plaintext" {
+        let body = String::from_utf8_lossy(&reply.body);
+        ensure!(reply.body == PLAINTEXT, "body {body:?}");
+    }
+    if trust == Trust::Null {
+        return Ok(());
+    }
+    if path.starts_with("/kv/") {
+        ensure!(reply.body == value(), "another value than was put");
+    }
+    if let Some(bytes) = number(path, "/bytes/") {
+        let length = reply.body.len();
+        ensure!(length as u64 == bytes, "{length} bytes instead of {bytes}");
+    }
+    if let Some(micros) = number(path, "/sleep/").or_else(|| number(path, "/wait/")) {
+        ensure!(
+            trust != Trust::Stranger || took >= Duration::from_micros(micros),
+            "after {} µs instead of {micros}",
+            took.as_micros()
+        );
+    }
+    // Work is calibrated, not timed: a fast moment of the machine is no fault.
+    if let Some(micros) = number(path, "/cpu/") {
+        ensure!(
+            trust != Trust::Stranger || took >= Duration::from_micros(micros / 2),
+            "after {} µs instead of {micros}",
+            took.as_micros()
+        );
+    }
+    Ok(())
+}
+
+/// The number behind `prefix`.
+fn number(path: &str, prefix: &str) -> Option<u64> {
+    path.strip_prefix(prefix)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::plan::scenarios::SCENARIOS;
+
+    /// A server of one connection whose replies are made from their number.
+    fn server(body: impl Fn(usize) -> String + Send + 'static) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut reader = BufReader::new(stream.try_clone().expect("a descriptor"));
+            for n in 0.. {
+                let (mut line, mut length) = (String::new(), 0);
+                while line != "\r\n" {
+                    line.clear();
+                    if reader.read_line(&mut line).is_ok_and(|bytes| bytes == 0) {
+                        return;
+                    }
+                    let bytes = line.strip_prefix("Content-Length: ");
+                    length = bytes.map_or(length, |bytes| bytes.trim().parse().expect("bytes"));
+                }
+                reader.read_exact(&mut vec![0; length]).expect("a body");
+                let body = body(n);
+                let length = body.len();
+                let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+                if stream.write_all(reply.as_bytes()).is_err() {
+                    return;
+                }
+            }
+        });
+        address
+    }
+
+    fn scenario(name: &str) -> &'static Scenario {
+        let found = SCENARIOS.iter().find(|s| s.name == name);
+        found.expect("a scenario of the table")
+    }
+
+    #[test]
+    fn a_store_that_forgets_what_was_put_is_seen() {
+        let sqlite = scenario("sqlite");
+        let kept = server(|_| String::from_utf8(value()).expect("letters"));
+        verify(&kept, sqlite, None, Trust::Model).expect("the value that was put");
+        let forgotten = server(|_| "v".repeat(VALUE_BYTES));
+        let error = verify(&forgotten, sqlite, None, Trust::Model).expect_err("another one");
+        assert!(format!("{error:#}").contains("another value than was put"));
+    }
+
+    #[test]
+    fn what_a_stranger_answers_is_learnt_and_must_not_change() {
+        let latency = scenario("latency");
+        let own = Some("/index.html");
+        let steady = server(|_| "<html>".to_owned());
+        verify(&steady, latency, own, Trust::Stranger).expect("always the same");
+        let fickle = server(|n| format!("visitor {}", n / 3));
+        let error = verify(&fickle, latency, own, Trust::Stranger).expect_err("it changes");
+        let line = format!("{error:#}");
+        assert!(line.starts_with("GET /index.html") && line.contains("not the same reply"));
+    }
+}

@@ -1,0 +1,14 @@
+//! What is read from outside: child processes, their trees, the machine, the replies of a server.
+
+pub mod calls;
+pub mod client;
+pub mod connections;
+pub mod cpus;
+pub mod environment;
+pub mod interrupt;
+pub mod machine;
+pub mod measured;
+pub mod process;
+pub mod sys;
+pub mod tree;
+pub mod workers;

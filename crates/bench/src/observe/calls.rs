@@ -1,0 +1,225 @@
+//! System calls of a server a request, counted by strace(1) in a window of their own.
+//!
+//! The tracer stops the server at every call: nothing that is timed in this window means anything,
+//! and nothing is. It is attached when the server has been warmed up, so that what is counted is the
+//! work of the window: its requests, and the connections that it opens and closes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use schema::Code;
+
+use crate::failure::{Because, Unmeasured};
+use crate::observe::cpus::CpuList;
+use crate::observe::interrupt::{Interrupt, Waited};
+use crate::observe::process::Process;
+use crate::observe::tree;
+
+/// How long the tracer may take to attach, and to finish.
+const TRACER_WITHIN: Duration = Duration::from_secs(10);
+/// Nothing tells that a tracer has attached but /proc.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Rarer calls are left out.
+const RARE: f64 = 0.001;
+
+/// What was counted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counted {
+    /// Calls by name.
+    pub calls: BTreeMap<String, u64>,
+}
+
+/// Whether there is a tracer; else why not, in a sentence.
+pub fn available() -> Result<(), String> {
+    let found = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join("strace").is_file())
+    });
+    found.then_some(()).ok_or_else(|| {
+        "System calls are not counted: there is no strace on this machine.".to_owned()
+    })
+}
+
+/// A tracer that is attached.
+#[derive(Debug)]
+pub struct Tracer<'a> {
+    process: Process,
+    file: &'a Path,
+}
+
+impl<'a> Tracer<'a> {
+    /// Attaches to every task of the tree of `root`; what is counted goes to `file`.
+    ///
+    /// # Errors
+    /// [`Unmeasured::Interrupted`], or why it cannot.
+    pub fn attach(
+        root: u32,
+        file: &'a Path,
+        cpus: &CpuList,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Unmeasured> {
+        let pids = tree::members(root);
+        let list = pids
+            .iter()
+            .map(u32::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
+        let mut args: Vec<std::ffi::OsString> = ["-q", "-c", "-f", "-p"].map(Into::into).into();
+        args.extend([list.into(), "-o".into(), file.into()]);
+        let mut process = Process::spawn(Path::new("strace"), &args, cpus)
+            .context("strace cannot be run")
+            .because(Code::NotCounted)?;
+        let deadline = Instant::now() + TRACER_WITHIN;
+        while !pids.iter().all(|&pid| tree::traced(pid)) {
+            if process
+                .wait(LOOK_EVERY, interrupt)
+                .because(Code::NotCounted)?
+                == Waited::Interrupted
+            {
+                return Err(Unmeasured::Interrupted);
+            }
+            if process.exit().is_some() || Instant::now() > deadline {
+                process.kill();
+                let complaint = process.complaint().unwrap_or_default();
+                let complaint = complaint.trim_start_matches("strace: ");
+                let text = format!("strace cannot attach: {complaint}");
+                return Err(Unmeasured::new(Code::NotCounted, text));
+            }
+        }
+        Ok(Self { process, file })
+    }
+
+    /// Detaches and reads what was counted.
+    ///
+    /// # Errors
+    /// [`Unmeasured::Interrupted`], or when there is no count.
+    pub fn finish(mut self, interrupt: &Interrupt) -> Result<Counted, Unmeasured> {
+        self.process.interrupt().because(Code::NotCounted)?;
+        let waited = self.process.wait(TRACER_WITHIN, interrupt);
+        match waited.because(Code::NotCounted)? {
+            Waited::Ready => {}
+            Waited::Interrupted => return Err(Unmeasured::Interrupted),
+            Waited::Late => {
+                return Err(Unmeasured::new(Code::NotCounted, "strace did not end"));
+            }
+        }
+        let text = fs::read_to_string(self.file)
+            .context("strace left no count")
+            .because(Code::NotCounted)?;
+        let _kept_if_not = fs::remove_file(self.file);
+        parse(&text).because(Code::NotCounted)
+    }
+}
+
+impl Counted {
+    /// Calls a request: all together, and by name.
+    pub fn each(&self, requests: u64) -> (f64, BTreeMap<String, f64>) {
+        let each = |calls: u64| calls as f64 / requests as f64;
+        let by_name = self
+            .calls
+            .iter()
+            .map(|(name, &calls)| (name.clone(), each(calls)));
+        (
+            each(self.calls.values().sum()),
+            by_name.filter(|(_, each)| *each >= RARE).collect(),
+        )
+    }
+}
+
+/// The table of `strace -c`: `% time, seconds, usecs/call, calls, [errors,] syscall`.
+fn parse(text: &str) -> anyhow::Result<Counted> {
+    let mut calls = BTreeMap::new();
+    for line in text.lines() {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (Some(name), Some(count)) = (fields.last(), fields.get(3)) else {
+            continue;
+        };
+        if let (Ok(count), false) = (count.parse::<u64>(), *name == "total") {
+            *calls.entry((*name).to_owned()).or_default() += count;
+        }
+    }
+    if calls.is_empty() {
+        bail!("strace counted no call");
+    }
+    Ok(Counted { calls })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 52.10    0.012345           3      4000           sendto
+ 40.00    0.010000           2      4100       100 recvfrom
+  7.90    0.002000           5       400           epoll_wait
+  0.00    0.000000           0         2           futex
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.024345           2      8502       100 total
+";
+
+    #[test]
+    fn the_table_is_read_with_and_without_errors() {
+        let counted = parse(TABLE).expect("a table");
+        assert_eq!(counted.calls.len(), 4);
+        assert_eq!(counted.calls["recvfrom"], 4_100);
+        let (all, by_name) = counted.each(4_000);
+        assert!((all - 8_502.0 / 4_000.0).abs() < 1e-12);
+        assert_eq!(
+            by_name.len(),
+            3,
+            "two calls in 4,000 requests are rare: {by_name:?}"
+        );
+        assert!((by_name["epoll_wait"] - 0.1).abs() < 1e-12);
+        assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn the_calls_of_a_process_are_counted_where_it_is_allowed() {
+        if available().is_err() {
+            return;
+        }
+        let cpus = CpuList::allowed().expect("the kernel tells");
+        let interrupt = Interrupt::watch().expect("handlers");
+        let file = std::env::temp_dir().join(format!("calls-test-{}", std::process::id()));
+        let script = "echo ready; read line; for i in 1 2 3; do kill -0 $$; done; read line";
+        let mut child = std::process::Command::new("/bin/sh")
+            .args(["-c", script])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("sh starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        let mut ready = [0; 6];
+        let stdout = child.stdout.as_mut().expect("piped");
+        std::io::Read::read_exact(stdout, &mut ready).expect("a line");
+        match Tracer::attach(child.id(), &file, &cpus, &interrupt) {
+            Ok(tracer) => {
+                std::io::Write::write_all(&mut stdin, b"go\n").expect("sent");
+                // It reads again when it has done its work; nothing but its state tells.
+                let stat = format!("/proc/{}/stat", child.id());
+                let deadline = Instant::now() + TRACER_WITHIN;
+                let mut idle = 0;
+                while idle < 20 && Instant::now() < deadline {
+                    let state = fs::read_to_string(&stat).unwrap_or_default();
+                    idle = if state.contains(") S ") { idle + 1 } else { 0 };
+                    std::thread::sleep(LOOK_EVERY);
+                }
+                let counted = tracer.finish(&interrupt).expect("a count");
+                assert_eq!(counted.calls.get("kill"), Some(&3), "{counted:?}");
+            }
+            // Where tracing another process is not permitted the reason is one line.
+            Err(Unmeasured::Interrupted) => panic!("nobody interrupts"),
+            Err(Unmeasured::Because(reason)) => {
+                let line = reason.text;
+                assert!(line.starts_with("strace cannot attach"), "{line}");
+                assert_eq!(line.lines().count(), 1);
+            }
+        }
+        drop(stdin);
+        let _status = child.wait().expect("it ends");
+    }
+}

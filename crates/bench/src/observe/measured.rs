@@ -1,0 +1,70 @@
+//! What a visit leaves behind, as it was read: nothing in it has been judged.
+
+use schema::load::LoadResult;
+use schema::{Reason, Reasons};
+
+use crate::observe::connections::ByWorker;
+use crate::observe::machine;
+use crate::observe::sys::Exit;
+use crate::observe::tree::{Footprint, Usage};
+use crate::observe::workers::Served;
+
+/// All that was read in a visit.
+#[derive(Debug)]
+pub struct Measured {
+    /// The server, before and in its warm-up.
+    pub warm_up: WarmUp,
+    /// A sample per window, or why there is none.
+    pub samples: Vec<Result<Sample, Reason>>,
+    /// Correct replies of the whole visit, warm-up included.
+    pub replies: u64,
+    /// Workers that the server is known to have, 0 where that is not known.
+    pub workers: u32,
+    /// What its workers had served when the last window was over.
+    pub served: Served,
+    /// Connections that each of its workers served when they were opened afresh.
+    pub fresh: ByWorker,
+    /// Connections that were open when it was told to stop.
+    pub held: u32,
+    /// How the server ended.
+    pub drained: Drained,
+}
+
+/// A server that has been verified and warmed up, as it was then.
+#[derive(Debug)]
+pub struct WarmUp {
+    /// Its memory before the first connection, where it can be read.
+    pub unloaded: Option<Footprint>,
+    /// Its memory and tasks in the middle of the warm-up.
+    pub loaded: Option<Footprint>,
+    /// What its workers had served before the warm-up.
+    pub served: Served,
+    /// Correct replies so far.
+    pub replies: u64,
+}
+
+/// What was read in one window.
+#[derive(Debug)]
+pub struct Sample {
+    /// The result of the generator.
+    pub load: LoadResult,
+    /// What the server's tree used, where that can be read.
+    pub usage: Usage,
+    /// What the machine did.
+    pub machine: machine::Window,
+    /// Its memory and tasks with the idle connections of the scenario open, if it has any.
+    pub with_idle: Option<Footprint>,
+    /// The generator's command line.
+    pub command: String,
+}
+
+/// How a server ended.
+#[derive(Debug)]
+pub struct Drained {
+    /// From SIGTERM to the end of the last process of its tree, ms; a target is not stopped.
+    pub drain_ms: Option<f64>,
+    /// What the kernel kept of the root.
+    pub exit: Option<Exit>,
+    /// A reason for everything that was not as it must be.
+    pub problems: Reasons,
+}

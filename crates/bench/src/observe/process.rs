@@ -1,0 +1,326 @@
+//! A child of the bench: started on its CPUs, waited for without polling, gone without a trace.
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+
+use crate::observe::cpus::CpuList;
+use crate::observe::interrupt::{Interrupt, Waited};
+use crate::observe::sys::{self, Exit};
+use crate::observe::tree;
+
+/// How much of what a child writes to standard error is kept, from its end.
+const COMPLAINT_BYTES_MAX: usize = 4096;
+/// A first line longer than this is not the one that is waited for.
+const LINE_BYTES_MAX: usize = 256;
+/// How long what must be gone may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_millis(500);
+
+/// A running child and everything below it.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    pidfd: OwnedFd,
+    stdin: Option<ChildStdin>,
+    stdout: Option<ChildStdout>,
+    complaint: Receiver<String>,
+    exit: Option<Exit>,
+    /// Nothing of the tree was left when it was looked for: its numbers may be others' by now.
+    gone: bool,
+}
+
+impl Process {
+    /// Starts `program` on `cpus`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(program: &Path, args: &[impl AsRef<OsStr>], cpus: &CpuList) -> io::Result<Self> {
+        Self::start(program, args, cpus, Stdio::null())
+    }
+
+    /// The same with a child that waits to be told to go on: see [`Process::line`] and
+    /// [`Process::go_on`].
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn converse(
+        program: &Path,
+        args: &[impl AsRef<OsStr>],
+        cpus: &CpuList,
+    ) -> io::Result<Self> {
+        Self::start(program, args, cpus, Stdio::piped())
+    }
+
+    fn start(
+        program: &Path,
+        args: &[impl AsRef<OsStr>],
+        cpus: &CpuList,
+        stdin: Stdio,
+    ) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        sys::confine(&mut command, cpus.mask());
+        let mut child = command.spawn()?;
+        let (send, complaint) = channel();
+        if let Some(stderr) = child.stderr.take() {
+            std::thread::spawn(move || keep_tail(stderr, &send));
+        }
+        let pid = child.id();
+        let pidfd = pidfd_open(rustix_pid(pid)?, PidfdFlags::empty())?;
+        Ok(Self {
+            pid,
+            pidfd,
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take(),
+            complaint,
+            exit: None,
+            gone: false,
+        })
+    }
+
+    /// The root of the tree.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits for a first line that begins with `prefix`, and gives the rest of it.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when output ends first, `InvalidData` on another line, `TimedOut`, or
+    /// `Interrupted` by a signal to the bench.
+    pub fn first_line(
+        &mut self,
+        prefix: &str,
+        within: Duration,
+        interrupt: &Interrupt,
+    ) -> io::Result<String> {
+        let line = self.line(within, interrupt)?;
+        // A pipe that nobody reads would block a child that goes on writing.
+        if let Some(mut stdout) = self.stdout.take() {
+            std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+        }
+        line.strip_prefix(prefix)
+            .map(str::to_owned)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("printed '{line}'")))
+    }
+
+    /// Waits for the next line, and gives it without its end.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when output ends first, `TimedOut`, or `Interrupted` by a signal to the bench.
+    pub fn line(&mut self, within: Duration, interrupt: &Interrupt) -> io::Result<String> {
+        let deadline = Instant::now() + within;
+        let stdout = self.stdout.as_mut().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let (mut line, mut byte) = (Vec::new(), [0_u8]);
+        while !line.ends_with(b"\n") && line.len() < LINE_BYTES_MAX {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match interrupt.wait(stdout.as_fd(), left)? {
+                Waited::Ready => {}
+                Waited::Late => return Err(io::ErrorKind::TimedOut.into()),
+                Waited::Interrupted => return Err(io::ErrorKind::Interrupted.into()),
+            }
+            if stdout.read(&mut byte)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            line.push(byte[0]);
+        }
+        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    /// Tells a child that waits for a line to go on.
+    ///
+    /// # Errors
+    /// When it is not there any more, or was not begun by [`Process::converse`].
+    pub fn go_on(&mut self) -> io::Result<()> {
+        let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        stdin.write_all(b"\n")
+    }
+
+    /// Waits for the child to end, for `time` at most.
+    ///
+    /// # Errors
+    /// When poll(2) or wait4(2) fails.
+    pub fn wait(&mut self, time: Duration, interrupt: &Interrupt) -> io::Result<Waited> {
+        if self.exit.is_some() {
+            return Ok(Waited::Ready);
+        }
+        let waited = interrupt.wait(self.pidfd.as_fd(), time)?;
+        if waited == Waited::Ready {
+            self.reap()?;
+        }
+        Ok(waited)
+    }
+
+    /// How it ended, once it has.
+    pub fn exit(&self) -> Option<Exit> {
+        self.exit
+    }
+
+    /// What it wrote to standard error last, or the last line that says that it is an error; to be
+    /// asked when it has ended.
+    pub fn complaint(&self) -> Option<String> {
+        let tail = self.complaint.recv_timeout(GONE_WITHIN).ok()?;
+        let lines = || {
+            tail.lines()
+                .rev()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+        };
+        let error = lines().find(|line| line.starts_with("error"));
+        error.or_else(|| lines().next()).map(str::to_owned)
+    }
+
+    /// Asks the root, and only the root, to stop.
+    ///
+    /// # Errors
+    /// When there is nobody to ask.
+    pub fn terminate(&self) -> io::Result<()> {
+        Ok(kill_process(rustix_pid(self.pid)?, Signal::TERM)?)
+    }
+
+    /// Sends the root SIGINT, as Ctrl-C would.
+    ///
+    /// # Errors
+    /// When there is nobody to send it to.
+    pub fn interrupt(&self) -> io::Result<()> {
+        Ok(kill_process(rustix_pid(self.pid)?, Signal::INT)?)
+    }
+
+    /// Waits until nothing of the tree is left; gives the pids of what still is.
+    pub fn left_over(&mut self) -> Vec<u32> {
+        let deadline = Instant::now() + GONE_WITHIN;
+        loop {
+            let left = tree::members(self.pid);
+            if left.is_empty() || Instant::now() >= deadline {
+                self.gone = left.is_empty() && self.exit.is_some();
+                return left;
+            }
+            // Children of a root that has ended are not ours to wait for: /proc is all there is.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Ends the whole tree, at once.
+    pub fn kill(&mut self) {
+        if self.gone {
+            return;
+        }
+        for pid in tree::members(self.pid) {
+            if let Ok(pid) = rustix_pid(pid) {
+                let _ended_by_itself = kill_process(pid, Signal::KILL);
+            }
+        }
+        if self.exit.is_some() {
+            return;
+        }
+        // While the root is not reaped its number cannot name another group.
+        if let Ok(pid) = rustix_pid(self.pid) {
+            let _ended_by_itself = kill_process_group(pid, Signal::KILL);
+        }
+        let deadline = Instant::now() + GONE_WITHIN;
+        while self.reap().is_ok() && self.exit.is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn reap(&mut self) -> io::Result<()> {
+        if self.exit.is_none() {
+            self.exit = sys::wait(self.pid)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn rustix_pid(pid: u32) -> io::Result<Pid> {
+    i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+/// Reads to the end, keeping the last bytes only.
+fn keep_tail(mut from: impl Read, send: &Sender<String>) {
+    let (mut tail, mut buffer) = (Vec::new(), [0_u8; 1024]);
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        tail.extend_from_slice(&buffer[..n]);
+        let surplus = tail.len().saturating_sub(COMPLAINT_BYTES_MAX);
+        tail.drain(..surplus);
+    }
+    // Nobody may be asking any more.
+    let _unasked = send.send(String::from_utf8_lossy(&tail).into_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> (Process, Interrupt) {
+        let cpus = CpuList::allowed().expect("the kernel tells");
+        let process =
+            Process::spawn(Path::new("/bin/sh"), &["-c", script], &cpus).expect("sh starts");
+        (process, Interrupt::watch().expect("handlers"))
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_first_line_is_read_and_other_ends_are_told_apart() {
+        let (mut p, i) = shell("echo listening on 127.0.0.1:9; exec sleep 60");
+        assert_eq!(
+            p.first_line("listening on ", SECOND, &i).expect("a line"),
+            "127.0.0.1:9"
+        );
+        let kind = |script| {
+            let (mut p, i) = shell(script);
+            p.first_line("listening on ", SECOND / 5, &i)
+                .expect_err("no such line")
+                .kind()
+        };
+        assert_eq!(kind("exit 1"), io::ErrorKind::UnexpectedEof);
+        assert_eq!(
+            kind("echo hello; exec sleep 60"),
+            io::ErrorKind::InvalidData
+        );
+        assert_eq!(kind("exec sleep 60"), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn an_end_is_told_with_code_usage_and_last_words() {
+        let (mut p, i) = shell("echo one >&2; echo two >&2; exit 3");
+        assert_eq!(p.wait(SECOND, &i).expect("poll"), Waited::Ready);
+        let exit = p.exit().expect("reaped");
+        assert_eq!(exit.status.code(), Some(3));
+        assert!(exit.switches > 0);
+        assert_eq!(p.complaint().as_deref(), Some("two"));
+        assert_eq!(p.left_over(), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn nothing_survives_a_kill_not_even_orphans() {
+        // The subshell ends at once and leaves its child to init, in the group of the root.
+        let (mut p, i) =
+            shell("trap '' TERM; (sleep 60 &) ; echo ready; while :; do sleep 1; done");
+        p.first_line("ready", SECOND, &i).expect("a line");
+        assert!(tree::members(p.pid()).len() >= 2);
+        p.terminate().expect("alive");
+        assert_eq!(p.wait(SECOND / 10, &i).expect("poll"), Waited::Late);
+        p.kill();
+        assert_eq!(p.left_over(), Vec::<u32>::new());
+    }
+}

@@ -1,0 +1,83 @@
+//! A row of the comparison.
+
+use report::data::Role;
+
+use crate::plan::nature::Nature;
+use crate::plan::target::Target;
+
+/// A row of the comparison: a model and variant, in the role it plays in the block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contender {
+    /// Model name, `null` for the null server.
+    pub model: String,
+    /// Variant, empty for a model that has one only.
+    pub variant: String,
+    /// `true` for the variant that `serve --model` runs when none is named.
+    pub default: bool,
+    /// What the report calls the row.
+    pub label: String,
+    /// Model, placebo, null server or target.
+    pub role: Role,
+    /// What its workers are and hold.
+    pub nature: Nature,
+    /// `true`: with the pool size it has unless told, whatever the scenario needs.
+    pub default_pool: bool,
+    /// The server that is running already, for a target.
+    pub target: Option<Target>,
+}
+
+impl Contender {
+    /// A model to be measured.
+    pub fn model(model: &str, variant: &str, default: bool, nature: Nature) -> Self {
+        let label = if default {
+            model.to_owned()
+        } else {
+            format!("{model}:{variant}")
+        };
+        Self {
+            model: model.into(),
+            variant: variant.into(),
+            default,
+            label,
+            role: Role::Model,
+            nature,
+            default_pool: false,
+            target: None,
+        }
+    }
+
+    /// A server that is running already. What its workers hold is not known: it is taken for a loop.
+    pub fn target(target: &Target) -> Self {
+        Self {
+            role: Role::Target,
+            target: Some(target.clone()),
+            ..Self::model(&target.name, "", true, Nature::LOOP)
+        }
+    }
+
+    /// The same with the pool size that it has unless told.
+    pub fn with_default_pool(&self) -> Self {
+        Self {
+            label: format!("{} (default pool)", self.label),
+            default_pool: true,
+            ..self.clone()
+        }
+    }
+
+    /// The A/A placebo: the same server under a second name.
+    pub fn placebo(&self) -> Self {
+        Self {
+            label: format!("{} (A/A)", self.label),
+            role: Role::Placebo,
+            ..self.clone()
+        }
+    }
+
+    /// The null server: the ceiling of machine and generator.
+    pub fn null() -> Self {
+        Self {
+            role: Role::Null,
+            ..Self::model("null", "", true, Nature::LOOP)
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! How long a plan takes, said before it begins.
+
+use std::time::Duration;
+
+use report::data::Pass;
+
+use crate::plan::nature::Holds;
+use crate::plan::size::Size;
+use crate::plan::visit::{Visit, Window};
+
+/// Starting, verifying and stopping a server.
+const SERVER: Duration = Duration::from_millis(120);
+/// The same for each of its workers, where it has as many as connections.
+const WORKER: Duration = Duration::from_micros(300);
+/// A call of the generator beyond its window: start, connections, report, counters, rest.
+const CALL: Duration = Duration::from_millis(60);
+/// Opening, serving once and closing a connection beside the load.
+const CONNECTION: Duration = Duration::from_micros(120);
+/// The part of a drain in which silent connections are given time for one more request.
+const DRAIN: Duration = Duration::from_millis(310);
+/// Opening the connections that are held for it, at most.
+const HOLD_MAX: Duration = Duration::from_secs(1);
+/// Filling a store.
+const STORE: Duration = Duration::from_millis(250);
+/// Attaching a tracer and taking it off.
+const TRACER: Duration = Duration::from_millis(300);
+
+/// Time of one visit.
+pub fn visit(visit: &Visit, size: Size) -> Duration {
+    if visit.blocked.is_some() {
+        return Duration::ZERO;
+    }
+    let windows = size.windows();
+    let measured: Duration = match visit.pass {
+        Pass::Measure => {
+            let windows = visit.windows.iter().map(|w| window(visit, w, size));
+            windows.sum::<Duration>() + drain(visit)
+        }
+        Pass::Capacity => {
+            let steps = size.search().map_or(0, |search| search.steps_expected);
+            // Each opens what is held beside the load anew.
+            (CALL + windows.step + CONNECTION * visit.idle) * steps
+        }
+        Pass::SystemCalls => CALL + TRACER + windows.calls,
+        Pass::Memory => return memory(visit, size),
+    };
+    let store = if visit.scenario.db && !visit.is_null() {
+        STORE
+    } else {
+        Duration::ZERO
+    };
+    SERVER + workers(visit.workers) + store + CALL + windows.warm_up + measured
+}
+
+/// Holding connections, and letting them go.
+fn drain(visit: &Visit) -> Duration {
+    let stays = visit.contender.target.is_some();
+    if visit.is_null() || stays {
+        return Duration::ZERO;
+    }
+    let connections = visit.scenario.connections_at_once(visit.idle);
+    let kept = if visit.scenario.keep_alive {
+        DRAIN
+    } else {
+        Duration::ZERO
+    };
+    kept + (CONNECTION * connections).min(HOLD_MAX)
+}
+
+fn workers(workers: Option<u32>) -> Duration {
+    WORKER * workers.unwrap_or(0)
+}
+
+fn window(visit: &Visit, window: &Window, size: Size) -> Duration {
+    CALL + window.duration(visit.scenario, size) + CONNECTION * visit.idle
+}
+
+/// Time to read memory: as far as the model is tried, on a server a step where a worker holds a
+/// connection.
+fn memory(visit: &Visit, size: Size) -> Duration {
+    let nature = visit.contender.nature;
+    let held = |n: &&u32| nature.cannot_hold(**n).is_none();
+    let steps = size.memory_steps().iter().filter(held);
+    steps
+        .map(|&connections| {
+            let own = if nature.holds == Holds::Workers {
+                SERVER + workers(Some(connections))
+            } else {
+                CALL
+            };
+            own + CONNECTION * connections
+        })
+        .sum()
+}
+
+/// Time of a whole plan.
+pub fn total<'a>(visits: impl IntoIterator<Item = &'a Visit>, size: Size) -> Duration {
+    visits.into_iter().map(|v| visit(v, size)).sum()
+}
+
+/// `40 s`, `12 min`, `1 h 50 min`.
+pub fn words(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round();
+    let minutes = (seconds / 60.0).round();
+    match seconds {
+        ..100.0 => format!("{seconds} s"),
+        ..5400.0 => format!("{minutes} min"),
+        _ => format!("{} h {} min", (minutes / 60.0).floor(), minutes % 60.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::contender::Contender;
+    use crate::plan::layout::{Spec, lay_out};
+    use crate::plan::nature::Nature;
+    use crate::plan::nature::examples::*;
+    use crate::plan::passes::{Passes, default_scenarios, scenarios};
+
+    fn twelve_models(size: Size, scenario_spec: &str) -> Duration {
+        let models = [
+            ("iterative", ONE_CLIENT),
+            ("fork-per-client", PROCESS_PER_CLIENT),
+            ("prefork", PROCESSES),
+            ("thread-per-client", THREAD_PER_CLIENT),
+            ("thread-pool", THREADS),
+            ("single-reactor", ONE_LOOP),
+            ("reactor-pool", STAGED),
+            ("multi-reactor", Nature::LOOP),
+            ("leader-follower", SHARING),
+            ("proactor", ONE_LOOP),
+            ("signal-driven", ONE_LOOP),
+            ("async-tasks", Nature::LOOP),
+        ];
+        let contenders: Vec<Contender> = models
+            .iter()
+            .map(|&(model, nature)| Contender::model(model, "", true, nature))
+            .collect();
+        let plan = lay_out(&Spec {
+            size,
+            contenders: &contenders,
+            scenarios: &scenarios(scenario_spec).expect("known"),
+            passes: &Passes::parse("all").expect("known"),
+            seed: 1,
+            server_cpus: 1,
+            idle: size.idle_connections(),
+        });
+        total(&plan, size)
+    }
+
+    #[test]
+    fn every_size_keeps_its_promise_for_twelve_models() {
+        let minutes = |size| twelve_models(size, default_scenarios(size)).as_secs_f64() / 60.0;
+        let smoke = minutes(Size::Smoke);
+        assert!((1.0..2.7).contains(&smoke), "{smoke}");
+        let quick = minutes(Size::Quick);
+        assert!((10.0..14.0).contains(&quick), "{quick}");
+        let hours = minutes(Size::Full) / 60.0;
+        assert!((2.0..9.5).contains(&hours), "{hours}");
+    }
+
+    #[test]
+    fn what_is_added_is_counted() {
+        let quick = |spec| twelve_models(Size::Quick, spec);
+        assert!(quick("key,sqlite") > quick("key"));
+        assert!(quick("overload") > quick("poison"));
+        assert!(quick("idle-many") > Duration::from_secs(60));
+    }
+
+    #[test]
+    fn times_are_said_in_words() {
+        for (seconds, says) in [
+            (8, "8 s"),
+            (99, "99 s"),
+            (110, "2 min"),
+            (840, "14 min"),
+            (6600, "1 h 50 min"),
+        ] {
+            assert_eq!(words(Duration::from_secs(seconds)), says);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a run was asked for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::digest::digest;
+use crate::plan::visit::Visit;
+
+/// What a run was asked for: kept as `plan.json`, so that a resumed run measures the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// `smoke`, `quick` or `full`.
+    pub size: String,
+    /// `--models`, as given; empty where only targets are measured.
+    pub models: String,
+    /// `--target`, as given.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    /// `--scenarios`, as given.
+    pub scenarios: String,
+    /// `--passes`, as given.
+    #[serde(default = "every_pass")]
+    pub passes: String,
+    /// The seed that everything random derives from.
+    pub seed: u64,
+    /// CPUs of the server.
+    pub server_cpus: String,
+    /// CPUs of the generator.
+    pub load_cpus: String,
+    /// Digest of the plan itself: it differs when models or scenarios have changed since.
+    pub digest: String,
+}
+
+fn every_pass() -> String {
+    "all".to_owned()
+}
+
+/// A digest of everything that a resumed run must share with the run it continues.
+pub fn digest_of(visits: &[Visit]) -> String {
+    let lines: String = visits
+        .iter()
+        .map(|v| {
+            let s = v.scenario;
+            format!(
+                "{} {} {:?} {} {} {:?} {} {} {} {:?} {:?}\n",
+                v.block,
+                v.contender.label,
+                v.pass,
+                s.name,
+                v.path(),
+                s.mix,
+                s.connections,
+                s.pipeline,
+                v.idle,
+                v.workers,
+                v.windows
+            )
+        })
+        .collect();
+    format!("{:016x}", digest(&lines))
+}

@@ -1,0 +1,224 @@
+//! The table of scenarios: METHOD's matrix, in its order.
+
+use report::data::{Deciding, Objective};
+
+use crate::plan::scenario::{Depth, PLAINTEXT, Scenario};
+
+/// What most of them share.
+const TINY: Scenario = Scenario {
+    name: "",
+    purpose: "",
+    decides: Deciding::ThroughputRps,
+    key: false,
+    path: PLAINTEXT,
+    mix: &[],
+    connections: 64,
+    pipeline: 1,
+    keep_alive: true,
+    blocks_worker: false,
+    closed: true,
+    rates: &[],
+    rates_full: &[],
+    overload_cpu_us: None,
+    idle: false,
+    slow: 0,
+    poison: None,
+    db: false,
+    reply_bytes: 0,
+    objective: None,
+    capacity: Depth::Never,
+    calls: Depth::Never,
+};
+
+/// p99 within so many ms, and one request in a thousand may fail.
+const fn within(ms: f64) -> Option<Objective> {
+    Some(Objective {
+        p99_us: ms * 1_000.0,
+        errors_max_share: 0.001,
+    })
+}
+
+/// Every scenario, in the order they are run and shown.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "tiny-keepalive",
+        purpose: "What a request costs when nothing but the model is in the way.",
+        decides: Deciding::ServerCpuUsPerRequest,
+        key: true,
+        rates: &[20_000.0],
+        rates_full: &[5_000.0, 20_000.0, 40_000.0],
+        objective: within(5.0),
+        capacity: Depth::Always,
+        calls: Depth::Always,
+        ..TINY
+    },
+    Scenario {
+        name: "tiny-pipelined",
+        purpose: "The same with 16 requests in flight a connection: system calls shared by many requests.",
+        decides: Deciding::ServerCpuUsPerRequest,
+        pipeline: 16,
+        rates: &[40_000.0],
+        rates_full: &[10_000.0, 40_000.0],
+        objective: within(5.0),
+        ..TINY
+    },
+    Scenario {
+        name: "churn",
+        purpose: "A connection a request: what accepting, handing over and closing cost.",
+        decides: Deciding::ServerCpuUsPerRequest,
+        key: true,
+        connections: 32,
+        keep_alive: false,
+        rates: &[3_000.0],
+        rates_full: &[1_000.0, 3_000.0, 8_000.0],
+        objective: within(10.0),
+        capacity: Depth::Full,
+        calls: Depth::Full,
+        ..TINY
+    },
+    Scenario {
+        name: "latency",
+        purpose: "One connection, one request at a time: the shortest way through the model.",
+        decides: Deciding::ResponseP50Us,
+        connections: 1,
+        rates: &[1_000.0],
+        rates_full: &[1_000.0, 5_000.0],
+        objective: within(2.0),
+        ..TINY
+    },
+    Scenario {
+        name: "large",
+        purpose: "Replies of 64 KiB: copying and sending, not scheduling, is the work.",
+        path: "/bytes/65536",
+        connections: 16,
+        rates: &[2_000.0],
+        rates_full: &[1_000.0, 4_000.0],
+        reply_bytes: 65_536,
+        objective: within(10.0),
+        calls: Depth::Full,
+        ..TINY
+    },
+    Scenario {
+        name: "cpu",
+        purpose: "100 µs of computation a request: how the model shares a busy CPU.",
+        path: "/cpu/100",
+        connections: 16,
+        rates: &[5_000.0],
+        rates_full: &[2_000.0, 5_000.0, 7_000.0],
+        objective: within(10.0),
+        capacity: Depth::Full,
+        ..TINY
+    },
+    Scenario {
+        name: "bimodal",
+        purpose: "99 % of requests compute 100 µs, 1 % 10 ms: who waits behind the long ones.",
+        decides: Deciding::ResponseP90Us,
+        key: true,
+        path: "/cpu/100",
+        mix: &["99:GET:/cpu/100", "1:GET:/cpu/10000"],
+        connections: 32,
+        rates: &[2_500.0],
+        rates_full: &[1_000.0, 2_500.0, 3_500.0],
+        objective: within(25.0),
+        capacity: Depth::Always,
+        ..TINY
+    },
+    Scenario {
+        name: "blocking",
+        purpose: "A back end of 1 ms that blocks its worker: who else has to wait.",
+        key: true,
+        path: "/sleep/1000",
+        // So few that a server which serialises them (16 ms each) is in its stride within the window.
+        connections: 16,
+        blocks_worker: true,
+        rates: &[500.0],
+        rates_full: &[500.0, 2_000.0, 5_000.0],
+        objective: within(10.0),
+        capacity: Depth::Full,
+        calls: Depth::Full,
+        ..TINY
+    },
+    Scenario {
+        name: "cooperative",
+        purpose: "A back end of 1 ms that leaves its worker free: what waiting itself costs.",
+        path: "/wait/1000",
+        rates: &[8_000.0],
+        rates_full: &[2_000.0, 8_000.0, 20_000.0],
+        objective: within(10.0),
+        capacity: Depth::Full,
+        calls: Depth::Full,
+        ..TINY
+    },
+    Scenario {
+        name: "sqlite",
+        purpose: "An embedded database, 90 % reads and 10 % writes: a lock that all workers share.",
+        path: "/kv/{n:1000}",
+        mix: &["90:GET:/kv/{n:1000}", "10:PUT:/kv/{n:1000}"],
+        connections: 16,
+        blocks_worker: true,
+        rates: &[2_000.0],
+        rates_full: &[1_000.0, 4_000.0, 10_000.0],
+        db: true,
+        objective: within(25.0),
+        capacity: Depth::Full,
+        ..TINY
+    },
+    Scenario {
+        name: "idle-many",
+        purpose: "10,000 connections that are silent beside 64 that are not: what holding them costs the others.",
+        decides: Deciding::ServerCpuUsPerRequest,
+        key: true,
+        closed: false,
+        rates: &[5_000.0],
+        rates_full: &[5_000.0, 20_000.0],
+        idle: true,
+        objective: within(10.0),
+        capacity: Depth::Full,
+        ..TINY
+    },
+    Scenario {
+        name: "slow-clients",
+        purpose: "Clients that send and read a byte at a time, beside good ones: who pays for them.",
+        decides: Deciding::ResponseP99Us,
+        closed: false,
+        rates: &[2_000.0],
+        rates_full: &[2_000.0, 10_000.0],
+        slow: 32,
+        objective: within(10.0),
+        ..TINY
+    },
+    Scenario {
+        name: "overload",
+        purpose: "Half of what the CPU can compute, twice, half again: what survives, and how soon it is over.",
+        decides: Deciding::GoodputRps,
+        path: "/cpu/200",
+        closed: false,
+        overload_cpu_us: Some(200.0),
+        objective: within(20.0),
+        ..TINY
+    },
+    Scenario {
+        name: "poison",
+        purpose: "One request that blocks its worker for 300 ms, beside many good ones: who else has to wait.",
+        decides: Deciding::ResponseP99Us,
+        closed: false,
+        rates: &[2_000.0],
+        rates_full: &[2_000.0, 10_000.0],
+        poison: Some("/sleep/300000"),
+        objective: within(10.0),
+        ..TINY
+    },
+];
+
+/// What the memory of a server is read in: not a load, and not among those that can be named.
+pub const MEMORY: Scenario = Scenario {
+    name: "memory",
+    purpose: "Memory and tasks of a server that holds so many connections, each of which was served once.",
+    connections: 0,
+    closed: false,
+    ..TINY
+};
+
+#[cfg(test)]
+#[path = "scenarios_tests.rs"]
+mod tests;

@@ -1,0 +1,275 @@
+//! The search for a capacity: which rate is tried next, from what came of those before.
+//!
+//! Rates lie on a grid of a fixed ratio, the same for every model, so that two models with the same
+//! capacity get the same bracket. From where it starts the search walks up or down in steps that
+//! double, until it has a rate that kept the objective below one that did not; then it halves the
+//! gap until they are neighbours; then each end is tried once more. A rate with one success and one
+//! failure is tried a third time, and the majority counts.
+
+use std::collections::BTreeMap;
+
+use crate::plan::size;
+
+/// The lowest rate that is tried, requests a second.
+const RATE_MIN: f64 = 100.0;
+/// The highest, where nothing else bounds it.
+const RATE_MAX: f64 = 1e6;
+/// How often an end of the bracket must have come out the same.
+const CONFIRMED: u32 = 2;
+
+/// What came of a rate.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tries {
+    kept: u32,
+    failed: u32,
+}
+
+impl Tries {
+    /// Whether it kept the objective; `None` while it is undecided.
+    fn verdict(self) -> Option<bool> {
+        (self.kept != self.failed).then_some(self.kept > self.failed)
+    }
+}
+
+/// A search under way.
+#[derive(Debug)]
+pub struct Search {
+    ratio: f64,
+    stride: i32,
+    start: i32,
+    /// The highest place on the grid that may be tried.
+    top: i32,
+    tries: BTreeMap<i32, Tries>,
+}
+
+impl Search {
+    /// A search that begins near `guess` requests a second and never goes above `most`.
+    pub fn new(how: &size::Search, guess: f64, most: Option<f64>) -> Self {
+        let mut search = Self {
+            ratio: how.ratio,
+            stride: i32::try_from(how.stride.max(1)).unwrap_or(1),
+            start: 0,
+            top: i32::MAX,
+            tries: BTreeMap::new(),
+        };
+        search.top = search.place(most.unwrap_or(RATE_MAX).min(RATE_MAX));
+        search.start = search.place(guess).min(search.top);
+        search
+    }
+
+    /// The place on the grid at or below `rate`.
+    fn place(&self, rate: f64) -> i32 {
+        // A hair more, so that a rate of the grid finds its own place.
+        let place = (rate.max(RATE_MIN) / RATE_MIN).ln() / self.ratio.ln() + 1e-6;
+        place as i32
+    }
+
+    fn rate(&self, place: i32) -> f64 {
+        (RATE_MIN * self.ratio.powi(place)).round()
+    }
+
+    /// The rate to try next; `None` when there is nothing left to find out.
+    pub fn next(&self) -> Option<f64> {
+        self.next_place().map(|place| self.rate(place))
+    }
+
+    fn next_place(&self) -> Option<i32> {
+        let undecided = self
+            .tries
+            .iter()
+            .find(|(_, tries)| tries.verdict().is_none());
+        if let Some((&place, _)) = undecided {
+            return Some(place);
+        }
+        let again = |place: i32, times: fn(&Tries) -> u32| {
+            let tried = self.tries.get(&place).map_or(0, times);
+            (tried < CONFIRMED).then_some(place)
+        };
+        let further = |gone: i32| self.stride.max(gone);
+        match (self.lower(), self.upper()) {
+            (None, None) => Some(self.start),
+            (Some(lower), None) if lower >= self.top => again(lower, |t| t.kept),
+            (Some(lower), None) => Some((lower + further(lower - self.start)).min(self.top)),
+            (None, Some(0)) => again(0, |t| t.failed),
+            (None, Some(upper)) => Some((upper - further(self.start - upper)).max(0)),
+            (Some(lower), Some(upper)) if upper - lower > 1 => Some(lower.midpoint(upper)),
+            (Some(lower), Some(upper)) => {
+                again(lower, |t| t.kept).or_else(|| again(upper, |t| t.failed))
+            }
+        }
+    }
+
+    /// Takes down what came of `rate`.
+    pub fn record(&mut self, rate: f64, kept: bool) {
+        // Rounding may have put a low rate below its place.
+        let place = self.place(rate + 0.5);
+        let tries = self.tries.entry(place).or_default();
+        if kept {
+            tries.kept += 1;
+        } else {
+            tries.failed += 1;
+        }
+    }
+
+    /// From now on nothing at or above `rate` is tried: it would measure the generator.
+    pub fn bound(&mut self, rate: f64) {
+        self.top = self.top.min(self.place(rate + 0.5) - 1).max(0);
+        let top = self.top;
+        self.start = self.start.min(top);
+        self.tries.retain(|&place, _| place <= top);
+    }
+
+    fn upper(&self) -> Option<i32> {
+        let failed = |(_, tries): &(&i32, &Tries)| tries.verdict() == Some(false);
+        self.tries.iter().find(failed).map(|(&place, _)| place)
+    }
+
+    fn lower(&self) -> Option<i32> {
+        let below = self.upper().unwrap_or(i32::MAX);
+        let kept =
+            |(place, tries): &(&i32, &Tries)| **place < below && tries.verdict() == Some(true);
+        self.tries.iter().rfind(kept).map(|(&place, _)| place)
+    }
+
+    /// The highest rate that kept the objective, below every one that did not.
+    pub fn highest_ok(&self) -> Option<f64> {
+        self.lower().map(|place| self.rate(place))
+    }
+
+    /// The lowest rate that did not.
+    pub fn lowest_failed(&self) -> Option<f64> {
+        self.upper().map(|place| self.rate(place))
+    }
+
+    /// Whether the highest rate that may be tried is the one that was kept.
+    pub fn at_top(&self) -> bool {
+        self.lower() == Some(self.top)
+    }
+
+    /// Whether the lower end has kept the objective often enough to count on it.
+    pub fn kept_twice(&self) -> bool {
+        let kept = self.lower().and_then(|place| self.tries.get(&place));
+        kept.is_some_and(|tries| tries.kept >= CONFIRMED)
+    }
+
+    /// Whether the ends are neighbours, and each has come out the same twice.
+    pub fn confirmed(&self) -> bool {
+        let of = |place: i32| self.tries.get(&place).copied().unwrap_or_default();
+        match (self.lower(), self.upper()) {
+            (Some(lower), Some(upper)) => {
+                upper - lower == 1 && of(lower).kept >= CONFIRMED && of(upper).failed >= CONFIRMED
+            }
+            (None, Some(0)) => of(0).failed >= CONFIRMED,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::size::Size;
+
+    fn how(size: Size) -> size::Search {
+        size.search().expect("this size searches")
+    }
+
+    /// Searches a server whose capacity is `capacity`, and gives the steps it took.
+    fn find(how: &size::Search, search: &mut Search, capacity: f64) -> u32 {
+        let mut steps = 0;
+        while let Some(rate) = search.next().filter(|_| steps < how.steps_max) {
+            search.record(rate, rate <= capacity);
+            steps += 1;
+        }
+        steps
+    }
+
+    #[test]
+    fn every_capacity_is_found_within_its_steps_from_every_guess() {
+        for size in [Size::Quick, Size::Full] {
+            let how = how(size);
+            for capacity in [150.0, 990.0, 4_321.0, 25_000.0, 130_000.0] {
+                for off in [0.5, 0.8, 1.0, 1.3, 2.0] {
+                    let mut search = Search::new(&how, capacity * off, None);
+                    let steps = find(&how, &mut search, capacity);
+                    let (lower, upper) = (search.highest_ok(), search.lowest_failed());
+                    let (lower, upper) = (lower.expect("found"), upper.expect("found"));
+                    assert!(
+                        lower <= capacity && capacity < upper,
+                        "{lower} {capacity} {upper}"
+                    );
+                    assert!(upper / lower < how.ratio * 1.02, "{lower} {upper}");
+                    assert!(search.confirmed(), "{capacity} from {off} in {steps}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_grid_is_the_same_for_every_guess() {
+        let how = how(Size::Quick);
+        let brackets: Vec<Option<f64>> = [3_000.0, 3_500.0, 9_000.0]
+            .into_iter()
+            .map(|guess| {
+                let mut search = Search::new(&how, guess, None);
+                find(&how, &mut search, 5_000.0);
+                search.highest_ok()
+            })
+            .collect();
+        assert_eq!(brackets[0], brackets[1]);
+        assert_eq!(brackets[0], brackets[2]);
+    }
+
+    #[test]
+    fn not_even_the_lowest_and_no_end_are_told_apart() {
+        let how = how(Size::Quick);
+        let mut hopeless = Search::new(&how, 400.0, None);
+        find(&how, &mut hopeless, 10.0);
+        assert_eq!(
+            (hopeless.highest_ok(), hopeless.lowest_failed()),
+            (None, Some(100.0))
+        );
+        assert!(hopeless.confirmed());
+        let mut endless = Search::new(&how, 400.0, Some(2_000.0));
+        find(&how, &mut endless, 1e9);
+        let highest = endless.highest_ok().expect("found");
+        assert!(
+            highest <= 2_000.0 && highest * how.ratio > 1_950.0,
+            "{highest}"
+        );
+        assert_eq!(endless.lowest_failed(), None);
+        assert!(!endless.confirmed());
+    }
+
+    #[test]
+    fn a_contradiction_is_decided_by_a_third_try() {
+        let how = how(Size::Quick);
+        let mut search = Search::new(&how, 1_000.0, None);
+        let lower = search.next().expect("a rate");
+        search.record(lower, true);
+        let upper = search.next().expect("a rate");
+        assert!(upper > lower);
+        search.record(upper, false);
+        assert_eq!(search.next(), Some(lower));
+        search.record(lower, false);
+        assert_eq!(search.next(), Some(lower), "one of each: once more");
+        search.record(lower, true);
+        assert_eq!(search.next(), Some(upper));
+        search.record(upper, false);
+        assert!(search.confirmed() && search.next().is_none());
+    }
+
+    #[test]
+    fn a_rate_at_the_generators_limit_bounds_the_search() {
+        let how = how(Size::Quick);
+        let mut search = Search::new(&how, 1_000.0, None);
+        let first = search.next().expect("a rate");
+        search.record(first, true);
+        let second = search.next().expect("a rate");
+        search.bound(second);
+        assert_eq!(search.next(), Some(first), "confirmed, and no further");
+        search.record(first, true);
+        assert_eq!(search.next(), None);
+        assert_eq!(search.lowest_failed(), None);
+    }
+}

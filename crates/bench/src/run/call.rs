@@ -1,0 +1,201 @@
+//! One call of the load generator: its command line.
+
+use std::time::Duration;
+
+use report::data::{Mode, Shape};
+
+use crate::judge::verify::VALUE_BYTES;
+
+/// A request unanswered for so long counts as a timeout.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One call of the generator.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// Where the server listens.
+    pub address: &'a str,
+    /// The load.
+    pub shape: &'a Shape,
+    /// Seed of the arrivals.
+    pub seed: u64,
+    /// How long unanswered requests are waited for.
+    pub drain: Duration,
+    /// Replies within so many µs are counted apart.
+    pub within_us: Option<f64>,
+    /// Threads of the generator: one a CPU it has, as far as there are connections to share out.
+    pub threads: usize,
+}
+
+impl Call<'_> {
+    /// The arguments, without the file that the report goes to.
+    ///
+    /// `--warmup` is zero: the server has been warmed up by a call of its own, so that everything
+    /// this call makes the server do lies between its edges, where the counters are read.
+    pub fn args(&self) -> Vec<String> {
+        let shape = self.shape;
+        let ms = |time: Duration| format!("{}ms", time.as_millis());
+        // The kinds of a mix bring their own paths.
+        let path = if shape.mix.is_empty() {
+            &shape.path
+        } else {
+            "/"
+        };
+        let mut args = vec![
+            "load".to_owned(),
+            format!("http://{}{path}", self.address),
+            format!("--connections={}", shape.connections),
+            "--warmup=0ms".to_owned(),
+            format!("--drain={}", ms(self.drain)),
+            format!("--timeout={}", ms(TIMEOUT)),
+            format!("--seed={}", self.seed),
+            "--quiet".to_owned(),
+        ];
+        let threads = self
+            .threads
+            .min(usize::try_from(shape.connections).unwrap_or(usize::MAX));
+        if threads > 1 {
+            args.push(format!("--threads={threads}"));
+        }
+        match &shape.profile {
+            Some(profile) => args.push(format!("--profile={profile}")),
+            None => args.push(format!(
+                "--duration={}",
+                ms(Duration::from_secs_f64(shape.duration_s))
+            )),
+        }
+        if let (None, Mode::Open, Some(rate)) = (&shape.profile, shape.mode, shape.rate) {
+            args.push(format!("--rate={rate}"));
+        }
+        if shape.mode == Mode::Open {
+            args.push("--arrivals=poisson".to_owned());
+        }
+        if shape.pipeline > 1 {
+            args.push(format!("--pipeline={}", shape.pipeline));
+        }
+        if !shape.keep_alive {
+            args.push("--new-connection".to_owned());
+        }
+        if let Some(us) = self.within_us.filter(|_| shape.profile.is_some()) {
+            args.push(format!("--objective-us={us:.0}"));
+        }
+        args.extend(mix(shape));
+        args.extend(beside(shape));
+        args
+    }
+
+    /// The command line as it is recorded: nothing that differs between machines.
+    pub fn command(&self) -> String {
+        let port = self.address.rsplit(':').next().unwrap_or_default();
+        format!("turnstile {}", self.args().join(" ")).replace(&format!(":{port}/"), ":PORT/")
+    }
+}
+
+/// What is asked for, where requests differ.
+fn mix(shape: &Shape) -> Vec<String> {
+    let kinds = shape.mix.iter().map(|kind| format!("--request={kind}"));
+    let mut args: Vec<String> = kinds.collect();
+    if shape.mix.iter().any(|kind| kind.contains(":PUT:")) {
+        args.push(format!("--body-bytes={VALUE_BYTES}"));
+        args.push("--expect-status=200,201,204".to_owned());
+        // The store was filled with what is put: whatever the order, there is one right answer.
+        args.push("--body-check=exact".to_owned());
+    }
+    args
+}
+
+/// What stands beside the load.
+fn beside(shape: &Shape) -> Vec<String> {
+    let mut args = Vec::new();
+    let counts = [
+        ("idle", shape.idle),
+        ("slow-senders", shape.slow_senders),
+        ("slow-readers", shape.slow_readers),
+    ];
+    for (flag, count) in counts {
+        if count > 0 {
+            args.push(format!("--{flag}={count}"));
+        }
+    }
+    args.extend(shape.poison.iter().map(|path| format!("--poison={path}")));
+    args
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(mode: Mode, rate: Option<f64>, pipeline: u32, keep_alive: bool) -> Shape {
+        let path = "/plaintext".into();
+        Shape {
+            mode,
+            rate,
+            connections: 64,
+            pipeline,
+            keep_alive,
+            path,
+            duration_s: 0.4,
+            ..Shape::default()
+        }
+    }
+
+    #[test]
+    fn shapes_become_arguments_and_the_record_holds_no_port() {
+        let of = |shape: &Shape| {
+            let call = Call {
+                address: "127.0.0.1:4711",
+                shape,
+                seed: 9,
+                drain: Duration::ZERO,
+                within_us: Some(20_000.0),
+                threads: 1,
+            };
+            call.command()
+        };
+        let closed = of(&shape(Mode::Closed, None, 16, true));
+        assert_eq!(
+            closed,
+            "turnstile load http://127.0.0.1:PORT/plaintext --connections=64 \
+             --warmup=0ms --drain=0ms --timeout=5000ms --seed=9 --quiet --duration=400ms --pipeline=16"
+        );
+        let churn = of(&shape(Mode::Open, Some(1000.0), 1, false));
+        assert!(
+            churn.ends_with("--rate=1000 --arrivals=poisson --new-connection"),
+            "{churn}"
+        );
+        let stepped = Shape {
+            profile: Some("10:1s,40:2s".to_owned()),
+            ..shape(Mode::Open, Some(40.0), 1, true)
+        };
+        let stepped = of(&stepped);
+        assert!(
+            stepped.ends_with("--profile=10:1s,40:2s --arrivals=poisson --objective-us=20000"),
+            "{stepped}"
+        );
+    }
+
+    #[test]
+    fn mixes_and_bystanders_become_arguments() {
+        let shape = Shape {
+            mix: vec!["90:GET:/kv/{n:9}".to_owned(), "10:PUT:/kv/{n:9}".to_owned()],
+            idle: 500,
+            slow_senders: 3,
+            slow_readers: 4,
+            poison: Some("/sleep/9".to_owned()),
+            ..shape(Mode::Closed, None, 1, true)
+        };
+        assert_eq!(
+            [mix(&shape), beside(&shape)].concat(),
+            [
+                "--request=90:GET:/kv/{n:9}",
+                "--request=10:PUT:/kv/{n:9}",
+                "--body-bytes=100",
+                "--expect-status=200,201,204",
+                "--body-check=exact",
+                "--idle=500",
+                "--slow-senders=3",
+                "--slow-readers=4",
+                "--poison=/sleep/9"
+            ]
+        );
+    }
+}

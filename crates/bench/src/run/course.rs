@@ -1,0 +1,289 @@
+//! A run from its arguments to its report.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use report::data::{Mode, Pass, Role, Trial, Validity};
+use schema::{Code, Effect, Reason};
+
+use crate::args::Args;
+use crate::failure::Failure;
+use crate::judge::gates::{self, Ceiling};
+use crate::plan::estimate;
+use crate::plan::size::Size;
+use crate::plan::visit::{Visit, Window};
+use crate::run::capacity::Known;
+use crate::run::prepare::{Prepared, prepare};
+use crate::run::progress::Progress;
+use crate::run::record::Record;
+use crate::run::setup::Setup;
+use crate::run::trial::{self, ATTEMPTS_MAX};
+
+/// How far a run may be from the time announced, as a share of it.
+const PROMISE_SHARE: f64 = 0.2;
+
+/// Time for second attempts, as a share of the estimate.
+const SPARE_SHARE: f64 = 0.1;
+
+/// Runs the bench; gives the folder of the results.
+///
+/// # Errors
+/// See [`Failure`]. After an interruption the folder holds what was measured, with a report.
+pub fn run(args: &Args) -> Result<PathBuf, Failure> {
+    let mut prepared = prepare(args)?;
+    let folder = prepared.record.folder().to_owned();
+    let started = Instant::now();
+    let result = measure(&mut prepared);
+    let Prepared {
+        setup,
+        record,
+        mut env,
+        visits,
+    } = prepared;
+    let announced = *result.as_ref().unwrap_or(&Duration::ZERO);
+    for scratch in [&setup.json, &setup.trace] {
+        let _mostly_gone = fs::remove_file(scratch);
+    }
+    let took = started.elapsed();
+    env.duration_s += took.as_secs_f64();
+    let ids = record.ids();
+    env.complete = visits
+        .iter()
+        .flat_map(|v| &v.windows)
+        .all(|window| ids.contains(&window.id));
+    if env.complete && result.is_ok() {
+        let (kept, said) = kept_promise(took, announced);
+        eprintln!("{said}");
+        if !kept {
+            env.remarks.push(format!("Time: {said}."));
+        }
+    }
+    record.write_env(&env)?;
+    if record.trials.is_empty() {
+        result?;
+    } else {
+        report::write(&folder)
+            .context("the report cannot be written; the measurements are kept")?;
+        record.link_latest()?;
+        eprintln!("{}", tally(&record.trials));
+        result?;
+    }
+    usable(&record.trials)?;
+    Ok(folder)
+}
+
+/// What changes on the way through a plan.
+struct Course<'a> {
+    setup: &'a Setup,
+    record: &'a mut Record,
+    progress: Progress,
+    /// Time left for second attempts: a noisy machine must not make a run twice as long as promised.
+    spare: Duration,
+}
+
+/// Goes through the plan, leaving out what the folder already holds.
+///
+/// Gives the time that was announced.
+fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
+    let Prepared {
+        setup,
+        visits,
+        record,
+        env,
+    } = prepared;
+    let done = record.ids();
+    let missing = |visit: &Visit| -> Vec<Window> {
+        visit
+            .windows
+            .iter()
+            .filter(|window| !done.contains(&window.id))
+            .cloned()
+            .collect()
+    };
+    let mut todo: Vec<(&Visit, Vec<Window>)> = visits.iter().map(|v| (v, missing(v))).collect();
+    todo.retain(|(_, windows)| !windows.is_empty());
+    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), setup.size);
+    if done.is_empty() {
+        env.announced_s = total.as_secs_f64();
+    }
+    eprintln!("{}", announcement(setup.size, visits, todo.len(), total));
+    let progress = Progress::new(total, setup.size.blocks());
+    let mut course = Course {
+        setup,
+        record,
+        progress,
+        spare: total.mul_f64(SPARE_SHARE),
+    };
+    let result = todo
+        .into_iter()
+        .try_for_each(|(visit, windows)| course.visit(visit, windows));
+    course.progress.finish();
+    result.map(|()| total)
+}
+
+/// Whether a run took about as long as was announced, and a line that says how long.
+fn kept_promise(took: Duration, announced: Duration) -> (bool, String) {
+    let ratio = took.as_secs_f64() / announced.as_secs_f64().max(1e-9);
+    let kept = (ratio - 1.0).abs() <= PROMISE_SHARE;
+    let said = format!(
+        "took {}, announced {}",
+        estimate::words(took),
+        estimate::words(announced)
+    );
+    let off = format!(
+        "{said}: {:+.0} %, more than 20 % apart",
+        (ratio - 1.0) * 100.0
+    );
+    (kept, if kept { said } else { off })
+}
+
+impl Course<'_> {
+    /// Measures a visit, and once more the windows that noise alone has spoilt.
+    fn visit(&mut self, visit: &Visit, mut windows: Vec<Window>) -> Result<(), Failure> {
+        self.progress.visit(visit);
+        let time = estimate::visit(visit, self.setup.size);
+        let known = Known {
+            ceiling: ceiling(&self.record.trials, visit),
+            closed_rps: closed_rps(&self.record.trials, visit),
+        };
+        for attempt in 0..ATTEMPTS_MAX {
+            let trials = trial::run(self.setup, visit, &windows, known, attempt)?;
+            let may_repeat = attempt + 1 < ATTEMPTS_MAX && self.spare >= time;
+            let mut again = Vec::new();
+            for (mut trial, window) in trials.into_iter().zip(windows) {
+                if trial.validity == Validity::Invalid {
+                    self.progress.say(&complaint(&trial));
+                }
+                if gates::is_noise(&trial.reasons) && may_repeat {
+                    let text = format!("measured again as {}r", window.id);
+                    let repeated = Reason::new(Code::Repeated, Effect::Notes, text);
+                    trial.reasons.push(repeated);
+                    again.push(window);
+                }
+                self.record.append(trial)?;
+            }
+            if again.is_empty() {
+                break;
+            }
+            self.spare = self.spare.saturating_sub(time);
+            windows = again;
+        }
+        self.progress.done(time);
+        Ok(())
+    }
+}
+
+fn complaint(trial: &Trial) -> String {
+    let reasons = trial.reasons.text();
+    format!(
+        "INVALID {} {}, {}: {reasons}",
+        trial.id, trial.label, trial.scenario
+    )
+}
+
+/// The null server's figure for the block and scenario of `visit`.
+fn ceiling(trials: &[Trial], visit: &Visit) -> Ceiling {
+    if visit.is_null() {
+        return Ceiling::Itself;
+    }
+    let beside = |t: &&Trial| {
+        t.role == Role::Null && t.block == visit.block && t.scenario == visit.scenario.name
+    };
+    let found = trials
+        .iter()
+        .filter(beside)
+        .filter_map(trial::as_ceiling)
+        .next();
+    found.map_or(Ceiling::Unknown, Ceiling::Rps)
+}
+
+/// What this server did in a closed loop in the block and scenario of `visit`.
+fn closed_rps(trials: &[Trial], visit: &Visit) -> Option<f64> {
+    let same = |t: &&Trial| {
+        let measured = t.pass == Pass::Measure && t.shape.mode == Mode::Closed;
+        measured
+            && t.block == visit.block
+            && t.scenario == visit.scenario.name
+            && t.label == visit.contender.label
+    };
+    let figures = trials
+        .iter()
+        .filter(same)
+        .filter_map(|t| t.figures.as_ref());
+    figures.map(|f| f.throughput_rps).find(|&rps| rps > 0.0)
+}
+
+fn announcement(size: Size, visits: &[Visit], todo: usize, total: Duration) -> String {
+    let windows: usize = visits.iter().map(|v| v.windows.len()).sum();
+    let rest = if todo < visits.len() {
+        format!(
+            ", {} of {} visits done before",
+            visits.len() - todo,
+            visits.len()
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{}: {} block(s), {} visits, {windows} trials{rest}; about {}",
+        size.name(),
+        size.blocks(),
+        visits.len(),
+        estimate::words(total)
+    )
+}
+
+fn tally(trials: &[Trial]) -> String {
+    let of = |validity| trials.iter().filter(|t| t.validity == validity).count();
+    let absent = trials.iter().filter(|t| t.lacks_route()).count();
+    format!(
+        "{} trials: {} valid, {} limited, {} invalid, {} blocked by design{}",
+        trials.len(),
+        of(Validity::Valid),
+        of(Validity::Limited),
+        of(Validity::Invalid),
+        of(Validity::Blocks) - absent,
+        match absent {
+            0 => String::new(),
+            n => format!(", {n} with a route that is not offered"),
+        }
+    )
+}
+
+/// A run in which no server gave a figure has failed, whatever its report looks like.
+fn usable(trials: &[Trial]) -> Result<(), Failure> {
+    let measured = |t: &Trial| matches!(t.role, Role::Model | Role::Target);
+    let usable = |t: &Trial| t.validity != Validity::Invalid && measured(t);
+    if trials.iter().any(usable) {
+        return Ok(());
+    }
+    let failed = trials.iter().find(|t| measured(t) && !t.reasons.is_empty());
+    let reason = failed.map_or_else(|| "nothing was measured".to_owned(), |t| t.reasons.text());
+    Err(anyhow::anyhow!("no trial of any server is valid: {reason}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_is_held_against_what_it_took() {
+        let s = Duration::from_secs;
+        assert_eq!(
+            kept_promise(s(79), s(80)),
+            (true, "took 79 s, announced 80 s".into())
+        );
+        let (kept, said) = kept_promise(s(900), s(660));
+        assert!(
+            !kept && said.contains("took 15 min, announced 11 min: +36 %"),
+            "{said}"
+        );
+        assert!(
+            !kept_promise(s(60), s(80)).0,
+            "too much is no promise either"
+        );
+        assert!(kept_promise(s(95), s(80)).0);
+    }
+}

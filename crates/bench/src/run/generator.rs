@@ -1,0 +1,128 @@
+//! The load generator as a child: it stands still twice for the bench to read, and leaves a result.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use schema::Code;
+use schema::load::LoadResult;
+
+use crate::failure::Unmeasured;
+use crate::observe::interrupt::Waited;
+use crate::observe::process::Process;
+use crate::run::call::Call;
+use crate::run::setup::Setup;
+
+/// A generator that runs so much longer than it was asked for hangs.
+const OVERTIME: Duration = Duration::from_secs(20);
+/// How long connections may take to be opened, idle ones included.
+const OPENED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What is done where a call of the generator stands still for it.
+///
+/// Between the two edges there is the load and nothing else: neither the opening of connections nor
+/// their closing, where the requests themselves do not bring it with them.
+pub trait Edges {
+    /// All connections are open, and no request of the load has been sent.
+    ///
+    /// # Errors
+    /// Ends the call.
+    fn opened(&mut self) -> Result<(), Unmeasured> {
+        Ok(())
+    }
+
+    /// When to look during the load, from its first request on.
+    fn look_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Looks.
+    fn look(&mut self) {}
+
+    /// The last reply is there, and no connection has been closed for it.
+    ///
+    /// # Errors
+    /// Ends the call.
+    fn done(&mut self) -> Result<(), Unmeasured> {
+        Ok(())
+    }
+}
+
+/// Runs `call`, standing still at its edges.
+///
+/// # Errors
+/// [`Unmeasured::Interrupted`], or why it left no result.
+pub fn run(
+    setup: &Setup,
+    call: &Call<'_>,
+    edges: &mut dyn Edges,
+) -> Result<LoadResult, Unmeasured> {
+    let (program, interrupt) = (&setup.load, &setup.interrupt);
+    let _absent = fs::remove_file(&setup.json);
+    let mut args: Vec<OsString> = call.args().into_iter().map(Into::into).collect();
+    args.extend(["--edges".into(), "--json".into(), (&setup.json).into()]);
+    let mut process = Process::converse(program, &args, &setup.load_cpus)
+        .map_err(|error| failed(format!("cannot run {}: {error}", program.display())))?;
+    if stands(process.line(OPENED_WITHIN, interrupt))? {
+        edges.opened()?;
+        process.go_on().map_err(failed)?;
+        if let Some(after) = edges.look_after() {
+            match process.wait(after, interrupt).map_err(failed)? {
+                Waited::Interrupted => return Err(Unmeasured::Interrupted),
+                Waited::Late => edges.look(),
+                Waited::Ready => {}
+            }
+        }
+        let window = Duration::from_secs_f64(call.shape.duration_s);
+        if stands(process.line(window + call.drain + OVERTIME, interrupt))? {
+            edges.done()?;
+            process.go_on().map_err(failed)?;
+        }
+    }
+    match process.wait(OVERTIME, interrupt).map_err(failed)? {
+        Waited::Interrupted => Err(Unmeasured::Interrupted),
+        Waited::Late => Err(failed(LATE)),
+        Waited::Ready => read(&setup.json, &process).map_err(|error| failed(format!("{error:#}"))),
+    }
+}
+
+const LATE: &str = "it did not end in time";
+
+fn failed(why: impl std::fmt::Display) -> Unmeasured {
+    Unmeasured::new(
+        Code::GeneratorFailed,
+        format!("the generator failed: {why}"),
+    )
+}
+
+/// Whether the generator stands at an edge; `false` when it has ended, which its result explains.
+fn stands(line: io::Result<String>) -> Result<bool, Unmeasured> {
+    match line {
+        Ok(_) => Ok(true),
+        Err(error) => match error.kind() {
+            io::ErrorKind::UnexpectedEof => Ok(false),
+            io::ErrorKind::Interrupted => Err(Unmeasured::Interrupted),
+            io::ErrorKind::TimedOut => Err(failed(LATE)),
+            _ => Err(failed(error)),
+        },
+    }
+}
+
+/// A generator that finds its own run invalid still reports it: the file decides, not the exit code.
+fn read(json: &Path, process: &Process) -> anyhow::Result<LoadResult> {
+    let Ok(text) = fs::read(json) else {
+        let status = process
+            .exit()
+            .map(|exit| exit.status.to_string())
+            .unwrap_or_default();
+        bail!(
+            "it left no report ({})",
+            process.complaint().unwrap_or(status)
+        );
+    };
+    let _kept_if_not = fs::remove_file(json);
+    serde_json::from_slice(&text).context("its report cannot be read")
+}

@@ -1,0 +1,99 @@
+//! What is seen while it runs: a bar on a terminal, a line a scenario elsewhere.
+//!
+//! Both are drawn between visits only: a bar that ticks would take CPU from what is measured.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::plan::estimate::words;
+use crate::plan::visit::Visit;
+
+/// Progress through a plan, in estimated time.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    blocks: u32,
+    total: Duration,
+    done: Duration,
+    started: Instant,
+    line: Option<(u32, &'static str)>,
+}
+
+impl Progress {
+    /// Begins; `total` is the estimate of all that is to be done.
+    pub fn new(total: Duration, blocks: u32) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("[{bar:30}] {percent:>3} %  {msg}");
+            bar.set_style(
+                style
+                    .unwrap_or_else(|_| ProgressStyle::default_bar())
+                    .progress_chars("=> "),
+            );
+            bar
+        });
+        Self {
+            bar,
+            blocks,
+            total,
+            done: Duration::ZERO,
+            started: Instant::now(),
+            line: None,
+        }
+    }
+
+    /// A visit begins.
+    pub fn visit(&mut self, visit: &Visit) {
+        let place = format!(
+            "block {}/{}, {}",
+            visit.block + 1,
+            self.blocks,
+            visit.scenario.name
+        );
+        let left = words(self.left());
+        if let Some(bar) = &self.bar {
+            let share = self.done.as_secs_f64() / self.total.as_secs_f64().max(1e-9);
+            bar.set_position((share * 100.0) as u64);
+            bar.set_message(format!("{left} left  {place}, {}", visit.contender.label));
+        } else if self.line != Some((visit.block, visit.scenario.name)) {
+            self.line = Some((visit.block, visit.scenario.name));
+            eprintln!("{place}: about {left} left");
+        }
+    }
+
+    /// A visit that was estimated at `time` is over.
+    pub fn done(&mut self, time: Duration) {
+        self.done += time;
+    }
+
+    /// A line that stays.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// What is left, corrected by how the estimate has held so far.
+    fn left(&self) -> Duration {
+        let left = self.total.saturating_sub(self.done);
+        let (real, estimated) = (
+            self.started.elapsed().as_secs_f64(),
+            self.done.as_secs_f64(),
+        );
+        if estimated < 5.0 {
+            left
+        } else {
+            left.mul_f64(real / estimated)
+        }
+    }
+}

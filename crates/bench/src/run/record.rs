@@ -1,0 +1,215 @@
+//! The folder of a run: `env.json`, `plan.json`, `trials.ndjson` line by line, and `latest`.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use report::data::{Env, Trial};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+use crate::plan::request::Request;
+
+/// Where runs go unless `--out` says otherwise; `latest` beside them points at the newest.
+pub const RESULTS: &str = "results";
+const ENV: &str = "env.json";
+const PLAN: &str = "plan.json";
+const TRIALS: &str = "trials.ndjson";
+/// The same once somebody has packed it: a finished run, for the report to read.
+const PACKED: &str = "trials.ndjson.gz";
+
+/// A line as it is written.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    trial: &'a Trial,
+    /// Nothing was measured because the target does not have the route: no design of its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    not_offered: bool,
+}
+
+/// An open folder, and the trials it holds already.
+#[derive(Debug)]
+pub struct Record {
+    folder: PathBuf,
+    file: File,
+    /// Every trial in it, in order.
+    pub trials: Vec<Trial>,
+}
+
+impl Record {
+    /// Begins a run in a folder that holds none.
+    ///
+    /// # Errors
+    /// A usage failure when the folder cannot be written, or holds a run.
+    pub fn create(folder: &Path, request: &Request) -> Result<Self, Failure> {
+        let shown = folder.display();
+        let cannot = |error: io::Error| Failure::usage(format!("cannot write to {shown}: {error}"));
+        fs::create_dir_all(folder).map_err(cannot)?;
+        if folder.join(TRIALS).exists() {
+            return Err(Failure::usage(format!(
+                "{shown} holds a run: --resume {shown} goes on with it"
+            )));
+        }
+        if folder.join(PACKED).exists() {
+            return Err(Failure::usage(format!("{shown} holds a run: {PACKED}")));
+        }
+        let file = OpenOptions::new()
+            .create_new(true)
+            .append(true)
+            .open(folder.join(TRIALS));
+        let record = Self {
+            folder: folder.to_owned(),
+            file: file.map_err(cannot)?,
+            trials: Vec::new(),
+        };
+        record.write(PLAN, request)?;
+        Ok(record)
+    }
+
+    /// What the run in `folder` was asked for.
+    ///
+    /// # Errors
+    /// A usage failure when there is no run in it, or a packed one.
+    pub fn request(folder: &Path) -> Result<Request, Failure> {
+        if !folder.join(TRIALS).exists() && folder.join(PACKED).exists() {
+            return Err(Failure::usage(format!(
+                "{} holds a packed run, which cannot be resumed: gunzip {PACKED} first",
+                folder.display()
+            )));
+        }
+        read(&folder.join(PLAN)).map_err(|error| {
+            Failure::usage(format!(
+                "{} holds no run to resume: {error:#}",
+                folder.display()
+            ))
+        })
+    }
+
+    /// Opens a run again. A last line that was cut off when the run ended is dropped.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written, or a line is no trial.
+    pub fn resume(folder: &Path) -> Result<Self, Failure> {
+        let path = folder.join(TRIALS);
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let trials = text[..whole]
+            .lines()
+            .enumerate()
+            .map(|(n, line)| {
+                serde_json::from_str(line)
+                    .with_context(|| format!("{}, line {}", path.display(), n + 1))
+            })
+            .collect::<anyhow::Result<Vec<Trial>>>()?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(|error| {
+                Failure::usage(format!("cannot write to {}: {error}", folder.display()))
+            })?;
+        file.set_len(whole as u64)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            file,
+            trials,
+        })
+    }
+
+    /// Ids of the trials it holds.
+    pub fn ids(&self) -> BTreeSet<String> {
+        self.trials.iter().map(|trial| trial.id.clone()).collect()
+    }
+
+    /// Appends a trial, whole, before anything else is measured.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn append(&mut self, trial: Trial) -> anyhow::Result<()> {
+        let line = Line {
+            trial: &trial,
+            not_offered: trial.lacks_route(),
+        };
+        let mut line = serde_json::to_string(&line)?;
+        line.push('\n');
+        self.file
+            .write_all(line.as_bytes())
+            .with_context(|| format!("cannot write {TRIALS}"))?;
+        self.trials.push(trial);
+        Ok(())
+    }
+
+    /// `env.json` as it is, for a run that is resumed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn env(&self) -> anyhow::Result<Env> {
+        read(&self.folder.join(ENV))
+    }
+
+    /// Writes `env.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_env(&self, env: &Env) -> anyhow::Result<()> {
+        self.write(ENV, env)
+    }
+
+    /// A file in the folder for what does not stay.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        // The generator may run in another folder than this process.
+        std::path::absolute(self.folder.join(name)).unwrap_or_else(|_| self.folder.join(name))
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Points `results/latest` at this run, when it is a run of `results`.
+    ///
+    /// # Errors
+    /// When the link cannot be made.
+    pub fn link_latest(&self) -> anyhow::Result<()> {
+        let folder = fs::canonicalize(&self.folder)?;
+        let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
+            return Ok(());
+        };
+        if !fs::canonicalize(RESULTS).is_ok_and(|results| results == parent) {
+            return Ok(());
+        }
+        // A link cannot be changed in place; a rename over it is seen as one step.
+        let new = parent.join(format!(".latest-{}", std::process::id()));
+        let _leftover = fs::remove_file(&new);
+        std::os::unix::fs::symlink(name, &new)
+            .and_then(|()| fs::rename(&new, parent.join("latest")))
+            .with_context(|| format!("cannot link {RESULTS}/latest"))
+    }
+
+    /// Replaces a small file in one step: a reader sees the old or the new one.
+    fn write(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        let (path, new) = (
+            self.folder.join(name),
+            self.folder.join(format!(".{name}.new")),
+        );
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        fs::write(&new, text)
+            .and_then(|()| fs::rename(&new, &path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let text = fs::read(path).with_context(|| name.clone())?;
+    serde_json::from_slice(&text).context(name)
+}

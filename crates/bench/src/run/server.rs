@@ -1,0 +1,290 @@
+//! The server under test: started, brought to rest, stopped.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use report::data::Pass;
+use schema::{Code, Effect, Reason, Reasons};
+
+use crate::failure::{Because, Unmeasured};
+use crate::observe::cpus::CpuList;
+use crate::observe::interrupt::{Interrupt, Waited};
+use crate::observe::measured::Drained;
+use crate::observe::process::Process;
+use crate::observe::tree::{self, Footprint, Snapshot};
+use crate::plan::target::Target;
+use crate::plan::visit::Visit;
+
+/// How long a server may take until it prints its line.
+const START_WITHIN: Duration = Duration::from_secs(10);
+/// Bound on a drain: what is connected when it begins is silent.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// A tree is at rest when it uses less than this in [`REST_STEP`].
+const REST_NS: u64 = 50_000;
+const REST_STEP: Duration = Duration::from_millis(3);
+/// A server that never rests (busy polling) is not waited for any longer.
+const REST_WITHIN: Duration = Duration::from_millis(90);
+/// Connections that say nothing are kept for longer than any window.
+const IDLE_MS: &str = "120000";
+/// What a command line that is recorded says in place of a folder.
+const SCRATCH: &str = "SCRATCH";
+
+/// How to start the server of a visit.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// The file of its store, where it has one; the arguments name it as [`SCRATCH`].
+    pub db: Option<PathBuf>,
+}
+
+/// A server that listens: one of the bench's own, or a target.
+#[derive(Debug)]
+pub struct Server {
+    process: Option<Process>,
+    root: Option<u32>,
+    address: String,
+    /// Goes with its store when the server has gone.
+    _store: Option<Store>,
+}
+
+/// A folder for the files of a store, gone with this value.
+#[derive(Debug)]
+struct Store(PathBuf);
+
+impl Store {
+    /// Makes the folder of the store in `file`, empty.
+    fn make(file: &Path) -> anyhow::Result<Self> {
+        let folder = file.parent().context("a store lies in a folder")?;
+        let _left_by_a_killed_run = fs::remove_dir_all(folder);
+        fs::create_dir(folder).with_context(|| "no folder for the store".to_owned())?;
+        Ok(Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let _left_behind_if_not = fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Launch {
+    /// The command line of a visit's server: a model of `server`, or the null server of `own`. A
+    /// store, where the scenario needs one, is `db`.
+    pub fn of(visit: &Visit, server: &Path, own: &Path, db: &Path) -> Self {
+        let scenario = visit.scenario;
+        let mut args: Vec<String> = Vec::new();
+        let mut add = |more: &[&str]| args.extend(more.iter().map(|&arg| arg.to_owned()));
+        let with_db = scenario.db && !visit.is_null();
+        if visit.is_null() {
+            add(&["null-server"]);
+            if !scenario.keep_alive {
+                add(&["--close"]);
+            }
+            if !scenario.mix.is_empty() || scenario.slow > 0 {
+                add(&["--scan"]);
+            }
+            if scenario.reply_bytes > 0 {
+                add(&["--bytes", &scenario.reply_bytes.to_string()]);
+            }
+        } else {
+            add(&["serve", "--model", &visit.contender.model]);
+            if !visit.contender.default {
+                add(&["--variant", &visit.contender.variant]);
+            }
+            if let Some(workers) = visit.workers {
+                add(&["--workers", &workers.to_string()]);
+            }
+            if visit.idle > 0 || visit.pass == Pass::Memory {
+                add(&["--idle-ms", IDLE_MS]);
+            }
+            if with_db {
+                add(&["--db", SCRATCH]);
+            }
+        }
+        add(&["--listen", "127.0.0.1:0"]);
+        let program = if visit.is_null() { own } else { server };
+        Self {
+            program: program.to_owned(),
+            args,
+            db: with_db.then(|| db.to_owned()),
+        }
+    }
+
+    /// The command line as it is recorded: without the path.
+    pub fn command(&self) -> String {
+        format!("turnstile {}", self.args.join(" "))
+    }
+
+    /// The arguments as they are given.
+    fn args(&self) -> Vec<OsString> {
+        let real = |arg: &String| match &self.db {
+            Some(db) if arg == SCRATCH => db.into(),
+            _ => arg.into(),
+        };
+        self.args.iter().map(real).collect()
+    }
+}
+
+impl Server {
+    /// Starts it on `cpus` and waits until it says that it listens.
+    ///
+    /// # Errors
+    /// [`Unmeasured::Interrupted`], or why it does not listen.
+    pub fn start(
+        launch: &Launch,
+        cpus: &CpuList,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Unmeasured> {
+        let store = launch.db.as_deref().map(Store::make).transpose();
+        let store = store.because(Code::NotStarted)?;
+        let mut process = Process::spawn(&launch.program, &launch.args(), cpus)
+            .with_context(|| format!("the server {} cannot be run", launch.program.display()))
+            .because(Code::NotStarted)?;
+        match process.first_line("listening on ", START_WITHIN, interrupt) {
+            Ok(address) => Ok(Self {
+                root: Some(process.pid()),
+                process: Some(process),
+                address,
+                _store: store,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Err(Unmeasured::Interrupted)
+            }
+            Err(error) => {
+                process.kill();
+                let complaint = process.complaint().unwrap_or_else(|| error.to_string());
+                let text = format!("the server did not start: {complaint}");
+                Err(Unmeasured::new(Code::NotStarted, text))
+            }
+        }
+    }
+
+    /// A server that is running already, and is neither started nor stopped.
+    pub fn running(target: &Target) -> Self {
+        Self {
+            process: None,
+            root: target.pid,
+            address: target.address.clone(),
+            _store: None,
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The root of its tree, where it is known.
+    pub fn root(&self) -> Option<u32> {
+        self.root
+    }
+
+    /// Its memory and tasks, where they can be read.
+    pub fn footprint(&self) -> Option<Footprint> {
+        self.root.map(Footprint::take).filter(|f| f.tasks > 0)
+    }
+
+    /// What its tree has used so far, where that can be read.
+    ///
+    /// # Errors
+    /// When the server has ended.
+    pub fn snapshot(&self) -> Result<Option<Snapshot>, Unmeasured> {
+        let snapshot = self.root.map(Snapshot::take).transpose();
+        snapshot.because(Code::EndedEarly)
+    }
+
+    /// Waits until the tree uses no CPU: connections that have just been closed cost the server a
+    /// little, and that belongs to the window they were opened in. Rest has no event to wait for.
+    ///
+    /// Returns `false` when it does not come to rest.
+    pub fn rest(&self) -> bool {
+        let Some(root) = self.root else { return true };
+        let pids = tree::members(root);
+        let deadline = Instant::now() + REST_WITHIN;
+        let mut before = tree::living_cpu_ns(&pids);
+        while Instant::now() < deadline {
+            std::thread::sleep(REST_STEP);
+            let now = tree::living_cpu_ns(&pids);
+            if now.saturating_sub(before) < REST_NS {
+                return true;
+            }
+            before = now;
+        }
+        false
+    }
+
+    /// Sends SIGTERM, times the drain, and sees to it that nothing is left. A target goes on.
+    ///
+    /// # Errors
+    /// [`Unmeasured::Interrupted`] or a failed system call; the tree is gone then, too.
+    pub fn drain(mut self, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
+        match self.process.take() {
+            Some(process) => drain(process, interrupt),
+            None => Ok(Drained {
+                drain_ms: None,
+                exit: None,
+                problems: Reasons::default(),
+            }),
+        }
+    }
+}
+
+fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
+    let start = Instant::now();
+    let mut problems = Reasons::default();
+    let problem = |code, text: String| Reason::new(code, Effect::Invalidates, text);
+    if stopping(process.wait(Duration::ZERO, interrupt))? == Waited::Ready {
+        let text = "the server ended before it was told to".to_owned();
+        problems.push(problem(Code::EndedEarly, text));
+    } else {
+        stopping(process.terminate())?;
+    }
+    match stopping(process.wait(DRAIN_WITHIN, interrupt))? {
+        Waited::Interrupted => return Err(Unmeasured::Interrupted),
+        Waited::Late => {
+            let within_s = DRAIN_WITHIN.as_secs();
+            let text = format!("no end of the drain within {within_s} s");
+            problems.push(problem(Code::NotDrained, text).with("drain_s_max", within_s as f64));
+        }
+        Waited::Ready => {}
+    }
+    let left = if problems.is_empty() {
+        process.left_over().len()
+    } else {
+        0
+    };
+    let drain_ms = start.elapsed().as_secs_f64() * 1e3;
+    if left > 0 {
+        let text = format!("{left} processes were left running after the drain");
+        problems.push(problem(Code::ProcessesLeft, text).with("processes", left as f64));
+    }
+    process.kill();
+    let exit = process.exit();
+    if let Some(exit) = exit.filter(|exit| !exit.status.success() && problems.is_empty()) {
+        let complaint = process.complaint().map(|c| format!(" ({c})"));
+        let text = format!(
+            "the server ended with {} after SIGTERM{}",
+            exit.status,
+            complaint.unwrap_or_default()
+        );
+        problems.push(problem(Code::ExitCode, text));
+    }
+    Ok(Drained {
+        drain_ms: Some(drain_ms),
+        exit,
+        problems,
+    })
+}
+
+fn stopping<T>(result: io::Result<T>) -> Result<T, Unmeasured> {
+    result
+        .context("the server cannot be stopped")
+        .because(Code::NotDrained)
+}

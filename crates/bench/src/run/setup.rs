@@ -1,0 +1,73 @@
+//! What all visits of a run share: the programs, their CPUs, and how long everything takes.
+
+use std::path::PathBuf;
+
+use report::data::{Mode, Shape};
+
+use crate::observe::cpus::CpuList;
+use crate::observe::interrupt::Interrupt;
+use crate::plan::size::Size;
+use crate::plan::visit::{Visit, Window};
+
+/// What all visits of a run share.
+#[derive(Debug)]
+pub struct Setup {
+    /// The server under test.
+    pub server: PathBuf,
+    /// This command: it holds the null server.
+    pub own: PathBuf,
+    /// The load generator.
+    pub load: PathBuf,
+    /// CPUs of the server.
+    pub server_cpus: CpuList,
+    /// CPUs of the generator.
+    pub load_cpus: CpuList,
+    /// How much is measured, and for how long.
+    pub size: Size,
+    /// Where the generator leaves its report, for as long as it takes to read it.
+    pub json: PathBuf,
+    /// Where a store is, for as long as its server lives; alone in its folder.
+    pub db: PathBuf,
+    /// Where the tracer leaves its count, for as long as it takes to read it.
+    pub trace: PathBuf,
+    /// Ctrl-C.
+    pub interrupt: Interrupt,
+}
+
+impl Setup {
+    /// The load of a window, or with `None` of the warm-up.
+    pub fn shape(&self, visit: &Visit, window: Option<&Window>) -> Shape {
+        let scenario = visit.scenario;
+        let mode = window.map_or(Mode::Closed, |w| w.mode);
+        let duration = window.map_or(self.size.windows().warm_up, |w| {
+            w.duration(scenario, self.size)
+        });
+        let steps = window.map_or(&[][..], |w| &w.steps);
+        let profile = steps
+            .iter()
+            .map(|step| format!("{}:{}ms", step.rate, step.duration.as_millis()))
+            .collect::<Vec<_>>();
+        let plain = Shape {
+            mode,
+            rate: window.and_then(|w| w.rate),
+            connections: scenario.connections,
+            pipeline: scenario.pipeline,
+            keep_alive: scenario.keep_alive,
+            path: visit.path().to_owned(),
+            duration_s: duration.as_secs_f64(),
+            mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),
+            profile: (!profile.is_empty()).then(|| profile.join(",")),
+            ..Shape::default()
+        };
+        if window.is_none() {
+            return plain;
+        }
+        Shape {
+            idle: visit.idle,
+            slow_senders: scenario.slow,
+            slow_readers: scenario.slow,
+            poison: scenario.poison.map(str::to_owned),
+            ..plain
+        }
+    }
+}

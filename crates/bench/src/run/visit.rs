@@ -1,0 +1,220 @@
+//! A visit: a fresh server, verified, warmed up, measured window by window, drained.
+//!
+//! The server is warmed up by a call of the generator of its own. Each window is then one more call,
+//! without warm-up, that stands still when its connections are open and again before it closes them:
+//! what the server did between the two readings of its counters there is what the requests made it
+//! do, and is divided by the answers of this call. Readings are taken when the tree is at rest.
+//! Memory is read during the warm-up, because reading it costs server and generator more than a
+//! window may be disturbed; beside idle connections, where the window is over and they are open.
+
+use std::time::Duration;
+
+use report::data::{Role, Shape};
+use schema::Code;
+
+use crate::failure::{Because, Unmeasured};
+use crate::judge::verify::{Trust, verify};
+use crate::observe::calls::Counted;
+use crate::observe::connections::{OpenConnections, Wanted};
+use crate::observe::measured::{Drained, Measured, Sample, WarmUp};
+use crate::observe::tree::Usage;
+use crate::observe::workers;
+use crate::plan::scenario::PLAINTEXT;
+use crate::plan::visit::{Visit, Window};
+use crate::run::call::Call;
+use crate::run::generator;
+use crate::run::readings::{Readings, Warming};
+use crate::run::server::{Launch, Server};
+use crate::run::setup::Setup;
+
+/// Where in the warm-up the memory of the server is read, as a share of it.
+const FOOTPRINT_AT: f64 = 0.6;
+
+/// How many times the connections of a scenario with one connection per request are opened to see
+/// which workers serve them.
+const FRESH_TIMES: u32 = 8;
+
+/// Measures `windows` on a fresh server.
+///
+/// # Errors
+/// [`Unmeasured::Interrupted`], or why there is nothing to show; the server is gone either way.
+pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measured, Unmeasured> {
+    let (server, warm_up) = begin(setup, visit)?;
+    let mut replies = warm_up.replies;
+    let mut samples = Vec::new();
+    for window in windows {
+        let shape = setup.shape(visit, Some(window));
+        samples.push(match sample(setup, visit, &shape, &server) {
+            Ok(sample) => {
+                replies += sample.load.requests;
+                Ok(sample)
+            }
+            Err(Unmeasured::Interrupted) => return Err(Unmeasured::Interrupted),
+            Err(Unmeasured::Because(reason)) => Err(reason),
+        });
+    }
+    let workers = workers_of(setup, visit);
+    let served = workers::served(server.address(), workers);
+    let held = hold(setup, visit, &server);
+    let drained = server.drain(&setup.interrupt)?;
+    Ok(Measured {
+        warm_up,
+        samples,
+        replies,
+        workers,
+        served,
+        held: held.count(),
+        fresh: held.by_worker,
+        drained,
+    })
+}
+
+/// Starts the server of a visit, verifies it and warms it up.
+///
+/// # Errors
+/// [`Unmeasured::Interrupted`], or why there is no such server.
+pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasured> {
+    let (server, trust) = match &visit.contender.target {
+        Some(target) => (Server::running(target), Trust::Stranger),
+        None => {
+            let launch = Launch::of(visit, &setup.server, &setup.own, &setup.db);
+            let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
+            let null = visit.contender.role == Role::Null;
+            (server, if null { Trust::Null } else { Trust::Model })
+        }
+    };
+    let unloaded = server.footprint();
+    verify(server.address(), visit.scenario, visit.own_path(), trust).because(Code::NotVerified)?;
+    let served = workers::served(server.address(), workers_of(setup, visit));
+    let shape = setup.shape(visit, None);
+    let mut warming = Warming {
+        server: &server,
+        after: Duration::from_secs_f64(shape.duration_s * FOOTPRINT_AT),
+        loaded: None,
+    };
+    let call = call(setup, visit, &server, &shape);
+    let load = generator::run(setup, &call, &mut warming)
+        .map_err(|unmeasured| unmeasured.during("the warm-up"))?;
+    let warm_up = WarmUp {
+        unloaded,
+        loaded: warming.loaded,
+        served,
+        replies: 1 + load.requests,
+    };
+    Ok((server, warm_up))
+}
+
+/// One window.
+///
+/// # Errors
+/// [`Unmeasured::Interrupted`], or why there is no sample.
+pub fn sample(
+    setup: &Setup,
+    visit: &Visit,
+    shape: &Shape,
+    server: &Server,
+) -> Result<Sample, Unmeasured> {
+    sample_under(setup, visit, shape, server, None).map(|(sample, _)| sample)
+}
+
+/// A window in which the server's system calls are counted, on a fresh server.
+///
+/// # Errors
+/// [`Unmeasured::Interrupted`], or why there is no count.
+pub fn count(
+    setup: &Setup,
+    visit: &Visit,
+    window: &Window,
+) -> Result<(Sample, Counted, Drained), Unmeasured> {
+    let (server, _) = begin(setup, visit)?;
+    let root = server.root().ok_or_else(|| {
+        let text = "the process of this server is not known";
+        Unmeasured::new(Code::ProcessUnknown, text)
+    })?;
+    let shape = Shape {
+        duration_s: setup.size.windows().calls.as_secs_f64(),
+        ..setup.shape(visit, Some(window))
+    };
+    let (sample, counted) = sample_under(setup, visit, &shape, &server, Some(root))?;
+    let counted =
+        counted.ok_or_else(|| Unmeasured::new(Code::NotCounted, "nothing was counted"))?;
+    let drained = server.drain(&setup.interrupt)?;
+    Ok((sample, counted, drained))
+}
+
+/// One window, under a tracer of the tree of `traced` where there is one.
+fn sample_under(
+    setup: &Setup,
+    visit: &Visit,
+    shape: &Shape,
+    server: &Server,
+    traced: Option<u32>,
+) -> Result<(Sample, Option<Counted>), Unmeasured> {
+    let call = call(setup, visit, server, shape);
+    let mut readings = Readings {
+        setup,
+        server,
+        with_idle: visit.idle > 0,
+        traced,
+        tracer: None,
+        before: None,
+        after: None,
+    };
+    let load = generator::run(setup, &call, &mut readings)?;
+    let (Some(before), Some(after)) = (readings.before, readings.after) else {
+        let text = "the generator did not stand still to be read";
+        return Err(Unmeasured::new(Code::GeneratorFailed, text));
+    };
+    let usage = match (&before.tree, &after.tree) {
+        (Some(before), Some(after)) => after.since(before),
+        _ => Usage::UNKNOWN,
+    };
+    let sample = Sample {
+        load,
+        usage,
+        machine: after.machine.since(&before.machine),
+        with_idle: after.with_idle,
+        command: call.command(),
+    };
+    Ok((sample, after.counted))
+}
+
+fn call<'a>(setup: &Setup, visit: &Visit, server: &'a Server, shape: &'a Shape) -> Call<'a> {
+    Call {
+        address: server.address(),
+        shape,
+        seed: visit.seed,
+        drain: setup.size.windows().drain,
+        within_us: visit.scenario.objective.map(|objective| objective.p99_us),
+        threads: setup.load_cpus.len(),
+    }
+}
+
+/// Workers that a server is known to have, 0 where that is not known.
+fn workers_of(setup: &Setup, visit: &Visit) -> u32 {
+    let known = visit.workers_known(setup.server_cpus.len());
+    known.filter(|_| !visit.is_null()).unwrap_or(0)
+}
+
+/// Opens the connections of the scenario, to be held while the server is told to stop.
+fn hold(setup: &Setup, visit: &Visit, server: &Server) -> OpenConnections {
+    let keep = visit.scenario.keep_alive;
+    // Those that are over with their reply cost little, and a few say little.
+    let times = if keep { 1 } else { FRESH_TIMES };
+    let wanted = Wanted {
+        connections: visit.scenario.connections_at_once(visit.idle) * times,
+        path: if visit.is_null() {
+            PLAINTEXT
+        } else {
+            "/whoami"
+        },
+        keep,
+    };
+    // Nobody stops a target, and a null server that closes has nothing to hold.
+    let stops = visit.contender.target.is_none();
+    if stops && (keep || !visit.is_null()) {
+        OpenConnections::open(server.address(), wanted, &setup.interrupt)
+    } else {
+        OpenConnections::default()
+    }
+}

@@ -1,0 +1,108 @@
+//! One figure of one server in two runs, and what follows.
+
+use serde::Serialize;
+
+use crate::metric::Metric;
+use crate::stats::{Comparison, INFINITE_LOG, Verdict};
+
+/// What follows from comparing one figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// The server has no figure any more, or lost trials where it lost none, and is itself the reason.
+    Lost,
+    /// The later run is worse, beyond the zone and decided.
+    Worse,
+    /// It is better.
+    Better,
+    /// Neither a difference nor equivalence was found.
+    TooClose,
+    /// The difference lies within the zone.
+    Equivalent,
+    /// The earlier run has a figure; the later one's is unusable because of the machine or the generator.
+    NotComparable,
+    /// There is nothing to compare; the reason says why.
+    NotCompared,
+}
+
+/// A figure over the trials of one run, in its own unit.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Side {
+    /// Median; `null` is infinite.
+    pub median: Option<f64>,
+    /// Trials.
+    pub n: usize,
+}
+
+/// One figure of one model in one load of one scenario, in both runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Line {
+    /// The model, as the reports call it.
+    pub model: String,
+    /// The scenario.
+    pub scenario: String,
+    /// The load: `closed loop`, `at 5,000/s`, `10,000 connections`.
+    pub load: String,
+    /// `throughput`, `server CPU per request`...
+    pub figure: &'static str,
+    /// The earlier run.
+    pub before: Option<Side>,
+    /// The later run.
+    pub after: Option<Side>,
+    /// How many times worse the later one is; 1.1 is 10 % worse in every figure.
+    pub ratio: Option<f64>,
+    /// Lower end of its interval, or span.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Indifference zone as a ratio: 1.03 is 3 %.
+    pub zone: Option<f64>,
+    /// What follows.
+    pub finding: Finding,
+    /// Why it is not compared; else empty.
+    pub reason: String,
+    /// The figure's metric; `None` for validity.
+    #[serde(skip)]
+    pub metric: Option<Metric>,
+}
+
+impl Line {
+    /// A line about `metric`, or about validity, not compared yet.
+    pub fn empty(metric: Option<Metric>) -> Self {
+        Self {
+            model: String::new(),
+            scenario: String::new(),
+            load: String::new(),
+            figure: metric.map_or("validity", Metric::name),
+            before: None,
+            after: None,
+            ratio: None,
+            low: None,
+            high: None,
+            zone: None,
+            finding: Finding::NotCompared,
+            reason: String::new(),
+            metric,
+        }
+    }
+
+    /// Writes down what follows from `comparison`; `None`: there were too few trials for one.
+    pub fn judge(&mut self, comparison: Option<Comparison>) {
+        let Some(comparison) = comparison else {
+            self.reason = "too few trials".to_owned();
+            return;
+        };
+        let ratio = |log: f64| (log.abs() < INFINITE_LOG / 2.0).then(|| log.exp());
+        (self.ratio, self.low, self.high) = (
+            ratio(comparison.log),
+            ratio(comparison.low),
+            ratio(comparison.high),
+        );
+        self.finding = match comparison.verdict {
+            Verdict::Slower => Finding::Worse,
+            Verdict::Faster => Finding::Better,
+            Verdict::Equivalent => Finding::Equivalent,
+            Verdict::TooClose => Finding::TooClose,
+        };
+    }
+}

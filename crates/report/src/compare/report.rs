@@ -1,0 +1,87 @@
+//! Two runs, compared: what the reader must know first, and every line.
+
+use serde::Serialize;
+
+use super::environment::{self, Difference};
+use super::line::{Finding, Line};
+use super::lines;
+use crate::noise;
+use crate::run::Run;
+use crate::stats::Evidence;
+
+/// Two runs, compared line by line.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// What the reader must know first.
+    pub notes: Vec<String>,
+    /// What differs between the two environments.
+    pub differences: Vec<Difference>,
+    /// Every figure that both runs hold, and what the later one lost.
+    pub lines: Vec<Line>,
+    /// Lines whose figure was lost, with the server as the reason.
+    pub lost: usize,
+    /// Lines that are worse.
+    pub worse: usize,
+    /// Lines that are better.
+    pub better: usize,
+}
+
+impl Report {
+    /// Compares every figure that both hold; a `partial` later run lost nothing by what it lacks.
+    pub fn of(before: &Run, after: &Run, partial: bool) -> Self {
+        let evidence = Evidence::of(before.blocks.min(after.blocks));
+        let lines = lines::all(before, after, evidence, partial);
+        let count = |finding| lines.iter().filter(|line| line.finding == finding).count();
+        Self {
+            notes: notes(before, after, evidence),
+            differences: environment::differences(&before.env, &after.env),
+            lost: count(Finding::Lost),
+            worse: count(Finding::Worse),
+            better: count(Finding::Better),
+            lines,
+        }
+    }
+}
+
+fn notes(before: &Run, after: &Run, evidence: Evidence) -> Vec<String> {
+    let mut notes = vec![
+        "Two sessions share no blocks: all trials of the one are compared with all of the other, and the zone is wide enough for the A/A noise of both and for the change of the null server. Whatever else the machine did differently that day is in no interval.".to_owned(),
+    ];
+    notes.push(match evidence {
+        Evidence::Figures => "One of them has fewer than three blocks: nothing can be decided, only figures are shown.".to_owned(),
+        Evidence::Ranges => format!(
+            "{} and {} blocks: the span of all differences decides, and equivalence cannot be shown.",
+            before.blocks, after.blocks
+        ),
+        Evidence::Intervals => "Each ratio is the Hodges-Lehmann shift with its 95 % Mann-Whitney interval.".to_owned(),
+    });
+    for (name, run) in [("BEFORE", before), ("AFTER", after)] {
+        let differing = noise::placebos(run, Evidence::of(run.blocks));
+        let differing: Vec<String> = differing
+            .into_iter()
+            .filter(|placebo| placebo.differs)
+            .map(|placebo| format!("{} ({})", placebo.scenario, placebo.choice.metric.name()))
+            .collect();
+        if !differing.is_empty() {
+            notes.push(format!(
+                "{name}: its own A/A shows a difference in {}, so differences there mean little.",
+                differing.join(", ")
+            ));
+        }
+        if !run.env.complete {
+            notes.push(format!("{name} is not complete."));
+        }
+    }
+    for (name, these, those) in [("BEFORE", before, after), ("AFTER", after, before)] {
+        let labels = these.contenders().map(|row| row.label.as_str());
+        let scenarios = these.scenarios.iter().map(String::as_str);
+        let only: Vec<&str> = labels
+            .filter(|label| !those.has(label))
+            .chain(scenarios.filter(|name| !those.scenarios.iter().any(|each| each == name)))
+            .collect();
+        if !only.is_empty() {
+            notes.push(format!("Only in {name}: {}.", only.join(", ")));
+        }
+    }
+    notes
+}

@@ -1,0 +1,55 @@
+//! The scenarios of a run.
+
+use serde::{Deserialize, Serialize};
+
+/// A scenario as the run's folder describes it: what it shows, and the figure that decides it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScenarioInfo {
+    /// Its name, as `turnstile bench --scenarios` takes it.
+    pub name: String,
+    /// One sentence: what it is there to show.
+    pub purpose: String,
+    /// The figure by which servers are ranked in it, fixed before any result is seen.
+    pub decides: Deciding,
+    /// What a server must keep for a rate to count as served; `None` where no capacity is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Objective>,
+}
+
+/// What a server must keep for a rate to count as served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Objective {
+    /// p99 of the response, intended start to done, at most so many µs.
+    pub p99_us: f64,
+    /// Outcomes other than a correct answer, at most this share of all.
+    pub errors_max_share: f64,
+}
+
+/// A figure that can decide a scenario, named as [`Figures`](super::Figures) names it.
+///
+/// The *common rate* is the highest offered rate that at least half of the models hold with VALID
+/// trials. A model that does not hold it comes last: an overloaded server serves few requests, and
+/// those cheaply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deciding {
+    /// Correct answers per second in the closed loop; where its leader is LIMITED, a ranking would
+    /// rank the generator, and the server's CPU per request at the common rate decides instead.
+    #[default]
+    ThroughputRps,
+    /// The server's CPU per request at the common rate: where a closed loop runs into the generator
+    /// before it runs into a good server, the CPU that a given load costs remains comparable.
+    ServerCpuUsPerRequest,
+    /// Median response at the common rate: of one connection's requests the slowest in a hundred show
+    /// the machine, and differ tenfold between two runs of one server.
+    ResponseP50Us,
+    /// 90th percentile of the response at the common rate: where fewer than one request in ten is a
+    /// long one, what the others wait for it.
+    ResponseP90Us,
+    /// 99th percentile of the response at the common rate.
+    ResponseP99Us,
+    /// Correct answers within the objective per second while twice the capacity is offered.
+    GoodputRps,
+}
