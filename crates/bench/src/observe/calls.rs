@@ -148,6 +148,8 @@ fn parse(text: &str) -> anyhow::Result<Counted> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+
     use super::*;
 
     const TABLE: &str = "\
@@ -185,7 +187,8 @@ mod tests {
         let cpus = CpuList::allowed().expect("the kernel tells");
         let interrupt = Interrupt::watch().expect("handlers");
         let file = std::env::temp_dir().join(format!("calls-test-{}", std::process::id()));
-        let script = "echo ready; read line; for i in 1 2 3; do kill -0 $$; done; read line";
+        let script =
+            "echo ready; read line; for i in 1 2 3; do kill -0 $$; done; echo done; read line";
         let mut child = std::process::Command::new("/bin/sh")
             .args(["-c", script])
             .stdin(std::process::Stdio::piped())
@@ -193,21 +196,13 @@ mod tests {
             .spawn()
             .expect("sh starts");
         let mut stdin = child.stdin.take().expect("piped");
-        let mut ready = [0; 6];
-        let stdout = child.stdout.as_mut().expect("piped");
-        std::io::Read::read_exact(stdout, &mut ready).expect("a line");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut line = || lines.next().expect("a line").expect("text");
+        assert_eq!(line(), "ready");
         match Tracer::attach(child.id(), &file, &cpus, &interrupt) {
             Ok(tracer) => {
                 std::io::Write::write_all(&mut stdin, b"go\n").expect("sent");
-                // It reads again when it has done its work; nothing but its state tells.
-                let stat = format!("/proc/{}/stat", child.id());
-                let deadline = Instant::now() + TRACER_WITHIN;
-                let mut idle = 0;
-                while idle < 20 && Instant::now() < deadline {
-                    let state = fs::read_to_string(&stat).unwrap_or_default();
-                    idle = if state.contains(") S ") { idle + 1 } else { 0 };
-                    std::thread::sleep(LOOK_EVERY);
-                }
+                assert_eq!(line(), "done");
                 let counted = tracer.finish(&interrupt).expect("a count");
                 assert_eq!(counted.calls.get("kill"), Some(&3), "{counted:?}");
             }

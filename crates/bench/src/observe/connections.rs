@@ -42,13 +42,23 @@ pub struct OpenConnections {
 impl OpenConnections {
     /// Opens what is wanted, within a bounded time.
     pub fn open(address: &str, wanted: Wanted<'_>, interrupt: &Interrupt) -> Self {
+        Self::open_within(OPEN_WITHIN, REPLY_WITHIN, address, wanted, interrupt)
+    }
+
+    fn open_within(
+        all: Duration,
+        each: Duration,
+        address: &str,
+        wanted: Wanted<'_>,
+        interrupt: &Interrupt,
+    ) -> Self {
         let mut open = Self::default();
-        let deadline = Instant::now() + OPEN_WITHIN;
+        let deadline = Instant::now() + all;
         for _ in 0..wanted.connections {
             if Instant::now() >= deadline || interrupt.came() {
                 break;
             }
-            let served = Client::connect(address, REPLY_WITHIN).and_then(|mut client| {
+            let served = Client::connect(address, each).and_then(|mut client| {
                 let reply = client.ask("GET", wanted.path, b"")?;
                 Ok((client, reply))
             });
@@ -106,9 +116,12 @@ mod tests {
             keep,
         };
         let shares = ByWorker::from([((7, 0), 6), ((7, 1), 2)]);
-        let held = OpenConnections::open(&uneven(), wanted(true), &interrupt);
+        let long = Duration::from_secs(60);
+        let open =
+            |keep| OpenConnections::open_within(long, long, &uneven(), wanted(keep), &interrupt);
+        let held = open(true);
         assert_eq!((held.count(), &held.by_worker), (8, &shares));
-        let closed = OpenConnections::open(&uneven(), wanted(false), &interrupt);
+        let closed = open(false);
         assert_eq!((closed.count(), &closed.by_worker), (0, &shares));
     }
 

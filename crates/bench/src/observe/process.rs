@@ -277,33 +277,36 @@ mod tests {
         (process, Interrupt::watch().expect("handlers"))
     }
 
-    const SECOND: Duration = Duration::from_secs(1);
+    /// For what must come, however busy the machine is.
+    const LONG: Duration = Duration::from_secs(60);
+    /// For what does not come.
+    const SHORT: Duration = Duration::from_millis(100);
 
     #[test]
     fn the_first_line_is_read_and_other_ends_are_told_apart() {
         let (mut p, i) = shell("echo listening on 127.0.0.1:9; exec sleep 60");
         assert_eq!(
-            p.first_line("listening on ", SECOND, &i).expect("a line"),
+            p.first_line("listening on ", LONG, &i).expect("a line"),
             "127.0.0.1:9"
         );
-        let kind = |script| {
+        let kind = |script, within| {
             let (mut p, i) = shell(script);
-            p.first_line("listening on ", SECOND / 5, &i)
+            p.first_line("listening on ", within, &i)
                 .expect_err("no such line")
                 .kind()
         };
-        assert_eq!(kind("exit 1"), io::ErrorKind::UnexpectedEof);
+        assert_eq!(kind("exit 1", LONG), io::ErrorKind::UnexpectedEof);
         assert_eq!(
-            kind("echo hello; exec sleep 60"),
+            kind("echo hello; exec sleep 60", LONG),
             io::ErrorKind::InvalidData
         );
-        assert_eq!(kind("exec sleep 60"), io::ErrorKind::TimedOut);
+        assert_eq!(kind("exec sleep 60", SHORT), io::ErrorKind::TimedOut);
     }
 
     #[test]
     fn an_end_is_told_with_code_usage_and_last_words() {
         let (mut p, i) = shell("echo one >&2; echo two >&2; exit 3");
-        assert_eq!(p.wait(SECOND, &i).expect("poll"), Waited::Ready);
+        assert_eq!(p.wait(LONG, &i).expect("poll"), Waited::Ready);
         let exit = p.exit().expect("reaped");
         assert_eq!(exit.status.code(), Some(3));
         assert!(exit.switches > 0);
@@ -316,10 +319,10 @@ mod tests {
         // The subshell ends at once and leaves its child to init, in the group of the root.
         let (mut p, i) =
             shell("trap '' TERM; (sleep 60 &) ; echo ready; while :; do sleep 1; done");
-        p.first_line("ready", SECOND, &i).expect("a line");
+        p.first_line("ready", LONG, &i).expect("a line");
         assert!(tree::members(p.pid()).len() >= 2);
         p.terminate().expect("alive");
-        assert_eq!(p.wait(SECOND / 10, &i).expect("poll"), Waited::Late);
+        assert_eq!(p.wait(SHORT, &i).expect("poll"), Waited::Late);
         p.kill();
         assert_eq!(p.left_over(), Vec::<u32>::new());
     }

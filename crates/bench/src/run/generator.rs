@@ -126,3 +126,93 @@ fn read(json: &Path, process: &Process) -> anyhow::Result<LoadResult> {
     let _kept_if_not = fs::remove_file(json);
     serde_json::from_slice(&text).context("its report cannot be read")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use report::data::Shape;
+
+    use super::*;
+    use crate::observe::cpus::CpuList;
+    use crate::observe::interrupt::Interrupt;
+    use crate::plan::size::Size;
+
+    /// A generator that leaves a file in its folder at every step, and its result in the end.
+    const GENERATOR: &str = r#"#!/bin/sh
+for json; do :; done
+cd "${json%/*}" || exit 1
+: > connected; echo opened; read -r line
+: > loaded; echo done; read -r line
+: > closed; echo '{"valid": true}' > "$json"
+"#;
+
+    /// Looks where the generator is while it stands still.
+    struct Steps<'a> {
+        folder: &'a Path,
+        seen: Vec<[bool; 3]>,
+    }
+
+    impl Steps<'_> {
+        fn look(&mut self) -> Result<(), Unmeasured> {
+            let steps = ["connected", "loaded", "closed"];
+            self.seen
+                .push(steps.map(|step| self.folder.join(step).exists()));
+            Ok(())
+        }
+    }
+
+    impl Edges for Steps<'_> {
+        fn opened(&mut self) -> Result<(), Unmeasured> {
+            Steps::look(self)
+        }
+
+        fn done(&mut self) -> Result<(), Unmeasured> {
+            Steps::look(self)
+        }
+    }
+
+    #[test]
+    fn the_load_and_nothing_else_lies_between_the_edges() {
+        let folder = std::env::temp_dir().join(format!("generator-test-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let program = folder.join("generator");
+        // Written by a child: a file that this process holds open for writing, perhaps in a fork of
+        // another test, could not be run.
+        let written = Command::new("/bin/sh")
+            .args(["-c", r#"printf %s "$1" > "$2" && chmod +x "$2""#, "sh"])
+            .args([GENERATOR.as_ref(), program.as_os_str()])
+            .status();
+        assert!(written.expect("sh starts").success());
+        let cpus = CpuList::allowed().expect("the kernel tells");
+        let setup = Setup {
+            server: PathBuf::new(),
+            own: PathBuf::new(),
+            load: program,
+            server_cpus: cpus.clone(),
+            load_cpus: cpus,
+            size: Size::Smoke,
+            json: folder.join("result.json"),
+            db: PathBuf::new(),
+            trace: PathBuf::new(),
+            interrupt: Interrupt::watch().expect("handlers"),
+        };
+        let call = Call {
+            address: "127.0.0.1:9",
+            shape: &Shape::default(),
+            seed: 1,
+            drain: Duration::ZERO,
+            within_us: None,
+            threads: 1,
+        };
+        let mut steps = Steps {
+            folder: &folder,
+            seen: Vec::new(),
+        };
+        let result = run(&setup, &call, &mut steps).expect("a result");
+        assert!(result.valid);
+        assert_eq!(steps.seen, [[true, false, false], [true, true, false]]);
+        fs::remove_dir_all(&folder).expect("it is there");
+    }
+}

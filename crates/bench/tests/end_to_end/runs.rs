@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use report::data::{Deciding, Mode, Pass, Role, ScenarioInfo, Trial, Validity};
 use schema::Code;
+use schema::gates::NULL_SHARE_MAX;
 
 use crate::fake::FAKE_CAPACITY;
 use crate::harness::{Folder, command, env, run, trials};
@@ -122,15 +123,13 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
             continue;
         };
         assert!(
-            figures
-                .server_cpu_us_per_request
-                .is_some_and(|us| us > 0.5 && us < 1e4),
+            figures.server_cpu_us_per_request.is_some_and(|us| us > 0.0),
             "{trial:?}"
         );
         assert!(
             figures
                 .context_switches_per_request
-                .is_some_and(|n| n > 0.1),
+                .is_some_and(|n| n > 0.0),
             "{trial:?}"
         );
         assert!(
@@ -138,7 +137,7 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
             "{trial:?}"
         );
         assert!(
-            figures.tasks >= Some(1) && figures.drain_ms < Some(1000.0),
+            figures.tasks >= Some(1) && figures.drain_ms > Some(0.0),
             "{trial:?}"
         );
         let near_null = trial.reasons.has(Code::NearNullServer);
@@ -150,17 +149,31 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
             "{trial:?}"
         );
     }
-    // Server and null server are the same here: the gate must see that nobody was measured.
-    let closed = |t: &&Trial| t.shape.mode == Mode::Closed && t.role == Role::Model;
-    let measured = trials.iter().filter(closed).filter(|t| t.figures.is_some());
-    // Other processes may slow down any one of them.
-    let (mut seen, mut noticed) = (0, 0);
-    for trial in measured {
-        let has = |code| trial.reasons.has(code);
-        noticed += u32::from(has(Code::NearNullServer) || has(Code::NoNullServer));
+    // Each model is held against the null server of its scenario, where that has a figure.
+    let closed = |t: &&Trial| t.shape.mode == Mode::Closed;
+    let throughput = |t: &Trial| Some(t.figures.as_ref()?.throughput_rps);
+    let null_rps = |scenario: &str| {
+        let null = |t: &&Trial| t.role == Role::Null && t.scenario == scenario;
+        let mut trials = trials.iter().filter(closed).filter(null);
+        throughput(trials.find(|t| t.validity != Validity::Invalid)?)
+    };
+    let mut seen = 0;
+    for trial in trials
+        .iter()
+        .filter(closed)
+        .filter(|t| t.role == Role::Model)
+    {
+        let Some(rps) = throughput(trial) else {
+            continue;
+        };
+        let null_rps = null_rps(&trial.scenario);
+        let near = null_rps.is_some_and(|null_rps| rps > NULL_SHARE_MAX * null_rps);
+        assert_eq!(trial.reasons.has(Code::NearNullServer), near, "{trial:?}");
+        let none = trial.reasons.has(Code::NoNullServer);
+        assert_eq!(none, null_rps.is_none(), "{trial:?}");
         seen += 1;
     }
-    assert!(seen >= 3 && noticed >= 1, "{trials:#?}");
+    assert!(seen >= 3, "{trials:#?}");
     let workers: Vec<Option<u32>> = trials
         .iter()
         .filter(|t| t.model == "prefork" && t.scenario == "cpu")
