@@ -175,7 +175,7 @@ fn each_gate_fails_for_what_it_is_there_for() {
             NearNullServer,
             Limited,
             false,
-            "at least 10000/s, generator-bound: 71 %",
+            "at least 10000/s: this is 71 %",
         ),
         (
             Closed,

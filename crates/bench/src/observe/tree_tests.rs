@@ -47,7 +47,7 @@ impl Shell {
     }
 }
 
-/// What a line of script used, and what the kernel says of it beside.
+/// What a line of script used, as a snapshot says and as the kernel says.
 #[derive(Debug)]
 struct Measured {
     usage: Usage,
@@ -132,10 +132,10 @@ fn memory_and_tasks_are_seen_and_a_missing_root_is_an_error() {
 #[test]
 fn ignored_sigchld_is_seen_in_the_status() {
     let status = |mask| format!("Name:\tx\nSigBlk:\t0000000000010000\nSigIgn:\t{mask}\n");
-    assert!(forgets_children(&status("0000000000011000")));
-    assert!(!forgets_children(&status("0000000000001000")));
-    assert!(!forgets_children("Name:\tx\n"));
+    assert!(ignores_sigchld(&status("0000000000011000")));
+    assert!(!ignores_sigchld(&status("0000000000001000")));
+    assert!(!ignores_sigchld("Name:\tx\n"));
     let mut snapshot = Snapshot::take(std::process::id()).expect("alive");
-    snapshot.forgets_children = true;
+    snapshot.ignores_sigchld = true;
     assert_eq!(snapshot.since(&snapshot).cpu_us, None);
 }

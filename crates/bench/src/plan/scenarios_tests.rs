@@ -1,7 +1,7 @@
 use super::*;
 use crate::plan::contender::Contender;
-use crate::plan::nature::examples::{ONE_CLIENT, PROCESSES};
 use crate::plan::scenario::{blocks, workers};
+use crate::plan::workers::examples::{ONE_CLIENT, PROCESSES};
 
 fn scenario(name: &str) -> &'static Scenario {
     SCENARIOS

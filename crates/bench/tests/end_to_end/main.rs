@@ -1,7 +1,7 @@
 //! The bench from its arguments to its report, with a server and a generator of the test's own.
 //!
 //! This binary plays the `turnstile` command, because that is what the bench starts: called with
-//! `models`, `serve`, `null-server`, `load` or `bench` it is that; called without it is the tests.
+//! `models`, `serve`, `null-server`, `load` or `bench` it is that command; without, it runs the tests.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,7 +42,7 @@ enum Cli {
 }
 
 fn main() -> ExitCode {
-    // Test runners pass filters and flags of their own; none of them is a command.
+    // Test runners pass filters and flags, none of which is a command.
     let commands = ["models", "serve", "null-server", "load", "bench"];
     if !std::env::args()
         .nth(1)
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
             listen,
             ..
         } => store::serve(&listen, &db),
-        // A server that answers once a request is complete and closes only when its client does.
+        // A server that answers each complete request and closes a connection when its client does.
         Cli::Serve { listen, .. } => bench::null_main(bench::NullArgs {
             listen,
             close: false,
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What `models --json` says, as far as the bench asks.
+/// What `models --json` prints, as far as the bench reads it.
 fn models() -> serde_json::Value {
     let one_client = |model: &str, variant: &str, default: bool| {
         serde_json::json!({
@@ -122,7 +122,7 @@ fn tests() {
     passes::a_target_is_measured_where_it_answers(&folder);
     passes::a_target_that_is_not_there_is_one_line(&folder);
     passes::a_capacity_is_a_bracket_around_what_the_server_can(&folder);
-    passes::overload_idle_and_poison_leave_what_they_are_there_for(&folder);
+    passes::overload_idle_and_poison_leave_their_figures(&folder);
     passes::system_calls_are_counted_apart(&folder);
     println!("end to end: ok");
 }

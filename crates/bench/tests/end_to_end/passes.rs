@@ -1,4 +1,4 @@
-//! What is measured beside speed, and servers that the bench has not started.
+//! The passes that are not compared by speed, and servers that the bench has not started.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::fake::FAKE_CAPACITY;
 use crate::harness::{Folder, env, lines, run, trials};
 
-/// A server that the test starts itself, as a user would, and ends.
+/// A server that the test starts and ends, as a user would.
 struct Running(std::process::Child, String);
 
 impl Running {
@@ -76,7 +76,7 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
         (plain.server_cpu_us_per_request, plain.pss_kib),
         (None, None)
     );
-    // A server that answers everything at once does not do what the path says.
+    // A server that answers everything at once does not take the time that the path names.
     let blocked = of("known", "cooperative");
     assert_eq!(blocked.validity, Validity::Blocks);
     let reason = &blocked.reasons[0];
@@ -94,7 +94,7 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
         error.contains("with a route that is not offered"),
         "{error}"
     );
-    // A URL is enough, and its path stands in for the route that is everyone's.
+    // A URL is enough, and its path is asked for in place of /plaintext.
     let own = of(address, "latency");
     assert_eq!(own.shape.path, "/of/its/own?a=b");
     assert!(own.load_command.contains(":PORT/of/its/own?a=b"));
@@ -132,7 +132,7 @@ pub fn a_target_that_is_not_there_is_one_line(folder: &Folder) {
 }
 
 pub fn a_capacity_is_a_bracket_around_what_the_server_can(folder: &Folder) {
-    // The hypervisor may spoil steps of a search, which then says so, and in a bad minute of each.
+    // The hypervisor may spoil steps of a search, which says so then, and even those of every search.
     if !(0..CAPACITY_TRIES).any(|n| capacity_found(folder, &format!("capacity{n}"))) {
         println!("a bracket: skipped, the hypervisor took CPU from {CAPACITY_TRIES} searches");
     }
@@ -140,7 +140,7 @@ pub fn a_capacity_is_a_bracket_around_what_the_server_can(folder: &Folder) {
 
 const CAPACITY_TRIES: u32 = 4;
 
-/// Searches once; whether a bracket was confirmed, and nothing that is wrong either way.
+/// Searches once: whether a bracket was confirmed. What must hold either way is asserted.
 fn capacity_found(folder: &Folder, out: &str) -> bool {
     let args = format!(
         "--size quick --models single-reactor --scenarios tiny-keepalive --passes capacity \
@@ -183,13 +183,13 @@ fn capacity_found(folder: &Folder, out: &str) -> bool {
     true
 }
 
-pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
-    let args = "--size smoke --models single-reactor,prefork --passes measure --out beside --seed 5 \
+pub fn overload_idle_and_poison_leave_their_figures(folder: &Folder) {
+    let args = "--size smoke --models single-reactor,prefork --passes measure --out others --seed 5 \
                 --scenarios overload,idle-many,poison,sqlite,slow-clients";
     let output = run(folder, args);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
-    let trials = trials(&folder.0.join("beside"));
+    let trials = trials(&folder.0.join("others"));
     let of = |label: &str, scenario: &str| {
         let own = |t: &&Trial| t.label == label && t.scenario == scenario;
         trials.iter().rfind(own).expect("a trial")
@@ -228,13 +228,13 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
         let cpu_us = reactor(scenario).server_cpu_us_per_request;
         assert!(cpu_us.is_some_and(|us| us > 0.0), "{scenario}: {cpu_us:?}");
     }
-    let lines = lines(&folder.0.join("beside"));
+    let lines = lines(&folder.0.join("others"));
     let drained = |scenario: &str| {
         let own = |l: &&Value| l["label"] == "single-reactor" && l["scenario"] == scenario;
         let line = lines.iter().rfind(own).expect("a line");
         line["drain_connections"].as_u64()
     };
-    // As many as could be opened in the time that there is for it.
+    // As many as could be opened within the time for it.
     for (scenario, most) in [("poison", 65), ("idle-many", 1_064)] {
         let held = drained(scenario);
         assert!(held.is_some_and(|n| (1..=most).contains(&n)), "{held:?}");
@@ -273,7 +273,7 @@ pub fn overload_idle_and_poison_leave_what_they_are_there_for(folder: &Folder) {
             && kv.load_command.contains("--body-check=exact")
     );
     assert!(
-        !folder.0.join("beside/.store").exists(),
+        !folder.0.join("others/.store").exists(),
         "the store goes with its server"
     );
 }
@@ -296,10 +296,10 @@ pub fn system_calls_are_counted_apart(folder: &Folder) {
         return;
     }
     let figures = counted.figures.as_ref().expect("counted");
-    // One receive and one send a request, and a share of a wait.
+    // One receive and one send per request, and a share of a wait.
     for name in ["recvfrom", "sendto"] {
-        let each = figures.system_calls[name];
-        assert!((0.98..1.1).contains(&each), "{name}: {each}");
+        let calls = figures.system_calls[name];
+        assert!((0.98..1.1).contains(&calls), "{name}: {calls}");
     }
     assert!(
         figures

@@ -1,4 +1,4 @@
-//! Runs as such: bad arguments, what is left behind, resuming, Ctrl-C.
+//! Whole runs: bad arguments, the files of a run, resuming, Ctrl-C.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -76,7 +76,7 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     assert!(output.status.success(), "{error}");
     assert!(
         error.contains("block 1/1, cpu: about"),
-        "a line a scenario: {error}"
+        "one line per scenario: {error}"
     );
     let results = folder.0.join("results");
     let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -149,7 +149,7 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
             "{trial:?}"
         );
     }
-    // Each model is held against the null server of its scenario, where that has a figure.
+    // Each model is compared with the null server of its scenario, where that has a figure.
     let closed = |t: &&Trial| t.shape.mode == Mode::Closed;
     let throughput = |t: &Trial| Some(t.figures.as_ref()?.throughput_rps);
     let null_rps = |scenario: &str| {

@@ -1,8 +1,8 @@
-//! What a variant is like, as far as the bench has to know: who its workers are, and what they hold.
+//! The workers of a variant: how many there are, and what an open connection keeps busy.
 //!
 //! The server says it in `models --json`; no model is known here by its name. The rules that follow
-//! from it are here and nowhere else: how large a pool must be for a scenario, and what a variant
-//! cannot do by design.
+//! from it are here and nowhere else: how large a pool must be for a scenario, and which load a variant
+//! cannot serve by design.
 
 use std::fs;
 
@@ -12,18 +12,18 @@ use serde::Deserialize;
 
 /// How many workers a variant has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workers {
+pub enum Count {
     /// One.
     One,
     /// One per CPU.
     PerCpu,
-    /// A pool of a fixed size, and that size unless told, where it is known.
+    /// A pool of a fixed size; its default size, where it is known.
     Pool(Option<u32>),
-    /// One per client, up to a bound, where it is known.
+    /// One per client, up to a bound; its default, where it is known.
     UpTo(Option<u32>),
 }
 
-/// Who is kept busy by a connection that is open.
+/// Who is kept busy by an open connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holds {
@@ -35,26 +35,26 @@ pub enum Holds {
     Many,
 }
 
-/// The workers of a variant, and what they hold.
+/// The workers of a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nature {
-    /// How many workers.
-    pub workers: Workers,
-    /// What they hold.
+pub struct Workers {
+    /// How many there are.
+    pub count: Count,
+    /// Who is kept busy by an open connection.
     pub holds: Holds,
     /// `true` where a worker is a process, `false` where it is a thread.
     pub processes: bool,
-    /// `true` where workers share all connections, and one that blocks in a call keeps the others'
-    /// work waiting only when there is no further worker.
+    /// `true` where any worker may serve any connection, so that one which blocks delays others only
+    /// when no worker is free.
     pub shares: bool,
-    /// More connections than this are ruled out by the design.
+    /// The design rules out more connections than this.
     pub connections_max: Option<u32>,
 }
 
 /// What the server says of a variant in `models --json`, as it stands there.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Told {
-    workers: Option<Count>,
+    workers: Option<CountName>,
     workers_default: Option<u32>,
     holds: Option<Holds>,
     processes: Option<bool>,
@@ -64,7 +64,7 @@ pub struct Told {
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Count {
+enum CountName {
     One,
     PerCpu,
     Pool,
@@ -76,34 +76,34 @@ const PROCESSES_MAX: u32 = 1_000;
 /// More worker threads than this are not asked for.
 const THREADS_MAX: u32 = 12_000;
 
-impl Nature {
-    /// A loop, or several: connections in a table, workers of its own.
+impl Workers {
+    /// A loop for each CPU, which holds its connections in a table.
     pub const LOOP: Self = Self {
-        workers: Workers::PerCpu,
+        count: Count::PerCpu,
         holds: Holds::Many,
         processes: false,
         shares: false,
         connections_max: None,
     };
 
-    /// From what the server says.
+    /// The workers as the server describes them.
     ///
     /// # Errors
-    /// What it does not say.
+    /// What the server does not say.
     pub fn told(told: &Told) -> Result<Self, &'static str> {
         let Told {
             workers_default,
             connections_max,
             ..
         } = *told;
-        let workers = match told.workers.ok_or("how many workers it has")? {
-            Count::One => Workers::One,
-            Count::PerCpu => Workers::PerCpu,
-            Count::Pool => Workers::Pool(workers_default),
-            Count::UpTo => Workers::UpTo(workers_default),
+        let count = match told.workers.ok_or("how many workers it has")? {
+            CountName::One => Count::One,
+            CountName::PerCpu => Count::PerCpu,
+            CountName::Pool => Count::Pool(workers_default),
+            CountName::UpTo => Count::UpTo(workers_default),
         };
         Ok(Self {
-            workers,
+            count,
             holds: told.holds.ok_or("what an open connection keeps busy")?,
             processes: told.processes.ok_or("whether its workers are processes")?,
             shares: told.shares.ok_or("whether its workers share connections")?,
@@ -113,28 +113,28 @@ impl Nature {
 
     /// Whether it is a single loop that holds its connections in a table.
     pub fn is_one_loop(&self) -> bool {
-        self.workers == Workers::One && self.holds == Holds::Many
+        self.count == Count::One && self.holds == Holds::Many
     }
 
-    /// Workers to ask for so that `connections` can all be held, `None` where the model's own number
-    /// is right.
+    /// The number of workers to ask for so that all `connections` can be held; `None` where the
+    /// variant's default is right.
     ///
     /// A pool in which a worker holds a connection is sized to hold every connection: a smaller one
-    /// starves the rest while its throughput looks fine. Loops keep their own, one worker per CPU.
-    /// Leader/followers and the pool behind a reactor lie between: their threads share all
-    /// connections, but they need one more than run at once, and as many as block at once.
-    pub fn workers_for(
+    /// starves the rest while its throughput looks fine. Loops keep their default, one per CPU.
+    /// Workers that share all connections lie between: where the load blocks, as many are asked for as
+    /// may block at once, and else one more than there are CPUs.
+    pub fn asked_for(
         &self,
         connections: u32,
         blocks_worker: bool,
         server_cpus: usize,
     ) -> Option<u32> {
-        match (self.holds, self.workers) {
-            (Holds::Workers, Workers::Pool(_)) => Some(connections.max(1)),
-            (Holds::Workers, Workers::UpTo(Some(bound))) if bound >= connections => None,
-            (Holds::Workers, Workers::UpTo(_)) => Some(connections),
+        match (self.holds, self.count) {
+            (Holds::Workers, Count::Pool(_)) => Some(connections.max(1)),
+            (Holds::Workers, Count::UpTo(Some(bound))) if bound >= connections => None,
+            (Holds::Workers, Count::UpTo(_)) => Some(connections),
             _ if self.shares && blocks_worker => Some(connections),
-            (_, Workers::PerCpu) if self.shares => {
+            (_, Count::PerCpu) if self.shares => {
                 Some(u32::try_from(server_cpus + 1).unwrap_or(u32::MAX))
             }
             _ => None,
@@ -146,14 +146,14 @@ impl Nature {
         let (most, text) = if self.holds == Holds::One {
             let others = connections.saturating_sub(1);
             let text = format!(
-                "serves one client at a time: the other {others} of {connections} keep-alive connections would wait for ever"
+                "serves one client at a time: the other {others} of {connections} keep-alive connections would never be served"
             );
             (1, text)
         } else if let Some(most) = self.connections_max.filter(|&most| connections > most) {
             let text = format!("holds {most} connections at most, not {connections}");
             (most, text)
         } else {
-            let most = self.workers_max()?;
+            let most = self.most()?;
             let what = if self.processes { "process" } else { "thread" };
             let text = format!(
                 "a {what} per connection: {connections} are more than the {most} that are tried"
@@ -167,8 +167,8 @@ impl Nature {
         })
     }
 
-    /// Most workers that are asked for, where a connection takes one.
-    fn workers_max(&self) -> Option<u32> {
+    /// The most workers that are asked for, where a connection takes one.
+    fn most(&self) -> Option<u32> {
         let most = if self.processes {
             PROCESSES_MAX
         } else {
@@ -198,47 +198,47 @@ fn own_group() -> Option<String> {
     Some(group.trim_end_matches('/').to_owned())
 }
 
-/// Natures as the models have them, for tests.
+/// Workers as the models have them, for tests.
 #[cfg(test)]
 pub mod examples {
-    use super::{Holds, Nature, Workers};
+    use super::{Count, Holds, Workers};
 
-    pub const ONE_CLIENT: Nature = Nature {
-        workers: Workers::One,
+    pub const ONE_CLIENT: Workers = Workers {
+        count: Count::One,
         holds: Holds::One,
-        ..Nature::LOOP
+        ..Workers::LOOP
     };
-    pub const ONE_LOOP: Nature = Nature {
-        workers: Workers::One,
-        ..Nature::LOOP
+    pub const ONE_LOOP: Workers = Workers {
+        count: Count::One,
+        ..Workers::LOOP
     };
-    pub const THREADS: Nature = Nature {
-        workers: Workers::Pool(Some(64)),
+    pub const THREADS: Workers = Workers {
+        count: Count::Pool(Some(64)),
         holds: Holds::Workers,
-        ..Nature::LOOP
+        ..Workers::LOOP
     };
-    pub const PROCESSES: Nature = Nature {
+    pub const PROCESSES: Workers = Workers {
         processes: true,
         ..THREADS
     };
-    pub const THREAD_PER_CLIENT: Nature = Nature {
-        workers: Workers::UpTo(Some(4_096)),
+    pub const THREAD_PER_CLIENT: Workers = Workers {
+        count: Count::UpTo(Some(4_096)),
         ..THREADS
     };
-    pub const PROCESS_PER_CLIENT: Nature = Nature {
-        workers: Workers::UpTo(Some(512)),
+    pub const PROCESS_PER_CLIENT: Workers = Workers {
+        count: Count::UpTo(Some(512)),
         ..PROCESSES
     };
-    /// The pool behind a reactor.
-    pub const STAGED: Nature = Nature {
-        workers: Workers::Pool(Some(8)),
+    /// A pool behind a reactor.
+    pub const STAGED: Workers = Workers {
+        count: Count::Pool(Some(8)),
         shares: true,
-        ..Nature::LOOP
+        ..Workers::LOOP
     };
-    /// Leader/followers.
-    pub const SHARING: Nature = Nature {
+    /// Threads that serve each other's connections.
+    pub const SHARING: Workers = Workers {
         shares: true,
-        ..Nature::LOOP
+        ..Workers::LOOP
     };
 }
 
@@ -251,39 +251,39 @@ mod tests {
     fn only_a_server_of_one_client_serves_one() {
         assert!(ONE_CLIENT.cannot_hold(64).is_some());
         assert_eq!(ONE_CLIENT.cannot_hold(1), None);
-        for nature in [PROCESSES, ONE_LOOP, Nature::LOOP] {
-            assert_eq!(nature.cannot_hold(64), None, "{nature:?}");
+        for workers in [PROCESSES, ONE_LOOP, Workers::LOOP] {
+            assert_eq!(workers.cannot_hold(64), None, "{workers:?}");
         }
     }
 
     #[test]
     fn ten_thousand_connections_are_too_many_for_processes_and_for_a_small_table() {
-        let select = Nature {
+        let select = Workers {
             connections_max: Some(1_000),
             ..ONE_LOOP
         };
-        for (nature, says) in [
+        for (workers, says) in [
             (PROCESSES, "a process per connection: 10064"),
             (PROCESS_PER_CLIENT, "a process per connection: 10064"),
             (select, "holds 1000 connections at most"),
         ] {
-            let reason = nature.cannot_hold(10_064).expect(says);
+            let reason = workers.cannot_hold(10_064).expect(says);
             assert!(reason.text.starts_with(says), "{reason}");
             assert_eq!(reason.figures["connections"], 10_064.0);
         }
-        for nature in [ONE_LOOP, Nature::LOOP, STAGED, SHARING] {
-            assert_eq!(nature.cannot_hold(10_064), None, "{nature:?}");
+        for workers in [ONE_LOOP, Workers::LOOP, STAGED, SHARING] {
+            assert_eq!(workers.cannot_hold(10_064), None, "{workers:?}");
         }
     }
 
     #[test]
     fn pools_hold_the_connections_and_loops_keep_their_own() {
-        let of = |nature: Nature, blocks| nature.workers_for(64, blocks, 1);
+        let of = |workers: Workers, blocks| workers.asked_for(64, blocks, 1);
         assert_eq!(of(PROCESSES, false), Some(64));
         assert_eq!(of(THREADS, true), Some(64));
         assert_eq!(of(ONE_LOOP, true), None);
-        assert_eq!(of(Nature::LOOP, false), None);
-        assert_eq!(of(Nature::LOOP, true), None);
+        assert_eq!(of(Workers::LOOP, false), None);
+        assert_eq!(of(Workers::LOOP, true), None);
         assert_eq!(of(SHARING, true), Some(64));
         assert_eq!(of(SHARING, false), Some(2));
         assert_eq!(of(STAGED, true), Some(64));
@@ -292,13 +292,13 @@ mod tests {
 
     #[test]
     fn a_bound_that_is_enough_is_left_alone() {
-        assert_eq!(PROCESS_PER_CLIENT.workers_for(64, true, 1), None);
-        assert_eq!(PROCESS_PER_CLIENT.workers_for(1_000, false, 1), Some(1_000));
+        assert_eq!(PROCESS_PER_CLIENT.asked_for(64, true, 1), None);
+        assert_eq!(PROCESS_PER_CLIENT.asked_for(1_000, false, 1), Some(1_000));
     }
 
     #[test]
     fn what_the_server_does_not_say_is_named() {
-        let told = |json: &str| Nature::told(&serde_json::from_str(json).expect("fields"));
+        let told = |json: &str| Workers::told(&serde_json::from_str(json).expect("fields"));
         let whole = r#"{"workers": "up-to", "workers_default": 512, "holds": "workers",
             "processes": true, "shares": false, "connections_max": null}"#;
         assert_eq!(told(whole), Ok(PROCESS_PER_CLIENT));
