@@ -90,7 +90,7 @@ fn the_table_is_sound() {
         );
         assert!(
             s.keep_alive || s.pipeline == 1,
-            "{name}: one request a connection"
+            "{name}: one request per connection"
         );
         assert_eq!(s.requests().len(), s.mix.len().max(1), "{name}");
         assert!(

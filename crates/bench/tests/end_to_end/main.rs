@@ -80,37 +80,21 @@ fn main() -> ExitCode {
 
 /// What `models --json` prints, as far as the bench reads it.
 fn models() -> serde_json::Value {
-    let one_client = |model: &str, variant: &str, default: bool| {
+    let variants = [
+        ("iterative", "-", true, "one", "one", true),
+        ("iterative", "inetd", false, "one", "one", true),
+        ("prefork", "accept", true, "pool", "workers", true),
+        ("prefork", "flock", false, "pool", "workers", true),
+        ("single-reactor", "epoll", true, "one", "many", false),
+        ("broken", "-", true, "one", "many", false),
+    ];
+    let entry = |(model, variant, default, workers, holds, processes)| {
         serde_json::json!({
-            "model": model, "variant": variant, "default": default,
-            "workers": "one", "workers_default": 1, "holds": "one",
-            "processes": true, "shares": false, "connections_max": null,
+            "model": model, "variant": variant, "default": default, "workers": workers,
+            "holds": holds, "processes": processes, "shares": false, "connections_max": null,
         })
     };
-    let pool = |variant: &str, default: bool| {
-        serde_json::json!({
-            "model": "prefork", "variant": variant, "default": default,
-            "workers": "pool", "workers_default": 64, "holds": "workers",
-            "processes": true, "shares": false, "connections_max": null,
-        })
-    };
-    let one_loop = |model: &str, variant: &str| {
-        serde_json::json!({
-            "model": model, "variant": variant, "default": true,
-            "workers": "one", "workers_default": 1, "holds": "many",
-            "processes": false, "shares": false, "connections_max": null,
-        })
-    };
-    [
-        one_client("iterative", "-", true),
-        one_client("iterative", "inetd", false),
-        pool("accept", true),
-        pool("flock", false),
-        one_loop("single-reactor", "epoll"),
-        one_loop("broken", "-"),
-    ]
-    .into_iter()
-    .collect()
+    variants.map(entry).to_vec().into()
 }
 
 fn tests() {
