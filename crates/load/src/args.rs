@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
+use schema::load::{Arrivals, BodyCheck};
 
+use crate::choice::{Choice, choice};
+use crate::duration;
+use crate::kind::Kind;
 use crate::merge::Merge;
-use crate::mix::Kind;
-use crate::plan::{BodyCheck, Pace, Plan, Poison, Slow};
+use crate::plan::{Pace, Plan, Poison, Slow};
 use crate::profile::Step;
-use crate::schedule::Arrivals;
 use crate::target::Target;
 
-/// Send load to a server and measure it without hiding late answers.
+/// Send load to a server and measure it without hiding late replies.
 ///
-/// Without --rate the loop is closed: each reply makes room for the next request. With --rate or
-/// --profile it is open: requests leave when they are due, and response times count from then on,
-/// whatever keeps them from leaving.
+/// Without --rate the loop is closed: each reply lets the next request be sent. With --rate or
+/// --profile the loop is open: each request is due at a scheduled time, and its response time
+/// counts from then on, whatever delays its sending.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "load",
@@ -27,13 +29,13 @@ use crate::target::Target;
 )]
 pub struct Args {
     #[command(subcommand)]
-    act: Option<Act>,
+    command: Option<Command>,
 
-    /// Where to: http://HOST:PORT/PATH, unp://HOST:PORT or unix:/SOCKET:/PATH
+    /// The server: http://HOST:PORT/PATH, unp://HOST:PORT or unix:/SOCKET:/PATH
     #[arg(required = true)]
     pub url: Option<String>,
 
-    /// Open loop: requests a second over all connections
+    /// Open loop: requests per second over all connections
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
 
@@ -47,47 +49,47 @@ pub struct Args {
     )]
     pub profile: Vec<Step>,
 
-    /// Spacing of the arrivals in an open loop
-    #[arg(long, value_enum, default_value = "poisson")]
+    /// How the arrivals of an open loop are spaced
+    #[arg(long, value_parser = choice(ARRIVALS), default_value = "poisson")]
     pub arrivals: Arrivals,
 
     /// Seed of Poisson arrivals and of the mix
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// Connections held, or open at most with --new-connection
+    /// Connections held; with --new-connection, the most that are open at once
     #[arg(long, short, value_name = "N", default_value_t = 64)]
     pub connections: usize,
 
-    /// Threads, each with its share of connections and schedule
+    /// Threads, each with its share of the connections and of the schedule
     #[arg(long, short, value_name = "N", default_value_t = 1)]
     pub threads: usize,
 
-    /// The measured window (10s, 500ms, 2m)
-    #[arg(long, short, value_name = "D", default_value = "10s", value_parser = duration)]
+    /// Length of the measured window (10s, 500ms, 2m)
+    #[arg(long, short, value_name = "D", default_value = "10s", value_parser = duration::parse)]
     pub duration: Duration,
 
-    /// Load of the same kind before it, not recorded
-    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration)]
+    /// Load of the same kind before the window, which is not recorded
+    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration::parse)]
     pub warmup: Duration,
 
-    /// How long unanswered requests are awaited after it; then they count as censored
-    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration)]
+    /// How long to wait for unanswered requests after the window; then they count as censored
+    #[arg(long, value_name = "D", default_value = "1s", value_parser = duration::parse)]
     pub drain: Duration,
 
-    /// When to give up a request, counted from its intended start
-    #[arg(long, value_name = "D", default_value = "10s", value_parser = duration)]
+    /// Time-out of a request, counted from its intended start
+    #[arg(long, value_name = "D", default_value = "10s", value_parser = duration::parse)]
     pub timeout: Duration,
 
     /// Requests in flight on each connection
     #[arg(long, short, value_name = "N", default_value_t = 1)]
     pub pipeline: usize,
 
-    /// Open a connection for every request, which the server closes
+    /// Open a connection for every request; the server closes it after the reply
     #[arg(long)]
     pub new_connection: bool,
 
-    /// What is spoken; unp is the line protocol of UNP chapter 30 [default: as the URL says]
+    /// The protocol; unp is the line protocol of UNP chapter 30 [default: as the URL says]
     #[arg(long, value_enum)]
     pub protocol: Option<Protocol>,
 
@@ -99,20 +101,20 @@ pub struct Args {
     #[arg(long, short, value_name = "METHOD")]
     pub method: Option<String>,
 
-    /// A kind of request in a mix, WEIGHT:METHOD:PATH, in place of the URL's path; {n:K} in PATH is
-    /// a number below K, drawn for every request. May be given many times
+    /// A kind of request in a mix, WEIGHT:METHOD:PATH, instead of the URL's path; {n:K} in PATH is
+    /// replaced by a number below K, drawn for every request. May be given many times
     #[arg(long = "request", value_name = "KIND", value_parser = kind, conflicts_with = "method")]
     pub requests: Vec<Kind>,
 
-    /// Bytes of request body; in a mix, of POST, PUT and PATCH
+    /// Bytes of the request body; in a mix, of POST, PUT and PATCH requests
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = body_bytes)]
     pub body_bytes: usize,
 
-    /// A further header line, NAME: VALUE
+    /// An additional header line, NAME: VALUE
     #[arg(long = "header", short = 'H', value_name = "LINE")]
     pub headers: Vec<String>,
 
-    /// The statuses that count as correct (any 2xx when absent)
+    /// The statuses that count as correct [default: any 2xx]
     #[arg(
         long,
         value_name = "N,...",
@@ -121,41 +123,41 @@ pub struct Args {
     )]
     pub expect_status: Vec<u16>,
 
-    /// How much of each body must equal the first correct one of its kind and status: exact, but
-    /// none where the path holds {n:K}
-    #[arg(long, value_enum)]
+    /// How much of each body must equal the first correct one of its kind and status [default:
+    /// exact, but none where the path contains {n:K}]
+    #[arg(long, value_parser = choice(BODY_CHECKS))]
     pub body_check: Option<BodyCheck>,
 
-    /// Count the correct replies within so many microseconds of their intended start
+    /// Also count the correct replies that end within N microseconds of their intended start
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub objective_us: Option<u64>,
 
-    /// Further connections that carry one request before the run and are then held
+    /// Additional connections that carry one request before the run and are then held idle
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub idle: usize,
 
-    /// Clients beside the load that send a request of a thousand bytes slowly
+    /// Additional clients that send a request of a thousand bytes slowly
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub slow_senders: usize,
 
-    /// Clients beside the load that read a long reply slowly
+    /// Additional clients that read a long reply slowly
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub slow_readers: usize,
 
-    /// Bytes a second that a slow client sends or reads
+    /// Bytes per second that a slow client sends or reads
     #[arg(long, value_name = "B", default_value_t = Slow::default().bytes_per_s)]
     pub slow_bytes_per_s: u32,
 
-    /// What slow readers ask for
+    /// The path that slow readers request
     #[arg(long, value_name = "PATH", default_value_t = Slow::default().path)]
     pub slow_path: String,
 
-    /// A request for PATH beside the load, every EVERY or once in the middle
+    /// An additional request for PATH, which may harm the server, every EVERY or once in the middle
     #[arg(long, value_name = "PATH[:EVERY]", value_parser = poison)]
     pub poison: Option<Poison>,
 
-    /// Print `opened` before the first request, when the connections are open, and `done` after the
-    /// last reply, before they are closed; wait for a line on standard input after each
+    /// Print `opened` when the connections are open, before the first request, and `done` after the
+    /// last reply, before they are closed; after each, wait for a line on standard input
     #[arg(long, requires = "quiet")]
     pub edges: bool,
 
@@ -172,7 +174,7 @@ pub struct Args {
     pub quiet: bool,
 }
 
-/// The protocols that are spoken.
+/// The protocols that load can speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Protocol {
     /// HTTP/1.1.
@@ -181,19 +183,42 @@ pub enum Protocol {
     Unp,
 }
 
+const ARRIVALS: &[Choice<Arrivals>] = &[
+    (
+        "poisson",
+        "Exponential gaps, as independent users make them",
+        Arrivals::Poisson,
+    ),
+    ("constant", "Equal gaps", Arrivals::Constant),
+];
+
+const BODY_CHECKS: &[Choice<BodyCheck>] = &[
+    (
+        "none",
+        "Nothing; framing and status still are checked",
+        BodyCheck::None,
+    ),
+    ("length", "Its length", BodyCheck::Length),
+    (
+        "exact",
+        "Every byte (up to 64 MiB, and the length beyond)",
+        BodyCheck::Exact,
+    ),
+];
+
 /// Bytes that a UNP request asks for, as in Stevens' measurements (UNP section 30.3).
 const UNP_BYTES: u32 = 4000;
 
-/// What else can be done than to send load.
+/// What load can do instead of sending load.
 #[derive(Debug, Clone, Subcommand)]
-enum Act {
+enum Command {
     Merge(Merge),
 }
 
 impl Args {
-    /// The files to add up, where that is what is asked.
+    /// The files to add up, if that is what the arguments ask for.
     pub fn merge(&self) -> Option<&Merge> {
-        self.act.as_ref().map(|Act::Merge(merge)| merge)
+        self.command.as_ref().map(|Command::Merge(merge)| merge)
     }
 
     /// The run that these arguments ask for.
@@ -264,33 +289,8 @@ impl Args {
     }
 }
 
-/// Longest duration taken.
-const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
-
 /// Largest request body, bytes.
 const BODY_BYTES_MAX: usize = 64 << 20;
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit {
-        "" | "s" => 1.0,
-        "ms" => 1e-3,
-        "us" | "µs" => 1e-6,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("{unit:?} is not a unit of time (us, ms, s, m, h)")),
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| format!("{text:?} is not a duration"))?;
-    Duration::try_from_secs_f64(number * scale)
-        .ok()
-        .filter(|&duration| duration <= DURATION_MAX)
-        .ok_or_else(|| format!("{text} is too long"))
-}
 
 fn step(text: &str) -> Result<Step, String> {
     text.parse().map_err(|error| format!("{error:#}"))
@@ -300,11 +300,12 @@ fn kind(text: &str) -> Result<Kind, String> {
     text.parse().map_err(|error| format!("{error:#}"))
 }
 
-/// A colon may be part of the path: what follows the last one is a time only if it reads as one.
+/// A colon may be part of the path: what follows the last colon is a time only if it is written as
+/// one.
 fn poison(text: &str) -> Result<Poison, String> {
     let timed = text
         .rsplit_once(':')
-        .and_then(|(path, every)| Some((path, duration(every).ok()?)));
+        .and_then(|(path, every)| Some((path, duration::parse(every).ok()?)));
     let (path, every) = timed.map_or((text, None), |(path, every)| (path, Some(every)));
     Ok(Poison {
         path: path.to_owned(),

@@ -1,9 +1,9 @@
-//! Decoding a chunked body (RFC 9112 section 7.1), whatever the cuts in its bytes.
+//! Decoding a chunked body (RFC 9112 section 7.1), however its bytes are split.
 
 /// Most bytes of one line of framing: a size with its extensions, or a trailer field.
 const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// Where a decoder stands.
+/// The position of a decoder in the framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// In the digits of a chunk size.

@@ -1,13 +1,13 @@
-//! The two clocks: monotonic time for stamps, thread CPU time for the generator's own cost.
+//! The clocks: monotonic time for requests, thread CPU time for the generator's own cost.
 //!
-//! Stamps are nanoseconds in a `u64` because one is taken for every reply: an `Instant` costs a
-//! checked subtraction at each use and cannot be compared with a schedule without another.
+//! Times are nanoseconds in a `u64` because the clock is read for every reply: an `Instant` costs a
+//! checked subtraction at each use, and a further one for each comparison with the schedule.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// Nanoseconds a second.
+/// Nanoseconds per second.
 pub(crate) const SECOND_NS: u64 = 1_000_000_000;
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, read through the vDSO.
@@ -16,7 +16,7 @@ pub(crate) fn now_ns() -> u64 {
     to_ns(clock_gettime(ClockId::Monotonic))
 }
 
-/// Nanoseconds since 1970, which tell runs apart.
+/// Nanoseconds since 1970.
 pub(crate) fn unix_ns() -> u64 {
     to_ns(clock_gettime(ClockId::Realtime))
 }

@@ -1,4 +1,4 @@
-//! `turnstile load`: arguments in, table and JSON out.
+//! The command `turnstile load`: it takes arguments and writes a table and JSON.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -8,15 +8,16 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use schema::load::LoadResult;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::args::Args;
 use crate::edges::Edge;
+use crate::gates;
 use crate::merge::Merge;
-use crate::outcome::Outcome;
 use crate::plan::Plan;
-use crate::run::{Watch, run_watched};
+use crate::run::{Observer, run_observed};
 use crate::sink::Sink;
 use crate::table;
 
@@ -30,15 +31,15 @@ const EXIT_INTERRUPTED: i32 = 130;
 /// failure, each with one line on standard error.
 pub fn main(args: Args) -> ExitCode {
     if let Some(merge) = args.merge() {
-        return done(add_up(merge));
+        return exit(merge_records(merge));
     }
     match args.plan() {
-        Ok(plan) => done(measure(&args, &plan)),
+        Ok(plan) => exit(measure(&args, &plan)),
         Err(error) => fail(&error, EXIT_USAGE),
     }
 }
 
-fn done(result: Result<()>) -> ExitCode {
+fn exit(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
@@ -50,15 +51,14 @@ fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
     ExitCode::from(status)
 }
 
-fn add_up(merge: &Merge) -> Result<()> {
-    let sum = merge.sum()?;
-    let json = merge.json.as_deref();
-    let sink = json.map(Sink::open).transpose()?;
-    let outcome = sum.outcome();
+fn merge_records(merge: &Merge) -> Result<()> {
+    let mut sum = merge.sum()?;
+    let sink = merge.json.as_deref().map(Sink::open).transpose()?;
+    let result = gates::apply(&mut sum);
     if !merge.quiet {
-        print(&outcome, &[json])?;
+        print(&result, &[merge.json.as_deref()])?;
     }
-    sink.map_or(Ok(()), |sink| sink.write(&(outcome.to_json() + "\n")))
+    sink.map_or(Ok(()), |sink| sink.write(&json(&result)))
 }
 
 fn measure(args: &Args, plan: &Plan) -> Result<()> {
@@ -66,29 +66,34 @@ fn measure(args: &Args, plan: &Plan) -> Result<()> {
     let record_sink = args.emit_hdr.as_deref().map(Sink::open).transpose()?;
     let stop = stop_on_signals().context("cannot handle signals")?;
     let bar = progress_bar(args, plan);
-    let watch = Watch {
+    let observer = Observer {
         progress: &mut |finished, failed| {
             bar.set_position(bar.elapsed().as_millis() as u64);
             bar.set_message(format!("{finished} replies, {failed} failures"));
         },
         edge: args.edges.then_some(&Edge::announce),
     };
-    let record = run_watched(plan, &stop, watch);
+    let record = run_observed(plan, &stop, observer);
     bar.finish_and_clear();
-    let record = record?;
-    let outcome = record.outcome();
+    let mut record = record?;
+    let result = gates::apply(&mut record);
     if !args.quiet {
-        print(&outcome, &[args.json.as_deref(), args.emit_hdr.as_deref()])?;
+        print(&result, &[args.json.as_deref(), args.emit_hdr.as_deref()])?;
     }
     if let Some(sink) = record_sink {
         sink.write(&record.to_text())?;
     }
-    sink.map_or(Ok(()), |sink| sink.write(&(outcome.to_json() + "\n")))
+    sink.map_or(Ok(()), |sink| sink.write(&json(&result)))
+}
+
+fn json(result: &LoadResult) -> String {
+    let json = serde_json::to_string_pretty(result);
+    json.expect("numbers and strings always serialise") + "\n"
 }
 
 /// Prints the table; on standard error where a result goes to standard output.
-fn print(outcome: &Outcome, results: &[Option<&Path>]) -> Result<()> {
-    let text = table::render(outcome);
+fn print(result: &LoadResult, results: &[Option<&Path>]) -> Result<()> {
+    let text = table::render(result);
     let printed = if results.contains(&Some(Path::new("-"))) {
         io::stderr().write_all(text.as_bytes())
     } else {

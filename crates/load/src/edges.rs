@@ -1,17 +1,17 @@
-//! The edges of a run as another process sees them: it is told, and says when to go on.
+//! The two edges of a run, at which it tells another process and waits until that lets it go on.
 //!
-//! Counters that someone else keeps (the server's CPU time, say) can then be read between the last
-//! connection opened and the first request, and between the last reply and the first close. What
-//! lies between these readings is the load and nothing else.
+//! The other process can read counters (the server's CPU time, for example) after the last
+//! connection is opened and before the first request, and after the last reply and before the first
+//! close. Between these two readings there is the load and nothing else.
 
 use std::io::{self, Write};
 
-/// Where a run stands.
+/// A point of a run at which it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edge {
     /// All connections are open, idle ones included; no request of the load has been sent.
     Opened,
-    /// The last reply is there, or given up; every connection that was open still is.
+    /// The last reply has arrived or has timed out; no connection has been closed yet.
     Done,
 }
 
@@ -26,14 +26,14 @@ impl Edge {
 
     /// Announces the edge on standard output and waits for a line on standard input.
     ///
-    /// Where nobody answers any more the run goes on: it is not for it to stand still.
+    /// If standard output or input is closed, the run goes on.
     pub(crate) fn announce(self) {
         let mut out = io::stdout().lock();
         if writeln!(out, "{}", self.name())
             .and_then(|()| out.flush())
             .is_ok()
         {
-            let _gone_on = io::stdin().read_line(&mut String::new());
+            let _line = io::stdin().read_line(&mut String::new());
         }
     }
 }

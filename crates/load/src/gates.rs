@@ -1,283 +1,203 @@
-//! When a run may be believed: the gates that the generator itself can judge.
+//! Whether a run may be believed: the gates that the generator can check by itself.
 
-use crate::class::Class;
-use crate::outcome::Outcome;
+use schema::load::{LoadResult, Mode};
+use schema::{Code, Effect, Reason, gates};
 
-/// Least share of the scheduled requests that must have been sent.
-const SENT_SHARE_MIN: f64 = 0.99;
+use crate::error_class::ErrorClass;
+use crate::record::RunRecord;
+use crate::result;
 
-/// Lateness that is always allowed, 99th percentile, microseconds.
-const LATE_P99_US_MAX: f64 = 100.0;
+/// Applies the gates to a run: adds to its record the reasons why it may not be believed, and
+/// returns its result with the verdict.
+pub(crate) fn apply(record: &mut RunRecord) -> LoadResult {
+    let mut result = result::of(record);
+    for reason in reasons(&result) {
+        record.add_reason(reason);
+    }
+    result.reasons = record.reasons.clone();
+    result.valid = !result.reasons.any(Effect::Invalidates) && !result.reasons.any(Effect::Limits);
+    result
+}
 
-/// Lateness allowed as a share of the reported 99th percentile.
-const LATE_SHARE_MAX: f64 = 0.05;
-
-/// Most CPU a generator thread may need before it is itself the bottleneck.
-const CPU_SHARE_MAX: f64 = 0.85;
-
-/// Least share of their windows that merged runs must have in common.
-const OVERLAP_SHARE_MIN: f64 = 0.95;
-
-/// How far |N - X R| may be from zero, as a share of N.
-const LITTLE_GAP_MAX: f64 = 0.03;
-
-/// One line a gate that the run does not pass; none when it is valid.
-pub(crate) fn reasons(outcome: &Outcome) -> Vec<String> {
-    let closed = outcome.mode == "closed";
+/// A reason for each gate that the run does not pass.
+fn reasons(result: &LoadResult) -> Vec<Reason> {
     let gates = [
-        scheduled(outcome),
-        sent(outcome),
-        late(outcome),
-        cpu(outcome, closed),
-        if closed { little(outcome) } else { None },
-        alive(outcome),
-        kept(outcome),
-        idle(outcome),
-        wrong_bodies(outcome),
-        together(outcome),
+        scheduled(result),
+        sent(result),
+        late(result),
+        cpu(result),
+        little(result),
+        alive(result),
+        closed(result),
+        idle(result),
+        wrong_bodies(result),
+        overlap(result),
     ];
     gates.into_iter().flatten().collect()
 }
 
-fn scheduled(outcome: &Outcome) -> Option<String> {
-    if outcome.scheduled == 0 {
-        return Some("no request was due in the window".to_owned());
+fn invalid(code: Code, text: impl Into<String>) -> Reason {
+    Reason::new(code, Effect::Invalidates, text)
+}
+
+fn scheduled(result: &LoadResult) -> Option<Reason> {
+    let scheduled = result.scheduled;
+    if scheduled == 0 {
+        return Some(invalid(
+            Code::NothingDue,
+            "no request was due in the window",
+        ));
     }
-    let sum = outcome.requests + outcome.failures();
-    (sum != outcome.scheduled).then(|| {
-        format!(
-            "outcomes add up to {sum}, scheduled were {}",
-            outcome.scheduled
+    let outcomes = result.requests + result.failures();
+    (outcomes != scheduled).then(|| {
+        invalid(
+            Code::OutcomesDoNotAddUp,
+            format!("the outcomes add up to {outcomes}, but {scheduled} requests were scheduled"),
         )
+        .with("outcomes_requests", outcomes as f64)
+        .with("scheduled_requests", scheduled as f64)
     })
 }
 
-fn sent(outcome: &Outcome) -> Option<String> {
-    let share = outcome.sent as f64 / outcome.scheduled.max(1) as f64;
-    (share < SENT_SHARE_MIN && outcome.scheduled > 0)
-        .then(|| format!("sent/scheduled {share:.3} is below {SENT_SHARE_MIN}"))
+fn sent(result: &LoadResult) -> Option<Reason> {
+    let share = result.sent as f64 / result.scheduled.max(1) as f64;
+    let min = gates::SENT_SHARE_MIN;
+    (share < min && result.scheduled > 0).then(|| {
+        invalid(
+            Code::NotSent,
+            format!(
+                "only {share:.3} of the scheduled requests were sent, at least {min} is required"
+            ),
+        )
+        .with("sent_share", share)
+        .with("required_share", min)
+    })
 }
 
-fn late(outcome: &Outcome) -> Option<String> {
+fn late(result: &LoadResult) -> Option<Reason> {
+    let late_us = result.generator.late_p99_us?;
     // An infinite p99 allows any lateness: the generator did not make it what it is.
-    let p99_us = outcome.response_us.p99.unwrap_or(f64::INFINITY);
-    let allowed_us = LATE_P99_US_MAX.max(LATE_SHARE_MAX * p99_us);
-    let late_us = outcome.generator.late_p99_us;
-    (late_us > allowed_us)
-        .then(|| format!("generator-late p99 {late_us:.0} µs is above {allowed_us:.0} µs"))
-}
-
-fn cpu(outcome: &Outcome, closed: bool) -> Option<String> {
-    let share = outcome.generator.busiest_thread_share;
-    // A closed loop goes as fast as the slower side; when that is the generator, the figures are
-    // a lower bound of what the server can do, and not wrong.
-    let prefix = if closed { "limited: " } else { "" };
-    (share > CPU_SHARE_MAX).then(|| {
-        let (percent, most) = (share * 100.0, CPU_SHARE_MAX * 100.0);
-        format!("{prefix}generator CPU {percent:.0} % is above {most:.0} %")
-    })
-}
-
-fn little(outcome: &Outcome) -> Option<String> {
-    let asked = (outcome.connections * outcome.pipeline) as f64;
-    let mean_us = outcome.response_us.mean.unwrap_or(0.0) + outcome.closing_mean_us;
-    let found = outcome.rate_achieved * mean_us / 1e6;
-    ((asked - found).abs() > LITTLE_GAP_MAX * asked).then(|| {
-        format!("Little's law: throughput times response is {found:.2} in flight, not {asked:.0}")
-    })
-}
-
-fn alive(outcome: &Outcome) -> Option<String> {
-    let asked = outcome.connections as u64;
-    if outcome.connections_lost > 0 {
-        return Some(format!(
-            "{} connections were lost",
-            outcome.connections_lost
-        ));
-    }
-    (!outcome.new_connection && outcome.connections_alive != asked).then(|| {
-        format!(
-            "{} of {asked} connections were alive",
-            outcome.connections_alive
+    let allowed_us = gates::late_us_max(result.response_us.p99.unwrap_or(f64::INFINITY));
+    (late_us > allowed_us).then(|| {
+        invalid(
+            Code::GeneratorLate,
+            format!("the generator was late: p99 {late_us:.0} µs, {allowed_us:.0} µs allowed"),
         )
+        .with("late_p99_us", late_us)
+        .with("allowed_us", allowed_us)
     })
 }
 
-fn kept(outcome: &Outcome) -> Option<String> {
-    let closed = outcome.connections_closed;
+fn cpu(result: &LoadResult) -> Option<Reason> {
+    let share = result.generator.busiest_thread_share?;
+    let max = gates::GENERATOR_CPU_SHARE_MAX;
+    let effect = match result.mode {
+        // A closed loop goes as fast as the slower side; when that is the generator, the figures
+        // are a lower bound of what the server can do, and not wrong.
+        Mode::Closed => Effect::Limits,
+        Mode::Open => Effect::Invalidates,
+    };
+    (share > max).then(|| {
+        let (percent, most) = (share * 100.0, max * 100.0);
+        let text = format!(
+            "the busiest thread of the generator used {percent:.0} % of a CPU, {most:.0} % allowed"
+        );
+        Reason::new(Code::GeneratorCpu, effect, text)
+            .with("busiest_thread_share", share)
+            .with("allowed_share", max)
+    })
+}
+
+fn little(result: &LoadResult) -> Option<Reason> {
+    if result.mode == Mode::Open {
+        return None;
+    }
+    let asked = (result.connections * result.pipeline) as f64;
+    let mean_us = result.response_us.mean.unwrap_or(0.0) + result.closing_mean_us;
+    let found = result.rate_achieved * mean_us / 1e6;
+    ((asked - found).abs() > gates::LITTLE_GAP_MAX * asked).then(|| {
+        invalid(
+            Code::LittlesLaw,
+            format!(
+                "Little's law: throughput times response time is {found:.2} requests in flight, \
+                 but {asked:.0} were kept in flight"
+            ),
+        )
+        .with("found_requests", found)
+        .with("asked_requests", asked)
+    })
+}
+
+fn alive(result: &LoadResult) -> Option<Reason> {
+    let (asked, alive) = (result.connections as u64, result.connections_alive);
+    let lost = result.connections_lost;
+    if lost > 0 {
+        let text = format!("{lost} connections were lost");
+        return Some(invalid(Code::ConnectionsLost, text).with("lost_connections", lost as f64));
+    }
+    (!result.new_connection && alive != asked).then(|| {
+        invalid(
+            Code::ConnectionsMissing,
+            format!("only {alive} of {asked} connections were open"),
+        )
+        .with("open_connections", alive as f64)
+        .with("asked_connections", asked as f64)
+    })
+}
+
+fn closed(result: &LoadResult) -> Option<Reason> {
+    let closed = result.connections_closed;
     (closed > 0).then(|| {
-        format!("{closed} connections that were to be kept were closed by the server after a reply")
-    })
-}
-
-fn idle(outcome: &Outcome) -> Option<String> {
-    let idle = outcome.idle.as_ref()?;
-    if idle.opened < idle.asked {
-        return Some(format!(
-            "{} of {} idle connections were opened",
-            idle.opened, idle.asked
-        ));
-    }
-    (idle.closed_by_server > 0).then(|| {
-        format!(
-            "{} of {} idle connections were closed by the server",
-            idle.closed_by_server, idle.opened
+        invalid(
+            Code::ConnectionsClosed,
+            format!(
+                "the server closed {closed} connections that were to be kept, each after a reply"
+            ),
         )
+        .with("closed_connections", closed as f64)
     })
 }
 
-fn together(outcome: &Outcome) -> Option<String> {
-    let share = outcome.overlap_share;
-    (share < OVERLAP_SHARE_MIN).then(|| {
-        format!(
-            "the windows of the {} runs have {:.0} % in common: rates are added as if it were all",
-            outcome.runs,
-            share * 100.0
+fn idle(result: &LoadResult) -> Option<Reason> {
+    let idle = result.idle.as_ref()?;
+    let (asked, opened, closed) = (idle.asked, idle.opened, idle.closed_by_server);
+    let (code, text) = if opened < asked {
+        let text = format!("only {opened} of {asked} idle connections were opened");
+        (Code::IdleMissing, text)
+    } else if closed > 0 {
+        let text = format!("{closed} of {opened} idle connections were closed by the server");
+        (Code::IdleClosed, text)
+    } else {
+        return None;
+    };
+    Some(
+        invalid(code, text)
+            .with("asked_connections", asked as f64)
+            .with("opened_connections", opened as f64)
+            .with("closed_connections", closed as f64),
+    )
+}
+
+fn overlap(result: &LoadResult) -> Option<Reason> {
+    let (runs, share) = (result.runs, result.overlap_share);
+    (share < gates::OVERLAP_SHARE_MIN).then(|| {
+        invalid(
+            Code::WindowsApart,
+            format!(
+                "the windows of the {runs} runs have only {:.0} % in common, but their rates are added",
+                share * 100.0
+            ),
         )
+        .with("overlap_share", share)
+        .with("required_share", gates::OVERLAP_SHARE_MIN)
     })
 }
 
-fn wrong_bodies(outcome: &Outcome) -> Option<String> {
-    let wrong = outcome.errors.get(Class::WrongBody.name())?;
-    Some(format!("{wrong} wrong bodies"))
+fn wrong_bodies(result: &LoadResult) -> Option<Reason> {
+    let wrong = *result.errors.get(ErrorClass::WrongBody.name())?;
+    let text = format!("{wrong} replies had a wrong body");
+    Some(invalid(Code::WrongBodies, text).with("wrong_replies", wrong as f64))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::{Ledger, Window};
-    use crate::mix::Draw;
-    use crate::outcome::IdleOutcome;
-    use crate::plan::Plan;
-    use crate::record::{Begun, Beside, Record};
-    use crate::worker::{Report, Usage};
-
-    const SECOND_NS: u64 = 1_000_000_000;
-
-    /// Four connections in a closed loop for a second, each reply after exactly a millisecond.
-    fn sound() -> Outcome {
-        let mut plan = Plan::new("http://127.0.0.1:1/".parse().unwrap());
-        plan.connections = 4;
-        let mut ledger = Ledger::new(&plan);
-        ledger.open(Window {
-            start_ns: SECOND_NS,
-            end_ns: 2 * SECOND_NS,
-        });
-        for n in 0..4000 {
-            let start_ns = SECOND_NS + n / 4 * 1_000_000;
-            let mut flight = ledger.schedule(start_ns, Draw::default());
-            flight.sent_ns = start_ns;
-            ledger.sent(&flight);
-            ledger.settle(&flight, None, start_ns + 1_000_000);
-        }
-        let usage = Usage {
-            wall_ns: SECOND_NS,
-            cpu_ns: SECOND_NS / 10,
-            ..Usage::default()
-        };
-        let report = Report {
-            books: ledger.close(),
-            usage,
-            alive: 4,
-            lost: 0,
-            closed: 0,
-            silent: 0,
-        };
-        Outcome::new(&Record::new(
-            &plan,
-            vec![report],
-            Beside::default(),
-            Begun::default(),
-            false,
-        ))
-    }
-
-    #[test]
-    fn a_sound_run_passes_and_its_figures_agree() {
-        let outcome = sound();
-        assert!(
-            outcome.valid && outcome.reasons.is_empty(),
-            "{:?}",
-            outcome.reasons
-        );
-        assert_eq!(
-            (outcome.requests, outcome.scheduled, outcome.sent),
-            (4000, 4000, 4000)
-        );
-        // The last four replies come at the end of the window, which is not part of it.
-        assert_eq!(outcome.rate_achieved, 3996.0);
-        assert!((outcome.mean_in_flight - 4.0).abs() < 1e-9);
-        assert!((outcome.generator.cpu_us_per_request - 25.0).abs() < 0.1);
-        assert_eq!(outcome.slip_us.max, Some(0.0));
-    }
-
-    #[test]
-    fn each_gate_closes() {
-        type Damage = fn(&mut Outcome);
-        let gates: [(&str, Damage); 13] = [
-            ("sent/scheduled", |o| o.sent = 3900),
-            ("generator-late", |o| o.generator.late_p99_us = 101.0),
-            ("limited: generator CPU", |o| {
-                o.generator.busiest_thread_share = 0.86;
-            }),
-            ("Little's law", |o| o.rate_achieved *= 0.96),
-            ("1 connections were lost", |o| o.connections_lost = 1),
-            ("2 connections that were to be kept", |o| {
-                o.connections_closed = 2;
-            }),
-            ("3 of 4 connections", |o| o.connections_alive = 3),
-            ("outcomes add up", |o| o.requests -= 1),
-            ("no request was due", |o| (o.requests, o.scheduled) = (0, 0)),
-            ("6 of 7 idle connections were opened", |o| {
-                o.idle = Some(IdleOutcome {
-                    asked: 7,
-                    opened: 6,
-                    open_at_end: 6,
-                    closed_by_server: 0,
-                });
-            }),
-            ("2 of 7 idle connections were closed", |o| {
-                o.idle = Some(IdleOutcome {
-                    asked: 7,
-                    opened: 7,
-                    open_at_end: 5,
-                    closed_by_server: 2,
-                });
-            }),
-            ("the windows of the 1 runs have 90 %", |o| {
-                o.overlap_share = 0.9;
-            }),
-            ("1 wrong bodies", |o| {
-                o.scheduled += 1;
-                o.errors.insert("wrong_body", 1);
-            }),
-        ];
-        for (expected, damage) in gates {
-            let mut outcome = sound();
-            damage(&mut outcome);
-            let reasons = reasons(&outcome);
-            assert_eq!(reasons.len(), 1, "{expected}: {reasons:?}");
-            assert!(reasons[0].starts_with(expected), "{expected}: {reasons:?}");
-        }
-    }
-
-    #[test]
-    fn lateness_is_judged_against_the_reported_latency() {
-        let mut outcome = sound();
-        outcome.response_us.p99 = Some(10_000.0);
-        outcome.generator.late_p99_us = 499.0;
-        assert!(reasons(&outcome).is_empty());
-        outcome.generator.late_p99_us = 501.0;
-        assert_eq!(reasons(&outcome).len(), 1);
-        outcome.response_us.p99 = None;
-        assert!(reasons(&outcome).is_empty());
-    }
-
-    #[test]
-    fn a_full_generator_invalidates_an_open_loop() {
-        let mut outcome = sound();
-        outcome.mode = "open";
-        outcome.generator.busiest_thread_share = 0.9;
-        assert!(reasons(&outcome)[0].starts_with("generator CPU"));
-    }
-}
+mod tests;

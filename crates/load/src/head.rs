@@ -1,8 +1,8 @@
-//! The head of a reply: parsed whole by httparse, or recognised as the one parsed before.
+//! The head of a reply: parsed by httparse, or recognised as equal to the one parsed before.
 
 use std::ops::Range;
 
-/// Longest reply head taken, bytes.
+/// Longest reply head accepted, bytes.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Most fields in a reply head.
@@ -19,7 +19,7 @@ pub(crate) enum Framing {
     UntilEnd,
 }
 
-/// What a head says, as far as a load generator acts on it.
+/// What a head says, as far as a load generator needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) status: u16,
@@ -66,7 +66,7 @@ pub(crate) fn parse(input: &[u8], bodiless: bool) -> Parsed {
                 _ => return Parsed::Malformed,
             }
         } else if named("transfer-encoding") {
-            // A coding this client did not offer in TE cannot be decoded, so it is refused.
+            // This client offered no other coding in TE and cannot decode one.
             if chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
                 return Parsed::Malformed;
             }
@@ -114,10 +114,10 @@ fn lists(value: &[u8], option: &[u8]) -> bool {
         .any(|part| part.trim_ascii().eq_ignore_ascii_case(option))
 }
 
-/// The last head that was parsed, so that its like is recognised by comparing bytes.
+/// The last head that was parsed, so that an equal one is recognised by comparing bytes.
 ///
-/// Only the value of `Date` may differ. Everything else being equal, so are the facts: the parse
-/// need not be repeated to know them.
+/// Only the value of `Date` may differ. If everything else is equal, the facts are equal as well,
+/// and the head need not be parsed again.
 #[derive(Debug, Default)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
@@ -134,20 +134,20 @@ impl Template {
         self.facts = Some(facts);
     }
 
-    /// The length and the facts of the head at the beginning of `input`, when it is the known one.
+    /// The length and the facts of the head at the beginning of `input`, if it is the known one.
     #[inline]
     pub(crate) fn recognise(&mut self, input: &[u8]) -> Option<(usize, Facts)> {
         let facts = self.facts?;
         let length = self.bytes.len();
         let head = input.get(..length)?;
-        (head == self.bytes || self.recognise_but_for_date(head)).then_some((length, facts))
+        (head == self.bytes || self.recognise_except_date(head)).then_some((length, facts))
     }
 
-    /// Once a second the server's clock ticks; the new date becomes part of the template.
-    fn recognise_but_for_date(&mut self, head: &[u8]) -> bool {
+    /// Once per second the server's date changes; the new date becomes part of the template.
+    fn recognise_except_date(&mut self, head: &[u8]) -> bool {
         let Range { start, end } = self.date.clone();
         let date = &head[start..end];
-        // No control character can be in a field value, so no end of line hides in the new date.
+        // Without control characters there is no end of line in the new date.
         let same = head[..start] == self.bytes[..start]
             && head[end..] == self.bytes[end..]
             && date.iter().all(|b| matches!(b, 0x20..=0x7e));

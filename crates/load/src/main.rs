@@ -1,5 +1,7 @@
 //! The load generator as a command of its own; `turnstile load` takes the same flags.
 
+#![forbid(unsafe_code)]
+
 use clap::Parser;
 
 fn main() -> std::process::ExitCode {

@@ -1,20 +1,21 @@
-//! `turnstile load merge`: the records of several runs, on one machine or on many, added up.
+//! The command `turnstile load merge`: it adds up the records of several runs, made on one machine
+//! or on many.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
-use crate::record::Record;
+use crate::record::RunRecord;
 
-/// With less of their windows in common, runs were not made together.
+/// Least share of their windows that runs must have in common to be merged at all.
 const OVERLAP_SHARE_MIN: f64 = 0.5;
 
 /// Add up runs that drove one server at the same time, from their --emit-hdr files.
 ///
 /// Their windows must overlap, and the arrivals of open loops must come from different seeds.
-/// Counts and rates are sums, percentiles those of the merged histograms: as exact as if one
-/// generator had sent it all. A run that was not valid by itself keeps its reasons.
+/// Counts and rates are added, percentiles are those of the merged histograms: they are as exact as
+/// if one generator had sent everything. The reasons why a single run is not valid are kept.
 #[derive(Debug, Clone, Args)]
 pub struct Merge {
     /// Records to add up
@@ -34,15 +35,15 @@ impl Merge {
     /// The sum of all files.
     ///
     /// # Errors
-    /// A file that cannot be read, or whose run differs from the first in what was asked, or is
-    /// there twice; the message is one line.
-    pub fn sum(&self) -> Result<Record> {
+    /// A file cannot be read, or its run was asked for differently than the first, or it is given
+    /// twice; the message is one line.
+    pub fn sum(&self) -> Result<RunRecord> {
         let Some((first, others)) = self.files.split_first() else {
             bail!("no file to merge");
         };
-        let mut sum = Record::read(first)?;
+        let mut sum = RunRecord::read(first)?;
         for file in others {
-            let record = Record::read(file)?;
+            let record = RunRecord::read(file)?;
             if let Some(difference) = record.differs_from(&sum) {
                 bail!(
                     "cannot add {} to {}: {difference}",
@@ -52,12 +53,12 @@ impl Merge {
             }
             ensure!(
                 !record.shares_a_run_with(&sum),
-                "{} holds a run that another file holds too",
+                "{} contains a run that another file contains too",
                 file.display()
             );
             if let Some(seed) = record.shared_seed(&sum) {
                 bail!(
-                    "{} has the seed {seed} of another file: its arrivals are not its own",
+                    "{} has the seed {seed} of another file: both have the same arrivals",
                     file.display()
                 );
             }
@@ -73,3 +74,6 @@ impl Merge {
         Ok(sum)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,12 @@
-//! What a run is to do, checked before it begins.
-
-mod check;
-mod request;
+//! What a run is to do.
 
 use std::time::Duration;
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use schema::load::{Arrivals, BodyCheck};
 
-use crate::mix::Kind;
+use crate::kind::Kind;
 use crate::profile::Step;
-use crate::schedule::Arrivals;
 use crate::target::Target;
-
-/// Highest rate accepted, requests a second: with the time-out it bounds the queue of due requests.
-pub const RATE_MAX: f64 = 1e6;
 
 /// Most connections accepted: beyond it one address has no local ports left.
 pub const CONNECTIONS_MAX: usize = 1 << 20;
@@ -25,50 +17,38 @@ pub const PIPELINE_MAX: usize = 1024;
 /// Most steps in a profile.
 pub const STEPS_MAX: usize = 1000;
 
-/// Most bytes a UNP request may ask for, as Stevens' servers have it (UNP section 30.2).
+/// Most bytes that a UNP request may ask for, as in Stevens' servers (UNP section 30.2).
 pub const UNP_BYTES_MAX: u32 = 16_384;
 
-/// What makes the next request leave.
+/// What makes the next request be sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// The previous reply: every connection always has `pipeline` requests in flight.
+    /// The reply to a previous one: every connection always has `pipeline` requests in flight.
     Closed,
-    /// A schedule that does not look at the replies.
+    /// A schedule that does not depend on the replies.
     Open {
-        /// Requests a second over all connections; with a profile, those of the warm-up.
+        /// Requests per second over all connections; with a profile, those of the warm-up.
         rate: f64,
         /// Their spacing.
         arrivals: Arrivals,
     },
 }
 
-/// How far a reply's body is compared with the first correct one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum BodyCheck {
-    /// Not at all; framing and status still are.
-    None,
-    /// Its length.
-    Length,
-    /// Every byte (up to 64 MiB, and the length beyond).
-    Exact,
-}
-
-/// Clients that behave badly, beside the load and apart from its figures.
+/// Slow clients in addition to the load, which are not part of its figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slow {
     /// Clients that send a request of a thousand bytes slowly.
     pub senders: usize,
     /// Clients that read a long reply slowly.
     pub readers: usize,
-    /// Bytes a second that each of them sends or reads.
+    /// Bytes per second that each of them sends or reads.
     pub bytes_per_s: u32,
-    /// What the readers ask for.
+    /// The path that the readers request.
     pub path: String,
 }
 
 impl Default for Slow {
-    /// None of them; if there were, 100 bytes a second of a mebibyte.
+    /// No client; the rate is 100 bytes per second, the reply a mebibyte.
     fn default() -> Self {
         Self {
             senders: 0,
@@ -79,70 +59,71 @@ impl Default for Slow {
     }
 }
 
-/// A request that may harm the server, sent beside the load and apart from its figures.
+/// A request that may harm the server, in addition to the load and not part of its figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poison {
-    /// What it asks for.
+    /// The path that it requests.
     pub path: String,
-    /// Time from one to the next, the first after half of it; once, in the middle, when absent.
+    /// Time from one request to the next, the first after half of it; when absent there is one
+    /// request, in the middle of the window.
     pub every: Option<Duration>,
 }
 
 /// A run of the load generator.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Where to.
+    /// The server.
     pub target: Target,
     /// Closed or open loop.
     pub pace: Pace,
-    /// The course of an open loop's rate; empty when it is constant.
+    /// The steps of an open loop's rate; empty when it is constant.
     pub profile: Vec<Step>,
     /// Seed of Poisson arrivals and of the mix.
     pub seed: u64,
-    /// Connections held, or the most open at once with `new_connection`.
+    /// Connections held; with `new_connection`, the most that are open at once.
     pub connections: usize,
-    /// Threads, each with its share of connections and schedule.
+    /// Threads, each with its share of the connections and of the schedule.
     pub threads: usize,
-    /// Requests in flight on a connection.
+    /// Requests in flight per connection.
     pub pipeline: usize,
     /// Open a connection for every request.
     pub new_connection: bool,
-    /// The measured window: the sum of the profile's steps where there are any.
+    /// Length of the measured window: the sum of the profile's steps if there are any.
     pub duration: Duration,
-    /// Load of the same kind before it, not recorded.
+    /// Load of the same kind before the window, which is not recorded.
     pub warmup: Duration,
-    /// How long unanswered requests are awaited after it.
+    /// How long to wait for unanswered requests after the window.
     pub drain: Duration,
-    /// How long after its intended start a request is given up.
+    /// Time-out of a request, counted from its intended start.
     pub timeout: Duration,
     /// Speak the line protocol of UNP chapter 30 and ask for that many bytes in every request;
     /// HTTP when absent.
     pub unp_bytes: Option<u32>,
     /// Request method.
     pub method: String,
-    /// Further header lines, `Name: value`.
+    /// Additional header lines, `Name: value`.
     pub headers: Vec<String>,
-    /// A mix, in place of the method and the target's path; empty when all requests are alike.
+    /// A mix, instead of the method and the target's path; empty when all requests are equal.
     pub requests: Vec<Kind>,
-    /// Bytes of request body; in a mix, of the methods that carry one.
+    /// Bytes of the request body; in a mix, of the methods that carry one.
     pub body_bytes: usize,
     /// The statuses that count as correct; any 2xx when empty.
     pub expect_status: Vec<u16>,
-    /// What is compared of the body; when absent every byte, but nothing where the path holds a
-    /// drawn number.
+    /// How much of the body is compared; when absent every byte, but nothing where the path
+    /// contains a drawn number.
     pub body_check: Option<BodyCheck>,
-    /// Replies within so long are counted apart, in every slice and step.
+    /// Replies within this time are counted, in every slice and step.
     pub objective: Option<Duration>,
-    /// Further connections that carry one request each and are then held.
+    /// Additional connections that carry one request each and are then held idle.
     pub idle: usize,
-    /// Slow clients beside the load.
+    /// Additional slow clients.
     pub slow: Slow,
-    /// A poisoned request beside the load.
+    /// An additional request that may harm the server.
     pub poison: Option<Poison>,
 }
 
 impl Plan {
-    /// A closed loop of one connection for a second, to be adjusted field by field.
+    /// A closed loop of one connection for one second; any field can be changed.
     pub fn new(target: Target) -> Self {
         Self {
             target,
@@ -171,7 +152,7 @@ impl Plan {
         }
     }
 
-    /// The course of the rate, warm-up first; nothing in a closed loop.
+    /// The steps of the rate, the warm-up first; none in a closed loop.
     pub(crate) fn steps(&self) -> Vec<Step> {
         let Pace::Open { rate, .. } = self.pace else {
             return Vec::new();
@@ -184,10 +165,4 @@ impl Plan {
         let warmup = Step::constant(rate, self.warmup);
         [&[warmup], window].concat()
     }
-}
-
-/// Whether a text is a token of RFC 9110 section 5.6.2.
-pub(crate) fn is_token(text: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(token)
 }

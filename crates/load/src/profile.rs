@@ -1,14 +1,17 @@
-//! A rate that changes: the steps of an open loop.
+//! The steps of an open loop whose rate changes.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
 
-use crate::args::duration;
-use crate::plan::RATE_MAX;
+use crate::duration;
 
-/// A stretch of an open loop whose rate is constant or changes linearly.
+/// Highest rate accepted, requests per second: with the time-out it bounds the queue of due
+/// requests.
+pub const RATE_MAX: f64 = 1e6;
+
+/// A part of an open loop in which the rate is constant or changes linearly.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,16 +22,16 @@ use crate::plan::RATE_MAX;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    /// Requests a second at the beginning.
+    /// Requests per second at the beginning.
     pub rate_from: f64,
-    /// Requests a second at the end.
+    /// Requests per second at the end.
     pub rate_to: f64,
     /// How long it lasts.
     pub duration: Duration,
 }
 
 impl Step {
-    /// A stretch of constant rate.
+    /// A step of constant rate.
     pub fn constant(rate: f64, duration: Duration) -> Self {
         Self {
             rate_from: rate,
@@ -61,7 +64,7 @@ impl Step {
 impl FromStr for Step {
     type Err = Error;
 
-    /// Takes `RATE:DURATION` or `FROM-TO:DURATION`.
+    /// Reads `RATE:DURATION` or `FROM-TO:DURATION`.
     fn from_str(text: &str) -> Result<Self> {
         let (rates, length) = text
             .split_once(':')
@@ -74,7 +77,7 @@ impl FromStr for Step {
         let step = Self {
             rate_from: rate(from)?,
             rate_to: rate(to)?,
-            duration: duration(length).map_err(Error::msg)?,
+            duration: duration::parse(length).map_err(Error::msg)?,
         };
         step.check()?;
         Ok(step)

@@ -1,29 +1,30 @@
-//! Reading replies from a connection's bytes, however they are cut.
+//! Reading replies from the bytes of a connection, however they are split.
 //!
-//! No socket and no clock: bytes go in, verdicts come out. The usual reply, whole in one piece and
-//! with the head seen before, costs two comparisons of bytes; all others take the long way.
+//! There is no socket and no clock here: bytes go in, verdicts come out. The usual reply, which
+//! arrives in one piece and with a head that was seen before, costs two comparisons of bytes; every
+//! other reply is parsed.
 
+use crate::checker::{Checker, Comparison};
 use crate::chunked::{Decoder, Piece};
-use crate::class::Class;
+use crate::error_class::ErrorClass;
 use crate::head::{self, Facts, Framing, Parsed};
-use crate::judge::{Comparison, Judge};
 
-/// What reading led to.
+/// The result of reading.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// The input is used up and no reply is complete.
-    More,
+pub(crate) enum Reading {
+    /// The input is used up and the reply is not complete.
+    Incomplete,
     /// A reply is complete.
-    Done(Verdict),
+    Complete(Verdict),
     /// The bytes are not HTTP/1.x: nothing after them can be trusted.
-    Broken,
+    Malformed,
 }
 
-/// The judgement on a complete reply.
+/// What was found about a complete reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Why it is not correct; `None` when it is.
-    pub(crate) class: Option<Class>,
+    pub(crate) class: Option<ErrorClass>,
     /// The server announced that it will close the connection.
     pub(crate) close: bool,
 }
@@ -58,7 +59,7 @@ impl Reader {
         }
     }
 
-    /// Forgets the connection that was read.
+    /// Makes the reader ready for a new connection.
     pub(crate) fn reset(&mut self) {
         self.state = State::Head;
         self.partial.clear();
@@ -67,51 +68,52 @@ impl Reader {
 
     /// Consumes input up to the end of the next reply.
     #[inline]
-    pub(crate) fn next(&mut self, judge: &mut Judge, input: &mut &[u8]) -> Step {
+    pub(crate) fn next(&mut self, checker: &mut Checker, input: &mut &[u8]) -> Reading {
         if let State::Head = self.state
             && self.partial.is_empty()
-            && let Some((head_length, facts)) = judge.template.recognise(input)
+            && let Some((head_length, facts)) = checker.template.recognise(input)
             && let Framing::Fixed(body_length) = facts.framing
             && facts.status >= 200
             && let Some(body) = usize::try_from(body_length)
                 .ok()
                 .and_then(|length| input[head_length..].get(..length))
         {
-            let class = judge.whole(facts.status, body);
+            let class = checker.check_whole(facts.status, body);
             *input = &input[head_length + body.len()..];
-            return Step::Done(Verdict {
+            return Reading::Complete(Verdict {
                 class,
                 close: facts.close,
             });
         }
-        self.next_in_pieces(judge, input)
+        self.parse_next(checker, input)
     }
 
-    /// The peer has closed: the end of a body that only the close delimits, else nothing.
-    pub(crate) fn end(&mut self, judge: &Judge) -> Option<Verdict> {
-        matches!(self.state, State::UntilEnd).then(|| self.finish(judge))
+    /// The peer has closed, which ends a body that only the close delimits; `None` if there is
+    /// none.
+    pub(crate) fn end(&mut self, checker: &Checker) -> Option<Verdict> {
+        matches!(self.state, State::UntilEnd).then(|| self.finish(checker))
     }
 
-    fn next_in_pieces(&mut self, judge: &mut Judge, input: &mut &[u8]) -> Step {
+    fn parse_next(&mut self, checker: &mut Checker, input: &mut &[u8]) -> Reading {
         while let State::Head = self.state {
-            match self.head(judge, input) {
+            match self.head(checker, input) {
                 // An interim reply (RFC 9110 section 15.2) precedes the real one.
                 Ok(Some(facts)) if facts.status < 200 && facts.status != 101 => {}
-                Ok(Some(facts)) => self.begin_body(judge, facts),
-                Ok(None) => return Step::More,
-                Err(()) => return Step::Broken,
+                Ok(Some(facts)) => self.start_body(checker, facts),
+                Ok(None) => return Reading::Incomplete,
+                Err(()) => return Reading::Malformed,
             }
         }
-        self.body(judge, input)
+        self.body(checker, input)
     }
 
     /// The facts of the head, once it is complete.
-    fn head(&mut self, judge: &mut Judge, input: &mut &[u8]) -> Result<Option<Facts>, ()> {
+    fn head(&mut self, checker: &mut Checker, input: &mut &[u8]) -> Result<Option<Facts>, ()> {
         if input.is_empty() {
             return Ok(None);
         }
-        if judge.headless.is_some() {
-            return Ok(judge.headless);
+        if checker.headless.is_some() {
+            return Ok(checker.headless);
         }
         let before = self.partial.len();
         let bytes: &[u8] = if before == 0 {
@@ -122,13 +124,13 @@ impl Reader {
                 .extend_from_slice(&input[..input.len().min(room)]);
             &self.partial
         };
-        match head::parse(bytes, judge.bodiless) {
+        match head::parse(bytes, checker.bodiless) {
             Parsed::Complete {
                 length,
                 facts,
                 date,
             } => {
-                judge.template.learn(&bytes[..length], facts, date);
+                checker.template.learn(&bytes[..length], facts, date);
                 *input = &input[length - before..];
                 self.partial.clear();
                 Ok(Some(facts))
@@ -144,9 +146,9 @@ impl Reader {
         }
     }
 
-    fn begin_body(&mut self, judge: &Judge, facts: Facts) {
+    fn start_body(&mut self, checker: &Checker, facts: Facts) {
         self.close = facts.close;
-        self.comparison = Some(Comparison::new(judge, facts.status));
+        self.comparison = Some(Comparison::new(checker, facts.status));
         self.state = match facts.framing {
             Framing::Fixed(left) => State::Fixed { left },
             Framing::Chunked => State::Chunked(Decoder::new()),
@@ -154,7 +156,7 @@ impl Reader {
         };
     }
 
-    fn body(&mut self, judge: &Judge, input: &mut &[u8]) -> Step {
+    fn body(&mut self, checker: &Checker, input: &mut &[u8]) -> Reading {
         let Some(comparison) = &mut self.comparison else {
             unreachable!("a body is read only after its head");
         };
@@ -164,36 +166,36 @@ impl Reader {
                 let n = input
                     .len()
                     .min(usize::try_from(*left).unwrap_or(usize::MAX));
-                comparison.feed(judge, &input[..n]);
+                comparison.feed(checker, &input[..n]);
                 *input = &input[n..];
                 *left -= n as u64;
                 if *left > 0 {
-                    return Step::More;
+                    return Reading::Incomplete;
                 }
             }
             State::Chunked(decoder) => loop {
                 match decoder.next(input) {
-                    Piece::Data(data) => comparison.feed(judge, data),
+                    Piece::Data(data) => comparison.feed(checker, data),
                     Piece::End => break,
-                    Piece::More => return Step::More,
-                    Piece::Malformed => return Step::Broken,
+                    Piece::More => return Reading::Incomplete,
+                    Piece::Malformed => return Reading::Malformed,
                 }
             },
             State::UntilEnd => {
-                comparison.feed(judge, input);
+                comparison.feed(checker, input);
                 *input = &[];
-                return Step::More;
+                return Reading::Incomplete;
             }
         }
-        Step::Done(self.finish(judge))
+        Reading::Complete(self.finish(checker))
     }
 
-    fn finish(&mut self, judge: &Judge) -> Verdict {
+    fn finish(&mut self, checker: &Checker) -> Verdict {
         self.state = State::Head;
         let class = self
             .comparison
             .take()
-            .and_then(|mut comparison| comparison.finish(judge));
+            .and_then(|mut comparison| comparison.finish(checker));
         Verdict {
             class,
             close: self.close,

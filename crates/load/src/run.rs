@@ -1,253 +1,204 @@
-//! A run: threads that begin together, and one result made of theirs.
+//! A run: threads that start together, and one record made of their results.
 
-mod start_line;
+mod barrier;
 
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use self::start_line::StartLine;
-use crate::beside::{self, Idle};
+use self::barrier::Barrier;
 use crate::clock::{now_ns, unix_ns};
 use crate::edges::Edge;
-use crate::judge::{self, Models};
-use crate::ledger::Window;
-use crate::outcome::Outcome;
+use crate::extra_clients::{self, ExtraCounts, IdleConnections};
 use crate::plan::Plan;
-use crate::record::{Begun, Beside, Record};
+use crate::record::{RunRecord, StartTimes};
+use crate::shared::{Progress, Shared};
 use crate::slot::Slot;
 use crate::socket;
-use crate::worker::{Report, Worker};
+use crate::thread_result::ThreadResult;
+use crate::window::Window;
+use crate::worker::Worker;
 
-/// Descriptors needed beside the connections, generously.
+/// Descriptors needed in addition to the connections, generously.
 const DESCRIPTORS_SPARE: u64 = 32;
 
-/// How often the progress is looked at.
+/// Time between two reports of the progress.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
 
-/// What the threads of a run have in common.
-pub(crate) struct Shared<'a> {
-    pub(crate) plan: &'a Plan,
-    pub(crate) models: Models,
-    pub(crate) stop: &'a AtomicBool,
-    /// When the window ends after an interrupt; 0 until there is one.
-    stop_at_ns: AtomicU64,
-}
-
-impl Shared<'_> {
-    /// The end of an interrupted window: the first thread's proposal holds for all.
-    pub(crate) fn stop_at(&self, proposal_ns: u64) -> u64 {
-        let order = Ordering::Relaxed;
-        match self
-            .stop_at_ns
-            .compare_exchange(0, proposal_ns, order, order)
-        {
-            Ok(_) => proposal_ns,
-            Err(agreed_ns) => agreed_ns,
-        }
-    }
-}
-
-/// What a thread lets others see while it runs, a few times a second.
-#[derive(Debug, Default)]
-pub struct Progress {
-    finished: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl Progress {
-    pub(crate) fn publish(&self, finished: u64, failed: u64) {
-        self.finished.store(finished, Ordering::Relaxed);
-        self.failed.store(failed, Ordering::Relaxed);
-    }
-}
-
-/// Who is told how a run goes.
-pub struct Watch<'a> {
-    /// Called with the replies and failures of the window so far, a few times a second.
+/// Who is told about the progress of a run.
+pub struct Observer<'a> {
+    /// Called with the replies and failures of the window so far, some times per second.
     pub progress: &'a mut dyn FnMut(u64, u64),
     /// Called at each [`Edge`]; the run goes on when it returns.
     pub edge: Option<&'a dyn Fn(Edge)>,
 }
 
-/// Runs a plan to its end.
+/// Runs a plan to its end, or until `stop` becomes true, and tells `observer` about its
+/// progress.
 ///
 /// # Errors
 /// An unusable plan, a target that refuses every connection, or a lack of descriptors: nothing was
-/// measured then. All other failures are counted in the outcome.
-pub fn run(plan: &Plan) -> Result<Outcome> {
-    let nobody = Watch {
-        progress: &mut |_, _| {},
-        edge: None,
-    };
-    run_watched(plan, &AtomicBool::new(false), nobody).map(|record| record.outcome())
-}
-
-/// Runs a plan to its end, or until `stop` becomes true, and tells `watch` how it goes.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_watched(plan: &Plan, stop: &AtomicBool, watch: Watch<'_>) -> Result<Record> {
+/// measured then. All other failures are counted in the record.
+pub fn run_observed(plan: &Plan, stop: &AtomicBool, observer: Observer<'_>) -> Result<RunRecord> {
     plan.check()?;
     let connections = plan.connections + plan.idle + plan.slow.senders + plan.slow.readers;
     let wanted = connections as u64 + DESCRIPTORS_SPARE;
     if let Some(limit) = socket::raise_descriptor_limit().filter(|&limit| limit < wanted) {
         bail!("{connections} connections need {wanted} descriptors; the limit is {limit}");
     }
-    let shared = Shared {
-        plan,
-        models: judge::models(plan),
-        stop,
-        stop_at_ns: AtomicU64::new(0),
-    };
+    let shared = Shared::new(plan, stop);
     let idle = (plan.idle > 0)
-        .then(|| Idle::open(plan, &shared.models, stop))
+        .then(|| IdleConnections::open(plan, &shared.reference_bodies, stop))
         .transpose()?;
-    let begun_unix_ns = unix_ns();
-    let (reports, mut beside, anchor_ns) = work_together(&shared, watch)?;
+    let started_unix_ns = unix_ns();
+    let (results, mut extra, anchor_ns) = run_threads(&shared, observer)?;
     // The two clocks are read at one moment, to place the window among those of other machines.
     let window_ns = Window::of(plan, anchor_ns).start_ns;
     let window_unix_ns = unix_ns().saturating_sub(now_ns().saturating_sub(window_ns));
-    beside.idle = idle.map(Idle::close);
+    extra.idle = idle.map(IdleConnections::close);
     let interrupted = stop.load(Ordering::Relaxed);
-    Ok(Record::new(
+    Ok(RunRecord::new(
         plan,
-        reports,
-        beside,
-        Begun {
-            run_unix_ns: begun_unix_ns,
+        results,
+        extra,
+        StartTimes {
+            run_unix_ns: started_unix_ns,
             window_unix_ns,
         },
         interrupted,
     ))
 }
 
-/// Runs the threads of the load and those beside it.
-fn work_together(shared: &Shared<'_>, watch: Watch<'_>) -> Result<(Vec<Report>, Beside, u64)> {
+/// Runs the threads of the load and those of the extra clients.
+fn run_threads(
+    shared: &Shared<'_>,
+    observer: Observer<'_>,
+) -> Result<(Vec<ThreadResult>, ExtraCounts, u64)> {
     let plan = shared.plan;
     let slow = plan.slow.senders + plan.slow.readers > 0;
-    let companions = usize::from(slow) + usize::from(plan.poison.is_some());
-    // Who watches the edges lets the others start.
-    let watches = usize::from(watch.edge.is_some());
-    let line = StartLine::new(plan.threads + companions + watches);
+    let extra_threads = usize::from(slow) + usize::from(plan.poison.is_some());
+    // An observer of the edges takes part: the others start when it lets them.
+    let observers = usize::from(observer.edge.is_some());
+    let barrier = Barrier::new(plan.threads + extra_threads + observers);
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let slow =
-            slow.then(|| companion(scope, "load-slow", &line, |_| Ok(beside::slow(plan, &over))));
-        let poison = plan.poison.as_ref().map(|poison| {
-            companion(scope, "load-poison", &line, |anchor_ns| {
-                let window = Window::of(plan, anchor_ns);
-                beside::poison(plan, poison, window, &over)
+        let slow = slow.then(|| {
+            spawn_extra(scope, "load-slow", &barrier, |_| {
+                Ok(extra_clients::run_slow_clients(plan, &over))
             })
         });
-        let reports = drive(scope, shared, &line, watch);
+        let poison = plan.poison.as_ref().map(|poison| {
+            spawn_extra(scope, "load-poison", &barrier, |anchor_ns| {
+                let window = Window::of(plan, anchor_ns);
+                extra_clients::send_poison(plan, poison, window, &over)
+            })
+        });
+        let results = run_load(scope, shared, &barrier, observer);
         over.store(true, Ordering::Relaxed);
-        let beside = Beside {
+        let extra = ExtraCounts {
             idle: None,
             slow: slow.map(join).transpose()?.flatten(),
             poison: poison.map(join).transpose()?.flatten(),
         };
-        Ok((reports?, beside, line.anchor_ns()))
+        Ok((results?, extra, barrier.anchor_ns()))
     })
 }
 
-/// A thread that does its part beside the load, from the anchor of the schedule on.
-fn companion<'scope, T: Send + 'scope>(
+/// Starts a thread for extra clients, which runs `part` when the schedule starts.
+fn spawn_extra<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &str,
-    line: &'scope StartLine,
+    barrier: &'scope Barrier,
     part: impl FnOnce(u64) -> Result<T> + Send + 'scope,
 ) -> Result<ScopedJoinHandle<'scope, Result<Option<T>>>> {
     thread::Builder::new()
         .name(name.to_owned())
-        .spawn_scoped(scope, move || line.wait().map(part).transpose())
-        .inspect_err(|_| line.abandon())
+        .spawn_scoped(scope, move || barrier.wait().map(part).transpose())
+        .inspect_err(|_| barrier.cancel())
         .context("cannot start a thread")
 }
 
-fn join<T>(companion: Result<ScopedJoinHandle<'_, Result<Option<T>>>>) -> Result<Option<T>> {
-    companion?
-        .join()
-        .unwrap_or_else(|panic| resume_unwind(panic))
+fn join<T>(thread: Result<ScopedJoinHandle<'_, Result<Option<T>>>>) -> Result<Option<T>> {
+    thread?.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Runs the threads of the load to their end.
-fn drive<'scope>(
+fn run_load<'scope>(
     scope: &'scope Scope<'scope, '_>,
     shared: &'scope Shared<'_>,
-    line: &'scope StartLine,
-    watch: Watch<'_>,
-) -> Result<Vec<Report>> {
+    barrier: &'scope Barrier,
+    observer: Observer<'_>,
+) -> Result<Vec<ThreadResult>> {
     let threads = shared.plan.threads;
     let progress: Arc<[Progress]> = (0..threads).map(|_| Progress::default()).collect();
     let (done, finished) = mpsc::channel();
-    for share in 0..threads {
+    for thread in 0..threads {
         let (done, progress) = (done.clone(), Arc::clone(&progress));
         thread::Builder::new()
-            .name(format!("load-{share}"))
+            .name(format!("load-{thread}"))
             .spawn_scoped(scope, move || {
-                let (report, open) = match work(shared, &progress[share], share, line) {
-                    Ok(Some((report, open))) => (Ok(Some(report)), open),
+                let (result, open) = match run_thread(shared, &progress[thread], thread, barrier) {
+                    Ok(Some((result, open))) => (Ok(Some(result)), open),
                     Ok(None) => (Ok(None), Vec::new()),
                     Err(error) => (Err(error), Vec::new()),
                 };
                 // The receiver outlives the threads; if it panicked, so does the scope.
-                let _ = done.send(report);
+                let _ = done.send(result);
                 drop(done);
-                line.wait_to_leave();
+                barrier.wait_for_end();
                 drop(open);
             })
-            .inspect_err(|_| line.abandon())
+            .inspect_err(|_| barrier.cancel())
             .context("cannot start a thread")?;
     }
     drop(done);
-    if let Some(edge) = watch.edge
-        && line.others_stand()
+    if let Some(edge) = observer.edge
+        && barrier.wait_for_others()
     {
         edge(Edge::Opened);
-        line.wait();
+        barrier.wait();
     }
-    let mut reports = Vec::new();
+    let mut results = Vec::new();
     loop {
         match finished.recv_timeout(PROGRESS_PERIOD) {
-            Ok(report) => reports.push(report),
+            Ok(result) => results.push(result),
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                let sum = |of: fn(&Progress) -> &AtomicU64| {
-                    progress.iter().map(|p| of(p).load(Ordering::Relaxed)).sum()
-                };
-                (watch.progress)(sum(|p| &p.finished), sum(|p| &p.failed));
+                let sum = |of: fn(&Progress) -> u64| progress.iter().map(of).sum();
+                (observer.progress)(sum(Progress::finished), sum(Progress::failed));
             }
         }
     }
-    if let Some(edge) = watch.edge.filter(|_| !line.is_abandoned()) {
+    if let Some(edge) = observer.edge.filter(|_| !barrier.is_cancelled()) {
         edge(Edge::Done);
     }
-    line.let_leave();
-    let reports: Vec<Option<Report>> = reports.into_iter().collect::<Result<_>>()?;
-    Ok(reports.into_iter().flatten().collect())
+    barrier.end();
+    let results: Vec<Option<ThreadResult>> = results.into_iter().collect::<Result<_>>()?;
+    Ok(results.into_iter().flatten().collect())
 }
 
-/// A thread of the run; `None` when another thread could not start.
-fn work(
+/// One thread of the load; `None` when another thread could not start. The connections that are
+/// still open come with the result: they are closed when the run is over for all.
+fn run_thread(
     shared: &Shared<'_>,
     progress: &Progress,
-    share: usize,
-    line: &StartLine,
-) -> Result<Option<(Report, Vec<Slot>)>> {
-    let opened = Worker::new(shared, progress, share).and_then(|mut worker| {
+    thread: usize,
+    barrier: &Barrier,
+) -> Result<Option<(ThreadResult, Vec<Slot>)>> {
+    let opened = Worker::new(shared, progress, thread).and_then(|mut worker| {
         worker.open_all()?;
         Ok(worker)
     });
     if opened.is_err() {
-        line.abandon();
+        barrier.cancel();
     }
     let worker = opened?;
-    line.wait()
+    barrier
+        .wait()
         .map(|anchor_ns| worker.run(anchor_ns))
         .transpose()
 }

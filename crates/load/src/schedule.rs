@@ -1,34 +1,24 @@
 //! When requests are due in an open loop: constant or Poisson arrivals from a seed.
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
+use schema::load::Arrivals;
+use schema::random::SplitMix64;
 
 use crate::clock::SECOND_NS;
 use crate::profile::Step;
-use crate::random::SplitMix;
+use crate::random;
 
-/// How the arrivals of an open loop are spaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Arrivals {
-    /// Exponential gaps, as independent users make them.
-    Poisson,
-    /// Equal gaps.
-    Constant,
-}
-
-/// A stretch of the schedule whose rate changes linearly.
+/// A part of the schedule in which the rate changes linearly.
 #[derive(Debug, Clone, Copy)]
 struct Segment {
     /// Arrivals expected before it, of all threads.
     before: f64,
     /// Arrivals expected before its end.
     until: f64,
-    /// Its beginning, after the anchor.
+    /// Its start, after the anchor.
     start_ns: f64,
-    /// Arrivals a nanosecond at its beginning.
+    /// Arrivals per nanosecond at its start.
     rate: f64,
-    /// How much the rate grows in a nanosecond.
+    /// How much the rate grows per nanosecond.
     slope: f64,
 }
 
@@ -50,18 +40,18 @@ impl Segment {
     }
 }
 
-/// One thread's share of the arrivals. The shares of all threads together are the whole process:
-/// every `threads`-th arrival of a constant one, an independent part of a Poisson one.
+/// One thread's share of the arrivals. All shares together are the whole arrival process: a share
+/// is every `shares`-th arrival of a constant process, or an independent part of a Poisson process.
 ///
-/// Arrivals are counted first and placed in time afterwards: the n-th one of a constant process
-/// comes when n are expected, those of a Poisson process keep exponential gaps of that count. So
-/// one rule serves any course of the rate, and rounding never accumulates.
+/// Arrivals are counted first and then placed in time: the n-th arrival of a constant process comes
+/// when n arrivals are expected; those of a Poisson process have exponential gaps in that count. So
+/// one rule is right for every profile, and rounding never accumulates.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     arrivals: Arrivals,
     anchor_ns: u64,
     segments: Vec<Segment>,
-    /// The segment of the next arrival; behind the last one there is none.
+    /// The segment of the next arrival; after the last segment there is no arrival.
     segment: usize,
     /// The next arrival, in the count of all threads.
     count: f64,
@@ -70,11 +60,11 @@ pub(crate) struct Schedule {
     share: f64,
     shares: f64,
     next_due_ns: u64,
-    random: SplitMix,
+    random: SplitMix64,
 }
 
 impl Schedule {
-    /// The share of thread `share` out of `shares`, anchored at a moment of the monotonic clock.
+    /// Share number `share` of `shares`, from `anchor_ns` of the monotonic clock on.
     pub(crate) fn new(
         arrivals: Arrivals,
         steps: impl IntoIterator<Item = Step>,
@@ -92,7 +82,7 @@ impl Schedule {
             share: share as f64,
             shares: shares as f64,
             next_due_ns: u64::MAX,
-            random: SplitMix::new(seed, share),
+            random: random::of_thread(seed, share),
         };
         if arrivals == Arrivals::Poisson {
             schedule.count = schedule.random_gap();
@@ -101,7 +91,7 @@ impl Schedule {
         schedule
     }
 
-    /// When the next request is due; `u64::MAX` when there is no more.
+    /// When the next request is due; `u64::MAX` when there is none.
     #[inline]
     pub(crate) fn next_due_ns(&self) -> u64 {
         self.next_due_ns
@@ -118,7 +108,7 @@ impl Schedule {
         self.place();
     }
 
-    /// Finds the moment of the counted arrival.
+    /// Finds the time of the counted arrival.
     fn place(&mut self) {
         while let Some(segment) = self.segments.get(self.segment) {
             if self.count < segment.until {
@@ -132,7 +122,7 @@ impl Schedule {
 
     fn random_gap(&mut self) -> f64 {
         // 1 - u lies in (0, 1], so the logarithm is finite.
-        -(1.0 - self.random.unit()).ln() * self.shares
+        -(1.0 - self.random.uniform()).ln() * self.shares
     }
 }
 
@@ -152,7 +142,7 @@ fn segments(steps: impl IntoIterator<Item = Step>) -> Vec<Segment> {
         start_ns += length_ns;
         segment
     };
-    // A step of no length, such as a warm-up that is not wanted, has no slope.
+    // A step without a length, such as a warm-up of zero, has no slope.
     let steps = steps.into_iter().filter(|step| !step.duration.is_zero());
     steps.map(place).collect()
 }
@@ -262,7 +252,7 @@ mod tests {
                     .filter(|ns| (at(from_s)..at(to_s)).contains(ns))
                     .count()
             };
-            // The first half of the ramp from 100 to 900 a second holds 300 of its 1000.
+            // The first half of the ramp from 100 to 900 per second holds 300 of its 1000.
             let found = [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 4.0), (4.0, 9.0)]
                 .map(|(from, to)| within(from, to));
             for (found, expected) in found.into_iter().zip([100usize, 300, 700, 0, 450]) {

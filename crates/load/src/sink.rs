@@ -1,4 +1,4 @@
-//! Where the JSON goes: a file that is either whole or not there.
+//! Where a result is written: a file is either whole or does not exist.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// A destination that was found writable before the run.
+/// A destination that was found to be writable before the run.
 #[derive(Debug)]
 pub(crate) enum Sink {
     Stdout,
@@ -15,7 +15,7 @@ pub(crate) enum Sink {
     File(Draft),
 }
 
-/// A file under a temporary name beside the one it will have; dropped, it leaves nothing.
+/// A file under a temporary name in the same folder; if it is dropped, nothing remains of it.
 #[derive(Debug)]
 pub(crate) struct Draft {
     file: File,
@@ -30,7 +30,7 @@ impl Sink {
             return Ok(Self::Stdout);
         }
         let cannot = || format!("cannot write {}", path.display());
-        // Renaming over a device would replace it.
+        // Renaming a file over a device would replace the device.
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return OpenOptions::new()
                 .write(true)
@@ -74,7 +74,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // After a rename there is nothing under that name any more, which is as well.
+        // After a rename there is no file of that name any more, and that is fine.
         let _ = fs::remove_file(&self.draft);
     }
 }

@@ -1,4 +1,4 @@
-//! One of the connections a thread holds: the place survives the sockets that fill it.
+//! The slots of a thread's connections: a slot outlives the sockets that are put into it.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,54 +6,54 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, Result};
 use rustix::net::{SendFlags, send};
 
-use crate::ledger::Flight;
+use crate::recorder::PendingRequest;
 use crate::reply::Reader;
 
-/// First pause after a connection that came to nothing; it doubles up to `BACKOFF_NS_MAX`.
+/// First pause after a connection without a reply; it doubles up to `BACKOFF_NS_MAX`.
 const BACKOFF_NS_MIN: u64 = 1_000_000;
 
-/// Longest pause before the next attempt, so that a dead server costs no spin.
+/// Longest pause before the next attempt, so that a dead server is not retried in a busy loop.
 const BACKOFF_NS_MAX: u64 = 100_000_000;
 
 /// What the socket of a slot is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// There is none.
+    /// There is no socket.
     Down,
     /// The connection is being established.
     Connecting,
     /// Requests can be sent.
     Open,
-    /// Its one request is answered; the server has yet to close.
+    /// Its only request is answered; the server has not closed yet.
     Closing,
 }
 
-/// A connection, or the place for one.
+/// A connection, or room for one.
 #[derive(Debug)]
 pub(crate) struct Slot {
     socket: Option<OwnedFd>,
     pub(crate) state: State,
-    /// Tells this socket's events from those of its predecessor in the same batch.
+    /// Tells the events of this socket from those of the one before it in the same batch.
     generation: u32,
     /// The socket is watched for room to write.
     pub(crate) blocked: bool,
     /// It is in the list of free slots.
-    pub(crate) listed: bool,
-    /// It has answered since it was opened.
-    pub(crate) proven: bool,
+    pub(crate) in_free_list: bool,
+    /// The server has replied since it was opened.
+    pub(crate) has_replied: bool,
     /// Bytes of requests in flight that are not written yet.
-    pub(crate) owed_bytes: usize,
-    /// Bytes of the current request that are; in a mix, of `outgoing`.
+    pub(crate) unwritten_bytes: usize,
+    /// Bytes of the current request that are written; in a mix, of `outgoing`.
     pub(crate) written_bytes: usize,
     /// The requests that are being written, in a mix.
     pub(crate) outgoing: Vec<u8>,
     /// Requests without a reply, oldest first.
-    pub(crate) flights: VecDeque<Flight>,
+    pub(crate) pending: VecDeque<PendingRequest>,
     pub(crate) reader: Reader,
-    /// When the connection was begun, or began to close.
+    /// When the connection was started, or began to close.
     pub(crate) since_ns: u64,
     pub(crate) last_reply_ns: u64,
-    /// Not to be opened again before this.
+    /// It is not opened again before this.
     pub(crate) retry_ns: u64,
     backoff_ns: u64,
 }
@@ -65,12 +65,12 @@ impl Slot {
             state: State::Down,
             generation: 0,
             blocked: false,
-            listed: false,
-            proven: false,
-            owed_bytes: 0,
+            in_free_list: false,
+            has_replied: false,
+            unwritten_bytes: 0,
             written_bytes: 0,
             outgoing: Vec::new(),
-            flights: VecDeque::with_capacity(pipeline),
+            pending: VecDeque::with_capacity(pipeline),
             reader: Reader::new(),
             since_ns: 0,
             last_reply_ns: 0,
@@ -94,24 +94,24 @@ impl Slot {
         self.state = State::Connecting;
     }
 
-    /// Closes the socket, which also takes it out of epoll.
+    /// Closes the socket, which also removes it from epoll.
     pub(crate) fn empty(&mut self) {
         self.socket = None;
         self.state = State::Down;
         self.generation = self.generation.wrapping_add(1);
         self.blocked = false;
-        self.owed_bytes = 0;
+        self.unwritten_bytes = 0;
         self.written_bytes = 0;
         self.outgoing.clear();
         self.reader.reset();
     }
 
-    /// What epoll reports for this socket.
+    /// The token of this socket in epoll.
     pub(crate) fn token(&self, index: usize) -> u64 {
         u64::from(self.generation) << 32 | index as u64
     }
 
-    /// Whether an event is for this socket and not for one before it.
+    /// Whether an event is of this socket and not of one before it.
     #[inline]
     pub(crate) fn is_current(&self, token: u64) -> bool {
         u64::from(self.generation) == token >> 32 && self.state != State::Down
@@ -119,11 +119,11 @@ impl Slot {
 
     /// Writes the requests of a mix, as far as the socket takes them.
     pub(crate) fn write_outgoing(&mut self) -> Result<()> {
-        while self.owed_bytes > 0 {
+        while self.unwritten_bytes > 0 {
             let bytes = &self.outgoing[self.written_bytes..];
             match send(self.socket(), bytes, SendFlags::NOSIGNAL) {
                 Ok(n) => {
-                    self.owed_bytes -= n;
+                    self.unwritten_bytes -= n;
                     self.written_bytes += n;
                 }
                 Err(Errno::INTR) => {}
@@ -135,14 +135,15 @@ impl Slot {
         Ok(())
     }
 
-    /// Decides when to try again: at once if the lost connection had worked, else after a pause.
+    /// Decides when to connect again: at once if the lost connection had worked, else after a
+    /// pause.
     pub(crate) fn back_off(&mut self, now_ns: u64) {
-        if self.proven {
+        if self.has_replied {
             self.backoff_ns = 0;
         } else {
             self.backoff_ns = (self.backoff_ns * 2).clamp(BACKOFF_NS_MIN, BACKOFF_NS_MAX);
         }
-        self.proven = false;
+        self.has_replied = false;
         self.retry_ns = now_ns + self.backoff_ns;
     }
 }

@@ -1,4 +1,4 @@
-//! Sockets: opening them without waiting, and the descriptors there are for them.
+//! Opening sockets without waiting, and the limit on descriptors.
 
 use std::os::fd::OwnedFd;
 
@@ -48,7 +48,7 @@ pub(crate) fn raise_descriptor_limit() -> Option<u64> {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         limit.current = limit.maximum;
-        // When it cannot be raised the old limit stays, and is what is returned.
+        // If it cannot be raised, the old limit stays and is returned.
         let _ = setrlimit(Resource::Nofile, limit);
     }
     getrlimit(Resource::Nofile).current

@@ -1,101 +1,98 @@
-//! The result for people.
+//! The result as a table for people.
 
 use std::fmt::Write;
 
-use crate::outcome::Outcome;
-use crate::spread::Spread;
+use schema::Effect;
+use schema::load::{Latency, LoadResult, Mode};
 
 /// The table printed at the end of a run.
-pub(crate) fn render(outcome: &Outcome) -> String {
+pub(crate) fn render(result: &LoadResult) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write_all(&mut text, outcome);
+    let _ = write_all(&mut text, result);
     text
 }
 
-fn write_all(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
-    let pipelined = match outcome.pipeline {
+fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
+    let pipelined = match result.pipeline {
         1 => String::new(),
         n => format!(" x {n} in flight"),
     };
-    let kind = if outcome.new_connection {
-        " (one a request)"
+    let mode = match result.mode {
+        Mode::Closed => "closed",
+        Mode::Open => "open",
+    };
+    let kind = if result.new_connection {
+        " (one per request)"
     } else {
         ""
     };
     writeln!(
         text,
         "{}: {} loop, {} connections{kind}{pipelined}, {:.3} s",
-        outcome.url, outcome.mode, outcome.connections, outcome.duration_s
+        result.url, mode, result.connections, result.duration_s
     )?;
-    let offered = outcome
+    let offered = result
         .rate_offered
         .map_or(String::new(), |rate| format!(" of {rate:.0} offered"));
     writeln!(
         text,
         "{:.0} requests/s{offered}; {} of {} scheduled answered correctly; {:.1} in flight",
-        outcome.rate_achieved, outcome.requests, outcome.scheduled, outcome.mean_in_flight
+        result.rate_achieved, result.requests, result.scheduled, result.mean_in_flight
     )?;
     writeln!(
         text,
         "\n{:10}{:>11}{:>11}{:>11}{:>11}{:>11}",
         "", "p50", "p90", "p99", "p99.9", "max"
     )?;
-    row(text, "response", &outcome.response_us)?;
-    row(text, "service", &outcome.service_us)?;
-    row(text, "slip", &outcome.slip_us)?;
-    if outcome.new_connection || outcome.connections_lost > 0 {
-        row(text, "connect", &outcome.connect_us)?;
+    row(text, "response", &result.response_us)?;
+    row(text, "service", &result.service_us)?;
+    row(text, "slip", &result.slip_us)?;
+    if result.new_connection || result.connections_lost > 0 {
+        row(text, "connect", &result.connect_us)?;
     }
     writeln!(text)?;
-    if !outcome.errors.is_empty() {
-        let errors = outcome
+    if !result.errors.is_empty() {
+        let errors = result
             .errors
             .iter()
             .map(|(class, n)| format!("{class} {n}"));
         writeln!(text, "errors: {}", errors.collect::<Vec<_>>().join(", "))?;
     }
-    if outcome.silent_connections > 0 && !outcome.new_connection {
-        writeln!(
-            text,
-            "{} connections got no reply",
-            outcome.silent_connections
-        )?;
+    let silent = result.silent_connections.unwrap_or(0);
+    if silent > 0 && !result.new_connection {
+        writeln!(text, "{silent} connections got no reply")?;
     }
-    parts(text, outcome)?;
-    beside(text, outcome)?;
-    let generator = &outcome.generator;
+    parts(text, result)?;
+    extra_clients(text, result)?;
+    let generator = &result.generator;
     writeln!(
         text,
-        "generator: {:.2} µs CPU a request, {:.0} % CPU ({:.0} % polling), late p99 {}",
-        generator.cpu_us_per_request,
-        generator.cpu_share * 100.0,
+        "generator: {:.2} µs CPU per request, {:.0} % CPU ({:.0} % polling), late p99 {}",
+        generator.cpu_us_per_request.unwrap_or(0.0),
+        generator.cpu_share.unwrap_or(0.0) * 100.0,
         generator.spin_share * 100.0,
-        duration(Some(generator.late_p99_us))
+        duration(generator.late_p99_us)
     )?;
-    let limited = outcome
-        .reasons
-        .iter()
-        .all(|reason| reason.starts_with("limited:"));
-    let verdict = match (outcome.valid, limited) {
+    let verdict = match (result.valid, result.reasons.any(Effect::Invalidates)) {
         (true, _) => "valid",
-        (false, true) => "limited",
-        (false, false) => "not valid",
+        (false, false) => "limited",
+        (false, true) => "not valid",
     };
     writeln!(text, "{verdict}")?;
-    outcome
+    result
         .reasons
         .iter()
         .try_for_each(|reason| writeln!(text, "  {reason}"))
 }
 
 /// A line for each step of the profile and each kind of request.
-fn parts(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
-    let phases = outcome.phases.iter().map(|phase| {
+fn parts(text: &mut String, result: &LoadResult) -> std::fmt::Result {
+    let phases = result.phases.iter().map(|phase| {
         let name = format!("{:.0} to {:.0}/s", phase.rate_from, phase.rate_to);
         (name, phase.scheduled, phase.requests, phase.response_us)
     });
-    let kinds = outcome.kinds.iter().map(|kind| {
+    let kinds = result.kinds.iter().map(|kind| {
         let name = format!("{} {}", kind.method, kind.path);
         (name, kind.scheduled, kind.requests, kind.response_us)
     });
@@ -110,25 +107,25 @@ fn parts(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
     Ok(())
 }
 
-/// A line for each sort of connection beside the load.
-fn beside(text: &mut String, outcome: &Outcome) -> std::fmt::Result {
-    if let Some(idle) = &outcome.idle {
+/// A line for each sort of extra clients.
+fn extra_clients(text: &mut String, result: &LoadResult) -> std::fmt::Result {
+    if let Some(idle) = &result.idle {
         writeln!(
             text,
             "idle: {} of {} opened, {} open at the end",
             idle.opened, idle.asked, idle.open_at_end
         )?;
     }
-    if let Some(slow) = &outcome.slow {
+    if let Some(slow) = &result.slow {
         for (name, side) in [("senders", &slow.senders), ("readers", &slow.readers)] {
             writeln!(
                 text,
-                "slow {name}: {} at a time, {} opened, {} ended by the server, {} requests finished",
+                "slow {name}: {} at a time, {} opened, {} closed by the server, {} requests finished",
                 side.asked, side.opened, side.closed_by_server, side.finished
             )?;
         }
     }
-    if let Some(poison) = &outcome.poison {
+    if let Some(poison) = &result.poison {
         writeln!(
             text,
             "poison: {} sent, {} answered, {} lost",
@@ -147,10 +144,16 @@ fn figure(us: Option<f64>, population: u64) -> String {
     }
 }
 
-fn row(text: &mut String, name: &str, spread: &Spread) -> std::fmt::Result {
+fn row(text: &mut String, name: &str, latency: &Latency) -> std::fmt::Result {
     write!(text, "{name:10}")?;
-    for value in [spread.p50, spread.p90, spread.p99, spread.p999, spread.max] {
-        write!(text, "{:>11}", figure(value, spread.count))?;
+    for value in [
+        latency.p50,
+        latency.p90,
+        latency.p99,
+        latency.p999,
+        latency.max,
+    ] {
+        write!(text, "{:>11}", figure(value, latency.count))?;
     }
     writeln!(text)
 }

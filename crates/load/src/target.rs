@@ -1,4 +1,4 @@
-//! Where the load goes: a URL, or a Unix socket, taken apart and resolved once.
+//! The server: a URL, or a Unix socket, parsed and resolved once.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// How the URL of a server begins that speaks the line protocol of UNP chapter 30.
+/// The beginning of a URL whose server speaks the line protocol of UNP chapter 30.
 const UNP: &str = "unp://";
 
 /// A peer's address.
@@ -17,7 +17,7 @@ pub(crate) enum Address {
     Unix(PathBuf),
 }
 
-/// The server and the resource asked of it.
+/// The server, and the resource that is requested.
 ///
 /// ```
 /// let target: load::Target = "http://127.0.0.1:8080/json".parse().unwrap();
@@ -45,12 +45,12 @@ impl Target {
         &self.host
     }
 
-    /// Whether it was given as `unp://`.
+    /// Whether the URL is `unp://`.
     pub(crate) fn is_unp(&self) -> bool {
         self.url.starts_with(UNP)
     }
 
-    /// Whether it is a Unix socket, behind which any protocol may be spoken.
+    /// Whether it is a Unix socket, on which either protocol may be spoken.
     pub(crate) fn is_unix(&self) -> bool {
         matches!(self.address, Address::Unix(_))
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Target {
 impl FromStr for Target {
     type Err = anyhow::Error;
 
-    /// Takes `http://host[:port][/path]`, with an IPv6 host in brackets, `unp://host:port`, or
+    /// Reads `http://host[:port][/path]`, with an IPv6 host in brackets, `unp://host:port`, or
     /// `unix:/socket[:/path]`. A host name is resolved here, to its first address.
     fn from_str(url: &str) -> Result<Self> {
         ensure!(
@@ -89,7 +89,7 @@ impl FromStr for Target {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
-        // The URL is printed and written to result files: nothing secret may be in it.
+        // The URL is printed and written to result files, so it must not hold a secret.
         ensure!(
             !authority.contains('@'),
             "malformed URL: credentials are not taken; use --header"

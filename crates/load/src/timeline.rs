@@ -1,17 +1,17 @@
-//! The window cut into slices, none of which spans two steps of the profile.
+//! The window divided into slices, none of which lies in two steps of the profile.
 
 use crate::clock::duration_ns;
 use crate::plan::Plan;
 
-/// Shortest slice, nanoseconds, but for the rest at the end of a step.
+/// Shortest slice, nanoseconds; what remains at the end of a step may be shorter.
 const SLICE_NS_MIN: u64 = 100_000_000;
 
 /// Slices of a run without a profile, at most.
 const SLICES_MAX: u64 = 100;
 
-/// A stretch of the window, nanoseconds from its start.
+/// A part of the window, nanoseconds from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stretch {
+pub(crate) struct Span {
     pub(crate) start_ns: u64,
     pub(crate) end_ns: u64,
     /// The step of the profile that it belongs to; 0 without a profile.
@@ -20,14 +20,14 @@ pub(crate) struct Stretch {
 
 /// The slices of a plan's window, in order and without gaps. At least one; at most `SLICES_MAX`
 /// and one more for each step.
-pub(crate) fn slices(plan: &Plan) -> Vec<Stretch> {
+pub(crate) fn slices(plan: &Plan) -> Vec<Span> {
     let slice_ns = SLICE_NS_MIN.max(duration_ns(plan.duration).div_ceil(SLICES_MAX));
     let mut slices = Vec::new();
     for phase in phases(plan) {
         let mut start_ns = phase.start_ns;
         while start_ns < phase.end_ns {
             let end_ns = phase.end_ns.min(start_ns + slice_ns);
-            slices.push(Stretch {
+            slices.push(Span {
                 start_ns,
                 end_ns,
                 phase: phase.phase,
@@ -39,7 +39,7 @@ pub(crate) fn slices(plan: &Plan) -> Vec<Stretch> {
 }
 
 /// The steps of a plan's profile, or the whole window where there is none.
-pub(crate) fn phases(plan: &Plan) -> Vec<Stretch> {
+pub(crate) fn phases(plan: &Plan) -> Vec<Span> {
     let whole = [plan.duration];
     let steps = plan.profile.iter().map(|step| step.duration);
     let lengths: Vec<_> = if plan.profile.is_empty() {
@@ -51,7 +51,7 @@ pub(crate) fn phases(plan: &Plan) -> Vec<Stretch> {
     let place = |(phase, length)| {
         let start_ns = end_ns;
         end_ns += duration_ns(length);
-        Stretch {
+        Span {
             start_ns,
             end_ns,
             phase,

@@ -1,4 +1,4 @@
-//! The command: exit statuses, one-line errors, files that are whole or absent.
+//! The command: exit statuses, errors of one line, files that are whole or absent.
 #![allow(clippy::unwrap_used)] // Helpers of tests fail as tests do.
 
 mod common;
@@ -16,7 +16,7 @@ use std::thread;
 use common::{GOOD, Server, always};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A folder of its own, gone at the end of the test.
+/// A folder of its own, removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -108,7 +108,7 @@ fn json_goes_to_standard_output_with_the_agreed_fields() {
             assert!(json[spread][field].is_number(), "{spread}.{field}");
         }
     }
-    // Nothing is due in a closed loop, so nothing is late.
+    // No request is due in a closed loop, so none is late.
     for spread in ["late_us", "no_connection_us"] {
         assert_eq!(json[spread]["count"], 0, "{spread}");
     }
@@ -195,12 +195,12 @@ fn errors_are_one_line_and_a_status() {
         );
         assert!(output.stdout.is_empty());
     }
-    // Found out before the run, not after it.
+    // This is found before the run, not after it.
     assert_eq!(server.requests.load(Ordering::SeqCst), 0);
 }
 
 #[test]
-fn too_few_descriptors_are_said_beforehand() {
+fn too_few_descriptors_are_reported_before_the_run() {
     let server = Server::start(always(GOOD));
     let script = format!(
         "ulimit -n 40; exec {} {}",

@@ -1,4 +1,4 @@
-//! Records in files, and their sums.
+//! The files of records, and their sums.
 #![allow(clippy::unwrap_used)] // Helpers of tests fail as tests do.
 
 mod common;
@@ -22,10 +22,10 @@ fn server() -> &'static Server {
     })
 }
 
-/// A file of its own name, gone at the end of the test.
-struct Scrap(PathBuf);
+/// A file with a name of its own, removed at the end of the test.
+struct TemporaryFile(PathBuf);
 
-impl Scrap {
+impl TemporaryFile {
     fn new(name: &str) -> Self {
         Self(std::env::temp_dir().join(format!("load-{name}-{}", std::process::id())))
     }
@@ -35,7 +35,7 @@ impl Scrap {
     }
 }
 
-impl Drop for Scrap {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
@@ -55,12 +55,12 @@ fn json(output: &Output) -> Value {
 }
 
 /// Runs the generator, and returns its own JSON.
-fn record(file: &Scrap, further: &[&str]) -> Value {
-    json(&begin(file, further).wait_with_output().unwrap())
+fn record(file: &TemporaryFile, more: &[&str]) -> Value {
+    json(&start(file, more).wait_with_output().unwrap())
 }
 
 /// Starts the generator.
-fn begin(file: &Scrap, further: &[&str]) -> Child {
+fn start(file: &TemporaryFile, more: &[&str]) -> Child {
     let url = server().url();
     let args = [
         &[
@@ -73,7 +73,7 @@ fn begin(file: &Scrap, further: &[&str]) -> Child {
             "3",
         ][..],
         &["--json", "-", "--quiet", "--emit-hdr", file.text()],
-        further,
+        more,
     ];
     Command::new(env!("CARGO_BIN_EXE_load"))
         .args(args.concat())
@@ -84,12 +84,12 @@ fn begin(file: &Scrap, further: &[&str]) -> Child {
 }
 
 /// Runs the generators at the same time.
-fn together<const N: usize>(runs: [(&Scrap, Vec<&str>); N]) -> [Value; N] {
-    runs.map(|(file, further)| begin(file, &further))
+fn together<const N: usize>(runs: [(&TemporaryFile, Vec<&str>); N]) -> [Value; N] {
+    runs.map(|(file, more)| start(file, &more))
         .map(|child| json(&child.wait_with_output().unwrap()))
 }
 
-fn merge(files: &[&Scrap]) -> Output {
+fn merge(files: &[&TemporaryFile]) -> Output {
     let files: Vec<&str> = files.iter().map(|file| file.text()).collect();
     load(&[&["merge"][..], &files, &["--json", "-", "--quiet"]].concat())
 }
@@ -120,7 +120,7 @@ const SHAPES: [&[&str]; 3] = [
 #[test]
 fn the_merge_of_one_record_is_its_run() {
     for (index, shape) in SHAPES.into_iter().enumerate() {
-        let file = Scrap::new(&format!("one-{index}"));
+        let file = TemporaryFile::new(&format!("one-{index}"));
         let own = record(&file, shape);
         assert!(own["errors"].as_object().unwrap().len() > 1, "{own}");
         assert_eq!(json(&merge(&[&file])), own);
@@ -129,7 +129,7 @@ fn the_merge_of_one_record_is_its_run() {
 
 #[test]
 fn sums_do_not_depend_on_the_order_of_adding() {
-    let files = ["a", "b", "c"].map(|name| Scrap::new(&format!("sum-{name}")));
+    let files = ["a", "b", "c"].map(|name| TemporaryFile::new(&format!("sum-{name}")));
     let [a, b, c] = &files;
     let with = |seed| [SHAPES[2], &["--seed", seed][..]].concat();
     let runs = together([(a, with("1")), (b, with("2")), (c, with("3"))]);
@@ -169,21 +169,24 @@ fn sums_do_not_depend_on_the_order_of_adding() {
     assert!(bounds.iter().any(|&b| b <= p99) && bounds.iter().any(|&b| b >= p99));
 
     let mut other = json(&merge(&[c, b, a]));
-    // But for the name of the first, and the order in which the reasons were met.
+    // Except for the seed of the first record, and the order of the reasons.
     other["seed"] = sum["seed"].clone();
     let sorted = |value: &Value| {
-        let mut reasons: Vec<String> = serde_json::from_value(value["reasons"].clone()).unwrap();
+        let reasons: schema::Reasons = serde_json::from_value(value.clone()).unwrap();
+        let mut reasons: Vec<_> = reasons.0.into_iter().map(|r| (r.code, r.text)).collect();
         reasons.sort();
         reasons
     };
     assert_eq!(sorted(&other), sorted(&sum));
-    other["reasons"] = sum["reasons"].clone();
+    for field in ["reasons", "findings"] {
+        other[field] = sum[field].clone();
+    }
     assert_eq!(other, sum);
 }
 
 #[test]
 fn the_same_arrivals_twice_are_refused() {
-    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| Scrap::new(&format!("seed-{name}")));
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| TemporaryFile::new(&format!("seed-{name}")));
     together([(&a, SHAPES[2].to_vec()), (&b, SHAPES[2].to_vec())]);
     let text = String::from_utf8(merge(&[&a, &b]).stderr).unwrap();
     assert!(text.contains("the seed 1 of another file"), "{text}");
@@ -194,7 +197,7 @@ fn the_same_arrivals_twice_are_refused() {
 
 #[test]
 fn runs_one_after_the_other_are_refused() {
-    let [a, b] = ["a", "b"].map(|name| Scrap::new(&format!("then-{name}")));
+    let [a, b] = ["a", "b"].map(|name| TemporaryFile::new(&format!("then-{name}")));
     record(&a, SHAPES[0]);
     record(&b, SHAPES[0]);
     let text = String::from_utf8(merge(&[&a, &b]).stderr).unwrap();
@@ -205,9 +208,9 @@ fn runs_one_after_the_other_are_refused() {
 }
 
 #[test]
-fn what_does_not_belong_together_is_refused() {
+fn runs_that_do_not_belong_together_are_refused() {
     let [closed, pipelined, other] =
-        ["closed", "pipelined", "other"].map(|name| Scrap::new(&format!("refuse-{name}")));
+        ["closed", "pipelined", "other"].map(|name| TemporaryFile::new(&format!("refuse-{name}")));
     record(&closed, SHAPES[0]);
     record(&pipelined, &[SHAPES[0], &["--pipeline", "2"]].concat());
     fs::write(
@@ -215,10 +218,10 @@ fn what_does_not_belong_together_is_refused() {
         "{\"format\":\"turnstile load record\",\"version\":9}\n{}\n",
     )
     .unwrap();
-    let absent = Scrap::new("refuse-absent");
+    let absent = TemporaryFile::new("refuse-absent");
     for (files, expected) in [
         (vec![&closed, &pipelined], "pipeline is 2, not 1"),
-        (vec![&closed, &closed], "another file holds"),
+        (vec![&closed, &closed], "another file contains"),
         (vec![&closed, &other], "version 9"),
         (vec![&absent], "cannot read"),
     ] {

@@ -1,4 +1,4 @@
-//! The shapes of load: steps and ramps, mixes, and what runs beside it.
+//! The shapes of load: steps and ramps, mixes, and extra clients.
 #![allow(clippy::unwrap_used)] // Helpers of tests fail as tests do.
 
 mod common;
@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{GOOD, Server, Then, always, plan, run, send};
-use load::{Arrivals, Kind, Outcome, Pace, Plan, Poison, Step};
+use load::{Arrivals, Kind, LoadResult, Pace, Plan, Poison, Step};
 
 fn profile(plan: &mut Plan, steps: &[&str], arrivals: Arrivals) {
     plan.profile = steps.iter().map(|step| step.parse().unwrap()).collect();
@@ -27,19 +27,19 @@ fn steps_are_offered_and_told_apart() {
     plan.warmup = Duration::from_millis(50);
     let steps = ["200:250ms", "200-1000:500ms", "0:150ms", "100:200ms"];
     profile(&mut plan, &steps, Arrivals::Constant);
-    let outcome = run(&plan);
-    let scheduled: Vec<u64> = outcome.phases.iter().map(|phase| phase.scheduled).collect();
+    let result = run(&plan);
+    let scheduled: Vec<u64> = result.phases.iter().map(|phase| phase.scheduled).collect();
     for (found, expected) in scheduled.iter().zip([50u64, 300, 0, 20]) {
         assert!(found.abs_diff(expected) <= 2, "{scheduled:?}");
     }
-    let ramp = &outcome.phases[1];
+    let ramp = &result.phases[1];
     assert_eq!((ramp.rate_from, ramp.rate_to), (200.0, 1000.0));
     assert_eq!((ramp.start_s, ramp.duration_s), (0.25, 0.5));
     assert_eq!(ramp.response_us.count, ramp.requests);
-    assert_eq!(outcome.phases[2].response_us.count, 0);
-    assert!((outcome.rate_offered.unwrap() - 370.0 / 1.1).abs() < 1.0);
-    // Slices of 100 ms, cut at the ends of the steps.
-    let slices: Vec<f64> = outcome.timeline.iter().map(|slice| slice.start_s).collect();
+    assert_eq!(result.phases[2].response_us.count, 0);
+    assert!((result.rate_offered.unwrap() - 370.0 / 1.1).abs() < 1.0);
+    // Slices of 100 ms, which end where a step ends.
+    let slices: Vec<f64> = result.timeline.iter().map(|slice| slice.start_s).collect();
     let expected = [
         0.0, 0.1, 0.2, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.9, 1.0,
     ];
@@ -52,7 +52,7 @@ fn steps_are_offered_and_told_apart() {
 #[test]
 fn a_fault_shows_in_its_slice_and_in_no_other() {
     let server = Server::start(|stream, n| {
-        // Request 120 of 500 a second is due after 240 ms.
+        // Request 120 of 500 per second is due after 240 ms.
         if n == 120 {
             thread::sleep(Duration::from_millis(80));
         }
@@ -63,8 +63,8 @@ fn a_fault_shows_in_its_slice_and_in_no_other() {
     });
     let mut plan = server.plan();
     profile(&mut plan, &["500:500ms"], Arrivals::Constant);
-    let outcome = run(&plan);
-    let slices = &outcome.timeline;
+    let result = run(&plan);
+    let slices = &result.timeline;
     assert_eq!(slices.len(), 5);
     assert!(slices[2].max_us.unwrap() >= 70e3, "{slices:?}");
     let errors: Vec<u64> = slices.iter().map(|slice| slice.errors_total).collect();
@@ -85,53 +85,48 @@ fn replies_in_time_are_counted_exactly() {
     plan.objective = Some(Duration::from_millis(60));
     let steps = ["20:500ms", "20:500ms"];
     profile(&mut plan, &steps, Arrivals::Constant);
-    // A connection a request, so that none waits behind a slow one.
+    // There is one connection per request, so that none waits for a slow one.
     plan.connections = 8;
-    let outcome = run(&plan);
-    let slices: u64 = outcome
+    let result = run(&plan);
+    let slices: u64 = result
         .timeline
         .iter()
         .filter_map(|s| s.within_objective)
         .sum();
-    let phases: u64 = outcome
+    let phases: u64 = result
         .phases
         .iter()
         .filter_map(|p| p.within_objective)
         .sum();
     assert_eq!(slices, phases);
-    assert_eq!(outcome.requests, 20);
-    // The percentiles of a slice of two requests say nothing so exact.
-    assert_eq!(slices, 15, "{:?}", outcome.timeline);
+    assert_eq!(result.requests, 20);
+    // The percentiles of a slice of two requests are not that exact.
+    assert_eq!(slices, 15, "{:?}", result.timeline);
     plan.objective = None;
-    let outcome = run(&plan);
-    assert!(
-        outcome
-            .timeline
-            .iter()
-            .all(|s| s.within_objective.is_none())
-    );
+    let result = run(&plan);
+    assert!(result.timeline.iter().all(|s| s.within_objective.is_none()));
 }
 
 #[test]
 fn a_closed_loop_has_a_timeline_too() {
     let server = Server::start(always(GOOD));
-    let outcome = run(&server.plan());
-    assert_eq!(outcome.timeline.len(), 3);
+    let result = run(&server.plan());
+    assert_eq!(result.timeline.len(), 3);
     assert!(
-        outcome.timeline.iter().all(|slice| slice.requests > 0),
-        "{outcome:?}"
+        result.timeline.iter().all(|slice| slice.requests > 0),
+        "{result:?}"
     );
-    assert!(outcome.phases.is_empty() && outcome.kinds.is_empty());
+    assert!(result.phases.is_empty() && result.kinds.is_empty());
 }
 
-/// Answers each kind of request in its own way, and refuses what is not of the mix.
+/// Answers each kind of request differently, and refuses a request that is not of the mix.
 fn kinds_server() -> Server {
     Server::reading(|stream, _, request| {
         let line = request
             .lines()
             .find(|line| line.ends_with("HTTP/1.1"))
             .unwrap_or("");
-        // The body of the request before it stands in front of a line.
+        // The body of the previous request precedes the line.
         let at = ["GET ", "PUT "].iter().find_map(|method| line.find(method));
         let mut words = line[at.unwrap_or(0)..].split(' ');
         match (words.next().unwrap(), words.next().unwrap_or("")) {
@@ -158,7 +153,7 @@ fn mix(kinds: &[&str]) -> Vec<Kind> {
 }
 
 #[test]
-fn a_mix_keeps_its_weights_and_judges_each_kind_for_itself() {
+fn a_mix_keeps_its_weights_and_checks_each_kind_by_itself() {
     let server = kinds_server();
     for (pace, pipeline, new_connection) in [
         (Pace::Closed, 1, false),
@@ -180,19 +175,19 @@ fn a_mix_keeps_its_weights_and_judges_each_kind_for_itself() {
         plan.body_bytes = 7;
         plan.expect_status = vec![200, 204, 404];
         plan.requests = mix(&["6:GET:/a", "3:GET:/kv/{n:40}", "1:PUT:/p"]);
-        let outcome = run(&plan);
-        assert!(outcome.errors.is_empty(), "{outcome:?}");
-        assert!(outcome.requests > 200, "{outcome:?}");
-        let total = outcome.scheduled as f64;
-        for (kind, share) in outcome.kinds.iter().zip([0.6, 0.3, 0.1]) {
+        let result = run(&plan);
+        assert!(result.errors.is_empty(), "{result:?}");
+        assert!(result.requests > 200, "{result:?}");
+        let total = result.scheduled as f64;
+        for (kind, share) in result.kinds.iter().zip([0.6, 0.3, 0.1]) {
             let spread = 5.0 * (share * (1.0 - share) / total).sqrt();
             assert!(
                 (kind.scheduled as f64 / total - share).abs() < spread,
-                "{outcome:?}"
+                "{result:?}"
             );
             assert_eq!(kind.response_us.count, kind.requests);
         }
-        assert_eq!(outcome.kinds[1].path, "/kv/{n:40}");
+        assert_eq!(result.kinds[1].path, "/kv/{n:40}");
     }
 }
 
@@ -201,25 +196,25 @@ fn a_wrong_kind_is_told_from_the_right_ones() {
     let server = kinds_server();
     let mut plan = server.plan();
     plan.requests = mix(&["1:GET:/a", "1:GET:/nowhere", "1:GET:/kv/{n:9}"]);
-    let outcome = run(&plan);
-    let errors: Vec<_> = outcome
+    let result = run(&plan);
+    let errors: Vec<_> = result
         .kinds
         .iter()
         .map(|kind| kind.errors.get("status"))
         .collect();
     assert_eq!(errors[0], None);
-    assert_eq!(errors[1], Some(&outcome.kinds[1].scheduled));
-    // Only key 0 is absent.
-    assert!(errors[2].is_some_and(|&n| n < outcome.kinds[2].scheduled / 2));
-    // Asked for, the bodies of drawn paths are compared, and differ.
+    assert_eq!(errors[1], Some(&result.kinds[1].scheduled));
+    // Only key 0 does not exist.
+    assert!(errors[2].is_some_and(|&n| n < result.kinds[2].scheduled / 2));
+    // If asked for, the bodies of drawn paths are compared, and they differ.
     plan.body_check = Some(load::BodyCheck::Length);
     plan.expect_status = vec![200, 404, 400];
-    let outcome = run(&plan);
+    let result = run(&plan);
     assert!(
-        outcome.kinds[2].errors.contains_key("wrong_body"),
-        "{outcome:?}"
+        result.kinds[2].errors.contains_key("wrong_body"),
+        "{result:?}"
     );
-    assert!(outcome.kinds[0].errors.is_empty() && outcome.kinds[1].errors.is_empty());
+    assert!(result.kinds[0].errors.is_empty() && result.kinds[1].errors.is_empty());
 }
 
 #[test]
@@ -246,13 +241,13 @@ fn the_same_seed_asks_the_same() {
 }
 
 #[test]
-fn idle_connections_are_proven_and_held() {
+fn idle_connections_carry_one_request_and_are_held() {
     let server = Server::start(always(GOOD));
     let mut plan = server.plan();
     plan.idle = 150;
     plan.new_connection = false;
-    let outcome = run(&plan);
-    let idle = outcome.idle.unwrap();
+    let result = run(&plan);
+    let idle = result.idle.unwrap();
     assert_eq!(
         (
             idle.asked,
@@ -262,40 +257,43 @@ fn idle_connections_are_proven_and_held() {
         ),
         (150, 150, 150, 0)
     );
-    assert!(!has_reason(&outcome, "idle"), "{outcome:?}");
-    assert_eq!(outcome.connections_alive, 1);
+    assert!(!has_reason(&result, "idle"), "{result:?}");
+    assert_eq!(result.connections_alive, 1);
     let served = server.requests.load(std::sync::atomic::Ordering::SeqCst) as u64;
     assert!(
-        served >= outcome.requests + 150,
+        served >= result.requests + 150,
         "each idle connection asked once"
     );
 }
 
-fn has_reason(outcome: &Outcome, part: &str) -> bool {
-    assert_eq!(outcome.valid, outcome.reasons.is_empty());
-    outcome.reasons.iter().any(|reason| reason.contains(part))
+fn has_reason(result: &LoadResult, part: &str) -> bool {
+    assert_eq!(result.valid, result.reasons.is_empty());
+    result
+        .reasons
+        .iter()
+        .any(|reason| reason.text.contains(part))
 }
 
 #[test]
-fn idle_connections_that_die_make_the_run_invalid() {
+fn idle_connections_that_are_closed_make_the_run_invalid() {
     let server = Server::start(|stream, n| {
         send(stream, GOOD);
         if n < 3 { Then::Close } else { Then::Continue }
     });
     let mut plan = server.plan();
     plan.idle = 8;
-    let outcome = run(&plan);
-    let idle = outcome.idle.unwrap();
+    let result = run(&plan);
+    let idle = result.idle.unwrap();
     assert_eq!(
         (idle.opened, idle.open_at_end, idle.closed_by_server),
         (8, 5, 3)
     );
     assert!(has_reason(
-        &outcome,
+        &result,
         "3 of 8 idle connections were closed by the server"
     ));
 
-    // One that answers wrongly, and one that does not answer in time, are not opened.
+    // One gets a wrong reply and one gets none in time: they do not count as opened.
     let server = Server::start(|stream, n| match n {
         0 => send(stream, b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"),
         1 => Then::Continue,
@@ -304,12 +302,12 @@ fn idle_connections_that_die_make_the_run_invalid() {
     let mut plan = server.plan();
     plan.idle = 8;
     plan.timeout = Duration::from_millis(300);
-    let outcome = run(&plan);
-    assert_eq!(outcome.idle.unwrap().opened, 6);
-    assert!(has_reason(&outcome, "6 of 8 idle connections were opened"));
+    let result = run(&plan);
+    assert_eq!(result.idle.unwrap().opened, 6);
+    assert!(has_reason(&result, "6 of 8 idle connections were opened"));
 }
 
-/// A server that gives a request, and the reading of its reply, 200 ms.
+/// A server that allows 200 ms for a request, and for the reading of its reply.
 fn impatient(reply_bytes: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -337,7 +335,7 @@ fn serve_in_time(mut stream: &TcpStream, reply_bytes: usize) -> Option<()> {
             return None;
         }
         head.push(byte[0]);
-        // The time of a request begins with its first byte.
+        // The time of a request starts with its first byte.
         if Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + PATIENCE) {
             return None;
         }
@@ -366,10 +364,10 @@ fn slow_plan(address: &str, bytes_per_s: u32) -> Plan {
 }
 
 #[test]
-fn slow_clients_that_the_server_ends_are_replaced() {
-    // Too long for all buffers between, which hold some megabytes.
-    let outcome = run(&slow_plan(&impatient(16 << 20), 100));
-    let slow = outcome.slow.as_ref().unwrap();
+fn slow_clients_that_the_server_closes_are_replaced() {
+    // The reply is too long for the socket buffers, which take some megabytes.
+    let result = run(&slow_plan(&impatient(16 << 20), 100));
+    let slow = result.slow.as_ref().unwrap();
     for (side, asked) in [(&slow.senders, 3), (&slow.readers, 2)] {
         assert_eq!((side.asked, side.finished), (asked, 0));
         assert!(side.closed_by_server >= asked, "{slow:?}");
@@ -381,25 +379,25 @@ fn slow_clients_that_the_server_ends_are_replaced() {
         assert_eq!(side.life_us.count, side.closed_by_server);
         assert!(side.life_us.p50.unwrap() >= 190e3, "{slow:?}");
     }
-    // They are no part of the load.
+    // They are not part of the load.
     assert!(
-        outcome.errors.is_empty() && outcome.requests > 100,
-        "{outcome:?}"
+        result.errors.is_empty() && result.requests > 100,
+        "{result:?}"
     );
-    assert_eq!((outcome.connections, outcome.connections_alive), (1, 1));
+    assert_eq!((result.connections, result.connections_alive), (1, 1));
 }
 
 #[test]
-fn slow_clients_that_are_borne_finish() {
+fn slow_clients_that_the_server_tolerates_finish() {
     let server = Server::reading(|stream, _, request| {
         let body = if request.contains("/long") { 30_000 } else { 5 };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {body}\r\n\r\n");
         send(stream, (head + &"x".repeat(body)).as_bytes())
     });
     let address = server.url().replace("http://", "").replace('/', "");
-    // A request of a thousand bytes takes 20 ms; a reply of thirty thousand 600 ms.
-    let outcome = run(&slow_plan(&address, 50_000));
-    let slow = outcome.slow.as_ref().unwrap();
+    // A request of a thousand bytes takes 20 ms, a reply of thirty thousand bytes 600 ms.
+    let result = run(&slow_plan(&address, 50_000));
+    let slow = result.slow.as_ref().unwrap();
     assert!(
         slow.senders.finished >= 6 && slow.readers.finished >= 2,
         "{slow:?}"
@@ -410,7 +408,7 @@ fn slow_clients_that_are_borne_finish() {
 }
 
 #[test]
-fn poison_is_told_apart_from_the_load() {
+fn poisoned_requests_are_not_part_of_the_load() {
     let server = Server::reading(|stream, _, request| {
         let path = request.split(' ').nth(1).unwrap().to_owned();
         match path.as_str() {
@@ -431,16 +429,16 @@ fn poison_is_told_apart_from_the_load() {
             path: path.to_owned(),
             every: every_ms.map(Duration::from_millis),
         });
-        let outcome = run(&plan);
-        let poison = outcome.poison.as_ref().unwrap();
+        let result = run(&plan);
+        let poison = result.poison.as_ref().unwrap();
         assert_eq!(
             (poison.sent, poison.answered, poison.lost),
             (sent, answered, sent - answered)
         );
         assert_eq!(poison.response_us.count, answered);
         assert!(
-            outcome.errors.is_empty() && outcome.connections_lost == 0,
-            "{outcome:?}"
+            result.errors.is_empty() && result.connections_lost == 0,
+            "{result:?}"
         );
     }
 }

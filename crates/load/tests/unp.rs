@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{assert_adds_up, only_class};
 use load::{Arrivals, Pace, Plan};
 
-/// Answers a line with as many bytes as it asks for, until the client ends the connection.
+/// Answers a line with as many bytes as it asks for, until the client closes the connection.
 fn serve(read: impl Read, mut write: impl Write, fault: Fault) {
     let mut lines = BufReader::new(read).lines();
     let mut served = 0;
@@ -87,34 +87,34 @@ fn every_shape_is_spoken() {
         plan.new_connection = new_connection;
         plan.unp_bytes = Some(bytes);
         plan.idle = 4;
-        let outcome = load::run(&plan).unwrap();
-        assert_adds_up(&outcome);
+        let result = load::run(&plan).unwrap();
+        assert_adds_up(&result);
         assert!(
-            outcome.errors.is_empty() && outcome.requests > 20,
-            "{outcome:?}"
+            result.errors.is_empty() && result.requests > 20,
+            "{result:?}"
         );
-        assert!(outcome.bytes_received >= outcome.requests * u64::from(bytes) * 9 / 10);
-        assert_eq!(outcome.idle.unwrap().open_at_end, 4);
-        assert_eq!(outcome.connections_lost, 0);
+        assert!(result.bytes_received >= result.requests * u64::from(bytes) * 9 / 10);
+        assert_eq!(result.idle.unwrap().open_at_end, 4);
+        assert_eq!(result.connections_lost, 0);
     }
 }
 
 #[test]
 fn length_and_constancy_are_checked() {
     for (fault, class) in [(Fault::Short, "early_end"), (Fault::Other, "wrong_body")] {
-        let outcome = load::run(&tcp(fault)).unwrap();
-        assert_adds_up(&outcome);
-        assert_eq!(only_class(&outcome), class);
-        assert!(outcome.requests > 0 && !outcome.valid);
+        let result = load::run(&tcp(fault)).unwrap();
+        assert_adds_up(&result);
+        assert_eq!(only_class(&result), class);
+        assert!(result.requests > 0 && !result.valid);
     }
-    // A byte too many belongs to no request.
-    let outcome = load::run(&tcp(Fault::Long)).unwrap();
-    assert_adds_up(&outcome);
-    assert!(outcome.connections_lost > 0, "{outcome:?}");
+    // One byte too many belongs to no request.
+    let result = load::run(&tcp(Fault::Long)).unwrap();
+    assert_adds_up(&result);
+    assert!(result.connections_lost > 0, "{result:?}");
 }
 
 #[test]
-fn unix_sockets_speak_it_too() {
+fn unix_sockets_speak_the_line_protocol() {
     let path = std::env::temp_dir().join(format!("load-unp-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).unwrap();
@@ -124,11 +124,11 @@ fn unix_sockets_speak_it_too() {
             thread::spawn(move || serve(stream.try_clone().unwrap(), stream, Fault::None));
         }
     });
-    let outcome = load::run(&plan(&format!("unix:{}", path.display()))).unwrap();
-    assert_adds_up(&outcome);
+    let result = load::run(&plan(&format!("unix:{}", path.display()))).unwrap();
+    assert_adds_up(&result);
     assert!(
-        outcome.errors.is_empty() && outcome.requests > 20,
-        "{outcome:?}"
+        result.errors.is_empty() && result.requests > 20,
+        "{result:?}"
     );
     std::fs::remove_file(&path).unwrap();
 }

@@ -1,8 +1,8 @@
-//! What one tool writes and another reads: the fields of every file, the reasons why a figure may not
-//! be believed, and the limits of the gates, each in one place.
+//! What one tool writes and another reads: the fields of every file, the reasons why a figure may
+//! not be believed, and the limits of the gates, each in one place.
 //!
-//! `load` writes its result, `bench` reads it and writes trials, `report` reads those. What they tell
-//! each other is data: a code, a number, whom it is about. A sentence is only ever printed.
+//! `load` writes its result, `bench` reads it and writes trials, `report` reads those. What they
+//! tell each other is data: a code, a number, whom it is about. A sentence is only ever printed.
 
 #![forbid(unsafe_code)]
 

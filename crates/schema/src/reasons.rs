@@ -1,7 +1,7 @@
 //! The reasons of a run or a trial, as they stand in its file.
 //!
-//! A file holds them twice: `findings` for programs, whole, and `reasons`, their texts alone, which is
-//! part of the outside contract. Files written before there were findings hold only the texts.
+//! A file holds them twice: `findings` for programs, whole, and `reasons`, their texts alone, which
+//! is part of the outside contract. Files written before there were findings hold only the texts.
 
 use serde::{Deserialize, Serialize};
 

@@ -3,22 +3,6 @@
 use super::*;
 
 #[test]
-fn durations_have_units() {
-    for (text, ms) in [
-        ("10s", 10_000),
-        ("500ms", 500),
-        ("1.5s", 1_500),
-        ("2m", 120_000),
-        ("3", 3_000),
-    ] {
-        assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
-    }
-    for text in ["", "s", "1x", "-1s", "1.2.3s", "99999h"] {
-        assert!(duration(text).is_err(), "{text}");
-    }
-}
-
-#[test]
 fn the_command_line_is_consistent() {
     use clap::CommandFactory;
     Args::command().debug_assert();
@@ -48,7 +32,7 @@ fn what_cannot_be_run_is_refused() {
 }
 
 #[test]
-fn the_further_flags_make_a_plan() {
+fn the_other_flags_make_a_plan() {
     let flags = "load http://127.0.0.1:1/ --profile 100:1s,100-300:2s --expect-status 200,404 \
                  --request 9:GET:/kv/{n:10} --request 1:PUT:/kv/{n:10} --body-bytes 3 \
                  --poison /a:b:500ms --idle 5 --slow-readers 2";

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
+use schema::load::BodyCheck;
 
 use super::*;
-use crate::judge::models;
-use crate::plan::{BodyCheck, Plan};
+use crate::checker::reference_bodies;
+use crate::plan::Plan;
 
 const PLAIN: &str =
     "HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 06:00:00 GMT\r\nContent-Length: 5\r\n\r\nhello";
@@ -17,22 +18,22 @@ const SHORTER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const ABSENT: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno";
 const SHED: &str = "HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
-fn judge(check: BodyCheck) -> Judge {
+fn checker(check: BodyCheck) -> Checker {
     let mut plan = Plan::new("http://127.0.0.1:1/".parse().unwrap());
     plan.body_check = Some(check);
-    Judge::new(&plan, 0, &models(&plan))
+    Checker::new(&plan, 0, &reference_bodies(&plan))
 }
 
 /// The verdicts on a stream that arrives in the given pieces.
-fn read(judge: &mut Judge, pieces: &[&[u8]]) -> Vec<Step> {
+fn read(checker: &mut Checker, pieces: &[&[u8]]) -> Vec<Reading> {
     let mut reader = Reader::new();
     let mut steps = Vec::new();
     for mut piece in pieces.iter().copied() {
         while !piece.is_empty() {
-            match reader.next(judge, &mut piece) {
-                Step::More => assert!(piece.is_empty()),
-                Step::Broken => {
-                    steps.push(Step::Broken);
+            match reader.next(checker, &mut piece) {
+                Reading::Incomplete => assert!(piece.is_empty()),
+                Reading::Malformed => {
+                    steps.push(Reading::Malformed);
                     return steps;
                 }
                 done => steps.push(done),
@@ -42,12 +43,12 @@ fn read(judge: &mut Judge, pieces: &[&[u8]]) -> Vec<Step> {
     steps
 }
 
-fn classes(check: BodyCheck, stream: &str) -> Vec<Option<Class>> {
-    read(&mut judge(check), &[stream.as_bytes()])
+fn classes(check: BodyCheck, stream: &str) -> Vec<Option<ErrorClass>> {
+    read(&mut checker(check), &[stream.as_bytes()])
         .into_iter()
         .map(|step| match step {
-            Step::Done(verdict) => verdict.class,
-            _ => Some(Class::Malformed),
+            Reading::Complete(verdict) => verdict.class,
+            _ => Some(ErrorClass::Malformed),
         })
         .collect()
 }
@@ -58,8 +59,8 @@ fn each_reply_of_a_stream_gets_its_verdict() {
         PLAIN, LATER, CHUNKED, INTERIM, WRONG, LONGER, SHORTER, ABSENT, SHED, PLAIN,
     ]
     .concat();
-    let wrong = Some(Class::WrongBody);
-    let (absent, shed) = (Some(Class::Status), Some(Class::Shed));
+    let wrong = Some(ErrorClass::WrongBody);
+    let (absent, shed) = (Some(ErrorClass::Status), Some(ErrorClass::Shed));
     let good = None;
     assert_eq!(
         classes(BodyCheck::Exact, &stream),
@@ -80,7 +81,7 @@ fn each_reply_of_a_stream_gets_its_verdict() {
 }
 
 #[test]
-fn the_template_never_stands_in_for_the_check() {
+fn a_known_head_does_not_replace_the_check_of_the_body() {
     let stream = [
         PLAIN,
         PLAIN,
@@ -89,7 +90,7 @@ fn the_template_never_stands_in_for_the_check() {
     ];
     assert_eq!(
         classes(BodyCheck::Exact, &stream.concat()),
-        [None, None, Some(Class::WrongBody), None]
+        [None, None, Some(ErrorClass::WrongBody), None]
     );
 }
 
@@ -98,7 +99,7 @@ fn the_body_of_an_error_is_not_learned() {
     let stream = [ABSENT, PLAIN, PLAIN].concat();
     assert_eq!(
         classes(BodyCheck::Exact, &stream),
-        [Some(Class::Status), None, None]
+        [Some(ErrorClass::Status), None, None]
     );
 }
 
@@ -107,27 +108,33 @@ fn what_is_not_http_breaks_the_stream() {
     let stream = [PLAIN, "HELLO\r\n\r\n", PLAIN].concat();
     assert_eq!(
         classes(BodyCheck::Exact, &stream),
-        [None, Some(Class::Malformed)]
+        [None, Some(ErrorClass::Malformed)]
     );
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(head::HEAD_BYTES_MAX));
     assert_eq!(
         classes(BodyCheck::Exact, &endless),
-        [Some(Class::Malformed)]
+        [Some(ErrorClass::Malformed)]
     );
     let pieces: Vec<&[u8]> = endless.as_bytes().chunks(4096).collect();
-    assert_eq!(read(&mut judge(BodyCheck::Exact), &pieces), [Step::Broken]);
+    assert_eq!(
+        read(&mut checker(BodyCheck::Exact), &pieces),
+        [Reading::Malformed]
+    );
 }
 
 #[test]
 fn a_close_ends_a_body_without_a_length() {
-    let mut judge = judge(BodyCheck::Exact);
+    let mut checker = checker(BodyCheck::Exact);
     let mut reader = Reader::new();
-    for expected in [None, Some(Class::WrongBody)] {
+    for expected in [None, Some(ErrorClass::WrongBody)] {
         let text = if expected.is_none() { "abc" } else { "abd" };
         let wire = format!("HTTP/1.1 200 OK\r\n\r\n{text}");
-        assert_eq!(reader.next(&mut judge, &mut wire.as_bytes()), Step::More);
         assert_eq!(
-            reader.end(&judge),
+            reader.next(&mut checker, &mut wire.as_bytes()),
+            Reading::Incomplete
+        );
+        assert_eq!(
+            reader.end(&checker),
             Some(Verdict {
                 class: expected,
                 close: true
@@ -136,38 +143,38 @@ fn a_close_ends_a_body_without_a_length() {
     }
     assert_eq!(
         reader.next(
-            &mut judge,
+            &mut checker,
             &mut &b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"[..]
         ),
-        Step::More
+        Reading::Incomplete
     );
-    assert_eq!(reader.end(&judge), None);
+    assert_eq!(reader.end(&checker), None);
 }
 
 #[test]
-fn every_single_cut_gives_the_same_verdicts() {
+fn every_split_in_two_gives_the_same_verdicts() {
     let stream = [
         PLAIN, CHUNKED, INTERIM, WRONG, LATER, ABSENT, SHED, LONGER, PLAIN,
     ]
     .concat();
-    let whole = read(&mut judge(BodyCheck::Exact), &[stream.as_bytes()]);
+    let whole = read(&mut checker(BodyCheck::Exact), &[stream.as_bytes()]);
     for cut in 0..=stream.len() {
         let (a, b) = stream.as_bytes().split_at(cut);
         assert_eq!(
-            read(&mut judge(BodyCheck::Exact), &[a, b]),
+            read(&mut checker(BodyCheck::Exact), &[a, b]),
             whole,
             "cut at {cut}"
         );
     }
     let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
-    assert_eq!(read(&mut judge(BodyCheck::Exact), &bytes), whole);
+    assert_eq!(read(&mut checker(BodyCheck::Exact), &bytes), whole);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn any_cutting_gives_the_same_verdicts(
+    fn any_splitting_gives_the_same_verdicts(
         choice in proptest::collection::vec(0usize..9, 1..12),
         mut cuts in proptest::collection::vec(0usize..4000, 0..12),
     ) {
@@ -182,8 +189,8 @@ proptest! {
             start = cut;
         }
         pieces.push(&stream.as_bytes()[start..]);
-        let whole = read(&mut judge(BodyCheck::Exact), &[stream.as_bytes()]);
+        let whole = read(&mut checker(BodyCheck::Exact), &[stream.as_bytes()]);
         prop_assert_eq!(whole.len(), choice.len());
-        prop_assert_eq!(read(&mut judge(BodyCheck::Exact), &pieces), whole);
+        prop_assert_eq!(read(&mut checker(BodyCheck::Exact), &pieces), whole);
     }
 }

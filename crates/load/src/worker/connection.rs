@@ -2,16 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
 
-use super::Worker;
-use crate::class::Class;
+use super::state::Worker;
 use crate::clock::now_ns;
-use crate::ledger::Flight;
+use crate::error_class::ErrorClass;
 use crate::plan::Pace;
+use crate::recorder::PendingRequest;
 use crate::slot::State;
 use crate::socket;
 
@@ -19,27 +19,27 @@ use crate::socket;
 /// that no SYN is dropped and retried a second later.
 const OPENING_MAX: usize = 100;
 
-/// Least time granted to opening all connections, however short a request's time-out.
+/// Least time for opening all connections, however short the time-out of a request is.
 const OPENING_NS_MIN: u64 = 5_000_000_000;
 
 impl Worker<'_> {
-    /// Opens all connections, a bounded number at once. A server that takes only some of them does
-    /// not stop the run; one that takes none does.
+    /// Opens all connections, a bounded number at once. A server that accepts only some of them
+    /// does not stop the run; one that accepts none does.
     pub(crate) fn open_all(&mut self) -> Result<()> {
         if self.plan.new_connection {
             return Ok(());
         }
         let deadline_ns = self.now_ns + self.timeout_ns.max(OPENING_NS_MIN);
-        let mut begun = 0;
+        let mut next = 0;
         while self.alive() < self.slots.len() as u64 && self.now_ns < deadline_ns {
-            while begun < self.slots.len() && self.connecting < OPENING_MAX {
-                self.open_slot(begun)?;
-                begun += 1;
+            while next < self.slots.len() && self.connecting < OPENING_MAX {
+                self.open_slot(next)?;
+                next += 1;
             }
             self.handle_events(1_000_000)?;
             self.now_ns = now_ns();
             self.retry()?;
-            self.give_up_if_hopeless()?;
+            self.fail_if_unreachable()?;
             if self.shared.stop.load(Ordering::Relaxed) {
                 bail!("interrupted before the load began");
             }
@@ -50,9 +50,9 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// A target that refuses everything from the start is an error, not a measurement.
-    pub(super) fn give_up_if_hopeless(&self) -> Result<()> {
-        if self.last_failure == Some(Class::DescriptorLimit) && !self.started {
+    /// A target that has refused every connection from the start is an error, not a measurement.
+    pub(super) fn fail_if_unreachable(&self) -> Result<()> {
+        if self.last_failure == Some(ErrorClass::DescriptorLimit) && !self.started {
             bail!(
                 "cannot open {} connections: out of descriptors",
                 self.plan.connections
@@ -60,16 +60,18 @@ impl Worker<'_> {
         }
         if !self.ever_connected && self.connect_failures >= self.slots.len() as u64 {
             match self.last_failure {
-                Some(Class::Refused) => bail!("{}: connection refused", self.plan.target),
-                Some(Class::AddressUnavailable) => bail!("{}: no local address", self.plan.target),
+                Some(ErrorClass::Refused) => bail!("{}: connection refused", self.plan.target),
+                Some(ErrorClass::AddressUnavailable) => {
+                    bail!("{}: no local address", self.plan.target)
+                }
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// Events that a socket is watched for when nothing waits to be written. The peer's end is
-    /// watched where it is part of every exchange: it saves the receive that would find it.
+    /// The events that a socket is watched for when there is nothing to write. The peer's close is
+    /// watched where it is part of every exchange: this saves the receive that would find it.
     pub(super) fn watched(&self) -> EventFlags {
         if self.plan.new_connection {
             EventFlags::IN | EventFlags::RDHUP
@@ -78,28 +80,28 @@ impl Worker<'_> {
         }
     }
 
-    /// Puts a slot that is down to use: opens it, with the request that its loop now makes.
+    /// Uses a slot that is down: connects it, together with the request that is to be sent next.
     pub(super) fn open_slot(&mut self, index: usize) -> Result<()> {
-        let running = self.now_ns < self.ledger.window.end_ns;
+        let running = self.now_ns < self.recorder.window.end_ns;
         match self.plan.pace {
             _ if !self.started => self.connect(index),
             Pace::Closed if running => {
                 let draw = self.draw();
-                let flight = self.ledger.schedule(self.now_ns, draw);
-                self.slots[index].flights.push_back(flight);
+                let pending = self.recorder.schedule(self.now_ns, draw);
+                self.slots[index].pending.push_back(pending);
                 self.connect(index)
             }
             Pace::Closed => Ok(()),
             Pace::Open { .. } if self.plan.new_connection => {
-                self.list(index);
-                self.serve_queue()
+                self.mark_free(index);
+                self.send_queued()
             }
             Pace::Open { .. } if running || !self.queue.is_empty() => self.connect(index),
             Pace::Open { .. } => Ok(()),
         }
     }
 
-    /// Starts to connect a slot. Over loopback the connection usually exists when `connect`
+    /// Starts to connect a slot. Over loopback the connection usually is established when `connect`
     /// returns, so a request that waits for it is written at once.
     pub(super) fn connect(&mut self, index: usize) -> Result<()> {
         self.now_ns = now_ns();
@@ -108,20 +110,18 @@ impl Worker<'_> {
         match socket::open(self.plan.target.address(), None) {
             Ok(socket) => slot.fill(socket),
             Err(errno) => {
-                self.connect_failed(index, Class::of_connect(errno));
+                self.connect_failed(index, ErrorClass::of_connect(errno));
                 return Ok(());
             }
         }
         self.connecting += 1;
         let token = slot.token(index);
-        let waits = slot.flights.is_empty();
+        let has_request = !slot.pending.is_empty();
         let mut flags = self.watched();
-        flags.set(EventFlags::OUT, waits);
+        flags.set(EventFlags::OUT, !has_request);
         let slot = &self.slots[index];
-        self.poller
-            .add(slot.socket(), token, flags)
-            .context("epoll_ctl failed")?;
-        if waits {
+        self.poller.add(slot.socket(), token, flags)?;
+        if !has_request {
             return Ok(());
         }
         self.now_ns = now_ns();
@@ -129,9 +129,7 @@ impl Worker<'_> {
         let slot = &self.slots[index];
         if slot.is_current(token) && (slot.state == State::Connecting || slot.blocked) {
             let flags = self.watched() | EventFlags::OUT;
-            self.poller
-                .modify(slot.socket(), token, flags)
-                .context("epoll_ctl failed")?;
+            self.poller.modify(slot.socket(), token, flags)?;
         }
         Ok(())
     }
@@ -139,16 +137,16 @@ impl Worker<'_> {
     /// Finds out whether a connection is established, by writing its request if it has one.
     pub(super) fn try_establish(&mut self, index: usize) -> Result<()> {
         let slot = &self.slots[index];
-        if slot.flights.is_empty() {
+        if slot.pending.is_empty() {
             match socket_error(slot.socket()).unwrap_or_else(Err) {
                 Ok(()) => return self.established(index),
-                Err(errno) => self.connect_failed(index, Class::of_connect(errno)),
+                Err(errno) => self.connect_failed(index, ErrorClass::of_connect(errno)),
             }
             return Ok(());
         }
-        if slot.owed_bytes == 0 {
-            for flight in 0..slot.flights.len() {
-                self.owe(index, self.slots[index].flights[flight]);
+        if slot.unwritten_bytes == 0 {
+            for pending in 0..slot.pending.len() {
+                self.append_request(index, self.slots[index].pending[pending]);
             }
         }
         match self.write(index) {
@@ -160,7 +158,7 @@ impl Worker<'_> {
                 self.established(index)
             }
             Err(errno) => {
-                self.connect_failed(index, Class::of_connect(errno));
+                self.connect_failed(index, ErrorClass::of_connect(errno));
                 Ok(())
             }
         }
@@ -171,40 +169,40 @@ impl Worker<'_> {
         self.ever_connected = true;
         let slot = &mut self.slots[index];
         slot.state = State::Open;
-        // A connection held for the run counts whenever it was opened; one opened for a request
-        // counts if the request does.
+        // A connection held for the run counts whenever it was opened; a connection opened for a
+        // request counts if the request does.
         let counts = slot
-            .flights
+            .pending
             .front()
-            .map_or(!self.plan.new_connection, Flight::measured);
+            .map_or(!self.plan.new_connection, PendingRequest::measured);
         if counts {
-            self.ledger.connect.record(self.now_ns - slot.since_ns);
+            self.recorder.connect.record(self.now_ns - slot.since_ns);
         }
-        for flight in &mut slot.flights {
-            flight.sent_ns = self.now_ns;
-            self.ledger.sent(flight);
+        for pending in &mut slot.pending {
+            pending.sent_ns = self.now_ns;
+            self.recorder.sent(pending);
         }
         if self.started && !self.plan.new_connection {
-            return self.ready(index);
+            return self.give_requests(index);
         }
         Ok(())
     }
 
-    /// A connection that could not be opened takes the request with it that it was opened for.
-    pub(super) fn connect_failed(&mut self, index: usize, class: Class) {
+    /// A connection could not be opened: the request that it was opened for has failed.
+    pub(super) fn connect_failed(&mut self, index: usize, class: ErrorClass) {
         self.connect_failures += 1;
         self.last_failure = Some(class);
-        if self.slots[index].flights.is_empty()
-            && let Some(flight) = self.queue.pop_front()
+        if self.slots[index].pending.is_empty()
+            && let Some(pending) = self.queue.pop_front()
         {
-            self.ledger.settle(&flight, Some(class), self.now_ns);
+            self.recorder.finish(&pending, Some(class), self.now_ns);
         }
-        self.vacate(index, class);
+        self.release(index, class);
     }
 
     /// A connection broke: its requests are counted as `class`, and it is opened again.
-    pub(super) fn lose(&mut self, index: usize, class: Class) {
-        if self.ledger.window.contains(self.now_ns) {
+    pub(super) fn connection_lost(&mut self, index: usize, class: ErrorClass) {
+        if self.recorder.window.contains(self.now_ns) {
             let state = self.slots[index].state;
             let broken = if self.plan.new_connection {
                 State::Closing
@@ -213,32 +211,32 @@ impl Worker<'_> {
             };
             self.lost += u64::from(state == broken);
         }
-        self.vacate(index, class);
+        self.release(index, class);
     }
 
-    fn vacate(&mut self, index: usize, class: Class) {
+    fn release(&mut self, index: usize, class: ErrorClass) {
         let slot = &mut self.slots[index];
         self.connecting -= usize::from(slot.state == State::Connecting);
-        for flight in slot.flights.drain(..) {
-            self.ledger.settle(&flight, Some(class), self.now_ns);
+        for pending in slot.pending.drain(..) {
+            self.recorder.finish(&pending, Some(class), self.now_ns);
         }
         slot.empty();
         slot.back_off(self.now_ns);
         self.retry_later(index);
     }
 
-    /// The server ended the connection as announced; what was behind the last reply is lost.
-    pub(super) fn close_politely(&mut self, index: usize) -> Result<()> {
-        let in_window = self.ledger.window.contains(self.now_ns);
+    /// The server closed the connection as announced; requests sent behind the last reply are lost.
+    pub(super) fn closed_as_announced(&mut self, index: usize) -> Result<()> {
+        let in_window = self.recorder.window.contains(self.now_ns);
         let slot = &mut self.slots[index];
         if slot.state == State::Closing {
             self.usage.closing_ns += self.now_ns - slot.since_ns;
         }
-        // It was to carry the next request too: what follows is another connection.
+        // It was to be kept for the next request, which another connection now has to carry.
         self.closed += u64::from(in_window && !self.plan.new_connection);
-        for flight in slot.flights.drain(..) {
-            self.ledger
-                .settle(&flight, Some(Class::EarlyEnd), self.now_ns);
+        for pending in slot.pending.drain(..) {
+            self.recorder
+                .finish(&pending, Some(ErrorClass::EarlyEnd), self.now_ns);
         }
         slot.empty();
         self.open_slot(index)
@@ -248,7 +246,7 @@ impl Worker<'_> {
         let retry_ns = self.slots[index].retry_ns;
         self.down.push(index);
         self.next_retry_ns = self.next_retry_ns.min(retry_ns);
-        self.hasten_check(retry_ns);
+        self.check_no_later_than(retry_ns);
     }
 
     /// Opens the lost connections whose pause is over.
@@ -264,29 +262,29 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Gives up what has waited for longer than the time-out.
-    pub(super) fn expire(&mut self) -> Result<()> {
+    /// Gives up requests and connections that have waited for longer than the time-out.
+    pub(super) fn apply_timeouts(&mut self) -> Result<()> {
         let limit_ns = self.now_ns.saturating_sub(self.timeout_ns);
         for index in 0..self.slots.len() {
             let slot = &self.slots[index];
-            let oldest_ns = slot.flights.front().map(|flight| flight.intended_ns);
+            let oldest_ns = slot.pending.front().map(|pending| pending.intended_ns);
             match slot.state {
                 State::Connecting if oldest_ns.unwrap_or(slot.since_ns) <= limit_ns => {
-                    self.connect_failed(index, Class::ConnectTimeout);
+                    self.connect_failed(index, ErrorClass::ConnectTimeout);
                 }
                 State::Open if oldest_ns.is_some_and(|ns| ns <= limit_ns) => {
-                    self.lose(index, Class::Timeout);
+                    self.connection_lost(index, ErrorClass::Timeout);
                 }
-                // Its request is answered; a server that does not close keeps only the slot.
-                State::Closing if slot.since_ns <= limit_ns => self.close_politely(index)?,
+                // Its request is answered; a server that does not close only keeps the slot busy.
+                State::Closing if slot.since_ns <= limit_ns => self.closed_as_announced(index)?,
                 _ => {}
             }
         }
-        while let Some(flight) = self.queue.front()
-            && flight.intended_ns <= limit_ns
+        while let Some(pending) = self.queue.front()
+            && pending.intended_ns <= limit_ns
         {
-            self.ledger
-                .settle(flight, Some(Class::Timeout), self.now_ns);
+            self.recorder
+                .finish(pending, Some(ErrorClass::Timeout), self.now_ns);
             self.queue.pop_front();
         }
         Ok(())

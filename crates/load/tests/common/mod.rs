@@ -1,4 +1,4 @@
-//! Tiny servers with known faults, a thread a connection.
+//! Small servers with known faults, one thread per connection.
 #![allow(dead_code)] // Each test file uses its part.
 
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use load::{Outcome, Plan};
+use load::{LoadResult, Plan};
 
 pub const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
@@ -24,7 +24,7 @@ pub enum Then {
     Continue,
     Close,
     Reset,
-    /// Close, and the listener too.
+    /// Close the connection and the listener.
     Die,
 }
 
@@ -34,8 +34,8 @@ impl Server {
         Self::reading(move |stream, n, _| answer(stream, n))
     }
 
-    /// The same, but `answer` sees the request too: what came since the head before it, up to the
-    /// end of its own.
+    /// The same, but `answer` also gets the request: what has arrived since the head of the request
+    /// before it, up to the end of its own head.
     pub fn reading(
         answer: impl Fn(&mut TcpStream, usize, &str) -> Then + Send + Sync + 'static,
     ) -> Self {
@@ -57,7 +57,7 @@ impl Server {
                 let (answer, requests) = (Arc::clone(&answer), Arc::clone(&requests));
                 let stop = Arc::clone(&stop);
                 thread::spawn(move || {
-                    if converse(&mut stream, &requests, &*answer) {
+                    if serve_connection(&mut stream, &requests, &*answer) {
                         stop.store(true, Ordering::SeqCst);
                         let _ = TcpStream::connect(address);
                     }
@@ -85,8 +85,8 @@ impl Drop for Server {
     }
 }
 
-/// Serves a connection to its end; `true` when the server is to die.
-fn converse(
+/// Serves a connection to its end; `true` when the server is to stop.
+fn serve_connection(
     stream: &mut TcpStream,
     requests: &AtomicUsize,
     answer: &dyn Fn(&mut TcpStream, usize, &str) -> Then,
@@ -109,7 +109,8 @@ fn converse(
                 }
             }
         }
-        // What is left holds no end of a head; of a long body only the last bytes may matter.
+        // What is left contains no end of a head; only the last bytes of a long body can be part of
+        // one.
         if pending.len() > 8192 {
             pending.drain(..pending.len() - 3);
         }
@@ -140,50 +141,50 @@ pub fn plan(address: &str) -> Plan {
     plan
 }
 
-pub fn run(plan: &Plan) -> Outcome {
-    let outcome = load::run(plan).unwrap();
-    assert_adds_up(&outcome);
-    outcome
+pub fn run(plan: &Plan) -> LoadResult {
+    let result = load::run(plan).unwrap();
+    assert_adds_up(&result);
+    result
 }
 
-pub fn assert_adds_up(outcome: &Outcome) {
+pub fn assert_adds_up(result: &LoadResult) {
     assert_eq!(
-        outcome.scheduled,
-        outcome.requests + outcome.failures(),
-        "{outcome:?}"
+        result.scheduled,
+        result.requests + result.failures(),
+        "{result:?}"
     );
-    assert_eq!(outcome.response_us.count, outcome.requests);
-    assert_eq!(outcome.service_us.count, outcome.requests);
-    assert_eq!(outcome.slip_us.count, outcome.sent);
-    assert!(outcome.sent <= outcome.scheduled);
-    assert_parts_add_up(outcome);
+    assert_eq!(result.response_us.count, result.requests);
+    assert_eq!(result.service_us.count, result.requests);
+    assert_eq!(result.slip_us.count, result.sent);
+    assert!(result.sent <= result.scheduled);
+    assert_parts_add_up(result);
 }
 
-/// Slices, steps and kinds are partitions of the same requests.
-fn assert_parts_add_up(outcome: &Outcome) {
-    let totals = (outcome.scheduled, outcome.requests, outcome.failures());
+/// Slices, steps and kinds each divide the same requests.
+fn assert_parts_add_up(result: &LoadResult) {
+    let totals = (result.scheduled, result.requests, result.failures());
     let sum = |parts: &mut dyn Iterator<Item = (u64, u64, u64)>| {
         parts.fold((0, 0, 0), |sum, part| {
             assert_eq!(part.0, part.1 + part.2);
             (sum.0 + part.0, sum.1 + part.1, sum.2 + part.2)
         })
     };
-    let failures = |errors: &std::collections::BTreeMap<&str, u64>| errors.values().sum();
-    let slices = outcome.timeline.iter();
+    let failures = |errors: &std::collections::BTreeMap<String, u64>| errors.values().sum();
+    let slices = result.timeline.iter();
     let slices = sum(&mut slices.map(|s| (s.scheduled, s.requests, s.errors_total)));
     assert_eq!(slices, totals);
-    let phases = outcome.phases.iter();
+    let phases = result.phases.iter();
     let phases = sum(&mut phases.map(|p| (p.scheduled, p.requests, failures(&p.errors))));
-    assert!(outcome.phases.is_empty() || phases == totals);
-    let kinds = outcome.kinds.iter();
+    assert!(result.phases.is_empty() || phases == totals);
+    let kinds = result.kinds.iter();
     let kinds = sum(&mut kinds.map(|k| (k.scheduled, k.requests, failures(&k.errors))));
-    assert!(outcome.kinds.is_empty() || kinds == totals);
-    let length: f64 = outcome.timeline.iter().map(|slice| slice.duration_s).sum();
-    assert!((length - outcome.duration_s).abs() < 1e-6, "{outcome:?}");
+    assert!(result.kinds.is_empty() || kinds == totals);
+    let length: f64 = result.timeline.iter().map(|slice| slice.duration_s).sum();
+    assert!((length - result.duration_s).abs() < 1e-6, "{result:?}");
 }
 
-/// The only class of failure in an outcome that has failures.
-pub fn only_class(outcome: &Outcome) -> &'static str {
-    assert_eq!(outcome.errors.len(), 1, "{:?}", outcome.errors);
-    outcome.errors.keys().next().unwrap()
+/// The only class of errors in a result that has errors.
+pub fn only_class(result: &LoadResult) -> &str {
+    assert_eq!(result.errors.len(), 1, "{:?}", result.errors);
+    result.errors.keys().next().unwrap()
 }

@@ -1,7 +1,7 @@
 //! Slow clients: some send their request slowly, some read the reply slowly.
 //!
-//! They hold what a server gives to a busy connection for as long as it lets them. One that the
-//! server gets rid of is replaced.
+//! Each keeps busy whatever the server gives to a busy connection, for as long as the server
+//! allows. A client whose connection the server closes connects again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,27 +10,28 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
 
-use super::exchange::{Exchange, Progress};
-use crate::books;
+use super::counts::{SlowCounts, SlowSideCounts};
+use super::exchange::{Exchange, RequestState};
+use crate::checker::Checker;
 use crate::clock::{SECOND_NS, now_ns};
-use crate::judge::Judge;
+use crate::error_class::ErrorClass;
 use crate::plan::Plan;
 use crate::socket;
 
-/// Time from one look at the clients to the next. A tenth of them is moved on at each, so that
-/// they make no bursts beside the load.
+/// Time from one turn to the next. A tenth of the clients moves on at each turn, so that they make
+/// no bursts.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Shares of the clients that take turns.
+/// Groups of clients that take turns.
 const TURNS: usize = 10;
 
-/// Time before a client is replaced, nanoseconds.
+/// Time before a client connects again, nanoseconds.
 const PAUSE_NS: u64 = 100_000_000;
 
 /// Bytes of a slow sender's request: at the default pace it takes ten seconds.
 const REQUEST_BYTES: usize = 1000;
 
-/// Bounds of a slow reader's receive buffer, bytes: a large one would read in its place.
+/// Bounds of a slow reader's receive buffer, bytes: the kernel would fill a large one at once.
 const RECEIVE_BYTES: std::ops::RangeInclusive<usize> = 4096..=262_144;
 
 /// A client of one sort.
@@ -40,17 +41,17 @@ struct Client {
     /// Not to be connected again before this.
     retry_ns: u64,
     /// When it was connected.
-    born_ns: u64,
-    /// When the request, or the reading of its reply, began.
+    connected_ns: u64,
+    /// When the request, or the reading of its reply, was started.
     since_ns: u64,
-    /// Bytes read of it since then.
+    /// Bytes of the reply read since then.
     read_bytes: u64,
 }
 
-/// What all clients have in common.
-struct Course<'a> {
+/// What all clients use.
+struct Common<'a> {
     plan: &'a Plan,
-    judge: Judge,
+    checker: Checker,
     slow_request: Vec<u8>,
     long_request: Vec<u8>,
     receive_bytes: usize,
@@ -58,21 +59,21 @@ struct Course<'a> {
 }
 
 /// Keeps the plan's slow clients busy until the run is over.
-pub(crate) fn slow(plan: &Plan, over: &AtomicBool) -> books::Slow {
+pub(crate) fn run_slow_clients(plan: &Plan, over: &AtomicBool) -> SlowCounts {
     let rate = plan.slow.bytes_per_s as usize;
     let receive_bytes = (rate / 5).clamp(*RECEIVE_BYTES.start(), *RECEIVE_BYTES.end());
-    let mut course = Course {
+    let mut common = Common {
         plan,
-        judge: Judge::of_framing(),
+        checker: Checker::framing_only(),
         slow_request: padded(plan.lasting_request()),
         long_request: plan.request_for("GET", &plan.slow.path, false),
         receive_bytes,
         scratch: vec![0; receive_bytes],
     };
     let (senders, readers) = (plan.slow.senders, plan.slow.readers);
-    let mut found = books::Slow {
-        senders: books::SlowSide::new(senders as u64),
-        readers: books::SlowSide::new(readers as u64),
+    let mut counts = SlowCounts {
+        senders: SlowSideCounts::new(senders as u64),
+        readers: SlowSideCounts::new(readers as u64),
     };
     let mut clients: Vec<Client> = (0..senders + readers)
         .map(|index| Client::new(index >= senders))
@@ -82,18 +83,18 @@ pub(crate) fn slow(plan: &Plan, over: &AtomicBool) -> books::Slow {
             break;
         }
         for client in clients.iter_mut().skip(turn).step_by(TURNS) {
-            client.step(&mut course, found.side(client.reads_slowly));
+            client.step(&mut common, counts.side(client.reads_slowly));
         }
         thread::sleep(TICK);
     }
     for client in &clients {
         let open = client.exchange.as_ref().is_some_and(|e| e.established);
-        found.side(client.reads_slowly).open_at_end += u64::from(open);
+        counts.side(client.reads_slowly).open_at_end += u64::from(open);
     }
-    found
+    counts
 }
 
-/// A request made longer by a field that means nothing.
+/// The request made longer by a header field that has no meaning.
 fn padded(request: Vec<u8>) -> Vec<u8> {
     const NAME: &[u8] = b"X-Padding: ";
     let line_end = request.windows(2).position(|w| w == b"\r\n");
@@ -109,48 +110,48 @@ impl Client {
             reads_slowly,
             exchange: None,
             retry_ns: 0,
-            born_ns: 0,
+            connected_ns: 0,
             since_ns: 0,
             read_bytes: 0,
         }
     }
 
-    /// Moves the client on by what the time since its last turn allows.
-    fn step(&mut self, course: &mut Course<'_>, found: &mut books::SlowSide) {
+    /// Sends or reads as many bytes as the time since the last turn allows.
+    fn step(&mut self, common: &mut Common<'_>, counts: &mut SlowSideCounts) {
         let now_ns = now_ns();
         if self.exchange.is_none() {
             if now_ns >= self.retry_ns {
-                self.connect(course, now_ns);
+                self.connect(common, now_ns);
             }
             return;
         }
-        match self.advance(course, now_ns, found) {
-            Progress::Waiting => {}
-            Progress::Answered(_) => {
-                found.finished += 1;
-                self.begin(now_ns);
+        match self.advance(common, now_ns, counts) {
+            RequestState::Waiting => {}
+            RequestState::Answered(_) => {
+                counts.finished += 1;
+                self.start_request(now_ns);
             }
-            Progress::Lost(_) => {
+            RequestState::Lost(_) => {
                 if self.exchange.take().is_some_and(|e| e.established) {
-                    found.closed_by_server += 1;
-                    found.life.record(now_ns - self.born_ns);
+                    counts.closed_by_server += 1;
+                    counts.life.record(now_ns - self.connected_ns);
                 }
                 self.retry_ns = now_ns + PAUSE_NS;
             }
         }
     }
 
-    fn connect(&mut self, course: &Course<'_>, now_ns: u64) {
-        let buffer = self.reads_slowly.then_some(course.receive_bytes);
-        match socket::open(course.plan.target.address(), buffer) {
+    fn connect(&mut self, common: &Common<'_>, now_ns: u64) {
+        let buffer = self.reads_slowly.then_some(common.receive_bytes);
+        match socket::open(common.plan.target.address(), buffer) {
             Ok(socket) => self.exchange = Some(Exchange::new(socket)),
             Err(_) => self.retry_ns = now_ns + PAUSE_NS,
         }
-        self.born_ns = now_ns;
-        self.begin(now_ns);
+        self.connected_ns = now_ns;
+        self.start_request(now_ns);
     }
 
-    fn begin(&mut self, now_ns: u64) {
+    fn start_request(&mut self, now_ns: u64) {
         self.since_ns = now_ns;
         self.read_bytes = 0;
         if let Some(exchange) = &mut self.exchange {
@@ -160,51 +161,51 @@ impl Client {
 
     fn advance(
         &mut self,
-        course: &mut Course<'_>,
+        common: &mut Common<'_>,
         now_ns: u64,
-        found: &mut books::SlowSide,
-    ) -> Progress {
+        counts: &mut SlowSideCounts,
+    ) -> RequestState {
         let Some(exchange) = &mut self.exchange else {
-            return Progress::Waiting;
+            return RequestState::Waiting;
         };
-        let rate = u64::from(course.plan.slow.bytes_per_s);
+        let rate = u64::from(common.plan.slow.bytes_per_s);
         let elapsed_ns = u128::from(now_ns - self.since_ns);
         let allowed = (elapsed_ns * u128::from(rate) / u128::from(SECOND_NS)) as u64;
         let (request, room) = if self.reads_slowly {
             let room = allowed.saturating_sub(self.read_bytes);
-            (&course.long_request[..], room as usize)
+            (&common.long_request[..], room as usize)
         } else {
-            let sent = course.slow_request.len().min(allowed.max(1) as usize);
-            (&course.slow_request[..sent], course.scratch.len())
+            let sent = common.slow_request.len().min(allowed.max(1) as usize);
+            (&common.slow_request[..sent], common.scratch.len())
         };
         let (was_established, before) = (exchange.established, exchange.written_bytes());
         if let Err(class) = exchange.send(request) {
-            return Progress::Lost(class);
+            return RequestState::Lost(class);
         }
         if !exchange.established {
-            return Progress::Waiting;
+            return RequestState::Waiting;
         }
-        found.opened += u64::from(!was_established);
+        counts.opened += u64::from(!was_established);
         if self.reads_slowly && before == 0 {
-            // Reading begins when the request is out.
+            // Reading starts when the request is written.
             self.since_ns = now_ns;
         }
-        // A reset is known at once; what lies before it in the buffer would take a slow reader
-        // long to find it.
+        // A reset is found here at once: a slow reader would first have to read what is in the
+        // buffer before it.
         if socket_error(exchange.socket()).unwrap_or_else(Err).is_err() {
-            return Progress::Lost(crate::class::Class::Reset);
+            return RequestState::Lost(ErrorClass::Reset);
         }
-        let room = room.min(course.scratch.len());
+        let room = room.min(common.scratch.len());
         if room == 0 {
-            return Progress::Waiting;
+            return RequestState::Waiting;
         }
-        match exchange.receive(&mut course.judge, &mut course.scratch[..room]) {
-            Ok(progress) => {
+        match exchange.receive(&mut common.checker, &mut common.scratch[..room]) {
+            Ok(state) => {
                 self.read_bytes += room as u64;
-                progress.unwrap_or(Progress::Waiting)
+                state.unwrap_or(RequestState::Waiting)
             }
-            Err(Errno::AGAIN | Errno::INTR) => Progress::Waiting,
-            Err(_) => Progress::Lost(crate::class::Class::Reset),
+            Err(Errno::AGAIN | Errno::INTR) => RequestState::Waiting,
+            Err(_) => RequestState::Lost(ErrorClass::Reset),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Records in files: a line that says what the file is, and a line with the record as JSON, its
-//! histograms in the text form of HdrHistogram's logs.
+//! The file of a record: a line that says what the file is, and a line with the record as JSON. Its
+//! histograms are in the text form of HdrHistogram's logs.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use crate::record::RunRecord;
 
 /// What the first line of a file calls it.
 const FORMAT: &str = "turnstile load record";
@@ -29,7 +29,7 @@ struct Title {
     version: u32,
 }
 
-impl Record {
+impl RunRecord {
     /// The contents of a file that holds the record.
     pub fn to_text(&self) -> String {
         let title = Title {
@@ -75,16 +75,16 @@ impl Record {
         Ok(record)
     }
 
-    /// Whether the counts are those of a run.
+    /// Whether the counts add up, as those of every run do.
     fn is_sound(&self) -> bool {
-        let (shape, books) = (&self.shape, &self.books);
+        let (shape, counts) = (&self.shape, &self.counts);
         let phases = shape.steps_ns.len().max(1);
         let offers = if shape.arrivals.is_some() { phases } else { 0 };
-        let slices = &books.slices;
-        !self.begun_unix_ns.is_empty()
+        let slices = &counts.slices;
+        !self.started_unix_ns.is_empty()
             && self.offers.len() == offers
-            && books.phases.len() == phases
-            && books.kinds.len() == shape.kinds.len()
+            && counts.phases.len() == phases
+            && counts.kinds.len() == shape.kinds.len()
             && slices.iter().all(|slice| {
                 slice.phase < phases
                     && slice.start_ns <= slice.end_ns
@@ -92,14 +92,14 @@ impl Record {
                     && slice.within <= slice.answered
                     && slice.response.count() == slice.answered
             })
-            && slices.iter().map(|slice| slice.failed).sum::<u64>() == books.failed().total()
-            && books.slip().count() == books.sent
+            && slices.iter().map(|slice| slice.failed).sum::<u64>() == counts.failed().total()
+            && counts.slip().count() == counts.sent
     }
 }
 
 #[cfg(test)]
-impl Record {
-    pub(super) fn parse_text(text: &str) -> Result<Self> {
+impl RunRecord {
+    pub(crate) fn parse_text(text: &str) -> Result<Self> {
         Self::parse(&mut text.as_bytes())
     }
 }
@@ -123,7 +123,7 @@ mod tests {
                 "damaged",
             ),
         ] {
-            let error = Record::parse_text(text).unwrap_err();
+            let error = RunRecord::parse_text(text).unwrap_err();
             let line = format!("{error:#}");
             assert!(line.contains(expected) && !line.contains('\n'), "{line}");
         }

@@ -10,8 +10,8 @@ use common::{GOOD, Server, Then, assert_adds_up, send};
 use load::{Arrivals, Pace, Plan};
 use proptest::prelude::*;
 
-/// A server that does something else with every few requests.
-fn moody() -> &'static Server {
+/// A server that treats requests in different ways, by their number.
+fn varying() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
         Server::start(|stream, n| match n % 97 {
@@ -20,7 +20,7 @@ fn moody() -> &'static Server {
             41 => send(stream, b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"),
             53 => send(stream, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\njello"),
             67 => send(stream, b"HELO\r\n\r\n"),
-            // Never answered.
+            // The request is never answered.
             83 => Then::Continue,
             _ => send(stream, GOOD),
         })
@@ -45,7 +45,7 @@ fn plans() -> impl Strategy<Value = Plan> {
     (pace, any::<u64>(), shape, times, further).prop_map(|(pace, seed, shape, times, further)| {
         let (connections, threads, pipeline, new_connection) = shape;
         let (duration, warmup, drain, timeout) = times;
-        let mut plan = moody().plan();
+        let mut plan = varying().plan();
         plan.pace = pace;
         plan.seed = seed;
         plan.connections = connections;
@@ -81,16 +81,16 @@ proptest! {
 
     #[test]
     fn outcomes_add_up(plan in plans()) {
-        let outcome = load::run(&plan).unwrap();
-        assert_adds_up(&outcome);
+        let result = load::run(&plan).unwrap();
+        assert_adds_up(&result);
         if let Pace::Open { rate, arrivals: Arrivals::Constant } = plan.pace {
-            // The schedule does not look at the server: all that was due was scheduled.
+            // The schedule does not depend on the server: everything that was due was scheduled.
             let due = if plan.profile.is_empty() {
-                rate * outcome.duration_s
+                rate * result.duration_s
             } else {
                 plan.profile.iter().map(load::Step::expected).sum()
             };
-            prop_assert!((outcome.scheduled as f64 - due).abs() <= 1.0 + plan.threads as f64);
+            prop_assert!((result.scheduled as f64 - due).abs() <= 1.0 + plan.threads as f64);
         }
     }
 }

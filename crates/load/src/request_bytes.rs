@@ -1,6 +1,6 @@
 //! The bytes of a plan's requests.
 
-use super::Plan;
+use crate::plan::Plan;
 
 impl Plan {
     /// The bytes of one request of a run without a mix.
@@ -12,7 +12,7 @@ impl Plan {
         self.request_for(&self.method, path, self.new_connection)
     }
 
-    /// The bytes of one request on a connection that it does not close.
+    /// The bytes of one request that keeps its connection open.
     pub(crate) fn lasting_request(&self) -> Vec<u8> {
         if self.unp_bytes.is_some() {
             return self.request();
@@ -47,7 +47,7 @@ impl Plan {
             head += "Connection: close\r\n";
         }
         let carries = matches!(method, "POST" | "PUT" | "PATCH");
-        // Without a mix the one method was given together with its body, whatever it is.
+        // Without a mix the only method was given together with the body, whatever method it is.
         let body_bytes = if carries || self.requests.is_empty() {
             self.body_bytes
         } else {
@@ -62,7 +62,7 @@ impl Plan {
         }
         head += "\r\n";
         let mut bytes = head.into_bytes();
-        // Letters in turn, so that a reply that echoes shifted bytes is seen as wrong.
+        // Different letters, so that a reply that echoes shifted bytes is found to be wrong.
         bytes.extend((0..body_bytes).map(|i| b'a' + (i % 26) as u8));
         bytes
     }

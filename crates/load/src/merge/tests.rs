@@ -1,29 +1,34 @@
-//! Sums of records are exact: in whatever order they are added, they are the books of one
-//! generator that did it all.
+//! Sums of records are exact: in whatever order they are added, they equal the record of one
+//! generator that sent everything.
 
 use proptest::prelude::*;
+use schema::load::Arrivals;
 
-use super::*;
-use crate::class::Class;
-use crate::ledger::{Ledger, Window};
+use crate::error_class::ErrorClass;
+use crate::extra_clients::{ExtraCounts, PoisonCounts, SlowCounts, SlowSideCounts};
 use crate::mix::Draw;
-use crate::plan::Poison as PoisonPlan;
+use crate::plan::{Pace, Plan, Poison as PoisonPlan};
+use crate::record::{RunRecord, StartTimes};
+use crate::recorder::Recorder;
+use crate::result;
+use crate::thread_result::{ThreadResult, Usage};
+use crate::window::Window;
 
 const START_NS: u64 = 5_000_000_000;
 
 /// A request and what became of it.
 #[derive(Debug, Clone, Copy)]
-struct Fate {
+struct Event {
     intended_ns: u64,
     late_ns: u64,
     waited_ns: u64,
     service_ns: u64,
-    class: Option<Class>,
+    class: Option<ErrorClass>,
     kind: u16,
     part: usize,
 }
 
-fn fates() -> impl Strategy<Value = Vec<Fate>> {
+fn events() -> impl Strategy<Value = Vec<Event>> {
     let times = (
         0..450_000_000u64,
         0..2_000_000u64,
@@ -32,10 +37,10 @@ fn fates() -> impl Strategy<Value = Vec<Fate>> {
     );
     let class = prop_oneof![
         4 => Just(None),
-        1 => proptest::sample::select(&Class::ALL[..]).prop_map(Some),
+        1 => proptest::sample::select(&ErrorClass::ALL[..]).prop_map(Some),
     ];
-    let fate = (times, class, 0..2u16, 0..3usize).prop_map(|(times, class, kind, part)| Fate {
-        // From a little before the window to a little behind it.
+    let event = (times, class, 0..2u16, 0..3usize).prop_map(|(times, class, kind, part)| Event {
+        // From shortly before the window to shortly after it.
         intended_ns: START_NS - 20_000_000 + times.0,
         late_ns: times.1 / 1_000_000 * times.1,
         waited_ns: times.2 / 5_000_000 * times.2,
@@ -44,9 +49,9 @@ fn fates() -> impl Strategy<Value = Vec<Fate>> {
         kind,
         part,
     });
-    proptest::collection::vec(fate, 0..200).prop_map(|mut fates| {
-        fates.sort_by_key(|fate| fate.intended_ns);
-        fates
+    proptest::collection::vec(event, 0..200).prop_map(|mut events| {
+        events.sort_by_key(|event| event.intended_ns);
+        events
     })
 }
 
@@ -73,21 +78,21 @@ fn plan(open: bool) -> Plan {
     plan
 }
 
-/// The record of a generator that met these fates.
-fn record<'a>(plan: &Plan, fates: impl Iterator<Item = &'a Fate>, n: u64) -> Record {
-    let mut ledger = Ledger::new(plan);
-    ledger.open(Window::of(plan, START_NS));
-    for fate in fates {
-        let (kind, number) = (fate.kind, 0);
-        let mut flight = ledger.schedule(fate.intended_ns, Draw { kind, number });
-        ledger.noticed(&flight, fate.intended_ns + fate.late_ns);
-        ledger.waited(&flight, fate.waited_ns);
-        if fate.class != Some(Class::Refused) {
-            flight.sent_ns = fate.intended_ns + fate.late_ns + fate.waited_ns;
-            ledger.sent(&flight);
+/// The record of a generator whose requests had these outcomes.
+fn record<'a>(plan: &Plan, events: impl Iterator<Item = &'a Event>, n: u64) -> RunRecord {
+    let mut recorder = Recorder::new(plan);
+    recorder.set_window(Window::of(plan, START_NS));
+    for event in events {
+        let (kind, number) = (event.kind, 0);
+        let mut pending = recorder.schedule(event.intended_ns, Draw { kind, number });
+        recorder.noticed(&pending, event.intended_ns + event.late_ns);
+        recorder.waited(&pending, event.waited_ns);
+        if event.class != Some(ErrorClass::Refused) {
+            pending.sent_ns = event.intended_ns + event.late_ns + event.waited_ns;
+            recorder.sent(&pending);
         }
-        let sent_ns = flight.sent_ns.max(fate.intended_ns);
-        ledger.settle(&flight, fate.class, sent_ns + fate.service_ns);
+        let sent_ns = pending.sent_ns.max(event.intended_ns);
+        recorder.finish(&pending, event.class, sent_ns + event.service_ns);
     }
     let usage = Usage {
         wall_ns: 410_000_000 + n,
@@ -97,34 +102,34 @@ fn record<'a>(plan: &Plan, fates: impl Iterator<Item = &'a Fate>, n: u64) -> Rec
         received_bytes: n,
         closing_ns: n,
     };
-    let report = Report {
-        books: ledger.close(),
+    let result = ThreadResult {
+        counts: recorder.into_counts(),
         usage,
         alive: 1,
         lost: n,
         closed: n + 1,
         silent: n,
     };
-    let mut slow = Slow {
-        senders: crate::books::SlowSide::new(0),
-        readers: crate::books::SlowSide::new(1),
+    let mut slow = SlowCounts {
+        senders: SlowSideCounts::new(0),
+        readers: SlowSideCounts::new(1),
     };
     slow.readers.life.record(n * 1000);
-    let mut poison = Poison::new();
+    let mut poison = PoisonCounts::new();
     poison.response.record(n);
-    let beside = Beside {
+    let extra = ExtraCounts {
         idle: None,
         slow: Some(slow),
         poison: Some(poison),
     };
-    let begun = Begun {
+    let started = StartTimes {
         run_unix_ns: n,
         window_unix_ns: n,
     };
-    Record::new(plan, vec![report], beside, begun, n == 2)
+    RunRecord::new(plan, vec![result], extra, started, n == 2)
 }
 
-fn sum(a: &Record, b: &Record) -> Record {
+fn sum(a: &RunRecord, b: &RunRecord) -> RunRecord {
     assert_eq!(b.differs_from(a), None);
     let mut sum = a.clone();
     sum.merge(b);
@@ -135,29 +140,29 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn merging_is_associative_and_equals_the_whole(fates in fates(), open in any::<bool>()) {
+    fn merging_is_associative_and_equals_the_whole(events in events(), open in any::<bool>()) {
         let plan = plan(open);
-        let part = |k: usize| fates.iter().filter(move |fate| fate.part == k);
+        let part = |k: usize| events.iter().filter(move |event| event.part == k);
         let [a, b, c] = [0, 1, 2].map(|k| record(&plan, part(k), k as u64 + 1));
         let merged = sum(&sum(&a, &b), &c);
         prop_assert_eq!(&merged, &sum(&a, &sum(&b, &c)));
-        let whole = record(&plan, fates.iter(), 9);
-        prop_assert_eq!(&merged.books, &whole.books);
-        let figures = |record: &Record| {
-            let o = record.outcome();
+        let whole = record(&plan, events.iter(), 9);
+        prop_assert_eq!(&merged.counts, &whole.counts);
+        let figures = |record: &RunRecord| {
+            let o = result::of(record);
             let counts = (o.requests, o.scheduled, o.sent, o.errors.clone());
             (counts, o.response_us, o.service_us, o.slip_us, o.timeline, o.kinds)
         };
         prop_assert_eq!(figures(&merged), figures(&whole));
-        // A file changes nothing.
-        let read = Record::parse_text(&merged.to_text()).unwrap();
-        prop_assert_eq!(read.outcome(), merged.outcome());
+        // A record read back from its file is the same.
+        let read = RunRecord::parse_text(&merged.to_text()).unwrap();
+        prop_assert_eq!(result::of(&read), result::of(&merged));
         prop_assert_eq!(read, merged);
     }
 }
 
 #[test]
-fn what_was_not_asked_alike_is_not_added() {
+fn runs_of_different_plans_are_not_added() {
     let (plan, none) = (plan(true), [].iter());
     let first = record(&plan, none.clone(), 1);
     type Change = fn(&mut Plan);
@@ -178,12 +183,12 @@ fn what_was_not_asked_alike_is_not_added() {
             .unwrap();
         assert!(difference.starts_with(expected), "{difference}");
     }
-    // Another rate is no other shape: rates add up.
+    // The rate is not part of the shape: rates add up.
     let mut other = plan.clone();
     other.profile[0].rate_from = 7.0;
     assert_eq!(record(&other, none.clone(), 2).differs_from(&first), None);
     // The window of an interrupted run is shorter.
     let mut short = record(&plan, none, 2);
-    short.books.length_ns /= 2;
+    short.counts.length_ns /= 2;
     assert!(short.differs_from(&first).unwrap().contains("measured"));
 }

@@ -1,4 +1,4 @@
-//! Latencies: recording them, and percentiles in which failures rank as infinite.
+//! Histograms of times, and their percentiles, in which failures rank as infinite.
 
 use std::borrow::Cow;
 
@@ -6,21 +6,22 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
+use schema::load::Latency;
 use serde::{Deserialize, Serialize, Serializer, de, ser};
 
-/// Longest latency told apart, nanoseconds (an hour); longer ones count as this.
-const LATENCY_NS_MAX: u64 = 3_600_000_000_000;
+/// Longest time that is told apart, nanoseconds (an hour); longer ones count as this.
+const TIME_NS_MAX: u64 = 3_600_000_000_000;
 
 /// Significant decimal digits kept.
 const DIGITS: u8 = 3;
 
-/// Recorded durations, nanoseconds in, microseconds out.
+/// A histogram of times: they are recorded in nanoseconds, percentiles are in microseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Durations(Histogram<u64>);
 
 impl Durations {
     pub(crate) fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS);
+        let histogram = Histogram::new_with_bounds(1, TIME_NS_MAX, DIGITS);
         Self(histogram.expect("the constant bounds are valid"))
     }
 
@@ -29,19 +30,19 @@ impl Durations {
         self.0.saturating_record(ns);
     }
 
-    /// Records the same duration `n` times.
+    /// Records the same time `n` times.
     pub(crate) fn record_n(&mut self, ns: u64, n: u64) {
         self.0.saturating_record_n(ns, n);
     }
 
-    /// All of them together.
+    /// The histogram of all parts together.
     pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut sum = Self::new();
         parts.into_iter().for_each(|part| sum.merge(part));
         sum
     }
 
-    /// Adds others.
+    /// Adds another histogram.
     pub(crate) fn merge(&mut self, other: &Self) {
         if other.0.is_empty() {
             return;
@@ -56,8 +57,8 @@ impl Durations {
         self.0.len()
     }
 
-    /// The percentiles, with `unanswered` further values that are infinite.
-    pub(crate) fn spread(&self, unanswered: u64) -> Spread {
+    /// The percentiles, with `unanswered` additional values that are infinite.
+    pub(crate) fn latency(&self, unanswered: u64) -> Latency {
         let count = self.0.len();
         let at = |quantile: f64| {
             // The smallest rank with at least that share of all values at or below it.
@@ -68,7 +69,7 @@ impl Durations {
                 self.0.value_at_quantile(within).min(self.0.max()) as f64 / 1e3
             })
         };
-        Spread {
+        Latency {
             count,
             mean: (count > 0).then(|| self.0.mean() / 1e3),
             p50: at(0.5),
@@ -108,29 +109,6 @@ impl<'de> Deserialize<'de> for Durations {
     }
 }
 
-/// A latency distribution, microseconds.
-///
-/// Each percentile is taken over the whole population: requests that failed or were never answered
-/// rank as infinite, and a percentile that falls among them is `None` (JSON `null`); so is `max`
-/// as soon as one request failed. With nothing recorded all are `None`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
-    /// Finite values recorded.
-    pub count: u64,
-    /// Mean of the finite values.
-    pub mean: Option<f64>,
-    /// Median.
-    pub p50: Option<f64>,
-    /// 90th percentile.
-    pub p90: Option<f64>,
-    /// 99th percentile.
-    pub p99: Option<f64>,
-    /// 99.9th percentile.
-    pub p999: Option<f64>,
-    /// Largest value.
-    pub max: Option<f64>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,42 +125,42 @@ mod tests {
 
     #[test]
     fn percentiles_of_a_uniform_distribution() {
-        let spread = thousand().spread(0);
-        assert_eq!(spread.count, 1000);
-        assert!(near(spread.mean, 500.5) && near(spread.p50, 500.0) && near(spread.p90, 900.0));
-        assert!(near(spread.p99, 990.0) && near(spread.p999, 999.0) && near(spread.max, 1000.0));
+        let latency = thousand().latency(0);
+        assert_eq!(latency.count, 1000);
+        assert!(near(latency.mean, 500.5) && near(latency.p50, 500.0) && near(latency.p90, 900.0));
+        assert!(near(latency.p99, 990.0) && near(latency.p999, 999.0) && near(latency.max, 1000.0));
     }
 
     #[test]
     fn failures_rank_above_every_latency() {
-        let spread = thousand().spread(20);
+        let latency = thousand().latency(20);
         // Rank 510 of 1020, 918 of 1020, and 1010 of 1020, which is a failure.
         assert!(
-            near(spread.p50, 510.0) && near(spread.p90, 918.0),
-            "{spread:?}"
+            near(latency.p50, 510.0) && near(latency.p90, 918.0),
+            "{latency:?}"
         );
-        assert_eq!((spread.p99, spread.p999, spread.max), (None, None, None));
-        assert!(near(spread.mean, 500.5));
-        assert_eq!(thousand().spread(10_000).p50, None);
+        assert_eq!((latency.p99, latency.p999, latency.max), (None, None, None));
+        assert!(near(latency.mean, 500.5));
+        assert_eq!(thousand().latency(10_000).p50, None);
     }
 
     #[test]
     fn one_failure_in_a_thousand_hides_only_what_it_reaches() {
         let mut durations = Durations::new();
         durations.record_n(5_000, 999);
-        let spread = durations.spread(1);
-        assert!(near(spread.p999, 5.0));
-        assert_eq!(spread.max, None);
+        let latency = durations.latency(1);
+        assert!(near(latency.p999, 5.0));
+        assert_eq!(latency.max, None);
     }
 
     #[test]
     fn nothing_recorded_is_no_figure() {
-        let spread = Durations::new().spread(3);
+        let latency = Durations::new().latency(3);
         assert_eq!(
-            (spread.count, spread.mean, spread.p50, spread.max),
+            (latency.count, latency.mean, latency.p50, latency.max),
             (0, None, None, None)
         );
-        assert_eq!(Durations::new().spread(0).p50, None);
+        assert_eq!(Durations::new().latency(0).p50, None);
     }
 
     #[test]
@@ -191,7 +169,7 @@ mod tests {
             let text = serde_json::to_string(&durations).unwrap();
             let read: Durations = serde_json::from_str(&text).unwrap();
             assert_eq!(read, durations);
-            assert_eq!(read.spread(0), durations.spread(0));
+            assert_eq!(read.latency(0), durations.latency(0));
         }
         for text in ["\"\"", "\"!\"", "\"HISTFAAA\"", "3"] {
             assert!(serde_json::from_str::<Durations>(text).is_err(), "{text}");

@@ -1,26 +1,26 @@
-//! A connection that carries one request after another, moved on by whoever polls it.
+//! A connection that carries one request after another; its owner polls it and calls `advance`.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::class::Class;
-use crate::judge::Judge;
-use crate::reply::{Reader, Step, Verdict};
+use crate::checker::Checker;
+use crate::error_class::ErrorClass;
+use crate::reply::{Reader, Reading, Verdict};
 
 /// What has become of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// Nothing yet.
+pub(super) enum RequestState {
+    /// Its reply is not complete.
     Waiting,
-    /// It has its reply.
+    /// Its reply is complete.
     Answered(Verdict),
-    /// It will never have one.
-    Lost(Class),
+    /// It will get no reply.
+    Lost(ErrorClass),
 }
 
-/// A connection and the request it carries.
+/// A connection and the request that it carries.
 #[derive(Debug)]
 pub(super) struct Exchange {
     socket: OwnedFd,
@@ -31,7 +31,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// On a socket that is being connected.
+    /// Takes a socket that is being connected.
     pub(super) fn new(socket: OwnedFd) -> Self {
         Self {
             socket,
@@ -49,41 +49,41 @@ impl Exchange {
         self.socket
     }
 
-    /// Begins the next request.
+    /// Starts the next request.
     pub(super) fn restart(&mut self) {
         self.written_bytes = 0;
     }
 
-    /// Bytes of the request that are written.
+    /// Bytes of the request that have been written.
     pub(super) fn written_bytes(&self) -> usize {
         self.written_bytes
     }
 
-    /// Writes the request as far as the socket takes it, then reads as much as there is.
+    /// Writes as much of the request as the socket takes, then reads as much as there is.
     pub(super) fn advance(
         &mut self,
         request: &[u8],
-        judge: &mut Judge,
+        checker: &mut Checker,
         scratch: &mut [u8],
-    ) -> Progress {
+    ) -> RequestState {
         if let Err(class) = self.send(request) {
-            return Progress::Lost(class);
+            return RequestState::Lost(class);
         }
         if !self.established {
-            return Progress::Waiting;
+            return RequestState::Waiting;
         }
         loop {
-            match self.receive(judge, scratch) {
-                Ok(Some(progress)) => return progress,
+            match self.receive(checker, scratch) {
+                Ok(Some(state)) => return state,
                 Ok(None) => {}
                 Err(Errno::INTR) => {}
-                Err(_) => return Progress::Waiting,
+                Err(_) => return RequestState::Waiting,
             }
         }
     }
 
     /// Writes what is left of `request`, which may be cut short to be continued later.
-    pub(super) fn send(&mut self, request: &[u8]) -> std::result::Result<(), Class> {
+    pub(super) fn send(&mut self, request: &[u8]) -> std::result::Result<(), ErrorClass> {
         while self.written_bytes < request.len() {
             let rest = &request[self.written_bytes..];
             match send(&self.socket, rest, SendFlags::NOSIGNAL) {
@@ -93,39 +93,42 @@ impl Exchange {
                 }
                 Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR) => {}
-                Err(errno) if self.established => return Err(Class::of_send(errno)),
-                Err(errno) => return Err(Class::of_connect(errno)),
+                Err(errno) if self.established => return Err(ErrorClass::of_send(errno)),
+                Err(errno) => return Err(ErrorClass::of_connect(errno)),
             }
         }
         Ok(())
     }
 
-    /// Reads once, at most as much as `scratch` holds; nothing is decided when the reply goes on.
+    /// Reads once, at most as much as `scratch` holds; `None` when the reply is not complete.
     ///
     /// # Errors
     /// `EAGAIN` when there is nothing to read, and `EINTR`; other errors are lost requests.
     pub(super) fn receive(
         &mut self,
-        judge: &mut Judge,
+        checker: &mut Checker,
         scratch: &mut [u8],
-    ) -> Result<Option<Progress>> {
+    ) -> Result<Option<RequestState>> {
         let n = match recv(&self.socket, &mut *scratch, RecvFlags::empty()) {
             Ok((n, _)) => n,
             Err(errno @ (Errno::AGAIN | Errno::INTR)) => return Err(errno),
-            Err(_) => return Ok(Some(Progress::Lost(Class::Reset))),
+            Err(_) => return Ok(Some(RequestState::Lost(ErrorClass::Reset))),
         };
         if n == 0 {
-            let ended = self.reader.end(judge);
-            return Ok(Some(
-                ended.map_or(Progress::Lost(Class::EarlyEnd), Progress::Answered),
-            ));
+            let ended = self.reader.end(checker);
+            return Ok(Some(ended.map_or(
+                RequestState::Lost(ErrorClass::EarlyEnd),
+                RequestState::Answered,
+            )));
         }
         let mut input = &scratch[..n];
-        Ok(match self.reader.next(judge, &mut input) {
-            Step::More => None,
-            Step::Broken => Some(Progress::Lost(Class::Malformed)),
-            Step::Done(_) if !input.is_empty() => Some(Progress::Lost(Class::Malformed)),
-            Step::Done(verdict) => Some(Progress::Answered(verdict)),
+        Ok(match self.reader.next(checker, &mut input) {
+            Reading::Incomplete => None,
+            Reading::Malformed => Some(RequestState::Lost(ErrorClass::Malformed)),
+            Reading::Complete(_) if !input.is_empty() => {
+                Some(RequestState::Lost(ErrorClass::Malformed))
+            }
+            Reading::Complete(verdict) => Some(RequestState::Answered(verdict)),
         })
     }
 }

@@ -1,16 +1,14 @@
-//! What a plan must be like to be run.
+//! Which plans can be run.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 
-use super::{
-    CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, RATE_MAX, STEPS_MAX, UNP_BYTES_MAX, is_token,
-};
-use crate::mix::{KINDS_MAX, Kind};
-use crate::profile::Step;
+use crate::kind::{KINDS_MAX, Kind, is_token};
+use crate::plan::{CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, STEPS_MAX, UNP_BYTES_MAX};
+use crate::profile::{RATE_MAX, Step};
 
-/// Most bytes a second that still make a slow client.
+/// Most bytes per second of a slow client.
 const SLOW_BYTES_PER_S_MAX: u32 = 1 << 20;
 
 impl Plan {
@@ -34,7 +32,7 @@ impl Plan {
         );
         ensure!(
             !(self.new_connection && self.pipeline > 1),
-            "a connection a request cannot be pipelined"
+            "with one connection per request there is no pipelining"
         );
         ensure!(!self.duration.is_zero(), "duration must be above zero");
         ensure!(!self.timeout.is_zero(), "timeout must be above zero");
@@ -47,7 +45,7 @@ impl Plan {
         self.check_profile()?;
         self.check_protocol()?;
         self.check_requests()?;
-        self.check_beside()
+        self.check_extra_clients()
     }
 
     fn check_profile(&self) -> Result<()> {
@@ -104,9 +102,9 @@ impl Plan {
             plain,
             "methods, headers, mixes, bodies and statuses belong to HTTP, not to the UNP protocol"
         );
-        let beside = self.slow.senders + self.slow.readers > 0 || self.poison.is_some();
+        let extra = self.slow.senders + self.slow.readers > 0 || self.poison.is_some();
         ensure!(
-            !beside,
+            !extra,
             "slow clients and poisoned requests belong to HTTP, not to the UNP protocol"
         );
         Ok(())
@@ -139,7 +137,7 @@ impl Plan {
         Ok(())
     }
 
-    fn check_beside(&self) -> Result<()> {
+    fn check_extra_clients(&self) -> Result<()> {
         for (count, name) in [
             (self.idle, "idle"),
             (self.slow.senders, "slow senders"),
@@ -152,13 +150,13 @@ impl Plan {
         }
         ensure!(
             (1..=SLOW_BYTES_PER_S_MAX).contains(&self.slow.bytes_per_s),
-            "slow bytes a second must be 1 to {SLOW_BYTES_PER_S_MAX}"
+            "slow bytes per second must be 1 to {SLOW_BYTES_PER_S_MAX}"
         );
         let poison = self.poison.as_ref();
         for path in [Some(&self.slow.path), poison.map(|poison| &poison.path)] {
             ensure!(
                 path.is_none_or(|p| p.starts_with('/') && p.bytes().all(|b| b.is_ascii_graphic())),
-                "path {:?} must begin with / and hold neither spaces nor characters outside ASCII",
+                "path {:?} must begin with / and contain neither spaces nor characters outside ASCII",
                 path.map_or("", String::as_str)
             );
         }

@@ -1,11 +1,11 @@
-//! Everything that can become of a request other than a correct answer.
+//! Everything that can become of a request other than a correct reply.
 
 use rustix::io::Errno;
 
 /// The outcome of a request that was not answered correctly. Each scheduled request ends either
-/// as a correct answer or in exactly one of these.
+/// with a correct reply or in exactly one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Class {
+pub enum ErrorClass {
     /// The peer refused the connection.
     Refused,
     /// The connection was not established within the time-out.
@@ -34,7 +34,7 @@ pub enum Class {
     Censored,
 }
 
-impl Class {
+impl ErrorClass {
     /// Every class, in the order of their declaration.
     pub const ALL: [Self; 13] = [
         Self::Refused,
@@ -79,7 +79,7 @@ impl Class {
             Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Self::DescriptorLimit,
             Errno::CONNRESET => Self::Reset,
             // ECONNREFUSED, a Unix socket's ENOENT and EAGAIN (full backlog), EHOSTUNREACH: all
-            // say that nobody took the connection.
+            // say that nobody accepted the connection.
             _ => Self::Refused,
         }
     }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn classes_are_counted_where_their_names_say() {
-        for (index, class) in Class::ALL.into_iter().enumerate() {
+        for (index, class) in ErrorClass::ALL.into_iter().enumerate() {
             assert_eq!(class as usize, index, "{}", class.name());
         }
     }
@@ -107,17 +107,17 @@ mod tests {
     #[test]
     fn each_error_of_the_kernel_has_its_class() {
         for (errno, class) in [
-            (Errno::CONNREFUSED, Class::Refused),
-            (Errno::NOENT, Class::Refused),
-            (Errno::TIMEDOUT, Class::ConnectTimeout),
-            (Errno::ADDRNOTAVAIL, Class::AddressUnavailable),
-            (Errno::MFILE, Class::DescriptorLimit),
-            (Errno::NFILE, Class::DescriptorLimit),
-            (Errno::CONNRESET, Class::Reset),
+            (Errno::CONNREFUSED, ErrorClass::Refused),
+            (Errno::NOENT, ErrorClass::Refused),
+            (Errno::TIMEDOUT, ErrorClass::ConnectTimeout),
+            (Errno::ADDRNOTAVAIL, ErrorClass::AddressUnavailable),
+            (Errno::MFILE, ErrorClass::DescriptorLimit),
+            (Errno::NFILE, ErrorClass::DescriptorLimit),
+            (Errno::CONNRESET, ErrorClass::Reset),
         ] {
-            assert_eq!(Class::of_connect(errno), class, "{errno:?}");
+            assert_eq!(ErrorClass::of_connect(errno), class, "{errno:?}");
         }
-        assert_eq!(Class::of_send(Errno::CONNRESET), Class::Reset);
-        assert_eq!(Class::of_send(Errno::PIPE), Class::WriteError);
+        assert_eq!(ErrorClass::of_send(Errno::CONNRESET), ErrorClass::Reset);
+        assert_eq!(ErrorClass::of_send(Errno::PIPE), ErrorClass::WriteError);
     }
 }

@@ -2,52 +2,54 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::class::Class;
+use schema::load::BodyCheck;
+
+use crate::error_class::ErrorClass;
 use crate::head::{Facts, Framing, Template};
-use crate::plan::{BodyCheck, Plan};
+use crate::plan::Plan;
 
 /// Most bytes of a body that are kept and compared; beyond them only the length counts.
 const BODY_BYTES_COMPARED_MAX: usize = 64 << 20;
 
 /// The first correct body of the run; every later one must equal it.
 #[derive(Debug)]
-pub(crate) struct Model {
+pub(crate) struct ReferenceBody {
     bytes: Vec<u8>,
     length: u64,
 }
 
 /// The first correct bodies of a run, shared by its threads.
-pub(crate) type Models = Arc<[OnceLock<Model>]>;
+pub(crate) type ReferenceBodies = Arc<[OnceLock<ReferenceBody>]>;
 
-/// Room for the first correct body of every kind of request and every expected status: a reply is
-/// compared with its like.
-pub(crate) fn models(plan: &Plan) -> Models {
+/// A place for the first correct body of every kind of request and every expected status: a reply
+/// is compared with one of the same kind and status.
+pub(crate) fn reference_bodies(plan: &Plan) -> ReferenceBodies {
     let kinds = plan.requests.len().max(1);
     let statuses = plan.expect_status.len().max(1);
     (0..kinds * statuses).map(|_| OnceLock::new()).collect()
 }
 
-/// What all connections of a thread compare their replies to one kind of request with.
+/// Checks the replies to one kind of request, for all connections of a thread.
 #[derive(Debug)]
-pub(crate) struct Judge {
+pub(crate) struct Checker {
     /// The head that replies are expected to begin with.
     pub(crate) template: Template,
-    /// Replies have no head (UNP): this is what it would say.
+    /// Replies have no head (UNP); this is what a head would say.
     pub(crate) headless: Option<Facts>,
     /// Replies have no body whatever their head says (HEAD).
     pub(crate) bodiless: bool,
     /// Any 2xx when empty.
     expect_status: Vec<u16>,
     check: BodyCheck,
-    models: Models,
-    /// Where the models of this kind begin.
-    first_model: usize,
+    references: ReferenceBodies,
+    /// The index of the first reference of this kind.
+    first_reference: usize,
 }
 
-impl Judge {
-    /// A judge of replies to the kind of that number, who shares the model bodies with those of
-    /// the other threads.
-    pub(crate) fn new(plan: &Plan, kind: usize, models: &Models) -> Self {
+impl Checker {
+    /// A checker of the replies to kind number `kind`. The reference bodies are shared with the
+    /// checkers of the other threads.
+    pub(crate) fn new(plan: &Plan, kind: usize, references: &ReferenceBodies) -> Self {
         let (method, check) = match plan.requests.get(kind) {
             Some(kind) => (&kind.method, kind.body_check(plan.body_check)),
             None => (&plan.method, plan.body_check.unwrap_or(BodyCheck::Exact)),
@@ -68,57 +70,57 @@ impl Judge {
             bodiless: method == "HEAD",
             expect_status: plan.expect_status.clone(),
             check,
-            models: Arc::clone(models),
-            first_model: kind * plan.expect_status.len().max(1),
+            references: Arc::clone(references),
+            first_reference: kind * plan.expect_status.len().max(1),
         }
     }
 
-    /// A judge for each kind of request.
-    pub(crate) fn all(plan: &Plan, models: &Models) -> Vec<Self> {
+    /// A checker for each kind of request.
+    pub(crate) fn all(plan: &Plan, references: &ReferenceBodies) -> Vec<Self> {
         let kinds = plan.requests.len().max(1);
         (0..kinds)
-            .map(|kind| Self::new(plan, kind, models))
+            .map(|kind| Self::new(plan, kind, references))
             .collect()
     }
 
-    /// A judge of framing only, to whom every status is right.
-    pub(crate) fn of_framing() -> Self {
+    /// A checker of framing only, for which every status is right.
+    pub(crate) fn framing_only() -> Self {
         Self {
             template: Template::default(),
             headless: None,
             bodiless: false,
             expect_status: (200..=599).collect(),
             check: BodyCheck::None,
-            models: Arc::from([]),
-            first_model: 0,
+            references: Arc::from([]),
+            first_reference: 0,
         }
     }
 
-    /// Where the model of replies with that status is; or why the status is wrong.
+    /// The index of the reference for replies with that status; or why the status is wrong.
     #[inline]
-    fn expected(&self, status: u16) -> Result<usize, Class> {
+    fn expected(&self, status: u16) -> Result<usize, ErrorClass> {
         if self.expect_status.is_empty() {
             if (200..300).contains(&status) {
-                return Ok(self.first_model);
+                return Ok(self.first_reference);
             }
         } else if let Some(at) = self.expect_status.iter().position(|&s| s == status) {
-            return Ok(self.first_model + at);
+            return Ok(self.first_reference + at);
         }
         match status {
-            503 => Err(Class::Shed),
-            _ => Err(Class::Status),
+            503 => Err(ErrorClass::Shed),
+            _ => Err(ErrorClass::Status),
         }
     }
 
-    /// Judges a reply whose whole body lies in one slice.
+    /// Checks a reply whose whole body is in one slice.
     #[inline]
-    pub(crate) fn whole(&self, status: u16, body: &[u8]) -> Option<Class> {
+    pub(crate) fn check_whole(&self, status: u16, body: &[u8]) -> Option<ErrorClass> {
         if self.check == BodyCheck::Exact
             && let Ok(at) = self.expected(status)
-            && let Some(model) = self.models[at].get()
+            && let Some(reference) = self.references[at].get()
             && body.len() <= BODY_BYTES_COMPARED_MAX
         {
-            return (model.bytes != body).then_some(Class::WrongBody);
+            return (reference.bytes != body).then_some(ErrorClass::WrongBody);
         }
         let mut comparison = Comparison::new(self, status);
         comparison.feed(self, body);
@@ -129,19 +131,19 @@ impl Judge {
 /// The comparison of one reply's body while it arrives.
 #[derive(Debug)]
 pub(crate) struct Comparison {
-    /// Where its model is, or what is wrong already.
-    verdict: Result<usize, Class>,
+    /// The index of its reference, or what is wrong already.
+    verdict: Result<usize, ErrorClass>,
     position: u64,
-    /// The body itself, when there is no model yet.
+    /// The body itself, when there is no reference yet.
     learned: Option<Vec<u8>>,
 }
 
 impl Comparison {
-    /// Begins with the reply's status.
-    pub(crate) fn new(judge: &Judge, status: u16) -> Self {
-        let verdict = judge.expected(status);
-        let learns = judge.check != BodyCheck::None
-            && verdict.is_ok_and(|at| judge.models[at].get().is_none());
+    /// Starts with the reply's status.
+    pub(crate) fn new(checker: &Checker, status: u16) -> Self {
+        let verdict = checker.expected(status);
+        let learns = checker.check != BodyCheck::None
+            && verdict.is_ok_and(|at| checker.references[at].get().is_none());
         Self {
             verdict,
             position: 0,
@@ -150,7 +152,7 @@ impl Comparison {
     }
 
     /// Takes the next bytes of the body.
-    pub(crate) fn feed(&mut self, judge: &Judge, bytes: &[u8]) {
+    pub(crate) fn feed(&mut self, checker: &Checker, bytes: &[u8]) {
         let start = usize::try_from(self.position).unwrap_or(usize::MAX);
         self.position += bytes.len() as u64;
         let kept = &bytes[..bytes
@@ -158,34 +160,34 @@ impl Comparison {
             .min(BODY_BYTES_COMPARED_MAX.saturating_sub(start))];
         if let Some(learned) = &mut self.learned {
             learned.extend_from_slice(kept);
-        } else if judge.check == BodyCheck::Exact
+        } else if checker.check == BodyCheck::Exact
             && let Ok(at) = self.verdict
-            && let Some(model) = judge.models[at].get()
-            && model
+            && let Some(reference) = checker.references[at].get()
+            && reference
                 .bytes
                 .get(start..)
                 .is_none_or(|rest| !rest.starts_with(kept))
             && !kept.is_empty()
         {
-            self.verdict = Err(Class::WrongBody);
+            self.verdict = Err(ErrorClass::WrongBody);
         }
     }
 
-    /// The verdict on the whole reply; `None` when it is correct.
-    pub(crate) fn finish(&mut self, judge: &Judge) -> Option<Class> {
+    /// What is wrong with the whole reply; `None` when it is correct.
+    pub(crate) fn finish(&mut self, checker: &Checker) -> Option<ErrorClass> {
         let at = match self.verdict {
             Err(class) => return Some(class),
-            Ok(_) if judge.check == BodyCheck::None => return None,
+            Ok(_) if checker.check == BodyCheck::None => return None,
             Ok(at) => at,
         };
         let learned = self.learned.take();
-        let model = judge.models[at].get_or_init(|| Model {
+        let reference = checker.references[at].get_or_init(|| ReferenceBody {
             bytes: learned.clone().unwrap_or_default(),
             length: self.position,
         });
         // Two replies may have been learned at once; the second is then compared after all.
-        let differs =
-            judge.check == BodyCheck::Exact && learned.is_some_and(|bytes| bytes != model.bytes);
-        (differs || model.length != self.position).then_some(Class::WrongBody)
+        let differs = checker.check == BodyCheck::Exact
+            && learned.is_some_and(|bytes| bytes != reference.bytes);
+        (differs || reference.length != self.position).then_some(ErrorClass::WrongBody)
     }
 }

@@ -1,18 +1,19 @@
-//! The books of a thread: every request that was scheduled, and what became of it.
+//! Records every request that a thread schedules, and what becomes of it.
 
-mod flight;
+mod pending;
 
-use self::flight::NO_SLICE;
-pub(crate) use self::flight::{Flight, Window};
-use crate::books::{self, Books};
-use crate::class::Class;
+use self::pending::NO_SLICE;
+pub(crate) use self::pending::PendingRequest;
 use crate::clock::duration_ns;
+use crate::counts::{Counts, KindCounts, PhaseCounts, SliceCounts};
+use crate::durations::Durations;
+use crate::error_class::ErrorClass;
 use crate::mix::Draw;
 use crate::plan::{Pace, Plan};
-use crate::spread::Durations;
-use crate::timeline::{self, Stretch};
+use crate::timeline::{self, Span};
+use crate::window::Window;
 
-/// A slice of the window while it is being written.
+/// A slice of the window while it is being recorded.
 #[derive(Debug)]
 struct Slice {
     end_ns: u64,
@@ -20,21 +21,20 @@ struct Slice {
     answered: u64,
     within: u64,
     prompt_sent: u64,
-    /// Latencies of requests sent when intended, for which response and service are one.
+    /// Response times of requests sent when intended, for which response and service are equal.
     prompt: Durations,
     response: Durations,
     phase: usize,
 }
 
-/// What one thread measured.
+/// Records what one thread measures.
 ///
-/// Latencies are recorded once, in the slice or the step they belong to; the sums are made when
-/// the books are closed.
+/// Times are recorded once, in the slice or the step they belong to; the sums are made at the end.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct Recorder {
     pub(crate) window: Window,
     /// In a closed loop a request of the warm-up that is never answered keeps its connection from
-    /// making any other: its failure is booked in the window, or nobody would see it.
+    /// sending another one: its failure is counted in the window, or it would not be seen.
     closed_loop: bool,
     /// The longest response that counts as in time.
     objective_ns: u64,
@@ -46,27 +46,27 @@ pub(crate) struct Ledger {
     pub(crate) finished_in_window: u64,
     /// Time that requests spent in the system within the window, summed.
     occupied_ns: u128,
-    layout: Vec<Stretch>,
+    spans: Vec<Span>,
     slices: Vec<Slice>,
-    /// The slice that requests are scheduled in, and its end.
+    /// The slice that requests are being scheduled in, and its end.
     slice: usize,
     slice_end_ns: u64,
-    /// Failures of each slice: apart from what every request touches.
+    /// Failures of each slice, kept apart from the fields that every request updates.
     slice_failed: Vec<u64>,
-    phases: Vec<books::Phase>,
+    phases: Vec<PhaseCounts>,
     /// Empty without a mix.
-    kinds: Vec<books::Kind>,
+    kinds: Vec<KindCounts>,
     pub(crate) connect: Durations,
     late: Durations,
     no_connection: Durations,
     no_connection_zero: u64,
 }
 
-impl Ledger {
-    /// Empty books for a plan; its window is set by [`Ledger::open`].
+impl Recorder {
+    /// A recorder for a plan; its window is set by [`Recorder::set_window`].
     pub(crate) fn new(plan: &Plan) -> Self {
-        let layout = timeline::slices(plan);
-        let slice = |stretch: &Stretch| Slice {
+        let spans = timeline::slices(plan);
+        let slice = |span: &Span| Slice {
             end_ns: 0,
             scheduled: 0,
             answered: 0,
@@ -74,7 +74,7 @@ impl Ledger {
             prompt_sent: 0,
             prompt: Durations::new(),
             response: Durations::new(),
-            phase: stretch.phase,
+            phase: span.phase,
         };
         Self {
             window: Window::default(),
@@ -86,16 +86,16 @@ impl Ledger {
             failed: 0,
             finished_in_window: 0,
             occupied_ns: 0,
-            slices: layout.iter().map(slice).collect(),
+            slices: spans.iter().map(slice).collect(),
             slice: 0,
             slice_end_ns: 0,
-            slice_failed: vec![0; layout.len()],
-            layout,
+            slice_failed: vec![0; spans.len()],
+            spans,
             phases: timeline::phases(plan)
                 .iter()
-                .map(|_| books::Phase::new())
+                .map(|_| PhaseCounts::new())
                 .collect(),
-            kinds: plan.requests.iter().map(|_| books::Kind::new()).collect(),
+            kinds: plan.requests.iter().map(|_| KindCounts::new()).collect(),
             connect: Durations::new(),
             late: Durations::new(),
             no_connection: Durations::new(),
@@ -103,21 +103,21 @@ impl Ledger {
         }
     }
 
-    /// Fixes the window; requests that are scheduled before this count nowhere.
-    pub(crate) fn open(&mut self, window: Window) {
+    /// Sets the window; requests that are scheduled before this do not count.
+    pub(crate) fn set_window(&mut self, window: Window) {
         self.window = window;
-        for (slice, stretch) in self.slices.iter_mut().zip(&self.layout) {
-            slice.end_ns = window.start_ns.saturating_add(stretch.end_ns);
+        for (slice, span) in self.slices.iter_mut().zip(&self.spans) {
+            slice.end_ns = window.start_ns.saturating_add(span.end_ns);
         }
         self.slice_end_ns = self.slices[0].end_ns;
     }
 
-    /// Enters a request into the books; from here on it has exactly one outcome.
+    /// Counts a request as scheduled; from here on it has exactly one outcome.
     #[inline]
-    pub(crate) fn schedule(&mut self, intended_ns: u64, draw: Draw) -> Flight {
+    pub(crate) fn schedule(&mut self, intended_ns: u64, draw: Draw) -> PendingRequest {
         let slice = if self.window.contains(intended_ns) {
             if intended_ns >= self.slice_end_ns {
-                self.turn_to(intended_ns);
+                self.move_to_slice_of(intended_ns);
             }
             self.scheduled += 1;
             self.slices[self.slice].scheduled += 1;
@@ -128,7 +128,7 @@ impl Ledger {
         } else {
             NO_SLICE
         };
-        Flight {
+        PendingRequest {
             intended_ns,
             assigned_ns: intended_ns,
             sent_ns: 0,
@@ -138,95 +138,100 @@ impl Ledger {
         }
     }
 
-    /// Finds the slice of a moment that is behind the present one, as moments come in order.
+    /// Moves on to the slice of a later moment: requests are scheduled in the order of time.
     #[cold]
-    fn turn_to(&mut self, intended_ns: u64) {
+    fn move_to_slice_of(&mut self, intended_ns: u64) {
         while self.slice + 1 < self.slices.len() && intended_ns >= self.slices[self.slice].end_ns {
             self.slice += 1;
         }
         self.slice_end_ns = self.slices[self.slice].end_ns;
     }
 
-    /// How late the generator was in noticing that a request was due.
-    pub(crate) fn noticed(&mut self, flight: &Flight, now_ns: u64) {
-        if flight.measured() {
-            self.late.record(now_ns.saturating_sub(flight.intended_ns));
+    /// Records how late the generator noticed that a request was due.
+    pub(crate) fn noticed(&mut self, pending: &PendingRequest, now_ns: u64) {
+        if pending.measured() {
+            self.late.record(now_ns.saturating_sub(pending.intended_ns));
         }
     }
 
-    /// How long a request had waited for a free connection when it got one.
-    pub(crate) fn waited(&mut self, flight: &Flight, waited_ns: u64) {
-        match (flight.measured(), waited_ns) {
+    /// Records how long a request had waited for a free connection when it got one.
+    pub(crate) fn waited(&mut self, pending: &PendingRequest, waited_ns: u64) {
+        match (pending.measured(), waited_ns) {
             (false, _) => {}
             (true, 0) => self.no_connection_zero += 1,
             (true, ns) => self.no_connection.record(ns),
         }
     }
 
-    /// Books the moment a request is written; `sent_ns` is set.
+    /// Records that a request is written; its `sent_ns` is set.
     #[inline]
-    pub(crate) fn sent(&mut self, flight: &Flight) {
-        if flight.measured() {
+    pub(crate) fn sent(&mut self, pending: &PendingRequest) {
+        if pending.measured() {
             self.sent += 1;
-            let slice = &mut self.slices[flight.slice as usize];
-            if flight.sent_ns == flight.intended_ns {
+            let slice = &mut self.slices[pending.slice as usize];
+            if pending.sent_ns == pending.intended_ns {
                 slice.prompt_sent += 1;
             } else {
-                let slip_ns = flight.sent_ns.saturating_sub(flight.intended_ns);
+                let slip_ns = pending.sent_ns.saturating_sub(pending.intended_ns);
                 self.phases[slice.phase].slip.record(slip_ns);
             }
         }
     }
 
-    /// Books the outcome of a request: answered correctly, or the class of its failure.
+    /// Counts the outcome of a request: answered correctly, or the class of its failure.
     #[inline]
-    pub(crate) fn settle(&mut self, flight: &Flight, class: Option<Class>, now_ns: u64) {
-        self.occupied_ns += u128::from(self.window.overlap_ns(flight.intended_ns, now_ns));
+    pub(crate) fn finish(
+        &mut self,
+        pending: &PendingRequest,
+        class: Option<ErrorClass>,
+        now_ns: u64,
+    ) {
+        self.occupied_ns += u128::from(self.window.overlap_ns(pending.intended_ns, now_ns));
         if let Some(class) = class {
-            self.fail(*flight, class, now_ns);
+            self.fail(*pending, class, now_ns);
             return;
         }
         self.finished_in_window += u64::from(self.window.contains(now_ns));
-        if !flight.measured() {
+        if !pending.measured() {
             return;
         }
         self.answered += 1;
-        let response_ns = now_ns.saturating_sub(flight.intended_ns);
-        let slice = &mut self.slices[flight.slice as usize];
+        let response_ns = now_ns.saturating_sub(pending.intended_ns);
+        let slice = &mut self.slices[pending.slice as usize];
         slice.answered += 1;
         slice.within += u64::from(response_ns <= self.objective_ns);
-        if flight.sent_ns == flight.intended_ns {
+        if pending.sent_ns == pending.intended_ns {
             slice.prompt.record(response_ns);
         } else {
             slice.response.record(response_ns);
-            let service_ns = now_ns.saturating_sub(flight.sent_ns);
+            let service_ns = now_ns.saturating_sub(pending.sent_ns);
             self.phases[slice.phase].service.record(service_ns);
         }
-        if let Some(kind) = self.kinds.get_mut(flight.kind as usize) {
+        if let Some(kind) = self.kinds.get_mut(pending.kind as usize) {
             kind.answered += 1;
             kind.response.record(response_ns);
         }
     }
 
-    fn fail(&mut self, mut flight: Flight, class: Class, now_ns: u64) {
-        let before_window = flight.intended_ns < self.window.start_ns;
+    fn fail(&mut self, mut pending: PendingRequest, class: ErrorClass, now_ns: u64) {
+        let before_window = pending.intended_ns < self.window.start_ns;
         if self.closed_loop && before_window && now_ns >= self.window.start_ns {
-            flight.slice = 0;
+            pending.slice = 0;
             self.scheduled += 1;
             self.slices[0].scheduled += 1;
-            if let Some(kind) = self.kinds.get_mut(flight.kind as usize) {
+            if let Some(kind) = self.kinds.get_mut(pending.kind as usize) {
                 kind.scheduled += 1;
             }
-            if flight.sent_ns > 0 {
-                self.sent(&flight);
+            if pending.sent_ns > 0 {
+                self.sent(&pending);
             }
         }
-        if flight.measured() {
+        if pending.measured() {
             self.failed += 1;
-            let slice = flight.slice as usize;
+            let slice = pending.slice as usize;
             self.slice_failed[slice] += 1;
             self.phases[self.slices[slice].phase].failed.add(class, 1);
-            if let Some(kind) = self.kinds.get_mut(flight.kind as usize) {
+            if let Some(kind) = self.kinds.get_mut(pending.kind as usize) {
                 kind.failed.add(class, 1);
             }
         }
@@ -243,11 +248,11 @@ impl Ledger {
         self.failed
     }
 
-    /// Closes the books.
+    /// The counts of the whole window.
     ///
     /// # Panics
     /// When a scheduled request has no outcome, or one has two: then no figure can be trusted.
-    pub(crate) fn close(mut self) -> Books {
+    pub(crate) fn into_counts(mut self) -> Counts {
         assert_eq!(
             self.scheduled,
             self.answered + self.failed,
@@ -259,16 +264,16 @@ impl Ledger {
         let parts = self
             .slices
             .into_iter()
-            .zip(self.layout)
+            .zip(self.spans)
             .zip(self.slice_failed);
-        for ((mut slice, stretch), failed) in parts {
+        for ((mut slice, span), failed) in parts {
             let phase = &mut phases[slice.phase];
             phase.service.merge(&slice.prompt);
             phase.slip.record_n(0, slice.prompt_sent);
             slice.response.merge(&slice.prompt);
-            slices.push(books::Slice {
-                start_ns: stretch.start_ns,
-                end_ns: stretch.end_ns,
+            slices.push(SliceCounts {
+                start_ns: span.start_ns,
+                end_ns: span.end_ns,
                 phase: slice.phase,
                 scheduled: slice.scheduled,
                 answered: slice.answered,
@@ -277,7 +282,7 @@ impl Ledger {
                 response: slice.response,
             });
         }
-        let books = Books {
+        let counts = Counts {
             length_ns: self.window.end_ns - self.window.start_ns,
             sent: self.sent,
             finished_in_window: self.finished_in_window,
@@ -290,10 +295,14 @@ impl Ledger {
             no_connection: self.no_connection,
         };
         assert_eq!(
-            (books.scheduled(), books.answered(), books.failed().total()),
+            (
+                counts.scheduled(),
+                counts.answered(),
+                counts.failed().total()
+            ),
             (self.scheduled, self.answered, self.failed),
             "the slices add up to the whole"
         );
-        books
+        counts
     }
 }

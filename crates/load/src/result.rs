@@ -1,0 +1,75 @@
+//! The result of a run, made from its record: the figures, without a verdict.
+
+mod parts;
+
+use schema::load::{BodyCheck, GeneratorCost, LoadResult, Mode};
+
+use self::parts::ratio;
+use crate::clock::SECOND_NS;
+use crate::record::RunRecord;
+
+/// The figures of a record, and the reasons that it holds already.
+pub(crate) fn of(record: &RunRecord) -> LoadResult {
+    let (shape, counts, usage) = (&record.shape, &record.counts, &record.usage);
+    let duration_s = counts.length_ns as f64 / SECOND_NS as f64;
+    let finished = counts.finished_in_window as f64;
+    let late_us = counts.late.latency(0);
+    let no_connection_us = counts.no_connection.latency(0);
+    let busy_ns = usage.cpu_ns.saturating_sub(usage.spin_ns) as f64;
+    let failed = counts.failed();
+    LoadResult {
+        url: shape.url.clone(),
+        mode: match shape.arrivals {
+            Some(_) => Mode::Open,
+            None => Mode::Closed,
+        },
+        arrivals: shape.arrivals,
+        seed: record.seed,
+        runs: record.started_unix_ns.len() as u64,
+        overlap_share: record.overlap_share(),
+        connections: record.connections,
+        threads: record.threads,
+        pipeline: shape.pipeline,
+        new_connection: shape.new_connection,
+        body_check: shape.body_check.unwrap_or(BodyCheck::Exact),
+        requests: counts.answered(),
+        scheduled: counts.scheduled(),
+        sent: counts.sent,
+        duration_s,
+        rate_offered: parts::rate_offered(record),
+        rate_achieved: ratio(finished, duration_s),
+        response_us: counts.response(|_| true).latency(failed.total()),
+        service_us: counts.service().latency(0),
+        slip_us: counts.slip().latency(0),
+        late_us,
+        no_connection_us,
+        connect_us: counts.connect.latency(0),
+        no_connection_p99_us: no_connection_us.p99.unwrap_or(0.0),
+        mean_in_flight: ratio(counts.occupied_ns as f64 / SECOND_NS as f64, duration_s),
+        closing_mean_us: ratio(usage.closing_ns as f64 / 1e3, finished),
+        errors: parts::errors(&failed),
+        phases: parts::phases(record),
+        timeline: parts::timeline(record),
+        kinds: parts::kinds(record),
+        connections_alive: record.alive,
+        connections_lost: record.lost,
+        connections_closed: record.closed,
+        silent_connections: Some(record.silent),
+        idle: record.extra.idle,
+        slow: record.extra.slow.as_ref().map(parts::slow),
+        poison: record.extra.poison.as_ref().map(parts::poison),
+        wakeups: usage.wakeups,
+        bytes_received: usage.received_bytes,
+        generator: GeneratorCost {
+            threads: record.threads,
+            cpu_us_per_request: Some(ratio(busy_ns / 1e3, finished)),
+            late_p99_us: Some(late_us.p99.unwrap_or(0.0)),
+            max_late_us: Some(late_us.max.unwrap_or(0.0)),
+            cpu_share: Some(ratio(usage.cpu_ns as f64, usage.wall_ns as f64)),
+            spin_share: ratio(usage.spin_ns as f64, usage.wall_ns as f64),
+            busiest_thread_share: Some(record.busiest_thread_share()),
+        },
+        valid: false,
+        reasons: record.reasons.clone(),
+    }
+}

@@ -1,0 +1,171 @@
+//! Receiving replies: events of connections, and what their bytes hold.
+
+use anyhow::Result;
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+
+use super::state::Worker;
+use crate::clock::now_ns;
+use crate::error_class::ErrorClass;
+use crate::reply::Reading;
+use crate::slot::State;
+
+/// What the bytes of one receive hold.
+enum Received {
+    /// That many replies are complete.
+    Replies(usize),
+    /// The last reply is the last one of its connection, as it announced.
+    LastReply,
+    /// The bytes are not the replies to the requests.
+    Malformed,
+}
+
+impl Worker<'_> {
+    /// Handles one event of epoll.
+    #[inline]
+    pub(super) fn handle_event(&mut self, token: u64, flags: EventFlags) -> Result<()> {
+        let index = (token & u64::from(u32::MAX)) as usize;
+        let slot = &self.slots[index];
+        if !slot.is_current(token) {
+            return Ok(());
+        }
+        if slot.state == State::Connecting {
+            self.now_ns = now_ns();
+            self.try_establish(index)?;
+            return self.update_interest(index, token);
+        }
+        if slot.blocked && flags.contains(EventFlags::OUT) {
+            self.flush(index)?;
+            self.update_interest(index, token)?;
+        }
+        if flags.intersects(!EventFlags::OUT) && self.slots[index].is_current(token) {
+            self.receive(index, flags)?;
+        }
+        Ok(())
+    }
+
+    /// Watches for room to write only while something waits for it.
+    fn update_interest(&mut self, index: usize, token: u64) -> Result<()> {
+        let slot = &self.slots[index];
+        if !slot.is_current(token) || slot.state == State::Connecting || slot.blocked {
+            return Ok(());
+        }
+        self.poller.modify(slot.socket(), token, self.watched())
+    }
+
+    #[inline]
+    fn receive(&mut self, index: usize, flags: EventFlags) -> Result<()> {
+        let slot = &self.slots[index];
+        let received = recv(slot.socket(), &mut *self.scratch, RecvFlags::empty());
+        self.now_ns = now_ns();
+        match received {
+            Ok((0, _)) => self.peer_closed(index),
+            Ok((n, _)) => {
+                self.usage.received_bytes += n as u64;
+                match self.read_replies(index, n) {
+                    Received::Malformed => self.connection_lost(index, ErrorClass::Malformed),
+                    Received::LastReply => {
+                        let close_is_next =
+                            n < self.scratch.len() && flags.contains(EventFlags::RDHUP);
+                        return self.last_reply(index, close_is_next);
+                    }
+                    Received::Replies(0) => {}
+                    Received::Replies(n) => return self.refill(index, n),
+                }
+                Ok(())
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(_) if self.slots[index].state == State::Closing => self.closed_as_announced(index),
+            Err(_) => {
+                self.connection_lost(index, ErrorClass::Reset);
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks and records every reply in the first `n` bytes of the scratch buffer.
+    #[inline]
+    fn read_replies(&mut self, index: usize, n: usize) -> Received {
+        let slot = &mut self.slots[index];
+        let mut input = &self.scratch[..n];
+        let mut replies = 0;
+        while !input.is_empty() {
+            let Some(&pending) = slot.pending.front() else {
+                // Bytes without a request.
+                return Received::Malformed;
+            };
+            let checker = &mut self.checkers[pending.kind as usize];
+            match slot.reader.next(checker, &mut input) {
+                Reading::Incomplete => break,
+                Reading::Malformed => return Received::Malformed,
+                Reading::Complete(verdict) => {
+                    slot.pending.pop_front();
+                    let last = verdict.close || self.plan.new_connection;
+                    if last && !input.is_empty() {
+                        // Nothing can follow the last reply of a connection.
+                        let class = Some(ErrorClass::Malformed);
+                        self.recorder.finish(&pending, class, self.now_ns);
+                        return Received::Malformed;
+                    }
+                    self.recorder.finish(&pending, verdict.class, self.now_ns);
+                    replies += 1;
+                    if last {
+                        slot.has_replied = true;
+                        slot.last_reply_ns = self.now_ns;
+                        return Received::LastReply;
+                    }
+                }
+            }
+        }
+        if replies > 0 {
+            slot.has_replied = true;
+            slot.last_reply_ns = self.now_ns;
+        }
+        Received::Replies(replies)
+    }
+
+    /// After the last reply of a connection: a held connection is replaced at once; a connection
+    /// that was opened for its request waits until the server closes it, as announced.
+    fn last_reply(&mut self, index: usize, close_is_next: bool) -> Result<()> {
+        if !self.plan.new_connection || close_is_next {
+            return self.closed_as_announced(index);
+        }
+        let slot = &mut self.slots[index];
+        slot.state = State::Closing;
+        slot.since_ns = self.now_ns;
+        if self.plan.unp_bytes.is_some() {
+            // The line protocol cannot ask the server to close: the client closes first. The
+            // receive finds out if the peer has closed already.
+            let _ = shutdown(slot.socket(), Shutdown::Write);
+        }
+        // The server's close usually arrives with the reply.
+        match recv(slot.socket(), &mut *self.scratch, RecvFlags::empty()) {
+            Err(Errno::AGAIN) => Ok(()),
+            Ok((1.., _)) => {
+                self.connection_lost(index, ErrorClass::Malformed);
+                Ok(())
+            }
+            _ => self.closed_as_announced(index),
+        }
+    }
+
+    /// The peer has closed.
+    fn peer_closed(&mut self, index: usize) -> Result<()> {
+        let slot = &mut self.slots[index];
+        if slot.state == State::Closing {
+            return self.closed_as_announced(index);
+        }
+        if let Some(&pending) = slot.pending.front()
+            && let Some(verdict) = slot.reader.end(&self.checkers[pending.kind as usize])
+        {
+            slot.pending.pop_front();
+            slot.has_replied = true;
+            slot.last_reply_ns = self.now_ns;
+            self.recorder.finish(&pending, verdict.class, self.now_ns);
+            return self.closed_as_announced(index);
+        }
+        self.connection_lost(index, ErrorClass::EarlyEnd);
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! Sending requests: which connection takes the next one, and what is left to write.
+
+use anyhow::Result;
+use rustix::event::epoll::EventFlags;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
+
+use super::state::Worker;
+use crate::error_class::ErrorClass;
+use crate::mix::Draw;
+use crate::plan::Pace;
+use crate::recorder::PendingRequest;
+use crate::slot::State;
+
+impl Worker<'_> {
+    /// A connection is established, or has answered everything: it gets requests.
+    pub(super) fn give_requests(&mut self, index: usize) -> Result<()> {
+        let room = self.plan.pipeline - self.slots[index].pending.len();
+        self.refill(index, room)
+    }
+
+    /// An open connection can take `n` more requests.
+    #[inline]
+    pub(super) fn refill(&mut self, index: usize, n: usize) -> Result<()> {
+        if let Pace::Open { .. } = self.plan.pace {
+            self.mark_free(index);
+            return self.send_queued();
+        }
+        if n == 0 || self.now_ns >= self.recorder.window.end_ns {
+            return Ok(());
+        }
+        for _ in 0..n {
+            let draw = self.draw();
+            let mut pending = self.recorder.schedule(self.now_ns, draw);
+            pending.sent_ns = self.now_ns;
+            self.recorder.sent(&pending);
+            self.slots[index].pending.push_back(pending);
+            self.append_request(index, pending);
+        }
+        self.flush(index)
+    }
+
+    /// Puts a slot in the list of those that may take a request.
+    pub(super) fn mark_free(&mut self, index: usize) {
+        if !self.slots[index].in_free_list && self.has_room(index) {
+            self.slots[index].in_free_list = true;
+            self.free.push_back(index);
+        }
+    }
+
+    fn has_room(&self, index: usize) -> bool {
+        let slot = &self.slots[index];
+        if self.plan.new_connection {
+            slot.state == State::Down && slot.retry_ns <= self.now_ns
+        } else {
+            slot.state == State::Open && slot.pending.len() < self.plan.pipeline
+        }
+    }
+
+    /// Gives the free slots to the requests that have waited longest.
+    pub(super) fn send_queued(&mut self) -> Result<()> {
+        while !self.queue.is_empty() {
+            let Some(index) = self.free.pop_front() else {
+                break;
+            };
+            self.slots[index].in_free_list = false;
+            if !self.has_room(index) {
+                continue;
+            }
+            let Some(mut pending) = self.queue.pop_front() else {
+                break;
+            };
+            self.recorder
+                .waited(&pending, self.now_ns - pending.assigned_ns);
+            pending.assigned_ns = self.now_ns;
+            if self.plan.new_connection {
+                self.slots[index].pending.push_back(pending);
+                self.connect(index)?;
+                continue;
+            }
+            pending.sent_ns = self.now_ns;
+            self.recorder.sent(&pending);
+            self.slots[index].pending.push_back(pending);
+            self.append_request(index, pending);
+            self.flush(index)?;
+            self.mark_free(index);
+        }
+        Ok(())
+    }
+
+    /// Writes the unwritten requests of a connection, as far as its socket takes them.
+    #[inline]
+    pub(super) fn flush(&mut self, index: usize) -> Result<()> {
+        match self.write(index) {
+            Ok(()) => self.slots[index].blocked = false,
+            Err(Errno::AGAIN) => {
+                let slot = &mut self.slots[index];
+                if !slot.blocked {
+                    slot.blocked = true;
+                    let flags = self.watched() | EventFlags::OUT;
+                    let slot = &self.slots[index];
+                    return self.poller.modify(slot.socket(), slot.token(index), flags);
+                }
+            }
+            Err(errno) => self.connection_lost(index, ErrorClass::of_send(errno)),
+        }
+        Ok(())
+    }
+
+    /// Adds a request to what a connection has to write.
+    #[inline]
+    pub(super) fn append_request(&mut self, index: usize, pending: PendingRequest) {
+        let slot = &mut self.slots[index];
+        slot.unwritten_bytes += match &self.mix {
+            None => self.request_bytes,
+            Some(mix) => {
+                let (kind, number) = (pending.kind, pending.number);
+                mix.append(Draw { kind, number }, &mut slot.outgoing)
+            }
+        };
+    }
+
+    /// Writes until nothing is left. Where all requests are equal, what is left to write is given
+    /// by its length and by the position within the current request.
+    #[inline]
+    pub(super) fn write(&mut self, index: usize) -> rustix::io::Result<()> {
+        if self.mix.is_some() {
+            return self.slots[index].write_outgoing();
+        }
+        let slot = &mut self.slots[index];
+        while slot.unwritten_bytes > 0 {
+            let start = slot.written_bytes;
+            let end = self.requests.len().min(start + slot.unwritten_bytes);
+            match send(
+                slot.socket(),
+                &self.requests[start..end],
+                SendFlags::NOSIGNAL,
+            ) {
+                Ok(n) => {
+                    slot.unwritten_bytes -= n;
+                    slot.written_bytes = if slot.unwritten_bytes == 0 {
+                        0
+                    } else {
+                        (start + n) % self.request_bytes
+                    };
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! The state of a thread of the generator, on which its loop and the connections build.
+
+use std::collections::VecDeque;
+
+use anyhow::Result;
+
+use crate::checker::Checker;
+use crate::clock::{self, now_ns};
+use crate::error_class::ErrorClass;
+use crate::mix::Mix;
+use crate::plan::Plan;
+use crate::poller::Poller;
+use crate::recorder::{PendingRequest, Recorder};
+use crate::schedule::Schedule;
+use crate::shared::{Progress, Shared};
+use crate::slot::Slot;
+use crate::thread_result::Usage;
+
+/// Bytes received at once.
+const RECEIVE_BYTES: usize = 64 * 1024;
+
+/// Longest time spent polling before a request is due. Waking from a sleep takes tens of
+/// microseconds, most of all on a virtual CPU.
+pub(super) const SPIN_NS_MAX: u64 = 100_000;
+
+/// The state of the thread.
+pub(crate) struct Worker<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) shared: &'a Shared<'a>,
+    pub(super) progress: &'a Progress,
+    pub(super) thread: usize,
+    pub(super) poller: Poller,
+    pub(super) slots: Vec<Slot>,
+    /// One for each kind of request.
+    pub(super) checkers: Vec<Checker>,
+    /// Chooses each request where they are not all equal.
+    pub(super) mix: Option<Mix>,
+    pub(super) recorder: Recorder,
+    pub(super) schedule: Option<Schedule>,
+    /// Requests that are due and have no connection, oldest first. The time-out bounds its length.
+    pub(super) queue: VecDeque<PendingRequest>,
+    /// Slots that may take a request, those that are idle for longest first, so that all are used.
+    pub(super) free: VecDeque<usize>,
+    /// Slots that wait to be connected again.
+    pub(super) down: Vec<usize>,
+    /// Copies of the request, as many as one write may send.
+    pub(super) requests: Vec<u8>,
+    pub(super) request_bytes: usize,
+    pub(super) scratch: Box<[u8]>,
+    /// The time when the clock was last read.
+    pub(super) now_ns: u64,
+    pub(super) timeout_ns: u64,
+    pub(super) next_due_ns: u64,
+    pub(super) next_retry_ns: u64,
+    pub(super) next_tick_ns: u64,
+    pub(super) next_check_ns: u64,
+    pub(super) spin_margin_ns: u64,
+    pub(super) usage: Usage,
+    pub(super) at_start: Option<Snapshot>,
+    pub(super) at_end: Option<Snapshot>,
+    pub(super) lost: u64,
+    /// Connections that were to be kept and that the server closed behind a reply, as announced.
+    pub(super) closed: u64,
+    /// The run has started: before that, connections are opened without requests.
+    pub(super) started: bool,
+    pub(super) connecting: usize,
+    pub(super) ever_connected: bool,
+    pub(super) connect_failures: u64,
+    pub(super) last_failure: Option<ErrorClass>,
+}
+
+impl<'a> Worker<'a> {
+    /// Thread number `thread` of the plan.
+    pub(crate) fn new(
+        shared: &'a Shared<'a>,
+        progress: &'a Progress,
+        thread: usize,
+    ) -> Result<Self> {
+        let plan = shared.plan;
+        let connections =
+            plan.connections / plan.threads + usize::from(thread < plan.connections % plan.threads);
+        let request = plan.request();
+        let copies = plan.pipeline.min((RECEIVE_BYTES / request.len()).max(1));
+        Ok(Self {
+            plan,
+            shared,
+            progress,
+            thread,
+            poller: Poller::new()?,
+            slots: (0..connections).map(|_| Slot::new(plan.pipeline)).collect(),
+            checkers: Checker::all(plan, &shared.reference_bodies),
+            mix: Mix::new(plan, thread),
+            recorder: Recorder::new(plan),
+            schedule: None,
+            queue: VecDeque::new(),
+            free: VecDeque::with_capacity(connections),
+            down: Vec::with_capacity(connections),
+            request_bytes: request.len(),
+            requests: request.repeat(copies),
+            scratch: vec![0; RECEIVE_BYTES].into_boxed_slice(),
+            now_ns: now_ns(),
+            timeout_ns: clock::duration_ns(plan.timeout),
+            next_due_ns: u64::MAX,
+            next_retry_ns: u64::MAX,
+            next_tick_ns: 0,
+            next_check_ns: 0,
+            spin_margin_ns: SPIN_NS_MAX / 2,
+            usage: Usage::default(),
+            at_start: None,
+            at_end: None,
+            lost: 0,
+            closed: 0,
+            started: false,
+            connecting: 0,
+            ever_connected: false,
+            connect_failures: 0,
+            last_failure: None,
+        })
+    }
+}
+
+/// The counters at the start or at the end of the window.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) usage: Usage,
+    pub(super) alive: u64,
+    /// Connections without a reply since the start of the window.
+    pub(super) silent: u64,
+}
