@@ -10,16 +10,11 @@ use crate::failure::Failure;
 use crate::plan::contender::Contender;
 use crate::plan::workers::{Told, Workers};
 
-/// Variants that cannot be measured by an HTTP load, and why.
-const UNMEASURED: [(&str, &str); 1] = [(
-    "inetd",
-    "it serves the one connection that it inherits and ends, so that a super-server is what would be measured",
-)];
-
-/// Why `variant` is never measured, when it is not.
+/// Why `variant` cannot be measured by an HTTP load, when it cannot.
 fn unmeasured(variant: &str) -> Option<&'static str> {
-    let found = UNMEASURED.iter().find(|(name, _)| *name == variant);
-    found.map(|(_, reason)| *reason)
+    (variant == "inetd").then_some(
+        "it serves the one connection that it inherits and ends, so that a super-server is what would be measured",
+    )
 }
 
 /// What `SERVER models --json` says of one variant, as far as it is used here.
@@ -88,21 +83,14 @@ impl Catalogue {
             .map(str::trim)
             .filter(|name| !name.is_empty())
         {
-            let found: Vec<&Contender> = match (name, name.split_once(':')) {
-                ("all", _) => self.listening().filter(|c| c.default).collect(),
-                ("all-variants", _) => self.listening().collect(),
-                (_, Some((model, "all"))) => {
-                    self.listening().filter(|c| c.model == model).collect()
-                }
-                (_, Some((model, variant))) => self
-                    .listening()
-                    .filter(|c| c.model == model && c.variant == variant)
-                    .collect(),
-                (model, None) => self
-                    .listening()
-                    .filter(|c| c.model == model && c.default)
-                    .collect(),
+            let wanted = |c: &&Contender| match (name, name.split_once(':')) {
+                ("all", _) => c.default,
+                ("all-variants", _) => true,
+                (_, Some((model, "all"))) => c.model == model,
+                (_, Some((model, variant))) => c.model == model && c.variant == variant,
+                (model, None) => c.model == model && c.default,
             };
+            let found: Vec<&Contender> = self.listening().filter(wanted).collect();
             if found.is_empty() {
                 return Err(Failure::usage(self.unknown(name)));
             }

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod capacity;
+mod checks;
 mod fake;
 mod harness;
 mod passes;
@@ -105,7 +107,7 @@ fn tests() {
     runs::an_interrupted_run_keeps_what_it_has(&folder);
     passes::a_target_is_measured_where_it_answers(&folder);
     passes::a_target_that_is_not_there_is_one_line(&folder);
-    passes::a_capacity_is_a_bracket_around_what_the_server_can(&folder);
+    capacity::a_capacity_is_a_bracket_around_what_the_server_can(&folder);
     passes::overload_idle_and_poison_leave_their_figures(&folder);
     passes::system_calls_are_counted_apart(&folder);
     println!("end to end: ok");

@@ -5,11 +5,10 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use report::data::{Pass, Role, Trial, Validity};
-use schema::{About, Code};
+use report::data::{Figures, Pass, Role, Trial, Validity};
+use schema::Code;
 use serde_json::Value;
 
-use crate::fake::FAKE_CAPACITY;
 use crate::harness::{Folder, env, lines, run, trials};
 
 /// A server that the test starts and ends, as a user would.
@@ -131,58 +130,6 @@ pub fn a_target_that_is_not_there_is_one_line(folder: &Folder) {
     assert!(!folder.0.join("gone").exists());
 }
 
-pub fn a_capacity_is_a_bracket_around_what_the_server_can(folder: &Folder) {
-    // The hypervisor may spoil steps of a search, which says so then, and even those of every search.
-    if !(0..CAPACITY_TRIES).any(|n| capacity_found(folder, &format!("capacity{n}"))) {
-        println!("a bracket: skipped, the hypervisor took CPU from {CAPACITY_TRIES} searches");
-    }
-}
-
-const CAPACITY_TRIES: u32 = 4;
-
-/// Searches once: whether a bracket was confirmed. What must hold either way is asserted.
-fn capacity_found(folder: &Folder, out: &str) -> bool {
-    let args = format!(
-        "--size quick --models single-reactor --scenarios tiny-keepalive --passes capacity \
-         --out {out} --seed 4"
-    );
-    let output = run(folder, &args);
-    let error = String::from_utf8_lossy(&output.stderr);
-    let trials = trials(&folder.0.join(out));
-    assert_eq!(trials.len(), 1, "one block, and no null server to wait for");
-    let capacity = trials[0].capacity.as_ref().expect("a search");
-    assert!((1..=10).contains(&capacity.steps.len()), "{capacity:?}");
-    for step in &capacity.steps {
-        assert_eq!(step.ok, step.rate <= FAKE_CAPACITY, "{step:?}");
-    }
-    if !capacity.confirmed {
-        let reason = &trials[0].reasons[0];
-        assert_eq!(reason.about, About::Generator, "{reason:?}");
-        assert!(reason.text.contains("the hypervisor took"), "{reason:?}");
-        return false;
-    }
-    assert!(output.status.success(), "{error}");
-    assert!(
-        error.contains("took ") && error.contains("announced "),
-        "{error}"
-    );
-    assert_eq!(trials[0].validity, Validity::Valid);
-    let (lower, upper) = (capacity.highest_ok_rps, capacity.lowest_failed_rps);
-    let (lower, upper) = (lower.expect("kept"), upper.expect("broken"));
-    assert!(
-        lower <= FAKE_CAPACITY && FAKE_CAPACITY < upper,
-        "{capacity:?}"
-    );
-    assert!(upper / lower < 1.27, "{capacity:?}");
-    let env = env(&folder.0.join(out));
-    assert_eq!(
-        env.objectives["tiny-keepalive"].p99_us,
-        capacity.objective_p99_us
-    );
-    assert!(env.duration_s > 0.0 && env.announced_s > 1.0, "{env:?}");
-    true
-}
-
 pub fn overload_idle_and_poison_leave_their_figures(folder: &Folder) {
     let args = "--size smoke --models single-reactor,prefork --passes measure --out others --seed 5 \
                 --scenarios overload,idle-many,poison,sqlite,slow-clients";
@@ -201,27 +148,7 @@ pub fn overload_idle_and_poison_leave_their_figures(folder: &Folder) {
             .expect("measured")
     };
 
-    let overload = reactor("overload");
-    let names: Vec<&str> = overload.phases.iter().map(|p| p.name.as_str()).collect();
-    assert_eq!(names, ["half", "twice", "recovery"]);
-    assert!(
-        overload.phases[0].goodput_rps > 0.9 * overload.phases[0].rate,
-        "{overload:?}"
-    );
-    assert_eq!(overload.phases[1].goodput_rps, 0.0, "all of them late");
-    assert!(
-        overload
-            .recovery_ms
-            .is_some_and(|ms| (ms - 200.0).abs() < 1.0),
-        "{overload:?}"
-    );
-    assert!(overload.timeline.len() > 10);
-    let rates: BTreeSet<String> = trials
-        .iter()
-        .filter(|t| t.scenario == "overload")
-        .map(|t| format!("{:?} {:?}", t.shape.rate, t.shape.profile))
-        .collect();
-    assert_eq!(rates.len(), 1, "the same for every server: {rates:?}");
+    overload_has_its_steps(&trials, reactor("overload"));
 
     let idle = of("single-reactor", "idle-many");
     for scenario in ["idle-many", "poison"] {
@@ -276,6 +203,29 @@ pub fn overload_idle_and_poison_leave_their_figures(folder: &Folder) {
         !folder.0.join("others/.store").exists(),
         "the store goes with its server"
     );
+}
+
+fn overload_has_its_steps(trials: &[Trial], overload: &Figures) {
+    let names: Vec<&str> = overload.phases.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["half", "twice", "recovery"]);
+    assert!(
+        overload.phases[0].goodput_rps > 0.9 * overload.phases[0].rate,
+        "{overload:?}"
+    );
+    assert_eq!(overload.phases[1].goodput_rps, 0.0, "all of them late");
+    assert!(
+        overload
+            .recovery_ms
+            .is_some_and(|ms| (ms - 200.0).abs() < 1.0),
+        "{overload:?}"
+    );
+    assert!(overload.timeline.len() > 10);
+    let rates: BTreeSet<String> = trials
+        .iter()
+        .filter(|t| t.scenario == "overload")
+        .map(|t| format!("{:?} {:?}", t.shape.rate, t.shape.profile))
+        .collect();
+    assert_eq!(rates.len(), 1, "the same for every server: {rates:?}");
 }
 
 pub fn system_calls_are_counted_apart(folder: &Folder) {
