@@ -20,7 +20,7 @@ fn first_line(program: &str, args: &[&str]) -> String {
 }
 
 fn main() {
-    // Grows with every commit; where there is no repository, only this file is watched.
+    // This file grows with every commit; where there is no repository, only build.rs is watched.
     let log = "../../.git/logs/HEAD";
     println!("cargo::rerun-if-changed=build.rs");
     if std::path::Path::new(log).exists() {

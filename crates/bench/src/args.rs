@@ -17,8 +17,8 @@ pub struct Args {
     /// A server that is running: `[NAME=]URL[,pid=PID][,beside=MODEL]`; repeatable
     ///
     /// It is measured in the scenarios whose paths it answers, in the same blocks as the models. A
-    /// path in the URL is asked for where any small reply will do, in place of /plaintext.
-    /// With its PID, CPU and memory of its process tree are read; without, they are not known.
+    /// path in the URL is asked for in place of /plaintext, in scenarios that ask for nothing else.
+    /// With its PID, CPU and memory of its process tree are read; without it, they are not known.
     #[arg(long = "target", value_name = "[NAME=]URL")]
     pub targets: Vec<String>,
 
@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "A,B")]
     pub scenarios: Option<String>,
 
-    /// What is run: measure, capacity, memory, system-calls [default: all of them]
+    /// The passes: measure, capacity, memory, system-calls [default: all of them]
     #[arg(long, value_name = "A,B")]
     pub passes: Option<String>,
 
@@ -34,11 +34,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Go on with an unfinished run: trials it already holds are not repeated
+    /// Continue an unfinished run: trials that it already holds are not repeated
     #[arg(long, value_name = "DIR", conflicts_with = "out")]
     pub resume: Option<PathBuf>,
 
-    /// Everything random derives from it: the order of servers and the arrivals
+    /// The seed of everything random: the order of the servers and the arrivals
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "LIST")]
     pub load_cpus: Option<String>,
 
-    /// The server to measure: any command that speaks `models --json` and `serve` [default: this one]
+    /// The server to measure: any command with `models --json` and `serve` [default: this one]
     #[arg(long, value_name = "PATH")]
     pub server: Option<PathBuf>,
 

@@ -1,4 +1,4 @@
-//! What the readings amount to: figures, and whether they may be believed.
+//! What the readings amount to: figures, and the reasons why some may not be believed.
 
 pub mod capacity;
 pub mod fairness;

@@ -5,32 +5,35 @@
 //! figure, from which the report is made and can be made again.
 //!
 //! ```text
-//! args ─> catalogue ─> plan ──────> visit ──────────────> trial ────> record ─> report
-//!         (what is      (every      server: fresh, verified  figures,   env.json, plan.json,
-//!          there)        trial, in   generator: its windows  verdicts   trials.ndjson, latest
-//!                        order)      tree, machine: counters (gates)
-//!                                    capacity, memory, calls
+//! plan     what will be measured: scenarios, sizes, servers, the order of every trial
+//! observe  what is read from outside: child processes and their trees, the machine, replies
+//! judge    what the readings amount to: figures, and the reasons why some may not be believed
+//! run      the visits to fresh servers under load, and the folder: env.json, plan.json, trials.ndjson
 //! ```
 //!
-//! * A **block** is one pass over the matrix. Within it every scenario has the null server first (the
-//!   gates need its figure), then all models and the A/A placebo in an order shuffled from the seed.
-//! * A **visit** is a fresh server process: started, verified, warmed up, measured in a closed loop
-//!   and at fixed rates, drained by SIGTERM; whatever is left then is killed, and said.
-//! * A **trial** is one window of a visit: one line of `trials.ndjson`.
+//! Each of these uses those above it and none below. `run::execute` goes through the plan.
 //!
-//! # What is read when
+//! * A **block** is one pass over all scenarios and servers. In each scenario of a block the null server
+//!   is measured first (the gates need its figure), then all models and the A/A placebo in an order
+//!   shuffled from the seed.
+//! * A **visit** is a fresh server process: started, verified, warmed up, measured in a closed loop
+//!   and at fixed rates, drained by SIGTERM. Processes that are left then are killed, and the trial
+//!   says so.
+//! * A **trial** is one window of a visit, and one line of `trials.ndjson`.
+//!
+//! # When counters are read
 //!
 //! The server is warmed up by a call of the generator of its own, in which its memory and tasks are
-//! read (reading them during a window would disturb it). Each window is one more call, without
-//! warm-up: it opens its connections, idle ones included, and stands still; it measures, and stands
-//! still again; it closes them. The counters of the server's process tree are read where it stands,
-//! when the tree is at rest, so that their difference is what the requests made the server do, and is
-//! divided by the answers. Opening and closing connections is part of it only where each request
-//! does that. Beside idle connections memory is read at the second stand, with them open. Nothing of
-//! the bench runs in between: it sleeps in poll(2).
+//! read: reading them during a window would disturb it. Each window is one more call without warm-up.
+//! The generator opens its connections, idle ones included, and pauses; it sends the load, and pauses
+//! again; then it closes the connections. In both pauses the bench waits until the server's process
+//! tree is at rest and reads its counters, so that their difference is what the requests made the
+//! server do, and is divided by the number of replies. Opening and closing connections is part of it
+//! only where each request has a connection of its own. Where there are idle connections, memory is
+//! read in the second pause, while they are open. During the load the bench sleeps in poll(2).
 //!
-//! When the last window is over the bench opens the scenario's connections itself and holds them,
-//! each served once: the drain is timed with them open.
+//! When the last window is over the bench opens the scenario's connections itself and holds them, each
+//! of them served once: the drain is timed with these connections open.
 //!
 //! # How CPU and context switches are accounted
 //!
@@ -45,7 +48,7 @@
 //!
 //! # Passes
 //!
-//! The comparison by speed is the pass *measure*. Three more have trials of their own, which are
+//! The comparison by speed is the pass *measure*. Three more passes have trials of their own, which are
 //! never compared by speed:
 //!
 //! * *capacity*: the highest offered rate within the scenario's objective, on a grid of rates that is
@@ -55,23 +58,23 @@
 //!
 //! # Workers
 //!
-//! A pool in which a worker holds a connection is sized to hold every connection of the scenario,
-//! bystanders included, and the size is kept with the trial; in the size full its own default has a
-//! row beside it. What a model cannot do by design is BLOCKED, with the reason, and never zero.
+//! A pool in which a worker holds a connection is sized to hold every connection of the scenario, idle
+//! and slow ones included, and the size is kept with the trial; in the size full its own default has a
+//! row of its own. What a model cannot do by design is BLOCKED, with the reason, and never zero.
 //!
 //! # Targets
 //!
 //! A server that is running already (`--target`) is measured in the same blocks and with the same
-//! arrivals. It is asked for every path first, and must take the time that the path says; where it
-//! does not answer, the route is not offered, and that is what is recorded: it is no design of the
-//! server's that is judged. Where its URL has a path, scenarios that need no more than a small reply
-//! ask for that. It is neither pinned nor stopped, and has no drain.
+//! arrivals. It is asked for every path first, and must take the time that the path says. Where it
+//! does not, the trial says that the route is not offered, which is no judgement of the server's
+//! design. Where its URL has a path, scenarios that need no more than a small reply ask for that path.
+//! It is neither pinned nor stopped, and has no drain.
 //!
 //! # A second attempt
 //!
 //! A window that is INVALID because of noise alone (stolen time, a late generator) is measured once
-//! more on a fresh server. Both lines are kept, the INVALID one first; the second has an `r` behind
-//! its id.
+//! more on a fresh server. Both lines are kept, the INVALID one first; the id of the second ends in
+//! `r`.
 
 use std::process::ExitCode;
 
@@ -95,7 +98,7 @@ pub fn main(args: Args) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    match run::course::run(&args) {
+    match run::execute::run(&args) {
         Ok(folder) => {
             println!("{}", folder.display());
             ExitCode::SUCCESS

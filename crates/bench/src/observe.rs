@@ -1,6 +1,5 @@
-//! What is read from outside: child processes, their trees, the machine, the replies of a server.
+//! What is read from outside: child processes and their trees, the machine, the replies of a server.
 
-pub mod calls;
 pub mod client;
 pub mod connections;
 pub mod cpus;
@@ -9,6 +8,7 @@ pub mod interrupt;
 pub mod machine;
 pub mod measured;
 pub mod process;
+pub mod strace;
 pub mod sys;
 pub mod tree;
-pub mod workers;
+pub mod whoami;

@@ -1,11 +1,10 @@
-//! What will be measured, laid out before anything runs: scenarios, sizes, servers, order.
+//! What will be measured, laid out before anything runs: scenarios, sizes, servers, their order.
 
 pub mod catalogue;
 pub mod contender;
 pub mod digest;
 pub mod estimate;
 pub mod layout;
-pub mod nature;
 pub mod passes;
 pub mod request;
 pub mod scenario;
@@ -14,3 +13,4 @@ pub mod search;
 pub mod size;
 pub mod target;
 pub mod visit;
+pub mod workers;

@@ -2,7 +2,7 @@
 
 pub mod call;
 pub mod capacity;
-pub mod course;
+pub mod execute;
 pub mod generator;
 pub mod memory;
 pub mod null;

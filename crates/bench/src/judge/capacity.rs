@@ -1,4 +1,5 @@
-//! What the steps of a capacity search amount to: which rates were kept, and why the search ended.
+//! Judges the steps of a capacity search: at which rates the objective was kept, and why the search
+//! ended.
 
 use std::collections::BTreeMap;
 
@@ -12,62 +13,62 @@ use crate::judge::gates::{self, Ceiling, Evidence};
 use crate::observe::measured::Sample;
 use crate::plan::search::Search;
 
-/// How often a rate must have failed by the generator's doing until none above it is tried.
+/// How often the generator must have been the limit at a rate until no rate above it is tried.
 const GENERATOR_TIMES: u32 = 2;
-/// How often noise may spoil a rate until the search is given up.
+/// How often noise may spoil a rate until the search end.
 const NOISE_TIMES: u32 = 3;
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Came {
+pub enum Outcome {
     /// The objective was kept, or it was not.
     Decided(bool),
     /// It was not kept, and the generator may be why.
     Generator(Reasons),
     /// Noise of the machine has spoilt it.
     Noise(Reasons),
-    /// The server does not do what it is asked at any rate: no rate is its capacity.
+    /// The server does something wrong that has nothing to do with the rate: it has no capacity.
     Broken(Reasons),
 }
 
-/// Why a search ended where it did, beside what it found.
+/// Why a search ended where it did.
 #[derive(Debug, Default)]
-pub struct Ends {
+pub struct SearchEnd {
     /// Steps that decided nothing, by rate.
     undecided: BTreeMap<u64, u32>,
-    /// From which rate on the generator is what would be measured, and how that showed: for people.
+    /// How it showed that above some rate the generator would be measured; a text to print.
     bound: Option<String>,
-    /// What made going on pointless: for people.
+    /// Why further steps would not help; a text to print.
     stopped: Option<String>,
-    /// No figure of this server is one.
+    /// No figure of this server may be used.
     broken: bool,
 }
 
-impl Ends {
-    /// Takes down what came of `rate`; `false` when there is no use in going on.
-    pub fn take(&mut self, search: &mut Search, rate: f64, came: Came) -> bool {
+impl SearchEnd {
+    /// Records the outcome of `rate`; `false` when further steps would not help.
+    pub fn record(&mut self, search: &mut Search, rate: f64, outcome: Outcome) -> bool {
         let mut times = || {
             let times = self.undecided.entry(rate.to_bits()).or_default();
             *times += 1;
             *times
         };
-        match came {
-            Came::Decided(kept) => search.record(rate, kept),
-            // A moment's hiccup looks the same: once is not enough to end the search there.
-            Came::Generator(why) => {
+        match outcome {
+            Outcome::Decided(kept) => search.record(rate, kept),
+            // A short disturbance looks the same: once is not enough to end the search there.
+            Outcome::Generator(why) => {
                 if times() >= GENERATOR_TIMES {
                     search.bound(rate);
                     self.bound = Some(format!("at {rate:.0}/s {}", why.text()));
                 }
             }
-            Came::Noise(why) => {
+            Outcome::Noise(why) => {
                 if times() >= NOISE_TIMES {
                     let why = why.text();
                     self.stopped = Some(format!("{NOISE_TIMES} times at {rate:.0}/s: {why}"));
                     return false;
                 }
             }
-            Came::Broken(why) => {
+            Outcome::Broken(why) => {
                 self.stopped = Some(format!("at {rate:.0}/s: {}", why.text()));
                 self.broken = true;
                 return false;
@@ -83,7 +84,7 @@ pub fn step(
     sample: &Sample,
     objective: Objective,
     ceiling: Ceiling,
-) -> (CapacityStep, Came) {
+) -> (CapacityStep, Outcome) {
     let figures: Figures = load_figures(sample);
     let reasons = gates::judge(&Evidence {
         shape,
@@ -99,79 +100,79 @@ pub fn step(
         && errors_share <= objective.errors_max_share
         && !lost_connections(&sample.load);
     let limited = gates::validity(&reasons) == Validity::Limited;
-    let came = came_of(&figures, &sample.load, reasons, ok);
+    let outcome = outcome(&figures, &sample.load, reasons, ok);
     let step = CapacityStep {
         rate: shape.rate.unwrap_or_default(),
         p50_us: figures.response_us.p50,
         p99_us,
         errors_share,
         ok,
-        validity: match came {
-            Came::Decided(true) if limited => Validity::Limited,
-            Came::Decided(_) => Validity::Valid,
-            Came::Generator(_) => Validity::Limited,
-            Came::Noise(_) | Came::Broken(_) => Validity::Invalid,
+        validity: match outcome {
+            Outcome::Decided(true) if limited => Validity::Limited,
+            Outcome::Decided(_) => Validity::Valid,
+            Outcome::Generator(_) => Validity::Limited,
+            Outcome::Noise(_) | Outcome::Broken(_) => Validity::Invalid,
         },
     };
-    (step, came)
+    (step, outcome)
 }
 
-/// Whether the server dropped connections that it had taken.
+/// Whether the server dropped connections that it had accepted.
 fn lost_connections(load: &LoadResult) -> bool {
     let dropped = ["reset", "early_end", "write_error"];
     let errors = |class: &&str| load.errors.get(*class).is_some_and(|&n| n > 0);
     load.connections_lost > 0 || dropped.iter().any(errors)
 }
 
-fn came_of(figures: &Figures, load: &LoadResult, why: Reasons, ok: bool) -> Came {
+fn outcome(figures: &Figures, load: &LoadResult, why: Reasons, ok: bool) -> Outcome {
     let wrong = load.errors.get("wrong_body").is_some_and(|&n| n > 0);
     if wrong || load.connections_closed > 0 {
-        return Came::Broken(why);
+        return Outcome::Broken(why);
     }
-    // A server that answers nothing at this rate has failed, and so has one that drops connections;
-    // the gates take both for a broken trial.
+    // A server that answers nothing at this rate has failed at it, and so has one that drops
+    // connections. To the gates either is a trial that went wrong.
     let nothing = figures.requests == 0 && figures.scheduled > 0;
     if nothing || lost_connections(load) {
-        return Came::Decided(false);
+        return Outcome::Decided(false);
     }
     let noise = gates::is_noise(&why);
     match gates::validity(&why) {
-        Validity::Valid => Came::Decided(ok),
-        // Beyond what the generator can do a success stands, and a failure is its own. A late
-        // generator and stolen time make responses longer, never shorter, too: what kept the
+        Validity::Valid => Outcome::Decided(ok),
+        // Where the generator is the limit, a success counts, and a failure may be the generator's.
+        // A late generator and stolen time only make responses longer: a server that kept the
         // objective in spite of them has kept it.
-        Validity::Limited if ok => Came::Decided(true),
-        Validity::Invalid if noise && ok => Came::Decided(true),
-        Validity::Limited => Came::Generator(why),
-        // A generator that is late for want of CPU is at its limit; one that is late with CPU to
-        // spare was kept from it by something else.
-        Validity::Invalid if noise && why.has(Code::GeneratorCpu) => Came::Generator(why),
-        Validity::Invalid if noise => Came::Noise(why),
-        Validity::Invalid | Validity::Blocks => Came::Broken(why),
+        Validity::Limited if ok => Outcome::Decided(true),
+        Validity::Invalid if noise && ok => Outcome::Decided(true),
+        Validity::Limited => Outcome::Generator(why),
+        // A generator that is late and has no CPU left is at its limit; one that is late and has CPU
+        // left was disturbed.
+        Validity::Invalid if noise && why.has(Code::GeneratorCpu) => Outcome::Generator(why),
+        Validity::Invalid if noise => Outcome::Noise(why),
+        Validity::Invalid | Validity::Blocks => Outcome::Broken(why),
     }
 }
 
-/// Puts the bracket into `capacity`; gives the reason why it is not confirmed, when it is not.
+/// Writes the bracket into `capacity`; gives the reason why it is not confirmed, if it is not.
 ///
 /// `most` is the rate above which the generator would be measured.
 pub fn conclude(
     search: &Search,
-    ends: &Ends,
+    end: &SearchEnd,
     most: Option<f64>,
     capacity: &mut Capacity,
 ) -> Option<Reason> {
     capacity.highest_ok_rps = search.highest_ok();
     capacity.lowest_failed_rps = search.lowest_failed();
-    capacity.confirmed = search.confirmed() && !ends.broken;
+    capacity.confirmed = search.confirmed() && !end.broken;
     if capacity.confirmed {
         return None;
     }
     let steps = capacity.steps.len();
-    let why = ends.stopped.as_ref().or(ends.bound.as_ref());
+    let why = end.stopped.as_ref().or(end.bound.as_ref());
     let why = why.map_or_else(String::new, |why| format!(", {why}"));
     let reason = match (capacity.highest_ok_rps, capacity.lowest_failed_rps) {
-        _ if ends.broken => {
-            let why = ends.stopped.as_deref().unwrap_or_default();
+        _ if end.broken => {
+            let why = end.stopped.as_deref().unwrap_or_default();
             let text = format!("no capacity: {why}");
             Reason::new(Code::CapacityNone, Effect::Invalidates, text)
         }
@@ -185,7 +186,7 @@ pub fn conclude(
             } else {
                 " (seen once)"
             };
-            let above = above(search, ends, most, steps);
+            let above = above(search, end, most, steps);
             let text = format!("at least {ok:.0}/s{once}: {above}");
             Reason::new(Code::CapacityAtLeast, Effect::Limits, text).with("rate_rps", ok)
         }
@@ -198,11 +199,11 @@ pub fn conclude(
 }
 
 /// Why no rate above the highest that was kept has failed.
-fn above(search: &Search, ends: &Ends, most: Option<f64>, steps: usize) -> String {
-    match (&ends.stopped, &ends.bound, most) {
+fn above(search: &Search, end: &SearchEnd, most: Option<f64>, steps: usize) -> String {
+    match (&end.stopped, &end.bound, most) {
         (Some(why), ..) => format!("nothing above it was decided, {why}"),
         (None, Some(why), _) => {
-            format!("above it the generator is what would be measured, {why}")
+            format!("above it the generator would be measured, {why}")
         }
         (None, None, Some(most)) if search.at_top() => format!(
             "it is the highest rate of the grid below {most:.0}/s, {:.0} % of what the null server does",

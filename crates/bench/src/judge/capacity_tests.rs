@@ -9,7 +9,7 @@ fn because(code: Code, text: &str) -> Reasons {
     vec![Reason::new(code, Effect::Invalidates, text)].into()
 }
 
-/// What came of a search.
+/// The result of a search.
 #[derive(Debug)]
 struct Found {
     capacity: Capacity,
@@ -26,29 +26,29 @@ impl Found {
 }
 
 /// Searches with a made-up outcome for each rate.
-fn run(most: Option<f64>, mut came: impl FnMut(f64, u32) -> Came) -> Found {
+fn run(most: Option<f64>, mut outcome_of: impl FnMut(f64, u32) -> Outcome) -> Found {
     let how = how();
     let mut search = Search::new(&how, 1_000.0, most);
-    let mut ends = Ends::default();
+    let mut end = SearchEnd::default();
     let mut capacity = Capacity::default();
     let mut n = 0;
     while let Some(rate) = search.next().filter(|_| n < how.steps_max) {
         n += 1;
-        let came = came(rate, n);
+        let outcome = outcome_of(rate, n);
         let step = CapacityStep {
             rate,
             p50_us: None,
             p99_us: None,
             errors_share: 0.0,
-            ok: came == Came::Decided(true),
+            ok: outcome == Outcome::Decided(true),
             validity: Validity::Valid,
         };
         capacity.steps.push(step);
-        if !ends.take(&mut search, rate, came) {
+        if !end.record(&mut search, rate, outcome) {
             break;
         }
     }
-    let reason = conclude(&search, &ends, most, &mut capacity);
+    let reason = conclude(&search, &end, most, &mut capacity);
     let reasons: Vec<Reason> = reason.iter().cloned().collect();
     Found {
         capacity,
@@ -59,7 +59,7 @@ fn run(most: Option<f64>, mut came: impl FnMut(f64, u32) -> Came) -> Found {
 
 #[test]
 fn resets_above_a_rate_are_its_capacity() {
-    let found = run(None, |rate, _| Came::Decided(rate < 2_000.0));
+    let found = run(None, |rate, _| Outcome::Decided(rate < 2_000.0));
     assert!(found.capacity.confirmed && found.reason.is_none());
     let mut load = LoadResult {
         requests: 900,
@@ -74,7 +74,10 @@ fn resets_above_a_rate_are_its_capacity() {
         ..Figures::default()
     };
     let lost = because(Code::ConnectionsLost, "100 connections were lost");
-    assert_eq!(came_of(&figures, &load, lost, false), Came::Decided(false));
+    assert_eq!(
+        outcome(&figures, &load, lost, false),
+        Outcome::Decided(false)
+    );
 }
 
 #[test]
@@ -85,11 +88,11 @@ fn a_late_generator_is_at_its_limit_only_without_cpu_to_spare() {
         ..Figures::default()
     };
     let of =
-        |reasons: Vec<Reason>| came_of(&figures, &LoadResult::default(), reasons.into(), false);
+        |reasons: Vec<Reason>| outcome(&figures, &LoadResult::default(), reasons.into(), false);
     let late = Reason::new(Code::GeneratorLate, Effect::Invalidates, "late");
     let bound = Reason::new(Code::GeneratorCpu, Effect::Limits, "no CPU to spare");
-    assert!(matches!(of(vec![late.clone()]), Came::Noise(_)));
-    assert!(matches!(of(vec![late, bound]), Came::Generator(_)));
+    assert!(matches!(of(vec![late.clone()]), Outcome::Noise(_)));
+    assert!(matches!(of(vec![late, bound]), Outcome::Generator(_)));
 }
 
 #[test]
@@ -97,9 +100,9 @@ fn noise_ends_a_search_and_is_named() {
     let noisy = "the hypervisor took 9 % of the CPU time";
     let found = run(None, |rate, _| {
         if rate < 1_500.0 {
-            Came::Decided(true)
+            Outcome::Decided(true)
         } else {
-            Came::Noise(because(Code::Steal, noisy))
+            Outcome::Noise(because(Code::Steal, noisy))
         }
     });
     let capacity = &found.capacity;
@@ -108,7 +111,7 @@ fn noise_ends_a_search_and_is_named() {
     assert!(found.says(Code::CapacityAtLeast, noisy), "{found:?}");
     assert!(!found.says(Code::CapacityAtLeast, "generator"), "{found:?}");
     assert!(capacity.steps.len() < how().steps_max as usize);
-    let nothing = run(None, |_, _| Came::Noise(because(Code::Steal, noisy)));
+    let nothing = run(None, |_, _| Outcome::Noise(because(Code::Steal, noisy)));
     assert_eq!(nothing.validity, Validity::Invalid);
     assert!(nothing.says(Code::CapacityUndecided, noisy), "{nothing:?}");
     assert_eq!(nothing.capacity.steps.len(), NOISE_TIMES as usize);
@@ -120,16 +123,16 @@ fn one_hiccup_of_the_generator_is_not_its_limit() {
     let found = run(None, |rate, _| {
         if rate > 1_500.0 && hiccups == 0 {
             hiccups += 1;
-            return Came::Generator(because(Code::GeneratorCpu, "it used 99 % of its CPU"));
+            return Outcome::Generator(because(Code::GeneratorCpu, "it used 99 % of its CPU"));
         }
-        Came::Decided(rate < 2_500.0)
+        Outcome::Decided(rate < 2_500.0)
     });
     assert!(found.capacity.confirmed, "{found:?}");
     let limited = run(None, |rate, _| {
         if rate > 1_500.0 {
-            Came::Generator(because(Code::GeneratorCpu, "it used 99 % of its CPU"))
+            Outcome::Generator(because(Code::GeneratorCpu, "it used 99 % of its CPU"))
         } else {
-            Came::Decided(true)
+            Outcome::Decided(true)
         }
     });
     assert_eq!(limited.validity, Validity::Limited);
@@ -142,14 +145,14 @@ fn one_hiccup_of_the_generator_is_not_its_limit() {
 
 #[test]
 fn the_null_servers_share_and_a_broken_server_are_said() {
-    let found = run(Some(2_000.0), |_, _| Came::Decided(true));
+    let found = run(Some(2_000.0), |_, _| Outcome::Decided(true));
     let share = "70 % of what the null server does";
     assert!(found.says(Code::CapacityAtLeast, share), "{found:?}");
     let broken = run(None, |rate, _| {
         if rate > 1_200.0 {
-            Came::Broken(because(Code::ConnectionsClosed, "7 were closed"))
+            Outcome::Broken(because(Code::ConnectionsClosed, "7 were closed"))
         } else {
-            Came::Decided(true)
+            Outcome::Decided(true)
         }
     });
     assert_eq!(broken.validity, Validity::Invalid);

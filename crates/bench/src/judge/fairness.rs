@@ -1,7 +1,7 @@
 //! How evenly the workers of a server were used: by requests, and by connections.
 
 use crate::observe::connections::ByWorker;
-use crate::observe::workers::Served;
+use crate::observe::whoami::Served;
 
 /// What each worker had, and how even that is.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -13,8 +13,8 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// The requests served between two readings by a server that has `workers`. A worker that could
-    /// not be asked before had served next to nothing then.
+    /// The requests that `workers` served between two readings. A worker that could not be asked before
+    /// had served next to nothing then.
     pub fn of_requests(before: &Served, after: &Served, workers: u32) -> Self {
         let since = |(worker, &served): (_, &u64)| {
             served.saturating_sub(before.get(worker).copied().unwrap_or(0))
@@ -27,8 +27,8 @@ impl Shares {
         }
     }
 
-    /// How `workers` shared fresh connections; those that served none come last, with 0. Nothing
-    /// where the number of workers is not known, or cannot be right.
+    /// How `workers` shared new connections; those that served none come last, with 0. Nothing where the
+    /// number of workers is not known, or cannot be right.
     pub fn of_connections(connections: &ByWorker, workers: u32) -> Self {
         let workers = usize::try_from(workers).unwrap_or(usize::MAX);
         let mut counts: Vec<u64> = connections.values().copied().collect();
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_index_is_one_when_even_and_a_nth_when_one_does_it_all() {
+    fn the_index_is_one_when_even_and_an_nth_when_one_serves_all() {
         assert_eq!(jain(&[5, 5, 5, 5]), Some(1.0));
         assert_eq!(jain(&[9, 0, 0]), Some(1.0 / 3.0));
         // Shares of 50, 30 and 20.

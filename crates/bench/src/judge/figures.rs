@@ -1,4 +1,4 @@
-//! The figures of a window: what the generator says, what the counters say, what the visit adds.
+//! The figures of a window, from the generator's result, the counters, and the rest of the visit.
 
 use report::data::Figures;
 
@@ -7,10 +7,10 @@ use crate::judge::phases;
 use crate::observe::measured::{Measured, Sample};
 use crate::plan::visit::{Visit, Window};
 
-/// What the generator and the counters say of a window, without what belongs to the visit.
+/// The figures of a window without those of the whole visit.
 pub fn load_figures(sample: &Sample) -> Figures {
     let load = &sample.load;
-    let each = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
+    let per_request = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
     Figures {
         scheduled: load.scheduled,
         requests: load.requests,
@@ -21,8 +21,8 @@ pub fn load_figures(sample: &Sample) -> Figures {
         connect_us: load.connect_us,
         errors: load.errors.clone(),
         silent_connections: load.silent_connections,
-        server_cpu_us_per_request: sample.usage.cpu_us.and_then(each),
-        machine_cpu_us_per_request: each(sample.machine.busy_us),
+        server_cpu_us_per_request: sample.usage.cpu_us.and_then(per_request),
+        machine_cpu_us_per_request: per_request(sample.machine.busy_us),
         generator_cpu_us_per_request: load.generator.cpu_us_per_request,
         generator_cpu_share: load.generator.busy_share(),
         generator_late_p99_us: load.generator.late_p99_us,
@@ -34,11 +34,11 @@ pub fn load_figures(sample: &Sample) -> Figures {
 /// All figures of a window.
 pub fn figures(visit: &Visit, window: &Window, sample: &Sample, measured: &Measured) -> Figures {
     let load = &sample.load;
-    let each = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
-    // Where tasks ended within the window their switches are known for the whole visit only.
+    let per_request = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
+    // Where tasks ended within the window, their switches are known for the whole visit only.
     let switches = match (sample.usage.switches, measured.drained.exit) {
-        (Some(switches), _) => each(switches as f64),
-        // Of the whole visit, opening the idle connections would be the greater part.
+        (Some(switches), _) => per_request(switches as f64),
+        // Opening the idle connections would make up the greater part of those of the whole visit.
         (None, Some(exit)) if sample.usage.cpu_us.is_some() && visit.idle == 0 => {
             Some(exit.switches as f64 / measured.replies as f64)
         }

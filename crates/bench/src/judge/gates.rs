@@ -1,4 +1,4 @@
-//! The gates: which figures may be believed, and a reason for each that may not.
+//! The gates: whether the figures of a window may be believed, and the reasons why not.
 //!
 //! A gate makes a trial INVALID (something went wrong: its figures are never drawn) or LIMITED (the
 //! generator or the machine may be what was measured: its figures are shown as "at least" and never
@@ -23,7 +23,7 @@ pub struct Evidence<'a> {
     pub load: &'a LoadResult,
     /// Time on the CPUs used, and how much of it was stolen.
     pub ticks: Ticks,
-    /// What the null server did beside it.
+    /// What the null server did in the same block and scenario.
     pub ceiling: Ceiling,
 }
 
@@ -38,7 +38,7 @@ pub enum Ceiling {
     Rps(f64),
 }
 
-/// What the machine or the generator may do better at a second attempt.
+/// What makes a trial INVALID by chance: a second attempt may do better.
 const NOISE: [Code; 3] = [Code::Steal, Code::GeneratorLate, Code::NotSent];
 
 /// Judges a window by every gate: a reason for each that it does not pass.
@@ -60,7 +60,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Reasons {
     Reasons(reasons)
 }
 
-/// The worst that follows from `reasons`.
+/// The worst consequence of `reasons`.
 pub fn validity(reasons: &Reasons) -> Validity {
     if reasons.any(Effect::Invalidates) {
         Validity::Invalid
@@ -73,7 +73,7 @@ pub fn validity(reasons: &Reasons) -> Validity {
     }
 }
 
-/// Whether a trial is INVALID because of noise alone: a second attempt may do better.
+/// Whether a trial is INVALID because of noise alone.
 pub fn is_noise(reasons: &Reasons) -> bool {
     let mut invalid = reasons
         .iter()
@@ -138,7 +138,7 @@ fn silent(e: &Evidence<'_>) -> Option<Reason> {
         e.figures.silent_connections.unwrap_or(0),
         e.shape.connections,
     );
-    // In an open loop, and where each request opens its own, connections may have had nothing to do.
+    // In an open loop, and with one connection per request, connections may have had nothing to do.
     if silent == 0 || e.shape.mode == Mode::Open || !e.shape.keep_alive {
         return None;
     }
@@ -156,7 +156,7 @@ fn late(e: &Evidence<'_>) -> Option<Reason> {
         return None;
     }
     let late_us = e.figures.generator_late_p99_us?;
-    // An infinite percentile is not made wrong by any lateness.
+    // No lateness makes an infinite percentile wrong.
     let max_us = gates::late_us_max(e.figures.response_us.p99.unwrap_or(f64::INFINITY));
     (late_us > max_us).then(|| {
         let text =
@@ -172,7 +172,7 @@ fn generator_cpu(e: &Evidence<'_>) -> Option<Reason> {
     let share = busiest.or(e.figures.generator_cpu_share)?;
     (share > GENERATOR_CPU_SHARE_MAX).then(|| {
         let text = format!(
-            "generator-bound: it used {:.0} % of its CPU, {:.0} % allowed",
+            "the generator used {:.0} % of its CPU, {:.0} % allowed",
             share * 100.0,
             GENERATOR_CPU_SHARE_MAX * 100.0
         );
@@ -184,7 +184,7 @@ fn generator_cpu(e: &Evidence<'_>) -> Option<Reason> {
 
 fn steal(e: &Evidence<'_>) -> Option<Reason> {
     let share = e.ticks.stolen_share();
-    // One tick is the counter's resolution: in a window of less than a hundred it says nothing.
+    // The counter counts in ticks: a single one says nothing in a window of less than a hundred.
     (e.ticks.stolen > 1 && share > STEAL_SHARE_MAX).then(|| {
         let text = format!(
             "the hypervisor took {:.1} % of the CPU time, {:.0} % allowed",
@@ -210,7 +210,7 @@ fn ceiling(e: &Evidence<'_>) -> Option<Reason> {
         )),
         Ceiling::Rps(null) => (throughput > NULL_SHARE_MAX * null).then(|| {
             let text = format!(
-                "at least {throughput:.0}/s, generator-bound: {:.0} % of the null server's throughput, {:.0} % allowed",
+                "at least {throughput:.0}/s: this is {:.0} % of the null server's throughput, and above {:.0} % the generator may be the limit",
                 throughput / null * 100.0,
                 NULL_SHARE_MAX * 100.0
             );
@@ -221,13 +221,12 @@ fn ceiling(e: &Evidence<'_>) -> Option<Reason> {
     }
 }
 
-/// The generator's own reasons, as far as the gates have not found the same.
+/// The generator's own reasons, as far as the gates have not found the same ones.
 fn own_reasons(e: &Evidence<'_>, found: &[Reason]) -> Vec<Reason> {
     let same = |found: Code, own: Code| {
         found == own || (found, own) == (Code::NothingAnswered, Code::NothingDue)
     };
     let new = |own: &&Reason| !found.iter().any(|found| same(found.code, own.code));
-    // What was not sent although connections were free was noticed late.
     let excused = |own: &&Reason| own.code == Code::NotSent && server_kept_them_waiting(e);
     let own = e.load.reasons.iter().filter(new);
     let mut own: Vec<Reason> = own.filter(|own| !excused(own)).cloned().collect();
@@ -242,8 +241,9 @@ fn own_reasons(e: &Evidence<'_>, found: &[Reason]) -> Vec<Reason> {
 
 /// Whether requests were not sent because no connection was free for them.
 ///
-/// That is an overloaded server, not a generator that did not do its part, as long as the generator
-/// noticed them in time: measured against how long they waited, for want of a finite percentile.
+/// That is an overloaded server and no fault of the generator, as long as the generator noticed in time
+/// that they were due. As there is no finite percentile, its lateness is held against how long they
+/// waited.
 fn server_kept_them_waiting(e: &Evidence<'_>) -> bool {
     let late_us = e.figures.generator_late_p99_us.unwrap_or(f64::INFINITY);
     e.shape.mode == Mode::Open && late_us <= gates::late_us_max(e.load.no_connection_p99_us)

@@ -1,4 +1,5 @@
 use Code::*;
+use Mode::{Closed, Open};
 use report::data::Latency;
 
 use super::*;
@@ -76,169 +77,120 @@ fn says(code: Code, effect: Effect) -> Reasons {
     vec![Reason::new(code, effect, "as the generator says")].into()
 }
 
-/// Breaks one thing; the one gate that must see it says so, and no other.
+/// Breaks one thing of a good trial: one gate must say so, with a text that holds `text`, and no other.
+fn fails(mode: Mode, code: Code, expected: (Validity, bool), text: &str, break_it: fn(&mut Case)) {
+    let mut case = good(mode);
+    break_it(&mut case);
+    let verdict = verdict(&case);
+    assert_eq!((validity(&verdict), is_noise(&verdict)), expected, "{text}");
+    assert_eq!(verdict.len(), 1, "{text}: {verdict:?}");
+    assert_eq!(verdict[0].code, code);
+    assert!(verdict[0].text.contains(text), "{text}: {}", verdict[0]);
+}
+
+const FAULT: (Validity, bool) = (Validity::Invalid, false);
+const BY_CHANCE: (Validity, bool) = (Validity::Invalid, true);
+const BOUND: (Validity, bool) = (Validity::Limited, false);
+
 #[test]
-fn each_gate_fails_for_what_it_is_there_for() {
-    use Mode::{Closed, Open};
-    use Validity::{Invalid, Limited};
-    type Break = fn(&mut Case);
-    let table: &[(Mode, Break, Code, Validity, bool, &str)] = &[
-        (
-            Open,
-            |c| (c.figures.requests, c.figures.scheduled) = (0, 10),
-            NothingAnswered,
-            Invalid,
-            false,
-            "no request was answered",
-        ),
-        (
-            Closed,
-            |c| c.figures.scheduled += 1,
-            OutcomesDoNotAddUp,
-            Invalid,
-            false,
-            "do not add up: 10011 scheduled, 10010",
-        ),
-        (
-            Closed,
-            |c| {
-                c.figures.errors.insert("wrong_body".into(), 1);
-                c.figures.scheduled += 1;
-            },
-            WrongBodies,
-            Invalid,
-            false,
-            "1 replies had a wrong body",
-        ),
-        (
-            Closed,
-            |c| c.figures.response_us.mean = Some(6_200.0),
-            LittlesLaw,
-            Invalid,
-            false,
-            "Little's law",
-        ),
-        (
-            Closed,
-            |c| c.load.closing_mean_us = 200.0,
-            LittlesLaw,
-            Invalid,
-            false,
-            "Little's law",
-        ),
-        (
-            Closed,
-            |c| c.figures.silent_connections = Some(3),
-            ConnectionsSilent,
-            Limited,
-            false,
-            "3 of 64 connections",
-        ),
-        (
-            Open,
-            |c| c.figures.generator_late_p99_us = Some(501.0),
-            GeneratorLate,
-            Invalid,
-            true,
-            "was late: p99 501",
-        ),
-        (
-            Open,
-            |c| {
-                c.figures.response_us.p99 = Some(900.0);
-                c.figures.generator_late_p99_us = Some(101.0);
-            },
-            GeneratorLate,
-            Invalid,
-            true,
-            "was late: p99 101 µs, 100 µs",
-        ),
-        (
-            Open,
-            |c| c.figures.generator_cpu_share = Some(0.86),
-            GeneratorCpu,
-            Limited,
-            false,
-            "86 % of its CPU",
-        ),
-        (
-            Closed,
-            |c| c.ticks.stolen = 3,
-            Steal,
-            Invalid,
-            true,
-            "hypervisor took 1.5 %",
-        ),
-        (
-            Closed,
-            |c| c.ceiling = Ceiling::Rps(14_000.0),
-            NearNullServer,
-            Limited,
-            false,
-            "at least 10000/s, generator-bound: 71 %",
-        ),
-        (
-            Closed,
-            |c| c.ceiling = Ceiling::Unknown,
-            NoNullServer,
-            Limited,
-            false,
-            "no figure of the null server",
-        ),
-        (
-            Open,
-            |c| c.load.reasons = says(GeneratorCpu, Effect::Limits),
-            GeneratorCpu,
-            Limited,
-            false,
-            "as the generator says",
-        ),
-        (
-            Open,
-            |c| c.load.reasons = says(ConnectionsLost, Effect::Invalidates),
-            ConnectionsLost,
-            Invalid,
-            false,
-            "as the generator says",
-        ),
-        (
-            Open,
-            |c| c.load.reasons = says(NotSent, Effect::Invalidates),
-            NotSent,
-            Invalid,
-            true,
-            "as the generator says",
-        ),
-        (
-            Open,
-            |c| c.load.generator.busiest_thread_share = Some(0.9),
-            GeneratorCpu,
-            Limited,
-            false,
-            "90 % of its CPU",
-        ),
-        (
-            Open,
-            |c| c.load.valid = false,
-            GeneratorInvalid,
-            Invalid,
-            false,
-            "calls its run invalid",
-        ),
-    ];
-    for (mode, break_it, code, expected, noise, text) in table {
-        let mut case = good(*mode);
-        break_it(&mut case);
-        let verdict = verdict(&case);
-        assert_eq!(
-            (validity(&verdict), is_noise(&verdict)),
-            (*expected, *noise),
-            "{text}"
-        );
-        assert_eq!(verdict.len(), 1, "{text}: {verdict:?}");
-        assert_eq!(verdict[0].code, *code);
-        assert!(verdict[0].text.contains(text), "{text}: {}", verdict[0]);
-    }
+fn the_gates_of_server_and_bookkeeping() {
+    fails(
+        Open,
+        NothingAnswered,
+        FAULT,
+        "no request was answered",
+        |c| (c.figures.requests, c.figures.scheduled) = (0, 10),
+    );
+    fails(
+        Closed,
+        OutcomesDoNotAddUp,
+        FAULT,
+        "do not add up: 10011 scheduled, 10010",
+        |c| c.figures.scheduled += 1,
+    );
+    fails(
+        Closed,
+        WrongBodies,
+        FAULT,
+        "1 replies had a wrong body",
+        |c| {
+            c.figures.errors.insert("wrong_body".into(), 1);
+            c.figures.scheduled += 1;
+        },
+    );
+    fails(Closed, LittlesLaw, FAULT, "Little's law", |c| {
+        c.figures.response_us.mean = Some(6_200.0);
+    });
+    fails(Closed, LittlesLaw, FAULT, "Little's law", |c| {
+        c.load.closing_mean_us = 200.0;
+    });
+    fails(
+        Closed,
+        ConnectionsSilent,
+        BOUND,
+        "3 of 64 connections",
+        |c| c.figures.silent_connections = Some(3),
+    );
+}
+
+#[test]
+fn the_gates_of_machine_and_generator() {
+    fails(Open, GeneratorLate, BY_CHANCE, "was late: p99 501", |c| {
+        c.figures.generator_late_p99_us = Some(501.0);
+    });
+    fails(
+        Open,
+        GeneratorLate,
+        BY_CHANCE,
+        "was late: p99 101 µs, 100 µs",
+        |c| {
+            c.figures.response_us.p99 = Some(900.0);
+            c.figures.generator_late_p99_us = Some(101.0);
+        },
+    );
+    fails(Open, GeneratorCpu, BOUND, "86 % of its CPU", |c| {
+        c.figures.generator_cpu_share = Some(0.86);
+    });
+    fails(Closed, Steal, BY_CHANCE, "hypervisor took 1.5 %", |c| {
+        c.ticks.stolen = 3;
+    });
+    fails(
+        Closed,
+        NearNullServer,
+        BOUND,
+        "at least 10000/s: this is 71 %",
+        |c| c.ceiling = Ceiling::Rps(14_000.0),
+    );
+    fails(
+        Closed,
+        NoNullServer,
+        BOUND,
+        "no figure of the null server",
+        |c| c.ceiling = Ceiling::Unknown,
+    );
+    fails(Open, GeneratorCpu, BOUND, "90 % of its CPU", |c| {
+        c.load.generator.busiest_thread_share = Some(0.9);
+    });
+}
+
+#[test]
+fn the_generators_own_reasons_are_taken_over() {
+    fails(Open, GeneratorCpu, BOUND, "as the generator says", |c| {
+        c.load.reasons = says(GeneratorCpu, Effect::Limits);
+    });
+    fails(Open, ConnectionsLost, FAULT, "as the generator says", |c| {
+        c.load.reasons = says(ConnectionsLost, Effect::Invalidates);
+    });
+    fails(Open, NotSent, BY_CHANCE, "as the generator says", |c| {
+        c.load.reasons = says(NotSent, Effect::Invalidates);
+    });
+    fails(
+        Open,
+        GeneratorInvalid,
+        FAULT,
+        "calls its run invalid",
+        |c| c.load.valid = false,
+    );
 }
 
 #[test]

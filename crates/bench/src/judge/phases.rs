@@ -1,4 +1,4 @@
-//! What a load in steps shows: the figures of each step, goodput, and the time to recover.
+//! The figures of a load in steps: those of each step, goodput, and the time to recover.
 
 use report::data::{KindFigures, Objective, PhaseFigures, Slice};
 use schema::load::{self, LoadResult, SliceFigures};
@@ -34,11 +34,11 @@ pub fn kinds(load: &LoadResult) -> Vec<KindFigures> {
     load.kinds.iter().map(kind).collect()
 }
 
-/// The steps, named as the plan names them.
+/// The figures of the steps, which are named as in the plan.
 ///
-/// Goodput is what was answered within the objective's time, whenever it was sent: under twice the
-/// capacity every request may be answered in the end, and none in time to be of use. The generator
-/// counts it, reply by reply.
+/// Goodput counts the replies that came within the objective's time: under twice the capacity every
+/// request may be answered in the end, and none in time to be of use. The generator counts them one by
+/// one.
 pub fn phases(
     load: &LoadResult,
     steps: &[Step],
@@ -64,11 +64,11 @@ pub fn phases(
     load.phases.iter().zip(steps).map(of).collect()
 }
 
-/// From the end of the step above the capacity until the objective is kept again, to the end and
-/// without an error, ms; `None` when it is not within the window.
+/// The time from the end of the step above the capacity until the objective is kept again, up to the end
+/// of the window and without an error, ms; `None` where that is not within the window.
 ///
-/// A slice counts by the requests that were due in it: one that waited behind the queue of the step
-/// before is late, and says so.
+/// A slice is judged by the requests that were due in it: those that waited behind the queue of the
+/// step before are late.
 pub fn recovery_ms(load: &LoadResult, steps: &[Step], objective: Objective) -> Option<f64> {
     let peak = steps.iter().position(|step| step.name == PEAK)?;
     let peak = load.phases.get(peak)?;
@@ -142,7 +142,7 @@ mod tests {
         (load, steps.to_vec())
     }
 
-    /// Good, then a queue that grows through the peak and is gone 0.4 s after it.
+    /// Responses in time, then a queue that grows through the peak and has gone 0.4 s after it.
     fn usual() -> [Option<f64>; 20] {
         std::array::from_fn(|i| match i {
             0..5 => Some(1.0),
@@ -181,8 +181,8 @@ mod tests {
         let phases = phases(&load, &steps, Some(OBJECTIVE));
         let names: Vec<&str> = phases.iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["half", "twice", "recovery"]);
-        // 376 of 500, 1,501 of 2,000 and 751 of 1,000, as they were counted: no slice's percentile
-        // has a say in it.
+        // 376 of 500, 1,501 of 2,000 and 751 of 1,000, as they were counted, whatever the percentiles
+        // of the slices are.
         let goodput: Vec<f64> = phases.iter().map(|p| p.goodput_rps).collect();
         assert_eq!(goodput, [752.0, 3_002.0, 751.0]);
     }

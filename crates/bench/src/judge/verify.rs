@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use crate::observe::client::{Client, Reply};
 use crate::plan::scenario::Scenario;
 
-/// How long a server may take to answer a request that verifies it.
+/// How long a server may take to answer.
 const REPLY_WITHIN: Duration = Duration::from_secs(5);
 /// The body of `/plaintext`, of every model and of the null server.
 const PLAINTEXT: &[u8] = b"Hello, World!";
@@ -16,26 +16,26 @@ const KEYS: u32 = 1_000;
 /// Bytes of a value in it.
 pub const VALUE_BYTES: usize = 100;
 
-/// A value of the store, before and during the load: the generator puts letters in turn.
+/// A value of the store, before and during the load: the letters in turn, as the generator puts them.
 pub fn value() -> Vec<u8> {
     (b'a'..=b'z').cycle().take(VALUE_BYTES).collect()
 }
 
-/// Who is asked, and so what is taken on trust.
+/// Which server is asked, and so what is taken on trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// A constant reply, whatever is asked for.
+    /// The null server: a constant reply, whatever is asked for.
     Null,
-    /// Our routes: what they do is tested elsewhere, that they answer is tested here.
+    /// A model: that its routes answer is tested here, what they do is tested elsewhere.
     Model,
-    /// A stranger: a path must take the time that its name says.
-    Stranger,
+    /// A target, of which nothing is known: a path must take the time that it names.
+    Target,
 }
 
 /// Asks once for every path of `scenario` and checks the replies; fills the store first, where the
 /// scenario has one.
 ///
-/// A path of the server's `own` is asked for in place of the scenario's; what it answers is not
+/// Where `own` is given, that path of a target is asked for in place of the scenario's. Its reply is not
 /// known beforehand, but must be the same every time.
 ///
 /// # Errors
@@ -48,7 +48,7 @@ pub fn verify(
 ) -> anyhow::Result<()> {
     let mut client = Client::connect(address, REPLY_WITHIN)?;
     if let Some(path) = own {
-        return always_alike(&mut client, path).with_context(|| not_answered(path));
+        return same_every_time(&mut client, path).with_context(|| not_answered(path));
     }
     if scenario.db && trust != Trust::Null {
         fill(&mut client)?;
@@ -59,10 +59,10 @@ pub fn verify(
             check(&mut client, &path, trust).with_context(|| not_answered(&path))?;
         }
     }
-    // What is asked for beside the load: of a model we know that it is there.
+    // Paths that are asked for in addition to the load. A model is known to have them.
     let slow = (scenario.slow > 0).then_some(SLOW_PATH);
-    let beside = scenario.poison.into_iter().chain(slow);
-    for path in beside.filter(|_| trust == Trust::Stranger) {
+    let others = scenario.poison.into_iter().chain(slow);
+    for path in others.filter(|_| trust == Trust::Target) {
         check(&mut client, path, trust).with_context(|| not_answered(path))?;
     }
     Ok(())
@@ -72,7 +72,7 @@ fn not_answered(path: &str) -> String {
     format!("GET {path} was not answered as it must be")
 }
 
-/// Puts every key once: a read of what is not there would measure something else.
+/// Puts every key once: to read a key that is not there would be another load.
 fn fill(client: &mut Client) -> anyhow::Result<()> {
     let value = value();
     for key in 0..KEYS {
@@ -89,11 +89,11 @@ fn fill(client: &mut Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the generator's slow readers ask for.
+/// The path that the generator's slow readers ask for.
 const SLOW_PATH: &str = "/bytes/1048576";
 
-/// Asks a stranger several times for what only it knows.
-fn always_alike(client: &mut Client, path: &str) -> anyhow::Result<()> {
+/// Asks a target several times for a path of its own.
+fn same_every_time(client: &mut Client, path: &str) -> anyhow::Result<()> {
     let first = client.ask("GET", path, b"")?;
     ensure!(
         first.status == 200,
@@ -107,7 +107,7 @@ fn always_alike(client: &mut Client, path: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How often a stranger is asked for the same.
+/// How often a target is asked for the same path.
 const TRIES: usize = 5;
 
 fn timed(client: &mut Client, path: &str) -> anyhow::Result<(Reply, Duration)> {
@@ -118,8 +118,8 @@ fn timed(client: &mut Client, path: &str) -> anyhow::Result<(Reply, Duration)> {
 
 fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
     let (mut reply, mut took) = timed(client, path)?;
-    if trust == Trust::Stranger {
-        // The machine may dawdle over one reply; over each of several only the server does.
+    if trust == Trust::Target {
+        // The machine may delay one reply; only the server delays each of several.
         for _ in 1..TRIES {
             let (again, time) = timed(client, path)?;
             (reply, took) = (again, took.min(time));
@@ -146,15 +146,15 @@ fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
     }
     if let Some(micros) = number(path, "/sleep/").or_else(|| number(path, "/wait/")) {
         ensure!(
-            trust != Trust::Stranger || took >= Duration::from_micros(micros),
+            trust != Trust::Target || took >= Duration::from_micros(micros),
             "after {} µs instead of {micros}",
             took.as_micros()
         );
     }
-    // Work is calibrated, not timed: a fast moment of the machine is no fault.
+    // The work is calibrated, not timed: where the CPU runs faster than then, it takes less time.
     if let Some(micros) = number(path, "/cpu/") {
         ensure!(
-            trust != Trust::Stranger || took >= Duration::from_micros(micros / 2),
+            trust != Trust::Target || took >= Duration::from_micros(micros / 2),
             "after {} µs instead of {micros}",
             took.as_micros()
         );
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::plan::scenarios::SCENARIOS;
 
-    /// A server of one connection whose replies are made from their number.
+    /// A server of one connection, whose replies are made from their number.
     fn server(body: impl Fn(usize) -> String + Send + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
@@ -220,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_answers_is_learnt_and_must_not_change() {
+    fn what_a_target_answers_is_learnt_and_must_not_change() {
         let latency = scenario("latency");
         let own = Some("/index.html");
         let steady = server(|_| "<html>".to_owned());
-        verify(&steady, latency, own, Trust::Stranger).expect("always the same");
+        verify(&steady, latency, own, Trust::Target).expect("always the same");
         let fickle = server(|n| format!("visitor {}", n / 3));
-        let error = verify(&fickle, latency, own, Trust::Stranger).expect_err("it changes");
+        let error = verify(&fickle, latency, own, Trust::Target).expect_err("it changes");
         let line = format!("{error:#}");
         assert!(line.starts_with("GET /index.html") && line.contains("not the same reply"));
     }

@@ -1,6 +1,7 @@
-//! A client of the bench's own: one request at a time, for what is verified, counted and held.
+//! A client of the bench's own: one request at a time, to verify a server, to ask its workers, and to
+//! hold connections.
 //!
-//! The load comes from the generator, always; this asks for what is not measured.
+//! The load always comes from the generator; nothing that this client does is measured.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-/// Largest reply that is taken.
+/// The largest reply that is accepted.
 const REPLY_BYTES_MAX: usize = 2 << 20;
 
 /// A connection to a server.
@@ -19,7 +20,7 @@ pub struct Client {
     received: Vec<u8>,
 }
 
-/// A reply that says how long it is.
+/// A reply that tells its length.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
     /// Status code.
@@ -36,7 +37,8 @@ impl Client {
     pub fn connect(address: &str, within: Duration) -> anyhow::Result<Self> {
         let mut addresses = address.to_socket_addrs().context("no such address")?;
         let address_found = addresses.next().context("no such address")?;
-        let stream = TcpStream::connect_timeout(&address_found, within).context("no connection")?;
+        let stream =
+            TcpStream::connect_timeout(&address_found, within).context("cannot connect")?;
         stream.set_read_timeout(Some(within))?;
         stream.set_write_timeout(Some(within))?;
         stream.set_nodelay(true)?;
@@ -50,7 +52,7 @@ impl Client {
     /// Sends a request and waits for its reply.
     ///
     /// # Errors
-    /// When the reply does not come, or is none.
+    /// When no reply comes, or it is not HTTP.
     pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Reply> {
         let length = if body.is_empty() {
             String::new()
@@ -62,7 +64,9 @@ impl Client {
             self.host
         );
         let request = [head.as_bytes(), body].concat();
-        self.stream.write_all(&request).context("no request")?;
+        self.stream
+            .write_all(&request)
+            .context("cannot send a request")?;
         let mut chunk = [0; 16_384];
         loop {
             if let Some((reply, bytes)) = complete(&self.received)? {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::observe::client::Client;
 use crate::observe::interrupt::Interrupt;
-use crate::observe::workers::{Whoami, Worker};
+use crate::observe::whoami::{Whoami, Worker};
 
 /// Time for all of them: where that is too short, as many are held as are open by then.
 const OPEN_WITHIN: Duration = Duration::from_secs(1);
@@ -31,28 +31,38 @@ pub struct Wanted<'a> {
     pub keep: bool,
 }
 
-/// Connections of the bench's own that are open.
+/// Connections that the bench has opened.
 #[derive(Debug, Default)]
 pub struct OpenConnections {
     clients: Vec<Client>,
-    /// Which workers served them, and those that have been closed.
+    /// How many connections each worker served, those that have been closed included.
     pub by_worker: ByWorker,
 }
 
 impl OpenConnections {
     /// Opens what is wanted, within a bounded time.
     pub fn open(address: &str, wanted: Wanted<'_>, interrupt: &Interrupt) -> Self {
+        Self::open_within(OPEN_WITHIN, REPLY_WITHIN, address, wanted, interrupt)
+    }
+
+    fn open_within(
+        all: Duration,
+        each: Duration,
+        address: &str,
+        wanted: Wanted<'_>,
+        interrupt: &Interrupt,
+    ) -> Self {
         let mut open = Self::default();
-        let deadline = Instant::now() + OPEN_WITHIN;
+        let deadline = Instant::now() + all;
         for _ in 0..wanted.connections {
-            if Instant::now() >= deadline || interrupt.came() {
+            if Instant::now() >= deadline || interrupt.is_set() {
                 break;
             }
-            let served = Client::connect(address, REPLY_WITHIN).and_then(|mut client| {
+            let served = Client::connect(address, each).and_then(|mut client| {
                 let reply = client.ask("GET", wanted.path, b"")?;
                 Ok((client, reply))
             });
-            // One that waits for a worker would let all that follow wait as long.
+            // Where one connection waits for a worker, all that follow would wait as long.
             let Ok((client, reply)) = served else { break };
             if let Ok(whoami) = serde_json::from_slice::<Whoami>(&reply.body) {
                 *open.by_worker.entry(whoami.worker()).or_default() += 1;
@@ -106,9 +116,12 @@ mod tests {
             keep,
         };
         let shares = ByWorker::from([((7, 0), 6), ((7, 1), 2)]);
-        let held = OpenConnections::open(&uneven(), wanted(true), &interrupt);
+        let long = Duration::from_secs(60);
+        let open =
+            |keep| OpenConnections::open_within(long, long, &uneven(), wanted(keep), &interrupt);
+        let held = open(true);
         assert_eq!((held.count(), &held.by_worker), (8, &shares));
-        let closed = OpenConnections::open(&uneven(), wanted(false), &interrupt);
+        let closed = open(false);
         assert_eq!((closed.count(), &closed.by_worker), (0, &shares));
     }
 

@@ -1,4 +1,4 @@
-//! Lists of CPUs: `0-3,8` in, a mask out; and the halves that server and generator get by default.
+//! Lists of CPUs such as `0-3,8`, and the halves that server and generator get by default.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -55,7 +55,7 @@ impl CpuList {
 
     /// The lower half (the server's by default) and the upper half (the generator's).
     ///
-    /// One CPU cannot be halved: both get it, and the run says so.
+    /// A single CPU cannot be halved: both get it, and the run says so.
     pub fn halves(&self) -> (Self, Self) {
         if self.0.len() < 2 {
             return (self.clone(), self.clone());
@@ -67,12 +67,12 @@ impl CpuList {
         )
     }
 
-    /// How many.
+    /// How many CPUs there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// `true` when both lists name a CPU.
+    /// `true` when the lists have a CPU in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         !self.0.is_disjoint(&other.0)
     }

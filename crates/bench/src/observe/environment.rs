@@ -1,10 +1,11 @@
-//! `env.json`: what the figures depend on beside the servers. No host name, no path.
+//! `env.json`: the machine and the build, on which the figures depend. No host name, no path.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::SystemTime;
 
 use report::data::Env;
+use schema::gates::STEAL_SHARE_MAX;
 
 use crate::observe::cpus::CpuList;
 use crate::plan::request::Request;
@@ -55,10 +56,10 @@ fn remarks(env: &Env) -> Vec<String> {
         remarks.push("Server and generator share their CPUs.".to_owned());
     }
     if env.virtual_machine {
-        remarks.push(
-            "A virtual machine: trials with more than 1 % of stolen CPU time are left out."
-                .to_owned(),
-        );
+        remarks.push(format!(
+            "A virtual machine: trials with more than {:.0} % of stolen CPU time are left out.",
+            STEAL_SHARE_MAX * 100.0
+        ));
     }
     let load = read("/proc/loadavg");
     let load = load
@@ -125,7 +126,7 @@ fn build() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A small file's text on one line, empty where the kernel has none.
+/// The text of a file in /proc or /sys on one line; empty where the kernel has no such file.
 fn read(path: &str) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     if path == "/proc/cpuinfo" || path == "/proc/meminfo" {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as something that can be waited for beside a child.
+//! Ctrl-C and SIGTERM as a descriptor, so that a wait for a child ends with either.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,7 +18,7 @@ pub enum Waited {
     /// The descriptor became readable (a pidfd: the process has ended).
     Ready,
     /// The time was over first.
-    Late,
+    TimedOut,
     /// A signal came first.
     Interrupted,
 }
@@ -36,14 +36,14 @@ impl Interrupt {
         Ok(Self(pipe))
     }
 
-    /// Whether a signal has come already.
-    pub fn came(&self) -> bool {
+    /// Whether a signal has come.
+    pub fn is_set(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN)];
         matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
     }
 
-    /// Waits until `fd` is readable, for `time` at most. Nothing wakes up in between: the bench must
-    /// not take CPU from what it measures.
+    /// Waits until `fd` is readable, for `time` at most. The bench does not wake up in between, because
+    /// it must not take CPU from what it measures.
     ///
     /// # Errors
     /// When poll(2) fails.
@@ -57,7 +57,7 @@ impl Interrupt {
                 PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
             ];
             match poll(&mut fds, Some(&left)) {
-                Ok(0) => return Ok(Waited::Late),
+                Ok(0) => return Ok(Waited::TimedOut),
                 Ok(_) if !fds[1].revents().is_empty() => return Ok(Waited::Interrupted),
                 Ok(_) => return Ok(Waited::Ready),
                 Err(rustix::io::Errno::INTR) => {}

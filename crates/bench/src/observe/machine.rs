@@ -1,7 +1,7 @@
 //! What the whole machine did in a window: busy time, and time the hypervisor gave to others.
 //!
-//! Loopback traffic is delivered in the sender's softirq, so part of what a server costs is booked
-//! to the generator: the machine's figure stands beside the server's for that reason.
+//! Loopback traffic is delivered in the sender's softirq, so the kernel charges part of what a server
+//! costs to the generator. For that reason there is a figure of the machine beside the server's.
 
 use std::fs;
 use std::io;
@@ -30,7 +30,7 @@ pub struct Ticks {
 /// What happened between two readings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Window {
-    /// CPU time used by anyone on the whole machine, µs.
+    /// CPU time that all processes of the machine used, µs.
     pub busy_us: f64,
     /// Time of the CPUs that the trial uses.
     pub used: Ticks,
@@ -74,7 +74,8 @@ impl Reading {
         reading
     }
 
-    /// What happened since `before`. Idle counters may run backwards by a tick; never below zero here.
+    /// What happened since `before`. A counter of the kernel may go back by a tick: that counts as
+    /// zero.
     pub fn since(&self, before: &Self) -> Window {
         Window {
             busy_us: (self.busy_ticks.saturating_sub(before.busy_ticks) * TICK_US) as f64,

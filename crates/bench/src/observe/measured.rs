@@ -7,7 +7,7 @@ use crate::observe::connections::ByWorker;
 use crate::observe::machine;
 use crate::observe::sys::Exit;
 use crate::observe::tree::{Footprint, Usage};
-use crate::observe::workers::Served;
+use crate::observe::whoami::Served;
 
 /// All that was read in a visit.
 #[derive(Debug)]
@@ -20,9 +20,9 @@ pub struct Measured {
     pub replies: u64,
     /// Workers that the server is known to have, 0 where that is not known.
     pub workers: u32,
-    /// What its workers had served when the last window was over.
+    /// The requests that its workers had served when the last window was over.
     pub served: Served,
-    /// Connections that each of its workers served when they were opened afresh.
+    /// How many of the connections that were opened after it each worker served.
     pub fresh: ByWorker,
     /// Connections that were open when it was told to stop.
     pub held: u32,
@@ -37,7 +37,7 @@ pub struct WarmUp {
     pub unloaded: Option<Footprint>,
     /// Its memory and tasks in the middle of the warm-up.
     pub loaded: Option<Footprint>,
-    /// What its workers had served before the warm-up.
+    /// The requests that its workers had served before the warm-up.
     pub served: Served,
     /// Correct replies so far.
     pub replies: u64,
@@ -50,7 +50,7 @@ pub struct Sample {
     pub load: LoadResult,
     /// What the server's tree used, where that can be read.
     pub usage: Usage,
-    /// What the machine did.
+    /// What the whole machine used.
     pub machine: machine::Window,
     /// Its memory and tasks with the idle connections of the scenario open, if it has any.
     pub with_idle: Option<Footprint>,
@@ -63,8 +63,8 @@ pub struct Sample {
 pub struct Drained {
     /// From SIGTERM to the end of the last process of its tree, ms; a target is not stopped.
     pub drain_ms: Option<f64>,
-    /// What the kernel kept of the root.
+    /// What the kernel tells of the root.
     pub exit: Option<Exit>,
-    /// A reason for everything that was not as it must be.
+    /// What was wrong with it.
     pub problems: Reasons,
 }

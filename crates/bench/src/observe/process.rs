@@ -1,4 +1,5 @@
-//! A child of the bench: started on its CPUs, waited for without polling, gone without a trace.
+//! A child of the bench: started on its CPUs, waited for without polling, and ended with everything
+//! below it.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -15,11 +16,11 @@ use crate::observe::interrupt::{Interrupt, Waited};
 use crate::observe::sys::{self, Exit};
 use crate::observe::tree;
 
-/// How much of what a child writes to standard error is kept, from its end.
-const COMPLAINT_BYTES_MAX: usize = 4096;
-/// A first line longer than this is not the one that is waited for.
+/// How many of the last bytes that a child writes to standard error are kept.
+const STDERR_BYTES_MAX: usize = 4096;
+/// A longer line is not one that is waited for.
 const LINE_BYTES_MAX: usize = 256;
-/// How long what must be gone may take to be gone.
+/// How long a tree that was killed may take to end.
 const GONE_WITHIN: Duration = Duration::from_millis(500);
 
 /// A running child and everything below it.
@@ -29,9 +30,9 @@ pub struct Process {
     pidfd: OwnedFd,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
-    complaint: Receiver<String>,
+    stderr: Receiver<String>,
     exit: Option<Exit>,
-    /// Nothing of the tree was left when it was looked for: its numbers may be others' by now.
+    /// The whole tree has ended: its process numbers may belong to others by now.
     gone: bool,
 }
 
@@ -44,12 +45,12 @@ impl Process {
         Self::start(program, args, cpus, Stdio::null())
     }
 
-    /// The same with a child that waits to be told to go on: see [`Process::line`] and
-    /// [`Process::go_on`].
+    /// The same with a child that pauses until it reads a line: see [`Process::line`] and
+    /// [`Process::let_go_on`].
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn converse(
+    pub fn spawn_with_stdin(
         program: &Path,
         args: &[impl AsRef<OsStr>],
         cpus: &CpuList,
@@ -71,7 +72,7 @@ impl Process {
             .stderr(Stdio::piped());
         sys::confine(&mut command, cpus.mask());
         let mut child = command.spawn()?;
-        let (send, complaint) = channel();
+        let (send, receive) = channel();
         if let Some(stderr) = child.stderr.take() {
             std::thread::spawn(move || keep_tail(stderr, &send));
         }
@@ -82,7 +83,7 @@ impl Process {
             pidfd,
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
-            complaint,
+            stderr: receive,
             exit: None,
             gone: false,
         })
@@ -126,7 +127,7 @@ impl Process {
             let left = deadline.saturating_duration_since(Instant::now());
             match interrupt.wait(stdout.as_fd(), left)? {
                 Waited::Ready => {}
-                Waited::Late => return Err(io::ErrorKind::TimedOut.into()),
+                Waited::TimedOut => return Err(io::ErrorKind::TimedOut.into()),
                 Waited::Interrupted => return Err(io::ErrorKind::Interrupted.into()),
             }
             if stdout.read(&mut byte)? == 0 {
@@ -137,11 +138,11 @@ impl Process {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    /// Tells a child that waits for a line to go on.
+    /// Ends the pause of a child that waits to read a line.
     ///
     /// # Errors
-    /// When it is not there any more, or was not begun by [`Process::converse`].
-    pub fn go_on(&mut self) -> io::Result<()> {
+    /// When it has ended, or was not started by [`Process::spawn_with_stdin`].
+    pub fn let_go_on(&mut self) -> io::Result<()> {
         let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         stdin.write_all(b"\n")
     }
@@ -161,15 +162,15 @@ impl Process {
         Ok(waited)
     }
 
-    /// How it ended, once it has.
+    /// How it ended; `None` while it runs.
     pub fn exit(&self) -> Option<Exit> {
         self.exit
     }
 
-    /// What it wrote to standard error last, or the last line that says that it is an error; to be
-    /// asked when it has ended.
-    pub fn complaint(&self) -> Option<String> {
-        let tail = self.complaint.recv_timeout(GONE_WITHIN).ok()?;
+    /// The last line of its standard error that begins with "error", or else the last one; for a child
+    /// that has ended.
+    pub fn error_line(&self) -> Option<String> {
+        let tail = self.stderr.recv_timeout(GONE_WITHIN).ok()?;
         let lines = || {
             tail.lines()
                 .rev()
@@ -180,10 +181,10 @@ impl Process {
         error.or_else(|| lines().next()).map(str::to_owned)
     }
 
-    /// Asks the root, and only the root, to stop.
+    /// Sends the root, and only the root, SIGTERM.
     ///
     /// # Errors
-    /// When there is nobody to ask.
+    /// When the root has ended.
     pub fn terminate(&self) -> io::Result<()> {
         Ok(kill_process(rustix_pid(self.pid)?, Signal::TERM)?)
     }
@@ -191,13 +192,13 @@ impl Process {
     /// Sends the root SIGINT, as Ctrl-C would.
     ///
     /// # Errors
-    /// When there is nobody to send it to.
+    /// When the root has ended.
     pub fn interrupt(&self) -> io::Result<()> {
         Ok(kill_process(rustix_pid(self.pid)?, Signal::INT)?)
     }
 
-    /// Waits until nothing of the tree is left; gives the pids of what still is.
-    pub fn left_over(&mut self) -> Vec<u32> {
+    /// Waits until the whole tree has ended; gives the processes that have not.
+    pub fn wait_until_gone(&mut self) -> Vec<u32> {
         let deadline = Instant::now() + GONE_WITHIN;
         loop {
             let left = tree::members(self.pid);
@@ -205,12 +206,12 @@ impl Process {
                 self.gone = left.is_empty() && self.exit.is_some();
                 return left;
             }
-            // Children of a root that has ended are not ours to wait for: /proc is all there is.
+            // The children of a root that has ended cannot be waited for: only /proc tells.
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Ends the whole tree, at once.
+    /// Kills the whole tree.
     pub fn kill(&mut self) {
         if self.gone {
             return;
@@ -223,7 +224,7 @@ impl Process {
         if self.exit.is_some() {
             return;
         }
-        // While the root is not reaped its number cannot name another group.
+        // As long as the root is not reaped, its number cannot name another group.
         if let Ok(pid) = rustix_pid(self.pid) {
             let _ended_by_itself = kill_process_group(pid, Signal::KILL);
         }
@@ -259,68 +260,13 @@ fn keep_tail(mut from: impl Read, send: &Sender<String>) {
     let (mut tail, mut buffer) = (Vec::new(), [0_u8; 1024]);
     while let Ok(n @ 1..) = from.read(&mut buffer) {
         tail.extend_from_slice(&buffer[..n]);
-        let surplus = tail.len().saturating_sub(COMPLAINT_BYTES_MAX);
+        let surplus = tail.len().saturating_sub(STDERR_BYTES_MAX);
         tail.drain(..surplus);
     }
-    // Nobody may be asking any more.
-    let _unasked = send.send(String::from_utf8_lossy(&tail).into_owned());
+    // The receiver may have gone.
+    let _unread = send.send(String::from_utf8_lossy(&tail).into_owned());
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shell(script: &str) -> (Process, Interrupt) {
-        let cpus = CpuList::allowed().expect("the kernel tells");
-        let process =
-            Process::spawn(Path::new("/bin/sh"), &["-c", script], &cpus).expect("sh starts");
-        (process, Interrupt::watch().expect("handlers"))
-    }
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn the_first_line_is_read_and_other_ends_are_told_apart() {
-        let (mut p, i) = shell("echo listening on 127.0.0.1:9; exec sleep 60");
-        assert_eq!(
-            p.first_line("listening on ", SECOND, &i).expect("a line"),
-            "127.0.0.1:9"
-        );
-        let kind = |script| {
-            let (mut p, i) = shell(script);
-            p.first_line("listening on ", SECOND / 5, &i)
-                .expect_err("no such line")
-                .kind()
-        };
-        assert_eq!(kind("exit 1"), io::ErrorKind::UnexpectedEof);
-        assert_eq!(
-            kind("echo hello; exec sleep 60"),
-            io::ErrorKind::InvalidData
-        );
-        assert_eq!(kind("exec sleep 60"), io::ErrorKind::TimedOut);
-    }
-
-    #[test]
-    fn an_end_is_told_with_code_usage_and_last_words() {
-        let (mut p, i) = shell("echo one >&2; echo two >&2; exit 3");
-        assert_eq!(p.wait(SECOND, &i).expect("poll"), Waited::Ready);
-        let exit = p.exit().expect("reaped");
-        assert_eq!(exit.status.code(), Some(3));
-        assert!(exit.switches > 0);
-        assert_eq!(p.complaint().as_deref(), Some("two"));
-        assert_eq!(p.left_over(), Vec::<u32>::new());
-    }
-
-    #[test]
-    fn nothing_survives_a_kill_not_even_orphans() {
-        // The subshell ends at once and leaves its child to init, in the group of the root.
-        let (mut p, i) =
-            shell("trap '' TERM; (sleep 60 &) ; echo ready; while :; do sleep 1; done");
-        p.first_line("ready", SECOND, &i).expect("a line");
-        assert!(tree::members(p.pid()).len() >= 2);
-        p.terminate().expect("alive");
-        assert_eq!(p.wait(SECOND / 10, &i).expect("poll"), Waited::Late);
-        p.kill();
-        assert_eq!(p.left_over(), Vec::<u32>::new());
-    }
-}
+#[path = "process_tests.rs"]
+mod tests;

@@ -12,19 +12,19 @@ use nix::unistd::Pid;
 use rustix::process::Signal;
 use rustix::thread::CpuSet;
 
-/// What the kernel kept of a process that was waited for.
+/// What the kernel tells of a process that was waited for.
 #[derive(Debug, Clone, Copy)]
 pub struct Exit {
     /// How it ended.
     pub status: ExitStatus,
-    /// Its voluntary and involuntary context switches, and those of the same descendants.
+    /// Its voluntary and involuntary context switches, and those of the descendants that were waited for.
     pub switches: u64,
 }
 
 /// Makes `command` start on `cpus`, in a process group of its own, and die with this process.
 ///
-/// The group keeps a terminal's Ctrl-C from reaching the child before the bench has decided what to
-/// do, and names every descendant, orphans included.
+/// A terminal sends Ctrl-C to its foreground group: in a group of its own the child does not get it, and
+/// the bench decides what to do. The group also names every descendant, orphans included.
 pub fn confine(command: &mut Command, cpus: CpuSet) {
     command.process_group(0);
     // SAFETY: between fork and exec only async-signal-safe calls are allowed: both are bare system
@@ -41,7 +41,7 @@ pub fn confine(command: &mut Command, cpus: CpuSet) {
 /// CPU time of a process, ns: all its threads, those that have ended included, its children not.
 ///
 /// This is the process' CPU clock (clock_getcpuclockid(3)), the scheduler's own sum of run time.
-/// `/proc/PID/stat` prints the same sum cut down to ticks of 10 ms, and the `schedstat` of a process
+/// `/proc/PID/stat` prints the same sum rounded down to ticks of 10 ms, and the `schedstat` of a process
 /// is that of its first thread.
 ///
 /// # Errors

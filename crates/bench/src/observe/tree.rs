@@ -5,14 +5,14 @@
 //!
 //! **CPU** is the sum of two parts. For each living process, its CPU clock: nanoseconds, with the
 //! threads that have ended. For children that have ended *and were waited for*, `cutime + cstime` of
-//! the living: the kernel keeps them in nanoseconds but prints ticks of 10 ms, each of the two cut
+//! the living: the kernel keeps them in nanoseconds but prints ticks of 10 ms, each of the two rounded
 //! down, so that a difference is off by 20 ms at most and by 6 ms as a rule. Where nothing ends
 //! within a window (every model but fork-per-client), both printed values stay as they are and the
 //! difference is exact. A child that ends between two readings moves from the first part to the
 //! second and is counted once.
 //!
-//! Children that nobody waits for because SIGCHLD is ignored take their CPU with them; where that is
-//! so, no CPU is given at all.
+//! The CPU of children that nobody waits for, because SIGCHLD is ignored, is lost; where that is so, no
+//! CPU is given at all.
 //!
 //! **Context switches** are kept by the kernel for living tasks, and for ended ones only in what
 //! wait4(2) returns at the very end. [`Snapshot::since`] therefore gives none for a window in which
@@ -28,7 +28,8 @@ use crate::observe::sys;
 const TICK_NS: u64 = 10_000_000;
 /// SIGCHLD in the masks of `/proc/PID/status`, which count from bit 0.
 const SIGCHLD_BIT: u64 = 1 << (signal_hook::consts::SIGCHLD - 1);
-/// A thread's whole life costs more than this, and two readings of a quiet process differ by less.
+/// A thread uses more CPU than this from its start to its end, and two readings of a quiet process
+/// differ by less.
 const LOST_THREAD_NS: u64 = 50_000;
 
 /// The fields of `/proc/PID/stat` that are used here.
@@ -38,7 +39,8 @@ struct Stat {
     parent: u32,
     group: u32,
     zombie: bool,
-    /// Minor faults of children waited for: grows with each, since none lives without a page fault.
+    /// Minor faults of the children waited for: it grows with each of them, since no process runs
+    /// without a page fault.
     children_faults: u64,
     children_ticks: u64,
 }
@@ -51,20 +53,20 @@ pub struct Snapshot {
     tasks: BTreeSet<(u32, u32)>,
     children_faults: u64,
     ended_threads_ns: u64,
-    forgets_children: bool,
+    ignores_sigchld: bool,
 }
 
 /// What a tree used between two moments.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
-    /// CPU time, µs; `None` when children may have ended that nobody waits for.
+    /// CPU time, µs; `None` where children may have ended that nobody waits for.
     pub cpu_us: Option<f64>,
-    /// Context switches; `None` when a task ended within, and took its counters with it.
+    /// Context switches; `None` when a task has ended, whose counters are lost.
     pub switches: Option<u64>,
 }
 
 impl Usage {
-    /// Of a tree that cannot be read.
+    /// The usage of a tree that cannot be read.
     pub const UNKNOWN: Self = Self {
         cpu_us: None,
         switches: None,
@@ -91,14 +93,14 @@ pub fn members(root: u32) -> Vec<u32> {
         .collect()
 }
 
-/// CPU time of the living processes, ns: a cheap way to see whether a tree is at rest.
+/// CPU time of the living processes, ns: a cheap way to see whether a tree is quiet.
 pub fn living_cpu_ns(pids: &[u32]) -> u64 {
     pids.iter()
         .filter_map(|&pid| sys::process_cpu_ns(pid).ok())
         .sum()
 }
 
-/// Whether every task of the process `pid` has a tracer; one that has ended has none to wait for.
+/// Whether every task of the process `pid` has a tracer; one that has ended needs none.
 pub fn traced(pid: u32) -> bool {
     let traced = |tid| {
         fs::read_to_string(format!("/proc/{pid}/task/{tid}/status"))
@@ -140,7 +142,7 @@ impl Snapshot {
             let file = |name| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}"));
             let Ok(status) = file("status") else { continue };
             self.tasks.insert((pid, tid));
-            self.forgets_children |= forgets_children(&status);
+            self.ignores_sigchld |= ignores_sigchld(&status);
             self.switches += field(&status, "voluntary_ctxt_switches:").unwrap_or(0)
                 + field(&status, "nonvoluntary_ctxt_switches:").unwrap_or(0);
             let first = |text: String| text.split_whitespace().next().and_then(|n| n.parse().ok());
@@ -155,7 +157,7 @@ impl Snapshot {
             || self.children_faults != before.children_faults
             || self.ended_threads_ns > before.ended_threads_ns + LOST_THREAD_NS;
         Usage {
-            cpu_us: (!self.forgets_children)
+            cpu_us: (!self.ignores_sigchld)
                 .then(|| self.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1e3),
             switches: (!ended).then(|| self.switches.saturating_sub(before.switches)),
         }
@@ -225,7 +227,7 @@ fn numbers(folder: &str) -> Vec<u32> {
 }
 
 /// Whether the process ignores SIGCHLD: its children are then gone without having been waited for.
-fn forgets_children(status: &str) -> bool {
+fn ignores_sigchld(status: &str) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask & SIGCHLD_BIT != 0)

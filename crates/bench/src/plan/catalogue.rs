@@ -1,4 +1,4 @@
-//! Which models there are, as the server under test tells it, and which of them were asked for.
+//! Which models the server under test has, and which of them are asked for.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,21 +8,16 @@ use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::plan::contender::Contender;
-use crate::plan::nature::{Nature, Told};
+use crate::plan::workers::{Told, Workers};
 
-/// Variants that no HTTP load can be brought to, and why.
-const UNMEASURED: [(&str, &str); 1] = [(
-    "inetd",
-    "it serves the one connection that it inherits and ends, so that a super-server is what would be measured",
-)];
-
-/// Why `variant` is never measured, when it is not.
+/// Why `variant` cannot be measured by an HTTP load, when it cannot.
 fn unmeasured(variant: &str) -> Option<&'static str> {
-    let found = UNMEASURED.iter().find(|(name, _)| *name == variant);
-    found.map(|(_, reason)| *reason)
+    (variant == "inetd").then_some(
+        "it serves the one connection that it inherits and ends, so that a super-server is what would be measured",
+    )
 }
 
-/// What `SERVER models --json` says of one model and variant; the rest of it is not needed here.
+/// What `SERVER models --json` says of one variant, as far as it is used here.
 #[derive(Debug, Clone, Deserialize)]
 struct Entry {
     model: String,
@@ -65,12 +60,12 @@ impl Catalogue {
             // A model that has only one variant may say so with `-`, or not at all.
             let variant = entry.variant.as_deref().filter(|v| *v != "-").unwrap_or("");
             let alone = entries.iter().filter(|e| e.model == entry.model).count() == 1;
-            let nature = Nature::told(&entry.told).map_err(|what| {
+            let workers = Workers::told(&entry.told).map_err(|what| {
                 let model = &entry.model;
                 anyhow!("{command} does not say of {model} {what}: it is of another version")
             })?;
             let default = entry.default || alone;
-            Ok(Contender::model(&entry.model, variant, default, nature))
+            Ok(Contender::model(&entry.model, variant, default, workers))
         };
         let contenders: anyhow::Result<Vec<Contender>> = entries.iter().map(contender).collect();
         Ok(Self(contenders?))
@@ -88,21 +83,14 @@ impl Catalogue {
             .map(str::trim)
             .filter(|name| !name.is_empty())
         {
-            let found: Vec<&Contender> = match (name, name.split_once(':')) {
-                ("all", _) => self.listening().filter(|c| c.default).collect(),
-                ("all-variants", _) => self.listening().collect(),
-                (_, Some((model, "all"))) => {
-                    self.listening().filter(|c| c.model == model).collect()
-                }
-                (_, Some((model, variant))) => self
-                    .listening()
-                    .filter(|c| c.model == model && c.variant == variant)
-                    .collect(),
-                (model, None) => self
-                    .listening()
-                    .filter(|c| c.model == model && c.default)
-                    .collect(),
+            let wanted = |c: &&Contender| match (name, name.split_once(':')) {
+                ("all", _) => c.default,
+                ("all-variants", _) => true,
+                (_, Some((model, "all"))) => c.model == model,
+                (_, Some((model, variant))) => c.model == model && c.variant == variant,
+                (model, None) => c.model == model && c.default,
             };
+            let found: Vec<&Contender> = self.listening().filter(wanted).collect();
             if found.is_empty() {
                 return Err(Failure::usage(self.unknown(name)));
             }
@@ -118,15 +106,15 @@ impl Catalogue {
         Ok(chosen)
     }
 
-    /// Contenders that serve HTTP on a listener of their own.
+    /// The variants that serve HTTP on a listener of their own.
     fn listening(&self) -> impl Iterator<Item = &Contender> {
         self.0.iter().filter(|c| unmeasured(&c.variant).is_none())
     }
 
     /// The variants of `chosen` models that are never measured, and why.
     pub fn left_out(&self, chosen: &[Contender]) -> Vec<String> {
-        let beside = |c: &&Contender| chosen.iter().any(|other| other.model == c.model);
-        let out = self.0.iter().filter(beside);
+        let related = |c: &&Contender| chosen.iter().any(|other| other.model == c.model);
+        let out = self.0.iter().filter(related);
         out.filter_map(|c| {
             Some(format!(
                 "{} is left out: {}.",
@@ -226,7 +214,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_named_beside_what_is() {
+    fn an_unknown_name_is_answered_with_the_known_ones() {
         for (spec, says) in [
             (
                 "preforked",
@@ -263,9 +251,9 @@ pub(crate) mod tests {
         assert!(catalogue().left_out(&chosen).is_empty());
     }
 
-    /// Beside its datagrams it serves HTTP as the others do.
+    /// It serves HTTP as the others do, and datagrams in addition.
     #[test]
-    fn who_echoes_datagrams_too_is_measured() {
+    fn a_variant_that_echoes_datagrams_too_is_measured() {
         let json = br#"[{"model":"signal-driven","variant":"-","default":true,
                          "workers":"one","holds":"many","processes":false,"shares":false},
                         {"model":"signal-driven","variant":"udp",
@@ -284,7 +272,7 @@ pub(crate) mod tests {
         let chosen = Catalogue::parse(json, "models")
             .and_then(|c| c.choose("all").map_err(|f| anyhow!("{f}")))
             .expect("known");
-        assert_eq!(chosen[0].nature.workers_for(20, false, 1), Some(20));
+        assert_eq!(chosen[0].workers.asked_for(20, false, 1), Some(20));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use report::data::Role;
 
-use crate::plan::nature::Nature;
 use crate::plan::target::Target;
+use crate::plan::workers::Workers;
 
 /// A row of the comparison: a model and variant, in the role it plays in the block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +18,9 @@ pub struct Contender {
     pub label: String,
     /// Model, placebo, null server or target.
     pub role: Role,
-    /// What its workers are and hold.
-    pub nature: Nature,
-    /// `true`: with the pool size it has unless told, whatever the scenario needs.
+    /// Its workers.
+    pub workers: Workers,
+    /// `true`: with its default pool size, whatever the scenario needs.
     pub default_pool: bool,
     /// The server that is running already, for a target.
     pub target: Option<Target>,
@@ -28,7 +28,7 @@ pub struct Contender {
 
 impl Contender {
     /// A model to be measured.
-    pub fn model(model: &str, variant: &str, default: bool, nature: Nature) -> Self {
+    pub fn model(model: &str, variant: &str, default: bool, workers: Workers) -> Self {
         let label = if default {
             model.to_owned()
         } else {
@@ -40,22 +40,22 @@ impl Contender {
             default,
             label,
             role: Role::Model,
-            nature,
+            workers,
             default_pool: false,
             target: None,
         }
     }
 
-    /// A server that is running already. What its workers hold is not known: it is taken for a loop.
+    /// A server that is running already. Its workers are not known, and are taken for loops.
     pub fn target(target: &Target) -> Self {
         Self {
             role: Role::Target,
             target: Some(target.clone()),
-            ..Self::model(&target.name, "", true, Nature::LOOP)
+            ..Self::model(&target.name, "", true, Workers::LOOP)
         }
     }
 
-    /// The same with the pool size that it has unless told.
+    /// The same with its default pool size.
     pub fn with_default_pool(&self) -> Self {
         Self {
             label: format!("{} (default pool)", self.label),
@@ -73,11 +73,11 @@ impl Contender {
         }
     }
 
-    /// The null server: the ceiling of machine and generator.
+    /// The null server: what machine and generator can do at most.
     pub fn null() -> Self {
         Self {
             role: Role::Null,
-            ..Self::model("null", "", true, Nature::LOOP)
+            ..Self::model("null", "", true, Workers::LOOP)
         }
     }
 }

@@ -1,28 +1,28 @@
-//! How long a plan takes, said before it begins.
+//! How long a plan takes: announced before it begins.
 
 use std::time::Duration;
 
 use report::data::Pass;
 
-use crate::plan::nature::Holds;
 use crate::plan::size::Size;
 use crate::plan::visit::{Visit, Window};
+use crate::plan::workers::Holds;
 
 /// Starting, verifying and stopping a server.
 const SERVER: Duration = Duration::from_millis(120);
-/// The same for each of its workers, where it has as many as connections.
+/// The same for each worker, where a worker holds a connection.
 const WORKER: Duration = Duration::from_micros(300);
-/// A call of the generator beyond its window: start, connections, report, counters, rest.
+/// A call of the generator beyond its window: its start, connections, counters and result.
 const CALL: Duration = Duration::from_millis(60);
-/// Opening, serving once and closing a connection beside the load.
+/// Opening a connection outside of the load, having it served once, and closing it.
 const CONNECTION: Duration = Duration::from_micros(120);
-/// The part of a drain in which silent connections are given time for one more request.
+/// The part of a drain in which idle connections are given time for one more request.
 const DRAIN: Duration = Duration::from_millis(310);
-/// Opening the connections that are held for it, at most.
+/// Opening the connections that are held during a drain, at most.
 const HOLD_MAX: Duration = Duration::from_secs(1);
 /// Filling a store.
 const STORE: Duration = Duration::from_millis(250);
-/// Attaching a tracer and taking it off.
+/// Attaching a tracer and detaching it.
 const TRACER: Duration = Duration::from_millis(300);
 
 /// Time of one visit.
@@ -38,7 +38,7 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
         }
         Pass::Capacity => {
             let steps = size.search().map_or(0, |search| search.steps_expected);
-            // Each opens what is held beside the load anew.
+            // Each step opens the idle connections anew.
             (CALL + windows.step + CONNECTION * visit.idle) * steps
         }
         Pass::SystemCalls => CALL + TRACER + windows.calls,
@@ -49,10 +49,10 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
     } else {
         Duration::ZERO
     };
-    SERVER + workers(visit.workers) + store + CALL + windows.warm_up + measured
+    SERVER + WORKER * visit.workers.unwrap_or(0) + store + CALL + windows.warm_up + measured
 }
 
-/// Holding connections, and letting them go.
+/// Opening connections, and draining the server with them.
 fn drain(visit: &Visit) -> Duration {
     let stays = visit.contender.target.is_some();
     if visit.is_null() || stays {
@@ -67,24 +67,20 @@ fn drain(visit: &Visit) -> Duration {
     kept + (CONNECTION * connections).min(HOLD_MAX)
 }
 
-fn workers(workers: Option<u32>) -> Duration {
-    WORKER * workers.unwrap_or(0)
-}
-
 fn window(visit: &Visit, window: &Window, size: Size) -> Duration {
     CALL + window.duration(visit.scenario, size) + CONNECTION * visit.idle
 }
 
-/// Time to read memory: as far as the model is tried, on a server a step where a worker holds a
-/// connection.
+/// Time to read memory up to the step that the server cannot hold; where a worker holds a connection,
+/// each step has a server of its own.
 fn memory(visit: &Visit, size: Size) -> Duration {
-    let nature = visit.contender.nature;
-    let held = |n: &&u32| nature.cannot_hold(**n).is_none();
+    let workers = visit.contender.workers;
+    let held = |n: &&u32| workers.cannot_hold(**n).is_none();
     let steps = size.memory_steps().iter().filter(held);
     steps
         .map(|&connections| {
-            let own = if nature.holds == Holds::Workers {
-                SERVER + workers(Some(connections))
+            let own = if workers.holds == Holds::Workers {
+                SERVER + WORKER * connections
             } else {
                 CALL
             };
@@ -114,9 +110,9 @@ mod tests {
     use super::*;
     use crate::plan::contender::Contender;
     use crate::plan::layout::{Spec, lay_out};
-    use crate::plan::nature::Nature;
-    use crate::plan::nature::examples::*;
     use crate::plan::passes::{Passes, default_scenarios, scenarios};
+    use crate::plan::workers::Workers;
+    use crate::plan::workers::examples::*;
 
     fn twelve_models(size: Size, scenario_spec: &str) -> Duration {
         let models = [
@@ -127,15 +123,15 @@ mod tests {
             ("thread-pool", THREADS),
             ("single-reactor", ONE_LOOP),
             ("reactor-pool", STAGED),
-            ("multi-reactor", Nature::LOOP),
+            ("multi-reactor", Workers::LOOP),
             ("leader-follower", SHARING),
             ("proactor", ONE_LOOP),
             ("signal-driven", ONE_LOOP),
-            ("async-tasks", Nature::LOOP),
+            ("async-tasks", Workers::LOOP),
         ];
         let contenders: Vec<Contender> = models
             .iter()
-            .map(|&(model, nature)| Contender::model(model, "", true, nature))
+            .map(|&(model, workers)| Contender::model(model, "", true, workers))
             .collect();
         let plan = lay_out(&Spec {
             size,

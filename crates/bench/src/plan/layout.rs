@@ -1,33 +1,38 @@
-//! How a plan comes about: block by block, scenario by scenario, server by server.
+//! Lays out the plan of a run: block by block, scenario by scenario, server by server.
+//!
+//! The null server comes first in every scenario of a block, because the gates of the others need its
+//! figure; it is not compared itself. The others, placebo included, are shuffled anew in each block
+//! and scenario. The passes that are not compared by speed follow: capacity and system calls behind
+//! the scenario they belong to, memory at the end of the first block.
 
 use report::data::{Mode, Pass};
 use schema::random::SplitMix64;
 
 use crate::plan::contender::Contender;
 use crate::plan::digest::digest;
-use crate::plan::nature::{Holds, Workers};
 use crate::plan::passes::Passes;
 use crate::plan::scenario::{self, Scenario};
 use crate::plan::scenarios::MEMORY;
 use crate::plan::size::Size;
 use crate::plan::visit::{Step, Visit, Window};
+use crate::plan::workers::{Count, Holds};
 
-/// What a plan is made of.
+/// What a plan is made from.
 #[derive(Debug, Clone)]
 pub struct Spec<'a> {
     /// How much is measured.
     pub size: Size,
-    /// The rows.
+    /// The servers: the rows of the comparison.
     pub contenders: &'a [Contender],
-    /// The columns.
+    /// The scenarios: its columns.
     pub scenarios: &'a [&'static Scenario],
-    /// What is run.
+    /// The passes.
     pub passes: &'a Passes,
     /// The seed that everything random derives from.
     pub seed: u64,
-    /// CPUs that a server has.
+    /// How many CPUs the server has.
     pub server_cpus: usize,
-    /// Connections without a request, where there are to be many.
+    /// Idle connections, in scenarios that hold many.
     pub idle: u32,
 }
 
@@ -49,7 +54,7 @@ pub fn lay_out(spec: &Spec<'_>) -> Vec<Visit> {
     layout.visits
 }
 
-/// A plan that grows.
+/// A plan while it is laid out.
 struct Layout<'a> {
     spec: &'a Spec<'a>,
     visits: Vec<Visit>,
@@ -90,7 +95,8 @@ impl Layout<'_> {
         }
     }
 
-    /// Those that a pass without a placebo is about: counters need a process.
+    /// The servers of a pass without a placebo. All passes but capacity read counters, for which the
+    /// process must be known.
     fn competitors(&self, pass: Pass) -> Vec<Contender> {
         let known = |c: &&Contender| {
             let process = c.target.as_ref().is_none_or(|t| t.pid.is_some());
@@ -120,13 +126,13 @@ impl Layout<'_> {
             workers: workers.filter(|_| pass != Pass::Memory),
             seed,
             windows,
-            // Memory is read as far as it goes; how far that is, each step says.
+            // Memory is read up to the step that the server cannot hold, and that step says why.
             blocked: scenario::blocks(&contender, scenario, idle).filter(|_| pass != Pass::Memory),
             contender,
         });
     }
 
-    /// The null server, then the models and their placebo in an order of this block's own.
+    /// The null server, then the models and their placebo in a random order.
     fn order(&self, scenario: &'static Scenario, random: &mut SplitMix64) -> Vec<Contender> {
         let contenders = self.spec.contenders;
         let idle = if scenario.idle { self.spec.idle } else { 0 };
@@ -134,8 +140,8 @@ impl Layout<'_> {
         let placebo = contenders
             .iter()
             .filter(able)
-            // A single loop has the least noise of its own.
-            .find(|c| c.default && c.nature.is_one_loop())
+            // A single loop adds the least noise of its own.
+            .find(|c| c.default && c.workers.is_one_loop())
             .or_else(|| contenders.iter().find(able))
             .map(Contender::placebo);
         let default_pools = self.default_pools(scenario);
@@ -147,22 +153,22 @@ impl Layout<'_> {
         all
     }
 
-    /// In full, pools whose size was changed for the scenario have a row with the size they have
-    /// unless told.
+    /// The same servers with their default pool size, where the scenario asks for another one; in the
+    /// size full only.
     ///
-    /// Not beside idle or slow clients: those would hold every worker before the first request.
+    /// Not where there are idle or slow clients: they would hold every worker before the first request.
     fn default_pools(&self, scenario: &'static Scenario) -> Vec<Contender> {
-        let crowded = scenario.idle || scenario.slow > 0 || scenario.poison.is_some();
-        if self.spec.size != Size::Full || !scenario.key || crowded {
+        let others = scenario.idle || scenario.slow > 0 || scenario.poison.is_some();
+        if self.spec.size != Size::Full || !scenario.key || others {
             return Vec::new();
         }
         let resized = |c: &&Contender| {
             let asked = scenario::workers(c, scenario, 0, self.spec.server_cpus);
-            let default = match c.nature.workers {
-                Workers::Pool(default) => default,
-                Workers::One | Workers::PerCpu | Workers::UpTo(_) => return false,
+            let default = match c.workers.count {
+                Count::Pool(default) => default,
+                Count::One | Count::PerCpu | Count::UpTo(_) => return false,
             };
-            c.default && c.nature.holds == Holds::Workers && asked != default
+            c.default && c.workers.holds == Holds::Workers && asked != default
         };
         let resized = self.spec.contenders.iter().filter(resized);
         resized.map(Contender::with_default_pool).collect()

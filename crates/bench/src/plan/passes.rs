@@ -1,4 +1,4 @@
-//! What a run consists of beside the comparison itself, and which scenarios it is about.
+//! Which passes and scenarios a run consists of.
 
 use report::data::Pass;
 
@@ -52,7 +52,7 @@ impl Passes {
     }
 }
 
-/// What `--scenarios` is when it is not given.
+/// The default of `--scenarios`.
 pub fn default_scenarios(size: Size) -> &'static str {
     match size {
         Size::Smoke | Size::Quick => "key",

@@ -1,4 +1,4 @@
-//! What a run was asked for.
+//! What a run is asked for, and the digest of the plan that came of it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The scenarios: what is asked of every server, the same of each.
+//! A scenario: one shape of load, the same for every server.
 
 use report::data::{Deciding, Objective, ScenarioInfo};
 use schema::Reason;
@@ -9,52 +9,52 @@ use crate::plan::size::Size;
 /// The route of the smallest reply.
 pub const PLAINTEXT: &str = "/plaintext";
 
-/// One shape of load. Everything a model is measured with in it is the same for every model.
+/// One shape of load. Everything that a server is measured with in it is the same for every server.
 #[derive(Debug)]
 pub struct Scenario {
     /// Name, as `--scenarios` takes it.
     pub name: &'static str,
-    /// One sentence: what it is there to show.
+    /// What it shows, in one sentence.
     pub purpose: &'static str,
     /// The figure by which servers are ranked in it.
     pub decides: Deciding,
-    /// `true` where the smaller sizes measure it without being asked to.
+    /// `true` where the smaller sizes measure it by default.
     pub key: bool,
-    /// Route asked for.
+    /// The path that is asked for.
     pub path: &'static str,
-    /// A mix instead, as the generator takes it: `WEIGHT:METHOD:PATH`.
+    /// A mix of requests instead, as the generator takes it: `WEIGHT:METHOD:PATH`.
     pub mix: &'static [&'static str],
-    /// Connections held, or in flight at once when each carries one request.
+    /// Connections held, or open at a time where each carries one request.
     pub connections: u32,
     /// Requests in flight on a connection.
     pub pipeline: u32,
-    /// `false`: a connection a request.
+    /// `false`: one connection per request.
     pub keep_alive: bool,
-    /// `true` when a request keeps its worker from the CPU (blocked in the call).
+    /// `true` where a request blocks its worker in a call, so that the worker leaves its CPU unused.
     pub blocks_worker: bool,
-    /// `true` where a closed-loop window says something.
+    /// `true` where a closed-loop window is measured.
     pub closed: bool,
-    /// Offered requests a second of the open-loop windows of the smaller sizes, ascending.
+    /// Offered requests per second in the open-loop windows of the smaller sizes, ascending.
     ///
-    /// Chosen for one server CPU of this decade: nearly every model holds the lower rate; the upper
-    /// one is where they begin to differ, and a model that cannot hold it shows that. Ascending,
-    /// because what an overloaded server still has queued must not spill into a later window.
+    /// They are chosen for one server CPU of this decade: nearly every model holds the lower rate; at
+    /// the upper one they begin to differ. They ascend because the requests that an overloaded server
+    /// still has queued must not reach into a later window.
     pub rates: &'static [f64],
-    /// The same of the size full.
+    /// The same in the size full.
     pub rates_full: &'static [f64],
-    /// CPU of a request, µs, where the load is half, twice and half of what that CPU allows.
+    /// CPU per request, µs, where the load is half, twice and half of what the CPUs can compute.
     pub overload_cpu_us: Option<f64>,
-    /// `true` where many connections are held beside these without a request.
+    /// `true` where many idle connections are held in addition.
     pub idle: bool,
-    /// Slow senders, and as many slow readers, beside the connections above.
+    /// Slow senders, and as many slow readers, in addition to the connections above.
     pub slow: u32,
-    /// A path that is asked for once, in the middle, and hurts.
+    /// A path that is asked for once, in the middle of the window, and occupies a worker for long.
     pub poison: Option<&'static str>,
     /// `true` where the server needs a database.
     pub db: bool,
-    /// What a reply body of the null server must be as long as, bytes; 0 for its own.
+    /// Bytes that the null server replies; 0 for its default.
     pub reply_bytes: u32,
-    /// When a rate counts as served.
+    /// What a server must keep for a rate to count as served.
     pub objective: Option<Objective>,
     /// The least size in which the capacity is searched for.
     pub capacity: Depth,
@@ -99,25 +99,25 @@ impl Scenario {
         }
     }
 
-    /// Whether any small reply will do: nothing but `/plaintext` is asked for.
+    /// Whether nothing but `/plaintext` is asked for, so that any other small reply will do.
     pub fn is_generic(&self) -> bool {
-        let alone = self.slow == 0 && self.poison.is_none() && !self.db;
-        self.path == PLAINTEXT && self.mix.is_empty() && alone
+        let only = self.slow == 0 && self.poison.is_none() && !self.db;
+        self.path == PLAINTEXT && self.mix.is_empty() && only
     }
 
-    /// Connections that a server must hold at once, `idle` of them without a request.
+    /// Connections that a server must hold at once, `idle` of them idle.
     pub fn connections_at_once(&self, idle: u32) -> u32 {
         self.connections + idle + 2 * self.slow + u32::from(self.poison.is_some())
     }
 
-    /// Rates of the overload: half, twice and half of what `cpus` CPUs can compute. The same for
-    /// every model: a tenth is left for what is not computation.
+    /// Rates of the overload: half, twice and half of what `cpus` CPUs can compute, the same for every
+    /// model. A tenth of the CPU is left for what is not computation.
     pub fn overload_rates(&self, cpus: usize) -> Option<[f64; 3]> {
         let capacity = 0.9 * 1e6 / self.overload_cpu_us? * cpus as f64;
         Some([capacity / 2.0, capacity * 2.0, capacity / 2.0])
     }
 
-    /// Every path that it asks for, with its method.
+    /// Every path that is asked for, with its method.
     pub fn requests(&self) -> Vec<(&'static str, &'static str)> {
         if self.mix.is_empty() {
             return vec![("GET", self.path)];
@@ -134,15 +134,16 @@ impl Scenario {
 ///
 /// Slow is not "cannot": a single reactor serialises a blocking back end, and that is measured.
 pub fn blocks(contender: &Contender, scenario: &Scenario, idle: u32) -> Option<Reason> {
-    // A connection a request is over with it: whoever serves one at a time serves the next one then.
+    // Where each request has a connection of its own, a server of one connection at a time serves
+    // the next one when that request is over.
     let held_for_long = scenario.keep_alive || idle > 0 || scenario.slow > 0;
     let held = scenario.connections_at_once(idle);
     held_for_long
-        .then(|| contender.nature.cannot_hold(held))
+        .then(|| contender.workers.cannot_hold(held))
         .flatten()
 }
 
-/// Workers to ask for, `None` where the model's own default is right.
+/// The number of workers to ask for; `None` where the variant's default is right.
 pub fn workers(
     contender: &Contender,
     scenario: &Scenario,
@@ -154,6 +155,6 @@ pub fn workers(
     }
     let held = scenario.connections_at_once(idle);
     contender
-        .nature
-        .workers_for(held, scenario.blocks_worker, server_cpus)
+        .workers
+        .asked_for(held, scenario.blocks_worker, server_cpus)
 }

@@ -1,10 +1,10 @@
-//! The table of scenarios: METHOD's matrix, in its order.
+//! The table of scenarios, in the order in which they are run and shown.
 
 use report::data::{Deciding, Objective};
 
 use crate::plan::scenario::{Depth, PLAINTEXT, Scenario};
 
-/// What most of them share.
+/// What most scenarios share.
 const TINY: Scenario = Scenario {
     name: "",
     purpose: "",
@@ -38,11 +38,11 @@ const fn within(ms: f64) -> Option<Objective> {
     })
 }
 
-/// Every scenario, in the order they are run and shown.
+/// Every scenario.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "tiny-keepalive",
-        purpose: "What a request costs when nothing but the model is in the way.",
+        purpose: "What a request costs when the service does next to nothing.",
         decides: Deciding::ServerCpuUsPerRequest,
         key: true,
         rates: &[20_000.0],
@@ -54,7 +54,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "tiny-pipelined",
-        purpose: "The same with 16 requests in flight a connection: system calls shared by many requests.",
+        purpose: "The same with 16 requests in flight per connection: many requests share each system call.",
         decides: Deciding::ServerCpuUsPerRequest,
         pipeline: 16,
         rates: &[40_000.0],
@@ -64,7 +64,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "churn",
-        purpose: "A connection a request: what accepting, handing over and closing cost.",
+        purpose: "One connection per request: what accepting, handing over and closing cost.",
         decides: Deciding::ServerCpuUsPerRequest,
         key: true,
         connections: 32,
@@ -100,7 +100,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "cpu",
-        purpose: "100 µs of computation a request: how the model shares a busy CPU.",
+        purpose: "100 µs of computation per request: how the model shares a busy CPU.",
         path: "/cpu/100",
         connections: 16,
         rates: &[5_000.0],
@@ -111,7 +111,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "bimodal",
-        purpose: "99 % of requests compute 100 µs, 1 % 10 ms: who waits behind the long ones.",
+        purpose: "99 % of requests compute 100 µs, 1 % compute 10 ms: how many wait behind the long ones.",
         decides: Deciding::ResponseP90Us,
         key: true,
         path: "/cpu/100",
@@ -125,10 +125,11 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "blocking",
-        purpose: "A back end of 1 ms that blocks its worker: who else has to wait.",
+        purpose: "A back end of 1 ms that blocks its worker: how many others have to wait.",
         key: true,
         path: "/sleep/1000",
-        // So few that a server which serialises them (16 ms each) is in its stride within the window.
+        // So few that even a server that serves one after the other (16 ms each) answers many of them
+        // within the window.
         connections: 16,
         blocks_worker: true,
         rates: &[500.0],
@@ -151,7 +152,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "sqlite",
-        purpose: "An embedded database, 90 % reads and 10 % writes: a lock that all workers share.",
+        purpose: "An embedded database, 90 % reads and 10 % writes: all workers share its lock.",
         path: "/kv/{n:1000}",
         mix: &["90:GET:/kv/{n:1000}", "10:PUT:/kv/{n:1000}"],
         connections: 16,
@@ -165,7 +166,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "idle-many",
-        purpose: "10,000 connections that are silent beside 64 that are not: what holding them costs the others.",
+        purpose: "10,000 idle connections and 64 active ones: what holding the idle ones costs the others.",
         decides: Deciding::ServerCpuUsPerRequest,
         key: true,
         closed: false,
@@ -178,7 +179,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "slow-clients",
-        purpose: "Clients that send and read a byte at a time, beside good ones: who pays for them.",
+        purpose: "Clients that send or read slowly, and others that do not: what the slow ones cost the others.",
         decides: Deciding::ResponseP99Us,
         closed: false,
         rates: &[2_000.0],
@@ -189,7 +190,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "overload",
-        purpose: "Half of what the CPU can compute, twice, half again: what survives, and how soon it is over.",
+        purpose: "Half of what the CPU can compute, then twice as much as it can, then half again: what is still answered in time, and how soon the server recovers.",
         decides: Deciding::GoodputRps,
         path: "/cpu/200",
         closed: false,
@@ -199,7 +200,7 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "poison",
-        purpose: "One request that blocks its worker for 300 ms, beside many good ones: who else has to wait.",
+        purpose: "One request that blocks its worker for 300 ms among many short ones: how many others have to wait.",
         decides: Deciding::ResponseP99Us,
         closed: false,
         rates: &[2_000.0],
@@ -210,10 +211,10 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// What the memory of a server is read in: not a load, and not among those that can be named.
+/// The scenario in which memory is read: it has no load, and `--scenarios` does not name it.
 pub const MEMORY: Scenario = Scenario {
     name: "memory",
-    purpose: "Memory and tasks of a server that holds so many connections, each of which was served once.",
+    purpose: "Memory and tasks of a server by the connections it holds, each of which was served once.",
     connections: 0,
     closed: false,
     ..TINY

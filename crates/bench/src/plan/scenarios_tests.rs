@@ -1,7 +1,7 @@
 use super::*;
 use crate::plan::contender::Contender;
-use crate::plan::nature::examples::{ONE_CLIENT, PROCESSES};
 use crate::plan::scenario::{blocks, workers};
+use crate::plan::workers::examples::{ONE_CLIENT, PROCESSES};
 
 fn scenario(name: &str) -> &'static Scenario {
     SCENARIOS
@@ -90,7 +90,7 @@ fn the_table_is_sound() {
         );
         assert!(
             s.keep_alive || s.pipeline == 1,
-            "{name}: one request a connection"
+            "{name}: one request per connection"
         );
         assert_eq!(s.requests().len(), s.mix.len().max(1), "{name}");
         assert!(

@@ -1,18 +1,18 @@
-//! The search for a capacity: which rate is tried next, from what came of those before.
+//! The search for a capacity: which rate is tried next, given what came of those before.
 //!
 //! Rates lie on a grid of a fixed ratio, the same for every model, so that two models with the same
-//! capacity get the same bracket. From where it starts the search walks up or down in steps that
-//! double, until it has a rate that kept the objective below one that did not; then it halves the
-//! gap until they are neighbours; then each end is tried once more. A rate with one success and one
+//! capacity get the same bracket. From its start the search goes up or down in steps that
+//! double, until it has a rate at which the objective was kept below one at which it was not; then it
+//! halves the gap until the two are neighbours; then each end is tried once more. A rate with one success and one
 //! failure is tried a third time, and the majority counts.
 
 use std::collections::BTreeMap;
 
 use crate::plan::size;
 
-/// The lowest rate that is tried, requests a second.
+/// The lowest rate that is tried, requests per second.
 const RATE_MIN: f64 = 100.0;
-/// The highest, where nothing else bounds it.
+/// The highest rate that is tried, requests per second.
 const RATE_MAX: f64 = 1e6;
 /// How often an end of the bracket must have come out the same.
 const CONFIRMED: u32 = 2;
@@ -43,7 +43,7 @@ pub struct Search {
 }
 
 impl Search {
-    /// A search that begins near `guess` requests a second and never goes above `most`.
+    /// A search that begins near `guess` requests per second and never goes above `most`.
     pub fn new(how: &size::Search, guess: f64, most: Option<f64>) -> Self {
         let mut search = Self {
             ratio: how.ratio,
@@ -59,7 +59,7 @@ impl Search {
 
     /// The place on the grid at or below `rate`.
     fn place(&self, rate: f64) -> i32 {
-        // A hair more, so that a rate of the grid finds its own place.
+        // A little more, so that a rate of the grid finds its own place.
         let place = (rate.max(RATE_MIN) / RATE_MIN).ln() / self.ratio.ln() + 1e-6;
         place as i32
     }
@@ -99,7 +99,7 @@ impl Search {
         }
     }
 
-    /// Takes down what came of `rate`.
+    /// Records whether `rate` kept the objective.
     pub fn record(&mut self, rate: f64, kept: bool) {
         // Rounding may have put a low rate below its place.
         let place = self.place(rate + 0.5);
@@ -131,7 +131,7 @@ impl Search {
         self.tries.iter().rfind(kept).map(|(&place, _)| place)
     }
 
-    /// The highest rate that kept the objective, below every one that did not.
+    /// The highest rate that kept the objective and lies below every one that did not.
     pub fn highest_ok(&self) -> Option<f64> {
         self.lower().map(|place| self.rate(place))
     }
@@ -146,7 +146,7 @@ impl Search {
         self.lower() == Some(self.top)
     }
 
-    /// Whether the lower end has kept the objective often enough to count on it.
+    /// Whether the lower end has kept the objective twice.
     pub fn kept_twice(&self) -> bool {
         let kept = self.lower().and_then(|place| self.tries.get(&place));
         kept.is_some_and(|tries| tries.kept >= CONFIRMED)

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 /// How much is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
-    /// One block of short windows: does everything run? No ranking.
+    /// One block of short windows, to see that everything runs: nothing is ranked.
     Smoke,
     /// Three blocks: ranges, and tiers where the ranges are disjoint.
     Quick,
@@ -18,15 +18,15 @@ pub enum Size {
 /// Durations of one visit to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
-    /// Load before anything is counted.
+    /// The warm-up, before anything is counted.
     pub warm_up: Duration,
     /// Each closed-loop window.
     pub closed: Duration,
     /// Each open-loop window.
     pub open: Duration,
-    /// Overload: at half the capacity, at twice, and at half again.
+    /// Overload: at half of what the CPU can compute, at twice, and at half again.
     pub overload: [Duration; 3],
-    /// An open-loop window with one request in its middle that takes 300 ms: long enough to see it end.
+    /// An open-loop window with one request in its middle that takes 300 ms, and its end.
     pub poison: Duration,
     /// Each step of a capacity search.
     pub step: Duration,
@@ -39,15 +39,15 @@ pub struct Windows {
 /// How a capacity is searched for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Search {
-    /// Blocks in which it is, from the first on.
+    /// The number of blocks with a search, from the first on.
     pub blocks: u32,
-    /// Ratio of neighbouring rates: the width of the bracket.
+    /// Ratio of neighbouring rates: the width of a bracket.
     pub ratio: f64,
     /// How many such ratios the first step up or down takes.
     pub stride: u32,
-    /// Most windows for one server.
+    /// The most windows for one server.
     pub steps_max: u32,
-    /// Windows that it takes as a rule: for the estimate only.
+    /// The windows that a search usually takes: for the estimate only.
     pub steps_expected: u32,
 }
 
@@ -87,7 +87,7 @@ impl Size {
 
     /// How long each window is.
     ///
-    /// A second of warm-up is the least that METHOD asks for; smoke, which ranks nothing, takes less.
+    /// A warm-up takes at least one second, except in smoke, which ranks nothing.
     pub fn windows(self) -> Windows {
         let ms = Duration::from_millis;
         match self {
@@ -153,7 +153,7 @@ impl Size {
         }
     }
 
-    /// Connections without a request where there are to be many.
+    /// Idle connections, in scenarios that hold many.
     pub fn idle_connections(self) -> u32 {
         match self {
             Self::Smoke => 1_000,

@@ -11,11 +11,11 @@ pub struct Target {
     pub url: String,
     /// `HOST:PORT`.
     pub address: String,
-    /// A path of its own, where the URL has one.
+    /// The path, where the URL has one.
     pub path: Option<String>,
     /// Root of its process tree, where CPU and memory are to be read.
     pub pid: Option<u32>,
-    /// The model that it is to be shown beside.
+    /// The model that the report shows it beside.
     pub beside: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl Target {
         let name = name.unwrap_or(&address);
         if name.is_empty() || name.contains(char::is_control) || name == "null" {
             return Err(bad(
-                "the name must be there, and be none of the bench's own",
+                "the name must be there, and must not be one of the bench's own",
             ));
         }
         let mut target = Self {
@@ -53,7 +53,7 @@ impl Target {
                 Some(("pid", pid)) => {
                     let pid: u32 = pid
                         .parse()
-                        .map_err(|_| bad(&format!("'{pid}' is no process number")))?;
+                        .map_err(|_| bad(&format!("'{pid}' is not a process number")))?;
                     if !std::path::Path::new(&format!("/proc/{pid}/stat")).exists() {
                         return Err(bad(&format!("there is no process {pid}")));
                     }
@@ -102,7 +102,7 @@ fn take_apart(url: &str) -> Result<(String, Option<String>), String> {
         return Err(format!("'{url}' is not http://HOST[:PORT][/PATH]"));
     }
     if !path.is_empty() && (!path.starts_with('/') || path.contains('#')) {
-        return Err(format!("'{path}' is no path"));
+        return Err(format!("'{path}' is not a path"));
     }
     Ok((
         address(url, host)?,
@@ -173,14 +173,14 @@ mod tests {
             ("=http://x", "the name must be there"),
             ("a=https://x", "does not begin with http://"),
             ("a=http://", "is not http://HOST"),
-            ("a=http://x?y", "'?y' is no path"),
-            ("a=http://x/y#z", "is no path"),
+            ("a=http://x?y", "'?y' is not a path"),
+            ("a=http://x/y#z", "is not a path"),
             ("a=http://x/y z", "is not http://HOST"),
             ("null=http://x", "the name must be there"),
             ("a=http://x:0", "no valid port"),
             ("a=http://x:99999", "no valid port"),
             ("a=http://:80", "no valid port"),
-            ("a=http://x,pid=y", "'y' is no process number"),
+            ("a=http://x,pid=y", "'y' is not a process number"),
             ("a=http://x,pid=4294967295", "there is no process"),
             ("a=http://x,beside=", "neither pid=PID nor beside=MODEL"),
             ("a=http://x,colour=red", "neither pid=PID nor beside=MODEL"),

@@ -20,21 +20,21 @@ pub struct Call<'a> {
     pub seed: u64,
     /// How long unanswered requests are waited for.
     pub drain: Duration,
-    /// Replies within so many µs are counted apart.
+    /// Replies within so many µs are counted separately.
     pub within_us: Option<f64>,
-    /// Threads of the generator: one a CPU it has, as far as there are connections to share out.
+    /// Threads of the generator: one for each of its CPUs, but no more than there are connections.
     pub threads: usize,
 }
 
 impl Call<'_> {
-    /// The arguments, without the file that the report goes to.
+    /// The arguments, without the file of the result.
     ///
-    /// `--warmup` is zero: the server has been warmed up by a call of its own, so that everything
-    /// this call makes the server do lies between its edges, where the counters are read.
+    /// `--warmup` is zero: the server has been warmed up by a call of its own, so that the whole load
+    /// of this call lies between its pauses, in which the counters are read.
     pub fn args(&self) -> Vec<String> {
         let shape = self.shape;
         let ms = |time: Duration| format!("{}ms", time.as_millis());
-        // The kinds of a mix bring their own paths.
+        // The kinds of a mix have their own paths.
         let path = if shape.mix.is_empty() {
             &shape.path
         } else {
@@ -79,32 +79,32 @@ impl Call<'_> {
             args.push(format!("--objective-us={us:.0}"));
         }
         args.extend(mix(shape));
-        args.extend(beside(shape));
+        args.extend(bystanders(shape));
         args
     }
 
-    /// The command line as it is recorded: nothing that differs between machines.
+    /// The command line as it is recorded: without the port, which differs from run to run.
     pub fn command(&self) -> String {
         let port = self.address.rsplit(':').next().unwrap_or_default();
         format!("turnstile {}", self.args().join(" ")).replace(&format!(":{port}/"), ":PORT/")
     }
 }
 
-/// What is asked for, where requests differ.
+/// The arguments for a mix of requests.
 fn mix(shape: &Shape) -> Vec<String> {
     let kinds = shape.mix.iter().map(|kind| format!("--request={kind}"));
     let mut args: Vec<String> = kinds.collect();
     if shape.mix.iter().any(|kind| kind.contains(":PUT:")) {
         args.push(format!("--body-bytes={VALUE_BYTES}"));
         args.push("--expect-status=200,201,204".to_owned());
-        // The store was filled with what is put: whatever the order, there is one right answer.
+        // The store holds the value that is put: whatever the order, there is one right reply.
         args.push("--body-check=exact".to_owned());
     }
     args
 }
 
-/// What stands beside the load.
-fn beside(shape: &Shape) -> Vec<String> {
+/// The arguments for connections and requests in addition to the load.
+fn bystanders(shape: &Shape) -> Vec<String> {
     let mut args = Vec::new();
     let counts = [
         ("idle", shape.idle),
@@ -184,7 +184,7 @@ mod tests {
             ..shape(Mode::Closed, None, 1, true)
         };
         assert_eq!(
-            [mix(&shape), beside(&shape)].concat(),
+            [mix(&shape), bystanders(&shape)].concat(),
             [
                 "--request=90:GET:/kv/{n:9}",
                 "--request=10:PUT:/kv/{n:9}",

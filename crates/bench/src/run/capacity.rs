@@ -5,7 +5,7 @@ use schema::Reasons;
 use schema::gates::NULL_SHARE_MAX;
 
 use crate::failure::Unmeasured;
-use crate::judge::capacity::{Ends, conclude, step};
+use crate::judge::capacity::{SearchEnd, conclude, step};
 use crate::judge::gates::Ceiling;
 use crate::plan::scenario::Scenario;
 use crate::plan::search::Search;
@@ -15,9 +15,9 @@ use crate::run::server::Server;
 use crate::run::setup::Setup;
 use crate::run::visit;
 
-/// A server in a closed loop does more than it can in time: where the search begins.
+/// Share of the closed-loop throughput at which the search begins: a closed loop exceeds the objective.
 const OF_CLOSED: f64 = 0.7;
-/// Where it begins when nothing is known, requests per second.
+/// Where the search begins when nothing is known, requests per second.
 const GUESS_RPS: f64 = 1_000.0;
 
 /// What is known before the search.
@@ -29,12 +29,12 @@ pub struct Known {
     pub closed_rps: Option<f64>,
 }
 
-/// What came of a search.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The bracket and every step.
     pub capacity: Capacity,
-    /// Why it is no better.
+    /// Why the bracket is not confirmed, if it is not.
     pub reasons: Reasons,
     /// The command line of the last step.
     pub command: String,
@@ -60,19 +60,19 @@ pub fn search(
     let mut found = Found::default();
     found.capacity.objective_p99_us = objective.p99_us;
     found.capacity.errors_max_share = objective.errors_max_share;
-    let mut ends = Ends::default();
+    let mut end = SearchEnd::default();
     for _ in 0..how.steps_max {
         let Some(rate) = search.next() else { break };
         let shape = shape(setup, visit, rate);
         let sample = visit::sample(setup, visit, &shape, server)?;
-        let (step, came) = step(&shape, &sample, objective, known.ceiling);
+        let (step, outcome) = step(&shape, &sample, objective, known.ceiling);
         found.command = sample.command;
         found.capacity.steps.push(step);
-        if !ends.take(&mut search, rate, came) {
+        if !end.record(&mut search, rate, outcome) {
             break;
         }
     }
-    let reason = conclude(&search, &ends, most, &mut found.capacity);
+    let reason = conclude(&search, &end, most, &mut found.capacity);
     found.reasons.extend(reason);
     Ok(found)
 }
@@ -90,7 +90,7 @@ fn shape(setup: &Setup, visit: &Visit, rate: f64) -> Shape {
         mode: Mode::Open,
         rate: Some(rate),
         duration_s: setup.size.windows().step.as_secs_f64(),
-        // That of its window, with what stands beside the load; the warm-up's has nothing beside it.
+        // The shape of the window, with the idle and slow clients that the warm-up does without.
         ..setup.shape(visit, visit.windows.first())
     }
 }

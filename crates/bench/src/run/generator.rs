@@ -1,4 +1,4 @@
-//! The load generator as a child: it stands still twice for the bench to read, and leaves a result.
+//! The load generator as a child: it pauses before and after the load, and leaves a result.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,75 +16,75 @@ use crate::observe::process::Process;
 use crate::run::call::Call;
 use crate::run::setup::Setup;
 
-/// A generator that runs so much longer than it was asked for hangs.
+/// A generator that takes so much longer than it was asked for hangs.
 const OVERTIME: Duration = Duration::from_secs(20);
 /// How long connections may take to be opened, idle ones included.
 const OPENED_WITHIN: Duration = Duration::from_secs(60);
 
-/// What is done where a call of the generator stands still for it.
+/// What is done while a call of the generator pauses.
 ///
-/// Between the two edges there is the load and nothing else: neither the opening of connections nor
-/// their closing, where the requests themselves do not bring it with them.
-pub trait Edges {
+/// Between the two pauses lies the load and nothing else. Connections are opened before and closed
+/// after, unless each request has one of its own.
+pub trait Pauses {
     /// All connections are open, and no request of the load has been sent.
     ///
     /// # Errors
-    /// Ends the call.
-    fn opened(&mut self) -> Result<(), Unmeasured> {
+    /// SearchEnd the call.
+    fn before_load(&mut self) -> Result<(), Unmeasured> {
         Ok(())
     }
 
-    /// When to look during the load, from its first request on.
-    fn look_after(&self) -> Option<Duration> {
+    /// How long after the first request [`Pauses::during_load`] is called; `None` for never.
+    fn during_load_after(&self) -> Option<Duration> {
         None
     }
 
-    /// Looks.
-    fn look(&mut self) {}
+    /// Called once while the load is sent.
+    fn during_load(&mut self) {}
 
-    /// The last reply is there, and no connection has been closed for it.
+    /// The last reply has come, and all connections are still open.
     ///
     /// # Errors
-    /// Ends the call.
-    fn done(&mut self) -> Result<(), Unmeasured> {
+    /// SearchEnd the call.
+    fn after_load(&mut self) -> Result<(), Unmeasured> {
         Ok(())
     }
 }
 
-/// Runs `call`, standing still at its edges.
+/// Runs `call`, and does in its pauses what `pauses` says.
 ///
 /// # Errors
 /// [`Unmeasured::Interrupted`], or why it left no result.
 pub fn run(
     setup: &Setup,
     call: &Call<'_>,
-    edges: &mut dyn Edges,
+    pauses: &mut dyn Pauses,
 ) -> Result<LoadResult, Unmeasured> {
     let (program, interrupt) = (&setup.load, &setup.interrupt);
     let _absent = fs::remove_file(&setup.json);
     let mut args: Vec<OsString> = call.args().into_iter().map(Into::into).collect();
     args.extend(["--edges".into(), "--json".into(), (&setup.json).into()]);
-    let mut process = Process::converse(program, &args, &setup.load_cpus)
+    let mut process = Process::spawn_with_stdin(program, &args, &setup.load_cpus)
         .map_err(|error| failed(format!("cannot run {}: {error}", program.display())))?;
-    if stands(process.line(OPENED_WITHIN, interrupt))? {
-        edges.opened()?;
-        process.go_on().map_err(failed)?;
-        if let Some(after) = edges.look_after() {
+    if paused(process.line(OPENED_WITHIN, interrupt))? {
+        pauses.before_load()?;
+        process.let_go_on().map_err(failed)?;
+        if let Some(after) = pauses.during_load_after() {
             match process.wait(after, interrupt).map_err(failed)? {
                 Waited::Interrupted => return Err(Unmeasured::Interrupted),
-                Waited::Late => edges.look(),
+                Waited::TimedOut => pauses.during_load(),
                 Waited::Ready => {}
             }
         }
         let window = Duration::from_secs_f64(call.shape.duration_s);
-        if stands(process.line(window + call.drain + OVERTIME, interrupt))? {
-            edges.done()?;
-            process.go_on().map_err(failed)?;
+        if paused(process.line(window + call.drain + OVERTIME, interrupt))? {
+            pauses.after_load()?;
+            process.let_go_on().map_err(failed)?;
         }
     }
     match process.wait(OVERTIME, interrupt).map_err(failed)? {
         Waited::Interrupted => Err(Unmeasured::Interrupted),
-        Waited::Late => Err(failed(LATE)),
+        Waited::TimedOut => Err(failed(LATE)),
         Waited::Ready => read(&setup.json, &process).map_err(|error| failed(format!("{error:#}"))),
     }
 }
@@ -98,8 +98,8 @@ fn failed(why: impl std::fmt::Display) -> Unmeasured {
     )
 }
 
-/// Whether the generator stands at an edge; `false` when it has ended, which its result explains.
-fn stands(line: io::Result<String>) -> Result<bool, Unmeasured> {
+/// Whether the generator pauses; `false` when it has ended, which its result explains.
+fn paused(line: io::Result<String>) -> Result<bool, Unmeasured> {
     match line {
         Ok(_) => Ok(true),
         Err(error) => match error.kind() {
@@ -120,9 +120,99 @@ fn read(json: &Path, process: &Process) -> anyhow::Result<LoadResult> {
             .unwrap_or_default();
         bail!(
             "it left no report ({})",
-            process.complaint().unwrap_or(status)
+            process.error_line().unwrap_or(status)
         );
     };
     let _kept_if_not = fs::remove_file(json);
     serde_json::from_slice(&text).context("its report cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use report::data::Shape;
+
+    use super::*;
+    use crate::observe::cpus::CpuList;
+    use crate::observe::interrupt::Interrupt;
+    use crate::plan::size::Size;
+
+    /// A generator that leaves a file in its folder at every step, and its result in the end.
+    const GENERATOR: &str = r#"#!/bin/sh
+for json; do :; done
+cd "${json%/*}" || exit 1
+: > connected; echo opened; read -r line
+: > loaded; echo done; read -r line
+: > closed; echo '{"valid": true}' > "$json"
+"#;
+
+    /// Notes how far the generator is in each of its pauses.
+    struct Steps<'a> {
+        folder: &'a Path,
+        seen: Vec<[bool; 3]>,
+    }
+
+    impl Steps<'_> {
+        fn look(&mut self) -> Result<(), Unmeasured> {
+            let steps = ["connected", "loaded", "closed"];
+            self.seen
+                .push(steps.map(|step| self.folder.join(step).exists()));
+            Ok(())
+        }
+    }
+
+    impl Pauses for Steps<'_> {
+        fn before_load(&mut self) -> Result<(), Unmeasured> {
+            Steps::look(self)
+        }
+
+        fn after_load(&mut self) -> Result<(), Unmeasured> {
+            Steps::look(self)
+        }
+    }
+
+    #[test]
+    fn the_load_and_nothing_else_lies_between_the_pauses() {
+        let folder = std::env::temp_dir().join(format!("generator-test-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let program = folder.join("generator");
+        // Written by a child: a file that this process holds open for writing, perhaps in a fork of
+        // another test, could not be run.
+        let written = Command::new("/bin/sh")
+            .args(["-c", r#"printf %s "$1" > "$2" && chmod +x "$2""#, "sh"])
+            .args([GENERATOR.as_ref(), program.as_os_str()])
+            .status();
+        assert!(written.expect("sh starts").success());
+        let cpus = CpuList::allowed().expect("the kernel tells");
+        let setup = Setup {
+            server: PathBuf::new(),
+            own: PathBuf::new(),
+            load: program,
+            server_cpus: cpus.clone(),
+            load_cpus: cpus,
+            size: Size::Smoke,
+            json: folder.join("result.json"),
+            db: PathBuf::new(),
+            trace: PathBuf::new(),
+            interrupt: Interrupt::watch().expect("handlers"),
+        };
+        let call = Call {
+            address: "127.0.0.1:9",
+            shape: &Shape::default(),
+            seed: 1,
+            drain: Duration::ZERO,
+            within_us: None,
+            threads: 1,
+        };
+        let mut steps = Steps {
+            folder: &folder,
+            seen: Vec::new(),
+        };
+        let result = run(&setup, &call, &mut steps).expect("a result");
+        assert!(result.valid);
+        assert_eq!(steps.seen, [[true, false, false], [true, true, false]]);
+        fs::remove_dir_all(&folder).expect("it is there");
+    }
 }

@@ -1,8 +1,8 @@
-//! What connections cost in memory: a server that holds 0, 100, 1,000 and 10,000 of them.
+//! What connections cost in memory: a server holds 0, 100, 1,000 and 10,000 of them.
 //!
-//! Each connection has been served one request and is then silent. The client is the bench's own:
-//! nothing is timed. A model in which a worker holds a connection gets a fresh server with as many
-//! workers for each step; the others hold more and more on the same server.
+//! Each connection is served one request and is idle then. The bench opens them itself, since nothing is
+//! timed. Where a worker holds a connection, each step has a fresh server with as many workers; else
+//! connections are added on the same server.
 
 use std::time::Duration;
 
@@ -11,31 +11,31 @@ use report::data::MemoryStep;
 use crate::failure::Unmeasured;
 use crate::observe::client::Client;
 use crate::observe::interrupt::Interrupt;
-use crate::plan::nature::{Holds, Nature, Workers};
 use crate::plan::visit::Visit;
+use crate::plan::workers::{Count, Holds, Workers};
 use crate::run::server::{Launch, Server};
 use crate::run::setup::Setup;
 
 /// A connection that is not served within this is not held.
 const REPLY_WITHIN: Duration = Duration::from_secs(3);
-/// How many connections are opened between two looks for Ctrl-C.
+/// After how many connections it is checked whether Ctrl-C has been pressed.
 const BATCH: u32 = 256;
-/// Descriptors that bench and server need for themselves.
+/// Descriptors that bench and server need in addition to the connections.
 const SPARE_FILES: u64 = 128;
 
-/// Memory of the server of `visit` at each of the steps, and the command lines' common part.
+/// Memory of the server of `visit` at each number of connections.
 ///
 /// # Errors
 /// [`Unmeasured::Interrupted`], or why no server started.
 pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Unmeasured> {
-    let nature = visit.contender.nature;
-    let pool = matches!(nature.workers, Workers::Pool(_)) && nature.holds == Holds::Workers;
+    let workers = visit.contender.workers;
+    let pool = matches!(workers.count, Count::Pool(_)) && workers.holds == Holds::Workers;
     let resized = pool && visit.contender.target.is_none();
     let mut steps = Vec::new();
     let mut held: Vec<Client> = Vec::new();
     let mut server: Option<Server> = None;
     for &connections in setup.size.memory_steps() {
-        if let Some(reason) = impossible(&nature, connections, &steps) {
+        if let Some(reason) = impossible(&workers, connections, &steps) {
             steps.push(MemoryStep {
                 connections: connections.into(),
                 reason,
@@ -58,7 +58,7 @@ pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Unmeasured>
             connections,
             &setup.interrupt,
         )?;
-        server.rest();
+        server.wait_until_quiet();
         let footprint = server.footprint();
         steps.push(MemoryStep {
             connections: connections.into(),
@@ -76,8 +76,8 @@ pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Unmeasured>
     Ok(steps)
 }
 
-/// Why so many cannot be held, before it is tried.
-fn impossible(nature: &Nature, connections: u32, before: &[MemoryStep]) -> Option<String> {
+/// Why so many connections need not be tried, when they need not.
+fn impossible(workers: &Workers, connections: u32, before: &[MemoryStep]) -> Option<String> {
     if let Some(step) = before.iter().find(|step| !step.held) {
         return Some(step.reason.clone());
     }
@@ -88,21 +88,21 @@ fn impossible(nature: &Nature, connections: u32, before: &[MemoryStep]) -> Optio
             "no process may have more than {files} descriptors here"
         ));
     }
-    nature.cannot_hold(connections).map(|reason| reason.text)
+    workers.cannot_hold(connections).map(|reason| reason.text)
 }
 
 fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Unmeasured> {
     if let Some(target) = &visit.contender.target {
         return Ok(Server::running(target));
     }
-    let nature = visit.contender.nature;
-    let most = match nature.workers {
-        // A bound holds for all steps: threads come with their connections.
-        Workers::UpTo(_) => setup.size.memory_steps().iter().copied().max(),
-        Workers::Pool(_) => Some(connections),
-        Workers::One | Workers::PerCpu => None,
+    let workers = visit.contender.workers;
+    let most = match workers.count {
+        // One bound serves all steps: such workers come with their connections.
+        Count::UpTo(_) => setup.size.memory_steps().iter().copied().max(),
+        Count::Pool(_) => Some(connections),
+        Count::One | Count::PerCpu => None,
     };
-    let workers = most.filter(|&most| most > 0 && nature.holds == Holds::Workers);
+    let workers = most.filter(|&most| most > 0 && workers.holds == Holds::Workers);
     let sized = Visit {
         workers,
         ..visit.clone()
@@ -111,7 +111,7 @@ fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Unmea
     Server::start(&launch, &setup.server_cpus, &setup.interrupt)
 }
 
-/// Opens connections until there are so many; says why when there are not.
+/// Opens connections until there are so many; gives the reason when the server does not hold them.
 fn hold(
     server: &Server,
     path: &str,
@@ -121,7 +121,7 @@ fn hold(
 ) -> Result<Option<String>, Unmeasured> {
     let before = held.len();
     for n in before..usize::try_from(connections).unwrap_or(usize::MAX) {
-        if n % BATCH as usize == 0 && interrupt.came() {
+        if n % BATCH as usize == 0 && interrupt.is_set() {
             return Err(Unmeasured::Interrupted);
         }
         let served = Client::connect(server.address(), REPLY_WITHIN)
@@ -138,7 +138,7 @@ fn hold(
             Err(error) => return Ok(Some(format!("connection {}: {error:#}", n + 1))),
         }
     }
-    // Those that were there before may have been closed meanwhile: each is asked again.
+    // The server may have closed those of the steps before: each is asked again.
     for client in held.iter_mut().take(before) {
         if let Err(error) = client.ask("GET", path, b"") {
             return Ok(Some(format!("a connection was not kept: {error:#}")));

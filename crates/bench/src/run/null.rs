@@ -1,8 +1,8 @@
-//! The null server: a constant reply, no parsing. The ceiling of machine and generator.
+//! The null server: a constant reply, no parsing. It shows what machine and generator can do at most.
 //!
 //! It counts bytes: the first receive of a connection tells how long a request is (up to the blank
-//! line), and every so many bytes get one reply. A model that comes near it has shown the limit of
-//! what it was measured with, not its own.
+//! line), and every so many bytes get one reply. Where a model comes near its throughput, the limit is
+//! that of the generator and not the model's own.
 
 use std::io::{self, Write};
 use std::net::TcpListener;
@@ -15,12 +15,12 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
 
 const BODY: &[u8] = b"Hello, World!";
-/// Replies that one send may carry, and the length from which on it carries one.
+/// The most replies in one send, and the length of a reply above which a send carries only one.
 const REPLIES_MAX: usize = 256;
 const LONG_BYTES: usize = 4096;
 /// What ends a head.
 const BLANK_LINE: &[u8] = b"\r\n\r\n";
-/// Connections are kept by descriptor; one beyond the table is closed.
+/// Connections are kept by descriptor number; one that is beyond the table is closed.
 const CONNECTIONS_MAX: usize = 16_384;
 const EVENTS_MAX: usize = 512;
 const RECEIVE_BYTES: usize = 65_536;
@@ -42,8 +42,8 @@ pub struct NullArgs {
     pub bytes: Option<u32>,
 }
 
-/// A connection: its socket, the length of a request, and the bytes of one that is not complete; or
-/// how much of a blank line has been seen, where heads are looked through.
+/// A connection: its socket, the length of a request, and the bytes received of one that is not
+/// complete; or, where heads are searched, how much of a blank line has been received.
 struct Connection {
     socket: OwnedFd,
     request_bytes: usize,
@@ -51,7 +51,7 @@ struct Connection {
     blank_bytes: usize,
 }
 
-/// All there is: one listener, a selector a thread, connections by descriptor.
+/// The server: one listener, one selector per thread, connections by descriptor number.
 struct Null {
     listener: TcpListener,
     close: bool,
@@ -85,7 +85,7 @@ fn serve(args: &NullArgs) -> io::Result<()> {
     run(listener, args)
 }
 
-/// Serves with a thread a CPU allowed, so that no model with as many loops outgrows the ceiling.
+/// Serves with one thread per CPU allowed, so that no model has more loops.
 fn run(listener: TcpListener, args: &NullArgs) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let threads = std::thread::available_parallelism()?.get();
@@ -110,9 +110,9 @@ fn run(listener: TcpListener, args: &NullArgs) -> io::Result<()> {
     });
     for other in 1..threads {
         let null = Arc::clone(&null);
-        std::thread::spawn(move || null.turn(other));
+        std::thread::spawn(move || null.serve_events(other));
     }
-    null.turn(0)
+    null.serve_events(0)
 }
 
 /// The one reply.
@@ -135,7 +135,7 @@ fn reply(args: &NullArgs) -> Vec<u8> {
 
 impl Null {
     /// The loop of one thread.
-    fn turn(&self, own: usize) -> io::Result<()> {
+    fn serve_events(&self, own: usize) -> io::Result<()> {
         let listener = self.listener.as_raw_fd();
         let data = |fd: i32| EventData::new_u64(u64::try_from(fd).unwrap_or(u64::MAX));
         let exclusive = EventFlags::IN | EventFlags::EXCLUSIVE;
@@ -169,9 +169,11 @@ impl Null {
         }
     }
 
-    /// Accepts what waits and deals it out: in turn when it lasts, to this thread when it does not.
+    /// Accepts what waits. Connections that are kept go to the threads in turn, those that are closed
+    /// after their reply stay with this one.
     fn accept(&self, own: usize) {
-        // A short reply always fits; a long one is waited for, which a closed loop always ends.
+        // A short reply always fits into the socket's buffer; a long one may block until the client
+        // reads, which it does.
         let flags = if self.reply_bytes > LONG_BYTES {
             SocketFlags::CLOEXEC
         } else {
@@ -202,7 +204,7 @@ impl Null {
         }
     }
 
-    /// One receive, one send; the connection goes when its client does, or with its reply.
+    /// One receive, one send; the connection is closed when its client closes it, or after its reply.
     fn answer(&self, slot: &Mutex<Option<Connection>>, buffer: &mut [u8]) {
         let mut slot = slot
             .lock()
@@ -245,7 +247,7 @@ impl Connection {
         bytes / self.request_bytes
     }
 
-    /// How many heads end in `received`. Bodies must hold no blank line.
+    /// How many heads end in `received`. A body must not hold a blank line.
     fn heads_ended(&mut self, received: &[u8]) -> usize {
         let mut ended = 0;
         for &byte in received {

@@ -1,4 +1,4 @@
-//! Everything that is settled before anything is measured: plan, folder, what the visits share.
+//! Everything that is decided before anything is measured: the plan, the folder, the set-up.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use schema::{Code, Effect, Reason};
 use crate::args::Args;
 use crate::failure::Failure;
 use crate::judge::verify::{Trust, verify};
-use crate::observe::calls;
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::environment;
 use crate::observe::interrupt::Interrupt;
+use crate::observe::strace;
 use crate::plan::catalogue::Catalogue;
 use crate::plan::contender::Contender;
 use crate::plan::layout::{self, Spec};
@@ -30,7 +30,7 @@ use crate::run::record::{RESULTS, Record};
 use crate::run::request::{fresh, resumed};
 use crate::run::setup::Setup;
 
-/// Descriptors that a server or generator needs beside its idle connections.
+/// Descriptors that a server or generator needs in addition to its idle connections.
 const SPARE_FILES: u64 = 1_024;
 /// How long a target may take to accept a connection.
 const TARGET_WITHIN: Duration = Duration::from_secs(5);
@@ -52,12 +52,12 @@ struct Planned {
     visits: Vec<Visit>,
     /// Scenarios in the order in which they are run and shown.
     scenarios: Vec<&'static Scenario>,
-    /// Memory is read, too.
+    /// Whether memory is read, too.
     memory: bool,
     remarks: Vec<String>,
 }
 
-/// Settles the plan and opens the folder.
+/// Lays out the plan and opens the folder.
 ///
 /// # Errors
 /// Usage failures for everything that the arguments can get wrong.
@@ -75,7 +75,7 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let mut planned = plan(args, &request, &server, size, server_cpus.len())?;
     let shared = server_cpus.overlaps(&load_cpus) && allowed.len() > 1;
     if shared {
-        let remark = "Server and generator share a CPU: each slows the other.";
+        let remark = "Server and generator share a CPU: each slows the other down.";
         planned.remarks.push(remark.to_owned());
     }
     let (record, env) = match &args.resume {
@@ -208,7 +208,7 @@ fn models(
     Ok(chosen)
 }
 
-/// What is possible on this machine: the passes that can be run, and how many connections may be idle.
+/// What is possible on this machine: the passes that can be run, and the number of idle connections.
 fn possible(
     request: &Request,
     size: Size,
@@ -216,11 +216,11 @@ fn possible(
     remarks: &mut Vec<String>,
 ) -> Result<(Passes, u32), Failure> {
     let mut passes = Passes::parse(&request.passes)?;
-    if let (true, Err(reason)) = (passes.has(Pass::SystemCalls), calls::available()) {
+    if let (true, Err(reason)) = (passes.has(Pass::SystemCalls), strace::available()) {
         remarks.push(reason);
         passes = passes.without(Pass::SystemCalls);
     }
-    // Servers and generator inherit the limit: as many descriptors as this user may have.
+    // Servers and generator inherit the limit, which is raised as far as this user may.
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current < maximum || maximum.is_none() {
         let raised = Rlimit {
@@ -240,7 +240,7 @@ fn possible(
     Ok((passes, asked.min(room)))
 }
 
-/// Takes a target out of the scenarios whose paths it does not answer.
+/// Excludes a target from the scenarios whose paths it does not answer.
 fn rule_out(
     target: &Target,
     scenarios: &[&'static Scenario],
@@ -250,7 +250,7 @@ fn rule_out(
         .with_context(|| format!("--target {}: {}", target.name, target.url))?;
     for scenario in scenarios.iter().copied().chain([&MEMORY]) {
         let own = target.path.as_deref().filter(|_| scenario.is_generic());
-        let Err(error) = verify(&target.address, scenario, own, Trust::Stranger) else {
+        let Err(error) = verify(&target.address, scenario, own, Trust::Target) else {
             continue;
         };
         let own = |v: &&mut Visit| {

@@ -1,6 +1,6 @@
-//! What is seen while it runs: a bar on a terminal, a line a scenario elsewhere.
+//! The progress of a run: a bar on a terminal, one line per scenario elsewhere.
 //!
-//! Both are drawn between visits only: a bar that ticks would take CPU from what is measured.
+//! Both are drawn between visits only: a bar that moves during one would take CPU from what is measured.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -68,7 +68,7 @@ impl Progress {
         self.done += time;
     }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     pub fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| eprintln!("{line}")),
@@ -76,14 +76,14 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }
 
-    /// What is left, corrected by how the estimate has held so far.
+    /// The time that is left, corrected by how long the visits so far took.
     fn left(&self) -> Duration {
         let left = self.total.saturating_sub(self.done);
         let (real, estimated) = (

@@ -1,39 +1,39 @@
-//! What is read where the generator stands still, and while it warms the server up.
+//! What is read while the generator pauses, and while it warms the server up.
 
 use std::time::Duration;
 
 use schema::Code;
 
 use crate::failure::{Because, Unmeasured};
-use crate::observe::calls::{Counted, Tracer};
 use crate::observe::machine;
+use crate::observe::strace::{SystemCalls, Tracer};
 use crate::observe::tree::{Footprint, Snapshot};
-use crate::run::generator::Edges;
+use crate::run::generator::Pauses;
 use crate::run::server::Server;
 use crate::run::setup::Setup;
 
-/// The warm-up: memory is read in its middle.
-pub struct Warming<'a> {
+/// Memory is read in the middle of the warm-up.
+pub struct WarmUpReading<'a> {
     pub server: &'a Server,
     pub after: Duration,
     pub loaded: Option<Footprint>,
 }
 
-impl Edges for Warming<'_> {
-    fn look_after(&self) -> Option<Duration> {
+impl Pauses for WarmUpReading<'_> {
+    fn during_load_after(&self) -> Option<Duration> {
         Some(self.after)
     }
 
-    fn look(&mut self) {
+    fn during_load(&mut self) {
         self.loaded = self.server.footprint();
     }
 }
 
-/// The readings at the two edges of a window.
+/// The readings in the two pauses of a window.
 pub struct Readings<'a> {
     pub setup: &'a Setup,
     pub server: &'a Server,
-    /// Memory is read at the end.
+    /// Memory is read after the load, with the idle connections open.
     pub with_idle: bool,
     /// The root of the tree whose system calls are counted.
     pub traced: Option<u32>,
@@ -42,12 +42,12 @@ pub struct Readings<'a> {
     pub after: Option<Reading>,
 }
 
-/// What was read at an edge.
+/// What was read in a pause.
 pub struct Reading {
     pub tree: Option<Snapshot>,
     pub machine: machine::Reading,
     pub with_idle: Option<Footprint>,
-    pub counted: Option<Counted>,
+    pub counted: Option<SystemCalls>,
 }
 
 impl Readings<'_> {
@@ -57,15 +57,15 @@ impl Readings<'_> {
     }
 }
 
-impl Edges for Readings<'_> {
-    fn opened(&mut self) -> Result<(), Unmeasured> {
+impl Pauses for Readings<'_> {
+    fn before_load(&mut self) -> Result<(), Unmeasured> {
         let Setup {
             trace,
             server_cpus,
             interrupt,
             ..
         } = self.setup;
-        self.server.rest();
+        self.server.wait_until_quiet();
         if let Some(root) = self.traced {
             self.tracer = Some(Tracer::attach(root, trace, server_cpus, interrupt)?);
         }
@@ -78,15 +78,15 @@ impl Edges for Readings<'_> {
         Ok(())
     }
 
-    fn done(&mut self) -> Result<(), Unmeasured> {
+    fn after_load(&mut self) -> Result<(), Unmeasured> {
         let machine = self.machine()?;
         let tracer = self.tracer.take();
         let counted = tracer
             .map(|tracer| tracer.finish(&self.setup.interrupt))
             .transpose()?;
-        // A server that never rests goes on using CPU: its books are closed at once.
+        // A server that polls never becomes quiet: of such a one the first reading counts.
         let at_once = self.server.snapshot()?;
-        let tree = if self.server.rest() {
+        let tree = if self.server.wait_until_quiet() {
             self.server.snapshot()?
         } else {
             at_once

@@ -13,12 +13,12 @@ use serde::de::DeserializeOwned;
 use crate::failure::Failure;
 use crate::plan::request::Request;
 
-/// Where runs go unless `--out` says otherwise; `latest` beside them points at the newest.
+/// The folder of all runs, unless `--out` names another; `latest` in it points at the newest.
 pub const RESULTS: &str = "results";
 const ENV: &str = "env.json";
 const PLAN: &str = "plan.json";
 const TRIALS: &str = "trials.ndjson";
-/// The same once somebody has packed it: a finished run, for the report to read.
+/// The same file of a finished run, packed by the user; the report reads it, too.
 const PACKED: &str = "trials.ndjson.gz";
 
 /// A line as it is written.
@@ -26,7 +26,7 @@ const PACKED: &str = "trials.ndjson.gz";
 struct Line<'a> {
     #[serde(flatten)]
     trial: &'a Trial,
-    /// Nothing was measured because the target does not have the route: no design of its own.
+    /// Nothing was measured because the target does not have the route.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     not_offered: bool,
 }
@@ -89,10 +89,10 @@ impl Record {
         })
     }
 
-    /// Opens a run again. A last line that was cut off when the run ended is dropped.
+    /// Opens the folder of a run again. A last line that was cut off when the run ended is removed.
     ///
     /// # Errors
-    /// When the folder cannot be read or written, or a line is no trial.
+    /// When the folder cannot be read or written, or a line is not a trial.
     pub fn resume(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(TRIALS);
         let text =
@@ -159,7 +159,7 @@ impl Record {
         self.write(ENV, env)
     }
 
-    /// A file in the folder for what does not stay.
+    /// The path of a file in the folder that does not stay.
     pub fn scratch(&self, name: &str) -> PathBuf {
         // The generator may run in another folder than this process.
         std::path::absolute(self.folder.join(name)).unwrap_or_else(|_| self.folder.join(name))
@@ -182,7 +182,7 @@ impl Record {
         if !fs::canonicalize(RESULTS).is_ok_and(|results| results == parent) {
             return Ok(());
         }
-        // A link cannot be changed in place; a rename over it is seen as one step.
+        // A link cannot be changed in place, but another can be renamed over it in one step.
         let new = parent.join(format!(".latest-{}", std::process::id()));
         let _leftover = fs::remove_file(&new);
         std::os::unix::fs::symlink(name, &new)

@@ -19,7 +19,7 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
     };
     let size = args.size.clone().unwrap_or_else(|| "quick".to_owned());
     let scenarios = passes::default_scenarios(Size::parse(&size)?);
-    // Whoever names a target means it, and it alone unless models are named as well.
+    // With a target, no model is measured unless it is named as well.
     let models = if args.targets.is_empty() { "all" } else { "" };
     Ok(Request {
         size,
@@ -37,7 +37,7 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
     })
 }
 
-/// What the run in `folder` was asked for; what is given again must be the same.
+/// What the run in `folder` was asked for; arguments that are given again must be the same.
 pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
     let request = Record::request(folder)?;
     let seed = args.seed.map(|seed| seed.to_string());
@@ -67,7 +67,7 @@ pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
     Ok(request)
 }
 
-/// A seed for a run that was given none; it is recorded like a given one.
+/// A seed for a run without `--seed`; it is recorded like a given one.
 fn some_seed() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     u64::from(since.unwrap_or_default().subsec_nanos())

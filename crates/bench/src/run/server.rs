@@ -1,4 +1,4 @@
-//! The server under test: started, brought to rest, stopped.
+//! The server under test: started, waited for until it is quiet, drained.
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,16 +21,16 @@ use crate::plan::visit::Visit;
 
 /// How long a server may take until it prints its line.
 const START_WITHIN: Duration = Duration::from_secs(10);
-/// Bound on a drain: what is connected when it begins is silent.
+/// The most time for a drain: all connections are idle when it begins.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
-/// A tree is at rest when it uses less than this in [`REST_STEP`].
-const REST_NS: u64 = 50_000;
-const REST_STEP: Duration = Duration::from_millis(3);
-/// A server that never rests (busy polling) is not waited for any longer.
-const REST_WITHIN: Duration = Duration::from_millis(90);
-/// Connections that say nothing are kept for longer than any window.
+/// A tree is quiet when it uses less CPU than this in [`QUIET_STEP`].
+const QUIET_NS: u64 = 50_000;
+const QUIET_STEP: Duration = Duration::from_millis(3);
+/// A server that never becomes quiet (busy polling) is waited for no longer than this.
+const QUIET_WITHIN: Duration = Duration::from_millis(90);
+/// Servers keep idle connections for longer than any window takes.
 const IDLE_MS: &str = "120000";
-/// What a command line that is recorded says in place of a folder.
+/// The word for a folder in a recorded command line.
 const SCRATCH: &str = "SCRATCH";
 
 /// How to start the server of a visit.
@@ -50,11 +50,11 @@ pub struct Server {
     process: Option<Process>,
     root: Option<u32>,
     address: String,
-    /// Goes with its store when the server has gone.
+    /// Removes the store when the server has ended.
     _store: Option<Store>,
 }
 
-/// A folder for the files of a store, gone with this value.
+/// A folder for the files of a store, removed when this value is dropped.
 #[derive(Debug)]
 struct Store(PathBuf);
 
@@ -159,8 +159,8 @@ impl Server {
             }
             Err(error) => {
                 process.kill();
-                let complaint = process.complaint().unwrap_or_else(|| error.to_string());
-                let text = format!("the server did not start: {complaint}");
+                let line = process.error_line().unwrap_or_else(|| error.to_string());
+                let text = format!("the server did not start: {line}");
                 Err(Unmeasured::new(Code::NotStarted, text))
             }
         }
@@ -200,19 +200,19 @@ impl Server {
         snapshot.because(Code::EndedEarly)
     }
 
-    /// Waits until the tree uses no CPU: connections that have just been closed cost the server a
-    /// little, and that belongs to the window they were opened in. Rest has no event to wait for.
+    /// Waits until the tree uses no CPU, so that the work behind the last request is counted, too. There
+    /// is no event to wait for.
     ///
-    /// Returns `false` when it does not come to rest.
-    pub fn rest(&self) -> bool {
+    /// Returns `false` when the tree does not become quiet.
+    pub fn wait_until_quiet(&self) -> bool {
         let Some(root) = self.root else { return true };
         let pids = tree::members(root);
-        let deadline = Instant::now() + REST_WITHIN;
+        let deadline = Instant::now() + QUIET_WITHIN;
         let mut before = tree::living_cpu_ns(&pids);
         while Instant::now() < deadline {
-            std::thread::sleep(REST_STEP);
+            std::thread::sleep(QUIET_STEP);
             let now = tree::living_cpu_ns(&pids);
-            if now.saturating_sub(before) < REST_NS {
+            if now.saturating_sub(before) < QUIET_NS {
                 return true;
             }
             before = now;
@@ -220,10 +220,10 @@ impl Server {
         false
     }
 
-    /// Sends SIGTERM, times the drain, and sees to it that nothing is left. A target goes on.
+    /// Sends SIGTERM, times the drain, and kills what is left. A target is left alone.
     ///
     /// # Errors
-    /// [`Unmeasured::Interrupted`] or a failed system call; the tree is gone then, too.
+    /// [`Unmeasured::Interrupted`] or a failed system call; the tree has ended then, too.
     pub fn drain(mut self, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
         match self.process.take() {
             Some(process) => drain(process, interrupt),
@@ -248,7 +248,7 @@ fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasu
     }
     match stopping(process.wait(DRAIN_WITHIN, interrupt))? {
         Waited::Interrupted => return Err(Unmeasured::Interrupted),
-        Waited::Late => {
+        Waited::TimedOut => {
             let within_s = DRAIN_WITHIN.as_secs();
             let text = format!("no end of the drain within {within_s} s");
             problems.push(problem(Code::NotDrained, text).with("drain_s_max", within_s as f64));
@@ -256,7 +256,7 @@ fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasu
         Waited::Ready => {}
     }
     let left = if problems.is_empty() {
-        process.left_over().len()
+        process.wait_until_gone().len()
     } else {
         0
     };
@@ -268,11 +268,11 @@ fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasu
     process.kill();
     let exit = process.exit();
     if let Some(exit) = exit.filter(|exit| !exit.status.success() && problems.is_empty()) {
-        let complaint = process.complaint().map(|c| format!(" ({c})"));
+        let line = process.error_line().map(|line| format!(" ({line})"));
         let text = format!(
             "the server ended with {} after SIGTERM{}",
             exit.status,
-            complaint.unwrap_or_default()
+            line.unwrap_or_default()
         );
         problems.push(problem(Code::ExitCode, text));
     }

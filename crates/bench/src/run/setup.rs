@@ -24,18 +24,18 @@ pub struct Setup {
     pub load_cpus: CpuList,
     /// How much is measured, and for how long.
     pub size: Size,
-    /// Where the generator leaves its report, for as long as it takes to read it.
+    /// The file of the generator's result, which is removed when it has been read.
     pub json: PathBuf,
-    /// Where a store is, for as long as its server lives; alone in its folder.
+    /// The file of a store, alone in its folder; both are removed when the server has ended.
     pub db: PathBuf,
-    /// Where the tracer leaves its count, for as long as it takes to read it.
+    /// The file of the tracer's count, which is removed when it has been read.
     pub trace: PathBuf,
     /// Ctrl-C.
     pub interrupt: Interrupt,
 }
 
 impl Setup {
-    /// The load of a window, or with `None` of the warm-up.
+    /// The load of a window, or that of the warm-up with `None`.
     pub fn shape(&self, visit: &Visit, window: Option<&Window>) -> Shape {
         let scenario = visit.scenario;
         let mode = window.map_or(Mode::Closed, |w| w.mode);

@@ -1,4 +1,4 @@
-//! From what a visit measured to the lines that are kept: figures, verdicts, reasons.
+//! The trials of a visit: runs it, and makes a line of each window, with figures and reasons.
 
 use report::data::{Figures, Mode, Pass, Trial, Validity};
 use schema::{Code, Reason, Reasons};
@@ -15,13 +15,13 @@ use crate::run::server::Launch;
 use crate::run::setup::Setup;
 use crate::run::visit;
 
-/// Most attempts at a window: one more when noise alone spoilt the first.
+/// The most attempts at a window: one more where only noise spoilt the first.
 pub const ATTEMPTS_MAX: u32 = 2;
 
 /// Runs `windows` of a visit; `attempt` counts from 0.
 ///
 /// # Errors
-/// [`Failure::Interrupted`]: everything else that goes wrong is a trial's verdict.
+/// [`Failure::Interrupted`]. Everything else that goes wrong is a reason of the trial.
 pub fn run(
     setup: &Setup,
     visit: &Visit,
@@ -55,7 +55,7 @@ pub fn run(
     }
 }
 
-/// The trial with `reasons`, and what they make of it.
+/// The trial with `reasons`, and the validity that follows from them.
 fn judged(mut trial: Trial, reasons: impl IntoIterator<Item = Reason>) -> Trial {
     trial.reasons.extend(reasons);
     Trial {
@@ -125,10 +125,10 @@ fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<
         let text = "no request was answered under the tracer";
         return Err(Unmeasured::new(Code::NothingAnswered, text));
     }
-    let (all, by_name) = counted.each(requests);
+    let (all, by_name) = counted.per_request(requests);
     let mut shape = trial.shape.clone();
     shape.duration_s = setup.size.windows().calls.as_secs_f64();
-    // Counts are all that a traced window is good for.
+    // Of a traced window only the counts mean anything.
     let figures = Figures {
         scheduled: sample.load.scheduled,
         requests,
@@ -146,7 +146,7 @@ fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<
     Ok(judged(trial, drained.problems.0))
 }
 
-/// The line of a trial in which nothing was measured (yet).
+/// The line of a trial before anything is measured.
 fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
     let retried = if attempt == 0 { "" } else { "r" };
     let target = visit.contender.target.as_ref();
@@ -169,7 +169,7 @@ fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
         shape: setup.shape(visit, Some(window)),
         validity: Validity::Blocks,
         reasons: Reasons::default(),
-        server_command: target.map_or_else(launch, |_| "started by someone else".to_owned()),
+        server_command: target.map_or_else(launch, |_| "not started by the bench".to_owned()),
         load_command: String::new(),
         figures: None,
         capacity: None,
@@ -180,8 +180,8 @@ fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
     }
 }
 
-/// Puts the figures together and has them judged. A server that did not end as it must makes
-/// everything that was seen of it doubtful.
+/// The trial with its figures, judged by the gates. A server that did not end as it must makes all its
+/// figures doubtful.
 fn finish(
     visit: &Visit,
     window: &Window,
@@ -212,9 +212,9 @@ fn finish(
     judged(trial, reasons.0.into_iter().chain(problems))
 }
 
-/// The null server's throughput, when `trial` is one that can serve as the ceiling.
+/// The null server's throughput, when `trial` is a closed-loop trial of it that may be used.
 ///
-/// LIMITED is what a ceiling usually is: there the generator is the limit, and that is its purpose.
+/// Such a trial is usually LIMITED: there the generator is the limit, which it is there to show.
 pub fn as_ceiling(trial: &Trial) -> Option<f64> {
     let usable = matches!(trial.validity, Validity::Valid | Validity::Limited);
     let closed = trial.shape.mode == Mode::Closed;

@@ -1,11 +1,11 @@
 //! A visit: a fresh server, verified, warmed up, measured window by window, drained.
 //!
-//! The server is warmed up by a call of the generator of its own. Each window is then one more call,
-//! without warm-up, that stands still when its connections are open and again before it closes them:
-//! what the server did between the two readings of its counters there is what the requests made it
-//! do, and is divided by the answers of this call. Readings are taken when the tree is at rest.
-//! Memory is read during the warm-up, because reading it costs server and generator more than a
-//! window may be disturbed; beside idle connections, where the window is over and they are open.
+//! The server is warmed up by a call of the generator of its own. Each window is one more call without
+//! warm-up, which pauses when its connections are open, and again before it closes them. What the
+//! server used between the readings in the two pauses is what the requests made it do, and is divided
+//! by the replies of this call. The readings are taken when the tree is quiet. Memory is read during
+//! the warm-up, because to read it during a window would disturb server and generator; where there are
+//! idle connections, after the window, while they are open.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use schema::Code;
 
 use crate::failure::{Because, Unmeasured};
 use crate::judge::verify::{Trust, verify};
-use crate::observe::calls::Counted;
 use crate::observe::connections::{OpenConnections, Wanted};
 use crate::observe::measured::{Drained, Measured, Sample, WarmUp};
+use crate::observe::strace::SystemCalls;
 use crate::observe::tree::Usage;
-use crate::observe::workers;
+use crate::observe::whoami;
 use crate::plan::scenario::PLAINTEXT;
 use crate::plan::visit::{Visit, Window};
 use crate::run::call::Call;
 use crate::run::generator;
-use crate::run::readings::{Readings, Warming};
+use crate::run::readings::{Readings, WarmUpReading};
 use crate::run::server::{Launch, Server};
 use crate::run::setup::Setup;
 
@@ -54,7 +54,7 @@ pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measu
         });
     }
     let workers = workers_of(setup, visit);
-    let served = workers::served(server.address(), workers);
+    let served = whoami::served(server.address(), workers);
     let held = hold(setup, visit, &server);
     let drained = server.drain(&setup.interrupt)?;
     Ok(Measured {
@@ -75,7 +75,7 @@ pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measu
 /// [`Unmeasured::Interrupted`], or why there is no such server.
 pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasured> {
     let (server, trust) = match &visit.contender.target {
-        Some(target) => (Server::running(target), Trust::Stranger),
+        Some(target) => (Server::running(target), Trust::Target),
         None => {
             let launch = Launch::of(visit, &setup.server, &setup.own, &setup.db);
             let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
@@ -85,9 +85,9 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasure
     };
     let unloaded = server.footprint();
     verify(server.address(), visit.scenario, visit.own_path(), trust).because(Code::NotVerified)?;
-    let served = workers::served(server.address(), workers_of(setup, visit));
+    let served = whoami::served(server.address(), workers_of(setup, visit));
     let shape = setup.shape(visit, None);
-    let mut warming = Warming {
+    let mut warming = WarmUpReading {
         server: &server,
         after: Duration::from_secs_f64(shape.duration_s * FOOTPRINT_AT),
         loaded: None,
@@ -125,7 +125,7 @@ pub fn count(
     setup: &Setup,
     visit: &Visit,
     window: &Window,
-) -> Result<(Sample, Counted, Drained), Unmeasured> {
+) -> Result<(Sample, SystemCalls, Drained), Unmeasured> {
     let (server, _) = begin(setup, visit)?;
     let root = server.root().ok_or_else(|| {
         let text = "the process of this server is not known";
@@ -149,7 +149,7 @@ fn sample_under(
     shape: &Shape,
     server: &Server,
     traced: Option<u32>,
-) -> Result<(Sample, Option<Counted>), Unmeasured> {
+) -> Result<(Sample, Option<SystemCalls>), Unmeasured> {
     let call = call(setup, visit, server, shape);
     let mut readings = Readings {
         setup,
@@ -162,7 +162,7 @@ fn sample_under(
     };
     let load = generator::run(setup, &call, &mut readings)?;
     let (Some(before), Some(after)) = (readings.before, readings.after) else {
-        let text = "the generator did not stand still to be read";
+        let text = "the generator did not pause to be read";
         return Err(Unmeasured::new(Code::GeneratorFailed, text));
     };
     let usage = match (&before.tree, &after.tree) {
@@ -199,7 +199,7 @@ fn workers_of(setup: &Setup, visit: &Visit) -> u32 {
 /// Opens the connections of the scenario, to be held while the server is told to stop.
 fn hold(setup: &Setup, visit: &Visit, server: &Server) -> OpenConnections {
     let keep = visit.scenario.keep_alive;
-    // Those that are over with their reply cost little, and a few say little.
+    // Where each reply ends its connection, more of them cost little, and a few would tell little.
     let times = if keep { 1 } else { FRESH_TIMES };
     let wanted = Wanted {
         connections: visit.scenario.connections_at_once(visit.idle) * times,
@@ -210,7 +210,7 @@ fn hold(setup: &Setup, visit: &Visit, server: &Server) -> OpenConnections {
         },
         keep,
     };
-    // Nobody stops a target, and a null server that closes has nothing to hold.
+    // A target is not stopped, and a null server that closes its connections holds none.
     let stops = visit.contender.target.is_none();
     if stops && (keep || !visit.is_null()) {
         OpenConnections::open(server.address(), wanted, &setup.interrupt)

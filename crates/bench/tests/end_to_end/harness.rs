@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use report::data::{Env, Trial};
 
-/// A folder of this test that is gone afterwards.
+/// A folder of this test, removed when the value is dropped.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
@@ -43,7 +43,7 @@ pub fn trials(run: &Path) -> Vec<Trial> {
         .collect()
 }
 
-/// The lines as they are, with what the report does not read.
+/// The lines with all their fields.
 pub fn lines(run: &Path) -> Vec<serde_json::Value> {
     let text = fs::read_to_string(run.join("trials.ndjson")).expect("trials");
     text.lines()

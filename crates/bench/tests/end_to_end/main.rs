@@ -1,13 +1,15 @@
 //! The bench from its arguments to its report, with a server and a generator of the test's own.
 //!
 //! This binary plays the `turnstile` command, because that is what the bench starts: called with
-//! `models`, `serve`, `null-server`, `load` or `bench` it is that; called without it is the tests.
+//! `models`, `serve`, `null-server`, `load` or `bench` it is that command; without, it runs the tests.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+mod capacity;
+mod checks;
 mod fake;
 mod harness;
 mod passes;
@@ -42,7 +44,7 @@ enum Cli {
 }
 
 fn main() -> ExitCode {
-    // Test runners pass filters and flags of their own; none of them is a command.
+    // Test runners pass filters and flags, none of which is a command.
     let commands = ["models", "serve", "null-server", "load", "bench"];
     if !std::env::args()
         .nth(1)
@@ -65,7 +67,7 @@ fn main() -> ExitCode {
             listen,
             ..
         } => store::serve(&listen, &db),
-        // A server that answers once a request is complete and closes only when its client does.
+        // A server that answers each complete request and closes a connection when its client does.
         Cli::Serve { listen, .. } => bench::null_main(bench::NullArgs {
             listen,
             close: false,
@@ -78,39 +80,23 @@ fn main() -> ExitCode {
     }
 }
 
-/// What `models --json` says, as far as the bench asks.
+/// What `models --json` prints, as far as the bench reads it.
 fn models() -> serde_json::Value {
-    let one_client = |model: &str, variant: &str, default: bool| {
+    let variants = [
+        ("iterative", "-", true, "one", "one", true),
+        ("iterative", "inetd", false, "one", "one", true),
+        ("prefork", "accept", true, "pool", "workers", true),
+        ("prefork", "flock", false, "pool", "workers", true),
+        ("single-reactor", "epoll", true, "one", "many", false),
+        ("broken", "-", true, "one", "many", false),
+    ];
+    let entry = |(model, variant, default, workers, holds, processes)| {
         serde_json::json!({
-            "model": model, "variant": variant, "default": default,
-            "workers": "one", "workers_default": 1, "holds": "one",
-            "processes": true, "shares": false, "connections_max": null,
+            "model": model, "variant": variant, "default": default, "workers": workers,
+            "holds": holds, "processes": processes, "shares": false, "connections_max": null,
         })
     };
-    let pool = |variant: &str, default: bool| {
-        serde_json::json!({
-            "model": "prefork", "variant": variant, "default": default,
-            "workers": "pool", "workers_default": 64, "holds": "workers",
-            "processes": true, "shares": false, "connections_max": null,
-        })
-    };
-    let one_loop = |model: &str, variant: &str| {
-        serde_json::json!({
-            "model": model, "variant": variant, "default": true,
-            "workers": "one", "workers_default": 1, "holds": "many",
-            "processes": false, "shares": false, "connections_max": null,
-        })
-    };
-    [
-        one_client("iterative", "-", true),
-        one_client("iterative", "inetd", false),
-        pool("accept", true),
-        pool("flock", false),
-        one_loop("single-reactor", "epoll"),
-        one_loop("broken", "-"),
-    ]
-    .into_iter()
-    .collect()
+    variants.map(entry).to_vec().into()
 }
 
 fn tests() {
@@ -121,8 +107,8 @@ fn tests() {
     runs::an_interrupted_run_keeps_what_it_has(&folder);
     passes::a_target_is_measured_where_it_answers(&folder);
     passes::a_target_that_is_not_there_is_one_line(&folder);
-    passes::a_capacity_is_a_bracket_around_what_the_server_can(&folder);
-    passes::overload_idle_and_poison_leave_what_they_are_there_for(&folder);
+    capacity::a_capacity_is_a_bracket_around_what_the_server_can(&folder);
+    passes::overload_idle_and_poison_leave_their_figures(&folder);
     passes::system_calls_are_counted_apart(&folder);
     println!("end to end: ok");
 }

@@ -1,4 +1,4 @@
-//! Runs as such: bad arguments, what is left behind, resuming, Ctrl-C.
+//! Whole runs: bad arguments, the files of a run, resuming, Ctrl-C.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -6,10 +6,13 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use report::data::{Deciding, Mode, Pass, Role, ScenarioInfo, Trial, Validity};
+use report::data::{Pass, Role, Trial, Validity};
 use schema::Code;
 
-use crate::fake::FAKE_CAPACITY;
+use crate::checks::{
+    memory_is_read_as_far_as_it_goes, models_are_compared_with_the_null_server,
+    the_environment_describes_the_run, trials_are_whole,
+};
 use crate::harness::{Folder, command, env, run, trials};
 
 pub fn unusable_arguments_exit_2_with_one_line(folder: &Folder) {
@@ -75,7 +78,7 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     assert!(output.status.success(), "{error}");
     assert!(
         error.contains("block 1/1, cpu: about"),
-        "a line a scenario: {error}"
+        "one line per scenario: {error}"
     );
     let results = folder.0.join("results");
     let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -85,24 +88,7 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
         path.file_name().expect("a name")
     );
 
-    let env = env(&path);
-    assert!(
-        env.complete && env.seed == 11 && env.trials_planned == 18 && env.announced_s > 5.0,
-        "{env:?}"
-    );
-    let of = |each: &ScenarioInfo| (each.name.clone(), each.decides);
-    let scenarios: Vec<(String, Deciding)> = env.scenarios.iter().map(of).collect();
-    let expected = [
-        ("latency", Deciding::ResponseP50Us),
-        ("cpu", Deciding::ThroughputRps),
-    ];
-    assert_eq!(scenarios, expected.map(|(name, by)| (name.to_owned(), by)));
-    let text = fs::read_to_string(path.join("env.json")).expect("env");
-    assert!(
-        !text.contains("/proc") && !text.contains("/tmp"),
-        "no paths: {text}"
-    );
-
+    the_environment_describes_the_run(&path);
     let trials = trials(&path);
     let ids: BTreeSet<&str> = trials
         .iter()
@@ -113,54 +99,8 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
     let (memory, trials): (Vec<Trial>, Vec<Trial>) =
         trials.into_iter().partition(|t| t.pass == Pass::Memory);
     memory_is_read_as_far_as_it_goes(&memory);
-    for trial in &trials {
-        let blocked = trial.model == "iterative" && trial.scenario == "cpu";
-        assert_eq!(trial.validity == Validity::Blocks, blocked, "{trial:?}");
-        assert_eq!(trial.figures.is_none(), blocked, "{trial:?}");
-        assert!(!trial.server_command.contains("/tmp") && !trial.load_command.contains("/tmp/"));
-        let Some(figures) = &trial.figures else {
-            continue;
-        };
-        assert!(
-            figures
-                .server_cpu_us_per_request
-                .is_some_and(|us| us > 0.5 && us < 1e4),
-            "{trial:?}"
-        );
-        assert!(
-            figures
-                .context_switches_per_request
-                .is_some_and(|n| n > 0.1),
-            "{trial:?}"
-        );
-        assert!(
-            figures.pss_kib > Some(100) && figures.pss_idle_kib > Some(100),
-            "{trial:?}"
-        );
-        assert!(
-            figures.tasks >= Some(1) && figures.drain_ms < Some(1000.0),
-            "{trial:?}"
-        );
-        let near_null = trial.reasons.has(Code::NearNullServer);
-        let open = trial.shape.mode == Mode::Open;
-        let late = trial.shape.rate.is_none_or(|rate| rate > FAKE_CAPACITY);
-        assert_eq!(figures.response_us.p99.is_none(), late, "{trial:?}");
-        assert!(
-            !(near_null && (open || trial.role == Role::Null)),
-            "{trial:?}"
-        );
-    }
-    // Server and null server are the same here: the gate must see that nobody was measured.
-    let closed = |t: &&Trial| t.shape.mode == Mode::Closed && t.role == Role::Model;
-    let measured = trials.iter().filter(closed).filter(|t| t.figures.is_some());
-    // Other processes may slow down any one of them.
-    let (mut seen, mut noticed) = (0, 0);
-    for trial in measured {
-        let has = |code| trial.reasons.has(code);
-        noticed += u32::from(has(Code::NearNullServer) || has(Code::NoNullServer));
-        seen += 1;
-    }
-    assert!(seen >= 3 && noticed >= 1, "{trials:#?}");
+    trials_are_whole(&trials);
+    models_are_compared_with_the_null_server(&trials);
     let workers: Vec<Option<u32>> = trials
         .iter()
         .filter(|t| t.model == "prefork" && t.scenario == "cpu")
@@ -182,33 +122,6 @@ pub fn a_run_leaves_every_trial_and_nothing_else(folder: &Folder) {
         .filter(|name| name.starts_with('.'))
         .collect();
     assert_eq!(files, BTreeSet::new(), "nothing temporary stays");
-}
-
-fn memory_is_read_as_far_as_it_goes(trials: &[Trial]) {
-    let of = |model: &str| {
-        let trial = trials.iter().find(|t| t.model == model).expect("a trial");
-        assert!(
-            trial.figures.is_none() && trial.validity == Validity::Valid,
-            "{trial:?}"
-        );
-        &trial.memory_steps
-    };
-    let held = |model| {
-        of(model)
-            .iter()
-            .map(|s| (s.connections, s.held))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(held("prefork"), [(0, true), (100, true), (1_000, true)]);
-    assert_eq!(held("iterative"), [(0, true), (100, false), (1_000, false)]);
-    for step in of("iterative").iter().chain(of("prefork")) {
-        assert_eq!(
-            step.pss_kib.is_some_and(|kib| kib > 100),
-            step.held,
-            "{step:?}"
-        );
-        assert_eq!(step.reason.is_empty(), step.held, "{step:?}");
-    }
 }
 
 pub fn a_resumed_run_measures_what_is_missing_only(folder: &Folder) {

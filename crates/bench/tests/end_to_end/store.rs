@@ -1,4 +1,4 @@
-//! A server with a store of one value: what was put last, under whatever key.
+//! A server with a store of one value: the one that was put last, under whatever key.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Serves a thread a connection until SIGTERM.
+/// Serves with one thread per connection until SIGTERM.
 pub fn serve(listen: &str, db: &Path) -> ExitCode {
     let always = Arc::new(AtomicBool::new(true));
     let term = signal_hook::consts::SIGTERM;

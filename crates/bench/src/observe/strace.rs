@@ -1,8 +1,8 @@
-//! System calls of a server a request, counted by strace(1) in a window of their own.
+//! System calls of a server per request, counted by strace(1) in a window of their own.
 //!
-//! The tracer stops the server at every call: nothing that is timed in this window means anything,
-//! and nothing is. It is attached when the server has been warmed up, so that what is counted is the
-//! work of the window: its requests, and the connections that it opens and closes.
+//! The tracer stops the server at every call, so nothing is timed in this window. It is attached when
+//! the server has been warmed up and the connections are open, so that it counts the work of the
+//! window alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,19 +20,19 @@ use crate::observe::tree;
 
 /// How long the tracer may take to attach, and to finish.
 const TRACER_WITHIN: Duration = Duration::from_secs(10);
-/// Nothing tells that a tracer has attached but /proc.
+/// How often /proc is read to see whether the tracer has attached: there is no event for it.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// Rarer calls are left out.
+/// Calls that are rarer than this per request are left out.
 const RARE: f64 = 0.001;
 
-/// What was counted.
+/// System calls as they were counted.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Counted {
-    /// Calls by name.
+pub struct SystemCalls {
+    /// Their number, by name.
     pub calls: BTreeMap<String, u64>,
 }
 
-/// Whether there is a tracer; else why not, in a sentence.
+/// Whether there is a tracer on this machine; if not, the remark that says so.
 pub fn available() -> Result<(), String> {
     let found = std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|folder| folder.join("strace").is_file())
@@ -82,9 +82,9 @@ impl<'a> Tracer<'a> {
             }
             if process.exit().is_some() || Instant::now() > deadline {
                 process.kill();
-                let complaint = process.complaint().unwrap_or_default();
-                let complaint = complaint.trim_start_matches("strace: ");
-                let text = format!("strace cannot attach: {complaint}");
+                let line = process.error_line().unwrap_or_default();
+                let why = line.trim_start_matches("strace: ");
+                let text = format!("strace cannot attach: {why}");
                 return Err(Unmeasured::new(Code::NotCounted, text));
             }
         }
@@ -95,13 +95,13 @@ impl<'a> Tracer<'a> {
     ///
     /// # Errors
     /// [`Unmeasured::Interrupted`], or when there is no count.
-    pub fn finish(mut self, interrupt: &Interrupt) -> Result<Counted, Unmeasured> {
+    pub fn finish(mut self, interrupt: &Interrupt) -> Result<SystemCalls, Unmeasured> {
         self.process.interrupt().because(Code::NotCounted)?;
         let waited = self.process.wait(TRACER_WITHIN, interrupt);
         match waited.because(Code::NotCounted)? {
             Waited::Ready => {}
             Waited::Interrupted => return Err(Unmeasured::Interrupted),
-            Waited::Late => {
+            Waited::TimedOut => {
                 return Err(Unmeasured::new(Code::NotCounted, "strace did not end"));
             }
         }
@@ -113,23 +113,23 @@ impl<'a> Tracer<'a> {
     }
 }
 
-impl Counted {
-    /// Calls a request: all together, and by name.
-    pub fn each(&self, requests: u64) -> (f64, BTreeMap<String, f64>) {
-        let each = |calls: u64| calls as f64 / requests as f64;
+impl SystemCalls {
+    /// Calls per request: all together, and by name.
+    pub fn per_request(&self, requests: u64) -> (f64, BTreeMap<String, f64>) {
+        let per_request = |calls: u64| calls as f64 / requests as f64;
         let by_name = self
             .calls
             .iter()
-            .map(|(name, &calls)| (name.clone(), each(calls)));
+            .map(|(name, &calls)| (name.clone(), per_request(calls)));
         (
-            each(self.calls.values().sum()),
-            by_name.filter(|(_, each)| *each >= RARE).collect(),
+            per_request(self.calls.values().sum()),
+            by_name.filter(|(_, calls)| *calls >= RARE).collect(),
         )
     }
 }
 
 /// The table of `strace -c`: `% time, seconds, usecs/call, calls, [errors,] syscall`.
-fn parse(text: &str) -> anyhow::Result<Counted> {
+fn parse(text: &str) -> anyhow::Result<SystemCalls> {
     let mut calls = BTreeMap::new();
     for line in text.lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -143,11 +143,13 @@ fn parse(text: &str) -> anyhow::Result<Counted> {
     if calls.is_empty() {
         bail!("strace counted no call");
     }
-    Ok(Counted { calls })
+    Ok(SystemCalls { calls })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+
     use super::*;
 
     const TABLE: &str = "\
@@ -166,7 +168,7 @@ mod tests {
         let counted = parse(TABLE).expect("a table");
         assert_eq!(counted.calls.len(), 4);
         assert_eq!(counted.calls["recvfrom"], 4_100);
-        let (all, by_name) = counted.each(4_000);
+        let (all, by_name) = counted.per_request(4_000);
         assert!((all - 8_502.0 / 4_000.0).abs() < 1e-12);
         assert_eq!(
             by_name.len(),
@@ -185,7 +187,8 @@ mod tests {
         let cpus = CpuList::allowed().expect("the kernel tells");
         let interrupt = Interrupt::watch().expect("handlers");
         let file = std::env::temp_dir().join(format!("calls-test-{}", std::process::id()));
-        let script = "echo ready; read line; for i in 1 2 3; do kill -0 $$; done; read line";
+        let script =
+            "echo ready; read line; for i in 1 2 3; do kill -0 $$; done; echo done; read line";
         let mut child = std::process::Command::new("/bin/sh")
             .args(["-c", script])
             .stdin(std::process::Stdio::piped())
@@ -193,25 +196,17 @@ mod tests {
             .spawn()
             .expect("sh starts");
         let mut stdin = child.stdin.take().expect("piped");
-        let mut ready = [0; 6];
-        let stdout = child.stdout.as_mut().expect("piped");
-        std::io::Read::read_exact(stdout, &mut ready).expect("a line");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut line = || lines.next().expect("a line").expect("text");
+        assert_eq!(line(), "ready");
         match Tracer::attach(child.id(), &file, &cpus, &interrupt) {
             Ok(tracer) => {
                 std::io::Write::write_all(&mut stdin, b"go\n").expect("sent");
-                // It reads again when it has done its work; nothing but its state tells.
-                let stat = format!("/proc/{}/stat", child.id());
-                let deadline = Instant::now() + TRACER_WITHIN;
-                let mut idle = 0;
-                while idle < 20 && Instant::now() < deadline {
-                    let state = fs::read_to_string(&stat).unwrap_or_default();
-                    idle = if state.contains(") S ") { idle + 1 } else { 0 };
-                    std::thread::sleep(LOOK_EVERY);
-                }
+                assert_eq!(line(), "done");
                 let counted = tracer.finish(&interrupt).expect("a count");
                 assert_eq!(counted.calls.get("kill"), Some(&3), "{counted:?}");
             }
-            // Where tracing another process is not permitted the reason is one line.
+            // Where it is not permitted to trace another process, the reason is one line.
             Err(Unmeasured::Interrupted) => panic!("nobody interrupts"),
             Err(Unmeasured::Because(reason)) => {
                 let line = reason.text;

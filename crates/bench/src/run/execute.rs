@@ -21,8 +21,8 @@ use crate::run::record::Record;
 use crate::run::setup::Setup;
 use crate::run::trial::{self, ATTEMPTS_MAX};
 
-/// How far a run may be from the time announced, as a share of it.
-const PROMISE_SHARE: f64 = 0.2;
+/// How far the time of a run may be from the one announced, as a share of that.
+const ANNOUNCED_OFF_SHARE_MAX: f64 = 0.2;
 
 /// Time for second attempts, as a share of the estimate.
 const SPARE_SHARE: f64 = 0.1;
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
         .flat_map(|v| &v.windows)
         .all(|window| ids.contains(&window.id));
     if env.complete && result.is_ok() {
-        let (kept, said) = kept_promise(took, announced);
+        let (kept, said) = as_announced(took, announced);
         eprintln!("{said}");
         if !kept {
             env.remarks.push(format!("Time: {said}."));
@@ -74,16 +74,16 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
-/// What changes on the way through a plan.
-struct Course<'a> {
+/// A plan while it is carried out.
+struct Execution<'a> {
     setup: &'a Setup,
     record: &'a mut Record,
     progress: Progress,
-    /// Time left for second attempts: a noisy machine must not make a run twice as long as promised.
+    /// Time left for second attempts: a noisy machine must not make a run twice as long as announced.
     spare: Duration,
 }
 
-/// Goes through the plan, leaving out what the folder already holds.
+/// Carries out the plan, without the trials that the folder already holds.
 ///
 /// Gives the time that was announced.
 fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
@@ -110,7 +110,7 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
     }
     eprintln!("{}", announcement(setup.size, visits, todo.len(), total));
     let progress = Progress::new(total, setup.size.blocks());
-    let mut course = Course {
+    let mut execution = Execution {
         setup,
         record,
         progress,
@@ -118,15 +118,15 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
     };
     let result = todo
         .into_iter()
-        .try_for_each(|(visit, windows)| course.visit(visit, windows));
-    course.progress.finish();
+        .try_for_each(|(visit, windows)| execution.visit(visit, windows));
+    execution.progress.finish();
     result.map(|()| total)
 }
 
 /// Whether a run took about as long as was announced, and a line that says how long.
-fn kept_promise(took: Duration, announced: Duration) -> (bool, String) {
+fn as_announced(took: Duration, announced: Duration) -> (bool, String) {
     let ratio = took.as_secs_f64() / announced.as_secs_f64().max(1e-9);
-    let kept = (ratio - 1.0).abs() <= PROMISE_SHARE;
+    let kept = (ratio - 1.0).abs() <= ANNOUNCED_OFF_SHARE_MAX;
     let said = format!(
         "took {}, announced {}",
         estimate::words(took),
@@ -139,8 +139,8 @@ fn kept_promise(took: Duration, announced: Duration) -> (bool, String) {
     (kept, if kept { said } else { off })
 }
 
-impl Course<'_> {
-    /// Measures a visit, and once more the windows that noise alone has spoilt.
+impl Execution<'_> {
+    /// Measures a visit, and once more the windows that only noise has spoilt.
     fn visit(&mut self, visit: &Visit, mut windows: Vec<Window>) -> Result<(), Failure> {
         self.progress.visit(visit);
         let time = estimate::visit(visit, self.setup.size);
@@ -154,7 +154,7 @@ impl Course<'_> {
             let mut again = Vec::new();
             for (mut trial, window) in trials.into_iter().zip(windows) {
                 if trial.validity == Validity::Invalid {
-                    self.progress.say(&complaint(&trial));
+                    self.progress.say(&invalid_line(&trial));
                 }
                 if gates::is_noise(&trial.reasons) && may_repeat {
                     let text = format!("measured again as {}r", window.id);
@@ -175,7 +175,7 @@ impl Course<'_> {
     }
 }
 
-fn complaint(trial: &Trial) -> String {
+fn invalid_line(trial: &Trial) -> String {
     let reasons = trial.reasons.text();
     format!(
         "INVALID {} {}, {}: {reasons}",
@@ -183,23 +183,23 @@ fn complaint(trial: &Trial) -> String {
     )
 }
 
-/// The null server's figure for the block and scenario of `visit`.
+/// The null server's throughput in the block and scenario of `visit`.
 fn ceiling(trials: &[Trial], visit: &Visit) -> Ceiling {
     if visit.is_null() {
         return Ceiling::Itself;
     }
-    let beside = |t: &&Trial| {
+    let null = |t: &&Trial| {
         t.role == Role::Null && t.block == visit.block && t.scenario == visit.scenario.name
     };
     let found = trials
         .iter()
-        .filter(beside)
+        .filter(null)
         .filter_map(trial::as_ceiling)
         .next();
     found.map_or(Ceiling::Unknown, Ceiling::Rps)
 }
 
-/// What this server did in a closed loop in the block and scenario of `visit`.
+/// The throughput of this server in a closed loop in the block and scenario of `visit`.
 fn closed_rps(trials: &[Trial], visit: &Visit) -> Option<f64> {
     let same = |t: &&Trial| {
         let measured = t.pass == Pass::Measure && t.shape.mode == Mode::Closed;
@@ -252,7 +252,7 @@ fn tally(trials: &[Trial]) -> String {
     )
 }
 
-/// A run in which no server gave a figure has failed, whatever its report looks like.
+/// A run in which no trial of any server is valid has failed, although it has a report.
 fn usable(trials: &[Trial]) -> Result<(), Failure> {
     let measured = |t: &Trial| matches!(t.role, Role::Model | Role::Target);
     let usable = |t: &Trial| t.validity != Validity::Invalid && measured(t);
@@ -269,21 +269,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_promise_is_held_against_what_it_took() {
+    fn the_time_announced_is_compared_with_the_time_taken() {
         let s = Duration::from_secs;
         assert_eq!(
-            kept_promise(s(79), s(80)),
+            as_announced(s(79), s(80)),
             (true, "took 79 s, announced 80 s".into())
         );
-        let (kept, said) = kept_promise(s(900), s(660));
+        let (kept, said) = as_announced(s(900), s(660));
         assert!(
             !kept && said.contains("took 15 min, announced 11 min: +36 %"),
             "{said}"
         );
         assert!(
-            !kept_promise(s(60), s(80)).0,
-            "too much is no promise either"
+            !as_announced(s(60), s(80)).0,
+            "too short is not as announced either"
         );
-        assert!(kept_promise(s(95), s(80)).0);
+        assert!(as_announced(s(95), s(80)).0);
     }
 }
