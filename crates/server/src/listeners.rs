@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use os::net::{self, Addr};
 
-use crate::start::Refusal;
+use crate::refusal::Refusal;
 use crate::{Limits, Listeners, ServeArgs, Variant};
 
 /// A listener and what we may do to it.

@@ -1,6 +1,5 @@
 //! From a command line to a running server, and its exit.
 
-use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -10,13 +9,10 @@ use clap::{CommandFactory, FromArgMatches, Parser};
 use os::net::Waker;
 use proto::{Limits, Service};
 
-use crate::{Block, Board, Drain, Listeners, Model, ServeArgs, Server, drain, listeners, unusable};
-
-/// One line on standard error, where logs go, in one write, so that the lines of several processes
-/// do not mix. A closed standard error loses it.
-pub fn log(line: fmt::Arguments<'_>) {
-    let _ = std::io::stderr().write_all(format!("turnstile: {line}\n").as_bytes());
-}
+use crate::refusal::Refusal;
+use crate::{
+    Block, Board, Drain, Listeners, Model, ServeArgs, Server, drain, listeners, log, unusable,
+};
 
 /// The whole `main` of a model's own program: parses the command line, serves, returns the exit
 /// code (0 after a drain, 2 for unusable arguments, 1 for a failure).
@@ -93,13 +89,6 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
             ExitCode::from(1)
         }
     }
-}
-
-pub(crate) enum Refusal {
-    /// The arguments are unusable.
-    Usage(String),
-    /// The machine said no.
-    Failure(String),
 }
 
 fn prepare(
