@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use os::process::{Pid, Signal};
 use os::signal;
 
+use crate::alarm::ALARM;
 use crate::board::{Block, Board, Holding};
 use crate::{Limits, Server, log, watchdog};
 
@@ -149,7 +150,7 @@ pub(crate) fn install(server: &'static Server) {
 /// missed the signal.
 pub(crate) fn join(server: &Server, block: &Block) {
     if server.drain.has_begun() {
-        block.alarm.tick();
+        block.alarm.make_periodic();
     }
 }
 
@@ -179,8 +180,8 @@ extern "C" fn on_terminate(_: i32) {
         if let Some(server) = SERVER.get() {
             server.begin_drain();
             mine(server)
-                .map_or(&watchdog::ALARM, |block| &block.alarm)
-                .tick();
+                .map_or(&ALARM, |block| &block.alarm)
+                .make_periodic();
         }
     });
 }
@@ -194,7 +195,7 @@ extern "C" fn on_tick(_: i32) {
             return;
         };
         let mine = mine(server);
-        watchdog::look(server, mine);
+        watchdog::on_alarm(server.blocks, mine, &server.limits);
         let began = server.drain.board.drain_began_ns.load(Ordering::SeqCst);
         if began == 0 {
             return;

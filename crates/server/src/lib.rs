@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod alarm;
 mod backoff;
 mod board;
 mod connection;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use proto::{Place, Scratch, Turn};
 
+use crate::alarm::{ALARM, Alarm};
 use crate::board::Holding;
-use crate::watchdog::Alarm;
-use crate::{Block, Connection, Need, Server, board, drain, watchdog};
+use crate::{Block, Connection, Need, Server, board, drain};
 
 /// A worker. Connections borrow its buffers for a step at a time.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Worker {
             number,
             now: Instant::now(),
             block,
-            alarm: &watchdog::ALARM,
+            alarm: &ALARM,
             blocking,
             place: Place {
                 model: server.model.name,
