@@ -3,7 +3,7 @@
 //! The columns are what `turnstile models --json` lists, so a new model adds no test code. What a
 //! model cannot do by design stands in one table, [`design::DESIGN`], with the reason.
 //!
-//! `cargo test -p turnstile --test conform [FILTER]...` runs the cells whose `row / column` contains
+//! `cargo test -p turnstile-command --test conform [FILTER]...` runs the cells whose `row / column` contains
 //! a filter.
 
 #[path = "../harness/mod.rs"]

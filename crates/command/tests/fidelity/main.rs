@@ -7,7 +7,7 @@
 //! something else than the trace fails. What a request is made of is in [`requests`] once more, so
 //! that no page can be written to allow more; what only some variants promise is in [`promises`].
 //!
-//! `cargo test -p turnstile --test fidelity [FILTER]... [-- --update]` traces the variants whose
+//! `cargo test -p turnstile-command --test fidelity [FILTER]... [-- --update]` traces the variants whose
 //! label contains a filter; `--update` writes the tables into the pages.
 
 #[path = "../harness/mod.rs"]

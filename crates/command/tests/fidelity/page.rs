@@ -289,7 +289,7 @@ pub fn compare(column: &Column, costs: &Costs, update: bool) -> Result<(), Strin
     };
     if !update {
         return Err(format!(
-            "{differs}: its page says {theirs:?}, the trace says\n{ours}(`cargo test -p turnstile --test fidelity -- --update` writes it)"
+            "{differs}: its page says {theirs:?}, the trace says\n{ours}(`cargo test -p turnstile-command --test fidelity -- --update` writes it)"
         ));
     }
     let page = match theirs {
