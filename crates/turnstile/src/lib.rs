@@ -22,29 +22,32 @@ pub use server::{
     Limits, Method, Model, Nature, Place, Request, Response, Roles, Service, Variant, main,
 };
 
-/// The models, one crate each.
+/// The models, one crate each, under the names of the features that bring them.
 pub mod models {
-    pub use {
-        async_tasks, fork_per_client, iterative, leader_follower, multi_reactor, prefork, proactor,
-        reactor_pool, signal_driven, single_reactor, thread_per_client, thread_pool,
-    };
+    macro_rules! models {
+        ($($feature:literal $model:ident),* $(,)?) => {
+            $(#[cfg(feature = $feature)] pub use $model;)*
 
-    /// All of them, in the order of the literature: one client at a time, processes, threads,
-    /// loops.
-    pub const ALL: &[&server::Model] = &[
-        &iterative::MODEL,
-        &fork_per_client::MODEL,
-        &prefork::MODEL,
-        &thread_per_client::MODEL,
-        &thread_pool::MODEL,
-        &single_reactor::MODEL,
-        &reactor_pool::MODEL,
-        &multi_reactor::MODEL,
-        &leader_follower::MODEL,
-        &proactor::MODEL,
-        &signal_driven::MODEL,
-        &async_tasks::MODEL,
-    ];
+            /// All of them, in the order of the literature: one client at a time, processes,
+            /// threads, loops.
+            pub const ALL: &[&server::Model] = &[$(#[cfg(feature = $feature)] &$model::MODEL),*];
+        };
+    }
+
+    models! {
+        "iterative" iterative,
+        "fork-per-client" fork_per_client,
+        "prefork" prefork,
+        "thread-per-client" thread_per_client,
+        "thread-pool" thread_pool,
+        "single-reactor" single_reactor,
+        "reactor-pool" reactor_pool,
+        "multi-reactor" multi_reactor,
+        "leader-follower" leader_follower,
+        "proactor" proactor,
+        "signal-driven" signal_driven,
+        "async-tasks" async_tasks,
+    }
 
     /// The model called `name`, or a line that says which there are.
     pub fn named(name: &str) -> Result<&'static server::Model, String> {
