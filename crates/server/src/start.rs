@@ -5,22 +5,20 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Args, Command, FromArgMatches};
 use os::net::Waker;
 use proto::{Limits, Service};
 
 use crate::refusal::Refusal;
 use crate::{
-    Block, Board, Drain, Listeners, Model, ServeArgs, Server, drain, listeners, log, unusable,
+    Block, Board, Drain, Listeners, Model, ServeArgs, Server, drain, limits, listeners, log,
+    unusable,
 };
 
-/// The whole `main` of a model's own program: parses the command line, serves, returns the exit
-/// code (0 after a drain, 2 for unusable arguments, 1 for a failure).
+/// The whole `main` of a program that serves with one model: parses the command line, serves,
+/// returns the exit code (0 after a drain, 2 for unusable arguments, 1 for a failure).
 pub fn main(model: &'static Model, service: &'static dyn Service) -> ExitCode {
-    /// A service without flags of its own.
-    #[derive(Debug, clap::Args)]
-    struct NoFlags {}
-    main_with(model, |_: &NoFlags| Ok(service))
+    main_with(model, |_: &()| Ok(service))
 }
 
 /// The same for a service with flags of its own, `A`, made of them by `service`.
@@ -28,22 +26,19 @@ pub fn main_with<A: clap::Args>(
     model: &'static Model,
     service: impl FnOnce(&A) -> anyhow::Result<&'static dyn Service>,
 ) -> ExitCode {
-    /// Serves with one concurrency model.
-    #[derive(Debug, Parser)]
-    struct Program<A: clap::Args> {
-        #[command(flatten)]
-        args: ServeArgs,
-        #[command(flatten)]
-        service: A,
-    }
-    let command = Program::<A>::command()
-        .name(model.name)
-        .about(model.variants[0].summary);
-    match command
+    let command = A::augment_args(ServeArgs::augment_args(Command::new(model.name)));
+    let parsed = command
+        .about(model.variants[0].summary)
+        .long_about(None)
         .try_get_matches()
-        .and_then(|matches| Program::<A>::from_arg_matches(&matches))
-    {
-        Ok(program) => serve_with(model, &program.args, || service(&program.service)),
+        .and_then(|matches| {
+            Ok((
+                ServeArgs::from_arg_matches(&matches)?,
+                A::from_arg_matches(&matches)?,
+            ))
+        });
+    match parsed {
+        Ok((args, own)) => serve_with(model, &args, || service(&own)),
         Err(error) => unusable(&error),
     }
 }
@@ -100,7 +95,8 @@ fn prepare(
         .variant(args.variant.as_deref())
         .map_err(Refusal::Usage)?;
     (variant.needs.kernel)().map_err(Refusal::Failure)?;
-    let limits = args.limits.resolve().map_err(Refusal::Usage)?;
+    let limits = args.limits.clone();
+    limits::check(&limits).map_err(Refusal::Usage)?;
     if let Some(list) = &args.cpus {
         let cpus = os::cpu::parse_list(list).ok_or_else(|| {
             Refusal::Usage(format!(
@@ -139,7 +135,7 @@ fn prepare(
         workers,
         drain: Drain::new(board, &limits),
         limits,
-        protocol: args.protocol.into(),
+        protocol: args.protocol,
         service,
         listeners,
         datagrams,
