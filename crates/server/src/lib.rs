@@ -29,6 +29,7 @@ mod options;
 mod processes;
 mod refusal;
 mod server;
+mod signals;
 mod start;
 mod thread_slots;
 mod threads;

@@ -1,7 +1,7 @@
 //! The listeners: opened as the variant shares them, before anything else runs.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use os::net::{self, Addr};
@@ -32,6 +32,16 @@ impl Listener {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
+    }
+}
+
+/// Makes our own listeners non-blocking, so that every worker blocked in accept accepts what is
+/// pending and then finds none, and has them ignore new SYNs. Async-signal-safe.
+pub(crate) fn stop_accepting(listeners: &[Listener]) {
+    for listener in listeners.iter().filter(|listener| listener.owned) {
+        let fd = listener.as_fd().as_raw_fd();
+        os::signal::ignore_syns(fd);
+        os::signal::set_nonblocking(fd);
     }
 }
 

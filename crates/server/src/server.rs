@@ -1,7 +1,6 @@
 //! [`Server`]: what a model and everything it starts work with.
 
 use std::fmt;
-use std::io::Write;
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -86,12 +85,6 @@ impl Server {
         self.given.lock().map_or(None, |mut given| given.take())
     }
 
-    pub(crate) fn begin_drain(&self) {
-        self.drain.begin(); // A second signal changes nothing.
-        self.close_listeners();
-        self.waker.wake();
-    }
-
     pub(crate) fn has_unix_listener(&self) -> bool {
         self.listeners
             .iter()
@@ -118,25 +111,15 @@ impl Server {
         max / loops + usize::from(number % loops < max % loops)
     }
 
-    /// Counts as cut what is still open and was not counted by pressing.
-    pub(crate) fn count_left_as_cut(&self) {
+    /// Counts as cut the connections that are still open and were not counted as cut before.
+    pub(crate) fn count_open_as_cut(&self) {
         let left = self.blocks.iter().filter(|block| !block.is_cut());
         let open: u64 = left.map(Block::open).sum();
         (0..open).for_each(|_| self.count_cut());
     }
 
-    /// The end of [`serve`](crate::serve), from a signal handler: no allocation, no lock.
-    pub(crate) fn leave_now(&self) -> ! {
-        self.count_left_as_cut();
-        self.remove_paths();
-        let mut line = [0; 200];
-        let mut rest = &mut line[..];
-        let _ = writeln!(rest, "turnstile: {}", self.shutdown());
-        let unused = rest.len();
-        os::signal::write(2, &line[..line.len() - unused]);
-        os::process::exit_now(0)
-    }
-
+    /// Removes the paths of our own Unix listeners. Async-signal-safe: std copies a path as short as
+    /// a socket's (107 bytes at most, `unix(7)`) to the stack, not to the heap.
     pub(crate) fn remove_paths(&self) {
         for listener in &self.listeners {
             if let (Addr::Unix(path), true) = (&listener.addr, listener.owned) {

@@ -11,7 +11,7 @@ use proto::{Limits, Service};
 
 use crate::refusal::Refusal;
 use crate::{
-    Block, Board, Drain, Listeners, Model, ServeArgs, Server, drain, listeners, log, unusable,
+    Block, Board, Drain, Listeners, Model, ServeArgs, Server, listeners, log, signals, unusable,
 };
 
 /// The whole `main` of a model's own program: parses the command line, serves, returns the exit
@@ -151,7 +151,7 @@ fn prepare(
     if !matches!(&server.listeners[server.listeners_of(0)], [listener] if listener.owned) {
         server.make_listeners_nonblocking().map_err(failed)?;
     }
-    drain::install(server);
+    signals::install(server);
     Ok(server)
 }
 

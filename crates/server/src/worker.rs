@@ -7,7 +7,7 @@ use proto::{Place, Scratch, Turn};
 
 use crate::alarm::{ALARM, Alarm};
 use crate::board::Holding;
-use crate::{Block, Connection, Need, Server, board, drain};
+use crate::{Block, Connection, Need, Server, board, signals};
 
 /// A worker. Connections borrow its buffers for a step at a time.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Worker {
         self.block.is_this_process();
         self.alarm = &self.block.alarm;
         self.place.worker = number as u32;
-        drain::join(self.server, self.block);
+        signals::join_drain(self.server, self.block);
     }
 
     /// Says that this thread is the worker from now on.
