@@ -36,7 +36,7 @@ fn pause_for(what: &str, error: Errno, backoff: &mut Backoff) -> Accepted {
 impl Server {
     /// Numbers of the listeners at which `worker` accepts: all, unless each has its own.
     pub fn listeners_of(&self, worker: usize) -> Range<usize> {
-        match self.variant.needs.listeners {
+        match self.sharing {
             Listeners::PerWorker => {
                 let each = self.listeners.len() / self.workers;
                 worker * each..(worker + 1) * each

@@ -10,14 +10,14 @@ use std::time::Duration;
 use os::net::{Addr, Waker};
 use proto::{Limits, Protocol, Service};
 
-use crate::{Block, Board, Drain, Listener, Model, Variant};
+use crate::{Block, Board, Drain, Listener, Listeners};
 
 /// Everything a model needs, made before its first fork or thread and never moved.
 pub struct Server {
-    /// The model that runs.
-    pub model: &'static Model,
-    /// Its variant.
-    pub variant: &'static Variant,
+    /// Name of the model that runs.
+    pub model: &'static str,
+    /// Name of its variant, `-` where the model has one only.
+    pub variant: &'static str,
     /// How many workers it has.
     pub workers: usize,
     /// The bounds.
@@ -28,6 +28,8 @@ pub struct Server {
     pub service: &'static dyn Service,
     /// The listeners; [`listeners_of`](Server::listeners_of) says whose.
     pub listeners: Vec<Listener>,
+    /// Whose they are.
+    pub(crate) sharing: Listeners,
     /// Sockets for datagrams at the same addresses, where the variant takes them.
     pub datagrams: Vec<UdpSocket>,
     /// The connection that a super-server has accepted for us.
@@ -45,7 +47,7 @@ pub struct Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("model", &self.model.name)
+            .field("model", &self.model)
             .field("workers", &self.workers)
             .finish_non_exhaustive()
     }

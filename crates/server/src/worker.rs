@@ -54,8 +54,8 @@ impl Worker {
             alarm: &ALARM,
             blocking,
             place: Place {
-                model: server.model.name,
-                variant: server.variant.name,
+                model: server.model,
+                variant: server.variant,
                 worker: number as u32,
             },
             input,
