@@ -18,6 +18,7 @@
 mod accept;
 mod alarm;
 mod backoff;
+mod blocking;
 mod board;
 mod connection;
 mod drain;
@@ -40,7 +41,8 @@ mod worker;
 pub use accept::Accepted;
 pub use backoff::Backoff;
 pub use board::{Block, Board};
-pub use connection::{Connection, Need, OnDeadline};
+pub use connection::completion::OnDeadline;
+pub use connection::{Connection, Need};
 pub use drain::{Drain, Phase};
 pub use listeners::{Listener, Listeners};
 pub use log::log;
