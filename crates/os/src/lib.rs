@@ -22,12 +22,14 @@ pub mod detached;
 pub mod inetd;
 mod inline;
 pub mod lock;
+#[cfg(feature = "math")]
 mod math;
 pub mod net;
 pub mod pass;
 pub mod process;
 mod realtime;
 pub mod reuseport;
+#[cfg(feature = "ring")]
 pub mod ring;
 pub mod rseq;
 pub mod select;
