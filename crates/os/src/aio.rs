@@ -11,8 +11,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::Errno;
+use crate::realtime::Blocked;
 use crate::sigio::QUEUED;
-use crate::time::Timeout;
 
 /// The real-time signal that tells of an end; the others in use are in [`crate::sigio`].
 pub const DONE: i32 = 37;
@@ -22,7 +22,7 @@ pub struct Aio {
     /// By the slot of their token. A control block stays where it is, and is used again.
     #[allow(clippy::vec_box)] // The vector grows, and what helpers use must not move.
     operations: Vec<Box<Operation>>,
-    taken: libc::sigset_t,
+    blocked: Blocked,
     underway: usize,
 }
 
@@ -47,15 +47,17 @@ pub struct Completion {
     pub bytes: Result<usize, Errno>,
 }
 
-/// What a wait has brought.
+/// Why a wait has ended.
 #[derive(Debug)]
-pub enum News {
-    /// An operation has ended.
-    Done(Completion),
-    /// A descriptor watched by [`crate::sigio::Signals`] has news, or the queue of signals was full.
-    Elsewhere,
-    /// Time has passed, a handler has run, or a signal was late.
-    Nothing,
+pub enum Waited {
+    /// An operation has completed.
+    Completed(Completion),
+    /// A descriptor watched by [`crate::sigio::Signals`] has sent a signal, or the queue of signals was
+    /// full.
+    Descriptor,
+    /// Neither: the time has passed, a handler of another signal has run, or the signal was for an
+    /// operation that was taken note of before.
+    None,
 }
 
 /// `struct aioinit` of glibc's `aio.h`, which libc does not have.
@@ -89,21 +91,11 @@ impl Aio {
             idle_seconds: IDLE_SECONDS,
             reserved: 0,
         };
-        let mut taken = MaybeUninit::uninit();
-        // SAFETY: `init` has the layout of struct aioinit and is only read. sigemptyset fills the
-        // set, sigaddset and pthread_sigmask take it; with valid signals none fails.
-        let taken = unsafe {
-            aio_init(&raw const init);
-            libc::sigemptyset(taken.as_mut_ptr());
-            for signal in [DONE, QUEUED, libc::SIGIO] {
-                libc::sigaddset(taken.as_mut_ptr(), signal);
-            }
-            libc::pthread_sigmask(libc::SIG_BLOCK, taken.as_ptr(), std::ptr::null_mut());
-            taken.assume_init()
-        };
+        // SAFETY: `init` has the layout of struct aioinit and is only read.
+        unsafe { aio_init(&raw const init) };
         Aio {
             operations: Vec::new(),
-            taken,
+            blocked: Blocked::new(&[DONE, QUEUED, libc::SIGIO]),
             underway: 0,
         }
     }
@@ -189,10 +181,10 @@ impl Aio {
         if begun == 0 {
             return Ok(());
         }
-        let error = Errno::from_io_error(&std::io::Error::last_os_error());
+        let error = crate::last_errno();
         operation.underway = false;
         self.underway -= 1;
-        Err(error.unwrap_or(Errno::IO))
+        Err(error)
     }
 
     /// Asks for an operation back. One that no helper has begun ends with `ECANCELED`; the others
@@ -201,8 +193,7 @@ impl Aio {
         if let Some(operation) = self.operations.get_mut(slot(token))
             && operation.underway
         {
-            // SAFETY: the control block is that of an operation which was begun.
-            unsafe { libc::aio_cancel(operation.block.aio_fildes, &raw mut operation.block) };
+            operation.cancel();
         }
     }
 
@@ -212,23 +203,14 @@ impl Aio {
     }
 
     /// Waits for one signal, at most `timeout`.
-    pub fn wait(&mut self, timeout: Duration) -> News {
-        let timeout = Timeout::new(Some(timeout));
-        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: set and timeout are valid; a siginfo_t may be all zeros. With SI_ASYNCIO, and with
-        // any signal this process sends itself with a value, the value is there.
-        let (signal, value) = unsafe {
-            let signal =
-                libc::sigtimedwait(&raw const self.taken, info.as_mut_ptr(), timeout.as_ptr());
-            (
-                signal,
-                info.assume_init().si_value().sival_ptr.addr() as u64,
-            )
-        };
-        match signal {
-            DONE => self.finish(value).map_or(News::Nothing, News::Done),
-            QUEUED | libc::SIGIO => News::Elsewhere,
-            _ => News::Nothing,
+    pub fn wait(&mut self, timeout: Duration) -> Waited {
+        let taken = self.blocked.take(Some(timeout));
+        match taken.signal {
+            DONE => self
+                .finish(taken.value())
+                .map_or(Waited::None, Waited::Completed),
+            QUEUED | libc::SIGIO => Waited::Descriptor,
+            _ => Waited::None,
         }
     }
 
@@ -237,9 +219,9 @@ impl Aio {
     pub fn sweep(&mut self) -> Option<Completion> {
         let mut all = self.operations.iter_mut();
         let ended = all.find(|operation| operation.underway && operation.has_ended())?;
-        // SAFETY: as in `cancel`. The call waits for the lock under which the helper is about to send
-        // the signal, so that it is done with the control block.
-        unsafe { libc::aio_cancel(ended.block.aio_fildes, &raw mut ended.block) };
+        // This waits for the lock under which the helper is about to send the signal, so that the
+        // helper is done with the control block.
+        ended.cancel();
         let token = ended.token;
         self.finish(token)
     }
@@ -250,23 +232,24 @@ impl Aio {
         if !operation.underway || operation.token != token || !operation.has_ended() {
             return None;
         }
-        // SAFETY: the operation has ended, and this is asked once for each.
-        let (error, returned) = unsafe {
-            let error = libc::aio_error(&raw const operation.block);
-            (error, libc::aio_return(&raw mut operation.block))
+        let error = operation.error();
+        let wrote = operation.block.aio_lio_opcode == libc::LIO_WRITE;
+        let mut buffer = std::mem::take(&mut operation.buffer);
+        // SAFETY: the operation has ended, and this is asked once for each. What a read returns is
+        // how many bytes the helper has written to the buffer, within its capacity.
+        let returned = unsafe {
+            let returned = libc::aio_return(&raw mut operation.block);
+            if !wrote {
+                buffer.set_len(usize::try_from(returned).unwrap_or(0));
+            }
+            returned
         };
         operation.underway = false;
         self.underway -= 1;
-        let wrote = operation.block.aio_lio_opcode == libc::LIO_WRITE;
-        let mut buffer = std::mem::take(&mut operation.buffer);
         let bytes = match (error, usize::try_from(returned)) {
             (0, Ok(bytes)) => Ok(bytes),
             (error, _) => Err(Errno::from_raw_os_error(error.max(1))),
         };
-        if !wrote {
-            // SAFETY: the helper has filled that many bytes, which the capacity allowed.
-            unsafe { buffer.set_len(bytes.unwrap_or(0)) };
-        }
         Some(Completion {
             token,
             wrote,
@@ -277,9 +260,19 @@ impl Aio {
 }
 
 impl Operation {
-    fn has_ended(&self) -> bool {
+    /// 0 after success, EINPROGRESS before the end.
+    fn error(&self) -> libc::c_int {
         // SAFETY: aio_error only reads the control block of an operation that was begun.
-        unsafe { libc::aio_error(&raw const self.block) != libc::EINPROGRESS }
+        unsafe { libc::aio_error(&raw const self.block) }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.error() != libc::EINPROGRESS
+    }
+
+    fn cancel(&mut self) {
+        // SAFETY: the control block is that of an operation which was begun.
+        unsafe { libc::aio_cancel(self.block.aio_fildes, &raw mut self.block) };
     }
 }
 

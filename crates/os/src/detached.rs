@@ -8,6 +8,8 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
+use nix::sys::signal::{SIGURG, SigSet};
+
 unsafe extern "C" {
     /// `pthread_attr_setsigmask_np(3)`, since glibc 2.32.
     fn pthread_attr_setsigmask_np(
@@ -47,10 +49,11 @@ impl Maker {
     /// ENOMEM; EINVAL for a stack below the system's least.
     pub fn new(stack_bytes: usize) -> std::io::Result<Maker> {
         let mut attributes = MaybeUninit::uninit();
-        let mut all = MaybeUninit::uninit();
-        // SAFETY: `attributes` is initialised by the first call and only then used, `all` by
-        // sigfillset. The copy of a pthread_attr_t is the object: its one pointer is to the heap,
-        // and is never freed, as a maker lives as long as its server.
+        let mut mask = SigSet::all();
+        mask.remove(SIGURG);
+        // SAFETY: `attributes` is initialised by the first call and only then used. The copy of a
+        // pthread_attr_t is the object: its one pointer is to the heap, and is never freed, as a
+        // maker lives as long as its server.
         unsafe {
             check(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
             check(libc::pthread_attr_setdetachstate(
@@ -61,11 +64,9 @@ impl Maker {
                 attributes.as_mut_ptr(),
                 stack_bytes,
             ))?;
-            libc::sigfillset(all.as_mut_ptr());
-            libc::sigdelset(all.as_mut_ptr(), libc::SIGURG);
             check(pthread_attr_setsigmask_np(
                 attributes.as_mut_ptr(),
-                all.as_ptr(),
+                mask.as_ref(),
             ))?;
             Ok(Maker {
                 attributes: attributes.assume_init(),

@@ -6,6 +6,7 @@
 //! that the standard library asks for, the clock and close.
 
 use std::ffi::{c_int, c_long};
+use std::time::Duration;
 
 /// A system call of up to three arguments: what the kernel returns, an error negated.
 ///
@@ -56,18 +57,24 @@ unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> isize {
     }
 }
 
-/// `setitimer(2)` of the real clock, of which it is not asked what was set before.
-pub(crate) fn set_timer(timer: &libc::itimerval) {
+/// `setitimer(2)` of the real clock: SIGALRM after `first`, then every `period`, or once if that is
+/// zero. A `first` of zero counts as one microsecond, since zero would turn the timer off.
+pub(crate) fn set_timer(first: Duration, period: Duration) {
+    // Rounded up, so that it is never early.
+    let value = |duration: Duration| {
+        let micros = duration.as_nanos().div_ceil(1_000) as u64;
+        libc::timeval {
+            tv_sec: (micros / 1_000_000) as libc::time_t,
+            tv_usec: (micros % 1_000_000) as libc::suseconds_t,
+        }
+    };
+    let timer = libc::itimerval {
+        it_interval: value(period),
+        it_value: value(first.max(Duration::from_micros(1))),
+    };
     let real = libc::ITIMER_REAL as usize;
     // SAFETY: the timer is only read. A valid one, as here, is never refused.
-    unsafe {
-        call(
-            libc::SYS_setitimer,
-            real,
-            std::ptr::from_ref(timer) as usize,
-            0,
-        )
-    };
+    unsafe { call(libc::SYS_setitimer, real, (&raw const timer) as usize, 0) };
 }
 
 /// `exit_group(2)`: no destructors, no buffers written.
@@ -82,8 +89,7 @@ pub(crate) fn exit(code: c_int) -> ! {
 #[cfg(target_env = "gnu")]
 fn answer(returned: isize) -> c_int {
     if returned < 0 {
-        // SAFETY: the address is this thread's own.
-        unsafe { *libc::__errno_location() = -returned as c_int };
+        nix::errno::Errno::set_raw(-returned as c_int);
         return -1;
     }
     0

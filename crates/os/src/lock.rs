@@ -81,17 +81,6 @@ pub struct HeldMutex<'a>(&'a SharedMutex, PhantomData<*const ()>);
 // SAFETY: a pthread mutex is made to be used from many threads and, as set up here, processes.
 unsafe impl Sync for SharedMutex {}
 
-unsafe extern "C" {
-    fn pthread_mutexattr_setrobust(
-        attributes: *mut libc::pthread_mutexattr_t,
-        robustness: libc::c_int,
-    ) -> libc::c_int;
-    fn pthread_mutex_consistent(mutex: *mut libc::pthread_mutex_t) -> libc::c_int;
-}
-
-/// `PTHREAD_MUTEX_ROBUST` of glibc.
-const ROBUST: libc::c_int = 1;
-
 impl Default for SharedMutex {
     /// Not usable before it is set up where it lies.
     fn default() -> SharedMutex {
@@ -121,7 +110,10 @@ impl SharedMutex {
                 attributes.as_mut_ptr(),
                 libc::PTHREAD_PROCESS_SHARED,
             ))?;
-            check(pthread_mutexattr_setrobust(attributes.as_mut_ptr(), ROBUST))?;
+            check(libc::pthread_mutexattr_setrobust(
+                attributes.as_mut_ptr(),
+                libc::PTHREAD_MUTEX_ROBUST,
+            ))?;
             check(libc::pthread_mutex_init(mutex.0.get(), attributes.as_ptr()))?;
             libc::pthread_mutexattr_destroy(attributes.as_mut_ptr());
         }
@@ -138,7 +130,7 @@ impl SharedMutex {
         if code == libc::EOWNERDEAD {
             // It guards no data that the dead could have left half written.
             // SAFETY: as above, and this thread holds it now.
-            code = unsafe { pthread_mutex_consistent(self.0.get()) };
+            code = unsafe { libc::pthread_mutex_consistent(self.0.get()) };
         }
         assert_eq!(
             code, 0,

@@ -1,8 +1,9 @@
 //! Addresses, listeners and the four calls of a connection's life.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
 };
 
+use rustix::event::Timespec;
 pub use rustix::event::{PollFd, PollFlags};
 
 /// Where a server listens.
@@ -119,16 +121,16 @@ fn is_stale(path: &Path, name: &SocketAddrUnix) -> bool {
 }
 
 fn inherit(fd: RawFd) -> std::io::Result<OwnedFd> {
-    // SAFETY: the number is borrowed for one query; a number that is not open yields EBADF.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    match sockopt::socket_acceptconn(borrowed) {
+    // SAFETY: the number is given once, on the command line, and nobody else owns it. If it is not
+    // open, it is not dropped, that is closed.
+    let listener = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(fd) });
+    match sockopt::socket_acceptconn(&*listener) {
         Ok(true) => {}
         Ok(false) => return Err(std::io::Error::other("it is a socket that does not listen")),
         Err(error) => return Err(error.into()),
     }
-    rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC)?;
-    // SAFETY: an inherited listener is named once on the command line, and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    rustix::io::fcntl_setfd(&*listener, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(ManuallyDrop::into_inner(listener))
 }
 
 /// The address a listener is really bound to, as users write it.
@@ -186,20 +188,20 @@ pub fn with_number<T>(fd: RawFd, act: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
     act(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
-/// Makes receive return what has come, and then 0: wakes whoever blocks in it.
+/// Ends the receiving side of a socket: receive returns what has come and then 0, and a thread that
+/// blocks in receive returns from it. Async-signal-safe.
 pub fn shutdown_read(fd: RawFd) {
-    shutdown_raw(fd, libc::SHUT_RD);
+    shutdown(fd, Shutdown::Read);
 }
 
-/// Makes every call on the socket return at once.
+/// Ends both sides of a socket: every call on it returns at once. Async-signal-safe.
 pub fn shutdown_both(fd: RawFd) {
-    shutdown_raw(fd, libc::SHUT_RDWR);
+    shutdown(fd, Shutdown::Both);
 }
 
-fn shutdown_raw(fd: RawFd, how: libc::c_int) {
-    // SAFETY: shutdown takes any number, touches no memory, and is async-signal-safe. A socket that
-    // the peer has left already answers ENOTCONN, which changes nothing.
-    unsafe { libc::shutdown(fd, how) };
+fn shutdown(fd: RawFd, how: Shutdown) {
+    // ENOTCONN: the peer has closed the connection already, so there is nothing to end.
+    let _ = with_number(fd, |socket| rustix::net::shutdown(socket, how));
 }
 
 /// Bounds how long one blocking receive takes.
@@ -218,13 +220,20 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)
 }
 
-/// Waits until one of `fds` is ready or `timeout` has passed; EINTR is reported.
+/// Waits until one of `fds` is ready or `timeout` has passed, and returns how many are.
+///
+/// # Errors
+/// EINTR: a handler of a signal has run.
 pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize> {
-    let timeout = timeout.map(|timeout| rustix::event::Timespec {
+    rustix::event::poll(fds, timespec(timeout).as_ref())
+}
+
+/// A timeout as the kernel takes it; `None` waits without an end.
+pub(crate) fn timespec(timeout: Option<Duration>) -> Option<Timespec> {
+    timeout.map(|timeout| Timespec {
         tv_sec: timeout.as_secs() as i64,
         tv_nsec: i64::from(timeout.subsec_nanos()),
-    });
-    rustix::event::poll(fds, timeout.as_ref())
+    })
 }
 
 /// A waker: a descriptor that is readable once woken, for everyone who watches it.
@@ -240,7 +249,8 @@ impl Waker {
 
     /// Makes it readable. Async-signal-safe.
     pub fn wake(&self) {
-        wake_raw(self.0.as_raw_fd());
+        // EAGAIN: it is readable already.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
     /// Makes it unreadable again.
@@ -254,11 +264,4 @@ impl AsFd for Waker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
-}
-
-/// [`Waker::wake`] for a signal handler, which has only the number.
-pub(crate) fn wake_raw(fd: RawFd) {
-    let one = 1u64.to_ne_bytes();
-    // SAFETY: `one` is 8 readable bytes; write is async-signal-safe. EAGAIN: it is readable already.
-    unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
 }

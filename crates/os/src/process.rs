@@ -37,7 +37,7 @@ pub fn fork() -> Result<Fork> {
     let parent = rustix::process::getpid();
     // SAFETY: there is one thread, so the child's copy of every lock is as it left it: free.
     match unsafe { _Fork() } {
-        -1 => Err(last_errno()),
+        -1 => Err(crate::last_errno()),
         0 => {
             // Of a valid signal this cannot fail.
             let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
@@ -59,11 +59,6 @@ pub fn trim() {
     unsafe {
         libc::malloc_trim(0);
     }
-}
-
-fn last_errno() -> Errno {
-    let code = std::io::Error::last_os_error().raw_os_error();
-    Errno::from_raw_os_error(code.unwrap_or(libc::EIO))
 }
 
 /// How a child ended.

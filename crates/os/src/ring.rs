@@ -17,6 +17,9 @@ use std::time::Duration;
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
+use rustix::event::PollFlags;
+use rustix::net::SocketFlags;
+
 use crate::Errno;
 
 mod buffers;
@@ -98,6 +101,9 @@ const SLOTS_MAX: u64 = 0xffff_fff0;
 /// With a connection's token: its send; without: its receive.
 const SEND: u64 = 1 << 63;
 
+/// Of accepted sockets.
+const CLOEXEC: i32 = SocketFlags::CLOEXEC.bits() as i32;
+
 /// Group of the receive buffers; there is one.
 const GROUP: u16 = 0;
 
@@ -157,14 +163,14 @@ impl Ring {
 
     /// Completes with every connection at `listener`, until it says that there is no more to come.
     pub fn accept_all(&mut self, listener: BorrowedFd<'_>, number: u32) {
-        let entry = opcode::AcceptMulti::new(fd(listener)).flags(libc::SOCK_CLOEXEC);
+        let entry = opcode::AcceptMulti::new(fd(listener)).flags(CLOEXEC);
         self.push(entry.build().user_data(accept_data(number)));
     }
 
     /// Completes with one connection at `listener`.
     pub fn accept_one(&mut self, listener: BorrowedFd<'_>, number: u32) {
         let none = std::ptr::null_mut();
-        let entry = opcode::Accept::new(fd(listener), none, none.cast()).flags(libc::SOCK_CLOEXEC);
+        let entry = opcode::Accept::new(fd(listener), none, none.cast()).flags(CLOEXEC);
         self.push(entry.build().user_data(accept_data(number)));
     }
 
@@ -198,7 +204,7 @@ impl Ring {
 
     /// Completes once, when `fd` is readable.
     pub fn watch(&mut self, readable: BorrowedFd<'_>) {
-        let entry = opcode::PollAdd::new(fd(readable), libc::POLLIN as u32);
+        let entry = opcode::PollAdd::new(fd(readable), u32::from(PollFlags::IN.bits()));
         self.push(entry.build().user_data(WATCH));
     }
 

@@ -3,31 +3,35 @@
 //! The signal is SIGURG, as in Go's runtime: what nobody handles it ignores, so a stray one harms no
 //! program, and no library waits for it.
 
-use std::mem::MaybeUninit;
+use nix::sys::signal::SigSet;
+use rustix::process::Signal;
 
 use crate::signal;
 
 /// Installs the handler, which does nothing: what counts is that the call returns EINTR.
 pub fn install() {
-    signal::handle(&[libc::SIGURG], signal::nothing);
+    signal::handle(&[Signal::URG], signal::nothing);
 }
 
 /// Lets the calling thread be woken, whatever signals it blocks otherwise.
 pub fn hear() {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: sigemptyset fills the set before the others use it; with a valid signal none fails.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGURG);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
-    }
+    SigSet::from(nix::sys::signal::SIGURG)
+        .thread_unblock()
+        .expect("pthread_sigmask refuses nothing but an unknown operation");
 }
 
 /// Wakes thread `id` of this process. If it has ended this does nothing; if it was about to block
 /// the call blocks all the same, so whoever must be sure wakes it again. Async-signal-safe.
 pub fn thread(id: u32) {
     // SAFETY: tgkill takes numbers. It reaches threads of this process only.
-    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), id, libc::SIGURG) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_tgkill,
+            crate::process::id(),
+            id,
+            Signal::URG.as_raw(),
+        )
+    };
 }
 
 #[cfg(test)]

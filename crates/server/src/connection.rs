@@ -9,9 +9,7 @@ use proto::{Session, Want};
 use crate::board::{self, Holding};
 use crate::{Block, Phase, Server, Worker, watchdog};
 
-mod completion;
-
-pub use completion::OnDeadline;
+pub(crate) mod completion;
 
 /// What a connection needs before its next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

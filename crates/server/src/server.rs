@@ -1,7 +1,6 @@
 //! [`Server`]: what a model and everything it starts work with.
 
 use std::fmt;
-use std::io::Write;
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -11,14 +10,14 @@ use std::time::Duration;
 use os::net::{Addr, Waker};
 use proto::{Limits, Protocol, Service};
 
-use crate::{Block, Board, Drain, Listener, Model, Variant};
+use crate::{Block, Board, Drain, Listener, Listeners};
 
 /// Everything a model needs, made before its first fork or thread and never moved.
 pub struct Server {
-    /// The model that runs.
-    pub model: &'static Model,
-    /// Its variant.
-    pub variant: &'static Variant,
+    /// Name of the model that runs.
+    pub model: &'static str,
+    /// Name of its variant, `-` where the model has one only.
+    pub variant: &'static str,
     /// How many workers it has.
     pub workers: usize,
     /// The bounds.
@@ -29,6 +28,8 @@ pub struct Server {
     pub service: &'static dyn Service,
     /// The listeners; [`listeners_of`](Server::listeners_of) says whose.
     pub listeners: Vec<Listener>,
+    /// Whose they are.
+    pub(crate) sharing: Listeners,
     /// Sockets for datagrams at the same addresses, where the variant takes them.
     pub datagrams: Vec<UdpSocket>,
     /// The connection that a super-server has accepted for us.
@@ -46,7 +47,7 @@ pub struct Server {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("model", &self.model.name)
+            .field("model", &self.model)
             .field("workers", &self.workers)
             .finish_non_exhaustive()
     }
@@ -86,12 +87,6 @@ impl Server {
         self.given.lock().map_or(None, |mut given| given.take())
     }
 
-    pub(crate) fn begin_drain(&self) {
-        self.drain.begin(); // A second signal changes nothing.
-        self.close_listeners();
-        self.waker.wake();
-    }
-
     pub(crate) fn has_unix_listener(&self) -> bool {
         self.listeners
             .iter()
@@ -118,25 +113,15 @@ impl Server {
         max / loops + usize::from(number % loops < max % loops)
     }
 
-    /// Counts as cut what is still open and was not counted by pressing.
-    pub(crate) fn count_left_as_cut(&self) {
+    /// Counts as cut the connections that are still open and were not counted as cut before.
+    pub(crate) fn count_open_as_cut(&self) {
         let left = self.blocks.iter().filter(|block| !block.is_cut());
         let open: u64 = left.map(Block::open).sum();
         (0..open).for_each(|_| self.count_cut());
     }
 
-    /// The end of [`serve`](crate::serve), from a signal handler: no allocation, no lock.
-    pub(crate) fn leave_now(&self) -> ! {
-        self.count_left_as_cut();
-        self.remove_paths();
-        let mut line = [0; 200];
-        let mut rest = &mut line[..];
-        let _ = writeln!(rest, "turnstile: {}", self.shutdown());
-        let unused = rest.len();
-        os::signal::write(2, &line[..line.len() - unused]);
-        os::process::exit_now(0)
-    }
-
+    /// Removes the paths of our own Unix listeners. Async-signal-safe: std copies a path as short as
+    /// a socket's (107 bytes at most, `unix(7)`) to the stack, not to the heap.
     pub(crate) fn remove_paths(&self) {
         for listener in &self.listeners {
             if let (Addr::Unix(path), true) = (&listener.addr, listener.owned) {

@@ -11,7 +11,7 @@ use proto::{Limits, Service};
 
 use crate::refusal::Refusal;
 use crate::{
-    Block, Board, Drain, Listeners, Model, ServeArgs, Server, drain, limits, listeners, log,
+    Block, Board, Drain, Listeners, Model, ServeArgs, Server, limits, listeners, log, signals,
     unusable,
 };
 
@@ -60,8 +60,8 @@ pub fn serve_with(
 
 /// Serves with `model` until drained, and says how it went in one line and an exit code.
 pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Service) -> ExitCode {
-    let server = match prepare(model, args, service) {
-        Ok(server) => server,
+    let (run, server) = match prepare(model, args, service) {
+        Ok(prepared) => prepared,
         Err(Refusal::Usage(line)) => {
             let _ = writeln!(std::io::stderr(), "error: {line}");
             return ExitCode::from(2);
@@ -72,7 +72,7 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
         }
     };
     announce(server);
-    let ran = (server.variant.run)(server);
+    let ran = run(server);
     server.remove_paths();
     match ran {
         Ok(()) => {
@@ -86,11 +86,14 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
     }
 }
 
+/// What a variant runs.
+type Run = fn(&'static Server) -> anyhow::Result<()>;
+
 fn prepare(
     model: &'static Model,
     args: &ServeArgs,
     service: &'static dyn Service,
-) -> Result<&'static Server, Refusal> {
+) -> Result<(Run, &'static Server), Refusal> {
     let variant = model
         .variant(args.variant.as_deref())
         .map_err(Refusal::Usage)?;
@@ -114,7 +117,13 @@ fn prepare(
     let workers = with_work(workers, args, &limits);
     os::process::raise_descriptor_limit();
     os::rseq::decline();
-    let listeners = listeners::open(variant, args, workers, &limits)?;
+    let listeners = listeners::open(
+        variant.needs.listeners,
+        &args.listen,
+        workers,
+        &limits,
+        variant.name,
+    )?;
     let datagrams = match variant.needs.datagrams {
         true => listeners::open_for_datagrams(&listeners)?,
         false => Vec::new(),
@@ -130,14 +139,15 @@ fn prepare(
     let blocks = workers + (variant.needs.extra_threads)(&limits);
     let (board, blocks) = os::shared::headed::<Board, Block>(blocks).map_err(failed)?;
     let server: &'static Server = Box::leak(Box::new(Server {
-        model,
-        variant,
+        model: model.name,
+        variant: variant.name,
         workers,
         drain: Drain::new(board, &limits),
         limits,
         protocol: args.protocol,
         service,
         listeners,
+        sharing: variant.needs.listeners,
         datagrams,
         given: Mutex::new(given),
         waker: Waker::new().map_err(failed)?,
@@ -147,8 +157,8 @@ fn prepare(
     if !matches!(&server.listeners[server.listeners_of(0)], [listener] if listener.owned) {
         server.make_listeners_nonblocking().map_err(failed)?;
     }
-    drain::install(server);
-    Ok(server)
+    signals::install(server);
+    Ok((variant.run, server))
 }
 
 /// Of `workers` those that can have a connection: where each serves one, they are the bound.

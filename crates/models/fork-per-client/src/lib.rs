@@ -27,6 +27,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use os::process::Signal;
 use os::signal;
 use server::{
     Accepted, Backoff, Children, Connection, Count, Model, Needs, Roles, Server, Variant, Worker,
@@ -58,7 +59,7 @@ extern "C" fn on_end(signal: i32) {
 }
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
-    signal::handle(&[signal::SIGCHLD], on_end);
+    signal::handle(&[Signal::CHILD], on_end);
     let mut worker = Worker::blocking(server, 0);
     let mut children = Children::new(server);
     let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);

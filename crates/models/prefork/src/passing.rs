@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use os::net::{self, PollFd, PollFlags};
 use os::pass::{self, Channel};
+use os::process::Signal;
 use os::signal;
 use server::{Accepted, Backoff, Children, Connection, Phase, Server, ServingChild, Worker, log};
 
@@ -16,7 +17,7 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
         server.workers
     );
     // The handler does nothing: what counts is that poll returns when a child has ended.
-    signal::handle(&[signal::SIGCHLD], signal::nothing);
+    signal::handle(&[Signal::CHILD], signal::nothing);
     server.make_listeners_nonblocking()?;
     let mut worker = Worker::blocking(server, 0);
     worker.warm_up();

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use os::Errno;
-use os::aio::{Aio, Completion, News};
+use os::aio::{Aio, Completion, Waited};
 use os::net::Addr;
 use os::sigio::{QUEUED, Signals};
 use proto::Want;
@@ -123,13 +123,13 @@ impl Proactor {
         while !(self.held.is_empty() && self.listeners == Listeners::Bolted) {
             self.worker.tick();
             let timeout = self.wheel.timeout(self.worker.now).unwrap_or(LOOK_EVERY);
-            let news = self.aio.wait(timeout.min(LOOK_EVERY));
+            let waited = self.aio.wait(timeout.min(LOOK_EVERY));
             self.worker.tick();
             self.wheel.advance(self.worker.now, &mut due);
-            match news {
-                News::Done(completion) => self.complete(completion),
-                News::Elsewhere => self.look_at_listeners(),
-                News::Nothing => self.sweep(),
+            match waited {
+                Waited::Completed(completion) => self.complete(completion),
+                Waited::Descriptor => self.look_at_listeners(),
+                Waited::None => self.sweep(),
             }
             for (number, tick) in due.drain(..) {
                 match number {
@@ -324,7 +324,7 @@ impl Proactor {
         if self.draining {
             self.listeners = Listeners::Bolted;
             for listener in &self.server.listeners {
-                self.signals.ignore(listener.as_fd());
+                self.signals.unwatch(listener.as_fd());
             }
             self.server.shut_down_listeners();
         }

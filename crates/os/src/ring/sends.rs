@@ -4,9 +4,13 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
+use rustix::net::{RecvFlags, SendFlags};
 
 use super::{Completion, Ring, SEND, assert_token, slot, sort};
 use crate::Errno;
+
+/// `MSG_WAITALL`: io_uring takes it for sends too, and then sends all or fails.
+const WAITALL: SendFlags = SendFlags::from_bits_retain(RecvFlags::WAITALL.bits());
 
 /// A send under way.
 #[derive(Debug, Default)]
@@ -70,12 +74,12 @@ impl Ring {
         let lent = &self.lent[slot(token)];
         let rest = &lent.output[lent.sent..];
         let (now, quiet) = if lent.waiting {
-            (0, squeue::Flags::empty())
+            (SendFlags::empty(), squeue::Flags::empty())
         } else {
-            (libc::MSG_DONTWAIT, squeue::Flags::SKIP_SUCCESS)
+            (SendFlags::DONTWAIT, squeue::Flags::SKIP_SUCCESS)
         };
         let entry = opcode::Send::new(Fd(lent.socket), rest.as_ptr(), rest.len() as u32)
-            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL | now);
+            .flags((SendFlags::NOSIGNAL | WAITALL | now).bits() as i32);
         self.push(entry.build().user_data(token | SEND).flags(quiet));
     }
 
