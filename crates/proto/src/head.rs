@@ -121,8 +121,13 @@ fn empty_lines(buffer: &[u8], max: usize) -> Parsed<usize> {
 /// Whether a head that httparse accepted ends all its lines with CR LF and keeps its line limit.
 fn is_clean(head: &[u8], limits: &Limits) -> bool {
     !has_bare_newline(head)
-        && (head.len() <= limits.line_bytes_max
-            || memchr::memchr(b'\n', &head[..limits.line_bytes_max]).is_some())
+        && (head.len() <= limits.line_bytes_max || has_newline(&head[..limits.line_bytes_max]))
+}
+
+/// Out of line, so that what few heads need costs the others nothing.
+#[inline(never)]
+fn has_newline(bytes: &[u8]) -> bool {
+    bytes.contains(&b'\n')
 }
 
 /// httparse takes a lone LF for a line end; a stricter or laxer proxy in front might not.
@@ -161,14 +166,14 @@ fn bare_newlines(before: &[u8; 8], after: &[u8; 8]) -> u64 {
 }
 
 fn bare_newline(bytes: &[u8]) -> Option<usize> {
-    memchr::memchr_iter(b'\n', bytes).find(|&at| at == 0 || bytes[at - 1] != b'\r')
+    (0..bytes.len()).find(|&at| bytes[at] == b'\n' && (at == 0 || bytes[at - 1] != b'\r'))
 }
 
 /// The slow path: finds the first byte that decides the fate of a head that is not simply complete.
 #[cold]
 fn unusual<'f, 'b>(rest: &[u8], window: &[u8], limits: &Limits) -> Parsed<Head<'f, 'b>> {
     let line_window = &rest[..rest.len().min(line_bytes_max(limits))];
-    if memchr::memchr(b'\n', line_window).is_none() && rest.len() >= line_bytes_max(limits) {
+    if !has_newline(line_window) && rest.len() >= line_bytes_max(limits) {
         return Parsed::Refused(first_error(line_window, limits).unwrap_or(414));
     }
     if let Some(at) = bare_newline(window) {
