@@ -30,7 +30,7 @@ pub struct Variant {
     pub needs: Needs,
     /// Serves until drained. Errors are failures of set-up or of the model itself; a peer's error
     /// never gets here.
-    pub run: fn(&'static Server) -> anyhow::Result<()>,
+    pub run: fn(&'static Server) -> crate::Result,
 }
 
 /// Who accepts, reads, computes and writes: the four columns of every table of models.

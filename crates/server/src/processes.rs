@@ -34,8 +34,8 @@ impl ServingChild {
     }
 
     /// Ends the process for a failure of its own: the parent replaces it, after a pause.
-    pub fn fail(self, error: &anyhow::Error) -> ! {
-        log(format_args!("worker {}: {error:#}", self.number));
+    pub fn fail(self, error: &crate::Error) -> ! {
+        log(format_args!("worker {}: {error}", self.number));
         exit_now(1)
     }
 }

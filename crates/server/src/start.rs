@@ -1,5 +1,7 @@
 //! From a command line to a running server, and its exit.
 
+use std::convert::Infallible;
+use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -18,13 +20,13 @@ use crate::{
 /// The whole `main` of a program that serves with one model: parses the command line, serves,
 /// returns the exit code (0 after a drain, 2 for unusable arguments, 1 for a failure).
 pub fn main(model: &'static Model, service: &'static dyn Service) -> ExitCode {
-    main_with(model, |_: &()| Ok(service))
+    main_with(model, |_: &()| Ok::<_, Infallible>(service))
 }
 
 /// The same for a service with flags of its own, `A`, made of them by `service`.
-pub fn main_with<A: clap::Args>(
+pub fn main_with<A: Args, E: Display>(
     model: &'static Model,
-    service: impl FnOnce(&A) -> anyhow::Result<&'static dyn Service>,
+    service: impl FnOnce(&A) -> Result<&'static dyn Service, E>,
 ) -> ExitCode {
     let command = A::augment_args(ServeArgs::augment_args(Command::new(model.name)));
     let parsed = command
@@ -44,17 +46,14 @@ pub fn main_with<A: clap::Args>(
 }
 
 /// Serves what `service` makes, or says in one line why it could not be made.
-pub fn serve_with(
+pub fn serve_with<E: Display>(
     model: &'static Model,
     args: &ServeArgs,
-    service: impl FnOnce() -> anyhow::Result<&'static dyn Service>,
+    service: impl FnOnce() -> Result<&'static dyn Service, E>,
 ) -> ExitCode {
     match service() {
         Ok(service) => serve(model, args, service),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::from(1)
-        }
+        Err(error) => end(1, error),
     }
 }
 
@@ -62,14 +61,8 @@ pub fn serve_with(
 pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Service) -> ExitCode {
     let (run, server) = match prepare(model, args, service) {
         Ok(prepared) => prepared,
-        Err(Refusal::Usage(line)) => {
-            let _ = writeln!(std::io::stderr(), "error: {line}");
-            return ExitCode::from(2);
-        }
-        Err(Refusal::Failure(line)) => {
-            let _ = writeln!(std::io::stderr(), "error: {line}");
-            return ExitCode::from(1);
-        }
+        Err(Refusal::Usage(line)) => return end(2, line),
+        Err(Refusal::Failure(line)) => return end(1, line),
     };
     announce(server);
     let ran = run(server);
@@ -79,15 +72,19 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
             log(format_args!("{}", server.shutdown()));
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::from(1)
-        }
+        Err(error) => end(1, error),
     }
 }
 
+/// One line on standard error, and the exit code. With all that an error was caused by, where it tells
+/// that in its alternate form, as those of anyhow do.
+fn end(code: u8, why: impl Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {why:#}");
+    ExitCode::from(code)
+}
+
 /// What a variant runs.
-type Run = fn(&'static Server) -> anyhow::Result<()>;
+type Run = fn(&'static Server) -> crate::Result;
 
 fn prepare(
     model: &'static Model,

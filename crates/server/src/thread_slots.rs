@@ -49,7 +49,7 @@ impl ThreadSlots {
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub fn new(server: &'static Server) -> anyhow::Result<ThreadSlots> {
+    pub fn new(server: &'static Server) -> crate::Result<ThreadSlots> {
         let room = Box::leak(Box::new(Room {
             threads: Threads::new(server)?,
             maker: Maker::new(STACK_BYTES)?,

@@ -32,7 +32,7 @@ impl Threads {
     ///
     /// # Errors
     /// Descriptors have run out.
-    pub fn new(server: &'static Server) -> anyhow::Result<Threads> {
+    pub fn new(server: &'static Server) -> crate::Result<Threads> {
         os::wake::install();
         Ok(Threads {
             server,

@@ -22,7 +22,7 @@ const MODEL: &Model = &Model {
     }],
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
+fn run(server: &'static Server) -> server::Result {
     let threads = Threads::new(server)?;
     threads.spawn(0, |_| panic!("asked to"))?;
     threads.finish();

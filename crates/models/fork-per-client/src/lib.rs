@@ -58,7 +58,7 @@ extern "C" fn on_end(signal: i32) {
     signal::insist(signal);
 }
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
+fn run(server: &'static Server) -> server::Result {
     signal::handle(&[Signal::CHILD], on_end);
     let mut worker = Worker::blocking(server, 0);
     let mut children = Children::new(server);

@@ -9,13 +9,15 @@ use os::process::Signal;
 use os::signal;
 use server::{Accepted, Backoff, Children, Connection, Phase, Server, ServingChild, Worker, log};
 
-pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
+pub(crate) fn run(server: &'static Server) -> server::Result {
     let (needs, most) = (server.workers + SPARE, pass::descriptors_max());
-    anyhow::ensure!(
-        needs <= most,
-        "pass-fd holds a descriptor a child: {} workers need {needs}, and the limit is {most}",
-        server.workers
-    );
+    if needs > most {
+        let workers = server.workers;
+        return Err(format!(
+            "pass-fd holds a descriptor a child: {workers} workers need {needs}, and the limit is {most}"
+        )
+        .into());
+    }
     // The handler does nothing: what counts is that poll returns when a child has ended.
     signal::handle(&[Signal::CHILD], signal::nothing);
     server.make_listeners_nonblocking()?;

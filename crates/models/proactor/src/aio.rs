@@ -15,7 +15,7 @@ use server::{Accepted, Backoff, Connection, OnDeadline, Phase, Server, Worker, l
 ///
 /// # Errors
 /// Like [`Proactor::new`].
-pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
+pub(crate) fn run(server: &'static Server) -> server::Result {
     Proactor::new(server)?.run();
     Ok(())
 }
@@ -89,7 +89,7 @@ impl Proactor {
     ///
     /// # Errors
     /// The listeners cannot tell of connections by signals.
-    pub fn new(server: &'static Server) -> anyhow::Result<Proactor> {
+    pub fn new(server: &'static Server) -> server::Result<Proactor> {
         server.make_listeners_nonblocking()?;
         let signals = Signals::block();
         for listener in &server.listeners {

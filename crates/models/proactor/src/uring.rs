@@ -4,7 +4,6 @@ mod listeners;
 
 use std::os::fd::AsFd;
 
-use anyhow::Context;
 use os::Errno;
 use os::ring::{Completion, Ring, Sizes};
 use proto::Want;
@@ -67,7 +66,7 @@ impl Proactor {
     ///
     /// # Errors
     /// Memory or descriptors have run out. That io_uring is forbidden was said before anybody listened.
-    pub fn new(server: &'static Server) -> anyhow::Result<Proactor> {
+    pub fn new(server: &'static Server) -> server::Result<Proactor> {
         server.make_listeners_nonblocking()?; // For the drain, which looks at them itself.
         let limits = &server.limits;
         let ring = Ring::new(&Sizes {
@@ -76,7 +75,7 @@ impl Proactor {
             buffers: limits.lent_buffers,
             buffer_bytes: limits.lent_buffer_bytes,
         })
-        .context("cannot set up io_uring")?;
+        .map_err(|error| format!("cannot set up io_uring: {error}"))?;
         let worker = Worker::ready(server, 0);
         Ok(Proactor {
             server,
@@ -93,7 +92,7 @@ impl Proactor {
     ///
     /// # Errors
     /// The kernel has lost completions for want of memory, so nothing could be relied on.
-    pub fn run(mut self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> server::Result {
         let mut due = Vec::new();
         self.ring.watch(self.server.waker.as_fd());
         self.look_at_listeners();
@@ -102,7 +101,7 @@ impl Proactor {
             let timeout = self.wheel.timeout(self.worker.now);
             self.ring
                 .wait(timeout)
-                .context("the ring has lost completions")?;
+                .map_err(|error| format!("the ring has lost completions: {error}"))?;
             self.worker.tick();
             // Before any completion: what they add is placed from here on.
             self.wheel.advance(self.worker.now, &mut due);
