@@ -265,7 +265,7 @@ impl Ring {
                 Operation::Receive { token } => {
                     let bytes = completion::result(result);
                     if let Some(buffer) = cqueue::buffer_select(flags) {
-                        self.buffers.lend(buffer, bytes.unwrap_or(0));
+                        self.buffers.filled(buffer, bytes.unwrap_or(0));
                     }
                     return Some(Completion::Received { token, bytes, more });
                 }
@@ -287,7 +287,7 @@ impl Ring {
 
     /// The bytes of the receive that [`next`](Self::next) has returned last.
     pub fn received(&self) -> &[u8] {
-        self.buffers.lent()
+        self.buffers.received()
     }
 
     /// Queues an operation; where the queue is full, submits it first.
