@@ -21,6 +21,7 @@ pub mod cpu;
 pub mod detached;
 pub mod inetd;
 mod inline;
+pub mod interrupt;
 pub mod lock;
 #[cfg(feature = "math")]
 mod math;
@@ -37,11 +38,10 @@ pub mod shared;
 pub mod sigio;
 pub mod signal;
 pub mod thread;
-pub mod wake;
 
 pub use rustix::io::Errno;
 
-/// What went wrong in the last call of the C library that this thread has made.
+/// The error of the last call of the C library that this thread has made.
 fn last_errno() -> Errno {
     Errno::from_raw_os_error(nix::errno::Errno::last_raw())
 }

@@ -1,5 +1,6 @@
 //! Real-time signals, which neither rustix nor nix takes: blocked, and waited for one at a time.
 
+use std::ffi::{c_int, c_long};
 use std::time::Duration;
 
 use nix::sys::time::TimeSpec;
@@ -8,9 +9,9 @@ use nix::sys::time::TimeSpec;
 /// (`sigaction(2)`).
 #[repr(C, align(8))]
 struct Info {
-    numbers: [libc::c_int; 4],
+    numbers: [c_int; 4],
     /// `si_band` of a descriptor's signal; process and user id of others.
-    band: libc::c_long,
+    band: c_long,
     /// `si_fd` of a descriptor's signal; `si_value` of others.
     value: [u8; 8],
     rest: [u8; 96],
@@ -21,9 +22,9 @@ const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
 /// A signal that was taken.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    /// Its number, or -1 if none has come.
+    /// Its number, or -1 if none was pending in time.
     pub(crate) signal: i32,
-    band: libc::c_long,
+    band: c_long,
     value: [u8; 8],
 }
 

@@ -5,6 +5,7 @@
 //! the receiver must check every descriptor. A standard signal does not queue: while one is pending,
 //! further ones add nothing to it.
 
+use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::realtime::Blocked;
 use crate::select::poll_fd;
 
 /// The real-time signal of a descriptor: one signal per change. Programs may use those from 34 on
-/// (`signal(7)`); the first two are left to debuggers and profilers, which like them best.
+/// (`signal(7)`); the first two are left to debuggers and profilers, which often use them.
 pub const QUEUED: i32 = 36;
 
 /// The standard signal of a descriptor, of which several may become one.
@@ -33,7 +34,7 @@ pub enum IoSignal {
         /// What `poll` would have said of it then.
         events: PollFlags,
     },
-    /// [`COALESCED`]: one or more datagrams have come for this descriptor.
+    /// [`COALESCED`]: one or more datagrams have arrived at this descriptor.
     Datagrams {
         /// Its number.
         fd: RawFd,
@@ -54,13 +55,13 @@ pub struct Signals {
 /// `struct f_owner_ex` of `fcntl(2)`, which the libc crate does not have.
 #[repr(C)]
 struct Owner {
-    kind: libc::c_int,
+    kind: c_int,
     id: libc::pid_t,
 }
 
-const F_SETOWN_EX: libc::c_int = 15;
-const F_SETSIG: libc::c_int = 10;
-const F_OWNER_TID: libc::c_int = 0;
+const F_SETOWN_EX: c_int = 15;
+const F_SETSIG: c_int = 10;
+const F_OWNER_TID: c_int = 0;
 
 impl Signals {
     /// Blocks the signals in the calling thread: from now on they stay pending until they are taken.
@@ -72,10 +73,10 @@ impl Signals {
     }
 
     /// Makes `fd` non-blocking, and has it send `signal` to this thread whenever it becomes ready.
-    /// What has come before sends nothing.
+    /// What has arrived before sends no signal.
     ///
     /// # Errors
-    /// EBADF and the like: none that an open socket has.
+    /// EBADF. With an open socket this does not fail.
     pub fn watch(&self, fd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
         let owner = Owner {
             kind: F_OWNER_TID,
@@ -125,8 +126,8 @@ impl Signals {
 pub fn sweep(fds: impl Iterator<Item = RawFd>, mut found: impl FnMut(RawFd, PollFlags)) {
     let events = PollFlags::IN | PollFlags::OUT | PollFlags::RDHUP;
     let mut fds: Vec<_> = fds.map(|fd| poll_fd(fd, events)).collect();
-    // With no time to wait this fails for want of memory only. Then nothing is found, and the next
-    // signal leads here again.
+    // Without a wait this fails only if there is no memory. Then nothing is found, and the next signal
+    // leads here again.
     let _ = poll(&mut fds, Some(Duration::ZERO));
     for fd in &fds {
         if !(fd.revents() - PollFlags::NVAL).is_empty() {

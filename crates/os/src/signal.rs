@@ -33,11 +33,11 @@ pub fn handle(signals: &[Signal], handler: extern "C" fn(i32)) {
 }
 
 /// A handler that does nothing. Its effect is that blocked calls return EINTR.
-pub extern "C" fn nothing(_: i32) {}
+pub extern "C" fn do_nothing(_: i32) {}
 
 /// A handler for a signal that must end a wait even if it comes just before the wait begins, when it
 /// interrupts nothing: SIGALRM follows 20 ms later, unless a timer is running that sends it anyway.
-pub extern "C" fn insist(_: i32) {
+pub extern "C" fn repeat_with_alarm(_: i32) {
     keeping_errno(|| {
         let mut running = MaybeUninit::<libc::itimerval>::zeroed();
         // SAFETY: getitimer fills the struct it is given; a single system call, async-signal-safe.

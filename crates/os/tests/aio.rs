@@ -37,7 +37,7 @@ fn swept(aio: &mut Aio) -> Completion {
         if let Some(completion) = aio.sweep() {
             return completion;
         }
-        std::thread::sleep(Duration::from_millis(1)); // The pace of looking.
+        std::thread::sleep(Duration::from_millis(1)); // How often to check.
     }
     panic!("no operation has completed");
 }
@@ -46,7 +46,7 @@ fn main() {
     let mut aio = Aio::new(2);
     let (near, mut far) = pair();
 
-    // A read ends when something comes, with as much of it as there is room for.
+    // A read completes when bytes are received, with as many as the buffer holds.
     aio.read(near.as_fd(), 7 << 32, Vec::with_capacity(4))
         .unwrap();
     far.write_all(b"hello").unwrap();
@@ -59,8 +59,8 @@ fn main() {
     aio.read(near.as_fd(), 8 << 32, read.buffer).unwrap();
     assert_eq!(done(&mut aio).buffer, b"o");
 
-    // A write ends, and its buffer comes back. It is found without its signal, which then tells
-    // nothing new.
+    // A write completes, and its buffer is returned. Here it is found without its signal, which is taken
+    // later and then ignored.
     aio.write(near.as_fd(), 0, b"reply".to_vec()).unwrap();
     let wrote = swept(&mut aio);
     assert_eq!(
@@ -69,14 +69,14 @@ fn main() {
     );
     far.read_exact(&mut [0; 5]).unwrap();
 
-    // A read that waits ends with the socket's timeout, and is taken up again.
+    // A read that waits completes when the timeout of the socket has passed.
     os::net::set_receive_timeout(near.as_fd(), Duration::from_millis(10)).unwrap();
     aio.read(near.as_fd(), 0, Vec::with_capacity(64)).unwrap();
     assert_eq!(done(&mut aio).bytes, Err(Errno::AGAIN));
     os::net::set_receive_timeout(near.as_fd(), PATIENCE).unwrap();
 
-    // Two helpers have the first two operations, in the order of asking, so the third has not begun
-    // and can be taken back.
+    // Two helpers do the first two operations, in this order, so the third has not begun and can be
+    // cancelled.
     let (other, gone) = pair();
     let (third, _far) = pair();
     aio.read(near.as_fd(), 0, Vec::with_capacity(64)).unwrap();
@@ -92,12 +92,14 @@ fn main() {
     let ended = done(&mut aio);
     assert_eq!((ended.token, ended.bytes), (1, Ok(0)));
 
-    // The first has begun, since the second has; it cannot be taken back, until something comes.
+    // The first has begun, since the second has. It cannot be cancelled, and goes on until something is
+    // received.
     aio.cancel(0);
     assert!(aio.sweep().is_none());
-    assert_eq!(aio.underway(), 1);
+    assert_eq!(aio.in_flight(), 1);
 
-    // A peer that resets while its reply is being written: an error, and the buffer is whole.
+    // The peer resets the connection while its reply is being written: the write completes with an
+    // error, and its buffer is unchanged.
     let (reset, far) = pair();
     let output = vec![b'x'; 16 << 20];
     aio.write(reset.as_fd(), 1, output.clone()).unwrap();
@@ -115,9 +117,9 @@ fn main() {
     );
     assert!(wrote.buffer == output);
 
-    // Nor does a shutdown lose anything: the read that still waits ends with it.
+    // After a shutdown, the read that still waits completes.
     near.shutdown(std::net::Shutdown::Read).unwrap();
     assert_eq!(done(&mut aio).bytes, Ok(0));
-    assert_eq!(aio.underway(), 0);
+    assert_eq!(aio.in_flight(), 0);
     println!("reads, writes, ends and cancellations: ok");
 }

@@ -28,7 +28,7 @@ fn is_interrupted<S: Selector>() -> Result<(), os::Errno> {
 }
 
 fn main() -> Result<(), os::Errno> {
-    signal::handle(&[Signal::ALARM], signal::nothing);
+    signal::handle(&[Signal::ALARM], signal::do_nothing);
     signal::alarm_every(Duration::from_millis(50));
     is_interrupted::<Epoll>()?;
     is_interrupted::<EpollEdge>()?;

@@ -55,7 +55,7 @@ static CHILD_ENDED: AtomicBool = AtomicBool::new(false);
 /// Accept returns when a child has ended, and its parent looks.
 extern "C" fn on_end(signal: i32) {
     CHILD_ENDED.store(true, Ordering::Relaxed);
-    signal::insist(signal);
+    signal::repeat_with_alarm(signal);
 }
 
 fn run(server: &'static Server) -> server::Result {

@@ -19,7 +19,7 @@ pub(crate) fn run(server: &'static Server) -> server::Result {
         .into());
     }
     // The handler does nothing: what counts is that poll returns when a child has ended.
-    signal::handle(&[Signal::CHILD], signal::nothing);
+    signal::handle(&[Signal::CHILD], signal::do_nothing);
     server.make_listeners_nonblocking()?;
     let mut worker = Worker::blocking(server, 0);
     worker.warm_up();
@@ -37,7 +37,7 @@ const SPARE: usize = 16;
 
 /// The child: says that it is free, serves what it is passed, until there will be no more.
 fn serve(worker: &mut Worker, channel: &Channel) {
-    while channel.say_free().is_ok() {
+    while channel.report_free().is_ok() {
         match channel.receive() {
             Ok(Some(socket)) => {
                 let connection = Connection::new(socket, worker);
@@ -207,7 +207,7 @@ impl Parent {
 
     fn hear(&mut self, number: usize) {
         if let Some(desk) = &mut self.desks[number] {
-            match desk.channel.heard_free() {
+            match desk.channel.has_reported_free() {
                 Some(free) => desk.free |= free,
                 None => self.desks[number] = None,
             }

@@ -1,27 +1,28 @@
-//! Waking a thread out of a blocking call, so that it looks around.
+//! Interrupting a thread that blocks in a system call, so that the call returns EINTR.
 //!
-//! The signal is SIGURG, as in Go's runtime: what nobody handles it ignores, so a stray one harms no
-//! program, and no library waits for it.
+//! The signal is SIGURG, as in Go's runtime. A process that does not handle it ignores it, so a stray
+//! one does no harm, and no library uses it.
 
 use nix::sys::signal::SigSet;
 use rustix::process::Signal;
 
 use crate::signal;
 
-/// Installs the handler, which does nothing: what counts is that the call returns EINTR.
+/// Installs the handler. It does nothing, but without a handler no call would be interrupted.
 pub fn install() {
-    signal::handle(&[Signal::URG], signal::nothing);
+    signal::handle(&[Signal::URG], signal::do_nothing);
 }
 
-/// Lets the calling thread be woken, whatever signals it blocks otherwise.
-pub fn hear() {
+/// Unblocks the signal in the calling thread, whatever other signals that blocks.
+pub fn unblock() {
     SigSet::from(nix::sys::signal::SIGURG)
         .thread_unblock()
         .expect("pthread_sigmask refuses nothing but an unknown operation");
 }
 
-/// Wakes thread `id` of this process. If it has ended this does nothing; if it was about to block
-/// the call blocks all the same, so whoever must be sure wakes it again. Async-signal-safe.
+/// Interrupts thread `id` of this process. If the thread has ended, nothing happens. If it was just
+/// about to block, the call blocks all the same, so a caller that must be sure does this repeatedly.
+/// Async-signal-safe.
 pub fn thread(id: u32) {
     // SAFETY: tgkill takes numbers. It reaches threads of this process only.
     unsafe {
@@ -43,26 +44,26 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_thread_that_blocks_is_woken() {
+    fn a_blocked_thread_is_interrupted() {
         install();
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let (id, woken) = (AtomicU32::new(0), AtomicBool::new(false));
+        let (id, interrupted) = (AtomicU32::new(0), AtomicBool::new(false));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let before = signal::block_all();
-                hear();
+                unblock();
                 id.store(crate::thread::id(), Ordering::SeqCst);
                 let mut byte = [0u8; 1];
                 let got = rustix::net::recv(&ours, &mut byte, rustix::net::RecvFlags::empty());
                 assert_eq!(got.map(|(bytes, _)| bytes), Err(Errno::INTR));
-                woken.store(true, Ordering::SeqCst);
+                interrupted.store(true, Ordering::SeqCst);
                 signal::restore(&before);
             });
-            while !woken.load(Ordering::SeqCst) {
+            while !interrupted.load(Ordering::SeqCst) {
                 if id.load(Ordering::SeqCst) != 0 {
                     thread(id.load(Ordering::SeqCst));
                 }
-                std::thread::sleep(Duration::from_millis(1)); // The pace of waking.
+                std::thread::sleep(Duration::from_millis(1)); // How often to try.
             }
         });
     }
