@@ -1,13 +1,15 @@
 //! The command line: what is refused, with which exit code, and in how many words.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on ends.
+
 mod harness;
 
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 
-use harness::{Exit, TURNSTILE, columns, run};
+use harness::{Client, Exit, PATIENCE, Server, TURNSTILE, columns, run};
 
 fn turnstile(args: &[&str]) -> Exit {
     let mut command = Command::new(TURNSTILE);
@@ -92,7 +94,12 @@ fn malformed_addresses() {
         "nope",
         "127.0.0.1",
         "127.0.0.1:99999",
-        "localhost:80",
+        "localhost",
+        "localhost:",
+        "localhost:http",
+        "no host:80",
+        "::1:80",
+        ":",
         "unix:",
         "fd:x",
         "fd:-1",
@@ -108,6 +115,13 @@ fn unusable_addresses() {
     serve_refused(&["--listen", "unix:/nowhere/at/all"], 1, "/nowhere/at/all");
     serve_refused(&["--listen", "fd:99"], 1, "fd:99");
     serve_refused(&["--listen", "fd:1"], 1, "fd:1");
+    // Too long for a name, so that no resolver has to be asked.
+    let nobody = format!("{}.invalid", "x".repeat(80));
+    serve_refused(
+        &["--listen", &format!("{nobody}:80")],
+        1,
+        &format!("{nobody} has no address"),
+    );
     let long = format!("unix:/tmp/{}", "x".repeat(120));
     serve_refused(&["--listen", &long], 1, "xxx");
     // One bad address among good ones is enough.
@@ -116,6 +130,53 @@ fn unusable_addresses() {
         1,
         "fd:99",
     );
+}
+
+/// Prefork with listeners that its children share, and with some for each child.
+fn listening(variant: &str, addr: &str, listeners: usize) -> Server {
+    let mut command = Command::new(TURNSTILE);
+    command.args(["serve", "--model", "prefork", "--workers", "4"]);
+    command.args(["--variant", variant, "--listen", addr]);
+    Server::start(command, listeners).unwrap()
+}
+
+fn answers(ip: impl Into<IpAddr>, server: &Server, listener: usize) {
+    let (_, port) = server.addrs[listener].rsplit_once(':').unwrap();
+    let addr = SocketAddr::new(ip.into(), port.parse().unwrap());
+    let mut client = Client::connect(&addr.to_string()).unwrap();
+    client.get("/").unwrap().expect(200).unwrap();
+}
+
+#[test]
+fn a_port_alone_is_every_address() {
+    for variant in ["accept", "reuseport"] {
+        let mut server = listening(variant, ":0", 1);
+        answers(Ipv4Addr::LOCALHOST, &server, 0);
+        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+            assert!(server.addrs[0].starts_with("[::]:"), "{:?}", server.addrs);
+            answers(Ipv6Addr::LOCALHOST, &server, 0);
+        }
+        server.drain(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn a_name_is_all_its_addresses() {
+    let mut all: Vec<_> = ("localhost", 0).to_socket_addrs().unwrap().collect();
+    all.retain(|addr| TcpListener::bind(addr).is_ok());
+    all.sort();
+    all.dedup();
+    for variant in ["accept", "reuseport"] {
+        let mut server = listening(variant, "localhost:0", all.len());
+        let mut said: Vec<IpAddr> = Vec::new();
+        for (listener, addr) in server.addrs.iter().enumerate() {
+            said.push(addr.parse::<SocketAddr>().unwrap().ip());
+            answers(said[listener], &server, listener);
+        }
+        said.sort();
+        assert_eq!(said, all.iter().map(SocketAddr::ip).collect::<Vec<_>>());
+        server.drain(PATIENCE).unwrap();
+    }
 }
 
 #[test]
@@ -290,10 +351,10 @@ fn serving_without_standard_output() {
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let mut client = None;
         let serves = || {
-            client = harness::Client::connect(&addr).ok();
+            client = Client::connect(&addr).ok();
             client.is_some()
         };
-        harness::eventually("it serves", harness::PATIENCE, serves).unwrap();
+        harness::eventually("it serves", PATIENCE, serves).unwrap();
         client.unwrap().get("/").unwrap().expect(200).unwrap();
         harness::process::signal(child.id(), harness::process::Signal::TERM);
         assert_eq!(child.wait().unwrap().code(), Some(0), "it must drain");

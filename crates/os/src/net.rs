@@ -71,19 +71,7 @@ impl fmt::Display for Addr {
 /// not listen.
 pub fn listen(addr: &Addr, backlog: i32) -> std::io::Result<OwnedFd> {
     let socket = match addr {
-        Addr::Tcp(addr) => {
-            let family = if addr.is_ipv4() {
-                AddressFamily::INET
-            } else {
-                AddressFamily::INET6
-            };
-            let socket =
-                rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-            sockopt::set_socket_reuseaddr(&socket, true)?;
-            sockopt::set_tcp_nodelay(&socket, true)?;
-            rustix::net::bind(&socket, addr)?;
-            socket
-        }
+        Addr::Tcp(addr) => bound(addr, false)?,
         Addr::Unix(path) => {
             let socket = rustix::net::socket_with(
                 AddressFamily::UNIX,
@@ -104,6 +92,25 @@ pub fn listen(addr: &Addr, backlog: i32) -> std::io::Result<OwnedFd> {
         Addr::Inherited(fd) => return inherit(*fd),
     };
     rustix::net::listen(&socket, backlog)?;
+    Ok(socket)
+}
+
+/// A TCP socket at `addr`, with the options that accepted connections inherit. At `[::]` it takes IPv4
+/// connections too, whatever the system's `bindv6only` says (`ipv6(7)`).
+pub(crate) fn bound(addr: &SocketAddr, reuseport: bool) -> Result<OwnedFd> {
+    let family = if addr.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, reuseport)?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    if addr.is_ipv6() && addr.ip().is_unspecified() {
+        sockopt::set_ipv6_v6only(&socket, false)?;
+    }
+    rustix::net::bind(&socket, addr)?;
     Ok(socket)
 }
 

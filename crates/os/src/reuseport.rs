@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::net::sockopt;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+use crate::net::bound;
 
 /// Opens `count` listeners on `addr`; port 0 is resolved once, for all. The options are those of
 /// [`net::listen`](crate::net::listen).
@@ -16,34 +17,20 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 /// # Errors
 /// Those of socket, bind and listen.
 pub fn listeners(addr: SocketAddr, backlog: i32, count: usize) -> std::io::Result<Vec<OwnedFd>> {
-    let first = bound(addr, false)?;
+    let first = bound(&addr, false)?;
     sockopt::set_socket_reuseport(&first, true)?;
-    let addr = rustix::net::getsockname(&first)?
+    let addr: SocketAddr = rustix::net::getsockname(&first)?
         .try_into()
         .map_err(|_| std::io::Error::other("it has no IP address"))?;
     let mut all = vec![first];
     for _ in 1..count {
-        all.push(bound(addr, true)?);
+        all.push(bound(&addr, true)?);
     }
     // None listens before all are bound, so the first connections are spread over all of them.
     for listener in &all {
         rustix::net::listen(listener, backlog)?;
     }
     Ok(all)
-}
-
-fn bound(addr: SocketAddr, reuseport: bool) -> std::io::Result<OwnedFd> {
-    let family = if addr.is_ipv4() {
-        AddressFamily::INET
-    } else {
-        AddressFamily::INET6
-    };
-    let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    sockopt::set_socket_reuseport(&socket, reuseport)?;
-    rustix::net::bind(&socket, &addr)?;
-    Ok(socket)
 }
 
 #[cfg(test)]

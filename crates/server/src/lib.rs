@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod address;
 mod alarm;
 mod backoff;
 mod blocking;
@@ -40,6 +41,7 @@ mod watchdog;
 mod worker;
 
 pub use accept::Accepted;
+pub use address::Address;
 pub use backoff::Backoff;
 pub use board::{Block, Board};
 pub use connection::completion::OnDeadline;

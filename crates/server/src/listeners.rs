@@ -1,13 +1,16 @@
 //! The listeners: opened as the variant shares them, before anything else runs.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use os::Errno;
 use os::net::{self, Addr};
 
-use crate::Limits;
 use crate::refusal::Refusal;
+use crate::{Address, Limits};
 
 /// Whose the listeners are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,35 +82,27 @@ pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket
 }
 
 /// Where a server listens unless told.
-const USUAL: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
-/// Opens listeners on `addrs`, or on the usual address if there are none. With
+/// Opens listeners on `addresses`, or on the usual address if there are none. With
 /// [`Listeners::PerWorker`], those of worker 0 come first, then those of worker 1, and so on.
 /// `variant` is named where it cannot have what was asked for.
 pub(crate) fn open(
     sharing: Listeners,
-    addrs: &[Addr],
+    addresses: &[Address],
     workers: usize,
     limits: &Limits,
     variant: &str,
 ) -> Result<Vec<Listener>, Refusal> {
-    let usual = [Addr::Tcp(USUAL)];
-    let asked = match addrs {
+    let usual = [Address::One(Addr::Tcp(USUAL))];
+    let asked = match addresses {
         [] => &usual,
-        addrs => addrs,
+        addresses => addresses,
     };
     let listeners = match sharing {
-        Listeners::Shared => asked
-            .iter()
-            .map(|addr| {
-                let listener = net::listen(addr, limits.backlog);
-                let listener = listener.map_err(|error| failed(addr, &error))?;
-                Ok(Listener::of(listener, addr))
-            })
-            .collect::<Result<Vec<_>, _>>()?,
+        Listeners::Shared => open_shared(asked, limits)?,
         Listeners::PerWorker => open_each(asked, workers, limits, variant)?,
-        Listeners::None if addrs.is_empty() => Vec::new(),
+        Listeners::None if addresses.is_empty() => Vec::new(),
         Listeners::None => {
             return Err(Refusal::Usage(format!(
                 "--listen: {variant} opens no listener; it serves the connection on descriptor 0"
@@ -121,35 +116,87 @@ pub(crate) fn open(
     Ok(listeners)
 }
 
+fn open_shared(addresses: &[Address], limits: &Limits) -> Result<Vec<Listener>, Refusal> {
+    let mut all = Vec::new();
+    for address in addresses {
+        all.extend(open_what_is_there(
+            address,
+            &candidates(address)?,
+            |addr| Ok(Listener::of(net::listen(addr, limits.backlog)?, addr)),
+        )?);
+    }
+    Ok(all)
+}
+
 fn open_each(
-    addrs: &[Addr],
+    addresses: &[Address],
     workers: usize,
     limits: &Limits,
     variant: &str,
 ) -> Result<Vec<Listener>, Refusal> {
     let mut of_workers: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
-    for addr in addrs {
-        let Addr::Tcp(tcp) = addr else {
-            return Err(Refusal::Usage(format!(
+    for address in addresses {
+        let tcp = candidates(address)?.into_iter().map(|addr| match addr {
+            Addr::Tcp(tcp) => Ok(tcp),
+            Addr::Unix(_) | Addr::Inherited(_) => Err(Refusal::Usage(format!(
                 "--listen {addr}: {variant} needs a listener per worker, and the kernel shares only \
                  TCP ports"
-            )));
-        };
-        let all = os::reuseport::listeners(*tcp, limits.backlog, workers);
-        let all = all.map_err(|error| failed(addr, &error))?;
-        for (listeners, listener) in of_workers.iter_mut().zip(all) {
-            listeners.push(Listener::of(listener, addr));
+            ))),
+        });
+        let opened = open_what_is_there(address, &tcp.collect::<Result<Vec<_>, _>>()?, |tcp| {
+            let all = os::reuseport::listeners(*tcp, limits.backlog, workers)?;
+            Ok((Addr::Tcp(*tcp), all))
+        })?;
+        for (addr, all) in opened {
+            for (listeners, listener) in of_workers.iter_mut().zip(all) {
+                listeners.push(Listener::of(listener, &addr));
+            }
         }
     }
     Ok(of_workers.into_iter().flatten().collect())
 }
 
-fn failed(addr: &Addr, error: &std::io::Error) -> Refusal {
+fn candidates(address: &Address) -> Result<Vec<Addr>, Refusal> {
+    let all = address.candidates();
+    all.map_err(|why| Refusal::Failure(format!("cannot listen on {address}: {why}")))
+}
+
+/// Opens the `candidates` of an address. Those that this machine does not have, such as the IPv6 one of
+/// a name where there is no IPv6, are left out as long as there is another.
+fn open_what_is_there<C: fmt::Display, T>(
+    address: &Address,
+    candidates: &[C],
+    open: impl Fn(&C) -> io::Result<T>,
+) -> Result<Vec<T>, Refusal> {
+    let (mut opened, mut absent) = (Vec::new(), None);
+    for candidate in candidates {
+        match open(candidate) {
+            Ok(listener) => opened.push(listener),
+            Err(error) if is_absent(&error) => absent = Some(error),
+            Err(error) => return Err(failed(candidate, &error)),
+        }
+        if address.wants_one() && !opened.is_empty() {
+            break;
+        }
+    }
+    match absent {
+        Some(error) if opened.is_empty() => Err(failed(address, &error)),
+        _ => Ok(opened),
+    }
+}
+
+/// Whether this machine has no such address, or no address of that family (`ip(7)`, `socket(2)`).
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn failed(addr: &impl fmt::Display, error: &io::Error) -> Refusal {
     Refusal::Failure(format!("cannot listen on {addr}: {}", plain(error)))
 }
 
 /// The reason without the "(os error N)" that std appends.
-fn plain(error: &std::io::Error) -> String {
+fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

@@ -5,10 +5,9 @@
 
 use clap::builder::{EnumValueParser, PossibleValue};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
-use os::net::Addr;
 use proto::{Limits, Protocol};
 
-use crate::limits;
+use crate::{Address, limits};
 
 /// Flags of `turnstile serve`, and of every program that serves with one model.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +15,7 @@ pub struct ServeArgs {
     /// Variant of the model, unless the default one.
     pub variant: Option<String>,
     /// Where to listen, unless at `127.0.0.1:8080`.
-    pub listen: Vec<Addr>,
+    pub listen: Vec<Address>,
     /// How many worker processes, threads or loops, unless as many as the variant has by itself.
     pub workers: Option<usize>,
     /// What is spoken.
@@ -35,11 +34,12 @@ impl Args for ServeArgs {
                 .help("Variant of the model"),
             Arg::new("listen")
                 .value_name("ADDR")
-                .value_parser(value_parser!(Addr))
+                .value_parser(value_parser!(Address))
                 .action(ArgAction::Append)
                 .help(
-                    "Address to listen on: IP:PORT (IPv6 in brackets), unix:/path or fd:N; may be \
-                     given several times [default: 127.0.0.1:8080]",
+                    "Address to listen on: HOST:PORT (all addresses of a name; IPv6 in brackets), \
+                     :PORT (every address, [::] where there is IPv6, else 0.0.0.0), unix:/path or \
+                     fd:N; may be given several times [default: 127.0.0.1:8080]",
                 ),
             Arg::new("workers")
                 .value_name("N")
