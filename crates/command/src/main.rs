@@ -37,11 +37,11 @@ enum Act {
 fn main() -> ExitCode {
     let command = match Command::try_parse() {
         Ok(command) => command,
-        Err(error) => return server::unusable(&error),
+        Err(error) => return turnstile::unusable(&error),
     };
     match command.act {
         Act::Models(args) => models::main(&args),
-        Act::Serve(args) => serve::main(&args),
+        Act::Serve(args) => serve::main(args),
         Act::Load(args) => load::main(args),
         Act::Bench(args) => bench::main(args),
         Act::Report(args) => report::main(&args),

@@ -4,9 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use server::{Count, Holds};
 use turnstile::models::ALL;
-use turnstile::{Model, Roles, Variant};
+use turnstile::{Count, Holds, Model, Roles, Variant};
 
 /// Flags of `turnstile models`.
 #[derive(Debug, clap::Args)]

@@ -81,6 +81,25 @@ fn help_and_version_are_no_errors() {
 fn unknown_names() {
     refused(&turnstile(&["serve", "--model", "nope"]), 2, "nope");
     serve_refused(&["--variant", "nope"], 2, "nope");
+    refused(&turnstile(&["serve", "--model", "prefork:nope"]), 2, "nope");
+    refused(&turnstile(&["serve", "--model", "nope:poll"]), 2, "nope");
+}
+
+/// An address of documentation that no machine has (RFC 5737): a server that tries it was told
+/// everything else well.
+const NOBODYS: &str = "192.0.2.1:1";
+
+#[test]
+fn a_model_is_named_with_its_variant() {
+    let serve = |label: &str, more: &[&str]| {
+        turnstile(&[&["serve", "--model", label, "--listen", NOBODYS], more].concat())
+    };
+    for label in ["prefork:accept", "prefork:flock", "iterative:-"] {
+        refused(&serve(label, &[]), 1, NOBODYS);
+    }
+    refused(&serve("prefork:flock", &["--variant", "flock"]), 1, NOBODYS);
+    let two = serve("prefork:flock", &["--variant", "mutex"]);
+    refused(&two, 2, "--model prefork:flock is not --variant mutex");
 }
 
 #[test]
@@ -283,9 +302,6 @@ fn models_json_keeps_its_contract() {
         "each model has one default variant, and its variants together"
     );
 }
-
-/// An address of documentation that no machine has (RFC 5737).
-const NOBODYS: &str = "192.0.2.1:1";
 
 #[test]
 fn every_listed_variant_can_be_named() {

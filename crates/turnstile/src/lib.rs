@@ -18,8 +18,18 @@
 
 #![forbid(unsafe_code)]
 
+// What a service needs.
+#[doc(inline)]
 pub use server::{
-    Limits, Method, Model, Nature, Place, Request, Response, Roles, Service, Variant, main,
+    Address, Limits, Method, Nature, Place, Protocol, Request, Response, ServeArgs, Service, main,
+    main_with, serve, serve_with, unusable,
+};
+// What a model needs.
+#[doc(inline)]
+pub use server::{
+    Accepted, Backoff, Block, Board, Children, Connection, Count, Drain, Error, Holds, Listener,
+    Listeners, Model, Need, Needs, OnDeadline, Phase, Result, Roles, Server, ServingChild,
+    Shutdown, ThreadSlot, ThreadSlots, Threads, Variant, Worker, Workers, log,
 };
 
 /// The models, one crate each, under the names of the features that bring them.
