@@ -1,6 +1,5 @@
 //! From a command line to a running server, and its exit.
 
-use std::convert::Infallible;
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -20,39 +19,42 @@ use crate::{
 /// The whole `main` of a program that serves with one model: parses the command line, serves,
 /// returns the exit code (0 after a drain, 2 for unusable arguments, 1 for a failure).
 pub fn main(model: &'static Model, service: &'static dyn Service) -> ExitCode {
-    main_with(model, |_: &()| Ok::<_, Infallible>(service))
+    match parse::<()>(model) {
+        Ok((args, ())) => serve(model, &args, service),
+        Err(error) => unusable(&error),
+    }
 }
 
 /// The same for a service with flags of its own, `A`, made of them by `service`.
-pub fn main_with<A: Args, E: Display>(
+pub fn main_with<A: Args, S: Service + 'static, E: Display>(
     model: &'static Model,
-    service: impl FnOnce(&A) -> Result<&'static dyn Service, E>,
+    service: impl FnOnce(&A) -> Result<S, E>,
 ) -> ExitCode {
-    let command = A::augment_args(ServeArgs::augment_args(Command::new(model.name)));
-    let parsed = command
-        .about(model.variants[0].summary)
-        .long_about(None)
-        .try_get_matches()
-        .and_then(|matches| {
-            Ok((
-                ServeArgs::from_arg_matches(&matches)?,
-                A::from_arg_matches(&matches)?,
-            ))
-        });
-    match parsed {
+    match parse::<A>(model) {
         Ok((args, own)) => serve_with(model, &args, || service(&own)),
         Err(error) => unusable(&error),
     }
 }
 
-/// Serves what `service` makes, or says in one line why it could not be made.
-pub fn serve_with<E: Display>(
+fn parse<A: Args>(model: &Model) -> Result<(ServeArgs, A), clap::Error> {
+    let command = A::augment_args(ServeArgs::augment_args(Command::new(model.name)));
+    let command = command.about(model.variants[0].summary).long_about(None);
+    let matches = command.try_get_matches()?;
+    Ok((
+        ServeArgs::from_arg_matches(&matches)?,
+        A::from_arg_matches(&matches)?,
+    ))
+}
+
+/// Serves what `service` makes, for the life of the program, or says in one line why it could not be
+/// made.
+pub fn serve_with<S: Service + 'static, E: Display>(
     model: &'static Model,
     args: &ServeArgs,
-    service: impl FnOnce() -> Result<&'static dyn Service, E>,
+    service: impl FnOnce() -> Result<S, E>,
 ) -> ExitCode {
     match service() {
-        Ok(service) => serve(model, args, service),
+        Ok(service) => serve(model, args, Box::leak(Box::new(service))),
         Err(error) => end(1, error),
     }
 }
