@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::anyhow;
+
 use crate::{Files, Router, Store};
 
 /// Flags of the stock routes, for whatever program serves them.
@@ -32,7 +34,8 @@ pub struct ServiceArgs {
 /// The folder cannot be opened, or the file cannot be a store.
 pub fn open(args: &ServiceArgs) -> anyhow::Result<Router> {
     let busy = Duration::from_millis(args.db_busy_ms.into());
-    let files = args.root.as_deref().map(Files::open).transpose()?;
+    let files = args.root.as_deref().map(Files::open).transpose();
+    let files = files.map_err(|error| anyhow!("--root {error}"))?;
     let store = args.db.as_deref().map(|path| Store::open(path, busy));
     Ok(Router::new(files, store.transpose()?))
 }

@@ -24,6 +24,9 @@ pub use server::{
     Address, Limits, Method, Nature, Place, Protocol, Request, Response, ServeArgs, Service, main,
     main_with, serve, serve_with, unusable,
 };
+#[cfg(feature = "files")]
+#[doc(inline)]
+pub use services::Files;
 // What a model needs.
 #[doc(inline)]
 pub use server::{
