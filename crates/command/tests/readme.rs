@@ -26,6 +26,19 @@ fn the_models_table_is_generated() {
     );
 }
 
+#[test]
+fn the_library_lists_its_models() {
+    let page = std::fs::read_to_string("../turnstile/src/lib.rs").unwrap();
+    let list: String = turnstile::models::ALL
+        .iter()
+        .map(|model| format!("//! - `{}`: {}\n", model.name, model.variants[0].summary))
+        .collect();
+    assert!(
+        page.contains(&list),
+        "crates/turnstile/src/lib.rs lacks\n{list}"
+    );
+}
+
 fn sentence(roles: &Roles) -> String {
     format!(
         "accepts: {} · reads: {} · computes: {} · writes: {}",

@@ -1,6 +1,4 @@
-//! Every Linux server concurrency model, measured side by side, and ready to run your service.
-//!
-//! The library face: write a [`Service`], pick a model, serve.
+//! Every Linux server concurrency model, ready to run your service.
 //!
 //! ```no_run
 //! use turnstile::{Request, Response};
@@ -14,7 +12,83 @@
 //! }
 //! ```
 //!
-//! The program takes the flags of `turnstile serve`.
+//! That program has the flags of `turnstile serve` (`--help` lists them). It prints one line per
+//! listener when it is ready, refuses malformed and oversized requests, closes connections that are
+//! too slow, replaces workers that die, and finishes what it has begun when SIGTERM comes.
+//!
+//! # Cargo.toml
+//!
+//! Each model is a feature of its name, and all are on by default. A program on one model compiles 20
+//! crates, itself among them:
+//!
+//! ```toml
+//! [dependencies]
+//! turnstile = { path = "../turnstile/crates/turnstile", default-features = false, features = ["prefork"] }
+//! ```
+//!
+//! The feature `files` adds `Files`, a service that sends the files below a folder. Flags of your own
+//! are a `clap::Args`, from which [`main_with`] has you make the service.
+//!
+//! # JSON, and state
+//!
+//! A service is anything [`Sync`] that implements [`Service`]. This one counts votes:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use std::sync::{Mutex, PoisonError};
+//!
+//! use turnstile::models::thread_pool;
+//! use turnstile::{Method, Request, Response, Service};
+//!
+//! #[derive(serde::Serialize)]
+//! struct Votes {
+//!     yes: u64,
+//!     no: u64,
+//! }
+//!
+//! struct Ballot(Mutex<Votes>);
+//!
+//! impl Service for Ballot {
+//!     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
+//!         let mut votes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+//!         match (request.method, request.path) {
+//!             (Method::Get, "/") => {}
+//!             (Method::Post, "/yes") => votes.yes += 1,
+//!             (Method::Post, "/no") => votes.no += 1,
+//!             _ => return drop(response.status(404)),
+//!         }
+//!         let body = response.content_type("application/json").body_buffer();
+//!         serde_json::to_writer(body, &*votes).expect("memory takes all that is written");
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     static BALLOT: Ballot = Ballot(Mutex::new(Votes { yes: 0, no: 0 }));
+//!     turnstile::main(&thread_pool::MODEL, &BALLOT)
+//! }
+//! ```
+//!
+//! Threads share that state. On a model whose workers are processes (`prefork`, `fork-per-client`,
+//! `multi-reactor:processes`) each would count for itself: state belongs in a database or in shared
+//! memory there. `examples/` has more: JSON that is read, files, a model of one's own.
+//!
+//! # The models
+//!
+//! - `iterative`: One process does everything, for one client at a time.
+//! - `fork-per-client`: The parent accepts, and forks a child for every client.
+//! - `prefork`: Children forked in advance, all blocked in accept on one socket.
+//! - `thread-per-client`: The main thread accepts, and starts a thread for every client.
+//! - `thread-pool`: Threads created in advance, fed by a bounded queue of accepted connections.
+//! - `single-reactor`: One thread, one selector, everything.
+//! - `reactor-pool`: A loop accepts, reads and writes; a pool computes, and the connection comes back.
+//! - `multi-reactor`: An acceptor hands each socket to the least loaded of several reactors.
+//! - `leader-follower`: Threads take turns at one handle set; the leader promotes a follower before it serves.
+//! - `proactor`: The kernel accepts, reads and writes; one loop computes on what is complete.
+//! - `signal-driven`: Every socket tells of its news by a real-time signal, which one thread takes.
+//! - `async-tasks`: A coroutine a connection, on threads that steal tasks from each other.
+//!
+//! Most have variants, which `--variant` chooses. The page of each crate says what it costs, what
+//! breaks it and when to pick it. A model of your own is a [`Model`] value with a `run`.
 
 #![forbid(unsafe_code)]
 
