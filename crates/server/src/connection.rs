@@ -138,7 +138,7 @@ impl Connection {
     pub fn compute(&mut self, worker: &mut Worker) {
         let (_, mut turn) = worker.lend();
         self.session.compute(&mut turn);
-        self.session.keep(worker.scratch_mut());
+        self.session.keep_output(worker.scratch_mut());
         worker.count();
     }
 
@@ -211,7 +211,7 @@ impl Connection {
         match received {
             Ok(0) => {
                 let (_, mut turn) = worker.lend();
-                self.session.end(&mut turn);
+                self.session.receive_fin(&mut turn);
                 Ok(())
             }
             Ok(bytes) => {
@@ -286,7 +286,7 @@ impl Connection {
     }
 
     fn unsent(&mut self, worker: &mut Worker) -> Need {
-        self.session.keep(worker.scratch_mut());
+        self.session.keep_output(worker.scratch_mut());
         if worker.blocking {
             worker.tick();
         }

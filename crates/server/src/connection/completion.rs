@@ -44,20 +44,20 @@ impl Connection {
     /// Takes the peer's FIN.
     pub fn ended(&mut self, worker: &mut Worker) {
         let (_, mut turn) = worker.lend();
-        self.session.end(&mut turn);
+        self.session.receive_fin(&mut turn);
         self.settled(worker);
     }
 
     /// Moves the output out, to be sent whole and to come back by [`sent`](Self::sent) or
     /// [`regain`](Self::regain).
     pub fn lend(&mut self, worker: &mut Worker) -> Vec<u8> {
-        self.session.lend(worker.scratch_mut())
+        self.session.take_output(worker.scratch_mut())
     }
 
     /// Takes back output of which `bytes` were sent.
     pub fn sent(&mut self, output: Vec<u8>, bytes: usize, worker: &mut Worker) {
         board::add(&worker.block.bytes_out, bytes as u64);
-        self.session.regain(output);
+        self.session.return_output(output);
         let (_, mut turn) = worker.lend();
         self.session.sent(bytes, &mut turn);
         self.settled(worker);
@@ -65,17 +65,17 @@ impl Connection {
 
     /// Takes back output that was recalled.
     pub fn regain(&mut self, output: Vec<u8>) {
-        self.session.regain(output);
+        self.session.return_output(output);
     }
 
     /// Whether the output is lent.
     pub fn has_lent(&self) -> bool {
-        self.session.has_lent()
+        self.session.is_output_taken()
     }
 
     /// Until when it would rest once its output was sent, if that is all it would do.
     pub fn rests_until(&self) -> Option<Instant> {
-        self.session.rests_until()
+        self.session.idle_deadline_once_sent()
     }
 
     /// Whether it is between two requests.
@@ -86,7 +86,7 @@ impl Connection {
     /// Whether the peer had better be listened to: not when its FIN has come, when the last reply is
     /// on its way, or when it is far ahead of what was answered.
     pub fn takes_input(&self, server: &Server) -> bool {
-        !self.session.is_over() && !self.session.is_ahead(&server.limits)
+        !self.session.ignores_input() && !self.session.is_ahead(&server.limits)
     }
 
     /// Sends FIN, once, and goes on receiving: what [`Want::Linger`] asks for. False where the
@@ -113,7 +113,7 @@ impl Connection {
                 return OnDeadline::Part;
             }
             _ if worker.now < self.session.deadline() => return OnDeadline::GoOn,
-            _ if self.session.has_lent() => return OnDeadline::Recall,
+            _ if self.session.is_output_taken() => return OnDeadline::Recall,
             _ => {}
         }
         let (_, mut turn) = worker.lend();
@@ -124,7 +124,7 @@ impl Connection {
 
     /// Output stays with its connection, whichever has the next turn.
     fn settled(&mut self, worker: &mut Worker) {
-        self.session.keep(worker.scratch_mut());
+        self.session.keep_output(worker.scratch_mut());
         worker.count();
     }
 }
