@@ -25,7 +25,7 @@ pub enum Accepted {
 
 /// Some resource is short: says so as an episode begins, and asks for a pause.
 fn pause_for(what: &str, error: Errno, backoff: &mut Backoff) -> Accepted {
-    if backoff.is_fresh() {
+    if backoff.is_first() {
         log(format_args!(
             "{what}: {error}; the listener is left alone until some are free"
         ));

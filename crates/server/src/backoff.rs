@@ -28,7 +28,7 @@ impl Backoff {
     }
 
     /// Whether the next pause would be the first of an episode: the time to log it.
-    pub fn is_fresh(&self) -> bool {
+    pub fn is_first(&self) -> bool {
         self.next_ms <= FIRST_MS
     }
 

@@ -36,10 +36,10 @@ pub struct Connection {
     home: &'static Block,
     opened: Instant,
     lingering: bool,
-    /// See [`is_spent`](Connection::is_spent).
-    spent: bool,
-    /// See [`is_dry`](Connection::is_dry).
-    dry: bool,
+    /// See [`would_block`](Connection::would_block).
+    would_block: bool,
+    /// See [`received_nothing`](Connection::received_nothing).
+    received_nothing: bool,
 }
 
 impl Connection {
@@ -73,8 +73,8 @@ impl Connection {
             home: worker.block,
             opened: worker.now,
             lingering: false,
-            spent: false,
-            dry: false,
+            would_block: false,
+            received_nothing: false,
         }
     }
 
@@ -100,8 +100,8 @@ impl Connection {
     /// send, at most until the deadline; so does the worker.
     pub fn step(&mut self, worker: &mut Worker) -> Need {
         let mut begun = false;
-        self.spent = false;
-        self.dry = false;
+        self.would_block = false;
+        self.received_nothing = false;
         loop {
             let went = match self.session.want() {
                 Want::Read if begun => Err(Need::Readable),
@@ -125,13 +125,13 @@ impl Connection {
     /// states (an edge-triggered selector), must step again where this is false. A receive that did
     /// not fill its buffer has emptied the socket (epoll(7), question 9), but for a FIN that came
     /// with it.
-    pub fn is_spent(&self) -> bool {
-        self.spent
+    pub fn would_block(&self) -> bool {
+        self.would_block
     }
 
     /// Whether the last step found nothing to receive: neither bytes nor FIN.
-    pub fn is_dry(&self) -> bool {
-        self.dry
+    pub fn received_nothing(&self) -> bool {
+        self.received_nothing
     }
 
     /// Calls the service for the request in hand, and no more: whoever writes steps on.
@@ -215,7 +215,7 @@ impl Connection {
                 Ok(())
             }
             Ok(bytes) => {
-                self.spent = bytes < worker.input().capacity();
+                self.would_block = bytes < worker.input().capacity();
                 board::add(&worker.block.bytes_in, bytes as u64);
                 let (input, mut turn) = worker.lend();
                 self.session.receive(input, &mut turn);
@@ -223,8 +223,8 @@ impl Connection {
             }
             Err(Errno::AGAIN) if parting => Err(Need::Closed),
             Err(error @ (Errno::AGAIN | Errno::INTR)) => {
-                self.dry = error == Errno::AGAIN;
-                self.spent = self.dry;
+                self.received_nothing = error == Errno::AGAIN;
+                self.would_block = self.received_nothing;
                 Err(Need::Readable)
             }
             Err(_) => Err(self.broken(worker)),
@@ -236,7 +236,7 @@ impl Connection {
         let mut taken = 0;
         while self.session.want() == Want::Write {
             if taken >= worker.server.limits.turn_bytes_max {
-                self.spent = false; // There may be room: nobody will report it.
+                self.would_block = false; // There may be room: nobody will report it.
                 return Err(self.unsent(worker));
             }
             let output = self.session.output(worker.scratch());
@@ -271,7 +271,7 @@ impl Connection {
                     }
                 }
                 Err(Errno::AGAIN) => {
-                    self.spent = true;
+                    self.would_block = true;
                     return Err(self.unsent(worker));
                 }
                 Err(_) => return Err(self.broken(worker)),
@@ -320,7 +320,7 @@ impl Connection {
             Ok(0) => Err(Need::Closed),
             Ok(_) | Err(Errno::INTR) => Err(Need::Readable),
             Err(Errno::AGAIN) => {
-                self.spent = true;
+                self.would_block = true;
                 Err(Need::Readable)
             }
             Err(_) => Err(Need::Closed),

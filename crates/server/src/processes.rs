@@ -118,7 +118,7 @@ impl Children {
     ///
     /// A child that dies young is replaced after a pause that doubles up to the limit, so that a
     /// crash loop does not take the machine.
-    pub fn keep(&mut self) -> Option<ServingChild> {
+    pub fn supervise(&mut self) -> Option<ServingChild> {
         let mut backoff = Backoff::new(self.server.limits.respawn_pause_ms_max);
         while !self.server.drain.has_begun() {
             if !self.is_full() {
@@ -126,7 +126,7 @@ impl Children {
                     Ok(Some(child)) => return Some(child),
                     Ok(None) => {}
                     Err(error) => {
-                        if backoff.is_fresh() {
+                        if backoff.is_first() {
                             log(format_args!("fork: {error}; trying again"));
                         }
                         let _ = self.server.wait_for_drain(backoff.pause());
@@ -171,7 +171,7 @@ impl Children {
     }
 
     /// Passes the signal to drain on, once. Children forked later know of the drain from the start.
-    pub fn tell_to_drain(&mut self) {
+    pub fn signal_drain(&mut self) {
         if !std::mem::replace(&mut self.told, true) {
             self.numbers.keys().for_each(|&pid| kill(pid, Signal::TERM));
         }
@@ -179,7 +179,7 @@ impl Children {
 
     /// Tells all to drain, waits until they have, and kills those that outstay the grace.
     pub fn drain(mut self) {
-        self.tell_to_drain();
+        self.signal_drain();
         let mut killed = false;
         while !self.numbers.is_empty() {
             self.wait(); // The drain's tick interrupts it.

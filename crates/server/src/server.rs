@@ -83,7 +83,7 @@ impl fmt::Display for Shutdown {
 
 impl Server {
     /// The connection with which a super-server has started this process; once.
-    pub fn given(&self) -> Option<OwnedFd> {
+    pub fn take_inetd_connection(&self) -> Option<OwnedFd> {
         self.given.lock().map_or(None, |mut given| given.take())
     }
 

@@ -20,9 +20,9 @@ pub enum OnDeadline {
     /// Nothing but another look at what the connection wants.
     GoOn,
     /// Its output is lent: have it back, whether it was sent or not, and on_deadline again.
-    Recall,
+    TakeBackOutput,
     /// The drain closes what is idle: receive no more, and if it is idle then, close.
-    Part,
+    CloseIfIdle,
     /// Close.
     Close,
 }
@@ -38,19 +38,19 @@ impl Connection {
         board::add(&worker.block.bytes_in, bytes.len() as u64);
         let (_, mut turn) = worker.lend();
         self.session.receive(bytes, &mut turn);
-        self.settled(worker);
+        self.finish_step(worker);
     }
 
     /// Takes the peer's FIN.
-    pub fn ended(&mut self, worker: &mut Worker) {
+    pub fn received_fin(&mut self, worker: &mut Worker) {
         let (_, mut turn) = worker.lend();
         self.session.receive_fin(&mut turn);
-        self.settled(worker);
+        self.finish_step(worker);
     }
 
     /// Moves the output out, to be sent whole and to come back by [`sent`](Self::sent) or
-    /// [`regain`](Self::regain).
-    pub fn lend(&mut self, worker: &mut Worker) -> Vec<u8> {
+    /// [`return_output`](Self::return_output).
+    pub fn take_output(&mut self, worker: &mut Worker) -> Vec<u8> {
         self.session.take_output(worker.scratch_mut())
     }
 
@@ -60,21 +60,21 @@ impl Connection {
         self.session.return_output(output);
         let (_, mut turn) = worker.lend();
         self.session.sent(bytes, &mut turn);
-        self.settled(worker);
+        self.finish_step(worker);
     }
 
     /// Takes back output that was recalled.
-    pub fn regain(&mut self, output: Vec<u8>) {
+    pub fn return_output(&mut self, output: Vec<u8>) {
         self.session.return_output(output);
     }
 
     /// Whether the output is lent.
-    pub fn has_lent(&self) -> bool {
+    pub fn is_output_taken(&self) -> bool {
         self.session.is_output_taken()
     }
 
     /// Until when it would rest once its output was sent, if that is all it would do.
-    pub fn rests_until(&self) -> Option<Instant> {
+    pub fn idle_deadline_once_sent(&self) -> Option<Instant> {
         self.session.idle_deadline_once_sent()
     }
 
@@ -98,7 +98,7 @@ impl Connection {
 
     /// Takes note that the peer has reset the connection, or the network has lost it: it is to be
     /// dropped.
-    pub fn lost(&self, worker: &Worker) {
+    pub fn count_broken(&self, worker: &Worker) {
         board::add(&worker.block.broken, 1);
     }
 
@@ -110,20 +110,20 @@ impl Connection {
                 return OnDeadline::Close;
             }
             Phase::Closing if self.session.is_idle() && self.is_overdue(worker) => {
-                return OnDeadline::Part;
+                return OnDeadline::CloseIfIdle;
             }
             _ if worker.now < self.session.deadline() => return OnDeadline::GoOn,
-            _ if self.session.is_output_taken() => return OnDeadline::Recall,
+            _ if self.session.is_output_taken() => return OnDeadline::TakeBackOutput,
             _ => {}
         }
         let (_, mut turn) = worker.lend();
         self.session.expire(&mut turn);
-        self.settled(worker);
+        self.finish_step(worker);
         OnDeadline::GoOn
     }
 
     /// Output stays with its connection, whichever has the next turn.
-    fn settled(&mut self, worker: &mut Worker) {
+    fn finish_step(&mut self, worker: &mut Worker) {
         self.session.keep_output(worker.scratch_mut());
         worker.count();
     }
