@@ -7,7 +7,7 @@ use std::time::Duration;
 use os::Errno;
 use os::net::{self, PollFd, PollFlags};
 
-use crate::board::Holding;
+use crate::board::Activity;
 use crate::{Backoff, Connection, Listener, Listeners, Phase, Server, Worker, log, signals};
 
 /// What came of one look at the listener.
@@ -258,7 +258,7 @@ impl Worker {
         attend: impl Fn(&Server, &[Listener], &mut Backoff) -> Accepted,
     ) -> Option<Connection> {
         let server = self.server;
-        self.block.announce(Holding::Accepting, -1);
+        self.block.announce(Activity::Accepting, -1);
         let socket = loop {
             // Whoever is free in a drain empties all of them: a busy worker's clients need not wait.
             let mine = match server.drain.has_begun() {
@@ -272,7 +272,7 @@ impl Worker {
                 Accepted::Empty | Accepted::Pause(_) => break None,
             }
         };
-        self.block.announce(Holding::Nothing, 0);
+        self.block.announce(Activity::None, 0);
         socket.map(|socket| Connection::new(socket, self))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::board::Holding;
+use crate::board::Activity;
 use crate::{Connection, Need, Worker};
 
 impl Worker {
@@ -22,7 +22,7 @@ impl Worker {
             }
         }
         // Before the descriptor is closed, since its number can be another connection's then.
-        self.block.announce(Holding::Nothing, 0);
+        self.block.announce(Activity::None, 0);
     }
 
     /// Sleeps until `deadline`, or until the drain begins, which may have moved the deadline.

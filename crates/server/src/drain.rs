@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use os::signal;
 
 use crate::Limits;
-use crate::board::{Block, Board, Holding};
+use crate::board::{Activity, Block, Board};
 
 /// How far the server has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,7 +129,7 @@ impl Drain {
     pub(crate) fn close_or_cut(&self, block: &Block) {
         let phase = self.phase();
         if phase >= Phase::Closing {
-            block.seize(Holding::Idle, os::net::shutdown_read);
+            block.act_if(Activity::Idle, os::net::shutdown_read);
         }
         if phase == Phase::Cutting && block.cut(os::net::shutdown_both) {
             self.board.cut.fetch_add(1, Ordering::Relaxed);

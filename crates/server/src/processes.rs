@@ -91,19 +91,19 @@ impl Children {
     /// Reaps every child that has ended by now (SIGCHLD coalesces), and gives their numbers free.
     pub fn reap_ended(&mut self) {
         while let Ok(Some((pid, ended))) = reap(false) {
-            self.bury(pid, ended);
+            self.take_note(pid, ended);
         }
     }
 
     /// Waits for one child to end; returns early when a signal was handled. What it lived, if one did.
     pub fn wait(&mut self) -> Option<Duration> {
         let (pid, ended) = reap(true).ok().flatten()?;
-        self.bury(pid, ended)
+        self.take_note(pid, ended)
     }
 
-    fn bury(&mut self, pid: Pid, ended: Ended) -> Option<Duration> {
+    fn take_note(&mut self, pid: Pid, ended: Ended) -> Option<Duration> {
         let (number, born) = self.numbers.remove(&pid)?;
-        self.server.blocks[number].bury();
+        self.server.blocks[number].mark_ended();
         self.free.push(number);
         if ended != Ended::Exited(0) && !self.server.drain.has_begun() {
             log(format_args!(
@@ -153,7 +153,7 @@ impl Children {
     pub fn reap_to_replace(&mut self, backoff: &mut Backoff) -> Duration {
         let mut longest = Duration::ZERO;
         while let Ok(Some((pid, ended))) = reap(false) {
-            if let Some(lived) = self.bury(pid, ended) {
+            if let Some(lived) = self.take_note(pid, ended) {
                 longest = longest.max(self.pause_after(lived, backoff));
             }
         }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use os::detached::{Body, Spawner};
 
-use crate::board::Holding;
+use crate::board::Activity;
 use crate::threads::{Running, STACK_BYTES};
 use crate::{Connection, Server, Threads, Worker, log};
 
@@ -131,7 +131,7 @@ impl Body for ThreadSlot {
             server: self.server,
             number: self.number,
         };
-        worker.settle();
+        worker.bind_to_thread();
         let connection = Connection::new(socket, &mut worker);
         worker.serve(connection);
         // A worker whose thread panicked is not used again.
@@ -158,7 +158,7 @@ struct Lost {
 impl Drop for Lost {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.server.blocks[self.number].announce(Holding::Nothing, 0);
+            self.server.blocks[self.number].announce(Activity::None, 0);
             log(format_args!(
                 "a worker thread panicked: its connection is lost, the others go on"
             ));
