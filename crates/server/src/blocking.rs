@@ -21,7 +21,7 @@ impl Worker {
                 break;
             }
         }
-        // Before the descriptor is closed, since its number can be another connection's then.
+        // Before the descriptor is closed: after that its number may be that of another connection.
         self.block.announce(Activity::None, 0);
     }
 

@@ -17,6 +17,7 @@
 //! the [`watchdog`] interrupts them at the connection's deadline.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use os::{Errno, net};
@@ -259,13 +260,12 @@ impl Connection {
             worker.tick();
         }
         match received {
-            Ok(0) => Err(Need::Closed),
-            Ok(_) | Err(Errno::INTR) => Err(Need::Readable),
+            Ok(1..) | Err(Errno::INTR) => Err(Need::Readable),
             Err(Errno::AGAIN) => {
                 self.would_block = true;
                 Err(Need::Readable)
             }
-            Err(_) => Err(Need::Closed),
+            Ok(0) | Err(_) => Err(Need::Closed),
         }
     }
 
@@ -297,10 +297,7 @@ impl AsRawFd for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Unlike the other counters, this one may be written by several workers: the connection may have
-        // been moved.
-        self.block
-            .closed
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // Several workers may write this counter, since connections are moved between them.
+        self.block.closed.fetch_add(1, Ordering::Relaxed);
     }
 }
