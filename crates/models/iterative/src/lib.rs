@@ -90,7 +90,9 @@ fn run(server: &'static Server) -> server::Result {
 fn serve_given(server: &'static Server) -> server::Result {
     let mut worker = Worker::blocking(server, 0);
     worker.become_process(0);
-    let socket = server.given().ok_or("descriptor 0 is served once")?;
+    let socket = server
+        .take_inetd_connection()
+        .ok_or("descriptor 0 is served once")?;
     let connection = Connection::new(socket, &mut worker);
     worker.serve(connection);
     Ok(())

@@ -163,7 +163,7 @@ fn threads(server: &'static Server, sharing: Sharing) -> server::Result {
 /// A loop a process, each at the listeners, forked and replaced by a parent that does nothing else.
 fn processes(server: &'static Server, sharing: Sharing) -> server::Result {
     let mut children = Children::new(server);
-    if let Some(child) = children.keep() {
+    if let Some(child) = children.supervise() {
         let sharing = alone_or(server, sharing);
         match Reactor::<Epoll>::sharing_listeners(server, child.number, sharing) {
             Ok(reactor) => reactor.run(),

@@ -160,15 +160,15 @@ impl Proactor {
         match completion.bytes {
             _ if held.doomed => {}
             Ok(bytes) if completion.wrote => held.connection.sent(buffer, bytes, worker),
-            Ok(0) => held.connection.ended(worker),
+            Ok(0) => held.connection.received_fin(worker),
             Ok(_) => {
                 held.connection.received(&buffer, worker);
                 self.spare.push(buffer);
             }
-            Err(_) if fruitless && completion.wrote => held.connection.regain(buffer),
+            Err(_) if fruitless && completion.wrote => held.connection.return_output(buffer),
             Err(_) if fruitless => self.spare.push(buffer),
             Err(_) => {
-                held.connection.lost(worker);
+                held.connection.count_broken(worker);
                 lost = true;
             }
         }
@@ -189,8 +189,8 @@ impl Proactor {
             match held.connection.on_deadline(worker) {
                 OnDeadline::Close => return self.remove(token),
                 // What has come is served, so it is listened to once more.
-                OnDeadline::Part if nothing_came => return self.remove(token),
-                OnDeadline::Part | OnDeadline::GoOn | OnDeadline::Recall => {}
+                OnDeadline::CloseIfIdle if nothing_came => return self.remove(token),
+                OnDeadline::CloseIfIdle | OnDeadline::GoOn | OnDeadline::TakeBackOutput => {}
             }
         }
         let (number, socket) = (token.number(), &mut held.connection);
@@ -208,7 +208,7 @@ impl Proactor {
                 self.aio.read(socket.as_fd(), number, buffer)
             }
             Want::Write => {
-                let output = socket.lend(worker);
+                let output = socket.take_output(worker);
                 held.underway = true;
                 self.aio.write(socket.as_fd(), number, output)
             }
@@ -233,7 +233,7 @@ impl Proactor {
             ));
         }
         if let Some(held) = self.held.get_mut(token) {
-            held.connection.lost(&self.worker);
+            held.connection.count_broken(&self.worker);
         }
         self.remove(token);
     }
@@ -282,7 +282,7 @@ impl Proactor {
             }
             Phase::Closing if held.connection.is_idle() => os::net::shutdown_read(fd),
             // Each small step of a long write has the socket's timeout anew.
-            _ if held.connection.has_lent() && !held.doomed => {
+            _ if held.connection.is_output_taken() && !held.doomed => {
                 held.doomed = true;
                 os::net::shutdown_both(fd);
             }

@@ -144,14 +144,14 @@ impl Proactor {
         }
         match bytes {
             _ if held.fate == Fate::Closing => {}
-            Ok(0) => held.connection.ended(&mut self.worker),
+            Ok(0) => held.connection.received_fin(&mut self.worker),
             Ok(_) => held
                 .connection
                 .received(self.ring.received(), &mut self.worker),
             // All buffers were taken (they are back with the next batch), or it was taken back.
             Err(Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
             Err(_) => {
-                held.connection.lost(&self.worker);
+                held.connection.count_broken(&self.worker);
                 held.fate = Fate::Closing;
             }
         }
@@ -167,11 +167,11 @@ impl Proactor {
             _ if held.fate == Fate::Closing => {}
             Ok(bytes) => held.connection.sent(output, bytes, &mut self.worker),
             Err(Errno::CANCELED) => {
-                held.connection.regain(output);
+                held.connection.return_output(output);
                 self.on_deadline(token);
             }
             Err(_) => {
-                held.connection.lost(&self.worker);
+                held.connection.count_broken(&self.worker);
                 held.fate = Fate::Closing;
             }
         }
@@ -199,12 +199,12 @@ impl Proactor {
         match held.connection.on_deadline(&mut self.worker) {
             OnDeadline::GoOn => {}
             OnDeadline::Close => held.fate = Fate::Closing,
-            OnDeadline::Part => held.fate = Fate::Parting,
-            OnDeadline::Recall if held.send == Flight::Out => {
+            OnDeadline::CloseIfIdle => held.fate = Fate::Parting,
+            OnDeadline::TakeBackOutput if held.send == Flight::Out => {
                 held.send = Flight::Recalled;
                 self.ring.cancel_send(token.number());
             }
-            OnDeadline::Recall => {}
+            OnDeadline::TakeBackOutput => {}
         }
     }
 
@@ -231,9 +231,9 @@ impl Proactor {
             Want::Linger if !held.connection.half_close() => held.fate = Fate::Closing,
             Want::Write if held.send == Flight::Landed => {
                 held.send = Flight::Out;
-                let output = held.connection.lend(&mut self.worker);
+                let output = held.connection.take_output(&mut self.worker);
                 let (ring, socket) = (&mut self.ring, held.connection.as_fd());
-                match held.connection.rests_until() {
+                match held.connection.idle_deadline_once_sent() {
                     Some(until) => {
                         ring.send_quietly(socket, number, output);
                         self.wheel.cover(&mut held.timer, number, until);
