@@ -10,7 +10,7 @@ pub(crate) const PATTERN: &[u8; 64] =
 /// Parses one line: its length and the bytes it asks for. A refusal has no reply in this protocol.
 pub(crate) fn parse(buffer: &[u8], limits: &Limits) -> Parsed<(usize, u64)> {
     let window = &buffer[..buffer.len().min(limits.unp_line_bytes_max)];
-    let Some(end) = memchr::memchr(b'\n', window) else {
+    let Some(end) = window.iter().position(|&byte| byte == b'\n') else {
         return if window.len() < limits.unp_line_bytes_max {
             Parsed::Partial
         } else {

@@ -36,7 +36,7 @@ impl News {
     }
 
     /// Takes note of a step that began with `before` and ended with `need`; see
-    /// [`Connection::is_spent`](server::Connection::is_spent) for `spent`. True if the loop must
+    /// [`Connection::would_block`](server::Connection::would_block) for `spent`. True if the loop must
     /// come back to the connection by itself, and does not know yet.
     pub(crate) fn stepped(&mut self, before: Need, need: Need, spent: bool) -> bool {
         if before == Need::Readable {

@@ -39,7 +39,7 @@ impl Held {
     #[inline]
     fn step(&mut self, worker: &mut Worker) -> Need {
         let need = self.connection.step(worker);
-        if self.connection.is_dry() {
+        if self.connection.received_nothing() {
             self.news.found_nothing();
         }
         need
@@ -138,7 +138,11 @@ impl<S: Selector> Reactor<S> {
             self.hand_out(token);
             return;
         }
-        if S::EDGE && held.news.stepped(before, need, held.connection.is_spent()) {
+        if S::EDGE
+            && held
+                .news
+                .stepped(before, need, held.connection.would_block())
+        {
             self.again.push(token.number());
         }
         let interest = match need {

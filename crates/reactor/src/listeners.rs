@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use server::{Accepted, Phase, log};
 
 use crate::lock::AcceptLock;
@@ -38,11 +37,11 @@ const TAKEN_IN_A_ROW: u32 = 16;
 
 impl<S: Selector> Reactor<S> {
     /// Looks at the listeners for the first time.
-    pub(crate) fn first_look(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn first_look(&mut self) -> server::Result {
         self.listeners = Listeners::Locked;
         if !matches!(self.sharing, Sharing::Lock(_)) {
             self.watch_listeners()
-                .context("cannot watch the listeners")?;
+                .map_err(|error| format!("cannot watch the listeners: {error}"))?;
         }
         Ok(())
     }

@@ -48,7 +48,7 @@ impl Reactor {
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub fn behind(server: &'static Server, number: usize, inbox: Inbox) -> anyhow::Result<Reactor> {
+    pub fn behind(server: &'static Server, number: usize, inbox: Inbox) -> server::Result<Reactor> {
         let reactor = Reactor::<Epoll>::new(server, number, Some(inbox))?;
         if let Some(inbox) = &reactor.inbox {
             reactor.selector.add_waker(inbox.waker(), INBOX)?;
@@ -62,7 +62,7 @@ impl<S: Selector> Reactor<S> {
     ///
     /// # Errors
     /// Descriptors or memory have run out, or the selector cannot watch a listener.
-    pub fn at_listeners(server: &'static Server, number: usize) -> anyhow::Result<Reactor<S>> {
+    pub fn at_listeners(server: &'static Server, number: usize) -> server::Result<Reactor<S>> {
         Reactor::watching(server, number, S::empty()?, Sharing::Nothing)
     }
 
@@ -74,7 +74,7 @@ impl<S: Selector> Reactor<S> {
         server: &'static Server,
         number: usize,
         selector: S,
-    ) -> anyhow::Result<Reactor<S>> {
+    ) -> server::Result<Reactor<S>> {
         Reactor::watching(server, number, selector, Sharing::Nothing)
     }
 
@@ -86,7 +86,7 @@ impl<S: Selector> Reactor<S> {
         server: &'static Server,
         number: usize,
         sharing: Sharing,
-    ) -> anyhow::Result<Reactor<S>> {
+    ) -> server::Result<Reactor<S>> {
         Reactor::watching(server, number, S::empty()?, sharing)
     }
 
@@ -95,7 +95,7 @@ impl<S: Selector> Reactor<S> {
         number: usize,
         selector: S,
         sharing: Sharing,
-    ) -> anyhow::Result<Reactor<S>> {
+    ) -> server::Result<Reactor<S>> {
         server.make_listeners_nonblocking()?;
         let mut reactor = Reactor::<S>::with(server, number, None, selector)?;
         reactor.sharing = sharing;
@@ -107,7 +107,7 @@ impl<S: Selector> Reactor<S> {
         server: &'static Server,
         number: usize,
         inbox: Option<Inbox>,
-    ) -> anyhow::Result<Reactor<S>> {
+    ) -> server::Result<Reactor<S>> {
         Reactor::with(server, number, inbox, S::empty()?)
     }
 
@@ -116,7 +116,7 @@ impl<S: Selector> Reactor<S> {
         number: usize,
         inbox: Option<Inbox>,
         mut selector: S,
-    ) -> anyhow::Result<Reactor<S>> {
+    ) -> server::Result<Reactor<S>> {
         let worker = Worker::ready(server, number);
         selector.add(&server.waker, WAKER, Interest::Read)?;
         let max = server.connections_max_of(number, server.workers);

@@ -63,7 +63,7 @@ pub fn pool(
     server: &'static Server,
     loops: usize,
     size: usize,
-) -> anyhow::Result<(Vec<Stage>, Pool)> {
+) -> server::Result<(Vec<Stage>, Pool)> {
     let out_max = (server.limits.queue_max + size).div_ceil(loops);
     let (producer, consumer) = work(out_max * loops);
     let (mut stages, mut homes) = (Vec::new(), Vec::new());
@@ -167,7 +167,7 @@ impl Reactor {
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
-    pub fn staged(mut self, stage: Stage) -> anyhow::Result<Reactor> {
+    pub fn staged(mut self, stage: Stage) -> server::Result<Reactor> {
         self.selector.add_waker(stage.returns.waker(), INBOX)?;
         let max = self.server.connections_max_of(stage.number, stage.loops);
         self.held = Slots::new(max);

@@ -1,37 +1,37 @@
-//! Going away without losing anything.
+//! The drain: how a server ends without losing a connection or a request that it has received.
 //!
-//! SIGTERM or SIGINT begins the drain: listeners that are ours become non-blocking, so that every
-//! acceptor takes what already waits in the backlog and then finds it empty; the waker rings for
-//! whoever waits in a selector; SIGALRM ticks, so that no process sleeps through a later phase.
-//! From then on every reply says `Connection: close`. The phases follow from the time alone, so
-//! that all processes and threads agree without talking:
+//! SIGTERM or SIGINT begins it. Our own listeners become non-blocking, so that workers accept all
+//! connections in the backlog and then find it empty. The waker becomes readable, for loops that wait in
+//! a selector. SIGALRM is sent every 50 ms, so that no worker blocks through a change of phase. Every
+//! reply says `Connection: close`.
+//!
+//! The phase follows from the time since the beginning, so all processes and threads agree about it
+//! without messages:
 //!
 //! ```text
 //!   Serving ─ signal ─▶ Draining ─ drain_idle_ms ─▶ Closing ─ drain_ms ─▶ Cutting
-//!                       idle ones may bring         idle ones are         whatever is left
-//!                       one last request            closed                is cut
+//!                       idle connections may        idle connections      busy connections
+//!                       send a last request         are closed            are cut
 //! ```
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use os::process::{Pid, Signal};
 use os::signal;
 
-use crate::board::{Block, Board, Holding};
-use crate::{Limits, Server, log, watchdog};
+use crate::Limits;
+use crate::board::{Activity, Block, Board};
 
-/// How far the server has gone.
+/// The phases of a server's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Not at all.
+    /// No drain has begun.
     Serving,
-    /// No new connections; every reply says close.
+    /// No new connections are accepted beyond those in the backlog; every reply says close.
     Draining,
     /// Idle connections are closed.
     Closing,
-    /// Busy ones are cut.
+    /// Busy connections are cut.
     Cutting,
 }
 
@@ -41,7 +41,7 @@ pub struct Drain {
     board: &'static Board,
     idle: Duration,
     grace: Duration,
-    /// Two clocks read at one moment, to turn shared nanoseconds into instants.
+    /// One moment on two clocks, to convert shared nanoseconds to instants and back.
     anchor: (Instant, u64),
 }
 
@@ -64,7 +64,7 @@ impl Drain {
         }
     }
 
-    /// Not 0 once it has begun, for whoever must look later.
+    /// Not 0 once it has begun. For code that must read this later.
     #[inline]
     pub(crate) fn flag(&self) -> &'static AtomicU64 {
         &self.board.drain_began_ns
@@ -78,15 +78,11 @@ impl Drain {
 
     /// The phase now. Async-signal-safe.
     pub fn phase(&self) -> Phase {
-        let began = self.board.drain_began_ns.load(Ordering::SeqCst);
-        if began == 0 {
-            return Phase::Serving;
-        }
-        let elapsed = Duration::from_nanos(signal::monotonic_ns().saturating_sub(began));
-        match elapsed {
-            _ if elapsed >= self.grace => Phase::Cutting,
-            _ if elapsed >= self.idle => Phase::Closing,
-            _ => Phase::Draining,
+        match self.elapsed() {
+            None => Phase::Serving,
+            Some(elapsed) if elapsed >= self.grace => Phase::Cutting,
+            Some(elapsed) if elapsed >= self.idle => Phase::Closing,
+            Some(_) => Phase::Draining,
         }
     }
 
@@ -100,25 +96,42 @@ impl Drain {
         began + self.grace
     }
 
-    /// A moment on the clock that all processes share, ns.
+    /// A moment on the clock that all processes share, monotonic ns.
     #[inline]
     pub(crate) fn shared_ns(&self, moment: Instant) -> u64 {
         let since = moment.saturating_duration_since(self.anchor.0);
         self.anchor.1 + since.as_nanos() as u64
     }
 
-    /// True if it had not begun before.
+    /// How long ago it began, if it has. Async-signal-safe.
+    pub(crate) fn elapsed(&self) -> Option<Duration> {
+        match self.board.drain_began_ns.load(Ordering::SeqCst) {
+            0 => None,
+            began => Some(Duration::from_nanos(
+                signal::monotonic_ns().saturating_sub(began),
+            )),
+        }
+    }
+
+    /// Whether the grace ended at least `more` ago. Async-signal-safe.
+    pub(crate) fn has_outlived_grace_by(&self, more: Duration) -> bool {
+        self.elapsed()
+            .is_some_and(|elapsed| elapsed > self.grace + more)
+    }
+
+    /// Begins it. False if it had begun before. Async-signal-safe.
     pub(crate) fn begin(&self) -> bool {
         let (flag, now) = (self.flag(), signal::monotonic_ns());
         flag.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
     }
 
-    /// Closes or cuts what a blocking worker holds, as far as the phase goes.
-    pub(crate) fn press(&self, block: &Block) {
+    /// Closes the connection of a blocking worker if it is idle, or cuts it if it is busy, according to
+    /// the phase. The worker's call returns then. Async-signal-safe.
+    pub(crate) fn close_or_cut(&self, block: &Block) {
         let phase = self.phase();
         if phase >= Phase::Closing {
-            block.seize(Holding::Idle, os::net::shutdown_read);
+            block.act_if(Activity::Idle, os::net::shutdown_read);
         }
         if phase == Phase::Cutting && block.cut(os::net::shutdown_both) {
             self.board.cut.fetch_add(1, Ordering::Relaxed);
@@ -126,87 +139,5 @@ impl Drain {
     }
 }
 
-/// What a worker may take from being cut to being gone.
-pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// When the process ends itself, because nobody else is left to end it: its only thread is stuck in
-/// a service that blocks.
-const LAST_RESORT: Duration = Duration::from_millis(2 * LAST_WORDS.as_millis() as u64);
-
-static SERVER: OnceLock<&'static Server> = OnceLock::new();
-/// Id of the process that serves, or whose children do.
-static FIRST: AtomicU32 = AtomicU32::new(0);
-
-/// Installs the handlers of the drain. Forked children keep them.
-pub(crate) fn install(server: &'static Server) {
-    assert!(SERVER.set(server).is_ok(), "a process has one server");
-    FIRST.store(os::process::id(), Ordering::SeqCst);
-    signal::handle(&[signal::SIGTERM, signal::SIGINT], on_terminate);
-    signal::handle(&[signal::SIGALRM], on_tick);
-}
-
-/// Has a worker that has just become a process of its own take part in a drain: forked in one, it has
-/// missed the signal.
-pub(crate) fn join(server: &Server, block: &Block) {
-    if server.drain.has_begun() {
-        block.alarm.tick();
-    }
-}
-
-/// The block of the worker that is this whole process, if one is. Async-signal-safe.
-fn mine(server: &Server) -> Option<&Block> {
-    let id = os::process::id();
-    server.blocks.iter().find(|block| block.is_process(id))
-}
-
-/// A listener that we share was shut by somebody else, unless the drain has done it: drains as if told
-/// to. Waiting at it would be told of the end again and again.
-pub(crate) fn begin_unasked(server: &Server) {
-    if server.drain.begin() {
-        log(format_args!(
-            "a listener was shut down by another process: nobody can come any more"
-        ));
-        server.begin_drain();
-        // The first process sees to the others, as it does when it is told.
-        if let Some(first) = Pid::from_raw(FIRST.load(Ordering::SeqCst) as i32) {
-            os::process::kill(first, Signal::TERM);
-        }
-    }
-}
-
-extern "C" fn on_terminate(_: i32) {
-    signal::keeping_errno(|| {
-        if let Some(server) = SERVER.get() {
-            server.begin_drain();
-            mine(server)
-                .map_or(&watchdog::ALARM, |block| &block.alarm)
-                .tick();
-        }
-    });
-}
-
-/// Looks at the deadlines of this process's workers and, in a drain, presses on its own connection.
-/// Only async-signal-safe calls: atomics, the clock, shutdown, tgkill. In the end of a drain it ends
-/// the process.
-extern "C" fn on_tick(_: i32) {
-    signal::keeping_errno(|| {
-        let Some(server) = SERVER.get() else {
-            return;
-        };
-        let mine = mine(server);
-        watchdog::look(server, mine);
-        let began = server.drain.board.drain_began_ns.load(Ordering::SeqCst);
-        if began == 0 {
-            return;
-        }
-        if let Some(block) = mine {
-            server.drain.press(block);
-        }
-        let elapsed = Duration::from_nanos(signal::monotonic_ns().saturating_sub(began));
-        if elapsed > server.drain.grace + LAST_RESORT
-            && FIRST.load(Ordering::SeqCst) == os::process::id()
-        {
-            server.leave_now();
-        }
-    });
-}
+/// How long a worker may take to end after its connection was cut.
+pub(crate) const TIME_TO_EXIT: Duration = Duration::from_millis(500);

@@ -1,30 +1,39 @@
-//! What every concurrency model shares: listeners, connections, workers, limits, the scoreboard,
-//! the drain and the `serve` command line.
+//! What all concurrency models share: listeners, connections, workers, limits, the scoreboard, the drain
+//! and the `serve` command line.
 //!
-//! A model is a value, [`Model`], whose `run` owns its loop; nothing here calls it back. It gets a
-//! [`Server`], makes one [`Worker`] for each process, thread or loop that serves, and moves
-//! [`Connection`]s through them:
+//! A [`Model`] is a value with a function `run`, which contains the model's loop; nothing here calls the
+//! model back. `run` gets a [`Server`], creates a [`Worker`] for each process, thread or loop that serves,
+//! and serves [`Connection`]s with them:
 //!
 //! ```text
-//!   Server ── accept ──▶ Connection ── step(worker) ──▶ Need ──▶ wait for it, in the model's way
+//!   Server ── accept ──▶ Connection ── step(worker) ──▶ Need ──▶ the model waits for that
 //! ```
 //!
-//! [`Connection::step`] is the one step function of the blocking and the readiness models. A
-//! blocking model has it wait inside its receives ([`Worker::serve`] is the loop around it); a
-//! readiness model calls it when what the connection [`Need`]s is there.
+//! Blocking and readiness models share [`Connection::step`]. In a blocking model it waits inside its system
+//! calls, and [`Worker::serve`] is the loop around it. A readiness model calls it when the kernel reports
+//! what the connection [`Need`]s. Completion models use the functions of a connection from
+//! [`Connection::want`] to [`Connection::on_deadline`] instead.
 
 #![forbid(unsafe_code)]
 
 mod accept;
+mod address;
+mod alarm;
 mod backoff;
+mod blocking;
 mod board;
 mod connection;
 mod drain;
+mod error;
 mod limits;
 mod listeners;
+mod log;
 mod model;
 mod options;
 mod processes;
+mod refusal;
+mod server;
+mod signals;
 mod start;
 mod thread_slots;
 mod threads;
@@ -33,16 +42,21 @@ mod watchdog;
 mod worker;
 
 pub use accept::Accepted;
+pub use address::Address;
 pub use backoff::Backoff;
 pub use board::{Block, Board};
-pub use connection::{Connection, Need, OnDeadline};
+pub use connection::completion::OnDeadline;
+pub use connection::{Connection, Need};
 pub use drain::{Drain, Phase};
-pub use listeners::Listener;
-pub use model::{Count, Holds, Listeners, Model, Needs, Roles, Variant, Workers};
+pub use error::{Error, Result};
+pub use listeners::{Listener, Listeners};
+pub use log::log;
+pub use model::{Count, Holds, Model, Needs, Roles, Variant, Workers};
 pub use options::ServeArgs;
 pub use processes::{Children, ServingChild};
 pub use proto::{Limits, Method, Nature, Place, Protocol, Request, Response, Service};
-pub use start::{Server, Shutdown, log, main, main_with, serve, serve_with};
+pub use server::{Server, Shutdown};
+pub use start::{main, main_with, serve, serve_with};
 pub use thread_slots::{ThreadSlot, ThreadSlots};
 pub use threads::Threads;
 pub use usage::unusable;

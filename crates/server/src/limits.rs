@@ -1,35 +1,50 @@
 //! The limits as flags: each bound of [`Limits`] under its own name.
 
-use clap::Args;
+use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::Limits;
 
-macro_rules! flags {
-    ($($(#[doc = $doc:literal])* $name:ident: $type:ty),* $(,)?) => {
-        /// Bounds and timeouts; what is not given keeps its default.
-        #[derive(Debug, Clone, Default, Args)]
-        #[command(next_help_heading = "Limits")]
-        pub struct LimitArgs {
-            $($(#[doc = $doc])* #[arg(long, value_name = "N", hide_short_help = true)] pub $name: Option<$type>,)*
+macro_rules! limits {
+    ($(#[doc = $doc:literal] $name:ident: $type:ty),* $(,)?) => {
+        pub(crate) fn add_flags(command: Command) -> Command {
+            command
+                .next_help_heading("Limits")
+                .args([$(flag(stringify!($name), $doc).value_parser(value_parser!($type))),*])
+                .next_help_heading(None)
         }
 
-        impl LimitArgs {
-            /// The defaults with these flags applied, or the one that makes no sense.
-            pub fn resolve(&self) -> Result<Limits, String> {
-                let mut limits = Limits::default();
-                $(if let Some(value) = self.$name {
-                    if value == 0 && !MAY_BE_ZERO.contains(&stringify!($name)) {
-                        return Err(format!("--{} must be at least 1", stringify!($name).replace('_', "-")));
-                    }
-                    limits.$name = value;
-                })*
-                if limits.fields_max > Limits::FIELDS_CAP {
-                    return Err(format!("--fields-max {} is above {}", limits.fields_max, Limits::FIELDS_CAP));
-                }
-                Ok(limits)
+        /// The defaults with these flags applied.
+        pub(crate) fn given(matches: &ArgMatches) -> Limits {
+            let mut limits = Limits::default();
+            $(if let Some(value) = matches.get_one(stringify!($name)) {
+                limits.$name = *value;
+            })*
+            limits
+        }
+
+        /// Says which one makes no sense, if one does.
+        pub(crate) fn check(limits: &Limits) -> Result<(), String> {
+            $(if limits.$name == 0 && !MAY_BE_ZERO.contains(&stringify!($name)) {
+                return Err(format!("--{} must be at least 1", hyphenated(stringify!($name))));
+            })*
+            if limits.fields_max > Limits::FIELDS_CAP {
+                return Err(format!("--fields-max {} is above {}", limits.fields_max, Limits::FIELDS_CAP));
             }
+            Ok(())
         }
     };
+}
+
+fn flag(name: &'static str, doc: &'static str) -> Arg {
+    Arg::new(name)
+        .long(hyphenated(name))
+        .value_name("N")
+        .help(doc.trim())
+        .hide_short_help(true)
+}
+
+fn hyphenated(name: &str) -> String {
+    name.replace('_', "-")
 }
 
 /// Bounds for which nothing at all is a sensible amount.
@@ -44,7 +59,7 @@ const MAY_BE_ZERO: &[&str] = &[
     "drain_ms",
 ];
 
-flags! {
+limits! {
     /// Longest request line, bytes (16384)
     line_bytes_max: usize,
     /// Longest head, bytes (24576)

@@ -1,21 +1,36 @@
-//! The listeners: opened as the variant shares them, before anything else runs.
+//! The listeners. They are opened before any worker starts.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use os::Errno;
 use os::net::{self, Addr};
 
-use crate::start::Refusal;
-use crate::{Limits, Listeners, ServeArgs, Variant};
+use crate::refusal::Refusal;
+use crate::{Address, Limits};
 
-/// A listener and what we may do to it.
+/// Whose the listeners are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listeners {
+    /// All workers share them.
+    Shared,
+    /// Each worker has its own, on the same addresses (`SO_REUSEPORT`).
+    PerWorker,
+    /// There are none: a super-server has accepted the connection, which is descriptor 0.
+    None,
+}
+
+/// A listener.
 #[derive(Debug)]
 pub struct Listener {
     listener: OwnedFd,
-    /// What was asked for, with port 0 resolved.
+    /// Its address, with port 0 resolved.
     pub addr: Addr,
-    /// We opened it, so making it non-blocking or removing its path harms nobody else.
+    /// Whether this server has opened it. Otherwise other processes may use it, and it must neither be made
+    /// non-blocking nor shut down, nor its path removed.
     pub owned: bool,
 }
 
@@ -35,7 +50,17 @@ impl AsFd for Listener {
     }
 }
 
-/// A socket for datagrams beside each listener that has an IP address, with the same port.
+/// Makes our own listeners non-blocking, so that workers which would block in accept return from it once
+/// the backlog is empty, and makes them ignore new connection requests. Async-signal-safe.
+pub(crate) fn stop_accepting(listeners: &[Listener]) {
+    for listener in listeners.iter().filter(|listener| listener.owned) {
+        os::signal::ignore_syns(listener.as_fd());
+        // Of an open descriptor this does not fail.
+        let _ = net::set_nonblocking(listener.as_fd());
+    }
+}
+
+/// Opens a UDP socket on the address of each listener that has an IP address.
 pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket>, Refusal> {
     let addrs = listeners.iter().filter_map(|listener| match listener.addr {
         Addr::Tcp(addr) => Some(addr),
@@ -49,7 +74,7 @@ pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket
             });
             socket.map_err(|error| {
                 Refusal::Failure(format!(
-                    "cannot take datagrams at {addr}: {}",
+                    "cannot receive datagrams at {addr}: {}",
                     plain(&error)
                 ))
             })
@@ -57,38 +82,31 @@ pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket
         .collect()
 }
 
-/// Where a server listens unless told.
-const USUAL: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+/// Where a server listens unless `--listen` says otherwise.
+const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
-/// Opens what the command line asks for. With [`Listeners::PerWorker`], all that are worker 0's come first, then
-/// all of worker 1, and so on.
+/// Opens listeners on `addresses`, or on the usual address if there are none. With
+/// [`Listeners::PerWorker`], those of worker 0 come first, then those of worker 1, and so on.
+/// `variant` is its name, for error messages.
 pub(crate) fn open(
-    variant: &Variant,
-    args: &ServeArgs,
+    sharing: Listeners,
+    addresses: &[Address],
     workers: usize,
     limits: &Limits,
+    variant: &str,
 ) -> Result<Vec<Listener>, Refusal> {
-    let usual = [Addr::Tcp(USUAL)];
-    let addrs = match args.listen.as_slice() {
+    let usual = [Address::One(Addr::Tcp(USUAL))];
+    let asked = match addresses {
         [] => &usual,
-        given => given,
+        addresses => addresses,
     };
-    let listeners = match variant.needs.listeners {
-        Listeners::Shared => addrs
-            .iter()
-            .map(|addr| {
-                let listener = net::listen(addr, limits.backlog);
-                let listener = listener.map_err(|error| failed(addr, &error))?;
-                Ok(Listener::of(listener, addr))
-            })
-            .collect::<Result<Vec<_>, _>>()?,
-        Listeners::PerWorker => open_each(variant, addrs, workers, limits)?,
-        Listeners::None if args.listen.is_empty() => Vec::new(),
+    let listeners = match sharing {
+        Listeners::Shared => open_shared(asked, limits)?,
+        Listeners::PerWorker => open_each(asked, workers, limits, variant)?,
+        Listeners::None if addresses.is_empty() => Vec::new(),
         Listeners::None => {
             return Err(Refusal::Usage(format!(
-                "--listen: {} opens no listener; it serves the connection on descriptor 0",
-                variant.name
+                "--listen: {variant} opens no listener; it serves the connection on descriptor 0"
             )));
         }
     };
@@ -99,35 +117,87 @@ pub(crate) fn open(
     Ok(listeners)
 }
 
+fn open_shared(addresses: &[Address], limits: &Limits) -> Result<Vec<Listener>, Refusal> {
+    let mut all = Vec::new();
+    for address in addresses {
+        all.extend(open_what_is_there(
+            address,
+            &candidates(address)?,
+            |addr| Ok(Listener::of(net::listen(addr, limits.backlog)?, addr)),
+        )?);
+    }
+    Ok(all)
+}
+
 fn open_each(
-    variant: &Variant,
-    addrs: &[Addr],
+    addresses: &[Address],
     workers: usize,
     limits: &Limits,
+    variant: &str,
 ) -> Result<Vec<Listener>, Refusal> {
     let mut of_workers: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
-    for addr in addrs {
-        let Addr::Tcp(tcp) = addr else {
-            return Err(Refusal::Usage(format!(
-                "--listen {addr}: {} needs a listener a worker, and the kernel shares only TCP ports",
-                variant.name
-            )));
-        };
-        let all = os::reuseport::listeners(*tcp, limits.backlog, workers);
-        let all = all.map_err(|error| failed(addr, &error))?;
-        for (listeners, listener) in of_workers.iter_mut().zip(all) {
-            listeners.push(Listener::of(listener, addr));
+    for address in addresses {
+        let tcp = candidates(address)?.into_iter().map(|addr| match addr {
+            Addr::Tcp(tcp) => Ok(tcp),
+            Addr::Unix(_) | Addr::Inherited(_) => Err(Refusal::Usage(format!(
+                "--listen {addr}: {variant} needs a listener per worker, and the kernel shares only \
+                 TCP ports"
+            ))),
+        });
+        let opened = open_what_is_there(address, &tcp.collect::<Result<Vec<_>, _>>()?, |tcp| {
+            let all = os::reuseport::listeners(*tcp, limits.backlog, workers)?;
+            Ok((Addr::Tcp(*tcp), all))
+        })?;
+        for (addr, all) in opened {
+            for (listeners, listener) in of_workers.iter_mut().zip(all) {
+                listeners.push(Listener::of(listener, &addr));
+            }
         }
     }
     Ok(of_workers.into_iter().flatten().collect())
 }
 
-fn failed(addr: &Addr, error: &std::io::Error) -> Refusal {
+fn candidates(address: &Address) -> Result<Vec<Addr>, Refusal> {
+    let all = address.candidates();
+    all.map_err(|why| Refusal::Failure(format!("cannot listen on {address}: {why}")))
+}
+
+/// Opens the `candidates` of an address. Those that this machine does not have, such as the IPv6 one of
+/// a name where there is no IPv6, are left out as long as there is another.
+fn open_what_is_there<C: fmt::Display, T>(
+    address: &Address,
+    candidates: &[C],
+    open: impl Fn(&C) -> io::Result<T>,
+) -> Result<Vec<T>, Refusal> {
+    let (mut opened, mut absent) = (Vec::new(), None);
+    for candidate in candidates {
+        match open(candidate) {
+            Ok(listener) => opened.push(listener),
+            Err(error) if is_absent(&error) => absent = Some(error),
+            Err(error) => return Err(failed(candidate, &error)),
+        }
+        if address.wants_one() && !opened.is_empty() {
+            break;
+        }
+    }
+    match absent {
+        Some(error) if opened.is_empty() => Err(failed(address, &error)),
+        _ => Ok(opened),
+    }
+}
+
+/// Whether this machine has no such address, or no address of that family (`ip(7)`, `socket(2)`).
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn failed(addr: &impl fmt::Display, error: &io::Error) -> Refusal {
     Refusal::Failure(format!("cannot listen on {addr}: {}", plain(error)))
 }
 
 /// The reason without the "(os error N)" that std appends.
-fn plain(error: &std::io::Error) -> String {
+fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

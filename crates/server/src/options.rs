@@ -1,48 +1,107 @@
 //! The `serve` command line.
+//!
+//! The flags are described by hand: to derive them takes six crates more, a parser of Rust among
+//! them, in every program that serves with this library.
 
-use clap::{Args, ValueEnum};
-use os::net::Addr;
+use clap::builder::{EnumValueParser, PossibleValue};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
+use proto::{Limits, Protocol};
 
-use crate::limits::LimitArgs;
+use crate::{Address, limits};
 
-/// Flags of `turnstile serve`, and of every model's own program.
-#[derive(Debug, Clone, Args)]
+/// Flags of `turnstile serve`, and of every program that serves with one model.
+#[derive(Debug, Clone, Default)]
 pub struct ServeArgs {
-    /// Variant of the model
-    #[arg(long, value_name = "V")]
+    /// Variant of the model, unless the default one.
     pub variant: Option<String>,
-    /// Address to listen on: IP:PORT (IPv6 in brackets), unix:/path or fd:N; may be given several times
-    /// [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR")]
-    pub listen: Vec<Addr>,
-    /// Worker processes, threads or loops
-    #[arg(long, value_name = "N")]
+    /// Where to listen, unless at `127.0.0.1:8080`.
+    pub listen: Vec<Address>,
+    /// How many worker processes, threads or loops, unless as many as the variant has by itself.
     pub workers: Option<usize>,
-    /// Protocol to speak
-    #[arg(long, value_enum, default_value_t)]
-    pub protocol: ProtocolArg,
-    /// CPUs to run on, such as 0 or 0-3,6
-    #[arg(long, value_name = "LIST")]
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// List of CPUs to run on, such as `0` or `0-3,6`.
     pub cpus: Option<String>,
-    #[command(flatten)]
-    pub(crate) limits: LimitArgs,
+    /// Bounds and timeouts.
+    pub limits: Limits,
 }
 
-/// The protocols, by the names users give them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum ProtocolArg {
-    /// HTTP/1.1
-    #[default]
-    Http,
-    /// The line protocol of UNP chapter 30
-    Unp,
+impl Args for ServeArgs {
+    fn augment_args(command: Command) -> Command {
+        let flags = [
+            Arg::new("variant")
+                .value_name("V")
+                .help("Variant of the model"),
+            Arg::new("listen")
+                .value_name("ADDR")
+                .value_parser(value_parser!(Address))
+                .action(ArgAction::Append)
+                .help(
+                    "Address to listen on: HOST:PORT (all addresses of a name; IPv6 in brackets), \
+                     :PORT (every address, [::] where there is IPv6, else 0.0.0.0), unix:/path or \
+                     fd:N; may be given several times [default: 127.0.0.1:8080]",
+                ),
+            Arg::new("workers")
+                .value_name("N")
+                .value_parser(value_parser!(usize))
+                .help("Worker processes, threads or loops"),
+            Arg::new("protocol")
+                .value_name("PROTOCOL")
+                .value_parser(EnumValueParser::<ProtocolArg>::new())
+                .default_value("http")
+                .help("Protocol to speak"),
+            Arg::new("cpus")
+                .value_name("LIST")
+                .help("CPUs to run on, such as 0 or 0-3,6"),
+        ];
+        let flags = flags.map(|flag| {
+            let name = flag.get_id().to_string();
+            flag.long(name)
+        });
+        limits::add_flags(command.args(flags))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        ServeArgs::augment_args(command)
+    }
 }
 
-impl From<ProtocolArg> for proto::Protocol {
-    fn from(arg: ProtocolArg) -> proto::Protocol {
-        match arg {
-            ProtocolArg::Http => proto::Protocol::Http,
-            ProtocolArg::Unp => proto::Protocol::Unp,
-        }
+impl FromArgMatches for ServeArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<ServeArgs, clap::Error> {
+        Ok(ServeArgs {
+            variant: matches.get_one("variant").cloned(),
+            listen: matches
+                .get_many("listen")
+                .map(|addrs| addrs.cloned().collect())
+                .unwrap_or_default(),
+            workers: matches.get_one("workers").copied(),
+            protocol: matches
+                .get_one("protocol")
+                .map_or_else(Protocol::default, |&ProtocolArg(protocol)| protocol),
+            cpus: matches.get_one("cpus").cloned(),
+            limits: limits::given(matches),
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = ServeArgs::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// A protocol by the name that users give it.
+#[derive(Debug, Clone, Copy)]
+struct ProtocolArg(Protocol);
+
+impl ValueEnum for ProtocolArg {
+    fn value_variants<'a>() -> &'a [ProtocolArg] {
+        &[ProtocolArg(Protocol::Http), ProtocolArg(Protocol::Unp)]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self.0 {
+            Protocol::Http => PossibleValue::new("http").help("HTTP/1.1"),
+            Protocol::Unp => PossibleValue::new("unp").help("The line protocol of UNP chapter 30"),
+        })
     }
 }

@@ -4,7 +4,6 @@
 
 use std::process::Command;
 
-use clap::Parser;
 use server::{
     Model, Needs, Request, Response, Roles, ServeArgs, Server, Threads, Variant, Workers,
 };
@@ -23,7 +22,7 @@ const MODEL: &Model = &Model {
     }],
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
+fn run(server: &'static Server) -> server::Result {
     let threads = Threads::new(server)?;
     threads.spawn(0, |_| panic!("asked to"))?;
     threads.finish();
@@ -32,20 +31,17 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
 
 fn nothing(_: &Request<'_>, _: &mut Response<'_>) {}
 
-#[derive(Debug, Parser)]
-struct Program {
-    #[command(flatten)]
-    args: ServeArgs,
-}
-
 /// Set in the process that is to panic: this test, once more.
 const INSIDE: &str = "TURNSTILE_TEST_PANICS";
 
 #[test]
 fn a_worker_that_panics_ends_the_server() {
     if std::env::var_os(INSIDE).is_some() {
-        let program = Program::parse_from(["panicking", "--listen", "127.0.0.1:0"]);
-        server::serve(MODEL, &program.args, &nothing);
+        let args = ServeArgs {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            ..ServeArgs::default()
+        };
+        server::serve(MODEL, &args, &nothing);
         return;
     }
     let mut again = Command::new(std::env::current_exe().unwrap());

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use proto::Service;
+use anyhow::anyhow;
 
 use crate::{Files, Router, Store};
 
@@ -28,13 +28,14 @@ pub struct ServiceArgs {
     pub db_busy_ms: u32,
 }
 
-/// All routes as `args` have them, made before the first fork and kept for the life of the program.
+/// All routes as `args` have them, to be made before the first fork.
 ///
 /// # Errors
 /// The folder cannot be opened, or the file cannot be a store.
-pub fn open(args: &ServiceArgs) -> anyhow::Result<&'static dyn Service> {
+pub fn open(args: &ServiceArgs) -> anyhow::Result<Router> {
     let busy = Duration::from_millis(args.db_busy_ms.into());
-    let files = args.root.as_deref().map(Files::open).transpose()?;
+    let files = args.root.as_deref().map(Files::open).transpose();
+    let files = files.map_err(|error| anyhow!("--root {error}"))?;
     let store = args.db.as_deref().map(|path| Store::open(path, busy));
-    Ok(Box::leak(Box::new(Router::new(files, store.transpose()?))))
+    Ok(Router::new(files, store.transpose()?))
 }

@@ -10,8 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{anyhow, ensure};
-use proto::{Request, Response};
+use proto::{Method, Nature, Request, Response, Service};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
 
@@ -26,7 +25,7 @@ const INDEX: &[u8] = b"index.html";
 /// The last second of year 9999, the last that the format of dates can say.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// A folder to serve from.
+/// The files below a folder, as a service: `/a/b` is the file `a/b`. A folder is its `index.html`.
 #[derive(Debug)]
 pub struct Files {
     root: OwnedFd,
@@ -72,25 +71,31 @@ impl Files {
     /// Opens the folder, and asks the kernel whether it can resolve paths beneath it.
     ///
     /// # Errors
-    /// The folder cannot be opened, or `openat2(2)` is missing (Linux 5.6) or forbidden.
-    pub fn open(root: &Path) -> anyhow::Result<Files> {
-        let said = |error: Errno| {
+    /// The folder cannot be opened, or `openat2(2)` is missing (Linux 5.6) or forbidden. The text begins
+    /// with the folder.
+    pub fn open(root: impl AsRef<Path>) -> io::Result<Files> {
+        let root = root.as_ref();
+        let failed =
+            |kind, reason: &str| io::Error::new(kind, format!("{}: {reason}", root.display()));
+        let refused = |error: Errno| {
             let text = error.to_string();
-            let reason = text.split(" (os error").next().unwrap_or(&text);
-            anyhow!("--root {}: {reason}", root.display())
+            failed(
+                error.kind(),
+                text.split(" (os error").next().unwrap_or(&text),
+            )
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let files = Files {
-            root: rustix::fs::open(root, flags, Mode::empty()).map_err(said)?,
+            root: rustix::fs::open(root, flags, Mode::empty()).map_err(refused)?,
         };
-        let probe = files.beneath(b".", OFlags::PATH);
-        ensure!(
-            !matches!(probe, Err(Errno::NOSYS | Errno::PERM)),
-            "--root {}: openat2(2), which keeps requests below it, is forbidden here",
-            root.display()
-        );
-        probe.map_err(said)?;
-        Ok(files)
+        match files.beneath(b".", OFlags::PATH) {
+            Ok(_) => Ok(files),
+            Err(Errno::NOSYS | Errno::PERM) => Err(failed(
+                ErrorKind::Unsupported,
+                "openat2(2), which keeps requests below it, is forbidden here",
+            )),
+            Err(error) => Err(refused(error)),
+        }
     }
 
     /// Answers a GET or HEAD for `path`, which is not decoded.
@@ -174,6 +179,23 @@ impl Files {
                 opened => return opened,
             }
         }
+    }
+}
+
+impl Service for Files {
+    fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        match (request.method, request.path.strip_prefix('/')) {
+            (Method::Get | Method::Head, Some(path)) => self.get(path, request, response),
+            (Method::Get | Method::Head, None) => plain(response, 404, "There is no such file.\n"),
+            _ => {
+                response.field("Allow", "GET, HEAD");
+                plain(response, 405, "Files can be read, no more.\n");
+            }
+        }
+    }
+
+    fn nature(&self, _: &Request<'_>) -> Nature {
+        Nature::Blocking
     }
 }
 

@@ -1,4 +1,4 @@
-//! The workloads of the bench, as services behind one router.
+//! Files below a folder, as a service; and the workloads of the bench, as services behind one router.
 //!
 //! | route | what it does |
 //! |---|---|
@@ -14,218 +14,38 @@
 //!
 //! HEAD goes wherever GET goes. Another path is 404, another method 405 with `Allow`, an unknown
 //! method 501, and a number that is none, or too large, 400.
+//!
+//! The router and what only it needs, SQLite among it, are the feature `workloads`, on by default.
 
 #![forbid(unsafe_code)]
 
-mod args;
-mod cpu;
 mod files;
-mod kv;
 mod media;
 mod percent;
 
+#[cfg(feature = "workloads")]
+mod args;
+#[cfg(feature = "workloads")]
+mod cpu;
+#[cfg(feature = "workloads")]
+mod kv;
+#[cfg(feature = "workloads")]
+mod router;
+
 use std::fmt;
 use std::io::Write;
-use std::time::Duration;
 
-use proto::{Method, Nature, Request, Response, Service};
+use proto::Response;
 
-pub use args::{ServiceArgs, open};
-pub use cpu::Calibration;
 pub use files::Files;
-pub use kv::{KEY_BYTES_MAX, Store};
 
-/// Most that `/bytes/N` sends.
-pub const BYTES_MAX: u64 = 64 << 20;
-/// Longest that `/cpu`, `/wait` and `/sleep` take, µs.
-pub const MICROS_MAX: u64 = 60_000_000;
-
-/// What `/bytes` sends over and over: 16 KiB, so that long bodies are made by long copies.
-static PATTERN: [u8; 16 << 10] = {
-    let mut pattern = [0; 16 << 10];
-    let mut at = 0;
-    while at < pattern.len() {
-        pattern[at] = b'a' + (at % 26) as u8;
-        at += 1;
-    }
-    pattern
+#[cfg(feature = "workloads")]
+pub use {
+    args::{ServiceArgs, open},
+    cpu::Calibration,
+    kv::{KEY_BYTES_MAX, Store},
+    router::{BYTES_MAX, MICROS_MAX, Router},
 };
-
-/// All routes.
-#[derive(Debug)]
-pub struct Router {
-    cpu: Calibration,
-    files: Option<Files>,
-    store: Option<Store>,
-}
-
-impl Router {
-    /// Calibrates `/cpu`, which takes a few milliseconds, so make it before forking. Without a folder
-    /// there are no `/files`, without a store no `/kv`.
-    pub fn new(files: Option<Files>, store: Option<Store>) -> Router {
-        Router {
-            cpu: Calibration::measure(),
-            files,
-            store,
-        }
-    }
-}
-
-/// A path, matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route<'a> {
-    Plaintext,
-    Json,
-    Echo,
-    Bytes(&'a str),
-    Cpu(&'a str),
-    Wait(&'a str),
-    Sleep(&'a str),
-    Files(&'a str),
-    Kv(&'a str),
-    Whoami,
-    Server,
-    Nothing,
-}
-
-impl Route<'_> {
-    fn of(path: &str) -> Route<'_> {
-        match path {
-            "/" | "/plaintext" => return Route::Plaintext,
-            "/json" => return Route::Json,
-            "/echo" => return Route::Echo,
-            "/whoami" => return Route::Whoami,
-            "*" => return Route::Server,
-            _ => {}
-        }
-        match path.strip_prefix('/').and_then(|path| path.split_once('/')) {
-            Some(("bytes", number)) => Route::Bytes(number),
-            Some(("cpu", number)) => Route::Cpu(number),
-            Some(("wait", number)) => Route::Wait(number),
-            Some(("sleep", number)) => Route::Sleep(number),
-            Some(("files", path)) => Route::Files(path),
-            Some(("kv", key)) => Route::Kv(key),
-            _ => Route::Nothing,
-        }
-    }
-
-    fn allow(self) -> &'static str {
-        match self {
-            Route::Echo => "POST, OPTIONS",
-            Route::Kv(_) => "GET, HEAD, PUT, DELETE, OPTIONS",
-            _ => "GET, HEAD, OPTIONS",
-        }
-    }
-}
-
-impl Service for Router {
-    fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        let route = Route::of(request.path);
-        match (request.method, route) {
-            (Method::Other(_) | Method::Connect, _) => {
-                plain(response, 501, "This server does not know that method.\n");
-            }
-            (Method::Options, Route::Server) => drop(
-                response
-                    .status(204)
-                    .field("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS"),
-            ),
-            (_, Route::Nothing | Route::Server) => plain(response, 404, "There is nothing here.\n"),
-            (Method::Options, route) => drop(response.status(204).field("Allow", route.allow())),
-            (Method::Post, Route::Echo) => echo(request, response),
-            (Method::Get | Method::Head | Method::Put | Method::Delete, Route::Kv(key)) => {
-                match &self.store {
-                    Some(store) => store.answer(key, request, response),
-                    None => plain(response, 404, "This server has no store: it needs --db.\n"),
-                }
-            }
-            (Method::Get | Method::Head, route) if route != Route::Echo => {
-                self.get(route, request, response);
-            }
-            _ => {
-                response.field("Allow", route.allow());
-                plain(response, 405, "Not with that method.\n");
-            }
-        }
-    }
-
-    fn nature(&self, request: &Request<'_>) -> Nature {
-        match Route::of(request.path) {
-            Route::Cpu(_) => Nature::Cpu,
-            Route::Sleep(_) | Route::Files(_) | Route::Kv(_) => Nature::Blocking,
-            _ => Nature::Quick,
-        }
-    }
-}
-
-impl Router {
-    fn get(&self, route: Route<'_>, request: &Request<'_>, response: &mut Response<'_>) {
-        match route {
-            Route::Plaintext => drop(
-                response
-                    .content_type("text/plain")
-                    .static_body(b"Hello, World!"),
-            ),
-            Route::Json => drop(
-                response
-                    .content_type("application/json")
-                    .static_body(br#"{"message":"Hello, World!"}"#),
-            ),
-            Route::Whoami => whoami(request, response),
-            Route::Bytes(number) => match number_up_to(number, BYTES_MAX) {
-                Some(bytes) => drop(
-                    response
-                        .content_type("application/octet-stream")
-                        .repeat(&PATTERN, bytes),
-                ),
-                None => plain(
-                    response,
-                    400,
-                    "/bytes/N takes a number of bytes up to 67108864.\n",
-                ),
-            },
-            Route::Cpu(number) | Route::Wait(number) | Route::Sleep(number) => {
-                match number_up_to(number, MICROS_MAX) {
-                    Some(micros) => self.take(route, micros, response),
-                    None => plain(
-                        response,
-                        400,
-                        "It takes a number of microseconds up to 60000000.\n",
-                    ),
-                }
-            }
-            Route::Files(path) => match &self.files {
-                Some(files) => files.get(path, request, response),
-                None => plain(
-                    response,
-                    404,
-                    "This server has no files: it needs --root.\n",
-                ),
-            },
-            Route::Echo | Route::Kv(_) | Route::Server | Route::Nothing => {
-                unreachable!("sorted out by method")
-            }
-        }
-    }
-
-    /// Takes `micros` µs in the way of the route, and says so.
-    #[inline(never)]
-    fn take(&self, route: Route<'_>, micros: u64, response: &mut Response<'_>) {
-        let time = Duration::from_micros(micros);
-        match route {
-            Route::Cpu(_) => self.cpu.burn(micros),
-            Route::Sleep(_) => std::thread::sleep(time),
-            _ => drop(response.wait(time)),
-        }
-        response.content_type("text/plain").static_body(b"done\n");
-    }
-}
-
-fn echo(request: &Request<'_>, response: &mut Response<'_>) {
-    response
-        .content_type("application/octet-stream")
-        .body(request.body);
-}
 
 fn plain(response: &mut Response<'_>, status: u16, text: &'static str) {
     response
@@ -237,70 +57,4 @@ fn plain(response: &mut Response<'_>, status: u16, text: &'static str) {
 /// One line on standard error, where logs go, in one write. A closed standard error loses it.
 fn log(line: fmt::Arguments<'_>) {
     let _ = std::io::stderr().write_all(format!("turnstile: {line}\n").as_bytes());
-}
-
-#[inline(never)]
-fn whoami(request: &Request<'_>, response: &mut Response<'_>) {
-    let (place, pid) = (request.place, std::process::id());
-    let thread = std::fs::read_link("/proc/thread-self").ok();
-    let thread = thread
-        .as_deref()
-        .and_then(|path| path.file_name()?.to_str()?.parse().ok())
-        .unwrap_or(pid);
-    // Names of models and variants are plain words, so nothing needs escaping. Writing to memory
-    // cannot fail.
-    let _ = writeln!(
-        response.content_type("application/json").body_buffer(),
-        r#"{{"model":"{}","variant":"{}","pid":{pid},"thread":{thread},"worker":{},"requests":{}}}"#,
-        place.model,
-        place.variant,
-        place.worker,
-        request.served,
-    );
-}
-
-/// A plain decimal number up to `max`.
-fn number_up_to(text: &str, max: u64) -> Option<u64> {
-    let digits =
-        !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|&number| digits && number <= max)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_matched_whole() {
-        assert_eq!(Route::of("/bytes/12"), Route::Bytes("12"));
-        assert_eq!(Route::of("/"), Route::Plaintext);
-        for nothing in [
-            "/bytes",
-            "/bytesx/1",
-            "//",
-            "/x/bytes/1",
-            "",
-            "plaintext",
-            "/plaintext/",
-        ] {
-            assert_eq!(Route::of(nothing), Route::Nothing, "{nothing}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_plain() {
-        assert_eq!(number_up_to("67108864", BYTES_MAX), Some(BYTES_MAX));
-        for bad in [
-            "",
-            "+1",
-            "-1",
-            "1.0",
-            "67108865",
-            "99999999999999999999",
-            "0x1",
-            " 1",
-        ] {
-            assert_eq!(number_up_to(bad, BYTES_MAX), None, "{bad}");
-        }
-    }
 }

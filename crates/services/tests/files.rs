@@ -254,12 +254,26 @@ fn what_may_not_be_read_is_forbidden() {
 fn a_root_that_is_none_is_refused() {
     let (folder, _) = tree("refused");
     for path in ["root/a.txt", "nothing", "root/fifo"] {
-        let error = Files::open(&folder.at(path)).unwrap_err();
-        assert!(format!("{error:#}").starts_with("--root "), "{error:#}");
+        let path = folder.at(path);
+        let error = Files::open(&path).unwrap_err().to_string();
+        assert!(error.starts_with(path.to_str().unwrap()), "{error}");
     }
     let reply = get(&Router::new(None, None), "/files/a.txt");
     assert!(
         reply.status == 404 && reply.text().contains("--root"),
         "{reply:?}"
     );
+}
+
+#[test]
+fn a_folder_is_a_service_of_its_own() {
+    let (folder, _) = tree("service");
+    let files = Files::open(folder.at("root")).unwrap();
+    assert_eq!(get(&files, "/a.txt").text(), "a");
+    assert_eq!(get(&files, "/sub/").text(), "<p>sub");
+    assert_eq!(get(&files, "/../secret.txt").status, 404);
+    let reply = ask(&files, "DELETE /a.txt", "", b"");
+    assert_eq!(reply.status, 405);
+    assert_eq!(reply.field("Allow"), Some("GET, HEAD"));
+    assert_eq!(ask(&files, "OPTIONS *", "", b"").status, 405);
 }

@@ -1,6 +1,4 @@
-//! Every Linux server concurrency model, measured side by side, and ready to run your service.
-//!
-//! The library face: write a [`Service`], pick a model, serve.
+//! Every Linux server concurrency model, ready to run your service.
 //!
 //! ```no_run
 //! use turnstile::{Request, Response};
@@ -14,37 +12,129 @@
 //! }
 //! ```
 //!
-//! The program takes the flags of `turnstile serve`.
+//! That program has the flags of `turnstile serve` (`--help` lists them). It prints one line per
+//! listener when it is ready, refuses malformed and oversized requests, closes connections that are
+//! too slow, replaces workers that die, and finishes what it has begun when SIGTERM comes.
+//!
+//! # Cargo.toml
+//!
+//! Each model is a feature of its name, and all are on by default. A program on one model compiles 20
+//! crates, itself among them:
+//!
+//! ```toml
+//! [dependencies]
+//! turnstile = { path = "../turnstile/crates/turnstile", default-features = false, features = ["prefork"] }
+//! ```
+//!
+//! The feature `files` adds `Files`, a service that sends the files below a folder. Flags of your own
+//! are a `clap::Args`, from which [`main_with`] has you make the service.
+//!
+//! # JSON, and state
+//!
+//! A service is anything [`Sync`] that implements [`Service`]. This one counts votes:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use std::sync::{Mutex, PoisonError};
+//!
+//! use turnstile::models::thread_pool;
+//! use turnstile::{Method, Request, Response, Service};
+//!
+//! #[derive(serde::Serialize)]
+//! struct Votes {
+//!     yes: u64,
+//!     no: u64,
+//! }
+//!
+//! struct Ballot(Mutex<Votes>);
+//!
+//! impl Service for Ballot {
+//!     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
+//!         let mut votes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+//!         match (request.method, request.path) {
+//!             (Method::Get, "/") => {}
+//!             (Method::Post, "/yes") => votes.yes += 1,
+//!             (Method::Post, "/no") => votes.no += 1,
+//!             _ => return drop(response.status(404)),
+//!         }
+//!         let body = response.content_type("application/json").body_buffer();
+//!         serde_json::to_writer(body, &*votes).expect("memory takes all that is written");
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     static BALLOT: Ballot = Ballot(Mutex::new(Votes { yes: 0, no: 0 }));
+//!     turnstile::main(&thread_pool::MODEL, &BALLOT)
+//! }
+//! ```
+//!
+//! Threads share that state. On a model whose workers are processes (`prefork`, `fork-per-client`,
+//! `multi-reactor:processes`) each would count for itself: state belongs in a database or in shared
+//! memory there. `examples/` has more: JSON that is read, files, a model of one's own.
+//!
+//! # The models
+//!
+//! - `iterative`: One process does everything, for one client at a time.
+//! - `fork-per-client`: The parent accepts, and forks a child for every client.
+//! - `prefork`: Children forked in advance, all blocked in accept on one socket.
+//! - `thread-per-client`: The main thread accepts, and starts a thread for every client.
+//! - `thread-pool`: Threads created in advance, fed by a bounded queue of accepted connections.
+//! - `single-reactor`: One thread, one selector, everything.
+//! - `reactor-pool`: A loop accepts, reads and writes; a pool computes, and the connection comes back.
+//! - `multi-reactor`: An acceptor hands each socket to the least loaded of several reactors.
+//! - `leader-follower`: Threads take turns at one handle set; the leader promotes a follower before it serves.
+//! - `proactor`: The kernel accepts, reads and writes; one loop computes on what is complete.
+//! - `signal-driven`: Every socket tells of its news by a real-time signal, which one thread takes.
+//! - `async-tasks`: A coroutine a connection, on threads that steal tasks from each other.
+//!
+//! Most have variants, which `--variant` chooses. The page of each crate says what it costs, what
+//! breaks it and when to pick it. A model of your own is a [`Model`] value with a `run`.
 
 #![forbid(unsafe_code)]
 
+// What a service needs.
+#[doc(inline)]
 pub use server::{
-    Limits, Method, Model, Nature, Place, Request, Response, Roles, Service, Variant, main,
+    Address, Limits, Method, Nature, Place, Protocol, Request, Response, ServeArgs, Service, main,
+    main_with, serve, serve_with, unusable,
+};
+#[cfg(feature = "files")]
+#[doc(inline)]
+pub use services::Files;
+// What a model needs.
+#[doc(inline)]
+pub use server::{
+    Accepted, Backoff, Block, Board, Children, Connection, Count, Drain, Error, Holds, Listener,
+    Listeners, Model, Need, Needs, OnDeadline, Phase, Result, Roles, Server, ServingChild,
+    Shutdown, ThreadSlot, ThreadSlots, Threads, Variant, Worker, Workers, log,
 };
 
-/// The models, one crate each.
+/// The models, one crate each, under the names of the features that bring them.
 pub mod models {
-    pub use {
-        async_tasks, fork_per_client, iterative, leader_follower, multi_reactor, prefork, proactor,
-        reactor_pool, signal_driven, single_reactor, thread_per_client, thread_pool,
-    };
+    macro_rules! models {
+        ($($feature:literal $model:ident),* $(,)?) => {
+            $(#[cfg(feature = $feature)] pub use $model;)*
 
-    /// All of them, in the order of the literature: one client at a time, processes, threads,
-    /// loops.
-    pub const ALL: &[&server::Model] = &[
-        &iterative::MODEL,
-        &fork_per_client::MODEL,
-        &prefork::MODEL,
-        &thread_per_client::MODEL,
-        &thread_pool::MODEL,
-        &single_reactor::MODEL,
-        &reactor_pool::MODEL,
-        &multi_reactor::MODEL,
-        &leader_follower::MODEL,
-        &proactor::MODEL,
-        &signal_driven::MODEL,
-        &async_tasks::MODEL,
-    ];
+            /// All of them, in the order of the literature: one client at a time, processes,
+            /// threads, loops.
+            pub const ALL: &[&server::Model] = &[$(#[cfg(feature = $feature)] &$model::MODEL),*];
+        };
+    }
+
+    models! {
+        "iterative" iterative,
+        "fork-per-client" fork_per_client,
+        "prefork" prefork,
+        "thread-per-client" thread_per_client,
+        "thread-pool" thread_pool,
+        "single-reactor" single_reactor,
+        "reactor-pool" reactor_pool,
+        "multi-reactor" multi_reactor,
+        "leader-follower" leader_follower,
+        "proactor" proactor,
+        "signal-driven" signal_driven,
+        "async-tasks" async_tasks,
+    }
 
     /// The model called `name`, or a line that says which there are.
     pub fn named(name: &str) -> Result<&'static server::Model, String> {

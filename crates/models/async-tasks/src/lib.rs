@@ -72,7 +72,7 @@ pub const MODEL: Model = Model {
 };
 
 /// One runtime for all workers.
-fn one_runtime(server: &'static Server) -> anyhow::Result<()> {
+fn one_runtime(server: &'static Server) -> server::Result {
     server.make_listeners_nonblocking()?;
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(server.workers).thread_name("worker");
@@ -81,7 +81,7 @@ fn one_runtime(server: &'static Server) -> anyhow::Result<()> {
 }
 
 /// A runtime a worker, in a thread of its own.
-fn each_its_own(server: &'static Server) -> anyhow::Result<()> {
+fn each_its_own(server: &'static Server) -> server::Result {
     server.make_listeners_nonblocking()?;
     let threads = Threads::new(server)?;
     let runtime = |_| Builder::new_current_thread().enable_all().build();
@@ -91,7 +91,7 @@ fn each_its_own(server: &'static Server) -> anyhow::Result<()> {
         threads.spawn(number, move |_| {
             let max = server.connections_max_of(number, server.workers);
             if let Err(error) = serve(server, &runtime, max) {
-                server::log(format_args!("worker {number}: {error:#}"));
+                server::log(format_args!("worker {number}: {error}"));
             }
         })?;
     }
@@ -100,7 +100,7 @@ fn each_its_own(server: &'static Server) -> anyhow::Result<()> {
 }
 
 /// Accepts and serves on `runtime` until drained, at most `max` at once.
-fn serve(server: &'static Server, runtime: &Runtime, max: usize) -> anyhow::Result<()> {
+fn serve(server: &'static Server, runtime: &Runtime, max: usize) -> server::Result {
     let accepting = runtime.spawn(Tasks::accept_all(server, max));
     // The main thread of a multi-thread runtime only waits; a current-thread one runs here.
     runtime.block_on(accepting)?

@@ -31,7 +31,7 @@ impl Tasks {
     ///
     /// # Errors
     /// Descriptors or memory have run out at the start.
-    pub async fn accept_all(server: &'static Server, max: usize) -> anyhow::Result<()> {
+    pub async fn accept_all(server: &'static Server, max: usize) -> server::Result {
         let max = u32::try_from(max.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         let tasks = Arc::new(Tasks {
             server,
@@ -150,7 +150,7 @@ fn step(
         };
         let connection = ready.get_inner_mut();
         let need = with_worker(server, |worker| connection.step(worker));
-        if connection.is_spent() {
+        if connection.would_block() {
             ready.clear_ready();
         }
         return Poll::Ready(need);

@@ -36,7 +36,6 @@
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.4 (server 0), and
 //! chapter 13 for `inetd`.
 
-use anyhow::Context;
 use server::{
     Backoff, Connection, Holds, Listeners, Model, Needs, Roles, Server, Variant, Worker, Workers,
 };
@@ -77,7 +76,7 @@ const ONE_CLIENT: Workers = Workers {
     ..Workers::ONE_LOOP
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
+fn run(server: &'static Server) -> server::Result {
     let mut worker = Worker::blocking(server, 0);
     worker.become_process(0);
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
@@ -88,10 +87,12 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
 }
 
 /// Serves the connection that the super-server has accepted.
-fn serve_given(server: &'static Server) -> anyhow::Result<()> {
+fn serve_given(server: &'static Server) -> server::Result {
     let mut worker = Worker::blocking(server, 0);
     worker.become_process(0);
-    let socket = server.given().context("descriptor 0 is served once")?;
+    let socket = server
+        .take_inetd_connection()
+        .ok_or("descriptor 0 is served once")?;
     let connection = Connection::new(socket, &mut worker);
     worker.serve(connection);
     Ok(())

@@ -59,7 +59,7 @@ pub const MODEL: Model = Model {
     }],
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
+fn run(server: &'static Server) -> server::Result {
     let handles = Arc::new(Handles::at_listeners(server)?);
     let leadership = Arc::new(Leadership::new());
     let threads = Threads::new(server)?;

@@ -147,7 +147,7 @@ pub const MODEL: Model = Model {
 };
 
 /// A loop a thread, each at the listeners.
-fn threads(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
+fn threads(server: &'static Server, sharing: Sharing) -> server::Result {
     let threads = Threads::new(server)?;
     let reactor =
         |number| Reactor::<Epoll>::sharing_listeners(server, number, alone_or(server, sharing));
@@ -161,9 +161,9 @@ fn threads(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
 }
 
 /// A loop a process, each at the listeners, forked and replaced by a parent that does nothing else.
-fn processes(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
+fn processes(server: &'static Server, sharing: Sharing) -> server::Result {
     let mut children = Children::new(server);
-    if let Some(child) = children.keep() {
+    if let Some(child) = children.supervise() {
         let sharing = alone_or(server, sharing);
         match Reactor::<Epoll>::sharing_listeners(server, child.number, sharing) {
             Ok(reactor) => reactor.run(),
@@ -184,7 +184,7 @@ fn alone_or(server: &Server, sharing: Sharing) -> Sharing {
 }
 
 /// An acceptor, and a loop a thread that is handed its sockets.
-fn handoff(server: &'static Server) -> anyhow::Result<()> {
+fn handoff(server: &'static Server) -> server::Result {
     if server.workers == 1 {
         // Nobody to hand to: the acceptor's loop serves, as main reactors without others do.
         Reactor::<Epoll>::at_listeners(server, 0)?.run();

@@ -22,7 +22,7 @@ pub(crate) const VARIANT: Variant = Variant {
     run,
 };
 
-pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
+pub(crate) fn run(server: &'static Server) -> server::Result {
     let (stages, pool) = reactor::pool(server, server.workers, server.limits.threads_max)?;
     let threads = Threads::new(server)?;
     for index in 0..server.limits.threads_max {

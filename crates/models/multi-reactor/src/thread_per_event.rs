@@ -20,7 +20,7 @@ pub(crate) const VARIANT: Variant = Variant {
     run,
 };
 
-pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
+pub(crate) fn run(server: &'static Server) -> server::Result {
     let threads = Threads::new(server)?;
     let stock = Arc::new(Stock::new(server));
     let mut mailboxes = Vec::new();

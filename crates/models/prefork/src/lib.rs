@@ -133,30 +133,30 @@ pub const MODEL: Model = Model {
 const CHILDREN: Workers = Workers::processes(Count::Pool(64));
 
 /// With `reuseport` the listeners of a worker are its own.
-fn accept(server: &'static Server) -> anyhow::Result<()> {
+fn accept(server: &'static Server) -> server::Result {
     keep(server, || Ok(Worker::accept))
 }
 
-fn poll(server: &'static Server) -> anyhow::Result<()> {
+fn poll(server: &'static Server) -> server::Result {
     server.make_listeners_nonblocking()?;
     keep(server, || Ok(Worker::accept_polled))
 }
 
-fn flock(server: &'static Server) -> anyhow::Result<()> {
+fn flock(server: &'static Server) -> server::Result {
     let file = LockFile::new()?;
     keep(server, || {
         let lock = file.open()?;
         Ok(move |worker: &mut Worker, backoff: &mut Backoff| {
-            worker.accept_holding(backoff, || lock.hold())
+            worker.accept_holding(backoff, || lock.lock())
         })
     })
 }
 
-fn mutex(server: &'static Server) -> anyhow::Result<()> {
+fn mutex(server: &'static Server) -> server::Result {
     let mutex = SharedMutex::new()?;
     keep(server, || {
         Ok(|worker: &mut Worker, backoff: &mut Backoff| {
-            worker.accept_holding(backoff, || Ok(mutex.hold()))
+            worker.accept_holding(backoff, || Ok(mutex.lock()))
         })
     })
 }
@@ -164,15 +164,15 @@ fn mutex(server: &'static Server) -> anyhow::Result<()> {
 /// Keeps children that accept for themselves, by a way that each sets up as it begins.
 fn keep<Accept>(
     server: &'static Server,
-    set_up: impl Fn() -> anyhow::Result<Accept>,
-) -> anyhow::Result<()>
+    set_up: impl Fn() -> server::Result<Accept>,
+) -> server::Result
 where
     Accept: Fn(&mut Worker, &mut Backoff) -> Option<Connection>,
 {
     let mut worker = Worker::blocking(server, 0);
     worker.warm_up();
     let mut children = Children::new(server);
-    if let Some(child) = children.keep() {
+    if let Some(child) = children.supervise() {
         worker.become_process(child.number);
         let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
         match set_up() {

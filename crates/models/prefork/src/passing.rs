@@ -5,18 +5,21 @@ use std::time::{Duration, Instant};
 
 use os::net::{self, PollFd, PollFlags};
 use os::pass::{self, Channel};
+use os::process::Signal;
 use os::signal;
 use server::{Accepted, Backoff, Children, Connection, Phase, Server, ServingChild, Worker, log};
 
-pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
+pub(crate) fn run(server: &'static Server) -> server::Result {
     let (needs, most) = (server.workers + SPARE, pass::descriptors_max());
-    anyhow::ensure!(
-        needs <= most,
-        "pass-fd holds a descriptor a child: {} workers need {needs}, and the limit is {most}",
-        server.workers
-    );
+    if needs > most {
+        let workers = server.workers;
+        return Err(format!(
+            "pass-fd holds a descriptor a child: {workers} workers need {needs}, and the limit is {most}"
+        )
+        .into());
+    }
     // The handler does nothing: what counts is that poll returns when a child has ended.
-    signal::handle(&[signal::SIGCHLD], signal::nothing);
+    signal::handle(&[Signal::CHILD], signal::do_nothing);
     server.make_listeners_nonblocking()?;
     let mut worker = Worker::blocking(server, 0);
     worker.warm_up();
@@ -34,7 +37,7 @@ const SPARE: usize = 16;
 
 /// The child: says that it is free, serves what it is passed, until there will be no more.
 fn serve(worker: &mut Worker, channel: &Channel) {
-    while channel.say_free().is_ok() {
+    while channel.report_free().is_ok() {
         match channel.receive() {
             Ok(Some(socket)) => {
                 let connection = Connection::new(socket, worker);
@@ -103,7 +106,7 @@ impl Parent {
                 return Some(child);
             }
             if draining {
-                self.children.tell_to_drain();
+                self.children.signal_drain();
                 if self.server.drain.phase() == Phase::Cutting {
                     break;
                 }
@@ -142,7 +145,7 @@ impl Parent {
                     });
                 }
                 Err(error) => {
-                    if self.forking.is_fresh() {
+                    if self.forking.is_first() {
                         log(format_args!("fork: {error}; trying again"));
                     }
                     self.fork_from = Instant::now() + self.forking.pause();
@@ -204,7 +207,7 @@ impl Parent {
 
     fn hear(&mut self, number: usize) {
         if let Some(desk) = &mut self.desks[number] {
-            match desk.channel.heard_free() {
+            match desk.channel.has_reported_free() {
                 Some(free) => desk.free |= free,
                 None => self.desks[number] = None,
             }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use os::Errno;
-use os::aio::{Aio, Completion, News};
+use os::aio::{Aio, Completion, Waited};
 use os::net::Addr;
 use os::sigio::{QUEUED, Signals};
 use proto::Want;
@@ -15,7 +15,7 @@ use server::{Accepted, Backoff, Connection, OnDeadline, Phase, Server, Worker, l
 ///
 /// # Errors
 /// Like [`Proactor::new`].
-pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
+pub(crate) fn run(server: &'static Server) -> server::Result {
     Proactor::new(server)?.run();
     Ok(())
 }
@@ -89,7 +89,7 @@ impl Proactor {
     ///
     /// # Errors
     /// The listeners cannot tell of connections by signals.
-    pub fn new(server: &'static Server) -> anyhow::Result<Proactor> {
+    pub fn new(server: &'static Server) -> server::Result<Proactor> {
         server.make_listeners_nonblocking()?;
         let signals = Signals::block();
         for listener in &server.listeners {
@@ -123,13 +123,13 @@ impl Proactor {
         while !(self.held.is_empty() && self.listeners == Listeners::Bolted) {
             self.worker.tick();
             let timeout = self.wheel.timeout(self.worker.now).unwrap_or(LOOK_EVERY);
-            let news = self.aio.wait(timeout.min(LOOK_EVERY));
+            let waited = self.aio.wait(timeout.min(LOOK_EVERY));
             self.worker.tick();
             self.wheel.advance(self.worker.now, &mut due);
-            match news {
-                News::Done(completion) => self.complete(completion),
-                News::Elsewhere => self.look_at_listeners(),
-                News::Nothing => self.sweep(),
+            match waited {
+                Waited::Completed(completion) => self.complete(completion),
+                Waited::Descriptor => self.look_at_listeners(),
+                Waited::None => self.sweep(),
             }
             for (number, tick) in due.drain(..) {
                 match number {
@@ -160,15 +160,15 @@ impl Proactor {
         match completion.bytes {
             _ if held.doomed => {}
             Ok(bytes) if completion.wrote => held.connection.sent(buffer, bytes, worker),
-            Ok(0) => held.connection.ended(worker),
+            Ok(0) => held.connection.received_fin(worker),
             Ok(_) => {
                 held.connection.received(&buffer, worker);
                 self.spare.push(buffer);
             }
-            Err(_) if fruitless && completion.wrote => held.connection.regain(buffer),
+            Err(_) if fruitless && completion.wrote => held.connection.return_output(buffer),
             Err(_) if fruitless => self.spare.push(buffer),
             Err(_) => {
-                held.connection.lost(worker);
+                held.connection.count_broken(worker);
                 lost = true;
             }
         }
@@ -189,8 +189,8 @@ impl Proactor {
             match held.connection.on_deadline(worker) {
                 OnDeadline::Close => return self.remove(token),
                 // What has come is served, so it is listened to once more.
-                OnDeadline::Part if nothing_came => return self.remove(token),
-                OnDeadline::Part | OnDeadline::GoOn | OnDeadline::Recall => {}
+                OnDeadline::CloseIfIdle if nothing_came => return self.remove(token),
+                OnDeadline::CloseIfIdle | OnDeadline::GoOn | OnDeadline::TakeBackOutput => {}
             }
         }
         let (number, socket) = (token.number(), &mut held.connection);
@@ -208,7 +208,7 @@ impl Proactor {
                 self.aio.read(socket.as_fd(), number, buffer)
             }
             Want::Write => {
-                let output = socket.lend(worker);
+                let output = socket.take_output(worker);
                 held.underway = true;
                 self.aio.write(socket.as_fd(), number, output)
             }
@@ -233,7 +233,7 @@ impl Proactor {
             ));
         }
         if let Some(held) = self.held.get_mut(token) {
-            held.connection.lost(&self.worker);
+            held.connection.count_broken(&self.worker);
         }
         self.remove(token);
     }
@@ -282,7 +282,7 @@ impl Proactor {
             }
             Phase::Closing if held.connection.is_idle() => os::net::shutdown_read(fd),
             // Each small step of a long write has the socket's timeout anew.
-            _ if held.connection.has_lent() && !held.doomed => {
+            _ if held.connection.is_output_taken() && !held.doomed => {
                 held.doomed = true;
                 os::net::shutdown_both(fd);
             }
@@ -324,7 +324,7 @@ impl Proactor {
         if self.draining {
             self.listeners = Listeners::Bolted;
             for listener in &self.server.listeners {
-                self.signals.ignore(listener.as_fd());
+                self.signals.unwatch(listener.as_fd());
             }
             self.server.shut_down_listeners();
         }

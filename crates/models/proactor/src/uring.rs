@@ -4,7 +4,6 @@ mod listeners;
 
 use std::os::fd::AsFd;
 
-use anyhow::Context;
 use os::Errno;
 use os::ring::{Completion, Ring, Sizes};
 use proto::Want;
@@ -67,7 +66,7 @@ impl Proactor {
     ///
     /// # Errors
     /// Memory or descriptors have run out. That io_uring is forbidden was said before anybody listened.
-    pub fn new(server: &'static Server) -> anyhow::Result<Proactor> {
+    pub fn new(server: &'static Server) -> server::Result<Proactor> {
         server.make_listeners_nonblocking()?; // For the drain, which looks at them itself.
         let limits = &server.limits;
         let ring = Ring::new(&Sizes {
@@ -76,7 +75,7 @@ impl Proactor {
             buffers: limits.lent_buffers,
             buffer_bytes: limits.lent_buffer_bytes,
         })
-        .context("cannot set up io_uring")?;
+        .map_err(|error| format!("cannot set up io_uring: {error}"))?;
         let worker = Worker::ready(server, 0);
         Ok(Proactor {
             server,
@@ -93,7 +92,7 @@ impl Proactor {
     ///
     /// # Errors
     /// The kernel has lost completions for want of memory, so nothing could be relied on.
-    pub fn run(mut self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> server::Result {
         let mut due = Vec::new();
         self.ring.watch(self.server.waker.as_fd());
         self.look_at_listeners();
@@ -102,7 +101,7 @@ impl Proactor {
             let timeout = self.wheel.timeout(self.worker.now);
             self.ring
                 .wait(timeout)
-                .context("the ring has lost completions")?;
+                .map_err(|error| format!("the ring has lost completions: {error}"))?;
             self.worker.tick();
             // Before any completion: what they add is placed from here on.
             self.wheel.advance(self.worker.now, &mut due);
@@ -145,14 +144,14 @@ impl Proactor {
         }
         match bytes {
             _ if held.fate == Fate::Closing => {}
-            Ok(0) => held.connection.ended(&mut self.worker),
+            Ok(0) => held.connection.received_fin(&mut self.worker),
             Ok(_) => held
                 .connection
                 .received(self.ring.received(), &mut self.worker),
             // All buffers were taken (they are back with the next batch), or it was taken back.
             Err(Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
             Err(_) => {
-                held.connection.lost(&self.worker);
+                held.connection.count_broken(&self.worker);
                 held.fate = Fate::Closing;
             }
         }
@@ -168,11 +167,11 @@ impl Proactor {
             _ if held.fate == Fate::Closing => {}
             Ok(bytes) => held.connection.sent(output, bytes, &mut self.worker),
             Err(Errno::CANCELED) => {
-                held.connection.regain(output);
+                held.connection.return_output(output);
                 self.on_deadline(token);
             }
             Err(_) => {
-                held.connection.lost(&self.worker);
+                held.connection.count_broken(&self.worker);
                 held.fate = Fate::Closing;
             }
         }
@@ -200,12 +199,12 @@ impl Proactor {
         match held.connection.on_deadline(&mut self.worker) {
             OnDeadline::GoOn => {}
             OnDeadline::Close => held.fate = Fate::Closing,
-            OnDeadline::Part => held.fate = Fate::Parting,
-            OnDeadline::Recall if held.send == Flight::Out => {
+            OnDeadline::CloseIfIdle => held.fate = Fate::Parting,
+            OnDeadline::TakeBackOutput if held.send == Flight::Out => {
                 held.send = Flight::Recalled;
                 self.ring.cancel_send(token.number());
             }
-            OnDeadline::Recall => {}
+            OnDeadline::TakeBackOutput => {}
         }
     }
 
@@ -232,9 +231,9 @@ impl Proactor {
             Want::Linger if !held.connection.half_close() => held.fate = Fate::Closing,
             Want::Write if held.send == Flight::Landed => {
                 held.send = Flight::Out;
-                let output = held.connection.lend(&mut self.worker);
+                let output = held.connection.take_output(&mut self.worker);
                 let (ring, socket) = (&mut self.ring, held.connection.as_fd());
-                match held.connection.rests_until() {
+                match held.connection.idle_deadline_once_sent() {
                     Some(until) => {
                         ring.send_quietly(socket, number, output);
                         self.wheel.cover(&mut held.timer, number, until);

@@ -110,7 +110,7 @@ const COMPUTED_ELSEWHERE: Roles = Roles {
     writes: "the loop",
 };
 
-fn there_and_back(server: &'static Server) -> anyhow::Result<()> {
+fn there_and_back(server: &'static Server) -> server::Result {
     let (stages, pool) = pool(server, 1, server.workers)?;
     let threads = Threads::new(server)?;
     for number in 0..server.workers {
@@ -125,7 +125,7 @@ fn there_and_back(server: &'static Server) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn half_sync(server: &'static Server) -> anyhow::Result<()> {
+fn half_sync(server: &'static Server) -> server::Result {
     let handles = Arc::new(Handles::at_listeners(server)?);
     let serve = |handles: &Handles, handle, worker: &mut Worker| {
         handles.serve(handle, worker);
@@ -140,7 +140,7 @@ fn half_sync(server: &'static Server) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn simulated_proactor(server: &'static Server) -> anyhow::Result<()> {
+fn simulated_proactor(server: &'static Server) -> server::Result {
     let handles = Arc::new(Handles::at_listeners(server)?.staged());
     let (threads, queue) = threads_behind(server, &handles, Handles::compute)?;
     wait(server, &handles, queue, |handle, queue, worker| {
@@ -157,7 +157,7 @@ fn threads_behind<T: Send + 'static>(
     server: &'static Server,
     handles: &Arc<Handles>,
     serve: impl Fn(&Handles, T, &mut Worker) + Copy + Send + 'static,
-) -> anyhow::Result<(Threads, Producer<T>)> {
+) -> server::Result<(Threads, Producer<T>)> {
     let (producer, consumer) = work(server.limits.queue_max);
     let threads = Threads::new(server)?;
     for number in 0..server.workers {

@@ -77,12 +77,12 @@ pub const MODEL: Model = Model {
     ],
 };
 
-fn serve(server: &'static Server) -> anyhow::Result<()> {
+fn serve(server: &'static Server) -> server::Result {
     Reactor::at_listeners_with(server, 0, SignalQueue::new())?.run();
     Ok(())
 }
 
-fn serve_and_echo(server: &'static Server) -> anyhow::Result<()> {
+fn serve_and_echo(server: &'static Server) -> server::Result {
     let mut signals = SignalQueue::new();
     signals.echo(Echo::at(&server.datagrams))?;
     Reactor::at_listeners_with(server, 0, signals)?.run();

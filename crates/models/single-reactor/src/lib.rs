@@ -113,12 +113,12 @@ pub const MODEL: Model = Model {
 /// Of the descriptor numbers that select(2) knows, some are the server's own.
 const SELECT_CONNECTIONS_MAX: usize = 1_000;
 
-fn serve<S: Selector>(server: &'static Server) -> anyhow::Result<()> {
+fn serve<S: Selector>(server: &'static Server) -> server::Result {
     Reactor::<S>::at_listeners(server, 0)?.run();
     Ok(())
 }
 
-fn serve_by_select(server: &'static Server) -> anyhow::Result<()> {
+fn serve_by_select(server: &'static Server) -> server::Result {
     // The kernel shall hand out no number that select cannot take.
     os::process::limit_descriptors(os::select::SELECT_END);
     serve::<Select>(server)

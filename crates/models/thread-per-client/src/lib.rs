@@ -46,7 +46,7 @@ pub const MODEL: Model = Model {
     }],
 };
 
-fn run(server: &'static Server) -> anyhow::Result<()> {
+fn run(server: &'static Server) -> server::Result {
     let slots = ThreadSlots::new(server)?;
     let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);
     let mut starting = accepting.clone();

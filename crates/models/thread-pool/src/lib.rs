@@ -84,7 +84,7 @@ pub const MODEL: Model = Model {
 
 const THREADS: Workers = Workers::threads(Count::Pool(64));
 
-fn accept_mutex(server: &'static Server) -> anyhow::Result<()> {
+fn accept_mutex(server: &'static Server) -> server::Result {
     let mutex: &'static Mutex<()> = Box::leak(Box::default());
     accepting(server, |worker, backoff| {
         worker.accept_holding(backoff, || Ok(mutex.lock()))
@@ -92,7 +92,7 @@ fn accept_mutex(server: &'static Server) -> anyhow::Result<()> {
 }
 
 /// The main thread accepts, and threads take from its queue.
-fn queue(server: &'static Server) -> anyhow::Result<()> {
+fn queue(server: &'static Server) -> server::Result {
     // Those in the queue are open, too.
     let beside = server.limits.connections_max - server.workers;
     let (sender, receiver) = bounded(server.limits.queue_max.min(beside));
@@ -118,7 +118,7 @@ fn queue(server: &'static Server) -> anyhow::Result<()> {
 }
 
 /// Threads `accept` for themselves.
-fn accepting<Accept>(server: &'static Server, accept: Accept) -> anyhow::Result<()>
+fn accepting<Accept>(server: &'static Server, accept: Accept) -> server::Result
 where
     Accept: Fn(&mut Worker, &mut Backoff) -> Option<Connection> + Copy + Send + 'static,
 {

@@ -86,7 +86,7 @@ impl Handles {
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub fn at_listeners(server: &'static Server) -> anyhow::Result<Handles> {
+    pub fn at_listeners(server: &'static Server) -> server::Result<Handles> {
         server.make_listeners_nonblocking()?;
         let handles = Handles::new(server, server.limits.connections_max, true)?;
         for (index, listener) in server.listeners.iter().enumerate() {
@@ -100,12 +100,12 @@ impl Handles {
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub fn without_listeners(server: &'static Server, number: usize) -> anyhow::Result<Handles> {
+    pub fn without_listeners(server: &'static Server, number: usize) -> server::Result<Handles> {
         let max = server.connections_max_of(number, server.workers);
         Handles::new(server, max, false)
     }
 
-    fn new(server: &'static Server, max: usize, at_listeners: bool) -> anyhow::Result<Handles> {
+    fn new(server: &'static Server, max: usize, at_listeners: bool) -> server::Result<Handles> {
         let (set, nudge, now) = (Epoll::new()?, Waker::new()?, Instant::now());
         set.add_waker(&nudge, NUDGE)?;
         set.add_oneshot(&server.waker, WAKER)?;

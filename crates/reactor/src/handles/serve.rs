@@ -160,7 +160,7 @@ impl Handles {
             return Some(token);
         };
         // Only news are worth another look, and those come to a handle that is free.
-        let spent = need == before && held.connection.is_spent();
+        let spent = need == before && held.connection.would_block();
         if spent && place.suspension.end_if_quiet() {
             return None;
         }

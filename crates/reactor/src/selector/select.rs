@@ -72,23 +72,22 @@ impl Selector for Select {
         events.clear();
         let (mut read, mut write) = (self.read, self.write);
         // EINTR ends the wait without any; no other error can come of open descriptors.
-        let Ok(bits) = select(self.tokens.len(), &mut read, &mut write, timeout) else {
+        if select(self.tokens.len(), &mut read, &mut write, timeout).is_err() {
             return;
-        };
-        // A descriptor is in one set at most, so there are as many ready as there are bits.
-        let watched = self.tokens.iter().zip(0..);
-        let watched = watched.filter_map(|(token, fd)| token.map(|token| (token, fd)));
-        let ready = watched.filter_map(|(token, fd)| {
-            let (readable, writable) = (read.contains(fd), write.contains(fd));
-            (readable || writable).then_some(Ready {
+        }
+        // A descriptor is in one set at most.
+        let readable = read.iter().map(|fd| (fd, true));
+        let ready = readable.chain(write.iter().map(|fd| (fd, false)));
+        events.extend(ready.filter_map(|(fd, readable)| {
+            let token = self.tokens[fd as usize]?;
+            Some(Ready {
                 token,
                 readable,
-                writable,
+                writable: !readable,
                 half_closed: false,
                 hung_up: false,
             })
-        });
-        events.extend(ready.take(bits));
+        }));
     }
 
     fn ready(event: &Ready) -> Ready {

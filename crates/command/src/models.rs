@@ -1,0 +1,172 @@
+//! `turnstile models`: the catalogue, for people and for programs.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use turnstile::models::ALL;
+use turnstile::{Count, Holds, Model, Roles, Variant};
+
+/// Flags of `turnstile models`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// As a JSON array
+    #[arg(long)]
+    json: bool,
+    /// As the table of the README
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
+}
+
+/// A line of `models --json`; its fields are a contract.
+#[derive(Debug, Serialize)]
+struct Entry {
+    model: &'static str,
+    variant: &'static str,
+    default: bool,
+    roles: RoleNames,
+    summary: &'static str,
+    pick_when: &'static str,
+    breaks_when: &'static str,
+    /// How many workers it has: `one`, `per-cpu`, `pool` or `up-to`.
+    workers: &'static str,
+    /// Its workers unless told, where that does not depend on the machine.
+    workers_default: Option<usize>,
+    /// Who is kept busy by an open connection: `one` (the server), `workers` (one of them), or
+    /// `many` (nobody: connections are held in a table).
+    holds: &'static str,
+    /// Whether its workers are processes.
+    processes: bool,
+    /// Whether any worker may serve any connection.
+    shares: bool,
+    /// More connections than this are ruled out by the design.
+    connections_max: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct RoleNames {
+    accepts: &'static str,
+    reads: &'static str,
+    computes: &'static str,
+    writes: &'static str,
+}
+
+impl Entry {
+    fn of(model: &'static Model, variant: &'static Variant) -> Entry {
+        let Roles {
+            accepts,
+            reads,
+            computes,
+            writes,
+        } = variant.roles;
+        let variant_workers = variant.workers;
+        let (workers, workers_default) = match variant_workers.count {
+            Count::One => ("one", Some(1)),
+            Count::PerCpu => ("per-cpu", None),
+            Count::Pool(many) => ("pool", Some(many)),
+            Count::UpTo(many) => ("up-to", Some(many)),
+        };
+        let holds = match variant_workers.holds {
+            Holds::One => "one",
+            Holds::Workers => "workers",
+            Holds::Many => "many",
+        };
+        Entry {
+            model: model.name,
+            variant: variant.name,
+            default: std::ptr::eq(variant, &raw const model.variants[0]),
+            roles: RoleNames {
+                accepts,
+                reads,
+                computes,
+                writes,
+            },
+            summary: variant.summary,
+            pick_when: variant.pick_when,
+            breaks_when: variant.breaks_when,
+            workers,
+            workers_default,
+            holds,
+            processes: variant_workers.processes,
+            shares: variant_workers.shares,
+            connections_max: variant_workers.connections_max,
+        }
+    }
+
+    /// `prefork`, or `prefork:flock` for a variant that is not the default.
+    fn label(&self) -> String {
+        if self.default {
+            self.model.to_owned()
+        } else {
+            format!("{}:{}", self.model, self.variant)
+        }
+    }
+}
+
+/// Prints the catalogue.
+pub fn main(args: &Args) -> ExitCode {
+    let entries: Vec<_> = ALL
+        .iter()
+        .flat_map(|model| {
+            model
+                .variants
+                .iter()
+                .map(|variant| Entry::of(model, variant))
+        })
+        .collect();
+    let text = match (args.json, args.markdown) {
+        (true, _) => {
+            serde_json::to_string_pretty(&entries).expect("plain strings serialize") + "\n"
+        }
+        (_, true) => markdown(&entries),
+        _ => plain(&entries),
+    };
+    // A reader that has seen enough (`| head`) is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn plain(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for entry in entries {
+        let RoleNames {
+            accepts,
+            reads,
+            computes,
+            writes,
+        } = entry.roles;
+        text += &format!(
+            "{}  ({})\n  {}\n",
+            entry.label(),
+            entry.variant,
+            entry.summary
+        );
+        text += &format!(
+            "  accepts: {accepts} · reads: {reads} · computes: {computes} · writes: {writes}\n"
+        );
+        text += &format!(
+            "  pick it when {}\n  it breaks when {}\n\n",
+            entry.pick_when, entry.breaks_when
+        );
+    }
+    text
+}
+
+fn markdown(entries: &[Entry]) -> String {
+    let mut text = String::from(
+        "| model | accepts | reads | computes | writes | pick it when | it breaks when |\n|---|---|---|---|---|---|---|\n",
+    );
+    for entry in entries {
+        let RoleNames {
+            accepts,
+            reads,
+            computes,
+            writes,
+        } = entry.roles;
+        let (label, pick, breaks) = (entry.label(), entry.pick_when, entry.breaks_when);
+        text += &format!(
+            "| `{label}` | {accepts} | {reads} | {computes} | {writes} | {pick} | {breaks} |\n"
+        );
+    }
+    text
+}

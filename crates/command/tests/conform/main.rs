@@ -1,0 +1,29 @@
+//! Conformance: behaviours are rows, models are columns, over real sockets against the real binary.
+//!
+//! The columns are what `turnstile models --json` lists, so a new model adds no test code. What a
+//! model cannot do by design stands in one table, [`design::DESIGN`], with the reason.
+//!
+//! `cargo test -p turnstile-command --test conform [FILTER]...` runs the cells whose `row / column` contains
+//! a filter.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod design;
+mod matrix;
+mod rows;
+mod runner;
+
+fn main() -> std::process::ExitCode {
+    if let Some(code) = harness::inetd::if_asked() {
+        return code;
+    }
+    match runner::run(&rows::all()) {
+        Ok(true) => std::process::ExitCode::SUCCESS,
+        Ok(false) => std::process::ExitCode::from(101),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::from(101)
+        }
+    }
+}
