@@ -4,7 +4,9 @@
 //! without logging, and answers the routes that the scenarios of `turnstile bench` ask for.
 
 pub mod axum_app;
+pub mod command;
 pub mod hyper_app;
+pub mod raw;
 pub mod runtime;
 
 /// The same calibrated work as that of the models, from the same file.
@@ -21,6 +23,8 @@ use http_body::{Body, Frame, SizeHint};
 
 /// Reply of `/` and `/plaintext`.
 pub const PLAINTEXT: &str = "Hello, World!";
+/// Connections that may wait for an accept; as the models have it.
+pub const BACKLOG: u16 = 4_096;
 /// Most that `/bytes/N` sends.
 pub const BYTES_MAX: u64 = 64 << 20;
 /// Longest that `/cpu`, `/wait` and `/sleep` take, µs.
