@@ -4,7 +4,9 @@
 //! without logging, and answers the routes that the scenarios of `turnstile bench` ask for.
 
 pub mod axum_app;
+pub mod command;
 pub mod hyper_app;
+pub mod raw;
 pub mod runtime;
 
 /// The same calibrated work as that of the models, from the same file.
@@ -12,6 +14,7 @@ pub mod runtime;
 pub mod cpu;
 
 use std::convert::Infallible;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll};
@@ -21,6 +24,8 @@ use http_body::{Body, Frame, SizeHint};
 
 /// Reply of `/` and `/plaintext`.
 pub const PLAINTEXT: &str = "Hello, World!";
+/// Connections that may wait for an accept; as the models have it.
+pub const BACKLOG: u16 = 4_096;
 /// Most that `/bytes/N` sends.
 pub const BYTES_MAX: u64 = 64 << 20;
 /// Longest that `/cpu`, `/wait` and `/sleep` take, µs.
@@ -46,16 +51,34 @@ static PATTERN: [u8; 16 << 10] = {
     pattern
 };
 
-/// A body of so many bytes of the pattern, without a copy of it.
+/// A body of so many bytes of the pattern, without a copy of it; a reader copies.
 #[derive(Debug)]
 pub struct Pattern {
-    left: u64,
+    sent: u64,
+    bytes: u64,
 }
 
 impl Pattern {
     /// `bytes` bytes.
     pub fn new(bytes: u64) -> Pattern {
-        Pattern { left: bytes }
+        Pattern { sent: 0, bytes }
+    }
+
+    /// The next piece, of at most `most` bytes; it is empty at the end.
+    fn next(&mut self, most: usize) -> &'static [u8] {
+        let at = (self.sent % PATTERN.len() as u64) as usize;
+        let whole = (PATTERN.len() - at).min(most) as u64;
+        let bytes = whole.min(self.bytes - self.sent);
+        self.sent += bytes;
+        &PATTERN[at..][..bytes as usize]
+    }
+}
+
+impl Read for Pattern {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let piece = self.next(into.len());
+        into[..piece.len()].copy_from_slice(piece);
+        Ok(piece.len())
     }
 }
 
@@ -67,17 +90,15 @@ impl Body for Pattern {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = self.left.min(PATTERN.len() as u64);
-        self.left -= bytes;
-        let piece = Bytes::from_static(&PATTERN[..bytes as usize]);
-        Poll::Ready((bytes > 0).then(|| Ok(Frame::data(piece))))
+        let piece = self.next(PATTERN.len());
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(Bytes::from_static(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.sent == self.bytes
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.bytes - self.sent)
     }
 }

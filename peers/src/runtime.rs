@@ -1,34 +1,21 @@
-//! A command line, listeners and tokio runtimes of both flavours.
+//! Listeners and tokio runtimes of both flavours.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
-/// Connections that may wait for an accept; as the models have it.
-const BACKLOG: u32 = 4_096;
-
-/// A server to be measured beside the models
-#[derive(Debug, Clone, Copy, Parser)]
-struct Options {
-    /// Address to listen on; port 0 is resolved and printed
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
-    /// Threads that serve
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    workers: u16,
-}
+use crate::BACKLOG;
+use crate::command::{Options, announce, options, report};
 
 /// One runtime of `--workers` threads that steal work from each other, and one listener.
 pub fn multi_thread<F>(serve: fn(TcpListener) -> F) -> ExitCode
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let options = Options::parse();
-    report(run_multi(options, serve))
+    report(run_multi(options(), serve))
 }
 
 fn run_multi<F>(options: Options, serve: fn(TcpListener) -> F) -> std::io::Result<()>
@@ -40,7 +27,7 @@ where
     let runtime = builder.worker_threads(workers).enable_all().build()?;
     runtime.block_on(async {
         let listener = listen(options.listen)?;
-        announce(&listener)?;
+        announce(listener.local_addr()?)?;
         // In a task, so that the main thread only waits.
         tokio::spawn(serve(listener))
             .await
@@ -53,8 +40,7 @@ pub fn current_thread<F>(serve: fn(TcpListener) -> F) -> ExitCode
 where
     F: Future<Output = ()> + 'static,
 {
-    let options = Options::parse();
-    report(run_current(options, serve))
+    report(run_current(options(), serve))
 }
 
 fn run_current<F>(options: Options, serve: fn(TcpListener) -> F) -> std::io::Result<()>
@@ -69,7 +55,7 @@ where
         let listener = runtime.block_on(async { listen(addr) })?;
         std::thread::spawn(move || runtime.block_on(serve(listener)));
     }
-    announce(&listener)?;
+    announce(addr)?;
     first.block_on(serve(listener));
     Ok(())
 }
@@ -86,25 +72,7 @@ fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(true)?;
     socket.bind(addr)?;
-    socket.listen(BACKLOG)
-}
-
-fn announce(listener: &TcpListener) -> std::io::Result<()> {
-    use std::io::Write;
-    crate::burn(0); // Calibrate before the first request.
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on {}", listener.local_addr()?)?;
-    out.flush()
-}
-
-fn report(ran: std::io::Result<()>) -> ExitCode {
-    match ran {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    socket.listen(BACKLOG.into())
 }
 
 /// The next connection, without Nagle's delay. Accept errors pass: descriptors become free again.
