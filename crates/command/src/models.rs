@@ -13,7 +13,7 @@ pub struct Args {
     /// As a JSON array
     #[arg(long)]
     json: bool,
-    /// As the table of the README
+    /// As the table of docs/models.md
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
 }

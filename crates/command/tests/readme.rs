@@ -1,4 +1,4 @@
-//! What the README says of the models is what the models say.
+//! What the documents say of the models is what the models say.
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on ends.
 
@@ -6,23 +6,43 @@ use std::process::Command;
 
 use turnstile::{Model, Roles, Variant};
 
-#[test]
-fn the_models_table_is_generated() {
-    let readme = include_str!("../../../README.md");
-    let (_, rest) = readme
+/// What stands in a document between the comments that enclose its table of models.
+fn table_of(document: &str) -> &str {
+    let (_, rest) = document
         .split_once("-->\n")
         .expect("the table begins after a comment");
     let (table, _) = rest
         .split_once("<!-- /models -->")
         .expect("the table ends at a comment");
+    table
+}
+
+#[test]
+fn the_table_of_all_variants_is_generated() {
     let made = Command::new(env!("CARGO_BIN_EXE_turnstile"))
         .args(["models", "--markdown"])
         .output()
         .unwrap();
-    let made = String::from_utf8(made.stdout).unwrap();
     assert_eq!(
-        table, made,
-        "paste the output of `turnstile models --markdown` into README.md"
+        table_of(include_str!("../../../docs/models.md")),
+        String::from_utf8(made.stdout).unwrap(),
+        "paste the output of `turnstile models --markdown` into docs/models.md"
+    );
+}
+
+#[test]
+fn the_readme_lists_the_models() {
+    let mut rows = String::from("| model | how it works | pick it when |\n|---|---|---|\n");
+    for model in turnstile::models::ALL {
+        let Variant {
+            summary, pick_when, ..
+        } = &model.variants[0];
+        rows += &format!("| `{}` | {summary} | {pick_when} |\n", model.name);
+    }
+    assert_eq!(
+        table_of(include_str!("../../../README.md")),
+        rows,
+        "the table of models in README.md is to be this one"
     );
 }
 
