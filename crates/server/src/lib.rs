@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod accepting;
 mod backoff;
 mod board;
 mod connection;
@@ -33,6 +34,7 @@ mod watchdog;
 mod worker;
 
 pub use accept::Accepted;
+pub use accepting::{Accepting, Next};
 pub use backoff::Backoff;
 pub use board::{Block, Board};
 pub use connection::{Connection, Need, OnDeadline};

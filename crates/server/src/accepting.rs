@@ -1,0 +1,361 @@
+//! When a loop accepts: the state of its listeners, without a system call.
+//!
+//! A loop that does not block in accept has to know, at every moment, whether its listeners are
+//! watched, and if not, what it waits for before it watches them again. [`Accepting`] knows; the
+//! loop makes the calls. It reports what has happened, then calls [`next`](Accepting::next) and does
+//! what that says until it says [`Next::Nothing`].
+//!
+//! ```text
+//!              no room · descriptors are short · another process has the accept lock
+//!      ┌─────┐ ────────────────────────────────────────────────▶ ┌────────────────────┐
+//!      │ open│                    unwatch                         │ full paused locked │
+//!      └─────┘ ◀──────────────────────────────────────────────── └────────────────────┘
+//!         │    a connection has ended · the pause is over · the lock is ours       │
+//!         └──────────────────────┐      the drain begins      ┌───────────────────┘
+//!                                ▼          unwatch           ▼
+//!      ┌──────────────────────────────────────────────────────────────────────────────┐
+//!      │ emptying: accepts at every listener, other workers' too, until each is empty; │
+//!      │           full and paused as above                                            │
+//!      └──────────────────────────────────────────────────────────────────────────────┘
+//!                                │ shut down
+//!                                ▼
+//!                              done
+//! ```
+
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use crate::{Accepted, Backoff, Phase, Server};
+
+/// What the loop is to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Watch this listener. If that fails, [`cannot_watch`](Accepting::cannot_watch).
+    Watch(usize),
+    /// Watch this listener no more, and say so with [`unwatched`](Accepting::unwatched) once no
+    /// connection can come that way.
+    Unwatch(usize),
+    /// Call accept at this listener, once, and report what came of it with
+    /// [`accepted`](Accepting::accepted).
+    Accept(usize),
+    /// Call [`pause_over`](Accepting::pause_over) after this time.
+    Pause(Duration),
+    /// The drain has emptied the listeners: [shut them down](Server::shut_down_listeners).
+    ShutDown,
+    /// Wait for the next event.
+    Nothing,
+}
+
+/// The state of the listeners at which one loop accepts.
+#[derive(Debug, Clone)]
+pub struct Accepting {
+    stage: Stage,
+    obstacle: Option<Obstacle>,
+    listeners: Vec<Listener>,
+    /// The listeners of this worker. In a drain it accepts at all of them.
+    own: Range<usize>,
+    /// How many connections it accepts at a listener before others have their turn.
+    batch: usize,
+    /// It watches its listeners only while it holds a lock.
+    locks: bool,
+    backoff: Backoff,
+    /// A pause that the loop was not told of yet.
+    pause: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    /// The drain has begun.
+    Emptying,
+    Done,
+}
+
+/// Why the listeners are left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Obstacle {
+    /// There is no room for another connection.
+    Full,
+    /// Descriptors or memory have run out.
+    Paused,
+    /// Another process holds the accept lock.
+    Locked,
+}
+
+#[derive(Debug, Clone)]
+struct Listener {
+    watch: Watch,
+    /// Somebody may wait in its backlog: how many connections this turn may still accept.
+    waiting: Option<usize>,
+    /// It is to be watched anew.
+    renew: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    Off,
+    On,
+    /// The loop was told to watch it no more, and has not said that it does not.
+    Ending,
+}
+
+impl Accepting {
+    /// Of `worker`, which accepts at most `batch` connections before others have their turn.
+    pub fn new(server: &Server, worker: usize, batch: usize) -> Accepting {
+        let own = server.listeners_of(worker);
+        let backoff = Backoff::new(server.limits.accept_pause_ms_max);
+        Accepting::at(server.listeners.len(), own, batch, backoff)
+    }
+
+    /// Of a loop that is handed its sockets, and has no listeners.
+    pub fn nowhere() -> Accepting {
+        let mut accepting = Accepting::at(0, 0..0, 0, Backoff::new(0));
+        accepting.stage = Stage::Done;
+        accepting
+    }
+
+    fn at(listeners: usize, own: Range<usize>, batch: usize, backoff: Backoff) -> Accepting {
+        let unwatched = Listener {
+            watch: Watch::Off,
+            waiting: None,
+            renew: false,
+        };
+        Accepting {
+            stage: Stage::Serving,
+            obstacle: None,
+            listeners: vec![unwatched; listeners],
+            own,
+            batch,
+            locks: false,
+            backoff,
+            pause: None,
+        }
+    }
+
+    /// Has it watch its listeners only while it holds a lock, which it has to try for first.
+    #[must_use]
+    pub fn under_lock(mut self) -> Accepting {
+        self.locks = true;
+        self.obstacle = Some(Obstacle::Locked);
+        self
+    }
+
+    /// What to do now. `has_room` says whether the table of connections takes another one; `phase`
+    /// is the drain's: in its last one nobody is accepted any more.
+    pub fn next(&mut self, has_room: bool, phase: Phase) -> Next {
+        if let Some(pause) = self.pause.take() {
+            return Next::Pause(pause);
+        }
+        self.obstacle = match self.obstacle {
+            None | Some(Obstacle::Locked) if !has_room => Some(Obstacle::Full),
+            Some(Obstacle::Full) if has_room => self.without_obstacle(),
+            same => same,
+        };
+        match self.stage {
+            Stage::Serving => self.next_serving(),
+            Stage::Emptying => self.next_emptying(phase),
+            Stage::Done => Next::Nothing,
+        }
+    }
+
+    fn next_serving(&mut self) -> Next {
+        let first = self.own.start;
+        let own = &mut self.listeners[self.own.clone()];
+        let find = |own: &[Listener], what: fn(&Listener) -> bool| own.iter().position(what);
+        if self.obstacle.is_some() {
+            let Some(found) = find(own, Listener::is_on) else {
+                return Next::Nothing;
+            };
+            // Whatever waits there is reported again once it is watched again.
+            own[found].waiting = None;
+            own[found].watch = Watch::Ending;
+            return Next::Unwatch(first + found);
+        }
+        if let Some(found) = find(own, Listener::is_in_turn) {
+            own[found].take_turn();
+            Next::Accept(first + found)
+        } else if let Some(found) = find(own, |listener| listener.is_on() && listener.renew) {
+            own[found].watch = Watch::Ending;
+            Next::Unwatch(first + found)
+        } else if let Some(found) = find(own, |listener| listener.watch == Watch::Off) {
+            own[found].watch = Watch::On;
+            own[found].renew = false;
+            Next::Watch(first + found)
+        } else {
+            Next::Nothing
+        }
+    }
+
+    fn next_emptying(&mut self, phase: Phase) -> Next {
+        let all = &mut self.listeners;
+        if let Some(found) = all.iter().position(Listener::is_on) {
+            all[found].watch = Watch::Ending;
+            return Next::Unwatch(found);
+        }
+        if all.iter().any(|listener| listener.watch == Watch::Ending) {
+            return Next::Nothing;
+        }
+        if phase < Phase::Cutting {
+            if self.obstacle.is_some() {
+                // Handshakes that were under way end meanwhile, at those found empty, too.
+                self.expect_all();
+                return Next::Nothing;
+            }
+            if let Some(found) = all.iter().position(Listener::is_in_turn) {
+                all[found].take_turn();
+                return Next::Accept(found);
+            }
+        }
+        self.stage = Stage::Done;
+        self.obstacle = None;
+        Next::ShutDown
+    }
+
+    /// Somebody waits at a listener, or may.
+    #[inline]
+    pub fn ready(&mut self, index: usize) {
+        self.listeners[index].waiting = Some(self.batch);
+    }
+
+    /// A listener is not watched any more: because it was asked for, or because what watches it
+    /// reports once.
+    #[inline]
+    pub fn unwatched(&mut self, index: usize) {
+        self.listeners[index].watch = Watch::Off;
+    }
+
+    /// A listener is to be watched anew, as if it had not been.
+    pub fn renew(&mut self, index: usize) {
+        self.listeners[index].renew = true;
+    }
+
+    /// A listener could not be watched for want of memory: tries again after a pause.
+    pub fn cannot_watch(&mut self, index: usize) {
+        self.listeners[index].watch = Watch::Off;
+        let pause = self.backoff.pause();
+        self.pause(pause);
+    }
+
+    /// What came of an accept at a listener: the socket, if it was one.
+    #[inline]
+    pub fn accepted(&mut self, index: usize, accepted: Accepted) -> Option<OwnedFd> {
+        match accepted {
+            Accepted::Socket(socket) => return Some(socket),
+            Accepted::Empty => self.listeners[index].waiting = None,
+            Accepted::Interrupted => {}
+            Accepted::Pause(pause) => self.pause(pause),
+        }
+        None
+    }
+
+    fn pause(&mut self, pause: Duration) {
+        self.obstacle = Some(Obstacle::Paused);
+        self.pause = Some(pause);
+    }
+
+    /// The pauses, for the calls of accept.
+    #[inline]
+    pub fn backoff(&mut self) -> &mut Backoff {
+        &mut self.backoff
+    }
+
+    /// A pause has passed. An earlier one may end a later one before its time, which does no harm.
+    pub fn pause_over(&mut self) {
+        if self.obstacle == Some(Obstacle::Paused) {
+            self.obstacle = self.without_obstacle();
+        }
+    }
+
+    /// A connection has ended: its place in the table and its descriptor are free. True if that was
+    /// waited for.
+    #[inline]
+    pub fn freed(&mut self) -> bool {
+        let waits = self.waits_for_an_end();
+        if waits {
+            self.obstacle = self.without_obstacle();
+        }
+        waits
+    }
+
+    /// Whether the end of a connection is waited for.
+    #[inline]
+    pub fn waits_for_an_end(&self) -> bool {
+        matches!(self.obstacle, Some(Obstacle::Full) | Some(Obstacle::Paused))
+    }
+
+    /// Without another obstacle, the lock is to be tried for again.
+    fn without_obstacle(&self) -> Option<Obstacle> {
+        (self.locks && self.stage == Stage::Serving).then_some(Obstacle::Locked)
+    }
+
+    /// Whether the lock is to be tried for before the next wait.
+    #[inline]
+    pub fn wants_lock(&self) -> bool {
+        self.stage == Stage::Serving && !self.waits_for_an_end()
+    }
+
+    /// The lock was tried for: it is ours, or another process holds it.
+    #[inline]
+    pub fn lock_tried(&mut self, ours: bool) {
+        if self.wants_lock() {
+            self.obstacle = (!ours).then_some(Obstacle::Locked);
+        }
+    }
+
+    /// The drain begins: takes what waits at all listeners, and has them shut down.
+    pub fn drain(&mut self) {
+        if self.stage != Stage::Serving {
+            return;
+        }
+        self.stage = Stage::Emptying;
+        self.obstacle = self.obstacle.filter(|it| *it != Obstacle::Locked);
+        self.expect_all();
+    }
+
+    fn expect_all(&mut self) {
+        for listener in &mut self.listeners {
+            listener.waiting = Some(usize::MAX);
+        }
+    }
+
+    /// Whether a turn has ended before a listener was found empty. A loop that is told of changes,
+    /// and not of states, [goes on](Self::go_on) by itself.
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        let mut own = self.listeners[self.own.clone()].iter();
+        own.any(|listener| listener.waiting == Some(0))
+    }
+
+    /// The next turn of those that have more.
+    pub fn go_on(&mut self) {
+        for listener in &mut self.listeners[self.own.clone()] {
+            if listener.waiting == Some(0) {
+                listener.waiting = Some(self.batch);
+            }
+        }
+    }
+
+    /// Whether nobody will be accepted any more.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+}
+
+impl Listener {
+    fn is_on(&self) -> bool {
+        self.watch == Watch::On
+    }
+
+    fn is_in_turn(&self) -> bool {
+        self.waiting.is_some_and(|left| left > 0)
+    }
+
+    fn take_turn(&mut self) {
+        self.waiting = self.waiting.map(|left| left - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests;
