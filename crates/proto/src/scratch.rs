@@ -1,10 +1,8 @@
 //! What a worker lends to the connection it serves just now.
 
-use std::sync::atomic::AtomicU64;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use crate::date::Date;
-use crate::{Limits, Place, Protocol, Request, Response, Session, Turn};
 
 /// Room for the response that most requests get. Little, so that it may share its page with the
 /// beginning of the buffer that is allocated next: whoever is forked for a request copies it.
@@ -57,28 +55,6 @@ impl Scratch {
     /// Requests refused by the session itself so far: malformed, too large, too slow.
     pub fn refused(&self) -> u64 {
         self.refused
-    }
-
-    /// Puts a request of its own through a session to nobody: buffers are allocated, the date is
-    /// rendered, the CPU was asked what it can. No service is called, nothing is counted. Does
-    /// nothing while that date is good: what a process writes after a fork, it copies.
-    pub fn warm_up(&mut self, limits: &Limits, now: Instant) {
-        if self.date.is_good(now) {
-            return;
-        }
-        let nothing = |_: &Request<'_>, _: &mut Response<'_>| {};
-        let mut turn = Turn {
-            now,
-            limits,
-            service: &nothing,
-            scratch: self,
-            place: &Place::default(),
-            draining: &AtomicU64::new(0),
-        };
-        let mut session = Session::new(Protocol::Http, &turn);
-        session.receive(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &mut turn);
-        self.output.clear();
-        self.served = self.served.saturating_sub(1);
     }
 
     /// Drops the output of a connection that broke in the middle of its turn.

@@ -37,14 +37,3 @@ pub enum Nature {
     /// Waits inside the call.
     Blocking,
 }
-
-/// Where a request is being served: what `GET /whoami` tells.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Name of the model.
-    pub model: &'static str,
-    /// Name of the variant, `-` where the model has one only.
-    pub variant: &'static str,
-    /// Number of the worker, from 0.
-    pub worker: u32,
-}

@@ -8,7 +8,7 @@ use os::Errno;
 use os::net::{self, PollFd, PollFlags};
 
 use crate::board::Holding;
-use crate::{Backoff, Connection, Listener, Listeners, Phase, Server, Worker, drain, log};
+use crate::{Backoff, Connection, Listener, Listeners, Phase, Server, Worker, log, signals};
 
 /// What came of one look at the listener.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ fn pause_for(what: &str, error: Errno, backoff: &mut Backoff) -> Accepted {
 impl Server {
     /// Numbers of the listeners at which `worker` accepts: all, unless each has its own.
     pub fn listeners_of(&self, worker: usize) -> Range<usize> {
-        match self.variant.needs.listeners {
+        match self.sharing {
             Listeners::PerWorker => {
                 let each = self.listeners.len() / self.workers;
                 worker * each..(worker + 1) * each
@@ -178,7 +178,7 @@ impl Server {
             // The listener was shut: by a drain, and whatever waited there is gone or served; or
             // by whoever shares it with us, and nobody will come any more.
             Err(Errno::INVAL) => {
-                drain::begin_unasked(self);
+                signals::on_listener_shut_down(self);
                 Accepted::Empty
             }
             Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
@@ -205,16 +205,6 @@ impl Server {
         self.listeners
             .iter()
             .try_for_each(|listener| net::set_nonblocking(listener.as_fd()))
-    }
-
-    /// The drain's part: blocked acceptors of our own listeners find them empty. Async-signal-safe.
-    pub(crate) fn close_listeners(&self) {
-        for listener in &self.listeners {
-            if listener.owned {
-                os::signal::ignore_syns(listener.as_fd().as_raw_fd());
-                os::signal::set_nonblocking(listener.as_fd().as_raw_fd());
-            }
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use crate::watchdog::{Alarm, NOT_RECEIVING};
+use crate::alarm::Alarm;
 
 /// What the whole server shares.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub struct Board {
 pub struct Block {
     /// What the worker does with which descriptor: see [`Holding`].
     holding: AtomicU64,
-    /// Until when it receives, monotonic ns: see [`watchdog`](crate::watchdog).
+    /// Until when its call may block, monotonic ns: see [`watchdog`](crate::watchdog).
     pub(crate) deadline_ns: AtomicU64,
     /// That of the worker's process, if it is alone in it.
     pub(crate) alarm: Alarm,
@@ -44,6 +44,9 @@ pub struct Block {
     /// Bytes sent.
     pub bytes_out: AtomicU64,
 }
+
+/// What a block says of a worker that is in no call that has a deadline.
+pub(crate) const NO_DEADLINE: u64 = 0;
 
 /// Adds to a counter that only this worker writes: a load and a store, no locked instruction.
 #[inline]
@@ -100,7 +103,7 @@ impl Block {
     /// The worker says that it is the process that calls, and nobody else is. What it needs as such
     /// is here, and not in memory of the process's own, of which a child would have to copy a page.
     pub(crate) fn is_this_process(&self) {
-        self.alarm.forget();
+        self.alarm.reset();
         self.id.store(os::process::id(), Ordering::Relaxed);
         self.alone.store(true, Ordering::SeqCst);
     }
@@ -165,7 +168,7 @@ impl Block {
     pub(crate) fn bury(&self) {
         self.alone.store(false, Ordering::SeqCst);
         self.holding.store(0, Ordering::SeqCst);
-        self.deadline_ns.store(NOT_RECEIVING, Ordering::SeqCst);
+        self.deadline_ns.store(NO_DEADLINE, Ordering::SeqCst);
         self.id.store(0, Ordering::Relaxed);
         self.closed
             .store(self.connections.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -9,9 +9,7 @@ use proto::{Session, Want};
 use crate::board::{self, Holding};
 use crate::{Block, Phase, Server, Worker, watchdog};
 
-mod completion;
-
-pub use completion::OnDeadline;
+pub(crate) mod completion;
 
 /// What a connection needs before its next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +202,7 @@ impl Connection {
             net::receive(self.socket.as_fd(), worker.input())
         };
         if worker.blocking {
-            watchdog::has_returned(worker.block);
+            watchdog::disarm(worker.block);
             worker
                 .block
                 .announce(Holding::Busy, self.socket.as_raw_fd());
@@ -251,7 +249,7 @@ impl Connection {
             }
             let sent = net::send(self.socket.as_fd(), output);
             if long {
-                watchdog::has_returned(worker.block);
+                watchdog::disarm(worker.block);
             }
             match sent {
                 Ok(bytes) => {
@@ -315,7 +313,7 @@ impl Connection {
         }
         let received = net::receive(self.socket.as_fd(), worker.input());
         if worker.blocking {
-            watchdog::has_returned(worker.block);
+            watchdog::disarm(worker.block);
             worker.tick();
         }
         match received {
@@ -333,7 +331,7 @@ impl Connection {
     fn watch(&self, worker: &Worker) {
         let deadline = self.deadline(worker.server);
         let deadline_ns = worker.server.drain.shared_ns(deadline);
-        watchdog::blocks(worker.block, worker.alarm, deadline_ns);
+        watchdog::arm(worker.block, worker.alarm, deadline_ns);
     }
 }
 

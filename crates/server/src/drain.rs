@@ -12,15 +12,13 @@
 //!                       one last request            closed                is cut
 //! ```
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use os::process::{Pid, Signal};
 use os::signal;
 
+use crate::Limits;
 use crate::board::{Block, Board, Holding};
-use crate::{Limits, Server, log, watchdog};
 
 /// How far the server has gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,15 +76,11 @@ impl Drain {
 
     /// The phase now. Async-signal-safe.
     pub fn phase(&self) -> Phase {
-        let began = self.board.drain_began_ns.load(Ordering::SeqCst);
-        if began == 0 {
-            return Phase::Serving;
-        }
-        let elapsed = Duration::from_nanos(signal::monotonic_ns().saturating_sub(began));
-        match elapsed {
-            _ if elapsed >= self.grace => Phase::Cutting,
-            _ if elapsed >= self.idle => Phase::Closing,
-            _ => Phase::Draining,
+        match self.elapsed() {
+            None => Phase::Serving,
+            Some(elapsed) if elapsed >= self.grace => Phase::Cutting,
+            Some(elapsed) if elapsed >= self.idle => Phase::Closing,
+            Some(_) => Phase::Draining,
         }
     }
 
@@ -107,6 +101,23 @@ impl Drain {
         self.anchor.1 + since.as_nanos() as u64
     }
 
+    /// How long it lasts already, if it has begun. Async-signal-safe.
+    pub(crate) fn elapsed(&self) -> Option<Duration> {
+        match self.board.drain_began_ns.load(Ordering::SeqCst) {
+            0 => None,
+            began => Some(Duration::from_nanos(
+                signal::monotonic_ns().saturating_sub(began),
+            )),
+        }
+    }
+
+    /// Whether this process has outlived the grace by `more`, although all connections were cut
+    /// then. Async-signal-safe.
+    pub(crate) fn has_outlived_grace_by(&self, more: Duration) -> bool {
+        self.elapsed()
+            .is_some_and(|elapsed| elapsed > self.grace + more)
+    }
+
     /// True if it had not begun before.
     pub(crate) fn begin(&self) -> bool {
         let (flag, now) = (self.flag(), signal::monotonic_ns());
@@ -115,7 +126,7 @@ impl Drain {
     }
 
     /// Closes or cuts what a blocking worker holds, as far as the phase goes.
-    pub(crate) fn press(&self, block: &Block) {
+    pub(crate) fn close_or_cut(&self, block: &Block) {
         let phase = self.phase();
         if phase >= Phase::Closing {
             block.seize(Holding::Idle, os::net::shutdown_read);
@@ -126,87 +137,5 @@ impl Drain {
     }
 }
 
-/// What a worker may take from being cut to being gone.
-pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// When the process ends itself, because nobody else is left to end it: its only thread is stuck in
-/// a service that blocks.
-const LAST_RESORT: Duration = Duration::from_millis(2 * LAST_WORDS.as_millis() as u64);
-
-static SERVER: OnceLock<&'static Server> = OnceLock::new();
-/// Id of the process that serves, or whose children do.
-static FIRST: AtomicU32 = AtomicU32::new(0);
-
-/// Installs the handlers of the drain. Forked children keep them.
-pub(crate) fn install(server: &'static Server) {
-    assert!(SERVER.set(server).is_ok(), "a process has one server");
-    FIRST.store(os::process::id(), Ordering::SeqCst);
-    signal::handle(&[signal::SIGTERM, signal::SIGINT], on_terminate);
-    signal::handle(&[signal::SIGALRM], on_tick);
-}
-
-/// Has a worker that has just become a process of its own take part in a drain: forked in one, it has
-/// missed the signal.
-pub(crate) fn join(server: &Server, block: &Block) {
-    if server.drain.has_begun() {
-        block.alarm.tick();
-    }
-}
-
-/// The block of the worker that is this whole process, if one is. Async-signal-safe.
-fn mine(server: &Server) -> Option<&Block> {
-    let id = os::process::id();
-    server.blocks.iter().find(|block| block.is_process(id))
-}
-
-/// A listener that we share was shut by somebody else, unless the drain has done it: drains as if told
-/// to. Waiting at it would be told of the end again and again.
-pub(crate) fn begin_unasked(server: &Server) {
-    if server.drain.begin() {
-        log(format_args!(
-            "a listener was shut down by another process: nobody can come any more"
-        ));
-        server.begin_drain();
-        // The first process sees to the others, as it does when it is told.
-        if let Some(first) = Pid::from_raw(FIRST.load(Ordering::SeqCst) as i32) {
-            os::process::kill(first, Signal::TERM);
-        }
-    }
-}
-
-extern "C" fn on_terminate(_: i32) {
-    signal::keeping_errno(|| {
-        if let Some(server) = SERVER.get() {
-            server.begin_drain();
-            mine(server)
-                .map_or(&watchdog::ALARM, |block| &block.alarm)
-                .tick();
-        }
-    });
-}
-
-/// Looks at the deadlines of this process's workers and, in a drain, presses on its own connection.
-/// Only async-signal-safe calls: atomics, the clock, shutdown, tgkill. In the end of a drain it ends
-/// the process.
-extern "C" fn on_tick(_: i32) {
-    signal::keeping_errno(|| {
-        let Some(server) = SERVER.get() else {
-            return;
-        };
-        let mine = mine(server);
-        watchdog::look(server, mine);
-        let began = server.drain.board.drain_began_ns.load(Ordering::SeqCst);
-        if began == 0 {
-            return;
-        }
-        if let Some(block) = mine {
-            server.drain.press(block);
-        }
-        let elapsed = Duration::from_nanos(signal::monotonic_ns().saturating_sub(began));
-        if elapsed > server.drain.grace + LAST_RESORT
-            && FIRST.load(Ordering::SeqCst) == os::process::id()
-        {
-            server.leave_now();
-        }
-    });
-}
+/// How long a worker may take to end after its connection was cut.
+pub(crate) const TIME_TO_EXIT: Duration = Duration::from_millis(500);

@@ -1,13 +1,24 @@
 //! The listeners: opened as the variant shares them, before anything else runs.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use os::net::{self, Addr};
 
-use crate::start::Refusal;
-use crate::{Limits, Listeners, ServeArgs, Variant};
+use crate::Limits;
+use crate::refusal::Refusal;
+
+/// Whose the listeners are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listeners {
+    /// All workers share them.
+    Shared,
+    /// Each worker has its own, on the same addresses (`SO_REUSEPORT`).
+    PerWorker,
+    /// There are none: a super-server has accepted, and descriptor 0 is the connection.
+    None,
+}
 
 /// A listener and what we may do to it.
 #[derive(Debug)]
@@ -32,6 +43,16 @@ impl Listener {
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
+    }
+}
+
+/// Makes our own listeners non-blocking, so that every worker blocked in accept accepts what is
+/// pending and then finds none, and has them ignore new SYNs. Async-signal-safe.
+pub(crate) fn stop_accepting(listeners: &[Listener]) {
+    for listener in listeners.iter().filter(|listener| listener.owned) {
+        let fd = listener.as_fd().as_raw_fd();
+        os::signal::ignore_syns(fd);
+        os::signal::set_nonblocking(fd);
     }
 }
 
@@ -61,21 +82,23 @@ pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket
 const USUAL: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
-/// Opens what the command line asks for. With [`Listeners::PerWorker`], all that are worker 0's come first, then
-/// all of worker 1, and so on.
+/// Opens listeners on `addrs`, or on the usual address if there are none. With
+/// [`Listeners::PerWorker`], those of worker 0 come first, then those of worker 1, and so on.
+/// `variant` is named where it cannot have what was asked for.
 pub(crate) fn open(
-    variant: &Variant,
-    args: &ServeArgs,
+    sharing: Listeners,
+    addrs: &[Addr],
     workers: usize,
     limits: &Limits,
+    variant: &str,
 ) -> Result<Vec<Listener>, Refusal> {
     let usual = [Addr::Tcp(USUAL)];
-    let addrs = match args.listen.as_slice() {
+    let asked = match addrs {
         [] => &usual,
-        given => given,
+        addrs => addrs,
     };
-    let listeners = match variant.needs.listeners {
-        Listeners::Shared => addrs
+    let listeners = match sharing {
+        Listeners::Shared => asked
             .iter()
             .map(|addr| {
                 let listener = net::listen(addr, limits.backlog);
@@ -83,12 +106,11 @@ pub(crate) fn open(
                 Ok(Listener::of(listener, addr))
             })
             .collect::<Result<Vec<_>, _>>()?,
-        Listeners::PerWorker => open_each(variant, addrs, workers, limits)?,
-        Listeners::None if args.listen.is_empty() => Vec::new(),
+        Listeners::PerWorker => open_each(asked, workers, limits, variant)?,
+        Listeners::None if addrs.is_empty() => Vec::new(),
         Listeners::None => {
             return Err(Refusal::Usage(format!(
-                "--listen: {} opens no listener; it serves the connection on descriptor 0",
-                variant.name
+                "--listen: {variant} opens no listener; it serves the connection on descriptor 0"
             )));
         }
     };
@@ -100,17 +122,17 @@ pub(crate) fn open(
 }
 
 fn open_each(
-    variant: &Variant,
     addrs: &[Addr],
     workers: usize,
     limits: &Limits,
+    variant: &str,
 ) -> Result<Vec<Listener>, Refusal> {
     let mut of_workers: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
     for addr in addrs {
         let Addr::Tcp(tcp) = addr else {
             return Err(Refusal::Usage(format!(
-                "--listen {addr}: {} needs a listener a worker, and the kernel shares only TCP ports",
-                variant.name
+                "--listen {addr}: {variant} needs a listener per worker, and the kernel shares only \
+                 TCP ports"
             )));
         };
         let all = os::reuseport::listeners(*tcp, limits.backlog, workers);

@@ -1,6 +1,6 @@
 //! A concurrency model, as a value.
 
-use crate::{Limits, Server};
+use crate::{Limits, Listeners, Server};
 
 /// One server concurrency model: a name, and the ways in which it runs.
 #[derive(Debug)]
@@ -201,17 +201,6 @@ impl Needs {
         listeners: Listeners::PerWorker,
         ..Needs::USUAL
     };
-}
-
-/// Whose the listeners are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listeners {
-    /// All workers share them.
-    Shared,
-    /// Each worker has its own, on the same addresses (`SO_REUSEPORT`).
-    PerWorker,
-    /// There are none: a super-server has accepted, and descriptor 0 is the connection.
-    None,
 }
 
 impl Model {

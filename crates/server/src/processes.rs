@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use os::Errno;
 use os::process::{Ended, Fork, Pid, Signal, exit_now, fork, kill, reap};
 
-use crate::drain::LAST_WORDS;
+use crate::drain::TIME_TO_EXIT;
 use crate::{Backoff, Server, log};
 
 /// The children of a serving parent, by the number of the worker each of them is.
@@ -184,12 +184,12 @@ impl Children {
         while !self.numbers.is_empty() {
             self.wait(); // The drain's tick interrupts it.
             let overdue = self.server.drain.began().is_some_and(|began| {
-                Instant::now() > self.server.drain.grace_ends(began) + LAST_WORDS
+                Instant::now() > self.server.drain.grace_ends(began) + TIME_TO_EXIT
             });
             if overdue {
                 if !std::mem::replace(&mut killed, true) {
                     // Stuck in a service: what such a loop still holds, nobody else can cut.
-                    self.server.count_left_as_cut();
+                    self.server.count_open_as_cut();
                 }
                 self.numbers.keys().for_each(|&pid| kill(pid, Signal::KILL));
             }

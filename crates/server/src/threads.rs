@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use os::net::{self, PollFd, PollFlags, Waker};
 
-use crate::drain::LAST_WORDS;
+use crate::drain::TIME_TO_EXIT;
 use crate::{Server, log};
 
 /// Threads that serve, from the main thread's point of view.
@@ -97,7 +97,7 @@ impl Threads {
         self.state.awaited.store(false, Ordering::SeqCst);
         self.state.waker.clear();
         for block in self.server.blocks {
-            self.server.drain.press(block);
+            self.server.drain.close_or_cut(block);
             // The listeners do not block any more, but those who block there already do not know.
             if self.server.drain.has_begun() && block.is_accepting() {
                 os::wake::thread(block.id.load(Ordering::Relaxed));
@@ -108,7 +108,9 @@ impl Threads {
     /// Whether the grace is over, and what a worker may take to go.
     pub(crate) fn is_overdue(&self) -> bool {
         let began = self.server.drain.began();
-        began.is_some_and(|began| Instant::now() > self.server.drain.grace_ends(began) + LAST_WORDS)
+        began.is_some_and(|began| {
+            Instant::now() > self.server.drain.grace_ends(began) + TIME_TO_EXIT
+        })
     }
 
     /// Counts as cut what the threads still have open, unless pressing has counted it.
@@ -117,7 +119,7 @@ impl Threads {
         log(format_args!(
             "{stuck} worker threads outstay the drain: cut"
         ));
-        self.server.count_left_as_cut();
+        self.server.count_open_as_cut();
     }
 }
 

@@ -1,13 +1,12 @@
 //! One process, thread or loop that serves: its buffers, its clock, its block of the scoreboard.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use proto::{Place, Scratch, Turn};
 
-use crate::board::Holding;
-use crate::watchdog::Alarm;
-use crate::{Block, Connection, Need, Server, board, drain, watchdog};
+use crate::alarm::{ALARM, Alarm};
+use crate::{Block, Server, board, signals};
 
 /// A worker. Connections borrow its buffers for a step at a time.
 #[derive(Debug)]
@@ -51,11 +50,11 @@ impl Worker {
             number,
             now: Instant::now(),
             block,
-            alarm: &watchdog::ALARM,
+            alarm: &ALARM,
             blocking,
             place: Place {
-                model: server.model.name,
-                variant: server.variant.name,
+                model: server.model,
+                variant: server.variant,
                 worker: number as u32,
             },
             input,
@@ -72,7 +71,7 @@ impl Worker {
         self.block.is_this_process();
         self.alarm = &self.block.alarm;
         self.place.worker = number as u32;
-        drain::join(self.server, self.block);
+        signals::join_drain(self.server, self.block);
     }
 
     /// Says that this thread is the worker from now on.
@@ -91,34 +90,6 @@ impl Worker {
     #[inline]
     pub fn tick(&mut self) {
         self.now = Instant::now();
-    }
-
-    /// Serves a connection to its end, waiting inside its calls: the loop of the blocking models.
-    pub fn serve(&mut self, mut connection: Connection) {
-        loop {
-            let mut need = connection.step(self);
-            if need == Need::Time {
-                self.sleep_until(connection.deadline(self.server));
-            }
-            if need != Need::Closed && self.now >= connection.deadline(self.server) {
-                need = connection.expire(self);
-            }
-            if need == Need::Closed {
-                break;
-            }
-        }
-        // Let go of the number before it can be another connection's.
-        self.block.announce(Holding::Nothing, 0);
-    }
-
-    /// Sleeps until `deadline`, or until the drain begins and so brings it forward.
-    fn sleep_until(&mut self, deadline: Instant) {
-        let left = deadline.saturating_duration_since(self.now);
-        if left > Duration::ZERO {
-            // EINTR: the caller looks at the clock anyway.
-            let _ = self.server.wait_for_drain(left);
-        }
-        self.tick();
     }
 
     /// Brings the scoreboard up to date after a step.

@@ -1,0 +1,37 @@
+//! The loop of the blocking models: one connection from its first byte to its close.
+
+use std::time::{Duration, Instant};
+
+use crate::board::Holding;
+use crate::{Connection, Need, Worker};
+
+impl Worker {
+    /// Serves a connection to its end. The worker waits inside its calls, so it serves no other
+    /// connection meanwhile.
+    pub fn serve(&mut self, mut connection: Connection) {
+        loop {
+            let mut need = connection.step(self);
+            if need == Need::Time {
+                self.sleep_until(connection.deadline(self.server));
+            }
+            if need != Need::Closed && self.now >= connection.deadline(self.server) {
+                need = connection.expire(self);
+            }
+            if need == Need::Closed {
+                break;
+            }
+        }
+        // Before the descriptor is closed, since its number can be another connection's then.
+        self.block.announce(Holding::Nothing, 0);
+    }
+
+    /// Sleeps until `deadline`, or until the drain begins, which may have moved the deadline.
+    fn sleep_until(&mut self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(self.now);
+        if left > Duration::ZERO {
+            // EINTR ends the sleep too: the caller compares the time with the deadline again.
+            let _ = self.server.wait_for_drain(left);
+        }
+        self.tick();
+    }
+}

@@ -1,0 +1,118 @@
+//! The handlers of SIGTERM, SIGINT and SIGALRM: how a process begins a drain and carries it out.
+//!
+//! Handlers interrupt other code at any point, so they call only what is async-signal-safe
+//! (`signal-safety(7)`): atomics, the clock, and single system calls. Nothing in them allocates or
+//! takes a lock.
+
+use std::io::Write;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use os::process::{Pid, Signal};
+use os::signal;
+
+use crate::alarm::ALARM;
+use crate::drain::TIME_TO_EXIT;
+use crate::{Block, Server, listeners, log, watchdog};
+
+/// How long after the grace the main process ends itself from a handler: its only thread is stuck in
+/// a service that blocks, and no other thread or process is left to end it.
+const EXIT_AFTER_GRACE: Duration = Duration::from_millis(2 * TIME_TO_EXIT.as_millis() as u64);
+
+static SERVER: OnceLock<&'static Server> = OnceLock::new();
+/// Id of the process that was started, which serves or has forked those that serve.
+static MAIN_PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// Installs the handlers. Forked children inherit them.
+///
+/// # Panics
+/// If this process has a server already.
+pub(crate) fn install(server: &'static Server) {
+    assert!(SERVER.set(server).is_ok(), "a process has one server");
+    MAIN_PROCESS.store(os::process::id(), Ordering::SeqCst);
+    signal::handle(&[signal::SIGTERM, signal::SIGINT], on_terminate);
+    signal::handle(&[signal::SIGALRM], on_alarm);
+}
+
+/// Makes a worker that has just become a process of its own take part in a drain that began before
+/// it was forked: the signal did not reach it.
+pub(crate) fn join_drain(server: &Server, block: &Block) {
+    if server.drain.has_begun() {
+        block.alarm.make_periodic();
+    }
+}
+
+/// Drains because accept says that its listener is shut down, unless our own drain has done that.
+/// Another process that shares the listener has shut it down, so no connection can arrive any more;
+/// without a drain, every wait at the listener would return at once.
+pub(crate) fn on_listener_shut_down(server: &Server) {
+    if server.drain.begin() {
+        log(format_args!(
+            "a listener was shut down by another process: no connection can arrive any more"
+        ));
+        begin_drain(server);
+        // As after a signal from outside, the main process tells its children.
+        if let Some(main) = Pid::from_raw(MAIN_PROCESS.load(Ordering::SeqCst) as i32) {
+            os::process::kill(main, Signal::TERM);
+        }
+    }
+}
+
+fn begin_drain(server: &Server) {
+    server.drain.begin(); // A second signal changes nothing.
+    listeners::stop_accepting(&server.listeners);
+    server.waker.wake();
+}
+
+/// The block of the worker that is this whole process, if one is.
+fn own_block(server: &Server) -> Option<&Block> {
+    let id = os::process::id();
+    server.blocks.iter().find(|block| block.is_process(id))
+}
+
+extern "C" fn on_terminate(_: i32) {
+    signal::keeping_errno(|| {
+        if let Some(server) = SERVER.get() {
+            begin_drain(server);
+            own_block(server)
+                .map_or(&ALARM, |block| &block.alarm)
+                .make_periodic();
+        }
+    });
+}
+
+/// Enforces the deadlines of this process's workers and, in a drain, closes or cuts the connection
+/// of a worker that is this process. Ends a main process that is stuck.
+extern "C" fn on_alarm(_: i32) {
+    signal::keeping_errno(|| {
+        let Some(server) = SERVER.get() else {
+            return;
+        };
+        let own = own_block(server);
+        watchdog::on_alarm(server.blocks, own, &server.limits);
+        if !server.drain.has_begun() {
+            return;
+        }
+        if let Some(block) = own {
+            server.drain.close_or_cut(block);
+        }
+        if server.drain.has_outlived_grace_by(EXIT_AFTER_GRACE)
+            && MAIN_PROCESS.load(Ordering::SeqCst) == os::process::id()
+        {
+            exit_from_handler(server);
+        }
+    });
+}
+
+/// Does what [`serve`](crate::serve) does at its end, without allocating.
+fn exit_from_handler(server: &Server) -> ! {
+    server.count_open_as_cut();
+    server.remove_paths();
+    let mut line = [0; 200];
+    let mut rest = &mut line[..];
+    let _ = writeln!(rest, "turnstile: {}", server.shutdown());
+    let unused = rest.len();
+    signal::write(2, &line[..line.len() - unused]);
+    os::process::exit_now(0)
+}
