@@ -11,29 +11,27 @@
 
 #![forbid(unsafe_code)]
 
+mod accept_lock;
 mod edge;
 mod handles;
-mod held;
 mod inbox;
-mod listeners;
-mod lock;
-mod looping;
 mod pool;
+mod queue;
+mod reactor;
 mod selector;
+mod selectors;
 mod slots;
 mod sync;
 mod wheel;
-mod work;
 
+pub use accept_lock::AcceptLock;
 pub use handles::{Handle, Handles};
 pub use inbox::{Inbox, Mailbox, inbox};
-pub use listeners::Sharing;
-pub use lock::AcceptLock;
-pub use looping::Reactor;
 pub use pool::{Pool, Stage, pool};
-pub use selector::{
-    Busy, Epoll, EpollEdge, Events, Interest, Poll, Ready, Select, Selector, ready,
-};
+pub use queue::{Consumer, Producer, work};
+pub use reactor::Reactor;
+pub use reactor::listeners::Sharing;
+pub use selector::{Interest, Ready, Selector};
+pub use selectors::{Busy, Epoll, EpollEdge, Events, Poll, Select, ready};
 pub use slots::{Slots, Token};
 pub use wheel::{Timer, Wheel};
-pub use work::{Consumer, Producer, work};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use server::{Need, Server, Worker};
 
-use crate::held::Held;
-use crate::looping::INBOX;
+use crate::reactor::INBOX;
+use crate::reactor::connections::Held;
 use crate::{Consumer, Inbox, Interest, Mailbox, Producer, Reactor, Selector, Slots, Token};
 use crate::{inbox, work};
 

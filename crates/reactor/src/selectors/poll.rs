@@ -7,7 +7,7 @@ use os::Errno;
 use os::select::{POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollLine, poll_lines};
 
 use super::dense::Dense;
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector};
 
 /// A table of what is watched. No call changes it; each wait passes it whole.
 #[derive(Debug)]

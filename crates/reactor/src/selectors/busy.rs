@@ -9,7 +9,7 @@ use std::time::Duration;
 use os::Errno;
 
 use super::dense::Dense;
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector};
 
 /// A list of what is to be tried.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::time::Instant;
 use server::{Connection, Need, Server, Worker};
 
 use crate::edge::News;
-use crate::listeners::Listeners;
-use crate::looping::LISTENER;
+use crate::reactor::LISTENER;
+use crate::reactor::listeners::Listeners;
 use crate::{Interest, Reactor, Ready, Selector, Timer, Token, Wheel};
 
 /// A connection and how the loop watches it.

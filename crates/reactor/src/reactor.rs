@@ -1,13 +1,16 @@
 //! The loop itself.
 
+pub(crate) mod connections;
+pub(crate) mod listeners;
+
 use std::os::fd::OwnedFd;
 
 use server::{Backoff, Connection, Need, Server, Worker};
 
 use crate::edge::News;
-use crate::held::Held;
-use crate::listeners::{Listeners, Sharing};
 use crate::pool::Stage;
+use crate::reactor::connections::Held;
+use crate::reactor::listeners::{Listeners, Sharing};
 use crate::{Epoll, Inbox, Interest, Selector, Slots, Token, Wheel};
 
 /// A readiness loop: everything one thread does for all its connections.

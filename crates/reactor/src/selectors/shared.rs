@@ -9,8 +9,8 @@ use std::os::fd::AsFd;
 use os::Errno;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
-use super::Interest;
 use super::epoll::{Epoll, flags};
+use crate::Interest;
 
 /// What is reported of changes: the FIN as such, too.
 fn edges(interest: Interest) -> EventFlags {

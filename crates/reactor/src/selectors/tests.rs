@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 
+use os::Errno;
+
 use super::*;
+use crate::{Interest, Ready, Selector};
 
 /// A pair of connected stream sockets that do not block.
 fn pair() -> (OwnedFd, OwnedFd) {

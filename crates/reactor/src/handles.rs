@@ -13,7 +13,7 @@
 //! Connections stay in their places; who has the lock of a place has the connection in hand. A warm
 //! request takes that lock and no other.
 
-mod clockwork;
+mod deadlines;
 mod listeners;
 mod serve;
 mod suspension;
@@ -27,7 +27,7 @@ use os::net::Waker;
 use parking_lot::Mutex;
 use server::{Backoff, Connection, Need, Server, Worker};
 
-use self::clockwork::Clockwork;
+use self::deadlines::Clockwork;
 use self::listeners::Listeners;
 use self::table::{Held, Table};
 use crate::wheel::Ticks;

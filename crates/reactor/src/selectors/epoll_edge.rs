@@ -11,7 +11,7 @@ use os::Errno;
 use rustix::event::epoll::{Event, EventFlags};
 
 use super::epoll::{Epoll, Events, ready};
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector};
 
 /// A set that reports changes, of reading and writing alike.
 #[derive(Debug)]

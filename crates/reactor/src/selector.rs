@@ -1,12 +1,4 @@
-//! Selectors: one face, five ways to learn which descriptors are ready.
-//!
-//! | selector | the set is kept by | a wait costs | it reports |
-//! |---|---|---|---|
-//! | [`Epoll`] | the kernel | what is ready | states |
-//! | [`EpollEdge`] | the kernel | what is ready | changes |
-//! | [`Poll`] | the loop | what is watched, copied in and out | states |
-//! | [`Select`] | the loop, descriptor numbers below 1024 | three bits for each number | states |
-//! | [`Busy`] | the loop | nothing: it does not wait | that anything may be |
+//! What all selectors have in common: a set of descriptors, and a wait for any of them.
 //!
 //! A loop is compiled for the selector it has ([`Reactor`](crate::Reactor) is generic), so that an
 //! event costs no indirect call.
@@ -17,24 +9,8 @@ use std::time::Duration;
 
 use os::Errno;
 
-mod busy;
-mod dense;
-mod epoll;
-mod epoll_edge;
-mod poll;
-mod select;
-mod shared;
-#[cfg(test)]
-mod tests;
-
-pub use busy::Busy;
-pub use epoll::{Epoll, Events, ready};
-pub use epoll_edge::EpollEdge;
-pub use poll::Poll;
-pub use select::Select;
-
-/// What a descriptor is watched for. Errors and hang-ups are reported always, but for [`Select`],
-/// which shows them as readable and writable.
+/// What a descriptor is watched for. Errors and hang-ups are reported always, but for
+/// [`Select`](crate::Select), which shows them as readable and writable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
     /// Nothing else.

@@ -7,7 +7,7 @@ use os::Errno;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector};
 
 /// A set of descriptors, and a wait for any of them. Threads may share it. As a [`Selector`] it
 /// reports states: what is not taken is reported again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use os::Errno;
 use os::select::{FdSet, SELECT_END, free_numbers_below, select};
 
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector};
 
 /// What is watched, for descriptor numbers below 1024 (`FD_SETSIZE`): the sets have no bit for
 /// others, whatever the limits of the process are.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Context;
 use server::{Accepted, Phase, log};
 
-use crate::lock::AcceptLock;
-use crate::looping::{LISTENER, PAUSE_ENDS};
+use crate::accept_lock::AcceptLock;
+use crate::reactor::{LISTENER, PAUSE_ENDS};
 use crate::{Interest, Reactor, Selector};
 
 /// How loops share the listeners at which each of them accepts.
