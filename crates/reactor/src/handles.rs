@@ -1,20 +1,21 @@
 //! A handle set that several threads serve.
 //!
-//! Every handle is suspended from the moment a wait reports it until whoever serves it lets go of it,
-//! so that no two threads serve one connection at once: Leader/Followers (POSA2) calls that
-//! `deactivate_handle` and `reactivate_handle`. For a listener the kernel does it (`EPOLLONESHOT`), once
-//! a batch of accepts. For a connection it would be a system call a request; so the set does it
-//! itself. A connection is reported by its edges, and the wait counts what comes for one that is in
-//! somebody's hand, and gives it to nobody. Whoever has served it lets go of it with one
-//! compare-exchange, and asks the kernel only where something has come meanwhile, where something
-//! may be left, or where the connection needs something else: the kernel then looks at it anew, and
-//! it comes up behind all others, so that whoever has much keeps nobody waiting.
+//! A handle is suspended from the moment a wait reports it until the thread that serves it has done
+//! so, so that no two threads serve one connection at once: Leader/Followers (POSA2) calls that
+//! `deactivate_handle` and `reactivate_handle`. The kernel does it for a listener (`EPOLLONESHOT`),
+//! once per batch of accepts. For a connection it would be a system call per request, so the set does
+//! it itself. The kernel reports a connection whenever it changes, and the wait counts the events of a
+//! connection that a thread serves and gives it to no other. The thread that has served it ends the
+//! suspension with one compare-exchange. It makes a system call only if another event was counted, if
+//! the connection may have more to receive, or if it needs something else: the kernel then looks at
+//! the socket again, and reports it behind all others, so that a connection with much to do keeps no
+//! other waiting.
 //!
-//! Connections stay in their places; who has the lock of a place has the connection in hand. A warm
-//! request takes that lock and no other.
+//! Connections stay in their slots; the thread that holds the lock of a slot serves its connection. A
+//! warm request takes that lock and no other.
 
+mod accept;
 mod deadlines;
-mod listeners;
 mod serve;
 mod suspension;
 mod table;
@@ -25,13 +26,12 @@ use std::time::{Duration, Instant};
 
 use os::net::Waker;
 use parking_lot::Mutex;
-use server::{Backoff, Connection, Need, Server, Worker};
+use server::{Accepting, Connection, Need, Next, Phase, Server, Worker};
 
-use self::deadlines::Clockwork;
-use self::listeners::Listeners;
-use self::table::{Held, Table};
+use self::deadlines::Deadlines;
+use self::table::{Open, Table};
 use crate::wheel::Ticks;
-use crate::{Epoll, Events, Interest, Ready, Token, ready};
+use crate::{Epoll, Events, Interest, Ready, Source, Token, ready};
 
 /// Something that is ready. A listener or a connection is suspended until it has been served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +46,14 @@ pub enum Handle {
         hung_up: bool,
     },
     /// A connection whose deadline may have passed.
-    Due {
+    Deadline {
         /// Its name.
         token: Token,
-        /// When its entry in the wheel has come up.
+        /// When its entry in the wheel has fired.
         tick: u64,
     },
-    /// Accept may be tried again.
-    PauseEnds,
+    /// A pause in accepting is over.
+    PauseOver,
     /// The drain begins.
     Drain,
 }
@@ -65,21 +65,16 @@ pub struct Handles {
     set: Epoll,
     table: Table,
     ticks: Ticks,
-    clockwork: Mutex<Clockwork>,
-    listeners: Mutex<Listeners>,
-    /// The listeners are left alone until a connection ends or a pause does.
-    shut: AtomicBool,
-    /// Ends a wait, where a deadline has come to stand before the one it is for.
-    nudge: Waker,
-    /// Connections stop at every whole request, to be computed elsewhere.
+    deadlines: Mutex<Deadlines>,
+    accepting: Mutex<Accepting>,
+    /// The listeners are left alone until a connection ends, or a pause does.
+    waits_for_an_end: AtomicBool,
+    /// Ends a wait: a deadline was added that passes before the one that it lasts to.
+    waker: Waker,
+    /// Connections stop at every complete request, to be computed elsewhere.
     staged: bool,
     draining: AtomicBool,
 }
-
-const WAKER: u64 = u64::MAX;
-const NUDGE: u64 = u64::MAX - 1;
-const PAUSE_ENDS: u64 = u64::MAX - 2;
-const LISTENER: u64 = 1 << 63;
 
 impl Handles {
     /// A set that the server's listeners are in, too.
@@ -88,12 +83,12 @@ impl Handles {
     /// Descriptors or memory have run out.
     pub fn at_listeners(server: &'static Server) -> anyhow::Result<Handles> {
         server.make_listeners_nonblocking()?;
-        let handles = Handles::new(server, server.limits.connections_max, true)?;
-        for (index, listener) in server.listeners.iter().enumerate() {
-            let number = LISTENER + index as u64;
-            handles.set.add_oneshot(listener, number)?;
+        let mut accepting = Accepting::new(server, 0, server.limits.events_max);
+        let set = Epoll::new()?;
+        while let Next::Watch(index) = accepting.next(true, Phase::Serving) {
+            set.add_oneshot(&server.listeners[index], Source::Listener(index))?;
         }
-        Ok(handles)
+        Handles::new(server, server.limits.connections_max, set, accepting)
     }
 
     /// A set of the connections that it is given, the share of worker `number` at most.
@@ -102,60 +97,62 @@ impl Handles {
     /// Descriptors or memory have run out.
     pub fn without_listeners(server: &'static Server, number: usize) -> anyhow::Result<Handles> {
         let max = server.connections_max_of(number, server.workers);
-        Handles::new(server, max, false)
+        Handles::new(server, max, Epoll::new()?, Accepting::nowhere())
     }
 
-    fn new(server: &'static Server, max: usize, at_listeners: bool) -> anyhow::Result<Handles> {
-        let (set, nudge, now) = (Epoll::new()?, Waker::new()?, Instant::now());
-        set.add_waker(&nudge, NUDGE)?;
-        set.add_oneshot(&server.waker, WAKER)?;
+    fn new(
+        server: &'static Server,
+        max: usize,
+        set: Epoll,
+        accepting: Accepting,
+    ) -> anyhow::Result<Handles> {
+        let (waker, now) = (Waker::new()?, Instant::now());
+        set.add_waker(&waker, Source::Wake)?;
+        set.add_oneshot(&server.waker, Source::Drain)?;
         Ok(Handles {
             server,
             set,
             table: Table::new(max),
             ticks: Ticks::from(now),
-            clockwork: Mutex::new(Clockwork::new(now, max)),
-            listeners: Mutex::new(Listeners::new(
-                Backoff::new(server.limits.accept_pause_ms_max),
-                at_listeners,
-            )),
-            shut: AtomicBool::new(false),
-            nudge,
+            deadlines: Mutex::new(Deadlines::new(now, max)),
+            accepting: Mutex::new(accepting),
+            waits_for_an_end: AtomicBool::new(false),
+            waker,
             staged: false,
             draining: AtomicBool::new(false),
         })
     }
 
-    /// Makes its connections stop at every whole request; see [`serve`](Self::serve).
+    /// Makes its connections stop at every complete request; see [`serve`](Self::serve).
     #[must_use]
     pub fn staged(mut self) -> Handles {
         self.staged = true;
         self
     }
 
-    /// Watches somebody's waker, too: it ends a wait. So does the end of a connection, if the set was
+    /// Watches another waker, too: it ends a wait. So does the end of a connection, if the set was
     /// full.
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
     pub fn watch_waker(&self, waker: &Waker) -> Result<(), os::Errno> {
-        self.set.add_waker(waker, NUDGE)
+        self.set.add_waker(waker, Source::Wake)
     }
 
     /// Whether it has no room for another connection.
     pub fn is_full(&self) -> bool {
-        self.clockwork.lock().is_full()
+        self.deadlines.lock().is_full()
     }
 
     /// Whether the drain has begun, and nothing is left that could become ready.
     pub fn is_over(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
-            && self.clockwork.lock().len() == 0
-            && self.has_left_listeners()
+            && self.deadlines.lock().len() == 0
+            && self.accepting.lock().is_done()
     }
 
-    /// Waits until a handle is ready or due, at most `timeout`, and adds all that are to `found`.
-    /// One thread at a time.
+    /// Waits until a handle is ready or a deadline passes, at most `timeout`, and adds all that are to
+    /// be served to `found`. One thread at a time.
     pub fn wait(
         &self,
         worker: &mut Worker,
@@ -164,94 +161,88 @@ impl Handles {
         found: &mut impl Extend<Handle>,
     ) {
         worker.tick();
-        let due = self.clockwork.lock().wait(worker.now);
-        let timeout = match (due, timeout) {
-            (Some(due), Some(timeout)) => Some(due.min(timeout)),
-            (due, timeout) => due.or(timeout),
+        let next = self.deadlines.lock().begin_wait(worker.now);
+        let timeout = match (next, timeout) {
+            (Some(next), Some(timeout)) => Some(next.min(timeout)),
+            (next, timeout) => next.or(timeout),
         };
         self.set.wait(events, timeout);
         worker.tick();
-        let mut clockwork = self.clockwork.lock();
-        let handles = events.iter().filter_map(|event| self.handle(ready(event)));
-        found.extend(handles);
-        found.extend(clockwork.waited(worker.now).map(|(number, tick)| {
-            let token = Token::from_number(number);
-            match number {
-                PAUSE_ENDS => Handle::PauseEnds,
-                _ => Handle::Due { token, tick },
-            }
+        let mut deadlines = self.deadlines.lock();
+        found.extend(events.iter().filter_map(|event| self.suspend(ready(event))));
+        let fired = deadlines.end_wait(worker.now);
+        found.extend(fired.filter_map(|(source, tick)| match source {
+            Source::Connection(token) => Some(Handle::Deadline { token, tick }),
+            Source::AcceptPause => Some(Handle::PauseOver),
+            Source::Listener(_) | Source::Drain | Source::Wake => None,
         }));
     }
 
-    /// The handle that an event suspends. With the clockwork locked, generations stay.
-    fn handle(&self, ready: Ready) -> Option<Handle> {
-        match ready.token {
-            WAKER => Some(Handle::Drain),
-            NUDGE => None,
-            listener if listener & LISTENER != 0 => {
-                Some(Handle::Listener((listener - LISTENER) as usize))
-            }
-            number => {
-                let token = Token::from_number(number);
-                let place = self.table.place(token.index());
-                let is_its = place.generation() == token.generation();
+    /// The handle that an event suspends. With the deadlines locked, generations stay.
+    fn suspend(&self, ready: Ready) -> Option<Handle> {
+        match ready.source {
+            Source::Connection(token) => {
+                let slot = self.table.slot(token.index());
+                let is_its = slot.generation() == token.generation();
                 // A FIN may stand behind data: a receive that came short has not seen it.
-                let suspends = is_its && place.suspension.begin(ready.half_closed);
+                let suspends = is_its && slot.suspension.begin(ready.half_closed);
                 suspends.then_some(Handle::Connection {
                     token,
                     hung_up: ready.hung_up,
                 })
             }
+            Source::Listener(index) => Some(Handle::Listener(index)),
+            Source::Drain => Some(Handle::Drain),
+            Source::Wake | Source::AcceptPause => None,
         }
     }
 
-    /// Takes on a connection: its place has it before its first event can come. Without room, which
+    /// Takes on a connection: its slot has it before its first event can come. Without room, which
     /// the caller has looked for, it is closed.
     pub fn adopt(&self, socket: OwnedFd, worker: &mut Worker) {
         let connection = match self.staged {
             true => Connection::staged(socket, worker),
             false => Connection::new(socket, worker),
         };
-        let Some(token) = self.clockwork.lock().claim(&self.table) else {
+        let Some(token) = self.deadlines.lock().claim(&self.table) else {
             return;
         };
-        let place = self.table.place(token.index());
-        let mut guard = place.held.lock();
-        let held = guard.insert(Held {
-            connection,
-            need: Need::Readable,
-        });
-        self.schedule(token, place, held);
-        let number = token.number();
-        let added = self.set.add_edge(&held.connection, number, Interest::Read);
+        let slot = self.table.slot(token.index());
+        let mut guard = slot.open.lock();
+        let need = Need::Readable;
+        let connection = &guard.insert(Open { connection, need }).connection;
+        self.schedule(token, slot, connection);
+        let source = Source::Connection(token);
+        let added = self.set.add_edge(connection, source, Interest::Read);
         if added.is_err() {
-            let gone = guard.take();
-            drop((guard, gone));
-            self.clockwork.lock().release(token, place);
+            let closed = guard.take();
+            drop((guard, closed));
+            self.deadlines.lock().release(token, slot);
         }
     }
 
-    /// The drain begins: leave the listeners, and bring every deadline forward.
-    fn drain(&self, worker: &mut Worker) {
+    /// The drain begins: empties the listeners, and brings every deadline forward.
+    fn on_drain(&self, worker: &mut Worker) {
         self.draining.store(true, Ordering::SeqCst);
-        self.begin_leaving(worker);
-        let tokens = self.clockwork.lock().tokens(&self.table);
+        self.update_listeners(worker, Accepting::drain);
+        let tokens = self.deadlines.lock().tokens(&self.table);
         for token in tokens {
-            let place = self.table.place(token.index());
-            // What a thread has in hand is scheduled when it lets go, or at the next turn of the wheel.
-            if let Some(guard) = place.held.try_lock()
-                && let Some(held) = guard.as_ref()
+            let slot = self.table.slot(token.index());
+            // A connection that a thread serves is scheduled after that, or at the next turn of the
+            // wheel.
+            if let Some(guard) = slot.open.try_lock()
+                && let Some(open) = guard.as_ref()
             {
-                self.schedule(token, place, held);
+                self.schedule(token, slot, &open.connection);
             }
         }
         self.end_wait_if_over();
     }
 
-    /// Whoever waits, waits for nothing once it is over.
+    /// A thread that waits once all is over would wait for ever.
     fn end_wait_if_over(&self) {
         if self.is_over() {
-            self.nudge.wake();
+            self.waker.wake();
         }
     }
 }

@@ -1,61 +1,54 @@
 //! The loop itself.
 
-pub(crate) mod connections;
-pub(crate) mod listeners;
+mod accept;
+mod connections;
+mod pool;
 
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
-use server::{Backoff, Connection, Need, Server, Worker};
+use server::{Connection, Need, Server, Worker};
 
-use crate::edge::News;
-use crate::pool::Stage;
-use crate::reactor::connections::Held;
-use crate::reactor::listeners::{Listeners, Sharing};
-use crate::{Epoll, Inbox, Interest, Selector, Slots, Token, Wheel};
+use crate::listeners::Listeners;
+use crate::watched::Watched;
+use crate::{Epoll, Inbox, Interest, PoolClient, Selector, Sharing, Slots, Source, Token, Wheel};
 
 /// A readiness loop: everything one thread does for all its connections.
 #[derive(Debug)]
 pub struct Reactor<S: Selector = Epoll> {
-    pub(crate) server: &'static Server,
-    pub(crate) worker: Worker,
-    pub(crate) selector: S,
-    pub(crate) held: Slots<Held>,
-    pub(crate) wheel: Wheel,
-    /// Where its sockets come from besides listeners.
+    server: &'static Server,
+    worker: Worker,
+    selector: S,
+    connections: Slots<Watched>,
+    wheel: Wheel,
+    listeners: Listeners,
+    /// Sockets that another thread has accepted.
     inbox: Option<Inbox>,
-    pub(crate) listeners: Listeners,
-    pub(crate) sharing: Sharing,
-    /// Connections accepted at shared listeners.
-    pub(crate) taken: u32,
-    pub(crate) backoff: Backoff,
-    pub(crate) draining: bool,
-    /// Numbers of those that have more to do than their turn allowed, where changes are reported
-    /// and not states.
-    pub(crate) again: Vec<u64>,
-    /// The selector takes fewer than the table may, and nobody was told yet.
-    pub(crate) bound: bool,
-    /// Where requests are computed, if not here.
-    pub(crate) stage: Option<Stage>,
+    /// The threads that compute, if the loop does not.
+    pool: Option<PoolClient>,
+    /// Connections that have more to do than their turn allowed, where changes are reported and not
+    /// states.
+    unfinished: VecDeque<Token>,
+    draining: bool,
+    /// The selector takes fewer descriptors than the table may hold, which was not logged yet.
+    has_unlogged_bound: bool,
 }
 
-/// Tokens above those of connections.
-const WAKER: u64 = u64::MAX;
-pub(crate) const INBOX: u64 = u64::MAX - 1;
-/// In the wheel: accept may be tried again.
-pub(crate) const PAUSE_ENDS: u64 = u64::MAX - 2;
-/// Listener number 0, and upwards.
-pub(crate) const LISTENER: u64 = 1 << 63;
-
 impl Reactor {
-    /// A loop that is handed its sockets.
+    /// A loop that is given its sockets by another thread.
     ///
     /// # Errors
     /// Descriptors or memory have run out.
-    pub fn behind(server: &'static Server, number: usize, inbox: Inbox) -> anyhow::Result<Reactor> {
-        let reactor = Reactor::<Epoll>::new(server, number, Some(inbox))?;
-        if let Some(inbox) = &reactor.inbox {
-            reactor.selector.add_waker(inbox.waker(), INBOX)?;
-        }
+    pub fn with_inbox(
+        server: &'static Server,
+        number: usize,
+        inbox: Inbox,
+    ) -> anyhow::Result<Reactor> {
+        let selector = Epoll::new()?;
+        selector.add_waker(inbox.waker(), Source::Wake)?;
+        let mut reactor = Reactor::new(server, number, selector, Listeners::none())?;
+        reactor.inbox = Some(inbox);
         Ok(reactor)
     }
 }
@@ -65,146 +58,121 @@ impl<S: Selector> Reactor<S> {
     ///
     /// # Errors
     /// Descriptors or memory have run out, or the selector cannot watch a listener.
-    pub fn at_listeners(server: &'static Server, number: usize) -> anyhow::Result<Reactor<S>> {
-        Reactor::watching(server, number, S::empty()?, Sharing::Nothing)
-    }
-
-    /// The same with a selector that has been made.
-    ///
-    /// # Errors
-    /// Like [`at_listeners`](Self::at_listeners).
-    pub fn at_listeners_with(
-        server: &'static Server,
-        number: usize,
-        selector: S,
-    ) -> anyhow::Result<Reactor<S>> {
-        Reactor::watching(server, number, selector, Sharing::Nothing)
-    }
-
-    /// A loop that accepts at listeners where others accept as well.
-    ///
-    /// # Errors
-    /// Like [`at_listeners`](Self::at_listeners).
-    pub fn sharing_listeners(
-        server: &'static Server,
-        number: usize,
-        sharing: Sharing,
-    ) -> anyhow::Result<Reactor<S>> {
-        Reactor::watching(server, number, S::empty()?, sharing)
-    }
-
-    fn watching(
+    pub fn at_listeners(
         server: &'static Server,
         number: usize,
         selector: S,
         sharing: Sharing,
     ) -> anyhow::Result<Reactor<S>> {
         server.make_listeners_nonblocking()?;
-        let mut reactor = Reactor::<S>::with(server, number, None, selector)?;
-        reactor.sharing = sharing;
-        reactor.first_look()?;
+        let listeners = Listeners::of(server, number, sharing);
+        let mut reactor = Reactor::new(server, number, selector, listeners)?;
+        reactor.watch_listeners()?;
         Ok(reactor)
     }
 
     fn new(
         server: &'static Server,
         number: usize,
-        inbox: Option<Inbox>,
-    ) -> anyhow::Result<Reactor<S>> {
-        Reactor::with(server, number, inbox, S::empty()?)
-    }
-
-    fn with(
-        server: &'static Server,
-        number: usize,
-        inbox: Option<Inbox>,
         mut selector: S,
+        listeners: Listeners,
     ) -> anyhow::Result<Reactor<S>> {
         let worker = Worker::ready(server, number);
-        selector.add(&server.waker, WAKER, Interest::Read)?;
+        selector.add(&server.waker, Source::Drain, Interest::Read)?;
         let max = server.connections_max_of(number, server.workers);
         let room = selector.room();
         Ok(Reactor {
             server,
             selector,
-            held: Slots::new(room.map_or(max, |room| room.min(max))),
+            connections: Slots::new(room.map_or(max, |room| room.min(max))),
             wheel: Wheel::new(worker.now),
             worker,
-            inbox,
-            listeners: Listeners::None,
-            sharing: Sharing::Nothing,
-            taken: 0,
-            backoff: Backoff::new(server.limits.accept_pause_ms_max),
+            listeners,
+            inbox: None,
+            pool: None,
+            unfinished: VecDeque::new(),
             draining: false,
-            again: Vec::new(),
-            bound: room.is_some_and(|room| room < max),
-            stage: None,
+            has_unlogged_bound: room.is_some_and(|room| room < max),
         })
     }
 
     /// Serves until drained.
     pub fn run(mut self) {
         let mut events = Vec::with_capacity(self.server.limits.events_max);
-        let (mut due, mut turns) = (Vec::new(), Vec::new());
+        let mut fired = Vec::new();
         while !self.is_done() {
-            self.worker.tick();
-            if let Some(stage) = &self.stage {
-                stage.wake();
-            }
-            let timeout = if self.may_sleep() {
-                self.wheel.timeout(self.worker.now)
-            } else {
-                Some(std::time::Duration::ZERO)
-            };
-            let timeout = self.compete(timeout);
-            self.selector.wait(&mut events, timeout);
-            self.worker.tick();
-            // Before any event: what they add is placed from here on.
-            self.wheel.advance(self.worker.now, &mut due);
-            self.take_back();
-            self.adopt_all();
-            self.accept_first(&events);
+            self.wait(&mut events, &mut fired);
             for event in &events {
                 let ready = S::ready(event);
-                match ready.token {
-                    WAKER if self.server.drain.has_begun() => self.drain(),
-                    WAKER | INBOX => {}
-                    listener if listener & LISTENER != 0 => self.look(listener),
-                    number => self.serve(Token::from_number(number), ready),
+                match ready.source {
+                    Source::Connection(token) => self.on_ready(token, ready),
+                    Source::Listener(index) => self.on_listener(index),
+                    Source::Drain => self.on_drain(),
+                    Source::Wake | Source::AcceptPause => {}
                 }
             }
-            if S::EDGE {
-                self.take_turns(&mut turns);
-            }
-            for (number, tick) in due.drain(..) {
-                match number {
-                    PAUSE_ENDS => self.open_listeners(),
-                    number => self.expire(Token::from_number(number), tick),
+            self.finish_turns();
+            for (source, tick) in fired.drain(..) {
+                match source {
+                    Source::Connection(token) => self.on_deadline(token, tick),
+                    Source::AcceptPause => self.on_pause_over(),
+                    Source::Listener(_) | Source::Drain | Source::Wake => {}
                 }
             }
         }
+    }
+
+    /// Waits for events, until the next deadline at most; then takes what other threads have put into
+    /// the queues of the loop.
+    #[inline(always)]
+    fn wait(&mut self, events: &mut Vec<S::Event>, fired: &mut Vec<(Source, u64)>) {
+        self.worker.tick();
+        if let Some(pool) = &self.pool {
+            pool.wake();
+        }
+        let timeout = match self.may_sleep() {
+            true => self.wheel.timeout(self.worker.now),
+            false => Some(Duration::ZERO),
+        };
+        let timeout = self.try_accept_lock(timeout);
+        self.selector.wait(events, timeout);
+        self.worker.tick();
+        // Before any event: the deadlines that events add are placed from here on.
+        self.wheel.advance(self.worker.now, fired);
+        self.take_computed();
+        self.take_accepted();
+        self.accept_under_lock(events);
     }
 
     /// Whether nothing is left to do before the next event. With a full table the inbox is not looked
     /// at until a connection ends.
     fn may_sleep(&self) -> bool {
-        let wants_none = self.held.is_full() || self.is_backed_up();
-        let none_come = wants_none || self.inbox.as_ref().is_none_or(Inbox::may_sleep);
-        none_come && self.again.is_empty() && self.stage.as_ref().is_none_or(Stage::may_sleep)
+        let inbox = self.inbox.as_ref().filter(|_| self.has_room());
+        inbox.is_none_or(Inbox::may_sleep)
+            && self.unfinished.is_empty()
+            && !(S::EDGE && self.listeners.accepting.has_more())
+            && self.pool.as_ref().is_none_or(PoolClient::may_sleep)
+    }
+
+    /// Whether it may take on another connection: with connections waiting for the pool it may not.
+    #[inline]
+    fn has_room(&self) -> bool {
+        !self.connections.is_full() && !self.is_pool_full()
     }
 
     fn is_done(&self) -> bool {
         self.draining
-            && self.held.is_empty()
-            && self.listeners == Listeners::None
+            && self.connections.is_empty()
+            && self.listeners.accepting.is_done()
             && self.inbox.as_ref().is_none_or(Inbox::is_closed)
     }
 
-    fn adopt_all(&mut self) {
+    /// Takes on the sockets that another thread has accepted.
+    fn take_accepted(&mut self) {
         if let Some(inbox) = &self.inbox {
             inbox.awake();
         }
-        while !self.held.is_full() && !self.is_backed_up() {
+        while self.has_room() {
             let Some(socket) = self.inbox.as_mut().and_then(Inbox::take) else {
                 return;
             };
@@ -213,44 +181,38 @@ impl<S: Selector> Reactor<S> {
     }
 
     /// Takes on a connection: the one `epoll_ctl` of its life, as long as it reads and writes.
-    pub(crate) fn adopt(&mut self, socket: OwnedFd) {
-        let connection = match self.stage {
+    fn adopt(&mut self, socket: OwnedFd) {
+        let connection = match self.pool {
             Some(_) => Connection::staged(socket, &mut self.worker),
             None => Connection::new(socket, &mut self.worker),
         };
-        let held = Held {
-            connection,
-            need: Need::Readable,
-            interest: Interest::Read,
-            timer: None,
-            news: News::default(),
-        };
-        let token = self.held.insert(held);
-        let Some(held) = self.held.get_mut(token) else {
+        let token = self.connections.insert(Watched::new(connection));
+        let Some(watched) = self.connections.get_mut(token) else {
             return;
         };
-        if self
-            .selector
-            .add(&held.connection, token.number(), Interest::Read)
-            .is_err()
-        {
-            self.held.remove(token);
-            return;
-        }
+        let source = Source::Connection(token);
         // What came before it was watched is reported now, by selectors of changes too.
-        held.cover(&mut self.wheel, token, self.server);
+        let added = self
+            .selector
+            .add(&watched.connection, source, watched.interest);
+        match added {
+            Ok(()) => watched.arm(&mut self.wheel, token, self.server),
+            Err(_) => drop(self.connections.remove(token)),
+        }
     }
 
-    /// The drain begins: leave the listeners, and bring every deadline forward.
-    fn drain(&mut self) {
+    /// The drain begins: empties the listeners, and brings every deadline forward.
+    fn on_drain(&mut self) {
+        if !self.server.drain.has_begun() {
+            return; // A selector that does not wait says that anything may be ready.
+        }
         self.draining = true;
         self.selector.remove(&self.server.waker);
-        if self.listeners != Listeners::None {
-            self.leave_listeners();
-        }
-        for token in self.held.tokens() {
-            let need = self.held.get_mut(token).map(|held| held.need);
-            self.settle(token, need.unwrap_or(Need::Closed));
+        self.listeners.accepting.drain();
+        self.accept_waiting();
+        for token in self.connections.tokens() {
+            let need = self.connections.get_mut(token).map(|watched| watched.need);
+            self.update_interest(token, need.unwrap_or(Need::Closed));
         }
     }
 }

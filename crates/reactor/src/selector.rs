@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use os::Errno;
 
+use crate::Source;
+
 /// What a descriptor is watched for. Errors and hang-ups are reported always, but for
 /// [`Select`](crate::Select), which shows them as readable and writable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +26,8 @@ pub enum Interest {
 /// One descriptor that is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
-    /// The number it was added with.
-    pub token: u64,
+    /// What it was added as.
+    pub source: Source,
     /// Receiving will not block, or may not.
     pub readable: bool,
     /// Sending will not block, or may not.
@@ -53,27 +55,27 @@ pub trait Selector: Debug + Sized {
     /// Descriptors or memory have run out.
     fn empty() -> Result<Self, Errno>;
 
-    /// Watches `fd`; its events carry `token`. What is ready already is reported by the next wait,
+    /// Watches `fd`; its events carry `source`. What is ready already is reported by the next wait,
     /// by selectors of changes too.
     ///
     /// # Errors
     /// ENOMEM or ENOSPC; EINVAL for a descriptor that it cannot watch.
-    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno>;
+    fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno>;
 
     /// Watches a listener that other loops watch as well: where the kernel can, it wakes one of them,
     /// and not all.
     ///
     /// # Errors
     /// Like [`add`](Selector::add).
-    fn add_shared(&mut self, listener: impl AsFd, token: u64) -> Result<(), Errno> {
-        self.add(listener, token, Interest::Read)
+    fn add_shared(&mut self, listener: impl AsFd, source: Source) -> Result<(), Errno> {
+        self.add(listener, source, Interest::Read)
     }
 
     /// Watches `fd` for something else.
     ///
     /// # Errors
     /// ENOMEM.
-    fn set(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno>;
+    fn set(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno>;
 
     /// Stops watching `fd`, if it is watched.
     fn remove(&mut self, fd: impl AsFd);

@@ -212,17 +212,23 @@ impl Accepting {
         Next::ShutDown
     }
 
-    /// Somebody waits at a listener, or may.
+    /// Somebody waits at a listener, or may. (In a drain all are looked at anyway.)
     #[inline]
     pub fn ready(&mut self, index: usize) {
-        self.listeners[index].waiting = Some(self.batch);
+        if self.stage == Stage::Serving {
+            self.listeners[index].waiting = Some(self.batch);
+        }
     }
 
     /// A listener is not watched any more: because it was asked for, or because what watches it
     /// reports once.
     #[inline]
     pub fn unwatched(&mut self, index: usize) {
-        self.listeners[index].watch = Watch::Off;
+        let listener = &mut self.listeners[index];
+        listener.watch = Watch::Off;
+        if self.stage == Stage::Emptying {
+            listener.waiting = Some(usize::MAX); // Whatever an operation has found before.
+        }
     }
 
     /// A listener is to be watched anew, as if it had not been.

@@ -71,11 +71,12 @@
 //! `EPOLLEXCLUSIVE`: `epoll_ctl(2)`, Linux 4.5; processes, the accept lock and the line's back: nginx
 //! (`accept_mutex`, `ngx_reorder_accept_events`).
 
+mod acceptor;
 mod pool;
 mod thread_per_event;
 
-use reactor::{AcceptLock, Epoll, Mailbox, Reactor, Sharing, inbox};
-use server::{Backoff, Children, Model, Needs, Roles, Server, Threads, Variant, Workers};
+use reactor::{AcceptLock, Epoll, Reactor, Sharing};
+use server::{Children, Model, Needs, Roles, Server, Threads, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -146,11 +147,10 @@ pub const MODEL: Model = Model {
     ],
 };
 
-/// A loop a thread, each at the listeners.
+/// A loop per thread, each at the listeners.
 fn threads(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
     let threads = Threads::new(server)?;
-    let reactor =
-        |number| Reactor::<Epoll>::sharing_listeners(server, number, alone_or(server, sharing));
+    let reactor = |number| at_listeners(server, number, sharing);
     // All before the first serves, whose connections could take the descriptors of the rest.
     let reactors: Vec<_> = (0..server.workers).map(reactor).collect::<Result<_, _>>()?;
     for (number, reactor) in reactors.into_iter().enumerate() {
@@ -160,12 +160,12 @@ fn threads(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A loop a process, each at the listeners, forked and replaced by a parent that does nothing else.
+/// A loop per process, each at the listeners. The parent forks and replaces them, and does nothing
+/// else.
 fn processes(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
     let mut children = Children::new(server);
     if let Some(child) = children.keep() {
-        let sharing = alone_or(server, sharing);
-        match Reactor::<Epoll>::sharing_listeners(server, child.number, sharing) {
+        match at_listeners(server, child.number, sharing) {
             Ok(reactor) => reactor.run(),
             Err(error) => child.fail(&error),
         }
@@ -175,54 +175,33 @@ fn processes(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A loop without others shares with nobody, whatever the variant is.
-fn alone_or(server: &Server, sharing: Sharing) -> Sharing {
-    match server.workers {
+/// A loop at the listeners. One without others shares them with nobody, whatever the variant is.
+fn at_listeners(
+    server: &'static Server,
+    number: usize,
+    sharing: Sharing,
+) -> anyhow::Result<Reactor> {
+    let sharing = match server.workers {
         1 => Sharing::Nothing,
         _ => sharing,
-    }
+    };
+    Reactor::at_listeners(server, number, Epoll::new()?, sharing)
 }
 
-/// An acceptor, and a loop a thread that is handed its sockets.
+/// An acceptor, and a loop per thread that serves the sockets it is given.
 fn handoff(server: &'static Server) -> anyhow::Result<()> {
     if server.workers == 1 {
-        // Nobody to hand to: the acceptor's loop serves, as main reactors without others do.
-        Reactor::<Epoll>::at_listeners(server, 0)?.run();
+        // With one loop there is nobody to hand sockets to: it accepts for itself.
+        at_listeners(server, 0, Sharing::Nothing)?.run();
         return Ok(());
     }
-    server.make_listeners_nonblocking()?;
     let threads = Threads::new(server)?;
-    let mut mailboxes = Vec::new();
-    for number in 0..server.workers {
-        let (mailbox, inbox) = inbox(server.limits.queue_max)?;
-        let reactor = Reactor::behind(server, number, inbox)?;
+    let (mailboxes, inboxes) = acceptor::inboxes(server)?;
+    for (number, inbox) in inboxes.into_iter().enumerate() {
+        let reactor = Reactor::with_inbox(server, number, inbox)?;
         threads.spawn(number, move |_| reactor.run())?;
-        mailboxes.push(mailbox);
     }
-    accept(server, &mailboxes);
-    drop(mailboxes);
+    acceptor::accept(server, mailboxes)?;
     threads.finish();
     Ok(())
-}
-
-/// The acceptor: hands each socket to the least loaded loop, until drained.
-fn accept(server: &Server, mailboxes: &[Mailbox]) {
-    let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
-    let (mut sockets, mut next) = (Vec::new(), 0);
-    while server.accept_batch(&mut sockets, &mut backoff) {
-        for socket in sockets.drain(..) {
-            next = least_loaded(server, mailboxes, next);
-            // In vain only if the loop has panicked, and then the process is about to end.
-            mailboxes[next].put(socket);
-        }
-        mailboxes.iter().for_each(Mailbox::wake);
-    }
-}
-
-/// The loop with the fewest connections, held or on their way; of equals, the next in turn.
-fn least_loaded(server: &Server, mailboxes: &[Mailbox], last: usize) -> usize {
-    let count = mailboxes.len();
-    let turn = (1..=count).map(|step| (last + step) % count);
-    turn.min_by_key(|&number| server.blocks[number].open() + mailboxes[number].len() as u64)
-        .unwrap_or(0)
 }

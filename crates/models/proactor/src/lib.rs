@@ -91,7 +91,10 @@ pub const MODEL: Model = Model {
             breaks_when: "there are more clients than helper threads: an idle one occupies one",
             workers: Workers::threads(Count::UpTo(512)),
             needs: Needs::USUAL,
-            run: aio::run,
+            run: |server| {
+                aio::Proactor::new(server)?.run();
+                Ok(())
+            },
         },
     ],
 };

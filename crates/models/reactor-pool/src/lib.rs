@@ -57,7 +57,7 @@
 
 use std::sync::Arc;
 
-use reactor::{Epoll, Events, Handle, Handles, Producer, Reactor, pool, work};
+use reactor::{Epoll, Events, Handle, Handles, Producer, Reactor, Sharing, pool, work};
 use server::{Count, Model, Needs, Roles, Server, Threads, Variant, Worker, Workers};
 
 /// The model.
@@ -72,7 +72,7 @@ pub const MODEL: Model = Model {
             breaks_when: "handlers are short: the way there and back costs more than the service",
             workers: Workers::sharing(Count::Pool(64)),
             needs: A_LOOP,
-            run: there_and_back,
+            run: return_to_loop,
         },
         Variant {
             name: "half-sync",
@@ -110,16 +110,17 @@ const COMPUTED_ELSEWHERE: Roles = Roles {
     writes: "the loop",
 };
 
-fn there_and_back(server: &'static Server) -> anyhow::Result<()> {
-    let (stages, pool) = pool(server, 1, server.workers)?;
+fn return_to_loop(server: &'static Server) -> anyhow::Result<()> {
+    let (clients, pool) = pool(server, 1, server.workers)?;
     let threads = Threads::new(server)?;
     for number in 0..server.workers {
         let pool = pool.clone();
         threads.spawn(number, move |number| pool.compute(server, number))?;
     }
-    for stage in stages {
-        let reactor = Reactor::<Epoll>::at_listeners(server, server.extra_thread(0))?;
-        reactor.staged(stage)?.run();
+    for client in clients {
+        let number = server.extra_thread(0);
+        let reactor = Reactor::at_listeners(server, number, Epoll::new()?, Sharing::Nothing)?;
+        reactor.with_pool(client)?.run();
     }
     threads.finish();
     Ok(())
@@ -130,9 +131,9 @@ fn half_sync(server: &'static Server) -> anyhow::Result<()> {
     let serve = |handles: &Handles, handle, worker: &mut Worker| {
         handles.serve(handle, worker);
     };
-    let (threads, queue) = threads_behind(server, &handles, serve)?;
+    let (threads, queue) = start_threads(server, &handles, serve)?;
     wait(server, &handles, queue, |handle, queue, worker| {
-        if let Some(handle) = handles.tend(handle, worker) {
+        if let Some(handle) = handles.dispatch(handle, worker) {
             queue.put(handle);
         }
     });
@@ -142,7 +143,7 @@ fn half_sync(server: &'static Server) -> anyhow::Result<()> {
 
 fn simulated_proactor(server: &'static Server) -> anyhow::Result<()> {
     let handles = Arc::new(Handles::at_listeners(server)?.staged());
-    let (threads, queue) = threads_behind(server, &handles, Handles::compute)?;
+    let (threads, queue) = start_threads(server, &handles, Handles::compute)?;
     wait(server, &handles, queue, |handle, queue, worker| {
         if let Some(complete) = handles.serve(handle, worker) {
             queue.put(complete);
@@ -153,7 +154,7 @@ fn simulated_proactor(server: &'static Server) -> anyhow::Result<()> {
 }
 
 /// Starts the threads, which take from a queue and `serve`.
-fn threads_behind<T: Send + 'static>(
+fn start_threads<T: Send + 'static>(
     server: &'static Server,
     handles: &Arc<Handles>,
     serve: impl Fn(&Handles, T, &mut Worker) + Copy + Send + 'static,

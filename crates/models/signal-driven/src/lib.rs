@@ -41,7 +41,7 @@
 mod datagrams;
 mod signals;
 
-use reactor::Reactor;
+use reactor::{Reactor, Sharing};
 use server::{Model, Needs, Roles, Server, Variant, Workers};
 
 use crate::datagrams::Echo;
@@ -59,7 +59,7 @@ pub const MODEL: Model = Model {
             breaks_when: "news come faster than they are taken: the queue of signals is bounded",
             workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
-            run: serve,
+            run: |server| serve(server, SignalQueue::new()),
         },
         Variant {
             name: "udp",
@@ -77,14 +77,13 @@ pub const MODEL: Model = Model {
     ],
 };
 
-fn serve(server: &'static Server) -> anyhow::Result<()> {
-    Reactor::at_listeners_with(server, 0, SignalQueue::new())?.run();
+fn serve(server: &'static Server, signals: SignalQueue) -> anyhow::Result<()> {
+    Reactor::at_listeners(server, 0, signals, Sharing::Nothing)?.run();
     Ok(())
 }
 
 fn serve_and_echo(server: &'static Server) -> anyhow::Result<()> {
     let mut signals = SignalQueue::new();
     signals.echo(Echo::at(&server.datagrams))?;
-    Reactor::at_listeners_with(server, 0, signals)?.run();
-    Ok(())
+    serve(server, signals)
 }

@@ -47,7 +47,7 @@
 //! **Source.** Schmidt et al., *POSA2*, Reactor; Redis, Node.js. Edge triggering: `epoll(7)`;
 //! `busy`: Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 6.2, the second I/O model.
 
-use reactor::{Busy, Epoll, EpollEdge, Poll, Reactor, Select, Selector};
+use reactor::{Busy, Epoll, EpollEdge, Poll, Reactor, Select, Selector, Sharing};
 use server::{Model, Needs, Roles, Server, Variant, Workers};
 
 /// The model.
@@ -114,7 +114,7 @@ pub const MODEL: Model = Model {
 const SELECT_CONNECTIONS_MAX: usize = 1_000;
 
 fn serve<S: Selector>(server: &'static Server) -> anyhow::Result<()> {
-    Reactor::<S>::at_listeners(server, 0)?.run();
+    Reactor::at_listeners(server, 0, S::empty()?, Sharing::Nothing)?.run();
     Ok(())
 }
 

@@ -1,20 +1,20 @@
-//! Which places are free, and when each is to be looked at.
+//! Which slots are free, and when each connection is to be looked at.
 
 use std::time::{Duration, Instant};
 
-use super::table::{Place, Table};
-use crate::{Token, Wheel};
+use super::table::{Slot, Table};
+use crate::{Source, Token, Wheel};
 
 /// What the threads share under one lock, which most requests never take.
 #[derive(Debug)]
-pub(super) struct Clockwork {
+pub(super) struct Deadlines {
     wheel: Wheel,
-    /// The tick until which somebody waits at the set; 0 while nobody does.
+    /// The tick until which a thread waits at the set; 0 while none does.
     wait_ends: u64,
-    /// Numbers and ticks of the entries that have come up.
-    due: Vec<(u64, u64)>,
+    /// Sources and ticks of the entries that have fired.
+    fired: Vec<(Source, u64)>,
     free: Vec<u32>,
-    /// Places ever used: the first so many.
+    /// Slots ever used: the first so many.
     used: u32,
     max: usize,
 }
@@ -22,12 +22,12 @@ pub(super) struct Clockwork {
 /// Nothing ends the wait but an event.
 const NEVER: u64 = u64::MAX;
 
-impl Clockwork {
-    pub fn new(now: Instant, max: usize) -> Clockwork {
-        Clockwork {
+impl Deadlines {
+    pub fn new(now: Instant, max: usize) -> Deadlines {
+        Deadlines {
             wheel: Wheel::new(now),
             wait_ends: 0,
-            due: Vec::new(),
+            fired: Vec::new(),
             free: Vec::new(),
             used: 0,
             max,
@@ -42,7 +42,7 @@ impl Clockwork {
         self.len() >= self.max
     }
 
-    /// A free place, unless all are taken.
+    /// A free slot, unless all are taken.
     pub fn claim(&mut self, table: &Table) -> Option<Token> {
         if self.is_full() {
             return None;
@@ -51,66 +51,65 @@ impl Clockwork {
             self.used += 1;
             self.used - 1
         });
-        let place = table.place(index);
-        place.set_tick(0);
-        place.suspension.end();
-        Some(Token::new(index, place.generation()))
+        let slot = table.slot(index);
+        slot.set_tick(0);
+        slot.suspension.end();
+        Some(Token::new(index, slot.generation()))
     }
 
-    /// The connection that `token` named has gone.
-    pub fn release(&mut self, token: Token, place: &Place) {
-        place.next_generation();
+    /// The connection that `token` named has ended.
+    pub fn release(&mut self, token: Token, slot: &Slot) {
+        slot.next_generation();
         self.free.push(token.index());
     }
 
-    /// Tokens of all places that were ever used, as they stand now.
+    /// Tokens of all slots that were ever used, as they are now.
     pub fn tokens(&self, table: &Table) -> Vec<Token> {
-        let token = |index| Token::new(index, table.place(index).generation());
+        let token = |index| Token::new(index, table.slot(index).generation());
         (0..self.used).map(token).collect()
     }
 
-    /// Has `token` come up at `at`, unless it has gone. True if that is before the wait ends.
-    pub fn schedule(&mut self, token: Token, place: &Place, at: Instant) -> bool {
-        if place.generation() != token.generation() {
+    /// Has an entry for `token` fire at `at`, unless the connection has ended. True if that is before
+    /// the wait ends.
+    pub fn schedule(&mut self, token: Token, slot: &Slot, at: Instant) -> bool {
+        if slot.generation() != token.generation() {
             return false;
         }
-        // One that comes up next does for a deadline that has passed, too, and so does one that has
-        // come up and that somebody is about to look at: replaced at every call, none would ever be
-        // the one remembered.
-        if place.tick() != 0 && self.wheel.is_at_hand(place.tick()) {
+        // One that has fired serves, too, for a thread is about to look at it.
+        if slot.tick() != 0 && self.wheel.is_next(slot.tick()) {
             return false;
         }
-        let tick = self.wheel.add(token.number(), at).tick();
-        place.set_tick(tick);
+        let tick = self.wheel.add(Source::Connection(token), at).tick();
+        slot.set_tick(tick);
         tick < self.wait_ends
     }
 
-    /// The same instead of the entry that has come up at `tick`, unless another is remembered.
-    pub fn reschedule(&mut self, token: Token, place: &Place, tick: u64, at: Instant) -> bool {
-        if place.generation() != token.generation() || place.tick() != tick {
+    /// The same instead of the entry that has fired at `tick`, unless another is remembered.
+    pub fn reschedule(&mut self, token: Token, slot: &Slot, tick: u64, at: Instant) -> bool {
+        if slot.generation() != token.generation() || slot.tick() != tick {
             return false;
         }
-        place.set_tick(0);
-        self.schedule(token, place, at)
+        slot.set_tick(0);
+        self.schedule(token, slot, at)
     }
 
-    /// The same for a number that is no connection's.
-    pub fn schedule_number(&mut self, number: u64, at: Instant) -> bool {
-        self.wheel.add(number, at).tick() < self.wait_ends
+    /// The same for what is no connection.
+    pub fn add(&mut self, source: Source, at: Instant) -> bool {
+        self.wheel.add(source, at).tick() < self.wait_ends
     }
 
-    /// How long to wait from `now` on, and that somebody does.
-    pub fn wait(&mut self, now: Instant) -> Option<Duration> {
+    /// A wait begins at `now`. How long it may last.
+    pub fn begin_wait(&mut self, now: Instant) -> Option<Duration> {
         let timeout = self.wheel.timeout(now);
         let ends = timeout.map(|timeout| self.wheel.tick_of(now + timeout));
         self.wait_ends = ends.unwrap_or(NEVER);
         timeout
     }
 
-    /// Nobody waits any more. What has come up by `now`.
-    pub fn waited(&mut self, now: Instant) -> impl Iterator<Item = (u64, u64)> + '_ {
+    /// The wait has ended. What has fired by `now`.
+    pub fn end_wait(&mut self, now: Instant) -> impl Iterator<Item = (Source, u64)> + '_ {
         self.wait_ends = 0;
-        self.wheel.advance(now, &mut self.due);
-        self.due.drain(..)
+        self.wheel.advance(now, &mut self.fired);
+        self.fired.drain(..)
     }
 }

@@ -37,7 +37,7 @@ impl Suspension {
     }
 
     /// Frees the handle, unless more has come than the event that suspended it.
-    pub fn end_if_quiet(&self) -> bool {
+    pub fn end_unless_more(&self) -> bool {
         let (free, not) = (Ordering::Relaxed, Ordering::Relaxed);
         self.events.compare_exchange(1, 0, free, not).is_ok()
     }
@@ -66,12 +66,12 @@ mod tests {
             || {
                 let suspension = Suspension::none();
                 assert!(suspension.begin(false));
-                assert!(suspension.end_if_quiet() && !suspension.is_on());
+                assert!(suspension.end_unless_more() && !suspension.is_on());
                 assert!(suspension.begin(false));
                 assert!(!suspension.begin(false), "it is in somebody's hand");
-                assert!(!suspension.end_if_quiet() && suspension.is_on());
+                assert!(!suspension.end_unless_more() && suspension.is_on());
                 suspension.end();
-                assert!(suspension.begin(true) && !suspension.end_if_quiet());
+                assert!(suspension.begin(true) && !suspension.end_unless_more());
             },
             1,
         );
@@ -144,7 +144,7 @@ mod tests {
             let _held = self.held.lock().unwrap();
             let spent = self.receive();
             self.given.store(false, Ordering::SeqCst);
-            if !(spent && self.suspension.end_if_quiet()) {
+            if !(spent && self.suspension.end_unless_more()) {
                 self.suspension.end();
                 self.change(|_| {});
             }

@@ -1,174 +1,129 @@
-//! The connections of a loop: called when what they need is there, or its deadline has passed.
+//! The connections of a loop: stepped when what they need is there, or when their deadline has passed.
 
-use std::time::Instant;
+use server::Need;
 
-use server::{Connection, Need, Server, Worker};
-
-use crate::edge::News;
-use crate::reactor::LISTENER;
-use crate::reactor::listeners::Listeners;
-use crate::{Interest, Reactor, Ready, Selector, Timer, Token, Wheel};
-
-/// A connection and how the loop watches it.
-#[derive(Debug)]
-pub(crate) struct Held {
-    pub(crate) connection: Connection,
-    pub(crate) need: Need,
-    pub(crate) interest: Interest,
-    /// Its entry in the wheel.
-    pub(crate) timer: Option<Timer>,
-    /// Used where changes are reported and not states.
-    pub(crate) news: News,
-}
-
-impl Held {
-    /// When the connection is to be looked at. One that waits to be computed has no deadline but the
-    /// end of a drain.
-    #[inline]
-    fn deadline(&self, server: &Server) -> Option<Instant> {
-        match self.need {
-            Need::Compute => {
-                let began = server.drain.began();
-                began.map(|began| server.drain.grace_ends(began))
-            }
-            _ => Some(self.connection.deadline(server)),
-        }
-    }
-
-    /// Steps the connection. Where nothing is to be received, no FIN is.
-    #[inline]
-    fn step(&mut self, worker: &mut Worker) -> Need {
-        let need = self.connection.step(worker);
-        if self.connection.is_dry() {
-            self.news.found_nothing();
-        }
-        need
-    }
-
-    /// Sees to it that the wheel comes up with it when its deadline has passed.
-    #[inline]
-    pub(crate) fn cover(&mut self, wheel: &mut Wheel, token: Token, server: &Server) {
-        if let Some(deadline) = self.deadline(server) {
-            wheel.cover(&mut self.timer, token.number(), deadline);
-        }
-    }
-}
+use crate::{Interest, Reactor, Ready, Selector, Source, Timer, Token};
 
 impl<S: Selector> Reactor<S> {
     /// A connection is ready for what it needed.
-    pub(crate) fn serve(&mut self, token: Token, ready: Ready) {
-        let backed_up = self.is_backed_up();
-        let Some(held) = self.held.get_mut(token) else {
-            self.unwatch(token);
+    pub(super) fn on_ready(&mut self, token: Token, ready: Ready) {
+        let is_pool_full = self.is_pool_full();
+        let Some(watched) = self.connections.get_mut(token) else {
+            self.unwatch_in_pool(token);
             return;
         };
-        if S::EDGE && !held.news.hear(&ready, held.need) {
+        if S::EDGE && !watched.edge.on_event(&ready, watched.need) {
             return;
         }
-        let need = match held.need {
-            // Nobody asked: the peer sends on while its reply waits, or is gone.
+        let need = match watched.need {
+            // It needs nothing from the peer, which sends on while its reply waits, or is gone.
             Need::Time | Need::Compute if ready.hung_up => Need::Closed,
             Need::Time | Need::Compute => {
                 self.watch(token, Interest::Nothing);
                 return;
             }
-            Need::Readable if backed_up && !ready.hung_up => {
-                self.line_up(token);
+            Need::Readable if is_pool_full && !ready.hung_up => {
+                self.read_later(token);
                 return;
             }
-            _ => held.step(&mut self.worker),
+            _ => watched.step(&mut self.worker),
         };
-        self.settle(token, need);
+        self.update_interest(token, need);
     }
 
-    /// Those with more to do go on, each for a turn: whoever has much does not keep others waiting.
-    pub(crate) fn take_turns(&mut self, turns: &mut Vec<u64>) {
-        std::mem::swap(&mut self.again, turns);
-        for number in turns.drain(..) {
-            if number & LISTENER != 0 {
-                self.look(number);
-                continue;
-            }
-            let token = Token::from_number(number);
-            let Some(held) = self.held.get_mut(token) else {
+    /// Connections and listeners with more to do go on, each for a turn: one that has much to do does
+    /// not keep others waiting.
+    pub(super) fn finish_turns(&mut self) {
+        if !S::EDGE {
+            return;
+        }
+        for _ in 0..self.unfinished.len() {
+            let Some(token) = self.unfinished.pop_front() else {
+                return;
+            };
+            let Some(watched) = self.connections.get_mut(token) else {
                 continue;
             };
-            held.news.dequeue();
-            if matches!(held.need, Need::Readable | Need::Writable) {
-                let need = held.step(&mut self.worker);
-                self.settle(token, need);
+            watched.edge.dequeued();
+            if matches!(watched.need, Need::Readable | Need::Writable) {
+                let need = watched.step(&mut self.worker);
+                self.update_interest(token, need);
             }
+        }
+        if self.listeners.accepting.has_more() {
+            self.listeners.accepting.go_on();
+            self.accept_waiting();
         }
     }
 
-    /// An entry of the wheel has come up: is it the connection's, and is it really due?
-    pub(crate) fn expire(&mut self, token: Token, tick: u64) {
-        let Some(held) = self.held.get_mut(token) else {
+    /// An entry of the wheel has fired: is it the connection's, and has the deadline passed?
+    pub(super) fn on_deadline(&mut self, token: Token, tick: u64) {
+        let Some(watched) = self.connections.get_mut(token) else {
             return;
         };
-        if !Timer::is_spent(&mut held.timer, tick) {
+        if !Timer::take_fired(&mut watched.timer, tick) {
             return;
         }
-        match held.deadline(self.server) {
-            Some(deadline) if deadline <= self.worker.now => {}
-            Some(deadline) => {
-                self.wheel.cover(&mut held.timer, token.number(), deadline);
-                return;
+        match watched.deadline(self.server) {
+            Some(deadline) if deadline <= self.worker.now => {
+                let need = watched.connection.expire(&mut self.worker);
+                self.update_interest(token, need);
             }
-            None => return,
+            _ => watched.arm(&mut self.wheel, token, self.server),
         }
-        let need = held.connection.expire(&mut self.worker);
-        self.settle(token, need);
     }
 
-    /// Sees to it that the connection is called when `need` is there, or its deadline has passed.
-    pub(crate) fn settle(&mut self, token: Token, need: Need) {
+    /// Has the connection stepped when `need` is there, or its deadline has passed.
+    pub(super) fn update_interest(&mut self, token: Token, need: Need) {
         if need == Need::Closed {
-            self.end(token);
-            if self.listeners == Listeners::Shut {
-                self.open_listeners();
-            }
+            self.close(token);
             return;
         }
-        let Some(held) = self.held.get_mut(token) else {
+        let Some(watched) = self.connections.get_mut(token) else {
             return;
         };
-        let before = std::mem::replace(&mut held.need, need);
+        let before = std::mem::replace(&mut watched.need, need);
         if need == Need::Compute && before != Need::Compute {
-            self.hand_out(token);
+            self.compute_in_pool(token);
             return;
         }
-        if S::EDGE && held.news.stepped(before, need, held.connection.is_spent()) {
-            self.again.push(token.number());
+        if S::EDGE
+            && watched
+                .edge
+                .on_step(before, need, watched.connection.is_spent())
+        {
+            self.unfinished.push_back(token);
         }
         let interest = match need {
             Need::Readable => Interest::Read,
             Need::Writable => Interest::Write,
-            Need::Time | Need::Compute | Need::Closed => held.interest,
+            Need::Time | Need::Compute | Need::Closed => watched.interest,
         };
-        held.cover(&mut self.wheel, token, self.server);
-        if interest != held.interest {
+        watched.arm(&mut self.wheel, token, self.server);
+        if interest != watched.interest {
             self.watch(token, interest);
         }
     }
 
-    pub(crate) fn end(&mut self, token: Token) {
-        if let Some(held) = self.held.remove(token) {
-            self.selector.closing(&held.connection);
+    pub(super) fn close(&mut self, token: Token) {
+        if let Some(watched) = self.connections.remove(token) {
+            self.selector.closing(&watched.connection);
         }
+        self.on_room();
     }
 
-    pub(crate) fn watch(&mut self, token: Token, interest: Interest) {
-        let Some(held) = self.held.get_mut(token) else {
+    pub(super) fn watch(&mut self, token: Token, interest: Interest) {
+        let Some(watched) = self.connections.get_mut(token) else {
             return;
         };
-        held.interest = interest;
+        watched.interest = interest;
+        let source = Source::Connection(token);
         if self
             .selector
-            .set(&held.connection, token.number(), interest)
+            .set(&watched.connection, source, interest)
             .is_err()
         {
-            self.end(token); // Out of kernel memory: it could never be woken again.
+            self.close(token); // Out of kernel memory: no event would ever be reported again.
         }
     }
 }

@@ -9,12 +9,12 @@ use std::time::Duration;
 use os::Errno;
 
 use super::dense::Dense;
-use crate::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector, Source};
 
 /// A list of what is to be tried.
 #[derive(Debug)]
 pub struct Busy {
-    watched: Dense<(u64, Interest)>,
+    watched: Dense<(Source, Interest)>,
 }
 
 impl Selector for Busy {
@@ -26,15 +26,15 @@ impl Selector for Busy {
         })
     }
 
-    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+    fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
         let number = fd.as_fd().as_raw_fd();
-        self.watched.insert(number, (token, interest));
+        self.watched.insert(number, (source, interest));
         Ok(())
     }
 
-    fn set(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+    fn set(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
         if let Some(entry) = self.watched.get_mut(fd.as_fd().as_raw_fd()) {
-            *entry = (token, interest);
+            *entry = (source, interest);
         }
         Ok(())
     }
@@ -52,8 +52,8 @@ impl Selector for Busy {
             .entries()
             .iter()
             .filter(|entry| wanted(entry.1));
-        events.extend(tried.map(|&(token, interest)| Ready {
-            token,
+        events.extend(tried.map(|&(source, interest)| Ready {
+            source,
             readable: interest == Interest::Read,
             writable: interest == Interest::Write,
             half_closed: false,

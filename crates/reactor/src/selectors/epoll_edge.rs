@@ -11,7 +11,7 @@ use os::Errno;
 use rustix::event::epoll::{Event, EventFlags};
 
 use super::epoll::{Epoll, Events, ready};
-use crate::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector, Source};
 
 /// A set that reports changes, of reading and writing alike.
 #[derive(Debug)]
@@ -27,12 +27,12 @@ impl Selector for EpollEdge {
         Ok(EpollEdge { set: Epoll::new()? })
     }
 
-    fn add(&mut self, fd: impl AsFd, token: u64, _: Interest) -> Result<(), Errno> {
+    fn add(&mut self, fd: impl AsFd, source: Source, _: Interest) -> Result<(), Errno> {
         let all = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        self.set.add_with(fd, token, all)
+        self.set.add_with(fd, source, all)
     }
 
-    fn set(&mut self, _: impl AsFd, _: u64, _: Interest) -> Result<(), Errno> {
+    fn set(&mut self, _: impl AsFd, _: Source, _: Interest) -> Result<(), Errno> {
         Ok(()) // Everything is reported already.
     }
 

@@ -7,14 +7,14 @@ use os::Errno;
 use os::select::{POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollLine, poll_lines};
 
 use super::dense::Dense;
-use crate::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector, Source};
 
 /// A table of what is watched. No call changes it; each wait passes it whole.
 #[derive(Debug)]
 pub struct Poll {
     lines: Dense<PollLine>,
-    /// By descriptor number.
-    tokens: Vec<u64>,
+    /// Packed, by descriptor number.
+    sources: Vec<u64>,
 }
 
 fn wanted(interest: Interest) -> i16 {
@@ -31,22 +31,22 @@ impl Selector for Poll {
     fn empty() -> Result<Poll, Errno> {
         Ok(Poll {
             lines: Dense::new(),
-            tokens: Vec::new(),
+            sources: Vec::new(),
         })
     }
 
-    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+    fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
         let fd = fd.as_fd().as_raw_fd();
         self.lines.insert(fd, PollLine::new(fd, wanted(interest)));
         let number = fd as usize;
-        if self.tokens.len() <= number {
-            self.tokens.resize(number + 1, 0);
+        if self.sources.len() <= number {
+            self.sources.resize(number + 1, 0);
         }
-        self.tokens[number] = token;
+        self.sources[number] = source.pack();
         Ok(())
     }
 
-    fn set(&mut self, fd: impl AsFd, _: u64, interest: Interest) -> Result<(), Errno> {
+    fn set(&mut self, fd: impl AsFd, _: Source, interest: Interest) -> Result<(), Errno> {
         if let Some(line) = self.lines.get_mut(fd.as_fd().as_raw_fd()) {
             line.set(wanted(interest));
         }
@@ -70,7 +70,7 @@ impl Selector for Poll {
             let found = line.found();
             let hung_up = found & (POLLHUP | POLLERR | POLLNVAL) != 0;
             Ready {
-                token: self.tokens[line.fd() as usize],
+                source: Source::unpack(self.sources[line.fd() as usize]),
                 readable: hung_up || found & POLLIN != 0,
                 writable: hung_up || found & POLLOUT != 0,
                 half_closed: false,

@@ -10,7 +10,7 @@ use os::Errno;
 use rustix::event::epoll::{self, EventData, EventFlags};
 
 use super::epoll::{Epoll, flags};
-use crate::Interest;
+use crate::{Interest, Source};
 
 /// What is reported of changes: the FIN as such, too.
 fn edges(interest: Interest) -> EventFlags {
@@ -26,25 +26,25 @@ impl Epoll {
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
-    pub fn add_oneshot(&self, fd: impl AsFd, token: u64) -> Result<(), Errno> {
-        self.add_with(fd, token, EventFlags::IN | EventFlags::ONESHOT)
+    pub fn add_oneshot(&self, fd: impl AsFd, source: Source) -> Result<(), Errno> {
+        self.add_with(fd, source, EventFlags::IN | EventFlags::ONESHOT)
     }
 
     /// Ends the suspension of `fd`.
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn rearm(&self, fd: impl AsFd, token: u64) -> Result<(), Errno> {
+    pub fn rearm(&self, fd: impl AsFd, source: Source) -> Result<(), Errno> {
         let flags = EventFlags::IN | EventFlags::ONESHOT;
-        epoll::modify(&self.set, fd, EventData::new_u64(token), flags)
+        epoll::modify(&self.set, fd, EventData::new_u64(source.pack()), flags)
     }
 
     /// Watches `fd` for every change, and for what has come before.
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
-    pub fn add_edge(&self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
-        self.add_with(fd, token, edges(interest))
+    pub fn add_edge(&self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
+        self.add_with(fd, source, edges(interest))
     }
 
     /// Has the kernel look at `fd` anew: what is there is reported, behind all that others have to
@@ -52,7 +52,17 @@ impl Epoll {
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn look_anew(&self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
-        epoll::modify(&self.set, fd, EventData::new_u64(token), edges(interest))
+    pub fn look_anew(
+        &self,
+        fd: impl AsFd,
+        source: Source,
+        interest: Interest,
+    ) -> Result<(), Errno> {
+        epoll::modify(
+            &self.set,
+            fd,
+            EventData::new_u64(source.pack()),
+            edges(interest),
+        )
     }
 }

@@ -207,12 +207,16 @@ struct World {
 enum Event {
     Comes(usize),
     Report(usize),
+    /// A report of a wait that ended before the listener was left alone.
+    LateReport(usize),
     OperationEnds(usize),
     Renew(usize),
     TurnBegins,
     ConnectionEnds,
     PauseEnds,
-    LockIs { ours: bool },
+    LockIs {
+        ours: bool,
+    },
     Short(bool),
     DrainBegins,
     LastPhase,
@@ -305,6 +309,9 @@ impl World {
                 }
                 Told::OfCompletions => self.accept(index),
             },
+            Event::LateReport(index) if self.told != Told::OfCompletions => {
+                self.accepting.ready(index);
+            }
             Event::OperationEnds(index) if std::mem::take(&mut self.ending[index]) => {
                 self.watched[index] = false;
                 self.accepting.unwatched(index);
@@ -389,6 +396,7 @@ fn explore(told: Told, locks: bool, own: Range<usize>) {
         events.extend([
             Event::Comes(index),
             Event::Report(index),
+            Event::LateReport(index),
             Event::OperationEnds(index),
             Event::Renew(index),
         ]);
