@@ -1,84 +1,88 @@
-//! POSIX asynchronous I/O (`aio(7)`): reads and writes that glibc has helper threads do, and that
-//! tell of their end by a queued signal.
+//! POSIX asynchronous I/O (`aio(7)`): helper threads of glibc read and write, and a queued signal reports
+//! each completion.
 //!
-//! glibc's helpers call `pread` and `pwrite` first; on a socket these answer ESPIPE, and then it is
-//! `read` and `write`. A helper serves one descriptor at a time, and all requests for one descriptor
-//! one after another, so a read that waits holds up a write to the same socket: one operation a
-//! connection. What a helper has begun, `aio_cancel` cannot end.
+//! The helpers call `pread` and `pwrite` first, which fail on a socket with ESPIPE, and then `read` and
+//! `write`. All operations on one descriptor are done by one helper, one after another. So a read that
+//! waits delays a write to the same socket, and a connection can have one operation at a time.
+//! `aio_cancel` cannot end an operation that a helper has begun.
 
+use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::Errno;
+use crate::realtime::Blocked;
 use crate::sigio::QUEUED;
-use crate::time::Timeout;
 
-/// The real-time signal that tells of an end; the others in use are in [`crate::sigio`].
+/// The real-time signal that reports a completion. [`crate::sigio`] has the others that are used.
 pub const DONE: i32 = 37;
 
-/// Operations under way, and the signals that tell of them.
+/// Operations in flight, and the signals that report their completion.
 pub struct Aio {
-    /// By the slot of their token. A control block stays where it is, and is used again.
-    #[allow(clippy::vec_box)] // The vector grows, and what helpers use must not move.
+    /// By the slot of their token. A control block is used again, and never moves.
+    #[allow(clippy::vec_box)] // The vector grows, and control blocks in use must not move.
     operations: Vec<Box<Operation>>,
-    taken: libc::sigset_t,
-    underway: usize,
+    blocked: Blocked,
+    in_flight: usize,
 }
 
-/// A control block and the memory that its helper thread reads or fills.
+/// A control block, and the buffer from which its helper thread writes, or into which it reads.
 struct Operation {
     block: libc::aiocb,
     token: u64,
     buffer: Vec<u8>,
-    underway: bool,
+    in_flight: bool,
 }
 
-/// What came of an operation. Its buffer is back.
+/// A completed operation. Its buffer is returned.
 #[derive(Debug)]
 pub struct Completion {
-    /// Whose.
+    /// That of the operation.
     pub token: u64,
-    /// It was a write.
+    /// Whether it was a write.
     pub wrote: bool,
-    /// What was written, or what was read.
+    /// The bytes that were to be written, or that were read.
     pub buffer: Vec<u8>,
-    /// How much; 0 for a read is the peer's FIN. `EAGAIN`: the socket's own timeout has passed.
+    /// How many bytes were read or written; a read of 0 is the peer's FIN. `EAGAIN`: the timeout of the
+    /// socket has passed.
     pub bytes: Result<usize, Errno>,
 }
 
-/// What a wait has brought.
+/// Why a wait has ended.
 #[derive(Debug)]
-pub enum News {
-    /// An operation has ended.
-    Done(Completion),
-    /// A descriptor watched by [`crate::sigio::Signals`] has news, or the queue of signals was full.
-    Elsewhere,
-    /// Time has passed, a handler has run, or a signal was late.
-    Nothing,
+pub enum Waited {
+    /// An operation has completed.
+    Completed(Completion),
+    /// A descriptor watched by [`crate::sigio::Signals`] has sent a signal, or the queue of signals was
+    /// full.
+    Descriptor,
+    /// Neither: the time has passed, a handler of another signal has run, or the signal was for an
+    /// operation that was taken note of before.
+    None,
 }
 
-/// `struct aioinit` of glibc's `aio.h`, which libc does not have.
+/// `struct aioinit` of glibc's `aio.h`, which the libc crate does not have.
 #[repr(C)]
 struct Init {
-    threads: libc::c_int,
-    requests: libc::c_int,
-    unused: [libc::c_int; 4],
-    idle_seconds: libc::c_int,
-    reserved: libc::c_int,
+    threads: c_int,
+    requests: c_int,
+    unused: [c_int; 4],
+    idle_seconds: c_int,
+    reserved: c_int,
 }
 
 unsafe extern "C" {
     fn aio_init(init: *const Init);
 }
 
-/// How long a helper thread without work stays (glibc's own default is 1 s).
+/// How long a helper thread without work exists (1 s is the default of glibc).
 const IDLE_SECONDS: i32 = 1;
 
 impl Aio {
-    /// For at most `threads` operations at once: glibc starts that many helpers as they are needed,
-    /// and further requests wait for one. Blocks the signals in this thread, which alone waits for
-    /// them; other threads must block them too.
+    /// For at most `threads` operations at once: glibc starts up to that many helpers, and further
+    /// operations wait for one. Blocks the signals in this thread, which must be the only one that
+    /// waits for them; other threads must block them too.
     pub fn new(threads: usize) -> Aio {
         crate::process::THREADED.store(true, std::sync::atomic::Ordering::Relaxed);
         let threads = threads.min(i32::MAX as usize) as i32;
@@ -89,32 +93,23 @@ impl Aio {
             idle_seconds: IDLE_SECONDS,
             reserved: 0,
         };
-        let mut taken = MaybeUninit::uninit();
-        // SAFETY: `init` has the layout of struct aioinit and is only read. sigemptyset fills the
-        // set, sigaddset and pthread_sigmask take it; with valid signals none fails.
-        let taken = unsafe {
-            aio_init(&raw const init);
-            libc::sigemptyset(taken.as_mut_ptr());
-            for signal in [DONE, QUEUED, libc::SIGIO] {
-                libc::sigaddset(taken.as_mut_ptr(), signal);
-            }
-            libc::pthread_sigmask(libc::SIG_BLOCK, taken.as_ptr(), std::ptr::null_mut());
-            taken.assume_init()
-        };
+        // SAFETY: `init` has the layout of struct aioinit and is only read.
+        unsafe { aio_init(&raw const init) };
         Aio {
             operations: Vec::new(),
-            taken,
-            underway: 0,
+            blocked: Blocked::new(&[DONE, QUEUED, libc::SIGIO]),
+            in_flight: 0,
         }
     }
 
-    /// Begins to read what comes, at most the capacity of `buffer`.
+    /// Begins to read, at most the capacity of `buffer`. `token` names the operation in its completion;
+    /// its low half is a slot.
     ///
     /// # Errors
-    /// `EAGAIN`: no helper thread can be had.
+    /// `EAGAIN`: no helper thread can be started.
     ///
     /// # Panics
-    /// If an operation of that slot is under way.
+    /// If an operation of that slot is in flight.
     pub fn read(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -125,13 +120,13 @@ impl Aio {
         self.begin(socket, token, buffer, libc::LIO_READ)
     }
 
-    /// Begins to write `output`; less than all may be written.
+    /// Begins to write `output`, of which a part may be written.
     ///
     /// # Errors
-    /// `EAGAIN`: no helper thread can be had.
+    /// `EAGAIN`: no helper thread can be started.
     ///
     /// # Panics
-    /// If an operation of that slot is under way.
+    /// If an operation of that slot is in flight.
     pub fn write(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -146,23 +141,23 @@ impl Aio {
         socket: BorrowedFd<'_>,
         token: u64,
         buffer: Vec<u8>,
-        kind: libc::c_int,
+        kind: c_int,
     ) -> Result<(), Errno> {
         let slot = slot(token);
         while self.operations.len() <= slot {
             self.operations.push(Box::new(Operation {
-                // SAFETY: an aiocb is plain data, of which all bytes may be zero.
+                // SAFETY: an aiocb is plain data, in which all bytes may be zero.
                 block: unsafe { MaybeUninit::zeroed().assume_init() },
                 token: 0,
                 buffer: Vec::new(),
-                underway: false,
+                in_flight: false,
             }));
         }
         let operation = &mut self.operations[slot];
-        assert!(!operation.underway, "one operation of a slot at a time");
+        assert!(!operation.in_flight, "one operation of a slot at a time");
         operation.token = token;
         operation.buffer = buffer;
-        operation.underway = true;
+        operation.in_flight = true;
         let room = if kind == libc::LIO_READ {
             operation.buffer.capacity()
         } else {
@@ -176,9 +171,9 @@ impl Aio {
         block.aio_sigevent.sigev_notify = libc::SIGEV_SIGNAL;
         block.aio_sigevent.sigev_signo = DONE;
         block.aio_sigevent.sigev_value.sival_ptr = std::ptr::without_provenance_mut(token as usize);
-        self.underway += 1;
-        // SAFETY: the control block is in a box of its own and is neither moved nor freed; it names
-        // `room` bytes of a buffer that nobody touches until the operation has ended.
+        self.in_flight += 1;
+        // SAFETY: the control block is in a box of its own, which is neither moved nor freed. It names
+        // `room` bytes of a buffer that is not touched until the operation has completed.
         let begun = unsafe {
             if kind == libc::LIO_READ {
                 libc::aio_read(&raw mut *block)
@@ -189,84 +184,75 @@ impl Aio {
         if begun == 0 {
             return Ok(());
         }
-        let error = Errno::from_io_error(&std::io::Error::last_os_error());
-        operation.underway = false;
-        self.underway -= 1;
-        Err(error.unwrap_or(Errno::IO))
+        let error = crate::last_errno();
+        operation.in_flight = false;
+        self.in_flight -= 1;
+        Err(error)
     }
 
-    /// Asks for an operation back. One that no helper has begun ends with `ECANCELED`; the others
-    /// go on. Its end is told in either case.
+    /// Cancels an operation that no helper has begun: it completes with `ECANCELED`. Others go on. The
+    /// completion is reported in both cases.
     pub fn cancel(&mut self, token: u64) {
         if let Some(operation) = self.operations.get_mut(slot(token))
-            && operation.underway
+            && operation.in_flight
         {
-            // SAFETY: the control block is that of an operation which was begun.
-            unsafe { libc::aio_cancel(operation.block.aio_fildes, &raw mut operation.block) };
+            operation.cancel();
         }
     }
 
-    /// Operations under way.
-    pub fn underway(&self) -> usize {
-        self.underway
+    /// Number of operations in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     /// Waits for one signal, at most `timeout`.
-    pub fn wait(&mut self, timeout: Duration) -> News {
-        let timeout = Timeout::new(Some(timeout));
-        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: set and timeout are valid; a siginfo_t may be all zeros. With SI_ASYNCIO, and with
-        // any signal this process sends itself with a value, the value is there.
-        let (signal, value) = unsafe {
-            let signal =
-                libc::sigtimedwait(&raw const self.taken, info.as_mut_ptr(), timeout.as_ptr());
-            (
-                signal,
-                info.assume_init().si_value().sival_ptr.addr() as u64,
-            )
-        };
-        match signal {
-            DONE => self.finish(value).map_or(News::Nothing, News::Done),
-            QUEUED | libc::SIGIO => News::Elsewhere,
-            _ => News::Nothing,
+    pub fn wait(&mut self, timeout: Duration) -> Waited {
+        let taken = self.blocked.take(Some(timeout));
+        match taken.signal {
+            DONE => self
+                .finish(taken.value())
+                .map_or(Waited::None, Waited::Completed),
+            QUEUED | libc::SIGIO => Waited::Descriptor,
+            _ => Waited::None,
         }
     }
 
-    /// Looks for operations that have ended without a signal, as they do when the queue is full
-    /// (`RLIMIT_SIGPENDING`): the first of them. Where there is none it only reads memory.
+    /// Finds an operation that has completed without a signal, which happens when the queue of signals
+    /// is full (`RLIMIT_SIGPENDING`). Makes no system call if there is none.
     pub fn sweep(&mut self) -> Option<Completion> {
         let mut all = self.operations.iter_mut();
-        let ended = all.find(|operation| operation.underway && operation.has_ended())?;
-        // SAFETY: as in `cancel`. The call waits for the lock under which the helper is about to send
-        // the signal, so that it is done with the control block.
-        unsafe { libc::aio_cancel(ended.block.aio_fildes, &raw mut ended.block) };
-        let token = ended.token;
+        let completed = all.find(|operation| operation.in_flight && operation.has_completed())?;
+        // This waits for the lock under which the helper sends the signal. After that, the helper does
+        // not use the control block any more.
+        completed.cancel();
+        let token = completed.token;
         self.finish(token)
     }
 
-    /// Takes back the buffer of an operation that has ended; `None` if that was done before.
+    /// Takes note that an operation has completed, and returns its buffer. `None`: that was done before.
     fn finish(&mut self, token: u64) -> Option<Completion> {
         let operation = self.operations.get_mut(slot(token))?;
-        if !operation.underway || operation.token != token || !operation.has_ended() {
+        if !operation.in_flight || operation.token != token || !operation.has_completed() {
             return None;
         }
-        // SAFETY: the operation has ended, and this is asked once for each.
-        let (error, returned) = unsafe {
-            let error = libc::aio_error(&raw const operation.block);
-            (error, libc::aio_return(&raw mut operation.block))
-        };
-        operation.underway = false;
-        self.underway -= 1;
+        let error = operation.error();
         let wrote = operation.block.aio_lio_opcode == libc::LIO_WRITE;
         let mut buffer = std::mem::take(&mut operation.buffer);
+        // SAFETY: the operation has completed, and aio_return is called once for each. A read returns
+        // how many bytes the helper has written to the buffer, within its capacity.
+        let returned = unsafe {
+            let returned = libc::aio_return(&raw mut operation.block);
+            if !wrote {
+                buffer.set_len(usize::try_from(returned).unwrap_or(0));
+            }
+            returned
+        };
+        operation.in_flight = false;
+        self.in_flight -= 1;
         let bytes = match (error, usize::try_from(returned)) {
             (0, Ok(bytes)) => Ok(bytes),
             (error, _) => Err(Errno::from_raw_os_error(error.max(1))),
         };
-        if !wrote {
-            // SAFETY: the helper has filled that many bytes, which the capacity allowed.
-            unsafe { buffer.set_len(bytes.unwrap_or(0)) };
-        }
         Some(Completion {
             token,
             wrote,
@@ -277,25 +263,35 @@ impl Aio {
 }
 
 impl Operation {
-    fn has_ended(&self) -> bool {
+    /// 0 after success, EINPROGRESS before completion.
+    fn error(&self) -> c_int {
         // SAFETY: aio_error only reads the control block of an operation that was begun.
-        unsafe { libc::aio_error(&raw const self.block) != libc::EINPROGRESS }
+        unsafe { libc::aio_error(&raw const self.block) }
+    }
+
+    fn has_completed(&self) -> bool {
+        self.error() != libc::EINPROGRESS
+    }
+
+    fn cancel(&mut self) {
+        // SAFETY: the control block is that of an operation which was begun.
+        unsafe { libc::aio_cancel(self.block.aio_fildes, &raw mut self.block) };
     }
 }
 
 impl std::fmt::Debug for Aio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Aio")
-            .field("underway", &self.underway)
+            .field("in_flight", &self.in_flight)
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for Aio {
-    /// What is under way is left to its helper.
+    /// Operations in flight keep their memory, which their helpers use.
     fn drop(&mut self) {
         for operation in self.operations.drain(..) {
-            if operation.underway {
+            if operation.in_flight {
                 Box::leak(operation);
             }
         }

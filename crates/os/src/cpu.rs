@@ -1,21 +1,24 @@
-//! Which CPUs this process may use.
+//! On which CPUs this process may run.
 
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// CPUs allowed to this process, by affinity; at least 1.
+/// On how many CPUs this process may run (`sched_getaffinity(2)`); at least 1.
 pub fn allowed() -> usize {
     sched_getaffinity(None).map_or(1, |set| set.count().max(1) as usize)
 }
 
-/// Confines this process, and all it will fork or spawn, to `cpus`.
+/// Confines this thread, and all processes and threads that it starts later, to `cpus`.
+///
+/// # Errors
+/// EINVAL: none of them exists or is allowed.
 pub fn confine(cpus: &[usize]) -> rustix::io::Result<()> {
     let mut set = CpuSet::new();
     cpus.iter().for_each(|&cpu| set.set(cpu));
     sched_setaffinity(None::<Pid>, &set)
 }
 
-/// Parses a list such as `0`, `0,2` or `4-7,9`. `None` where it is none, or names a CPU above 1023.
+/// Parses a list such as `0`, `0,2` or `4-7,9`. `None`: it has another form, or a number above 1023.
 pub fn parse_list(text: &str) -> Option<Vec<usize>> {
     let mut cpus = Vec::new();
     for part in text.split(',') {

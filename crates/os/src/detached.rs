@@ -1,56 +1,61 @@
-//! Threads that cost no more than the kernel asks: for models that start one a connection.
+//! Detached threads that are cheap to start, for models that start one per connection.
 //!
-//! `std::thread` names each thread, gives it an alternate signal stack and a handle to join it by:
-//! five system calls and three allocations a thread. These have none of that, and no allocation:
-//! what they run is there already. glibc keeps their stacks for the next.
+//! `std::thread` gives each thread a name, an alternate signal stack and a handle to join it: five
+//! system calls and three allocations per thread. The threads here have none of these. What they run
+//! exists before them, so starting one allocates nothing, and glibc keeps the stack of a thread that
+//! has ended for the next one.
 
+use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
+
+use nix::sys::signal::{SIGURG, SigSet};
 
 unsafe extern "C" {
     /// `pthread_attr_setsigmask_np(3)`, since glibc 2.32.
     fn pthread_attr_setsigmask_np(
         attributes: *mut libc::pthread_attr_t,
         mask: *const libc::sigset_t,
-    ) -> libc::c_int;
+    ) -> c_int;
 }
 
-/// What a thread runs. It lives as long as the process, so it may be started again and again.
+/// What a thread runs. It is never freed, so several threads may run it, one after another or at once.
 pub trait Body: Sync + 'static {
-    /// The whole life of one thread. A panic ends the thread, and nothing else.
+    /// Everything one thread does. A panic ends this thread only.
     fn run(&'static self);
 }
 
-/// How threads are made: detached, with a small stack, and deaf to signals, which are the main
-/// thread's, but for the one that [wakes](crate::wake) them.
-pub struct Maker {
+/// Starts threads that are detached and have a small stack. All signals are blocked in them, so that
+/// the main thread handles these, except for the one that [interrupts](crate::interrupt) a thread.
+pub struct Spawner {
     attributes: libc::pthread_attr_t,
 }
 
 // SAFETY: the attributes are written once, by `new`, and from then on only read.
-unsafe impl Sync for Maker {}
+unsafe impl Sync for Spawner {}
 // SAFETY: they are tied to no thread.
-unsafe impl Send for Maker {}
+unsafe impl Send for Spawner {}
 
-impl std::fmt::Debug for Maker {
+impl std::fmt::Debug for Spawner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Maker").finish_non_exhaustive()
+        f.debug_struct("Spawner").finish_non_exhaustive()
     }
 }
 
-impl Maker {
-    /// Threads with stacks of `stack_bytes`, a multiple of the page size; what is not touched is not
-    /// paid for.
+impl Spawner {
+    /// For threads with stacks of `stack_bytes`, a multiple of the page size. Pages of a stack that a
+    /// thread does not touch take no memory.
     ///
     /// # Errors
-    /// ENOMEM; EINVAL for a stack below the system's least.
-    pub fn new(stack_bytes: usize) -> std::io::Result<Maker> {
+    /// ENOMEM. EINVAL: the stack is smaller than the system allows.
+    pub fn new(stack_bytes: usize) -> std::io::Result<Spawner> {
         let mut attributes = MaybeUninit::uninit();
-        let mut all = MaybeUninit::uninit();
-        // SAFETY: `attributes` is initialised by the first call and only then used, `all` by
-        // sigfillset. The copy of a pthread_attr_t is the object: its one pointer is to the heap,
-        // and is never freed, as a maker lives as long as its server.
+        let mut mask = SigSet::all();
+        mask.remove(SIGURG);
+        // SAFETY: `attributes` is initialised by the first call and only then used. The copy of a
+        // pthread_attr_t is the object: its one pointer is to the heap, and is never freed, since a
+        // spawner lives as long as its server.
         unsafe {
             check(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
             check(libc::pthread_attr_setdetachstate(
@@ -61,27 +66,25 @@ impl Maker {
                 attributes.as_mut_ptr(),
                 stack_bytes,
             ))?;
-            libc::sigfillset(all.as_mut_ptr());
-            libc::sigdelset(all.as_mut_ptr(), libc::SIGURG);
             check(pthread_attr_setsigmask_np(
                 attributes.as_mut_ptr(),
-                all.as_ptr(),
+                mask.as_ref(),
             ))?;
-            Ok(Maker {
+            Ok(Spawner {
                 attributes: attributes.assume_init(),
             })
         }
     }
 
-    /// Starts a thread. From now on this process must not fork.
+    /// Starts a thread that runs `body`. From now on this process must not fork.
     ///
     /// # Errors
-    /// EAGAIN where the limit of threads is reached, or memory for a stack is short.
+    /// EAGAIN: the limit of threads is reached, or there is no memory for a stack.
     pub fn start<T: Body>(&self, body: &'static T) -> std::io::Result<()> {
         crate::process::THREADED.store(true, Ordering::Relaxed);
         let mut thread = MaybeUninit::uninit();
         // SAFETY: the attributes are initialised; `life::<T>` takes what it is given here, which
-        // lives for ever and may be used from any thread (`Body: Sync`).
+        // is never freed and may be used from any thread (`Body: Sync`).
         check(unsafe {
             libc::pthread_create(
                 thread.as_mut_ptr(),
@@ -93,17 +96,17 @@ impl Maker {
     }
 }
 
-/// A thread from its first to its last instruction of ours.
-extern "C" fn life<T: Body>(body: *mut libc::c_void) -> *mut libc::c_void {
+/// The start routine of every thread.
+extern "C" fn life<T: Body>(body: *mut c_void) -> *mut c_void {
     // SAFETY: `start::<T>` passes a `&'static T`.
     let body: &'static T = unsafe { &*body.cast_const().cast::<T>() };
-    // The panic has printed itself. It must not unwind into C.
+    // A panic has printed its message already. It must not unwind into C.
     let _ = catch_unwind(AssertUnwindSafe(|| body.run()));
     std::ptr::null_mut()
 }
 
-/// pthread calls return their error.
-pub(crate) fn check(code: libc::c_int) -> std::io::Result<()> {
+/// The error that a pthread function returns, as an error of Rust.
+pub(crate) fn check(code: c_int) -> std::io::Result<()> {
     match code {
         0 => Ok(()),
         code => Err(std::io::Error::from_raw_os_error(code)),
@@ -117,9 +120,10 @@ mod tests {
     use std::sync::mpsc::{Sender, channel};
     use std::time::Duration;
 
-    struct Tell(Mutex<Sender<u64>>);
+    /// Sends the mask of signals that its thread blocks.
+    struct Report(Mutex<Sender<u64>>);
 
-    impl Body for Tell {
+    impl Body for Report {
         fn run(&'static self) {
             let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
             let blocked = status
@@ -132,13 +136,13 @@ mod tests {
     }
 
     #[test]
-    fn threads_are_deaf_and_their_panics_their_own() {
-        let (sender, told) = channel();
-        let body: &'static Tell = Box::leak(Box::new(Tell(Mutex::new(sender))));
-        let maker = Maker::new(256 << 10).unwrap();
+    fn threads_block_signals_and_a_panic_ends_one_thread_only() {
+        let (sender, reports) = channel();
+        let body: &'static Report = Box::leak(Box::new(Report(Mutex::new(sender))));
+        let maker = Spawner::new(256 << 10).unwrap();
         for _ in 0..3 {
             maker.start(body).unwrap();
-            let blocked = told.recv_timeout(Duration::from_secs(10)).unwrap();
+            let blocked = reports.recv_timeout(Duration::from_secs(10)).unwrap();
             let term = 1 << (libc::SIGTERM - 1);
             let alarm = 1 << (libc::SIGALRM - 1);
             assert_eq!(blocked & (term | alarm), term | alarm, "{blocked:x}");
@@ -146,9 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_too_small_is_refused() {
+    fn a_stack_that_is_too_small_is_refused() {
         assert_eq!(
-            Maker::new(1).unwrap_err().raw_os_error(),
+            Spawner::new(1).unwrap_err().raw_os_error(),
             Some(libc::EINVAL)
         );
     }

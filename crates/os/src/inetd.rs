@@ -1,4 +1,4 @@
-//! Being started for one connection by a super-server (`inetd(8)`, systemd's `Accept=yes`).
+//! Processes that a super-server starts for one connection (`inetd(8)`, systemd's `Accept=yes`).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -9,16 +9,16 @@ use rustix::net::sockopt;
 
 use crate::net;
 
-/// Takes descriptor 0, which must be a connected stream socket, and makes it what an accepted one
-/// is: blocking, without Nagle's delay, its sends bounded by `send_timeout`.
+/// Takes descriptor 0, which must be a connected stream socket, and gives it the options of an
+/// accepted one: blocking, without Nagle's delay, each send bounded by `send_timeout`.
 ///
-/// Standard input, and standard output and error where they are the connection too, become
-/// `/dev/null`: nothing that is printed must get between the replies, and the peer must see FIN
-/// when the connection is closed.
+/// Standard input becomes `/dev/null`, and so do standard output and standard error if they are the
+/// connection too. Otherwise printed text would be sent between the replies, and closing the connection
+/// would not send FIN.
 ///
 /// # Errors
-/// What descriptor 0 is instead, or what failed, in words.
-pub fn connection(send_timeout: Duration) -> Result<OwnedFd, String> {
+/// What descriptor 0 is instead, or what has failed, in one line.
+pub fn take_connection(send_timeout: Duration) -> Result<OwnedFd, String> {
     take(rustix::stdio::stdin(), send_timeout)
 }
 
@@ -41,24 +41,25 @@ fn take(stdin: BorrowedFd<'_>, send_timeout: Duration) -> Result<OwnedFd, String
     // A unix socket has no Nagle to turn off.
     let _ = sockopt::set_tcp_nodelay(&socket, true);
     net::set_send_timeout(socket.as_fd(), send_timeout).map_err(failed)?;
-    hide(&socket).map_err(failed)?;
+    replace_standard_descriptors(&socket).map_err(failed)?;
     Ok(socket)
 }
 
-/// Puts `/dev/null` where the standard descriptors are the connection.
-fn hide(socket: &OwnedFd) -> Result<(), Errno> {
+/// Replaces by `/dev/null` those standard descriptors that are the connection.
+fn replace_standard_descriptors(socket: &OwnedFd) -> Result<(), Errno> {
     use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
-    let its = fstat(socket)?;
-    let is_it =
-        |fd| fstat(fd).is_ok_and(|other| (other.st_dev, other.st_ino) == (its.st_dev, its.st_ino));
+    let file = fstat(socket)?;
+    let is_connection = |fd| {
+        fstat(fd).is_ok_and(|other| (other.st_dev, other.st_ino) == (file.st_dev, file.st_ino))
+    };
     let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    if is_it(stdin()) {
+    if is_connection(stdin()) {
         dup2_stdin(&null)?;
     }
-    if is_it(stdout()) {
+    if is_connection(stdout()) {
         dup2_stdout(&null)?;
     }
-    if is_it(stderr()) {
+    if is_connection(stderr()) {
         dup2_stderr(&null)?;
     }
     Ok(())
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_blocks() {
+    fn the_taken_socket_blocks() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (unix, _peer) = UnixStream::pair().unwrap();

@@ -1,21 +1,23 @@
-//! Calls that would go through the C library, made here.
+//! System calls on the path of a request that would otherwise go through the C library.
 //!
-//! Its code lies on pages of its own. Whoever has just been forked pays a fault for the first use of
-//! each, and whoever has just been switched to a miss in the TLB; rustix makes nearly every call of
-//! a request without it. What is left is here: calls that rustix does not have, and, under the names
-//! that the standard library asks for, the clock and close.
+//! The code of the C library is on pages of its own. A process that was just forked has a page fault
+//! at the first use of each such page, and a thread that was just scheduled has a TLB miss. rustix
+//! makes nearly all system calls of a request without the C library. The rest is here: calls that
+//! rustix does not have, and the functions `clock_gettime` and `close`, which the standard library
+//! calls by these names.
 
 use std::ffi::{c_int, c_long};
+use std::time::Duration;
 
-/// A system call of up to three arguments: what the kernel returns, an error negated.
+/// A system call with up to three arguments. Returns what the kernel returns: an error is negative.
 ///
 /// # Safety
-/// That of the call.
+/// The arguments must be valid for the call.
 unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> isize {
     #[cfg(target_arch = "x86_64")]
     {
         let returned: isize;
-        // SAFETY: the kernel's convention (syscall(2)); it changes rcx, r11 and the answer.
+        // SAFETY: the kernel's convention (syscall(2)); it changes rcx, r11 and the result.
         unsafe {
             std::arch::asm!(
                 "syscall",
@@ -30,7 +32,7 @@ unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> isize {
     #[cfg(target_arch = "aarch64")]
     {
         let returned: isize;
-        // SAFETY: the kernel's convention (syscall(2)); it changes the answer and nothing else.
+        // SAFETY: the kernel's convention (syscall(2)); it changes nothing but the result.
         unsafe {
             std::arch::asm!(
                 "svc 0",
@@ -44,7 +46,7 @@ unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> isize {
     }
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
-        // SAFETY: the caller's.
+        // SAFETY: the caller's arguments are valid.
         match unsafe { libc::syscall(number, a, b, c) } {
             -1 => {
                 -(std::io::Error::last_os_error()
@@ -56,41 +58,46 @@ unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> isize {
     }
 }
 
-/// `setitimer(2)` of the real clock, of which it is not asked what was set before.
-pub(crate) fn set_timer(timer: &libc::itimerval) {
+/// `setitimer(2)` of the real clock: SIGALRM after `first`, then every `period`, or once if that is
+/// zero. A `first` of zero counts as one microsecond, since zero would turn the timer off.
+pub(crate) fn set_timer(first: Duration, period: Duration) {
+    // Rounded up, so that it is never early.
+    let value = |duration: Duration| {
+        let micros = duration.as_nanos().div_ceil(1_000) as u64;
+        libc::timeval {
+            tv_sec: (micros / 1_000_000) as libc::time_t,
+            tv_usec: (micros % 1_000_000) as libc::suseconds_t,
+        }
+    };
+    let timer = libc::itimerval {
+        it_interval: value(period),
+        it_value: value(first.max(Duration::from_micros(1))),
+    };
     let real = libc::ITIMER_REAL as usize;
     // SAFETY: the timer is only read. A valid one, as here, is never refused.
-    unsafe {
-        call(
-            libc::SYS_setitimer,
-            real,
-            std::ptr::from_ref(timer) as usize,
-            0,
-        )
-    };
+    unsafe { call(libc::SYS_setitimer, real, (&raw const timer) as usize, 0) };
 }
 
-/// `exit_group(2)`: no destructors, no buffers written.
+/// `exit_group(2)`: ends the process without destructors, and without writing buffers.
 pub(crate) fn exit(code: c_int) -> ! {
     loop {
-        // SAFETY: it ends the process.
+        // SAFETY: the call takes a number, and ends the process.
         unsafe { call(libc::SYS_exit_group, code as usize, 0, 0) };
     }
 }
 
-/// As C functions answer: -1 and `errno`, or 0.
+/// What a C function returns for the result of a system call: 0, or -1 with the error in `errno`.
 #[cfg(target_env = "gnu")]
-fn answer(returned: isize) -> c_int {
+fn c_result(returned: isize) -> c_int {
     if returned < 0 {
-        // SAFETY: the address is this thread's own.
-        unsafe { *libc::__errno_location() = -returned as c_int };
+        nix::errno::Errno::set_raw(-returned as c_int);
         return -1;
     }
     0
 }
 
-/// Shadows the C library's, which looks up the same function of the kernel's page by way of three
-/// pages of its own.
+/// Replaces the function of the C library, which calls the same function of the vDSO but uses three
+/// pages of its own for that.
 #[cfg(target_env = "gnu")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
@@ -102,7 +109,7 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
             // SAFETY: the caller's pointer, which the kernel checks.
             let returned =
                 unsafe { call(libc::SYS_clock_gettime, clock as usize, time as usize, 0) };
-            return answer(returned);
+            return c_result(returned);
         }
     };
     let now = rustix::time::clock_gettime(clock);
@@ -116,21 +123,22 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
     0
 }
 
-/// Shadows the C library's, which is a point of thread cancellation besides; nobody here cancels.
+/// Replaces the function of the C library, which is a cancellation point too; no thread here is ever
+/// cancelled.
 #[cfg(target_env = "gnu")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn close(fd: c_int) -> c_int {
     // SAFETY: the caller owns the descriptor.
-    answer(unsafe { call(libc::SYS_close, fd as usize, 0, 0) })
+    c_result(unsafe { call(libc::SYS_close, fd as usize, 0, 0) })
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant, SystemTime};
 
-    /// Through the standard library, which must not notice.
+    /// The standard library calls the replacements, and works as before.
     #[test]
-    fn the_clocks_tell_the_time_and_errors_are_told() {
+    fn the_clocks_run_and_errors_are_reported() {
         let (began, wall) = (Instant::now(), SystemTime::now());
         std::thread::sleep(Duration::from_millis(20));
         assert!(began.elapsed() >= Duration::from_millis(20));
@@ -140,7 +148,7 @@ mod tests {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        // SAFETY: a valid timespec to write to; a number that is no clock; one that is not open.
+        // SAFETY: the timespec may be written to; the last calls take numbers that do not exist.
         unsafe {
             let cpu = libc::CLOCK_THREAD_CPUTIME_ID;
             assert_eq!(libc::clock_gettime(cpu, &raw mut time), 0);

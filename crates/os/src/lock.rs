@@ -1,7 +1,7 @@
-//! Locks between processes, for one of them at a time to wait at a listener.
+//! Locks between processes, for models in which one process at a time waits in accept.
 //!
-//! Both kinds are let go of by the kernel when their holder dies, so a worker that is killed in its
-//! turn stops nobody.
+//! When a process dies that holds a lock, the kernel releases it, so a worker that is killed meanwhile
+//! does not stop the others.
 
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
@@ -13,34 +13,34 @@ use rustix::io::Errno;
 
 use crate::detached::check;
 
-/// A file without a name to lock. `flock(2)` locks belong to an open file, which forked processes
-/// share, so each of them must [open](LockFile::open) it anew.
+/// A file without a name, to be locked. A lock of `flock(2)` belongs to the open file description,
+/// which forked processes share, so each of them must [open](LockFile::open) the file again.
 #[derive(Debug)]
 pub struct LockFile(OwnedFd);
 
-/// One process's own opening of a [`LockFile`].
+/// A [`LockFile`] as one process has opened it.
 #[derive(Debug)]
 pub struct FileLock(OwnedFd);
 
-/// The lock on the file, until dropped.
+/// Holds the lock on a file until dropped.
 #[derive(Debug)]
-pub struct HeldFile<'a>(&'a FileLock);
+pub struct FileGuard<'a>(&'a FileLock);
 
 impl LockFile {
-    /// A new one, in memory.
+    /// Creates a file in memory.
     ///
     /// # Errors
-    /// Descriptors or memory have run out, or there is no `/proc`.
+    /// EMFILE, ENFILE, ENOMEM. ENOENT: `/proc` is not mounted.
     pub fn new() -> rustix::io::Result<LockFile> {
         let file = LockFile(memfd_create("accept lock", MemfdFlags::CLOEXEC)?);
         file.open()?;
         Ok(file)
     }
 
-    /// Opens it for this process.
+    /// Opens the file for this process.
     ///
     /// # Errors
-    /// Descriptors have run out.
+    /// EMFILE, ENFILE.
     pub fn open(&self) -> rustix::io::Result<FileLock> {
         let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
         open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map(FileLock)
@@ -48,14 +48,14 @@ impl LockFile {
 }
 
 impl FileLock {
-    /// Waits for the lock. Signals that are handled meanwhile do not end the wait.
+    /// Waits for the lock. Handlers of signals that run meanwhile do not end the wait.
     ///
     /// # Errors
-    /// ENOLCK: the kernel has no memory for it.
-    pub fn hold(&self) -> rustix::io::Result<HeldFile<'_>> {
+    /// ENOLCK: the kernel has no memory for the lock.
+    pub fn lock(&self) -> rustix::io::Result<FileGuard<'_>> {
         loop {
             match flock(self.0.as_fd(), FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(HeldFile(self)),
+                Ok(()) => return Ok(FileGuard(self)),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
             }
@@ -63,37 +63,26 @@ impl FileLock {
     }
 }
 
-impl Drop for HeldFile<'_> {
+impl Drop for FileGuard<'_> {
     fn drop(&mut self) {
-        // Unlocking a descriptor that is open cannot fail.
+        // Unlocking an open file cannot fail.
         let _ = flock(self.0.0.as_fd(), FlockOperation::Unlock);
     }
 }
 
-/// A mutex in memory that forked processes share (`pthread_mutexattr_setpshared(3)`), robust: the
-/// lock of a holder that died passes to the next (`pthread_mutexattr_setrobust(3)`).
+/// A mutex in memory that forked processes share (`pthread_mutexattr_setpshared(3)`). It is robust: when
+/// its owner has died, the next process gets it (`pthread_mutexattr_setrobust(3)`).
 pub struct SharedMutex(UnsafeCell<libc::pthread_mutex_t>);
 
-/// The mutex, until dropped by the thread that locked it.
+/// Holds a mutex until dropped, in the thread that has locked it.
 #[derive(Debug)]
-pub struct HeldMutex<'a>(&'a SharedMutex, PhantomData<*const ()>);
+pub struct MutexGuard<'a>(&'a SharedMutex, PhantomData<*const ()>);
 
-// SAFETY: a pthread mutex is made to be used from many threads and, as set up here, processes.
+// SAFETY: a pthread mutex may be used by several threads and, with these attributes, processes.
 unsafe impl Sync for SharedMutex {}
 
-unsafe extern "C" {
-    fn pthread_mutexattr_setrobust(
-        attributes: *mut libc::pthread_mutexattr_t,
-        robustness: libc::c_int,
-    ) -> libc::c_int;
-    fn pthread_mutex_consistent(mutex: *mut libc::pthread_mutex_t) -> libc::c_int;
-}
-
-/// `PTHREAD_MUTEX_ROBUST` of glibc.
-const ROBUST: libc::c_int = 1;
-
 impl Default for SharedMutex {
-    /// Not usable before it is set up where it lies.
+    /// Must be initialised in its final place before it is used.
     fn default() -> SharedMutex {
         SharedMutex(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER))
     }
@@ -106,49 +95,52 @@ impl std::fmt::Debug for SharedMutex {
 }
 
 impl SharedMutex {
-    /// A mutex that this process shares with all it will fork.
+    /// A mutex that this process shares with all that it forks later.
     ///
     /// # Errors
     /// ENOMEM.
     pub fn new() -> std::io::Result<&'static SharedMutex> {
         let mutex = &crate::shared::slice::<SharedMutex>(1)?[0];
         let mut attributes = MaybeUninit::uninit();
-        // SAFETY: the attributes are initialised by the first call, and destroyed after the last;
-        // nobody else knows the mutex yet, it stays where it is, and its memory is never unmapped.
+        // SAFETY: the attributes are initialised by the first call and destroyed by the last. The
+        // mutex is not in use yet, is never moved, and its memory is never unmapped.
         unsafe {
             check(libc::pthread_mutexattr_init(attributes.as_mut_ptr()))?;
             check(libc::pthread_mutexattr_setpshared(
                 attributes.as_mut_ptr(),
                 libc::PTHREAD_PROCESS_SHARED,
             ))?;
-            check(pthread_mutexattr_setrobust(attributes.as_mut_ptr(), ROBUST))?;
+            check(libc::pthread_mutexattr_setrobust(
+                attributes.as_mut_ptr(),
+                libc::PTHREAD_MUTEX_ROBUST,
+            ))?;
             check(libc::pthread_mutex_init(mutex.0.get(), attributes.as_ptr()))?;
             libc::pthread_mutexattr_destroy(attributes.as_mut_ptr());
         }
         Ok(mutex)
     }
 
-    /// Waits for the mutex. Signals that are handled meanwhile do not end the wait.
+    /// Waits for the mutex. Handlers of signals that run meanwhile do not end the wait.
     ///
     /// # Panics
     /// If this thread holds it already: a programmer's error.
-    pub fn hold(&self) -> HeldMutex<'_> {
-        // SAFETY: `new` has initialised the mutex, which lives for ever.
+    pub fn lock(&self) -> MutexGuard<'_> {
+        // SAFETY: `new` has initialised the mutex, which is never freed.
         let mut code = unsafe { libc::pthread_mutex_lock(self.0.get()) };
         if code == libc::EOWNERDEAD {
-            // It guards no data that the dead could have left half written.
-            // SAFETY: as above, and this thread holds it now.
-            code = unsafe { pthread_mutex_consistent(self.0.get()) };
+            // The mutex protects no data that its dead owner could have left inconsistent.
+            // SAFETY: as above, and this thread holds the mutex now.
+            code = unsafe { libc::pthread_mutex_consistent(self.0.get()) };
         }
         assert_eq!(
             code, 0,
             "a robust mutex that is always made consistent can be locked"
         );
-        HeldMutex(self, PhantomData)
+        MutexGuard(self, PhantomData)
     }
 }
 
-impl Drop for HeldMutex<'_> {
+impl Drop for MutexGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: this thread has locked it: the guard is not `Send`.
         unsafe { libc::pthread_mutex_unlock(self.0.0.get()) };

@@ -1,8 +1,9 @@
-//! The C library's mathematics, from a crate.
+//! The mathematical functions of the C library, from a crate.
 //!
-//! A fork copies every mapping of a process, and libm is five of them: without these, which shadow
-//! it, each client of `fork-per-client` costs a tenth more. Rust calls them by these names; so does
-//! SQLite. A function that is missing here brings libm back, which a test would see.
+//! A fork copies every mapping of a process, and libm has five. These functions have the names that
+//! Rust and SQLite call, so the program is linked without libm; with it, a client of `fork-per-client`
+//! costs a tenth more. A program that calls a function which is missing here is linked with libm
+//! again.
 
 macro_rules! shadow {
     ($($name:ident($($argument:ident),*);)*) => {
@@ -27,7 +28,13 @@ shadow! {
 
 #[cfg(test)]
 mod tests {
-    /// Through the names that Rust calls: to the last bit or two of what the functions are.
+    #[test]
+    fn they_replace_libm() {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        assert!(!maps.contains("/libm."), "{maps}");
+    }
+
+    /// Called by the names that Rust uses, and right to the last bit or two.
     #[test]
     fn they_are_what_they_are_called() {
         let near = |value: f64, wanted: f64| (value / wanted - 1.0).abs() < 4.0 * f64::EPSILON;

@@ -1,8 +1,9 @@
-//! Addresses, listeners and the four calls of a connection's life.
+//! Addresses, listeners, and the system calls of a connection: accept, receive, send, shutdown.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
 };
 
+use rustix::event::Timespec;
 pub use rustix::event::{PollFd, PollFlags};
 
 /// Where a server listens.
@@ -23,7 +25,7 @@ pub enum Addr {
     Tcp(SocketAddr),
     /// `unix:/path`.
     Unix(PathBuf),
-    /// `fd:N`: a listener inherited from whoever started this process.
+    /// `fd:N`: a listener inherited from the process that started this one.
     Inherited(RawFd),
 }
 
@@ -60,8 +62,13 @@ impl fmt::Display for Addr {
     }
 }
 
-/// Opens a listener. TCP options set here are inherited by what it accepts (`tcp(7)`), so that no
-/// connection pays for them. A stale Unix socket that nobody answers on is replaced.
+/// Opens a listener. Accepted connections inherit the TCP options that are set here (`tcp(7)`), so
+/// that none needs a system call for them. A Unix socket at the path on which no process listens any
+/// more is replaced.
+///
+/// # Errors
+/// Those of socket, bind and listen. For an inherited descriptor: it is not open, not a socket, or does
+/// not listen.
 pub fn listen(addr: &Addr, backlog: i32) -> std::io::Result<OwnedFd> {
     let socket = match addr {
         Addr::Tcp(addr) => {
@@ -100,8 +107,8 @@ pub fn listen(addr: &Addr, backlog: i32) -> std::io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Whether a socket lies at `path` that nobody listens on. Whatever else lies there refuses a
-/// connection too, and is not ours to remove.
+/// Whether `path` is a socket on which no process listens. Other files refuse a connection too, and must
+/// not be removed.
 fn is_stale(path: &Path, name: &SocketAddrUnix) -> bool {
     let is_socket = |file: std::fs::Metadata| file.file_type().is_socket();
     if !std::fs::symlink_metadata(path).is_ok_and(is_socket) {
@@ -119,19 +126,19 @@ fn is_stale(path: &Path, name: &SocketAddrUnix) -> bool {
 }
 
 fn inherit(fd: RawFd) -> std::io::Result<OwnedFd> {
-    // SAFETY: the number is borrowed for one query; a number that is not open yields EBADF.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    match sockopt::socket_acceptconn(borrowed) {
+    // SAFETY: the number is given once, on the command line, and nobody else owns it. If it is not
+    // open, it is not dropped, that is closed.
+    let listener = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(fd) });
+    match sockopt::socket_acceptconn(&*listener) {
         Ok(true) => {}
         Ok(false) => return Err(std::io::Error::other("it is a socket that does not listen")),
         Err(error) => return Err(error.into()),
     }
-    rustix::io::fcntl_setfd(borrowed, rustix::io::FdFlags::CLOEXEC)?;
-    // SAFETY: an inherited listener is named once on the command line, and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    rustix::io::fcntl_setfd(&*listener, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(ManuallyDrop::into_inner(listener))
 }
 
-/// The address a listener is really bound to, as users write it.
+/// The address to which a listener is bound, with port 0 resolved.
 pub fn local_addr(listener: BorrowedFd<'_>, asked: &Addr) -> Addr {
     let bound = rustix::net::getsockname(listener).ok();
     match bound.and_then(|addr| SocketAddr::try_from(addr).ok()) {
@@ -140,7 +147,10 @@ pub fn local_addr(listener: BorrowedFd<'_>, asked: &Addr) -> Addr {
     }
 }
 
-/// Accepts a connection; `nonblocking` concerns the new one, not the listener.
+/// Accepts a connection. `nonblocking` is for the new socket, not for the listener.
+///
+/// # Errors
+/// Those of `accept(2)`.
 #[inline]
 pub fn accept(listener: BorrowedFd<'_>, nonblocking: bool) -> Result<OwnedFd> {
     let flags = if nonblocking {
@@ -151,8 +161,12 @@ pub fn accept(listener: BorrowedFd<'_>, nonblocking: bool) -> Result<OwnedFd> {
     rustix::net::accept_with(listener, SocketFlags::CLOEXEC | flags)
 }
 
-/// Receives into `buffer`, whose capacity is the most that comes at once; 0 is the peer's FIN. Memory
-/// beyond what has come is never touched, so a large buffer costs what it is used for.
+/// Receives into `buffer`, at most its capacity. Returns the number of bytes, 0 for the peer's FIN.
+/// Memory behind the received bytes is not touched, so a large buffer does not cost more than a small
+/// one.
+///
+/// # Errors
+/// Those of `recv(2)`.
 #[inline]
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize> {
     buffer.clear();
@@ -160,7 +174,10 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize> {
     rustix::net::recv(socket, room, RecvFlags::empty()).map(|(bytes, _)| bytes)
 }
 
-/// The same without waiting, whatever the socket does otherwise: EAGAIN where nothing has come.
+/// The same without waiting, even if the socket blocks.
+///
+/// # Errors
+/// EAGAIN: nothing has been received. Those of `recv(2)`.
 #[inline]
 pub fn receive_now(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize> {
     buffer.clear();
@@ -168,71 +185,97 @@ pub fn receive_now(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize
     rustix::net::recv(socket, room, RecvFlags::DONTWAIT).map(|(bytes, _)| bytes)
 }
 
-/// Sends what the socket takes, never raising SIGPIPE.
+/// Sends as much as the socket takes, without SIGPIPE. Returns the number of bytes.
+///
+/// # Errors
+/// Those of `send(2)`.
 #[inline]
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
     rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
 }
 
-/// Sends FIN; receiving goes on.
+/// Sends FIN. The socket still receives.
+///
+/// # Errors
+/// ENOTCONN: the connection is reset.
 pub fn shutdown_write(socket: BorrowedFd<'_>) -> Result<()> {
     rustix::net::shutdown(socket, Shutdown::Write)
 }
 
-/// Calls `act` with a descriptor known by its number, whose owner is elsewhere just now and has not
-/// closed it.
+/// Calls `act` with a descriptor of which only the number is at hand. Its owner must not close it
+/// meanwhile.
 pub fn with_number<T>(fd: RawFd, act: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
-    // SAFETY: the number is borrowed for one call; one that is not open yields EBADF.
+    // SAFETY: by contract the descriptor is open during the call. If it is not, system calls answer
+    // EBADF.
     act(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
-/// Makes receive return what has come, and then 0: wakes whoever blocks in it.
+/// Ends the receiving side of a socket: receive returns the bytes that have arrived and then 0, and a thread that
+/// blocks in receive returns from it. Async-signal-safe.
 pub fn shutdown_read(fd: RawFd) {
-    shutdown_raw(fd, libc::SHUT_RD);
+    shutdown(fd, Shutdown::Read);
 }
 
-/// Makes every call on the socket return at once.
+/// Ends both sides of a socket: every call on it returns at once. Async-signal-safe.
 pub fn shutdown_both(fd: RawFd) {
-    shutdown_raw(fd, libc::SHUT_RDWR);
+    shutdown(fd, Shutdown::Both);
 }
 
-fn shutdown_raw(fd: RawFd, how: libc::c_int) {
-    // SAFETY: shutdown takes any number, touches no memory, and is async-signal-safe. A socket that
-    // the peer has left already answers ENOTCONN, which changes nothing.
-    unsafe { libc::shutdown(fd, how) };
+fn shutdown(fd: RawFd, how: Shutdown) {
+    // ENOTCONN: the peer has closed the connection already, so there is nothing to end.
+    let _ = with_number(fd, |socket| rustix::net::shutdown(socket, how));
 }
 
-/// Bounds how long one blocking receive takes.
+/// Bounds how long one blocking receive takes (`SO_RCVTIMEO`); zero means no bound.
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
 pub fn set_receive_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> Result<()> {
     sockopt::set_socket_timeout(socket, Timeout::Recv, Some(timeout))
 }
 
-/// Bounds how long one blocking send takes. Set on a TCP listener, what it accepts inherits it.
+/// Bounds how long one blocking send takes (`SO_SNDTIMEO`). Connections inherit it from a TCP listener.
+///
+/// # Errors
+/// Those of `setsockopt(2)`.
 pub fn set_send_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> Result<()> {
     sockopt::set_socket_timeout(socket, Timeout::Send, Some(timeout))
 }
 
-/// Makes calls on `fd` return instead of block. The flag belongs to the open file, so every
-/// process and thread that shares it sees it.
+/// Makes calls on `fd` return EAGAIN instead of blocking. The flag is one of the open file description,
+/// so it holds for all processes and threads that share that. Async-signal-safe.
+///
+/// # Errors
+/// EBADF.
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> Result<()> {
     fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)
 }
 
-/// Waits until one of `fds` is ready or `timeout` has passed; EINTR is reported.
+/// Waits until one of `fds` is ready or `timeout` has passed, and returns how many are.
+///
+/// # Errors
+/// EINTR: a handler of a signal has run.
 pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize> {
-    let timeout = timeout.map(|timeout| rustix::event::Timespec {
-        tv_sec: timeout.as_secs() as i64,
-        tv_nsec: i64::from(timeout.subsec_nanos()),
-    });
-    rustix::event::poll(fds, timeout.as_ref())
+    rustix::event::poll(fds, timespec(timeout).as_ref())
 }
 
-/// A waker: a descriptor that is readable once woken, for everyone who watches it.
+/// A timeout as the kernel takes it; `None` waits without an end.
+pub(crate) fn timespec(timeout: Option<Duration>) -> Option<Timespec> {
+    timeout.map(|timeout| Timespec {
+        tv_sec: timeout.as_secs() as i64,
+        tv_nsec: i64::from(timeout.subsec_nanos()),
+    })
+}
+
+/// An eventfd: a descriptor that is readable once woken, for all that poll it.
 #[derive(Debug)]
 pub struct Waker(OwnedFd);
 
 impl Waker {
-    /// A waker that nobody has used.
+    /// A waker that is not readable.
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM.
     pub fn new() -> Result<Waker> {
         use rustix::event::{EventfdFlags, eventfd};
         eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map(Waker)
@@ -240,12 +283,13 @@ impl Waker {
 
     /// Makes it readable. Async-signal-safe.
     pub fn wake(&self) {
-        wake_raw(self.0.as_raw_fd());
+        // EAGAIN: it is readable already.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
 
     /// Makes it unreadable again.
     pub fn clear(&self) {
-        // EAGAIN: nobody had woken it.
+        // EAGAIN: it was not readable.
         let _ = rustix::io::read(&self.0, &mut [0u8; 8]);
     }
 }
@@ -254,11 +298,4 @@ impl AsFd for Waker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
-}
-
-/// [`Waker::wake`] for a signal handler, which has only the number.
-pub(crate) fn wake_raw(fd: RawFd) {
-    let one = 1u64.to_ne_bytes();
-    // SAFETY: `one` is 8 readable bytes; write is async-signal-safe. EAGAIN: it is readable already.
-    unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
 }

@@ -10,14 +10,15 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-/// One end of a pair through which descriptors go one way, and a byte for "I am free" the other.
+/// One end of a pair of sockets. One end sends descriptors; the other sends a byte when its process is
+/// free for the next one.
 #[derive(Debug)]
 pub struct Channel(OwnedFd);
 
-/// Two ends. When one is closed, in every process that has it, the other hears of it.
+/// Two connected ends. When all processes have closed one, the other reads the end.
 ///
 /// # Errors
-/// Descriptors have run out.
+/// EMFILE, ENFILE.
 pub fn pair() -> Result<(Channel, Channel)> {
     let (one, other) = rustix::net::socketpair(
         AddressFamily::UNIX,
@@ -29,10 +30,10 @@ pub fn pair() -> Result<(Channel, Channel)> {
 }
 
 impl Channel {
-    /// Passes a descriptor on; whoever calls keeps, and closes, its own.
+    /// Sends a copy of a descriptor, without blocking. The caller still has to close its own.
     ///
     /// # Errors
-    /// EPIPE where nobody has the other end any more. Never blocks: EAGAIN.
+    /// EPIPE: the other end is closed. EAGAIN: too many descriptors are on their way.
     pub fn pass(&self, descriptor: BorrowedFd<'_>) -> Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
@@ -43,11 +44,11 @@ impl Channel {
         rustix::net::sendmsg(&self.0, &[IoSlice::new(b"d")], &mut ancillary, flags).map(drop)
     }
 
-    /// Waits for a descriptor; `None` when the other end is closed and nothing is left. Signals that
-    /// are handled meanwhile do not end the wait.
+    /// Waits for a descriptor. `None`: the other end is closed, and all that it has sent is received.
+    /// Handlers of signals that run meanwhile do not end the wait.
     ///
     /// # Errors
-    /// EMFILE where this process has no room for the descriptor, which is lost.
+    /// EMFILE: this process may have no more descriptors, and this one is lost.
     pub fn receive(&self) -> Result<Option<OwnedFd>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -55,8 +56,8 @@ impl Channel {
         let got = loop {
             let room = &mut [IoSliceMut::new(&mut byte)];
             match rustix::net::recvmsg(&self.0, room, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-                // ECONNRESET, once: the other end was closed before it had read all. What it has
-                // passed is still there.
+                // ECONNRESET is returned once, if the other end was closed with bytes unread. What it has
+                // sent can still be received.
                 Err(Errno::INTR | Errno::CONNRESET) => {}
                 got => break got?,
             }
@@ -71,11 +72,11 @@ impl Channel {
         passed.map(Some).ok_or(Errno::MFILE)
     }
 
-    /// Tells the other end that this one is free.
+    /// Tells the other end that this process is free for the next descriptor.
     ///
     /// # Errors
-    /// EPIPE where nobody has the other end any more.
-    pub fn say_free(&self) -> Result<()> {
+    /// EPIPE: the other end is closed.
+    pub fn report_free(&self) -> Result<()> {
         loop {
             match rustix::net::send(&self.0, b"f", SendFlags::NOSIGNAL) {
                 Err(Errno::INTR) => {}
@@ -84,8 +85,9 @@ impl Channel {
         }
     }
 
-    /// Whether the other end has said that it is free, once it is readable; `None` if it is gone.
-    pub fn heard_free(&self) -> Option<bool> {
+    /// Whether the other end has reported that its process is free; reads one report. `None`: the other
+    /// end is closed.
+    pub fn has_reported_free(&self) -> Option<bool> {
         match rustix::net::recv(&self.0, &mut [0; 1], RecvFlags::DONTWAIT) {
             Ok((1.., _)) => Some(true),
             Err(Errno::AGAIN | Errno::INTR) => Some(false),
@@ -113,38 +115,38 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     #[test]
-    fn a_descriptor_travels_and_eof_follows() {
+    fn a_descriptor_is_received_and_then_the_end() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         let (ours, theirs) = pair().unwrap();
-        assert_eq!(ours.heard_free(), Some(false));
-        theirs.say_free().unwrap();
-        assert_eq!(ours.heard_free(), Some(true));
+        assert_eq!(ours.has_reported_free(), Some(false));
+        theirs.report_free().unwrap();
+        assert_eq!(ours.has_reported_free(), Some(true));
         ours.pass(accepted.as_fd()).unwrap();
-        // Nobody will read this: the end is a reset, after which the descriptor still comes.
-        theirs.say_free().unwrap();
+        // This is never read, so the end is a reset. The descriptor can be received after it.
+        theirs.report_free().unwrap();
         drop((accepted, ours));
         let passed = theirs
             .receive()
             .unwrap()
-            .expect("it was passed before the end");
+            .expect("it was sent before the end");
         let mut passed = TcpStream::from(passed);
-        passed.write_all(b"from afar").unwrap();
+        passed.write_all(b"from the receiver").unwrap();
         drop(passed);
-        let mut heard = String::new();
-        client.read_to_string(&mut heard).unwrap();
-        assert_eq!(heard, "from afar");
+        let mut read = String::new();
+        client.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "from the receiver");
         assert!(theirs.receive().unwrap().is_none());
-        assert_eq!(theirs.say_free(), Err(Errno::PIPE));
-        assert_eq!(theirs.heard_free(), None);
+        assert_eq!(theirs.report_free(), Err(Errno::PIPE));
+        assert_eq!(theirs.has_reported_free(), None);
     }
 
     #[test]
-    fn nobody_takes_it() {
+    fn the_other_end_is_closed() {
         let (ours, theirs) = pair().unwrap();
         drop(theirs);
         assert_eq!(ours.pass(ours.as_fd()), Err(Errno::PIPE));
-        assert_eq!(ours.heard_free(), None);
+        assert_eq!(ours.has_reported_free(), None);
     }
 }

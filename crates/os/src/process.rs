@@ -1,11 +1,12 @@
-//! Processes: fork, wait, and dying together.
+//! Processes: fork, wait, kill, exit, and the limit of descriptors.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::{Errno, Result};
 pub use rustix::process::{Pid, Signal};
 
-/// Set by [`crate::thread::spawn`]: from then on a fork would copy locked locks.
+/// Whether this process has started a thread. Then a fork could copy a lock that another thread holds,
+/// and the child would never get it.
 pub(crate) static THREADED: AtomicBool = AtomicBool::new(false);
 
 /// Which side of a fork this is.
@@ -18,14 +19,17 @@ pub enum Fork {
 }
 
 unsafe extern "C" {
-    /// fork without the C library's locks and handlers (POSIX.1-2024; glibc 2.34, musl 1.2.3).
+    /// fork without the locks and handlers of the C library (POSIX.1-2024; glibc 2.34, musl 1.2.3).
     fn _Fork() -> libc::pid_t;
 }
 
-/// Forks. The child is killed when its parent's thread that forked ends.
+/// Forks. The kernel kills the child when the thread that has forked it ends.
 ///
-/// What the C library's own fork does beyond the call is for threads and for handlers of
-/// `pthread_atfork`, and costs every child the copies of three pages.
+/// Beyond the system call, `fork(3)` of the C library handles threads and `pthread_atfork`, for which
+/// every child would copy three pages. A process that forks here has neither.
+///
+/// # Errors
+/// EAGAIN: the limit of processes is reached. ENOMEM.
 ///
 /// # Panics
 /// If this process has started a thread.
@@ -35,11 +39,11 @@ pub fn fork() -> Result<Fork> {
         "a process with threads must not fork"
     );
     let parent = rustix::process::getpid();
-    // SAFETY: there is one thread, so the child's copy of every lock is as it left it: free.
+    // SAFETY: there is one thread, which holds no lock here, so in the child every lock is free.
     match unsafe { _Fork() } {
-        -1 => Err(last_errno()),
+        -1 => Err(crate::last_errno()),
         0 => {
-            // Of a valid signal this cannot fail.
+            // With a valid signal this cannot fail.
             let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
             if rustix::process::getppid() != Some(parent) {
                 exit_now(1); // The parent died before the prctl.
@@ -52,18 +56,13 @@ pub fn fork() -> Result<Fork> {
     }
 }
 
-/// Gives whole pages of freed memory back to the kernel, where the C library can.
-pub fn trim() {
+/// Returns pages of the heap that hold no allocation to the kernel, if the C library can do that.
+pub fn trim_heap() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: malloc_trim only touches what is free.
+    // SAFETY: malloc_trim touches free memory only.
     unsafe {
         libc::malloc_trim(0);
     }
-}
-
-fn last_errno() -> Errno {
-    let code = std::io::Error::last_os_error().raw_os_error();
-    Errno::from_raw_os_error(code.unwrap_or(libc::EIO))
 }
 
 /// How a child ended.
@@ -75,8 +74,11 @@ pub enum Ended {
     Killed(i32),
 }
 
-/// Reaps one child that has ended. With `block`, waits for one; EINTR is reported. `None`: no child
-/// has ended, or there is none.
+/// Reaps one child that has ended. With `block`, waits until one ends. `None`: no child has ended, or
+/// this process has no children.
+///
+/// # Errors
+/// EINTR, with `block`: a handler of a signal has run.
 pub fn reap(block: bool) -> Result<Option<(Pid, Ended)>> {
     use rustix::process::{WaitOptions, wait};
     let options = if block {
@@ -97,17 +99,18 @@ pub fn reap(block: bool) -> Result<Option<(Pid, Ended)>> {
     }
 }
 
-/// Sends `signal` to a child. One that has ended but was not reaped yet takes it silently.
+/// Sends `signal` to a child. For one that has ended but was not reaped yet, this has no effect.
 pub fn kill(pid: Pid, signal: Signal) {
     let _ = rustix::process::kill_process(pid, signal);
 }
 
-/// This process's id.
+/// The id of this process. Async-signal-safe.
 pub fn id() -> u32 {
     std::process::id()
 }
 
-/// Ends this process at once: no destructors, no buffers of the parent written twice.
+/// Ends this process at once, without destructors and without writing buffers, which a forked child
+/// would write a second time. Async-signal-safe.
 pub fn exit_now(code: i32) -> ! {
     crate::inline::exit(code)
 }
@@ -125,14 +128,14 @@ pub fn raise_descriptor_limit() {
     );
 }
 
-/// Lowers the soft limit of descriptors: from then on their numbers stay below `end`. A limit that
+/// Lowers the soft limit of descriptors, so that new descriptors have numbers below `end`. A limit that
 /// is lower already stays.
 pub fn limit_descriptors(end: usize) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let end = end as u64;
     if limit.current.is_none_or(|current| current > end) {
-        // Lowering one's own soft limit is never refused.
+        // Lowering the own soft limit is never refused.
         let _ = setrlimit(
             Resource::Nofile,
             Rlimit {

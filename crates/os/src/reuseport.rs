@@ -1,4 +1,5 @@
-//! Several listeners on one address, among which the kernel spreads the connections by their hash.
+//! Several listeners on one address. The kernel chooses one for each connection, by a hash of its
+//! addresses and ports.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -6,11 +7,11 @@ use std::os::fd::OwnedFd;
 use rustix::net::sockopt;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-/// Opens `count` listeners on `addr`; port 0 is resolved once, for all. Options are as those of
+/// Opens `count` listeners on `addr`; port 0 is resolved once, for all. The options are those of
 /// [`net::listen`](crate::net::listen).
 ///
-/// The first is bound without `SO_REUSEPORT`, so that an address in use is refused here as it is
-/// anywhere else, instead of shared with whoever uses it (`socket(7)`).
+/// The first is bound without `SO_REUSEPORT`. Otherwise an address that another process uses would not
+/// be refused but shared with it (`socket(7)`).
 ///
 /// # Errors
 /// Those of socket, bind and listen.
@@ -19,12 +20,12 @@ pub fn listeners(addr: SocketAddr, backlog: i32, count: usize) -> std::io::Resul
     sockopt::set_socket_reuseport(&first, true)?;
     let addr = rustix::net::getsockname(&first)?
         .try_into()
-        .map_err(|_| std::io::Error::other("it has no address of the internet"))?;
+        .map_err(|_| std::io::Error::other("it has no IP address"))?;
     let mut all = vec![first];
     for _ in 1..count {
         all.push(bound(addr, true)?);
     }
-    // None listens before all are bound: nobody is sent to a part of them.
+    // None listens before all are bound, so the first connections are spread over all of them.
     for listener in &all {
         rustix::net::listen(listener, backlog)?;
     }
@@ -53,7 +54,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     #[test]
-    fn every_listener_has_its_share() {
+    fn every_listener_gets_connections() {
         for any in ["127.0.0.1:0", "[::1]:0"] {
             let all = listeners(any.parse().unwrap(), 1024, 4).unwrap();
             let addr = rustix::net::getsockname(&all[0]).unwrap();
@@ -84,7 +85,7 @@ mod tests {
         assert_eq!(
             again.unwrap_err().kind(),
             std::io::ErrorKind::AddrInUse,
-            "others' listeners are not ours to join"
+            "the address is not shared with the first listeners"
         );
     }
 }

@@ -1,22 +1,22 @@
-//! Restartable sequences, and how to do without them.
+//! Restartable sequences (`rseq(2)`), turned off.
 //!
-//! The C library registers every thread for them (`rseq(2)`, glibc 2.35), though hardly anyone uses
-//! them: the kernel then writes the number of the CPU into the thread's memory each time that the
-//! thread has been switched to, and looks whether a sequence was interrupted. For a blocking model
-//! that is once a request, and about a twentieth of it.
+//! glibc (since 2.35) registers every thread for them, although few programs use them. For a registered
+//! thread, the kernel writes the number of the CPU to memory and checks for an interrupted sequence
+//! each time the thread is scheduled. In a blocking model that is once per request, and takes about a
+//! twentieth of its time.
 
-/// Takes the calling thread's registration back. Threads that it starts, and processes that it
-/// forks, have none either.
+/// Removes the registration of the calling thread. Threads that it starts later and processes that it
+/// forks later have none either.
 ///
-/// Where there is none to take back (another C library, an older glibc, a filter that forbids the
-/// call), or it is kept another way than is known here, nothing happens.
-pub fn decline() {
+/// Nothing happens if there is no registration (another C library, an older glibc, a seccomp filter
+/// that forbids the call), or if glibc keeps it in a way that is not known here.
+pub fn unregister() {
     #[cfg(target_env = "gnu")]
     if let Some((area, sizes)) = registration() {
         for size in sizes {
-            // SAFETY: of an address, a size and a signature that are not those of a registration the
-            // kernel refuses; of one that is, it forgets the address. The C library finds a negative
-            // number of the CPU there from then on, and asks the kernel where it wants to know.
+            // SAFETY: the kernel refuses an address, a size and a signature that are not those of a
+            // registration, and otherwise stops writing to the address. glibc finds a negative CPU
+            // number there from then on, and makes a system call where it needs the number.
             let done = unsafe {
                 libc::syscall(libc::SYS_rseq, area, size, RSEQ_FLAG_UNREGISTER, RSEQ_SIG)
             };
@@ -30,7 +30,7 @@ pub fn decline() {
 #[cfg(target_env = "gnu")]
 const RSEQ_FLAG_UNREGISTER: libc::c_int = 1;
 
-/// What stands before every abort handler (`sys/rseq.h`).
+/// The signature before every abort handler (`sys/rseq.h`).
 #[cfg(all(target_env = "gnu", target_arch = "x86_64"))]
 const RSEQ_SIG: u32 = 0x5305_3053;
 #[cfg(all(target_env = "gnu", target_arch = "aarch64"))]
@@ -41,23 +41,23 @@ const RSEQ_SIG: u32 = 0xd428_bc00;
 ))]
 const RSEQ_SIG: u32 = 0;
 
-/// Where the C library has registered this thread, and with which size it may have been: the
-/// structure's first (all of them before glibc 2.40), or what the kernel asked for.
+/// The address with which glibc has registered this thread, and two possible sizes: the original size
+/// of the structure (always, before glibc 2.40), or the size that the kernel asks for.
 #[cfg(target_env = "gnu")]
 fn registration() -> Option<(usize, [usize; 2])> {
-    const FIRST: usize = 32;
-    // SAFETY: dlsym takes a name that ends with a zero byte; what is found under this one is a
-    // `ptrdiff_t` that never changes (`rseq(7)` of glibc's manual), else null.
+    const ORIGINAL: usize = 32;
+    // SAFETY: dlsym takes a name that ends with a zero byte. It returns null, or the address of a
+    // `ptrdiff_t` that never changes (glibc manual, "Restartable Sequences").
     let offset = unsafe {
         let symbol = libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_offset".as_ptr());
         symbol.cast::<isize>().as_ref()
     };
-    // SAFETY: getauxval takes any number, and answers 0 where the kernel has said nothing.
+    // SAFETY: getauxval takes any number, and returns 0 for one that the kernel has not set.
     let asked = unsafe { libc::getauxval(AT_RSEQ_FEATURE_SIZE) } as usize;
-    let asked = asked.next_multiple_of(FIRST).max(FIRST);
+    let asked = asked.next_multiple_of(ORIGINAL).max(ORIGINAL);
     Some((
         thread_pointer()?.wrapping_add_signed(*offset?),
-        [FIRST, asked],
+        [ORIGINAL, asked],
     ))
 }
 
@@ -65,7 +65,7 @@ fn registration() -> Option<(usize, [usize; 2])> {
 #[cfg(target_env = "gnu")]
 const AT_RSEQ_FEATURE_SIZE: libc::c_ulong = 27;
 
-/// What the C library's thread-local storage is addressed from.
+/// The thread pointer, relative to which thread-local variables are addressed.
 #[cfg(target_env = "gnu")]
 fn thread_pointer() -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
@@ -95,33 +95,36 @@ fn thread_pointer() -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// `cpu_id` of `struct rseq`, the second word: negative where the kernel does not keep it.
+    /// `cpu_id` of `struct rseq`, the second word: negative if the kernel does not write it.
     fn cpu() -> Option<i32> {
         let (area, _) = registration()?;
-        // SAFETY: the area is this thread's own, and lives as long as it.
+        // SAFETY: the area belongs to this thread, and exists as long as the thread.
         Some(unsafe { std::ptr::with_exposed_provenance::<i32>(area + 4).read_volatile() })
     }
 
     #[test]
-    fn declined_once_it_is_declined_for_those_that_follow() {
+    fn an_unregistered_thread_starts_unregistered_threads() {
         let Some(registered) = cpu() else {
-            return; // This C library knows nothing of it.
+            return; // This C library does not register threads.
         };
         if registered < 0 {
-            return; // Nobody has registered: forbidden, or turned off by a tunable.
+            return; // Registration is forbidden, or turned off by a tunable.
         }
-        // A thread of the harness's own: the others keep theirs.
+        // In a thread of its own, since other tests may run in parallel.
         std::thread::spawn(|| {
-            decline();
+            unregister();
             assert!(cpu() < Some(0));
-            let heir = std::thread::spawn(cpu).join();
-            assert!(heir.unwrap() < Some(0), "a thread has registered anew");
-            decline(); // Nothing happens.
-            // SAFETY: it takes nothing.
+            let child = std::thread::spawn(cpu).join();
+            assert!(child.unwrap() < Some(0), "a new thread is registered");
+            unregister(); // Nothing happens.
+            // SAFETY: the call has no arguments.
             assert!(unsafe { libc::sched_getcpu() } >= 0);
         })
         .join()
         .unwrap();
-        assert!(cpu() >= Some(0), "another thread's is gone");
+        assert!(
+            cpu() >= Some(0),
+            "the registration of another thread is gone"
+        );
     }
 }

@@ -1,105 +1,56 @@
-//! poll and select for loops that keep their own tables, which name descriptors by number.
+//! poll and select for loops that keep their own tables, in which descriptors are numbers.
 //!
-//! A number in such a table borrows nothing. One that was closed meanwhile harms no memory: poll
-//! answers POLLNVAL and select EBADF.
+//! A number in such a table borrows nothing, so its descriptor may have been closed meanwhile. That is
+//! harmless: both calls only test, poll answers POLLNVAL for a number that is not open, and select
+//! answers EBADF.
 
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::time::Duration;
 
-use rustix::io::{Errno, Result};
+use rustix::event::{self, FdSetElement, FdSetIter, PollFd, PollFlags};
+use rustix::io::Result;
 use rustix::process::{Resource, getrlimit};
 
-use crate::time::Timeout;
+use crate::net::{poll, timespec};
 
-/// A line of the table that poll takes.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub struct PollLine(libc::pollfd);
-
-impl std::fmt::Debug for PollLine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{:#x}", self.0.fd, self.0.events)
-    }
+/// An entry for a table that [`net::poll`](crate::net::poll) takes: watches descriptor number `fd` for
+/// `events`. It must not be used for anything but poll.
+///
+/// # Panics
+/// On a negative number: a programmer's error.
+pub fn poll_fd(fd: RawFd, events: PollFlags) -> PollFd<'static> {
+    assert!(fd >= 0, "a descriptor has a number");
+    // SAFETY: the number is not -1, and poll takes numbers that are not open.
+    PollFd::from_borrowed_fd(unsafe { BorrowedFd::borrow_raw(fd) }, events)
 }
 
-/// What poll is asked for, and answers.
-pub use libc::{POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT};
-
-impl PollLine {
-    /// Watches descriptor number `fd` for `events`.
-    pub fn new(fd: RawFd, events: i16) -> PollLine {
-        PollLine(libc::pollfd {
-            fd,
-            events,
-            revents: 0,
-        })
-    }
-
-    /// The descriptor's number.
-    pub fn fd(&self) -> RawFd {
-        self.0.fd
-    }
-
-    /// Watches it for something else.
-    pub fn set(&mut self, events: i16) {
-        self.0.events = events;
-    }
-
-    /// What the last poll found.
-    pub fn found(&self) -> i16 {
-        self.0.revents
-    }
-}
-
-/// Waits until a line has something, or `timeout` has passed; says how many have. EINTR is reported.
-pub fn poll_lines(lines: &mut [PollLine], timeout: Option<Duration>) -> Result<usize> {
-    let timeout = Timeout::new(timeout);
-    // SAFETY: PollLine is a transparent pollfd, so this is a table of `lines.len()` of them, written
-    // only during the call; the timeout is null or lives to its end; no mask is given.
-    answer(unsafe {
-        libc::ppoll(
-            lines.as_mut_ptr().cast(),
-            lines.len() as libc::nfds_t,
-            timeout.as_ptr(),
-            std::ptr::null(),
-        )
-    })
-}
-
-/// Descriptor numbers below `end` that this process may still be given: poll answers POLLNVAL for
-/// those.
+/// Counts the descriptor numbers below `end` that this process may still be given.
+///
+/// # Errors
+/// ENOMEM.
 pub fn free_numbers_below(end: usize) -> Result<usize> {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let end = end.min(usize::try_from(limit).unwrap_or(usize::MAX));
-    let mut lines: Vec<_> = (0..end as RawFd).map(|fd| PollLine::new(fd, 0)).collect();
-    poll_lines(&mut lines, Some(Duration::ZERO))?;
-    let free = |line: &&PollLine| line.found() & POLLNVAL != 0;
-    Ok(lines.iter().filter(free).count())
+    let numbers = 0..end as RawFd;
+    let mut fds: Vec<_> = numbers.map(|fd| poll_fd(fd, PollFlags::empty())).collect();
+    poll(&mut fds, Some(Duration::ZERO))?;
+    let is_free = |fd: &&PollFd<'_>| fd.revents().contains(PollFlags::NVAL);
+    Ok(fds.iter().filter(is_free).count())
 }
 
-/// Numbers that select can take: 0 up to, and without, this one.
-pub const SELECT_END: usize = libc::FD_SETSIZE;
+/// select takes the numbers below this one (`FD_SETSIZE`).
+pub const SELECT_END: usize = 1024;
+
+const ELEMENT_BITS: usize = 8 * size_of::<FdSetElement>();
 
 /// Descriptor numbers, one bit each.
-#[derive(Clone, Copy)]
-pub struct FdSet(libc::fd_set);
-
-impl Default for FdSet {
-    fn default() -> FdSet {
-        // SAFETY: an fd_set is an array of integers; all zero is the empty set (FD_ZERO).
-        FdSet(unsafe { std::mem::zeroed() })
-    }
-}
+#[derive(Clone, Copy, Default)]
+pub struct FdSet([FdSetElement; SELECT_END / ELEMENT_BITS]);
 
 impl std::fmt::Debug for FdSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let within = (0..SELECT_END as RawFd).filter(|&fd| self.contains(fd));
-        f.debug_set().entries(within).finish()
+        f.debug_set().entries(self.iter()).finish()
     }
-}
-
-fn fits(fd: RawFd) -> bool {
-    usize::try_from(fd).is_ok_and(|number| number < SELECT_END)
 }
 
 impl FdSet {
@@ -108,51 +59,44 @@ impl FdSet {
     /// # Panics
     /// On a number that does not fit: a programmer's error.
     pub fn put(&mut self, fd: RawFd, within: bool) {
-        assert!(fits(fd), "select takes no descriptor {fd}");
-        // SAFETY: the number lies within the set, so the bit it names does.
-        unsafe {
-            if within {
-                libc::FD_SET(fd, &raw mut self.0);
-            } else {
-                libc::FD_CLR(fd, &raw mut self.0);
-            }
+        let fits = usize::try_from(fd).is_ok_and(|number| number < SELECT_END);
+        assert!(fits, "select takes no descriptor {fd}");
+        if within {
+            event::fd_set_insert(&mut self.0, fd);
+        } else {
+            event::fd_set_remove(&mut self.0, fd);
         }
     }
 
-    /// Whether `fd` is in it.
-    pub fn contains(&self, fd: RawFd) -> bool {
-        // SAFETY: as above.
-        fits(fd) && unsafe { libc::FD_ISSET(fd, &raw const self.0) }
+    /// The numbers in it, in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = RawFd> + '_ {
+        FdSetIter::new(&self.0)
     }
 }
 
-/// Waits until one below `end` of those in `read` can be received from, or one in `write` sent to,
-/// or `timeout` has passed; leaves those in the sets, and says how many. EINTR is reported.
+/// Waits until, of the descriptors below `end`, one in `read` can be received from, or one in `write`
+/// sent to, or `timeout` has passed. Leaves those in the sets.
+///
+/// # Errors
+/// EINTR: a handler of a signal has run. EBADF: a number is not open.
 pub fn select(
     end: usize,
     read: &mut FdSet,
     write: &mut FdSet,
     timeout: Option<Duration>,
-) -> Result<usize> {
-    let timeout = Timeout::new(timeout);
-    let end = end.min(SELECT_END) as libc::c_int;
-    // SAFETY: both sets are whole and `end` lies within them; the timeout is null or lives to the
-    // end of the call; neither a third set nor a mask is given.
-    answer(unsafe {
-        libc::pselect(
+) -> Result<()> {
+    let (end, timeout) = (end.min(SELECT_END) as i32, timespec(timeout));
+    // SAFETY: rustix asks that the descriptors be open, as another file could have got the number of
+    // a closed one. Then the caller is told of that file's readiness, and a non-blocking call finds
+    // out. No memory is at stake.
+    unsafe {
+        event::select(
             end,
-            &raw mut read.0,
-            &raw mut write.0,
-            std::ptr::null_mut(),
-            timeout.as_ptr(),
-            std::ptr::null(),
+            Some(&mut read.0),
+            Some(&mut write.0),
+            None,
+            timeout.as_ref(),
         )
-    })
-}
-
-fn answer(returned: libc::c_int) -> Result<usize> {
-    usize::try_from(returned).map_err(|_| {
-        let code = std::io::Error::last_os_error().raw_os_error();
-        Errno::from_raw_os_error(code.unwrap_or(libc::EIO))
-    })
+    }
+    .map(drop)
 }

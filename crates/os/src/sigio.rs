@@ -1,186 +1,139 @@
-//! Signal-driven I/O: descriptors that tell of news by a signal (fcntl(2), `F_SETSIG`).
+//! Signal-driven I/O: descriptors that report readiness by a signal (`fcntl(2)`, `F_SETSIG`).
 //!
-//! A real-time signal queues, with the number of the descriptor and what is new about it. The queue
-//! is bounded (`RLIMIT_SIGPENDING`); when it is full the kernel sends SIGIO instead, once, and
-//! whoever sleeps must look at every descriptor. A standard signal does not queue: what comes while
-//! it is pending is part of it.
+//! A real-time signal queues, and carries the number of the descriptor and what poll would say of it.
+//! The queue is bounded (`RLIMIT_SIGPENDING`). When it is full the kernel sends one SIGIO instead, and
+//! the receiver must check every descriptor. A standard signal does not queue: while one is pending,
+//! further ones add nothing to it.
 
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use crate::Errno;
-use crate::net::PollFlags;
-use crate::time::Timeout;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-/// The real-time signal that carries the news of one descriptor, one signal a change. Programs may
-/// use those from 34 on (signal(7)); what profilers and debuggers like best is left to them.
+use crate::Errno;
+use crate::net::{PollFlags, poll};
+use crate::realtime::Blocked;
+use crate::select::poll_fd;
+
+/// The real-time signal of a descriptor: one signal per change. Programs may use those from 34 on
+/// (`signal(7)`); the first two are left to debuggers and profilers, which often use them.
 pub const QUEUED: i32 = 36;
 
-/// The standard signal that carries news which may coalesce.
+/// The standard signal of a descriptor, of which several may become one.
 pub const COALESCED: i32 = libc::SIGUSR1;
 
-/// What a wait has brought.
+/// The signal that was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
-    /// Something about this descriptor, as `poll` would say it. The descriptor may be closed by now,
-    /// or be another's.
-    Of {
+pub enum IoSignal {
+    /// [`QUEUED`]: this descriptor has changed. It may be closed by now, and its number that of
+    /// another file.
+    Ready {
         /// Its number when the signal was sent.
         fd: RawFd,
-        /// POLLIN, POLLOUT, POLLHUP and so on.
+        /// What `poll` would have said of it then.
         events: PollFlags,
     },
-    /// Datagrams, one or many, on a descriptor watched with [`COALESCED`].
+    /// [`COALESCED`]: one or more datagrams have arrived at this descriptor.
     Datagrams {
         /// Its number.
         fd: RawFd,
     },
-    /// The queue was full: news were lost.
+    /// The queue was full, so changes were not reported.
     Overflow,
-    /// Time has passed, or a handler of another signal has run.
-    Nothing,
+    /// None: the time has passed, or a handler of another signal has run.
+    None,
 }
 
-/// The signals of the thread that made it, which takes them when it likes.
+/// The signals of the thread that made this value, blocked in it.
 #[derive(Debug)]
 pub struct Signals {
-    taken: libc::sigset_t,
+    blocked: Blocked,
     thread: libc::pid_t,
 }
 
-/// `struct f_owner_ex` of fcntl(2), which libc does not have.
+/// `struct f_owner_ex` of `fcntl(2)`, which the libc crate does not have.
 #[repr(C)]
 struct Owner {
-    kind: libc::c_int,
+    kind: c_int,
     id: libc::pid_t,
 }
 
-const F_SETOWN_EX: libc::c_int = 15;
-const F_SETSIG: libc::c_int = 10;
-const F_OWNER_TID: libc::c_int = 0;
+const F_SETOWN_EX: c_int = 15;
+const F_SETSIG: c_int = 10;
+const F_OWNER_TID: c_int = 0;
 
 impl Signals {
-    /// Blocks the signals in this thread: from now on they wait to be taken.
+    /// Blocks the signals in the calling thread: from now on they stay pending until they are taken.
     pub fn block() -> Signals {
-        let mut taken = MaybeUninit::uninit();
-        // SAFETY: sigemptyset fills the set, sigaddset and pthread_sigmask take it; with valid
-        // signals none fails.
-        let taken = unsafe {
-            libc::sigemptyset(taken.as_mut_ptr());
-            for signal in [QUEUED, COALESCED, libc::SIGIO] {
-                libc::sigaddset(taken.as_mut_ptr(), signal);
-            }
-            libc::pthread_sigmask(libc::SIG_BLOCK, taken.as_ptr(), std::ptr::null_mut());
-            taken.assume_init()
-        };
         Signals {
-            taken,
+            blocked: Blocked::new(&[QUEUED, COALESCED, libc::SIGIO]),
             thread: crate::thread::id() as libc::pid_t,
         }
     }
 
-    /// Has `fd`, which must not block, send `signal` to this thread whenever there is news. What
-    /// came before sends nothing.
+    /// Makes `fd` non-blocking, and has it send `signal` to this thread whenever it becomes ready.
+    /// What has arrived before sends no signal.
     ///
     /// # Errors
-    /// EBADF and the like: none that an open socket has.
+    /// EBADF. With an open socket this does not fail.
     pub fn watch(&self, fd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
         let owner = Owner {
             kind: F_OWNER_TID,
             id: self.thread,
         };
-        let fd = fd.as_raw_fd();
-        // SAFETY: F_SETOWN_EX reads the struct it is given; the others take numbers.
-        unsafe {
-            checked(libc::fcntl(fd, F_SETOWN_EX, &raw const owner))?;
-            checked(libc::fcntl(fd, F_SETSIG, signal))?;
-            let async_too = libc::O_ASYNC | libc::O_NONBLOCK;
-            checked(libc::fcntl(fd, libc::F_SETFL, async_too))
-        }
-    }
-
-    /// Whether `fd` sends signals: the kernel ignores the wish where it cannot be.
-    pub fn is_heard(&self, fd: BorrowedFd<'_>) -> bool {
-        // SAFETY: F_GETFL takes no further argument.
-        let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
-        flags >= 0 && flags & libc::O_ASYNC != 0
-    }
-
-    /// Has `fd` send nothing any more. What it has sent still comes.
-    pub fn ignore(&self, fd: BorrowedFd<'_>) {
-        // SAFETY: F_SETFL takes a number.
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-    }
-
-    /// Takes one signal, waiting for it at most `timeout`, for ever with `None`.
-    pub fn take(&self, timeout: Option<Duration>) -> News {
-        let timeout = Timeout::new(timeout);
-        let mut info = MaybeUninit::<Info>::zeroed();
-        // SAFETY: the set and the timeout are valid or null, and `info` has the size and alignment
-        // of a siginfo_t, of which all bytes may be zero.
-        let (signal, info) = unsafe {
-            let signal = libc::sigtimedwait(
-                &raw const self.taken,
-                info.as_mut_ptr().cast(),
-                timeout.as_ptr(),
-            );
-            (signal, info.assume_init())
+        let number = fd.as_raw_fd();
+        // SAFETY: F_SETOWN_EX reads the struct it is given, F_SETSIG takes a number.
+        let done = unsafe {
+            libc::fcntl(number, F_SETOWN_EX, &raw const owner) >= 0
+                && libc::fcntl(number, F_SETSIG, signal) >= 0
         };
-        match signal {
-            QUEUED => News::Of {
-                fd: info.fd,
-                events: flags(info.band as i16),
+        if !done {
+            return Err(crate::last_errno());
+        }
+        fcntl_setfl(fd, OFlags::ASYNC | OFlags::NONBLOCK)
+    }
+
+    /// Whether `fd` sends signals. The kernel ignores [`watch`](Self::watch) for a file that cannot.
+    pub fn is_watched(&self, fd: BorrowedFd<'_>) -> bool {
+        fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::ASYNC))
+    }
+
+    /// Has `fd` send no more signals. Those it has sent already still arrive.
+    pub fn unwatch(&self, fd: BorrowedFd<'_>) {
+        // Of an open descriptor this does not fail.
+        let _ = fcntl_setfl(fd, OFlags::NONBLOCK);
+    }
+
+    /// Takes one signal; waits for it at most `timeout`, without an end if that is `None`.
+    pub fn take(&self, timeout: Option<Duration>) -> IoSignal {
+        let taken = self.blocked.take(timeout);
+        let (fd, events) = taken.descriptor();
+        match taken.signal {
+            QUEUED => IoSignal::Ready {
+                fd,
+                events: PollFlags::from_bits_truncate(events as u16),
             },
-            COALESCED => News::Datagrams { fd: info.fd },
-            libc::SIGIO => News::Overflow,
-            _ => News::Nothing,
+            COALESCED => IoSignal::Datagrams { fd },
+            libc::SIGIO => IoSignal::Overflow,
+            _ => IoSignal::None,
         }
     }
 }
 
-/// Looks at every descriptor, as is due after an overflow: `found` gets the number of each that is
-/// ready, and how, as `poll` says it. Numbers that are not open are passed over.
+/// Checks every descriptor, as is necessary after an overflow: calls `found` with the number of each
+/// that is ready, and what `poll` says of it. Numbers that are not open are skipped.
 pub fn sweep(fds: impl Iterator<Item = RawFd>, mut found: impl FnMut(RawFd, PollFlags)) {
-    let asked = libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP;
-    let mut fds: Vec<libc::pollfd> = fds
-        .map(|fd| libc::pollfd {
-            fd,
-            events: asked,
-            revents: 0,
-        })
-        .collect();
-    // SAFETY: the pointer and the length are the vector's. With no time to wait and valid arguments
-    // it does not fail but for memory, and then nothing is found until the next signal.
-    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, 0) };
-    let ready = fds.iter().filter(|fd| fd.revents & !libc::POLLNVAL != 0);
-    ready.for_each(|fd| found(fd.fd, flags(fd.revents)));
-}
-
-/// `siginfo_t` as SIGPOLL-like signals fill it (sigaction(2)).
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct Info {
-    numbers: [libc::c_int; 4],
-    band: libc::c_long,
-    fd: libc::c_int,
-    rest: [u8; 100],
-}
-
-const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
-
-fn flags(bits: i16) -> PollFlags {
-    PollFlags::from_bits_truncate(bits as u16)
-}
-
-fn checked(result: libc::c_int) -> Result<(), Errno> {
-    if result >= 0 {
-        return Ok(());
+    let events = PollFlags::IN | PollFlags::OUT | PollFlags::RDHUP;
+    let mut fds: Vec<_> = fds.map(|fd| poll_fd(fd, events)).collect();
+    // Without a wait this fails only if there is no memory. Then nothing is found, and the next signal
+    // leads here again.
+    let _ = poll(&mut fds, Some(Duration::ZERO));
+    for fd in &fds {
+        if !(fd.revents() - PollFlags::NVAL).is_empty() {
+            found(fd.as_fd().as_raw_fd(), fd.revents());
+        }
     }
-    // SAFETY: __errno_location points at this thread's errno.
-    Err(Errno::from_raw_os_error(unsafe {
-        *libc::__errno_location()
-    }))
 }
 
 #[cfg(test)]
@@ -198,14 +151,14 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         signals.watch(ours.as_fd(), QUEUED).unwrap();
         theirs.write_all(b"x").unwrap();
-        let News::Of { fd, events } = signals.take(SOON) else {
-            panic!("no news")
+        let IoSignal::Ready { fd, events } = signals.take(SOON) else {
+            panic!("no signal")
         };
         assert_eq!(fd, ours.as_raw_fd());
         assert!(events.contains(PollFlags::IN));
-        signals.ignore(ours.as_fd());
+        signals.unwatch(ours.as_fd());
         theirs.write_all(b"x").unwrap();
-        assert_eq!(signals.take(Some(Duration::ZERO)), News::Nothing);
+        assert_eq!(signals.take(Some(Duration::ZERO)), IoSignal::None);
     }
 
     #[test]
@@ -217,7 +170,7 @@ mod tests {
             theirs.send(b"x").unwrap();
         }
         let fd = ours.as_raw_fd();
-        assert_eq!(signals.take(SOON), News::Datagrams { fd });
-        assert_eq!(signals.take(Some(Duration::ZERO)), News::Nothing);
+        assert_eq!(signals.take(SOON), IoSignal::Datagrams { fd });
+        assert_eq!(signals.take(Some(Duration::ZERO)), IoSignal::None);
     }
 }

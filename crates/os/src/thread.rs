@@ -1,12 +1,12 @@
-//! Threads that leave signals to the main thread.
+//! Threads in which signals are blocked, so that the main thread handles them.
 
 use std::sync::atomic::Ordering;
 
-/// Spawns a named thread in which all signals are blocked, so that their handlers interrupt the
-/// main thread's system calls and no other's. From now on this process must not fork.
+/// Spawns a named thread in which all signals are blocked, so that handlers run in the main thread and
+/// interrupt its system calls only. From now on this process must not fork.
 ///
 /// # Errors
-/// EAGAIN where the limit of threads is reached.
+/// EAGAIN: the limit of threads is reached.
 pub fn spawn<T: Send + 'static>(
     name: String,
     stack_bytes: usize,
@@ -22,7 +22,7 @@ pub fn spawn<T: Send + 'static>(
     spawned
 }
 
-/// The calling thread's id, as the kernel and strace know it.
+/// The id of the calling thread (`gettid(2)`).
 pub fn id() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
 }

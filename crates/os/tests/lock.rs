@@ -1,4 +1,4 @@
-//! Locks whose holder is killed. Each test forks, so each is a program of one thread: the harness is
+//! Locks whose holder is killed. The test forks, so its process must have one thread: the harness is
 //! off.
 
 use std::cell::Cell;
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Forks a child that runs `body` and exits 0.
 fn child(body: impl FnOnce()) -> Pid {
-    match fork().expect("a process more") {
+    match fork().expect("another process") {
         Fork::Parent(pid) => pid,
         Fork::Child => {
             body();
@@ -22,18 +22,18 @@ fn child(body: impl FnOnce()) -> Pid {
     }
 }
 
-fn until(what: &str, come: impl Fn() -> bool) {
+fn wait_until(what: &str, is_true: impl Fn() -> bool) {
     let start = Instant::now();
-    while !come() {
+    while !is_true() {
         assert!(start.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(1)); // The pace of looking.
+        std::thread::sleep(Duration::from_millis(1)); // How often to check.
     }
 }
 
 /// Reaps both children.
 fn reap_both() {
     let left = Cell::new(2);
-    until("both end", || {
+    wait_until("both end", || {
         if matches!(reap(false), Ok(Some(_))) {
             left.set(left.get() - 1);
         }
@@ -41,41 +41,45 @@ fn reap_both() {
     });
 }
 
-/// One child takes the lock and never lets go; another wants it; the first is killed.
-fn passes_on<Held>(name: &str, hold: impl Fn() -> Held) {
-    let said = shared::slice::<AtomicU32>(2).expect("a page");
+/// One child locks and never unlocks; another waits for the lock; the first is killed.
+fn check<Guard>(name: &str, lock: impl Fn() -> Guard) {
+    let steps = shared::slice::<AtomicU32>(2).expect("a page");
     let holder = child(|| {
-        let _held = hold();
-        said[0].store(1, Ordering::SeqCst);
+        let _guard = lock();
+        steps[0].store(1, Ordering::SeqCst);
         loop {
             std::thread::sleep(PATIENCE);
         }
     });
-    until("the first holds it", || said[0].load(Ordering::SeqCst) == 1);
+    wait_until("the first has the lock", || {
+        steps[0].load(Ordering::SeqCst) == 1
+    });
     child(|| {
-        said[1].store(1, Ordering::SeqCst);
-        drop(hold());
-        drop(hold());
-        said[1].store(2, Ordering::SeqCst);
+        steps[1].store(1, Ordering::SeqCst);
+        drop(lock());
+        drop(lock());
+        steps[1].store(2, Ordering::SeqCst);
     });
-    until("the second wants it", || {
-        said[1].load(Ordering::SeqCst) == 1
+    wait_until("the second waits for it", || {
+        steps[1].load(Ordering::SeqCst) == 1
     });
-    // That nothing comes can only be seen by waiting for a while.
+    // That the second does not get it can only be seen by waiting for a while.
     std::thread::sleep(Duration::from_millis(50));
-    assert_eq!(said[1].load(Ordering::SeqCst), 1, "{name}: both hold it");
+    assert_eq!(steps[1].load(Ordering::SeqCst), 1, "{name}: both hold it");
     kill(holder, Signal::KILL);
-    until("the second gets it", || said[1].load(Ordering::SeqCst) == 2);
+    wait_until("the second gets it", || {
+        steps[1].load(Ordering::SeqCst) == 2
+    });
     reap_both();
     println!("{name}: ok");
 }
 
 fn main() {
     let file = LockFile::new().expect("a file in memory");
-    passes_on("flock", || {
+    check("flock", || {
         let mine = Box::leak(Box::new(file.open().expect("an opening of it")));
-        mine.hold().expect("the lock")
+        mine.lock().expect("the lock")
     });
     let mutex = SharedMutex::new().expect("a mutex");
-    passes_on("mutex", || mutex.hold());
+    check("mutex", || mutex.lock());
 }

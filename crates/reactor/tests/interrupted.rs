@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use os::net::Waker;
+use os::process::Signal;
 use os::signal;
 use reactor::{Epoll, EpollEdge, Interest, Poll, Select, Selector, Source};
 
@@ -27,7 +28,7 @@ fn is_interrupted<S: Selector>() -> Result<(), os::Errno> {
 }
 
 fn main() -> Result<(), os::Errno> {
-    signal::handle(&[signal::SIGALRM], signal::nothing);
+    signal::handle(&[Signal::ALARM], signal::do_nothing);
     signal::alarm_every(Duration::from_millis(50));
     is_interrupted::<Epoll>()?;
     is_interrupted::<EpollEdge>()?;

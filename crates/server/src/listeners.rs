@@ -1,7 +1,7 @@
 //! The listeners: opened as the variant shares them, before anything else runs.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use os::net::{self, Addr};
@@ -50,9 +50,9 @@ impl AsFd for Listener {
 /// pending and then finds none, and has them ignore new SYNs. Async-signal-safe.
 pub(crate) fn stop_accepting(listeners: &[Listener]) {
     for listener in listeners.iter().filter(|listener| listener.owned) {
-        let fd = listener.as_fd().as_raw_fd();
-        os::signal::ignore_syns(fd);
-        os::signal::set_nonblocking(fd);
+        os::signal::ignore_syns(listener.as_fd());
+        // Of an open descriptor this does not fail.
+        let _ = net::set_nonblocking(listener.as_fd());
     }
 }
 

@@ -48,7 +48,7 @@ impl Children {
     ///
     /// What starting has left of free memory goes back to the kernel: every fork would copy it.
     pub fn new(server: &'static Server) -> Children {
-        os::process::trim();
+        os::process::trim_heap();
         Children {
             server,
             numbers: HashMap::new(),

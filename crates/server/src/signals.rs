@@ -31,8 +31,8 @@ static MAIN_PROCESS: AtomicU32 = AtomicU32::new(0);
 pub(crate) fn install(server: &'static Server) {
     assert!(SERVER.set(server).is_ok(), "a process has one server");
     MAIN_PROCESS.store(os::process::id(), Ordering::SeqCst);
-    signal::handle(&[signal::SIGTERM, signal::SIGINT], on_terminate);
-    signal::handle(&[signal::SIGALRM], on_alarm);
+    signal::handle(&[Signal::TERM, Signal::INT], on_terminate);
+    signal::handle(&[Signal::ALARM], on_alarm);
 }
 
 /// Makes a worker that has just become a process of its own take part in a drain that began before
@@ -113,6 +113,6 @@ fn exit_from_handler(server: &Server) -> ! {
     let mut rest = &mut line[..];
     let _ = writeln!(rest, "turnstile: {}", server.shutdown());
     let unused = rest.len();
-    signal::write(2, &line[..line.len() - unused]);
+    signal::write_to_stderr(&line[..line.len() - unused]);
     os::process::exit_now(0)
 }

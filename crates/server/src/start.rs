@@ -120,7 +120,7 @@ fn prepare(
         .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
     let workers = with_work(workers, args, &limits);
     os::process::raise_descriptor_limit();
-    os::rseq::decline();
+    os::rseq::unregister();
     let listeners = listeners::open(
         variant.needs.listeners,
         &args.listen,
@@ -134,14 +134,14 @@ fn prepare(
     };
     let given = match variant.needs.listeners {
         Listeners::None => {
-            let given = os::inetd::connection(Duration::from_millis(limits.write_ms));
+            let given = os::inetd::take_connection(Duration::from_millis(limits.write_ms));
             Some(given.map_err(|line| Refusal::Usage(format!("{}: {line}", variant.name)))?)
         }
         Listeners::Shared | Listeners::PerWorker => None,
     };
     let failed = |error: os::Errno| Refusal::Failure(format!("cannot set up: {error}"));
     let blocks = workers + (variant.needs.extra_threads)(&limits);
-    let (board, blocks) = os::shared::headed::<Board, Block>(blocks).map_err(failed)?;
+    let (board, blocks) = os::shared::with_header::<Board, Block>(blocks).map_err(failed)?;
     let server: &'static Server = Box::leak(Box::new(Server {
         model: model.name,
         variant: variant.name,

@@ -6,7 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use os::detached::{Body, Maker};
+use os::detached::{Body, Spawner};
 
 use crate::board::Holding;
 use crate::threads::{Running, STACK_BYTES};
@@ -23,7 +23,7 @@ pub struct ThreadSlots {
 #[derive(Debug)]
 struct Room {
     threads: Threads,
-    maker: Maker,
+    spawner: Spawner,
     /// Numbers of the free ones; the last to be left is the first to be taken, as it is warm.
     free: Mutex<Vec<usize>>,
 }
@@ -52,7 +52,7 @@ impl ThreadSlots {
     pub fn new(server: &'static Server) -> anyhow::Result<ThreadSlots> {
         let room = Box::leak(Box::new(Room {
             threads: Threads::new(server)?,
-            maker: Maker::new(STACK_BYTES)?,
+            spawner: Spawner::new(STACK_BYTES)?,
             free: Mutex::new((0..server.workers).rev().collect()),
         }));
         let slot = |number| ThreadSlot {
@@ -107,7 +107,7 @@ impl ThreadSlot {
             });
             table.client = Some((socket, running));
         }
-        self.room.maker.start(self).inspect_err(|_| {
+        self.room.spawner.start(self).inspect_err(|_| {
             lock(&self.table).client = None;
             self.leave();
         })

@@ -33,7 +33,7 @@ impl Threads {
     /// # Errors
     /// Descriptors have run out.
     pub fn new(server: &'static Server) -> anyhow::Result<Threads> {
-        os::wake::install();
+        os::interrupt::install();
         Ok(Threads {
             server,
             state: Arc::new(State {
@@ -55,7 +55,7 @@ impl Threads {
     ) -> std::io::Result<()> {
         let (server, running) = (self.server, self.begin());
         let spawned = os::thread::spawn(format!("worker {number}"), STACK_BYTES, move || {
-            os::wake::hear();
+            os::interrupt::unblock();
             let _running = running;
             let _whole = Whole { server, number };
             body(number);
@@ -100,7 +100,7 @@ impl Threads {
             self.server.drain.close_or_cut(block);
             // The listeners do not block any more, but those who block there already do not know.
             if self.server.drain.has_begun() && block.is_accepting() {
-                os::wake::thread(block.id.load(Ordering::Relaxed));
+                os::interrupt::thread(block.id.load(Ordering::Relaxed));
             }
         }
     }

@@ -50,7 +50,7 @@ pub(crate) fn on_alarm(blocks: &[Block], own: Option<&Block>, limits: &Limits) {
             check(&block.alarm, blocks, now_ns, usual_ns, |_| {}, set_timer);
         }
         None => {
-            let interrupt = |block: &Block| os::wake::thread(block.id.load(Ordering::Relaxed));
+            let interrupt = |block: &Block| os::interrupt::thread(block.id.load(Ordering::Relaxed));
             check(&ALARM, blocks, now_ns, usual_ns, interrupt, set_timer);
         }
     }

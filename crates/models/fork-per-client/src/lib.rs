@@ -27,6 +27,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use os::process::Signal;
 use os::signal;
 use server::{
     Accepted, Backoff, Children, Connection, Count, Model, Needs, Roles, Server, Variant, Worker,
@@ -54,11 +55,11 @@ static CHILD_ENDED: AtomicBool = AtomicBool::new(false);
 /// Accept returns when a child has ended, and its parent looks.
 extern "C" fn on_end(signal: i32) {
     CHILD_ENDED.store(true, Ordering::Relaxed);
-    signal::insist(signal);
+    signal::repeat_with_alarm(signal);
 }
 
 fn run(server: &'static Server) -> anyhow::Result<()> {
-    signal::handle(&[signal::SIGCHLD], on_end);
+    signal::handle(&[Signal::CHILD], on_end);
     let mut worker = Worker::blocking(server, 0);
     let mut children = Children::new(server);
     let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);

@@ -147,7 +147,7 @@ fn flock(server: &'static Server) -> anyhow::Result<()> {
     keep(server, || {
         let lock = file.open()?;
         Ok(move |worker: &mut Worker, backoff: &mut Backoff| {
-            worker.accept_holding(backoff, || lock.hold())
+            worker.accept_holding(backoff, || lock.lock())
         })
     })
 }
@@ -156,7 +156,7 @@ fn mutex(server: &'static Server) -> anyhow::Result<()> {
     let mutex = SharedMutex::new()?;
     keep(server, || {
         Ok(|worker: &mut Worker, backoff: &mut Backoff| {
-            worker.accept_holding(backoff, || Ok(mutex.hold()))
+            worker.accept_holding(backoff, || Ok(mutex.lock()))
         })
     })
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use os::net::{self, PollFd, PollFlags};
 use os::pass::{self, Channel};
+use os::process::Signal;
 use os::signal;
 use server::{Accepted, Backoff, Children, Connection, Phase, Server, ServingChild, Worker, log};
 
@@ -16,7 +17,7 @@ pub(crate) fn run(server: &'static Server) -> anyhow::Result<()> {
         server.workers
     );
     // The handler does nothing: what counts is that poll returns when a child has ended.
-    signal::handle(&[signal::SIGCHLD], signal::nothing);
+    signal::handle(&[Signal::CHILD], signal::do_nothing);
     server.make_listeners_nonblocking()?;
     let mut worker = Worker::blocking(server, 0);
     worker.warm_up();
@@ -34,7 +35,7 @@ const SPARE: usize = 16;
 
 /// The child: says that it is free, serves what it is passed, until there will be no more.
 fn serve(worker: &mut Worker, channel: &Channel) {
-    while channel.say_free().is_ok() {
+    while channel.report_free().is_ok() {
         match channel.receive() {
             Ok(Some(socket)) => {
                 let connection = Connection::new(socket, worker);
@@ -204,7 +205,7 @@ impl Parent {
 
     fn hear(&mut self, number: usize) {
         if let Some(desk) = &mut self.desks[number] {
-            match desk.channel.heard_free() {
+            match desk.channel.has_reported_free() {
                 Some(free) => desk.free |= free,
                 None => self.desks[number] = None,
             }

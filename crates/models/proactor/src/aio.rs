@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use os::Errno;
-use os::aio::{Aio, Completion, News};
+use os::aio::{Aio, Completion, Waited};
 use os::net::Addr;
 use os::sigio::{QUEUED, Signals};
 use proto::Want;
@@ -111,13 +111,13 @@ impl Proactor {
         while !(self.connections.is_empty() && self.accepting.is_done()) {
             self.worker.tick();
             let timeout = self.wheel.timeout(self.worker.now).unwrap_or(LOOK_EVERY);
-            let news = self.aio.wait(timeout.min(LOOK_EVERY));
+            let waited = self.aio.wait(timeout.min(LOOK_EVERY));
             self.worker.tick();
             self.wheel.advance(self.worker.now, &mut fired);
-            match news {
-                News::Done(completion) => self.on_completion(completion),
-                News::Elsewhere => self.on_listeners(),
-                News::Nothing => self.find_completions(),
+            match waited {
+                Waited::Completed(completion) => self.on_completion(completion),
+                Waited::Descriptor => self.on_listeners(),
+                Waited::None => self.find_completions(),
             }
             for (source, tick) in fired.drain(..) {
                 match source {

@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use os::process::Signal;
 use os::signal;
 use server::log;
 
@@ -32,7 +33,7 @@ pub struct Echo {
 impl Echo {
     /// An echo at the sockets that stand beside the listeners.
     pub fn at(sockets: &'static [UdpSocket]) -> Echo {
-        signal::handle(&[signal::SIGHUP], on_hangup);
+        signal::handle(&[Signal::HUP], on_hangup);
         Echo {
             sockets,
             buffer: vec![0; DATAGRAM_BYTES_MAX],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use os::Errno;
 use os::net::PollFlags;
-use os::sigio::{COALESCED, News, QUEUED, Signals, sweep};
+use os::sigio::{COALESCED, IoSignal, QUEUED, Signals, sweep};
 use reactor::{Interest, Ready, Selector, Source};
 
 use crate::datagrams::Echo;
@@ -89,7 +89,7 @@ impl Selector for SignalQueue {
         if self.sources.len() <= index {
             self.sources.resize(index + 1, None);
             // Only the first descriptor of a number is asked: sockets never are mute.
-            if !self.signals.is_heard(fd) {
+            if !self.signals.is_watched(fd) {
                 self.mute.push(number);
             }
         }
@@ -104,7 +104,7 @@ impl Selector for SignalQueue {
     }
 
     fn remove(&mut self, fd: impl AsFd) {
-        self.signals.ignore(fd.as_fd());
+        self.signals.unwatch(fd.as_fd());
         self.forget(fd.as_fd().as_raw_fd());
     }
 
@@ -119,16 +119,16 @@ impl Selector for SignalQueue {
             return;
         }
         match self.signals.take(timeout) {
-            News::Of { fd, events: bits } => {
+            IoSignal::Ready { fd, events: bits } => {
                 events.extend(self.source(fd).map(|source| ready(source, bits)));
             }
-            News::Overflow => self.look_at_all(events),
-            News::Datagrams { fd } => {
+            IoSignal::Overflow => self.look_at_all(events),
+            IoSignal::Datagrams { fd } => {
                 if let Some(echo) = &mut self.echo {
                     echo.answer(fd);
                 }
             }
-            News::Nothing => {
+            IoSignal::None => {
                 let Self { mute, sources, .. } = self;
                 sweep(mute.iter().copied(), |fd, bits| {
                     events.extend(sources[fd as usize].map(|source| ready(source, bits)));

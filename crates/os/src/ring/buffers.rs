@@ -1,4 +1,5 @@
-//! The receive buffers of a ring: lent by the kernel's choice, given back in the order of use.
+//! The receive buffers of a ring. The kernel chooses one for each receive, and gets it back when its
+//! bytes were used.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -7,18 +8,18 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
 use crate::Errno;
 
-/// Buffers and the ring through which they go back to the kernel (`io_uring_register_buf_ring(3)`),
-/// in a mapping that is never unmapped: a closed ring ends its receives in its own time.
+/// Buffers, and the queue by which they are offered to the kernel (`io_uring_register_buf_ring(3)`). Their
+/// mapping is never removed, since the kernel ends the receives of a closed ring at some later time.
 pub(super) struct Buffers {
-    /// Page-aligned; `count` entries, then, on pages of their own, as many buffers.
+    /// The mapping: `count` entries of the queue, then, on pages of their own, `count` buffers.
     entries: *mut BufRingEntry,
     first: *mut u8,
     count: u16,
     bytes: usize,
-    /// Entries handed to the kernel so far, as it will see them once published.
+    /// Number of entries offered so far; the kernel sees them once published.
     tail: u16,
-    /// The buffer a completion has brought, and how much of it.
-    lent: Option<(u16, usize)>,
+    /// The buffer of the receive that completed last, and how many bytes are in it.
+    filled: Option<(u16, usize)>,
 }
 
 const PAGE: usize = 4096;
@@ -32,7 +33,7 @@ impl Buffers {
         let length = count
             .checked_mul(bytes)
             .and_then(|all| all.checked_add(head));
-        // SAFETY: a fresh anonymous mapping overlaps nothing.
+        // SAFETY: a new anonymous mapping overlaps nothing.
         let base = unsafe {
             mmap_anonymous(
                 std::ptr::null_mut(),
@@ -43,12 +44,12 @@ impl Buffers {
         };
         let mut buffers = Buffers {
             entries: base.cast(),
-            // SAFETY: the mapping is `head` bytes and more.
+            // SAFETY: the mapping is longer than `head` bytes.
             first: unsafe { base.cast::<u8>().add(head) },
             count: count as u16,
             bytes,
             tail: 0,
-            lent: None,
+            filled: None,
         };
         (0..buffers.count).for_each(|number| buffers.offer(number));
         buffers.publish();
@@ -63,40 +64,43 @@ impl Buffers {
         self.count
     }
 
-    /// Takes note of a buffer that the kernel has filled with `bytes` bytes.
-    pub(super) fn lend(&mut self, number: u16, bytes: usize) {
+    /// Takes note of a buffer into which the kernel has written `bytes` bytes.
+    pub(super) fn filled(&mut self, number: u16, bytes: usize) {
         debug_assert!(number < self.count && bytes <= self.bytes);
-        self.lent = Some((number, bytes));
+        self.filled = Some((number, bytes));
     }
 
-    /// What is in the buffer that was lent last; nothing if none is.
-    pub(super) fn lent(&self) -> &[u8] {
-        let Some((number, bytes)) = self.lent else {
+    /// The bytes of the buffer that was filled last; none if it was recycled.
+    pub(super) fn received(&self) -> &[u8] {
+        let Some((number, bytes)) = self.filled else {
             return &[];
         };
         let place = self.place(number);
-        // SAFETY: the kernel has filled this part of a buffer inside the mapping and writes to it
-        // no more until `recycle`, which needs `self` for itself, has offered it again.
+        // SAFETY: the kernel has written this part of a buffer in the mapping. It does not write there
+        // again until `recycle`, which borrows `self` exclusively, has offered the buffer.
         unsafe { std::slice::from_raw_parts(place, bytes.min(self.bytes)) }
     }
 
-    /// Offers the buffer that was lent again, with the next `publish`.
+    /// Offers the buffer that was filled last again; the kernel sees it with the next `publish`.
     pub(super) fn recycle(&mut self) {
-        if let Some((number, _)) = self.lent.take() {
+        if let Some((number, _)) = self.filled.take() {
             self.offer(number);
         }
     }
 
     fn place(&self, number: u16) -> *mut u8 {
-        assert!(number < self.count, "the kernel lends what it was offered");
+        assert!(
+            number < self.count,
+            "the kernel uses buffers that it was offered"
+        );
         // SAFETY: there are `count` buffers of `bytes` bytes from `first`.
         unsafe { self.first.add(usize::from(number) * self.bytes) }
     }
 
     fn offer(&mut self, number: u16) {
         let place = self.place(number);
-        // SAFETY: the index is below `count`. The kernel reads an entry only below the tail it was
-        // shown, and this one lies above. The setters leave the field alone that holds the tail.
+        // SAFETY: the index is below `count`. The kernel reads entries below the published tail only,
+        // and this one is not. The setters do not write the field that holds the tail.
         unsafe {
             let entry = self.entries.add(usize::from(self.tail & (self.count - 1)));
             (*entry).set_addr(place as u64);
@@ -106,10 +110,10 @@ impl Buffers {
         self.tail = self.tail.wrapping_add(1);
     }
 
-    /// Shows the kernel what was offered.
+    /// Lets the kernel see what was offered.
     pub(super) fn publish(&mut self) {
-        // SAFETY: `entries` is the base of the ring, page-aligned and initialised; the tail is ours
-        // to write and the kernel's to read, so both do it atomically.
+        // SAFETY: `entries` is the base of the queue, page-aligned and initialised. This writes the
+        // tail and the kernel reads it, so both accesses are atomic.
         unsafe {
             let tail = BufRingEntry::tail(self.entries).cast_mut();
             AtomicU16::from_ptr(tail).store(self.tail, Ordering::Release);

@@ -1,144 +1,182 @@
-//! Sends: their output lives here until it was sent.
+//! Sends. Their output is here from the beginning of a send to its end.
+//!
+//! A send has up to two stages. A quiet one is first *tried*: the submission sends what the socket
+//! takes at once, and success leaves no completion. Where that has not sent everything, and for all
+//! other sends, the operation *waits* for room, and always leaves a completion.
 
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use io_uring::types::Fd;
 use io_uring::{opcode, squeue};
+use rustix::net::{RecvFlags, SendFlags};
 
-use super::{Completion, Ring, SEND, assert_token, slot, sort};
+use super::completion::{Completion, result};
+use super::token::{self, slot};
 use crate::Errno;
 
-/// A send under way.
+/// All sends under way.
 #[derive(Debug, Default)]
-pub(super) struct Lent {
-    pub(super) output: Vec<u8>,
-    socket: RawFd,
-    /// Bytes of it that were sent by earlier tries.
-    sent: usize,
-    /// It waits for room, and a completion will tell of it.
-    pub(super) waiting: bool,
-    /// It was taken back: what is unsent stays unsent.
-    recalled: bool,
-    /// What a try at submission said, if it did not succeed.
-    pub(super) failed: Option<i32>,
+pub(super) struct Sends {
+    /// By the slot of their token.
+    sends: Vec<Send>,
+    /// Tokens of the sends that the next submission tries, and of those that the last one has tried.
+    trying: Vec<u64>,
+    tried: Vec<u64>,
+    next_tried: usize,
 }
 
-impl Ring {
-    /// Sends all of `output`, waiting for room as long as it takes. The descriptor must stay open
-    /// until it completes.
+/// A send under way, or none if its output is empty.
+#[derive(Debug, Default)]
+struct Send {
+    output: Vec<u8>,
+    socket: RawFd,
+    /// How many bytes of it were sent.
+    sent: usize,
+    /// It waits for room, or will, and so leaves a completion.
+    waits: bool,
+    /// It was cancelled: the rest is not sent.
+    cancelled: bool,
+    /// The result of a try that has not sent everything.
+    failed: Option<i32>,
+}
+
+/// What follows from a result.
+pub(super) enum Progress {
+    /// The send is at its end.
+    Done(Completion),
+    /// The rest is to be submitted: [`Sends::entry`].
+    Rest,
+}
+
+/// `MSG_WAITALL`: for io_uring it means with a send that less than all is a failure.
+const WAITALL: SendFlags = SendFlags::from_bits_retain(RecvFlags::WAITALL.bits());
+
+impl Sends {
+    /// Takes the output of a send; [`entry`](Self::entry) is to be submitted.
     ///
     /// # Panics
-    /// On a bad token, see [`receive`](Self::receive), or if a send of that token is under way.
-    pub fn send(&mut self, socket: BorrowedFd<'_>, token: u64, output: Vec<u8>) {
-        self.lend(socket, token, output, true);
-        self.push_send(token);
-    }
-
-    /// The same for output after which nothing is to be done at once: that it was sent is told with
-    /// the next batch, and ends no wait.
-    ///
-    /// The submission itself tries: with `MSG_DONTWAIT` the kernel neither polls nor hands the
-    /// operation to a thread, and with `MSG_WAITALL` less than all counts as a failure. So silence
-    /// (`IOSQE_CQE_SKIP_SUCCESS`) means that all was sent. Whatever else happened is a completion,
-    /// and then the rest is sent in the other way, which waits. This module's tests hold the kernel
-    /// to it.
-    pub fn send_quietly(&mut self, socket: BorrowedFd<'_>, token: u64, output: Vec<u8>) {
-        self.lend(socket, token, output, false);
-        self.trying.push(token);
-        self.push_send(token);
-    }
-
-    fn lend(&mut self, socket: BorrowedFd<'_>, token: u64, output: Vec<u8>, waiting: bool) {
-        assert_token(token);
+    /// On a bad token, and if a send of that token is under way.
+    pub(super) fn start(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        token: u64,
+        output: Vec<u8>,
+        quietly: bool,
+    ) {
+        token::check(token);
         let slot = slot(token);
-        if self.lent.len() <= slot {
-            self.lent.resize_with(slot + 1, Lent::default);
+        if self.sends.len() <= slot {
+            self.sends.resize_with(slot + 1, Send::default);
         }
-        let lent = &mut self.lent[slot];
-        assert!(lent.output.is_empty(), "one send of a token at a time");
-        *lent = Lent {
+        let send = &mut self.sends[slot];
+        assert!(send.output.is_empty(), "one send of a token at a time");
+        *send = Send {
             output,
             socket: socket.as_raw_fd(),
             sent: 0,
-            waiting,
-            recalled: false,
+            waits: !quietly,
+            cancelled: false,
             failed: None,
         };
+        if quietly {
+            self.trying.push(token);
+        }
     }
 
-    fn push_send(&mut self, token: u64) {
-        let lent = &self.lent[slot(token)];
-        let rest = &lent.output[lent.sent..];
-        let (now, quiet) = if lent.waiting {
-            (0, squeue::Flags::empty())
+    /// What to submit. It names the output, which stays here until the send is at its end.
+    pub(super) fn entry(&self, token: u64) -> squeue::Entry {
+        let send = &self.sends[slot(token)];
+        let rest = &send.output[send.sent..];
+        let (now, quiet) = if send.waits {
+            (SendFlags::empty(), squeue::Flags::empty())
         } else {
-            (libc::MSG_DONTWAIT, squeue::Flags::SKIP_SUCCESS)
+            (SendFlags::DONTWAIT, squeue::Flags::SKIP_SUCCESS)
         };
-        let entry = opcode::Send::new(Fd(lent.socket), rest.as_ptr(), rest.len() as u32)
-            .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL | now);
-        self.push(entry.build().user_data(token | SEND).flags(quiet));
+        let entry = opcode::Send::new(Fd(send.socket), rest.as_ptr(), rest.len() as u32)
+            .flags((SendFlags::NOSIGNAL | WAITALL | now).bits() as i32);
+        entry.build().user_data(token::send(token)).flags(quiet)
     }
 
-    /// Takes back a send: it completes, with `ECANCELED` unless all was sent before.
-    pub fn cancel_send(&mut self, token: u64) {
-        if let Some(lent) = self.lent.get_mut(slot(token)) {
-            lent.recalled = true;
+    /// Sends nothing more of it.
+    pub(super) fn cancel(&mut self, token: u64) {
+        if let Some(send) = self.sends.get_mut(slot(token)) {
+            send.cancelled = true;
         }
-        self.cancel(token | SEND);
     }
 
-    /// A send that the submission has tried.
-    pub(super) fn was_tried(&mut self, token: u64) -> Option<Completion> {
-        let lent = &mut self.lent[slot(token)];
-        match lent.failed.take().map(sort) {
-            None => return Some(self.sent(token, Ok(()))),
+    /// Takes note of the result if it is that of a try.
+    pub(super) fn try_failed(&mut self, token: u64, result: i32) -> bool {
+        let send = &mut self.sends[slot(token)];
+        if !send.waits {
+            send.failed = Some(result);
+        }
+        !send.waits
+    }
+
+    /// Says that all sends to be tried were submitted, and the results of those that failed noted.
+    pub(super) fn were_tried(&mut self) {
+        self.tried.clear();
+        self.next_tried = 0;
+        std::mem::swap(&mut self.tried, &mut self.trying);
+    }
+
+    /// The next send that was tried.
+    pub(super) fn next_tried(&mut self) -> Option<u64> {
+        let token = self.tried.get(self.next_tried).copied();
+        self.next_tried += usize::from(token.is_some());
+        token
+    }
+
+    /// A send was tried; without a noted result, all of it was sent.
+    pub(super) fn after_try(&mut self, token: u64) -> Progress {
+        let send = &mut self.sends[slot(token)];
+        match send.failed.take().map(result) {
+            None => return self.done(token, Ok(())),
             Some(Err(Errno::AGAIN | Errno::INTR)) => {}
-            Some(Err(error)) => return Some(self.sent(token, Err(error))),
-            Some(Ok(bytes)) => lent.sent += bytes,
+            Some(Err(error)) => return self.done(token, Err(error)),
+            Some(Ok(bytes)) => send.sent += bytes,
         }
-        lent.waiting = true;
+        send.waits = true;
         self.go_on(token)
     }
 
-    /// A send that has waited for room.
-    pub(super) fn waited(&mut self, token: u64, result: i32) -> Option<Completion> {
-        match sort(result) {
-            Err(error) => return Some(self.sent(token, Err(error))),
-            Ok(bytes) => self.lent[slot(token)].sent += bytes,
+    /// A send that has waited has completed.
+    pub(super) fn after_wait(&mut self, token: u64, sent: i32) -> Progress {
+        match result(sent) {
+            Err(error) => return self.done(token, Err(error)),
+            Ok(bytes) => self.sends[slot(token)].sent += bytes,
         }
         self.go_on(token)
     }
 
-    /// Sends the rest, if there is any and nobody has taken it back.
-    fn go_on(&mut self, token: u64) -> Option<Completion> {
-        let lent = &self.lent[slot(token)];
-        if lent.sent == lent.output.len() {
-            return Some(self.sent(token, Ok(())));
+    fn go_on(&mut self, token: u64) -> Progress {
+        let send = &self.sends[slot(token)];
+        if send.sent == send.output.len() {
+            self.done(token, Ok(()))
+        } else if send.cancelled {
+            self.done(token, Err(Errno::CANCELED))
+        } else {
+            Progress::Rest
         }
-        if lent.recalled {
-            return Some(self.sent(token, Err(Errno::CANCELED)));
-        }
-        self.push_send(token);
-        None
     }
 
-    fn sent(&mut self, token: u64, done: Result<(), Errno>) -> Completion {
-        let output = std::mem::take(&mut self.lent[slot(token)].output);
+    fn done(&mut self, token: u64, done: Result<(), Errno>) -> Progress {
+        let output = std::mem::take(&mut self.sends[slot(token)].output);
         let bytes = done.map(|()| output.len());
-        Completion::Sent {
+        Progress::Done(Completion::Sent {
             token,
             output,
             bytes,
-        }
+        })
     }
 }
 
-impl Drop for Ring {
-    /// The kernel ends what is under way in its own time after the ring was closed; memory that it
-    /// may still read is left to it.
+impl Drop for Sends {
+    /// After the ring was closed the kernel ends its operations in its own time. It may still read the
+    /// output of sends, so that memory is never freed.
     fn drop(&mut self) {
-        for lent in &mut self.lent {
-            std::mem::forget(std::mem::take(&mut lent.output));
+        for send in &mut self.sends {
+            std::mem::forget(std::mem::take(&mut send.output));
         }
     }
 }

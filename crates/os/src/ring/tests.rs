@@ -1,4 +1,4 @@
-//! What the ring relies on, asked of the kernel itself.
+//! What the ring relies on, tested with the kernel.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -26,7 +26,7 @@ fn pair() -> (TcpStream, TcpStream) {
     (near, far)
 }
 
-/// The next completion, waited for.
+/// Waits for the next completion.
 fn completion(ring: &mut Ring) -> Completion {
     let start = std::time::Instant::now();
     while start.elapsed() < PATIENCE {
@@ -38,14 +38,14 @@ fn completion(ring: &mut Ring) -> Completion {
     panic!("no completion");
 }
 
-/// Makes the ring wait for nothing, so that what was submitted is tried.
+/// Submits what is queued, without waiting for a completion.
 fn submit(ring: &mut Ring) {
     assert!(ring.next().is_none());
     ring.wait(Some(Duration::ZERO)).unwrap();
 }
 
 /// More than two socket buffers hold.
-fn plenty() -> Vec<u8> {
+fn large_output() -> Vec<u8> {
     (0..16 << 20).map(|number| (number / 7) as u8).collect()
 }
 
@@ -71,13 +71,14 @@ fn a_quiet_send_that_succeeds_leaves_no_completion_in_the_kernel() {
     }
 }
 
-/// The submission sends what there is room for and says so; the ring sends the rest when there is.
+/// The submission sends what the socket takes and reports how much; the ring sends the rest when there is
+/// room.
 #[test]
 fn a_send_that_the_socket_cannot_take_at_once_is_sent_whole() {
     for quiet in [true, false] {
         let mut ring = ring(2);
         let (near, mut far) = pair();
-        let output = plenty();
+        let output = large_output();
         let copy = output.clone();
         if quiet {
             ring.send_quietly(near.as_fd(), 0, output);
@@ -99,23 +100,23 @@ fn a_send_that_the_socket_cannot_take_at_once_is_sent_whole() {
     }
 }
 
-/// The output stays with the ring until the kernel has let go of it, and comes back with the error.
+/// The ring keeps the output until the kernel does not use it any more, and returns it with the error.
 #[test]
 fn a_peer_that_resets_while_a_send_is_in_flight() {
     let mut ring = ring(2);
     let (near, mut far) = pair();
-    ring.send_quietly(near.as_fd(), 5, plenty());
+    ring.send_quietly(near.as_fd(), 5, large_output());
     submit(&mut ring);
     assert!(ring.next().is_none());
     far.read_exact(&mut [0; 100]).unwrap();
-    drop(far); // With input unread: a reset.
+    drop(far); // With bytes unread, so this resets the connection.
     match completion(&mut ring) {
         Completion::Sent { bytes, output, .. } => {
             assert!(
                 matches!(bytes, Err(Errno::CONNRESET | Errno::PIPE)),
                 "{bytes:?}"
             );
-            assert!(output == plenty(), "untouched");
+            assert!(output == large_output(), "untouched");
         }
         other => panic!("{other:?}"),
     }
@@ -127,10 +128,10 @@ fn a_peer_that_resets_while_a_send_is_in_flight() {
 }
 
 #[test]
-fn a_send_that_is_taken_back_completes() {
+fn a_cancelled_send_completes() {
     let mut ring = ring(2);
     let (near, _far) = pair();
-    ring.send(near.as_fd(), 1, plenty());
+    ring.send(near.as_fd(), 1, large_output());
     submit(&mut ring);
     ring.cancel_send(1);
     match completion(&mut ring) {
@@ -173,8 +174,8 @@ fn a_receive_goes_on_until_the_fin() {
     }
 }
 
-/// With buffers for 128 bytes and far more to come, the receive ends again and again with ENOBUFS;
-/// taken up again each time, it loses nothing.
+/// The buffers have 128 bytes and far more is received, so the receive ends many times with ENOBUFS.
+/// Started again each time, it loses nothing.
 #[test]
 fn a_receive_that_finds_no_buffer_ends_and_loses_nothing() {
     let mut ring = ring(2);
@@ -202,7 +203,7 @@ fn a_receive_that_finds_no_buffer_ends_and_loses_nothing() {
 }
 
 #[test]
-fn a_receive_that_is_taken_back_says_so_and_keeps_what_had_come() {
+fn a_cancelled_receive_completes_and_loses_nothing() {
     let mut ring = ring(2);
     let (near, mut far) = pair();
     ring.receive(near.as_fd(), 7);
@@ -235,8 +236,8 @@ fn a_receive_that_is_taken_back_says_so_and_keeps_what_had_come() {
     assert_eq!(got, b"before");
 }
 
-/// More connections than the completion queue holds: the kernel keeps the rest, the accept ends, and
-/// none is lost.
+/// There are more connections than the completion queue holds: the kernel keeps the rest, the accept
+/// ends, and no connection is lost.
 #[test]
 fn more_completions_than_there_is_room_for() {
     let sizes = Sizes {
@@ -273,9 +274,9 @@ fn more_completions_than_there_is_room_for() {
     assert_eq!(accepted, connected);
 }
 
-/// A listener that does not block makes no difference: the ring waits all the same.
+/// The accept waits although the listener is non-blocking.
 #[test]
-fn an_accept_waits_and_can_be_taken_back() {
+fn an_accept_waits_and_can_be_cancelled() {
     let mut ring = ring(2);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -308,7 +309,7 @@ fn an_accept_waits_and_can_be_taken_back() {
 }
 
 #[test]
-fn a_waker_is_heard() {
+fn a_woken_waker_completes() {
     let mut ring = ring(2);
     let waker = crate::net::Waker::new().unwrap();
     ring.watch(waker.as_fd());
@@ -318,7 +319,7 @@ fn a_waker_is_heard() {
     assert!(matches!(completion(&mut ring), Completion::Readable));
 }
 
-/// Many sends, more than the submission queue holds, all told of.
+/// There are more sends than the submission queue holds, and each completes.
 #[test]
 fn more_operations_than_there_is_room_for() {
     let mut ring = ring(2);
@@ -341,7 +342,7 @@ fn more_operations_than_there_is_room_for() {
     assert!(pairs[0].0.as_raw_fd() > 0);
 }
 
-/// The next completion; one wait for nothing must do.
+/// The next completion, which is there after one submission without a wait.
 fn completion_now(ring: &mut Ring) -> Completion {
     if let Some(completion) = ring.next() {
         return completion;

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use os::Errno;
-use os::select::{POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, PollLine, poll_lines};
+use os::net::{PollFd, PollFlags, poll};
+use os::select::poll_fd;
 
 use super::dense::Dense;
 use crate::{Interest, Ready, Selector, Source};
@@ -12,16 +13,16 @@ use crate::{Interest, Ready, Selector, Source};
 /// A table of what is watched. No call changes it; each wait passes it whole.
 #[derive(Debug)]
 pub struct Poll {
-    lines: Dense<PollLine>,
+    fds: Dense<PollFd<'static>>,
     /// Packed, by descriptor number.
     sources: Vec<u64>,
 }
 
-fn wanted(interest: Interest) -> i16 {
+fn wanted(interest: Interest) -> PollFlags {
     match interest {
-        Interest::Nothing => 0,
-        Interest::Read => POLLIN,
-        Interest::Write => POLLOUT,
+        Interest::Nothing => PollFlags::empty(),
+        Interest::Read => PollFlags::IN,
+        Interest::Write => PollFlags::OUT,
     }
 }
 
@@ -30,14 +31,14 @@ impl Selector for Poll {
 
     fn empty() -> Result<Poll, Errno> {
         Ok(Poll {
-            lines: Dense::new(),
+            fds: Dense::new(),
             sources: Vec::new(),
         })
     }
 
     fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
         let fd = fd.as_fd().as_raw_fd();
-        self.lines.insert(fd, PollLine::new(fd, wanted(interest)));
+        self.fds.insert(fd, poll_fd(fd, wanted(interest)));
         let number = fd as usize;
         if self.sources.len() <= number {
             self.sources.resize(number + 1, 0);
@@ -47,32 +48,33 @@ impl Selector for Poll {
     }
 
     fn set(&mut self, fd: impl AsFd, _: Source, interest: Interest) -> Result<(), Errno> {
-        if let Some(line) = self.lines.get_mut(fd.as_fd().as_raw_fd()) {
-            line.set(wanted(interest));
+        let fd = fd.as_fd().as_raw_fd();
+        if let Some(entry) = self.fds.get_mut(fd) {
+            *entry = poll_fd(fd, wanted(interest));
         }
         Ok(())
     }
 
     fn remove(&mut self, fd: impl AsFd) {
-        self.lines.remove(fd.as_fd().as_raw_fd());
+        self.fds.remove(fd.as_fd().as_raw_fd());
     }
 
     fn wait(&mut self, events: &mut Vec<Ready>, timeout: Option<Duration>) {
         events.clear();
-        // EINTR ends the wait without any; EINVAL (more lines than descriptors allowed) and ENOMEM
+        // EINTR ends the wait without any; EINVAL (more entries than descriptors allowed) and ENOMEM
         // cannot be served better than by looking again.
-        let Ok(count) = poll_lines(self.lines.entries_mut(), timeout) else {
+        let Ok(count) = poll(self.fds.entries_mut(), timeout) else {
             return;
         };
-        let lines = self.lines.entries().iter();
-        let ready = lines.filter(|line| line.found() != 0).take(count);
-        events.extend(ready.map(|line| {
-            let found = line.found();
-            let hung_up = found & (POLLHUP | POLLERR | POLLNVAL) != 0;
+        let entries = self.fds.entries().iter();
+        let ready = entries.filter(|entry| !entry.revents().is_empty());
+        events.extend(ready.take(count).map(|entry| {
+            let found = entry.revents();
+            let hung_up = found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
             Ready {
-                source: Source::unpack(self.sources[line.fd() as usize]),
-                readable: hung_up || found & POLLIN != 0,
-                writable: hung_up || found & POLLOUT != 0,
+                source: Source::unpack(self.sources[entry.as_fd().as_raw_fd() as usize]),
+                readable: hung_up || found.contains(PollFlags::IN),
+                writable: hung_up || found.contains(PollFlags::OUT),
                 half_closed: false,
                 hung_up,
             }

@@ -72,23 +72,22 @@ impl Selector for Select {
         events.clear();
         let (mut read, mut write) = (self.read, self.write);
         // EINTR ends the wait without any; no other error can come of open descriptors.
-        let Ok(bits) = select(self.sources.len(), &mut read, &mut write, timeout) else {
+        if select(self.sources.len(), &mut read, &mut write, timeout).is_err() {
             return;
-        };
-        // A descriptor is in one set at most, so there are as many ready as there are bits.
-        let watched = self.sources.iter().zip(0..);
-        let watched = watched.filter_map(|(source, fd)| source.map(|source| (source, fd)));
-        let ready = watched.filter_map(|(source, fd)| {
-            let (readable, writable) = (read.contains(fd), write.contains(fd));
-            (readable || writable).then_some(Ready {
+        }
+        // A descriptor is in one set at most.
+        let readable = read.iter().map(|fd| (fd, true));
+        let ready = readable.chain(write.iter().map(|fd| (fd, false)));
+        events.extend(ready.filter_map(|(fd, readable)| {
+            let source = self.sources[fd as usize]?;
+            Some(Ready {
                 source,
                 readable,
-                writable,
+                writable: !readable,
                 half_closed: false,
                 hung_up: false,
             })
-        });
-        events.extend(ready.take(bits));
+        }));
     }
 
     fn ready(event: &Ready) -> Ready {

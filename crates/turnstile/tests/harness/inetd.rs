@@ -39,7 +39,7 @@ const LOOK_EVERY: std::time::Duration = super::ms(50);
 
 fn serve(args: Vec<String>) -> anyhow::Result<()> {
     let (ours, program) = args.split_at(args.iter().position(|arg| arg == "--").context("no --")?);
-    signal::handle(&[signal::SIGTERM, signal::SIGINT], on_terminate);
+    signal::handle(&[Signal::TERM, Signal::INT], on_terminate);
     let listeners = ours
         .iter()
         .filter(|arg| *arg != "--listen")

@@ -45,7 +45,7 @@ impl Proactor {
                 }
                 Next::ShutDown => {
                     for listener in &self.server.listeners {
-                        self.signals.ignore(listener.as_fd());
+                        self.signals.unwatch(listener.as_fd());
                     }
                     self.server.shut_down_listeners();
                 }
