@@ -1,4 +1,4 @@
-//! `pool`: the loops read and write, and a pool of threads behind all of them computes.
+//! `pool`: the loops read and write, and a pool of threads computes for all of them.
 
 use reactor::{Epoll, Reactor, Sharing};
 use server::{Needs, Roles, Server, Threads, Variant, Workers};
@@ -13,9 +13,9 @@ pub(crate) const VARIANT: Variant = Variant {
         computes: "a thread",
         writes: "a loop",
     },
-    summary: "An acceptor hands sockets to several reactors; a pool behind them computes.",
+    summary: "An acceptor gives sockets to several reactors; a pool of threads computes for them.",
     pick_when: "handlers compute or block for long, and one loop cannot read and write for all",
-    breaks_when: "handlers are short: the way there and back costs more than the service",
+    breaks_when: "handlers are short: moving the connection there and back costs more than the service",
     workers: Workers::LOOPS,
     needs: Needs {
         extra_threads: |limits| limits.threads_max,

@@ -1,4 +1,4 @@
-//! `thread-per-event`: a loop waits, and starts a thread for every event.
+//! `thread-per-event`: a loop waits, and starts a thread for every event of a connection.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::acceptor;
 pub(crate) const VARIANT: Variant = Variant {
     name: "thread-per-event",
     roles: Roles::accepted_by("the main thread", "a thread"),
-    summary: "Reactors wait, and every event on a connection is served by a thread of its own.",
-    pick_when: "never: it is here because it is claimed to be terrible",
-    breaks_when: "requests come: each costs the making of a thread",
+    summary: "Reactors wait, and a thread is started for every event of a connection.",
+    pick_when: "you want to know whether it is as bad as they say; never otherwise",
+    breaks_when: "there are requests: each costs the start of a thread",
     workers: Workers::LOOPS,
     needs: Needs {
         extra_threads: |limits| limits.threads_max,
