@@ -1,22 +1,22 @@
-//! The chunked coding (RFC 9112 section 7.1), byte by byte, exactly.
+//! A decoder for the chunked coding (RFC 9112 section 7.1), which accepts nothing but its grammar.
 
 use crate::Limits;
 
-/// How a piece of chunked body ended.
+/// The result of decoding a piece of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decoded {
-    /// All input was taken and the body goes on.
+    /// All input was consumed, and the body goes on.
     More,
-    /// The body and its trailers are whole; what follows is the next request.
-    Whole,
-    /// To be refused with this status.
+    /// The body and its trailers are complete. What follows is the next request.
+    Complete,
+    /// The request must be refused with this status.
     Refused(u16),
 }
 
-/// Where in the grammar the next byte stands.
+/// The part of the grammar to which the next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
-    /// `1*HEXDIG`; how many were seen.
+enum State {
+    /// `1*HEXDIG`, after so many digits.
     Size(u8),
     /// `*( BWS ";" BWS name [ BWS "=" BWS value ] )`.
     Extension(Extension),
@@ -34,7 +34,7 @@ enum At {
     LastNewline,
 }
 
-/// Where in a chunk extension the next byte stands.
+/// The part of a chunk extension to which the next byte belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extension {
     /// White space before a `;`.
@@ -82,24 +82,24 @@ impl Extension {
     }
 }
 
-/// A decoder of one body. Trailers are checked and dropped (RFC 9110 section 6.5.1 allows it).
+/// Decodes one body. Trailers are checked and dropped (RFC 9110 section 6.5.1 allows that).
 #[derive(Debug)]
 pub(crate) struct Chunked {
-    at: At,
-    /// Bytes left of the chunk, or its size while that is read.
+    state: State,
+    /// How many bytes of the chunk are missing; its size so far, while that is read.
     size: usize,
     extension_bytes: usize,
     trailer_bytes: usize,
     trailer_fields: usize,
 }
 
-/// Most hexadecimal digits of a chunk size: what 64 bits hold.
+/// Most hexadecimal digits of a chunk size, which make 64 bits.
 const SIZE_DIGITS_MAX: u8 = 16;
 
 impl Chunked {
     pub(crate) fn new() -> Chunked {
         Chunked {
-            at: At::Size(0),
+            state: State::Size(0),
             size: 0,
             extension_bytes: 0,
             trailer_bytes: 0,
@@ -107,8 +107,8 @@ impl Chunked {
         }
     }
 
-    /// Takes bytes from `input`, appends the data among them to `body` (whose first `head_bytes`
-    /// are not body), and returns how many were taken.
+    /// Consumes bytes of `input`, and appends the data among them to `body`, whose first `head_bytes` are
+    /// not body. Returns how many were consumed.
     pub(crate) fn decode(
         &mut self,
         input: &[u8],
@@ -118,19 +118,19 @@ impl Chunked {
     ) -> (usize, Decoded) {
         let mut taken = 0;
         while taken < input.len() {
-            if self.at == At::Data {
+            if self.state == State::Data {
                 let piece = &input[taken..taken + self.size.min(input.len() - taken)];
                 body.extend_from_slice(piece);
                 taken += piece.len();
                 self.size -= piece.len();
                 if self.size == 0 {
-                    self.at = At::DataReturn;
+                    self.state = State::DataReturn;
                 }
                 continue;
             }
             match self.step(input[taken], body.len() - head_bytes, limits) {
-                Ok(at) => self.at = at,
-                Err(Decoded::Whole) => return (taken + 1, Decoded::Whole),
+                Ok(state) => self.state = state,
+                Err(Decoded::Complete) => return (taken + 1, Decoded::Complete),
                 Err(end) => return (taken, end),
             }
             taken += 1;
@@ -138,44 +138,46 @@ impl Chunked {
         (taken, Decoded::More)
     }
 
-    /// One byte of grammar.
-    fn step(&mut self, byte: u8, body_bytes: usize, limits: &Limits) -> Result<At, Decoded> {
+    /// Consumes a byte that is not data.
+    fn step(&mut self, byte: u8, body_bytes: usize, limits: &Limits) -> Result<State, Decoded> {
         const BAD: Decoded = Decoded::Refused(400);
-        match (self.at, byte) {
-            (At::Size(digits), _) if byte.is_ascii_hexdigit() => {
+        match (self.state, byte) {
+            (State::Size(digits), _) if byte.is_ascii_hexdigit() => {
                 self.digit(byte, digits, body_bytes, limits)
             }
-            (At::Size(1..), b'\r') => Ok(At::SizeNewline),
-            (At::Size(1..), b';' | b' ' | b'\t') => self.extension(Extension::Gap, byte, limits),
-            (At::Extension(at), b'\r') if at.is_whole() => Ok(At::SizeNewline),
-            (At::Extension(at), _) => self.extension(at, byte, limits),
-            (At::SizeNewline, b'\n') => Ok(if self.size == 0 {
-                At::TrailerStart
+            (State::Size(1..), b'\r') => Ok(State::SizeNewline),
+            (State::Size(1..), b';' | b' ' | b'\t') => self.extension(Extension::Gap, byte, limits),
+            (State::Extension(at), b'\r') if at.is_whole() => Ok(State::SizeNewline),
+            (State::Extension(at), _) => self.extension(at, byte, limits),
+            (State::SizeNewline, b'\n') => Ok(if self.size == 0 {
+                State::TrailerStart
             } else {
-                At::Data
+                State::Data
             }),
-            (At::DataReturn, b'\r') => Ok(At::DataNewline),
-            (At::DataNewline, b'\n') => Ok(At::Size(0)),
-            (At::TrailerStart, b'\r') => Ok(At::LastNewline),
-            (At::LastNewline, b'\n') => Err(Decoded::Whole),
-            (At::TrailerStart, _) => {
+            (State::DataReturn, b'\r') => Ok(State::DataNewline),
+            (State::DataNewline, b'\n') => Ok(State::Size(0)),
+            (State::TrailerStart, b'\r') => Ok(State::LastNewline),
+            (State::LastNewline, b'\n') => Err(Decoded::Complete),
+            (State::TrailerStart, _) => {
                 self.trailer_fields += 1;
                 if self.trailer_fields > limits.trailer_fields_max {
                     return Err(Decoded::Refused(431));
                 }
                 if is_token_byte(byte) {
-                    self.trailer(At::TrailerName, limits)
+                    self.trailer(State::TrailerName, limits)
                 } else {
                     Err(BAD)
                 }
             }
-            (At::TrailerName, b':') => self.trailer(At::TrailerValue, limits),
-            (At::TrailerName, _) if is_token_byte(byte) => self.trailer(At::TrailerName, limits),
-            (At::TrailerValue, b'\r') => Ok(At::TrailerNewline),
-            (At::TrailerValue, b' '..=b'~' | b'\t' | 0x80..) => {
-                self.trailer(At::TrailerValue, limits)
+            (State::TrailerName, b':') => self.trailer(State::TrailerValue, limits),
+            (State::TrailerName, _) if is_token_byte(byte) => {
+                self.trailer(State::TrailerName, limits)
             }
-            (At::TrailerNewline, b'\n') => Ok(At::TrailerStart),
+            (State::TrailerValue, b'\r') => Ok(State::TrailerNewline),
+            (State::TrailerValue, b' '..=b'~' | b'\t' | 0x80..) => {
+                self.trailer(State::TrailerValue, limits)
+            }
+            (State::TrailerNewline, b'\n') => Ok(State::TrailerStart),
             _ => Err(BAD),
         }
     }
@@ -186,7 +188,7 @@ impl Chunked {
         digits: u8,
         body_bytes: usize,
         limits: &Limits,
-    ) -> Result<At, Decoded> {
+    ) -> Result<State, Decoded> {
         if digits == SIZE_DIGITS_MAX {
             return Err(Decoded::Refused(400));
         }
@@ -199,25 +201,25 @@ impl Chunked {
         if self.size > limits.body_bytes_max - body_bytes {
             return Err(Decoded::Refused(413));
         }
-        Ok(At::Size(digits + 1))
+        Ok(State::Size(digits + 1))
     }
 
-    fn extension(&mut self, at: Extension, byte: u8, limits: &Limits) -> Result<At, Decoded> {
+    fn extension(&mut self, at: Extension, byte: u8, limits: &Limits) -> Result<State, Decoded> {
         self.extension_bytes += 1;
         if self.extension_bytes > limits.chunk_extension_bytes_max {
             return Err(Decoded::Refused(413));
         }
         at.next(byte)
-            .map(At::Extension)
+            .map(State::Extension)
             .ok_or(Decoded::Refused(400))
     }
 
-    fn trailer(&mut self, at: At, limits: &Limits) -> Result<At, Decoded> {
+    fn trailer(&mut self, state: State, limits: &Limits) -> Result<State, Decoded> {
         self.trailer_bytes += 1;
         if self.trailer_bytes > limits.trailer_bytes_max {
             return Err(Decoded::Refused(431));
         }
-        Ok(at)
+        Ok(state)
     }
 }
 

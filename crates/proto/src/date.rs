@@ -1,11 +1,11 @@
-//! The beginning of every response, with its `Date`, rendered once a second.
+//! The beginning of every response, with its `Date`, rendered once per second.
 
 use std::time::{Duration, Instant, SystemTime};
 
 /// `HTTP/1.1 200 OK`, `Server` and `Date`, ready to be copied.
 ///
-/// proto has no clock: the monotonic `now` of each turn is compared with the moment the rendered
-/// second ends, and a wall clock is asked for by the function its driver gave it only then.
+/// proto has no clock. It compares the monotonic time of each turn with the end of the rendered second,
+/// and only after that calls the driver's function for the time of day.
 #[derive(Debug)]
 pub(crate) struct Date {
     rendered: [u8; OK.len()],
@@ -33,15 +33,15 @@ impl Date {
     /// The beginning of a response with status 200 at `now`.
     #[inline]
     pub(crate) fn ok(&mut self, now: Instant, wall: impl Fn() -> SystemTime) -> &[u8; OK.len()] {
-        if !self.is_good(now) {
+        if !self.is_current(now) {
             self.render(now, wall());
         }
         &self.rendered
     }
 
-    /// Whether what is rendered says the second of `now`.
+    /// Whether the rendered date is that of `now`.
     #[inline]
-    pub(crate) fn is_good(&self, now: Instant) -> bool {
+    pub(crate) fn is_current(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| now < expires)
     }
 
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_rendered_when_the_wall_second_ends_and_not_before() {
+    fn is_rendered_at_the_end_of_a_second_and_not_before() {
         let (mut date, start) = (Date::new(), Instant::now());
         let wall = SystemTime::UNIX_EPOCH + Duration::from_millis(784_111_778_250);
         assert!(

@@ -1,7 +1,7 @@
-//! The head of a request: httparse for the grammar, and the rules it leaves to its callers.
+//! The head of a request: httparse checks the grammar, and this file the rules beyond it.
 //!
-//! What may be read in two ways is refused (RFC 9112 sections 2.2, 3.2, 5.1, 5.2, 6.1, 6.3, 11.2):
-//! two readings of one message are what request smuggling is made of.
+//! A message that could be read in two ways is refused (RFC 9112 sections 2.2, 3.2, 5.1, 5.2, 6.1, 6.3,
+//! 11.2). Request smuggling works by making a proxy and a server read one message differently.
 
 use std::mem::MaybeUninit;
 
@@ -9,14 +9,14 @@ use crate::limits::FIELDS_CAP;
 use crate::target::{self, Target};
 use crate::{Limits, Method};
 
-/// What stands at the front of the buffer.
+/// What the front of the buffer contains.
 #[derive(Debug)]
 pub(crate) enum Parsed<T> {
-    /// A whole head.
+    /// All of it.
     Complete(T),
-    /// The beginning of one.
+    /// A part: more must be received.
     Partial,
-    /// Something to be refused with this status.
+    /// Something that is refused with this status.
     Refused(u16),
 }
 
@@ -30,37 +30,37 @@ pub(crate) enum Framing {
 /// Room for the fields of one head, on the caller's stack.
 pub(crate) type Fields<'a, const N: usize> = [MaybeUninit<httparse::Header<'a>>; N];
 
-/// Room for the fields of any head; nothing is written until one is parsed into it.
+/// Room for the fields of every head that is allowed. Not initialised, so it costs nothing by itself.
 pub(crate) fn fields<'a>() -> Fields<'a, FIELDS_CAP> {
     [const { MaybeUninit::uninit() }; FIELDS_CAP]
 }
 
-/// Room for the fields that heads usually have. That for any is a page of stack, and what is called
-/// with it in hand lies on another.
+/// Room for the fields that heads usually have. Room for every head is a page of stack, and functions
+/// called with it would use another page.
 pub(crate) fn few_fields<'a>() -> Fields<'a, 32> {
     [const { MaybeUninit::uninit() }; 32]
 }
 
-/// A head that may be acted on.
+/// A head that has passed all checks.
 #[derive(Debug)]
 pub(crate) struct Head<'f, 'b> {
-    /// Its length with the empty lines before it, bytes.
+    /// Its length, including empty lines before it, bytes.
     pub bytes: usize,
     pub method: Method<'b>,
     pub target: Target<'b>,
     pub minor_version: u8,
     pub fields: &'f [httparse::Header<'b>],
     pub framing: Framing,
-    /// The connection may carry another request.
+    /// Another request may follow on the connection.
     pub persistent: bool,
     pub expects_continue: bool,
 }
 
-/// Parses the head at the front of `buffer`; `None` where it has more fields than there is room for,
-/// and the limits allow more.
+/// Parses the head at the front of `buffer`. `None`: it has more fields than `room`, and the limits allow
+/// more.
 ///
-/// The answer never depends on how many bytes beyond the deciding one are present, so that any
-/// cutting of the input leads to the same reply.
+/// The result does not depend on what follows the byte that decides it. So the reply is the same however
+/// the input is split.
 pub(crate) fn parse<'f, 'b>(
     buffer: &'b [u8],
     room: &'f mut [MaybeUninit<httparse::Header<'b>>],
@@ -75,15 +75,15 @@ pub(crate) fn parse<'f, 'b>(
     let window = &rest[..rest.len().min(limits.head_bytes_max)];
     let mut request = httparse::Request::new(&mut []);
     let fields_max = limits.fields_max.min(FIELDS_CAP);
-    let given = room.len().min(fields_max);
+    let room_for = room.len().min(fields_max);
     let parsed = match httparse::ParserConfig::default().parse_request_with_uninit_headers(
         &mut request,
         window,
-        &mut room[..given],
+        &mut room[..room_for],
     ) {
-        Err(httparse::Error::TooManyHeaders) if given < fields_max => return None,
+        Err(httparse::Error::TooManyHeaders) if room_for < fields_max => return None,
         Ok(httparse::Status::Complete(bytes)) if is_clean(&window[..bytes], limits) => {
-            judge(&request, bytes, limits).map_or_else(Parsed::Refused, |mut head| {
+            check(&request, bytes, limits).map_or_else(Parsed::Refused, |mut head| {
                 head.bytes += blank;
                 head.fields = request.headers;
                 Parsed::Complete(head)
@@ -94,12 +94,12 @@ pub(crate) fn parse<'f, 'b>(
         {
             Parsed::Partial
         }
-        _ => unusual(rest, window, limits),
+        _ => parse_slowly(rest, window, limits),
     };
     Some(parsed)
 }
 
-/// Longest request line, bytes: no longer than the head that it is part of.
+/// Longest request line, bytes. It is a part of the head, so the limit of the head holds for it too.
 fn line_bytes_max(limits: &Limits) -> usize {
     limits.line_bytes_max.min(limits.head_bytes_max)
 }
@@ -118,17 +118,19 @@ fn empty_lines(buffer: &[u8], max: usize) -> Parsed<usize> {
     Parsed::Refused(400)
 }
 
-/// Whether a head that httparse accepted ends all its lines with CR LF and keeps its line limit.
+/// Whether a head that httparse accepts has CR LF at the end of all lines, and a request line within its
+/// limit.
 fn is_clean(head: &[u8], limits: &Limits) -> bool {
     !has_bare_newline(head)
         && (head.len() <= limits.line_bytes_max
             || memchr::memchr(b'\n', &head[..limits.line_bytes_max]).is_some())
 }
 
-/// httparse takes a lone LF for a line end; a stricter or laxer proxy in front might not.
+/// Whether there is a LF without a CR before it. httparse accepts that as the end of a line, but a proxy
+/// might read it otherwise.
 ///
-/// Without a short cut, so that many bytes are compared at a time: as numbers, since compilers make
-/// poor vectors of this. The last ones are compared together with some before them, once more.
+/// Compares eight bytes at a time, as numbers, since compilers do not vectorise a loop over bytes well.
+/// There is no early exit. The last eight bytes may overlap those before them.
 #[inline]
 fn has_bare_newline(bytes: &[u8]) -> bool {
     let Some((first, after)) = bytes.split_first() else {
@@ -148,11 +150,11 @@ fn has_bare_newline(bytes: &[u8]) -> bool {
     *first == b'\n' || bare
 }
 
-/// The high bits of all bytes where `after` has a LF and `before` no CR.
+/// Has the high bit of each byte where `after` has a LF and `before` has no CR.
 #[inline]
 fn bare_newlines(before: &[u8; 8], after: &[u8; 8]) -> u64 {
     const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
-    // Of a byte that is not zero, the sum or the byte itself has the high bit.
+    // For a byte other than zero, the sum or the byte itself has the high bit.
     let are = |bytes: &[u8; 8], wanted: u8| {
         let zero = u64::from_ne_bytes(*bytes) ^ u64::from_ne_bytes([wanted; 8]);
         !(((zero & LOW) + LOW) | zero | LOW)
@@ -164,9 +166,10 @@ fn bare_newline(bytes: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'\n', bytes).find(|&at| at == 0 || bytes[at - 1] != b'\r')
 }
 
-/// The slow path: finds the first byte that decides the fate of a head that is not simply complete.
+/// For heads that are neither complete and valid, nor incomplete and valid so far: finds the first byte
+/// that decides the result.
 #[cold]
-fn unusual<'f, 'b>(rest: &[u8], window: &[u8], limits: &Limits) -> Parsed<Head<'f, 'b>> {
+fn parse_slowly<'f, 'b>(rest: &[u8], window: &[u8], limits: &Limits) -> Parsed<Head<'f, 'b>> {
     let line_window = &rest[..rest.len().min(line_bytes_max(limits))];
     if memchr::memchr(b'\n', line_window).is_none() && rest.len() >= line_bytes_max(limits) {
         return Parsed::Refused(first_error(line_window, limits).unwrap_or(414));
@@ -181,7 +184,7 @@ fn unusual<'f, 'b>(rest: &[u8], window: &[u8], limits: &Limits) -> Parsed<Head<'
     }
 }
 
-/// The status for what httparse finds wrong in `bytes`, if it finds anything.
+/// The status for the error that httparse finds in `bytes`, if it finds one.
 fn first_error(bytes: &[u8], limits: &Limits) -> Option<u16> {
     let mut room = fields();
     let room = &mut room[..limits.fields_max.min(FIELDS_CAP)];
@@ -198,7 +201,7 @@ fn first_error(bytes: &[u8], limits: &Limits) -> Option<u16> {
     }
 }
 
-/// 505 for another version of HTTP, 400 for anything else, `None` while it may become either.
+/// 505 for another version of HTTP, 400 for any other text, `None` while it may become either.
 fn version_status(bytes: &[u8]) -> Option<u16> {
     let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or(bytes);
     let version = line.splitn(3, |&byte| byte == b' ').nth(2).unwrap_or(line);
@@ -218,13 +221,13 @@ fn version_status(bytes: &[u8]) -> Option<u16> {
     }
 }
 
-/// Applies the rules about the fields that frame a message.
-fn judge<'f, 'b>(
+/// Checks the fields that frame a message.
+fn check<'f, 'b>(
     request: &httparse::Request<'_, 'b>,
     bytes: usize,
     limits: &Limits,
 ) -> Result<Head<'f, 'b>, u16> {
-    // httparse fills these in on every complete parse.
+    // httparse sets these in every complete parse.
     let (Some(method), Some(path), Some(minor_version)) =
         (request.method, request.path, request.version)
     else {
@@ -295,7 +298,7 @@ fn judge<'f, 'b>(
     })
 }
 
-/// What every request has is looked for without a loop.
+/// Every request has `Host`, so it is compared without a loop.
 #[inline]
 fn is_host_field(field: &httparse::Header<'_>) -> bool {
     matches!(
@@ -304,13 +307,15 @@ fn is_host_field(field: &httparse::Header<'_>) -> bool {
     )
 }
 
-/// Compares the name of a field. Once: five copies of it would spread what every request runs.
+/// Compares the name of a field. Not inlined: five copies would put code that every request runs on more
+/// pages.
 #[inline(never)]
 fn is_named(field: &httparse::Header<'_>, name: &str) -> bool {
     field.name.eq_ignore_ascii_case(name)
 }
 
-/// `Content-Length = 1*DIGIT`; one that no integer holds is too large for any limit.
+/// `Content-Length = 1*DIGIT`. A number beyond the largest integer becomes the largest integer, which is
+/// above every limit.
 #[inline(never)]
 fn content_length(value: &[u8]) -> Result<usize, u16> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
@@ -323,8 +328,9 @@ fn content_length(value: &[u8]) -> Result<usize, u16> {
     }))
 }
 
-/// Only `chunked` alone is served. Other codings are 501, what is no list of tokens is 400, and so
-/// is `chunked` anywhere but once and last (RFC 9112 sections 6.1 and 7).
+/// Only `chunked` alone is served. Other codings are refused with 501. What is not a list of tokens is
+/// refused with 400, and so is `chunked` more than once or not as the last one (RFC 9112 sections 6.1
+/// and 7).
 #[inline(never)]
 fn transfer_coding(value: &[u8]) -> Result<(), u16> {
     if value.eq_ignore_ascii_case(b"chunked") {
@@ -353,8 +359,8 @@ fn transfer_coding(value: &[u8]) -> Result<(), u16> {
 mod tests {
     use super::*;
 
-    /// However long the head is and wherever the newline: many bytes at a time find what one by one
-    /// do.
+    /// The function that compares eight bytes at a time finds what a search byte by byte finds, in heads of
+    /// all lengths and with newlines in all places.
     #[test]
     fn a_bare_newline_is_found_at_every_place() {
         for length in 0..40 {

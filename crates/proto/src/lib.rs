@@ -1,21 +1,21 @@
 //! One connection's protocol state, without a socket, a clock or a thread.
 //!
-//! Bytes and the time go into a [`Session`]; what it [`Want`]s comes out. Everything that waits,
-//! reads and writes lives elsewhere, so that one protocol serves every concurrency model:
+//! Bytes and the time go into a [`Session`], and what it [`Want`]s comes out. Waiting, reading and writing
+//! are done elsewhere, so that one protocol serves every concurrency model:
 //!
 //! ```text
 //!              receive(bytes)                   output() -> bytes
 //!   driver ─────────────────────▶  Session  ─────────────────────▶ driver
-//!              end(), expire()         │            want(), deadline()
+//!        receive_fin(), expire()       │            want(), deadline()
 //!                                      ▼
 //!                            Service::call(request, response)
 //! ```
 //!
-//! A driver's whole duty: look at [`Session::want`]; for `Read` receive and hand the bytes over, for
-//! `Write` send [`Session::output`], for `Wait` come back at [`Session::deadline`], for `Compute`
-//! call [`Session::compute`] wherever computing is done, for `Linger` send FIN and read on, for
-//! `Close` close. A whole request is parsed where it lies, in the driver's receive buffer; only an
-//! incomplete remainder is copied, into a buffer that the worker's [`Scratch`] lends.
+//! A driver does what [`Session::want`] says. For `Read` it receives and calls [`Session::receive`], for
+//! `Write` it sends [`Session::output`], for `Wait` it calls [`Session::expire`] at
+//! [`Session::deadline`], for `Compute` it calls [`Session::compute`] in whatever thread computes, for
+//! `Linger` it sends FIN and receives on, and for `Close` it closes. A complete request is parsed in the
+//! driver's receive buffer. Only an incomplete one is copied, into a buffer of the worker's [`Scratch`].
 //!
 //! ```
 //! use std::sync::atomic::AtomicU64;
@@ -38,10 +38,12 @@
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod chunked;
 mod date;
 mod head;
 mod limits;
+mod output;
 mod place;
 mod request;
 mod response;

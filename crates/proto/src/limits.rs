@@ -1,14 +1,14 @@
-//! Every bound of the project, in one place, with its default.
+//! All bounds of the project, with their defaults.
 
 use std::time::Duration;
 
 /// The most header fields a head may be allowed to have: the size of the parser's table.
 pub const FIELDS_CAP: usize = 128;
 
-/// The bounds of every queue, buffer, table and wait. All can be set on the command line.
+/// The bounds of all queues, buffers, tables and waits. All can be set on the command line.
 ///
-/// The defaults of the protocol limits satisfy every client we know of; RFC 9112 section 3 asks
-/// for request lines of 8,000 bytes at least.
+/// The defaults of the protocol limits are sufficient for all clients that we know. RFC 9112 section 3
+/// recommends that request lines of at least 8,000 bytes be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Longest request line, bytes; beyond it 414.
@@ -21,7 +21,7 @@ pub struct Limits {
     pub host_bytes_max: usize,
     /// Empty lines tolerated before a request (RFC 9112 section 2.2); beyond it 400.
     pub empty_lines_max: usize,
-    /// Largest request body, bytes, judged on the declared length; beyond it 413.
+    /// Largest request body, bytes, by its declared length; beyond it 413.
     pub body_bytes_max: usize,
     /// Chunk extensions of one body, bytes; beyond it 413.
     pub chunk_extension_bytes_max: usize,
@@ -34,47 +34,49 @@ pub struct Limits {
     /// Largest reply of the UNP protocol, bytes (Stevens' MAXN).
     pub unp_reply_bytes_max: u64,
 
-    /// From the first byte of a head (or from connect, before any) to its end, ms; then 408 (or a silent close).
+    /// Time from the first byte of a head to its end, ms; then 408. For the first head of a connection, also
+    /// the time to its first byte; then the connection is closed.
     pub head_ms: u64,
-    /// From the end of the head to the end of the body, ms; then 408.
+    /// Time from the end of the head to the end of the body, ms; then 408.
     pub body_ms: u64,
-    /// For the peer to take [`unsent_bytes_max`](Self::unsent_bytes_max) bytes of a response, ms; then the connection is cut.
+    /// Time for the peer to take [`unsent_bytes_max`](Self::unsent_bytes_max) bytes of a response, ms; then
+    /// the connection is closed.
     pub write_ms: u64,
-    /// Between two requests of a connection, ms; then it is closed.
+    /// Time between two requests of a connection, ms; then it is closed.
     pub idle_ms: u64,
-    /// For the peer to take an error reply and close, ms (RFC 9112 section 9.6).
+    /// Time for the peer to take an error reply and close, ms (RFC 9112 section 9.6).
     pub linger_ms: u64,
 
-    /// A worker's receive buffer, bytes.
+    /// Receive buffer of a worker, bytes.
     pub input_bytes: usize,
-    /// Unsent response bytes a connection may hold before its next request is looked at.
+    /// Unsent response bytes of a connection from which on its next request must wait.
     pub unsent_bytes_max: usize,
-    /// Response bytes sent to one connection before the others get their turn.
+    /// Response bytes that are sent to one connection before the others are served.
     pub turn_bytes_max: usize,
-    /// Memory a worker keeps in buffers that no connection needs now, bytes.
+    /// Memory of a worker in buffers that no connection uses at present, bytes.
     pub spare_bytes_max: usize,
 
-    /// Connections open at once, over all workers; at the bound the listener is not looked at.
+    /// Connections open at once, of all workers together; at this bound the server stops accepting.
     pub connections_max: usize,
-    /// Connections that wait for a worker inside the server (thread pools, hand-off).
+    /// Connections that wait inside the server for a worker (thread pools, hand-off).
     pub queue_max: usize,
-    /// Threads that serve behind loops, beside the workers, where a model has them.
+    /// Threads that serve in addition to the workers, in models where loops hand work to threads.
     pub threads_max: usize,
-    /// Connections that wait in the kernel for an accept (`listen(2)`).
+    /// Connections that wait in the kernel to be accepted (`listen(2)`).
     pub backlog: i32,
-    /// Readiness events taken from the kernel at once; operations handed to a ring at once.
+    /// Events taken from the kernel at once, and operations submitted to io_uring at once.
     pub events_max: usize,
-    /// Receive buffers that are lent to a kernel which completes receives, for all connections;
-    /// rounded up to a power of two, at most 32,768.
+    /// Receive buffers of io_uring, for all connections together; rounded up to a power of two, at most
+    /// 32,768.
     pub lent_buffers: usize,
     /// Size of each, bytes.
     pub lent_buffer_bytes: usize,
 
-    /// On drain, how long an idle connection may still bring one last request, ms.
+    /// In a drain, the time in which an idle connection may still send one last request, ms.
     pub drain_idle_ms: u64,
-    /// On drain, how long a busy connection may take to finish, ms; then it is cut.
+    /// In a drain, the time for busy connections to finish, ms; then they are cut.
     pub drain_ms: u64,
-    /// Longest pause of accept when descriptors or memory have run out, ms.
+    /// Longest pause before accept is tried again when descriptors or memory have run out, ms.
     pub accept_pause_ms_max: u64,
     /// Longest pause before a worker that died is replaced, ms.
     pub respawn_pause_ms_max: u64,

@@ -1,4 +1,4 @@
-//! A request, parsed where it lies.
+//! A request, which borrows the receive buffer in which it was parsed.
 
 use crate::Place;
 
@@ -36,12 +36,13 @@ impl<'a> Method<'a> {
     }
 }
 
-/// One whole request: head and body. It borrows the receive buffer.
+/// One complete request: head and body. It borrows the receive buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The method.
     pub method: Method<'a>,
-    /// Path of the target, never empty: begins with `/`, or is `*` for `OPTIONS *`. Not decoded.
+    /// Path of the target, with percent-encoding as received. Begins with `/`; for `OPTIONS *` it is `*`,
+    /// and for CONNECT it is the authority.
     pub path: &'a str,
     /// What follows the first `?` of the target.
     pub query: Option<&'a str>,
@@ -51,20 +52,20 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// The worker that serves this request.
     pub place: &'a Place,
-    /// Requests this worker has served before this one.
+    /// How many requests this worker has served before this one.
     pub served: u64,
     pub(crate) fields: &'a [httparse::Header<'a>],
 }
 
 impl<'a> Request<'a> {
-    /// Value of the first field called `name` (any case), white space trimmed.
+    /// Value of the first field called `name`, in upper or lower case, without white space around it.
     pub fn field(&self, name: &str) -> Option<&'a [u8]> {
         self.fields()
             .find(|(field, _)| field.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
     }
 
-    /// All header fields in order, as (name, value).
+    /// All header fields in order, as name and value, without white space around the value.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
         self.fields
             .iter()

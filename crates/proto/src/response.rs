@@ -1,10 +1,10 @@
-//! A response, made by a service and written as one head and one body.
+//! A response: filled in by a service, then written as one head and one body.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
 
 use crate::scratch::Scratch;
-use crate::tail::{Drawn, Repeat, Tail};
+use crate::tail::{FromReader, Repeat, Tail};
 
 /// The response to one request. It starts as `200 OK` with an empty body.
 #[derive(Debug)]
@@ -16,14 +16,14 @@ pub struct Response<'a> {
     scratch: &'a mut Scratch,
 }
 
-/// What the body is made of.
+/// Where the body is.
 #[derive(Debug)]
 enum Body {
     /// The bytes in `scratch.body`.
     Written,
-    /// Bytes of the program.
+    /// Static bytes.
     Static(&'static [u8]),
-    /// Too long for a buffer: made as it is sent.
+    /// Too long for a buffer: generated as it is sent.
     Long(Tail),
 }
 
@@ -59,11 +59,11 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// Adds a field. `Content-Length`, `Connection`, `Date` and `Transfer-Encoding` are the
-    /// session's own.
+    /// Adds a field. The session itself writes `Content-Length`, `Connection`, `Date` and
+    /// `Transfer-Encoding`.
     ///
     /// # Panics
-    /// On a name or value that would break the head apart, or one of the session's own fields.
+    /// On a name or value that would corrupt the head, or one of the fields above: a programmer's error.
     pub fn field(&mut self, name: &str, value: &str) -> &mut Self {
         let own = ["content-length", "connection", "date", "transfer-encoding"];
         assert!(
@@ -97,19 +97,19 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// Sets the body to bytes of the program, which are not copied before the head is known.
+    /// Sets the body to static bytes, which are copied once, behind the head.
     pub fn static_body(&mut self, bytes: &'static [u8]) -> &mut Self {
         self.body = Body::Static(bytes);
         self
     }
 
-    /// The worker's buffer for the body, to write into.
+    /// The worker's buffer for the body, to append to. It is empty unless the service has written to it.
     pub fn body_buffer(&mut self) -> &mut Vec<u8> {
         self.body = Body::Written;
         &mut self.scratch.body
     }
 
-    /// Sets the body to `bytes` bytes of `pattern` over and over, made as they are sent.
+    /// Sets the body to `bytes` bytes of `pattern`, repeated. They are generated as they are sent.
     ///
     /// # Panics
     /// On an empty pattern.
@@ -119,24 +119,23 @@ impl<'a> Response<'a> {
         self
     }
 
-    /// Sets the body to the next `bytes` bytes of `reader`, read as they are sent and dropped with
-    /// the last: a large file, for one. The worker that sends is the one that reads, and waits for
-    /// it. If the reader fails or ends early, so does the connection: its client sees fewer bytes
-    /// than announced.
+    /// Sets the body to the next `bytes` bytes of `reader`, for example of a large file. They are read as
+    /// they are sent, by the worker that sends, which waits for the reader. If the reader fails or ends
+    /// early, the connection is closed, and the client gets fewer bytes than `Content-Length` says.
     pub fn reader(&mut self, reader: Box<dyn Read + Send>, bytes: u64) -> &mut Self {
-        self.body = Body::Long(Tail::Drawn(Drawn::new(reader, bytes)));
+        self.body = Body::Long(Tail::Read(FromReader::new(reader, bytes)));
         self
     }
 
-    /// Delivers the response after `duration`, as a back end that takes that long would, with the
-    /// worker free meanwhile wherever the model can free it.
+    /// Delays the response by `duration`, as if a back end took that long. In models that can do so, the
+    /// worker serves other connections meanwhile.
     pub fn wait(&mut self, duration: Duration) -> &mut Self {
         self.wait = Some(duration);
         self
     }
 
-    /// Writes head and body to the scratch output; what is too long comes back as a tail, and with
-    /// it how long to wait.
+    /// Writes head and body to the output of the worker. Returns the rest of a long body, and how long to
+    /// delay the response.
     pub(crate) fn finish(self, now: Instant, to: &Reply) -> (Tail, Option<Duration>) {
         let Response {
             status,
@@ -191,8 +190,8 @@ impl<'a> Response<'a> {
     }
 }
 
-/// Appends what is mostly short. A copy of a length that is not known before is a call, to a page of
-/// code that nothing else of a request needs.
+/// Appends bytes that are usually few. A copy of a length that is unknown at compile time is a call of
+/// `memcpy`, whose code is on a page that nothing else of a request uses.
 #[inline]
 fn append(output: &mut Vec<u8>, bytes: &[u8]) {
     match bytes.len() {
@@ -203,7 +202,7 @@ fn append(output: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Appends `bytes`, which are N to 2 N, as their first N and their last N.
+/// Appends N to 2 N bytes, as the first N and the last N, which may overlap.
 #[inline]
 fn append_ends<const N: usize>(output: &mut Vec<u8>, bytes: &[u8]) {
     if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
@@ -214,8 +213,42 @@ fn append_ends<const N: usize>(output: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Turns the head of a finished response into one that announces the end of its connection.
-pub(crate) fn say_close(response: &mut Vec<u8>) {
+/// Writes an error response of the session's own, after which the connection is closed.
+#[cold]
+pub(crate) fn write_error(status: u16, now: Instant, scratch: &mut Scratch) {
+    let mut response = Response::new(scratch);
+    response
+        .status(status)
+        .content_type("text/plain")
+        .static_body(explanation(status));
+    response.finish(
+        now,
+        &Reply {
+            persistent: false,
+            minor_version: 1,
+            head: false,
+        },
+    );
+}
+
+/// Body of an error response: what was wrong, for a person who reads it in a terminal.
+fn explanation(status: u16) -> &'static [u8] {
+    match status {
+        400 => b"The request is malformed, or could be read in two ways.\n",
+        408 => b"The request took too long to arrive.\n",
+        413 => b"The request body is larger than this server takes.\n",
+        414 => b"The request target is longer than this server takes.\n",
+        417 => b"This server can only meet the expectation 100-continue.\n",
+        431 => b"The request's fields are larger or more than this server takes.\n",
+        500 => b"The service failed on this request.\n",
+        501 => b"This server does not know that transfer coding.\n",
+        505 => b"This server speaks HTTP/1.1 and HTTP/1.0.\n",
+        _ => b"The request was refused.\n",
+    }
+}
+
+/// Changes the head of a complete response so that it says `Connection: close`.
+pub(crate) fn set_connection_close(response: &mut Vec<u8>) {
     const KEEP: &[u8] = b"\r\nConnection: keep-alive\r\n";
     const CLOSE: &[u8] = b"\r\nConnection: close\r\n";
     let line_end = response.windows(2).position(|two| two == b"\r\n");
@@ -230,16 +263,16 @@ pub(crate) fn say_close(response: &mut Vec<u8>) {
     response.splice(old, CLOSE.iter().copied());
 }
 
-/// What the writing of a response has to know of its request and connection.
+/// What a response depends on besides the service: its request and its connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reply {
     pub persistent: bool,
     pub minor_version: u8,
-    /// The request was HEAD: the head only.
+    /// The request was HEAD: no body is sent.
     pub head: bool,
 }
 
-/// Appends the status line of anything but 200.
+/// Appends the status line of a status other than 200.
 #[cold]
 fn status_line(status: u16, output: &mut Vec<u8>) {
     output.extend_from_slice(b"HTTP/1.1 ");
@@ -299,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_its_length_it_is_appended_whole() {
+    fn bytes_of_every_length_are_appended() {
         let bytes: Vec<u8> = (0..100).collect();
         for len in 0..=bytes.len() {
             let mut output = b"before".to_vec();

@@ -1,24 +1,24 @@
-//! What a worker lends to the connection it serves just now.
+//! The buffers of a worker, for the connection that it currently serves.
 
 use std::time::SystemTime;
 
 use crate::date::Date;
 
-/// Room for the response that most requests get. Little, so that it may share its page with the
-/// beginning of the buffer that is allocated next: whoever is forked for a request copies it.
+/// Room for the response to most requests. It is small, so that it shares a page with the beginning of
+/// the buffer that is allocated next: a process that is forked for a request copies one page for both.
 const USUAL_OUTPUT_BYTES: usize = 1024;
-/// A buffer of input of the usual size, and what the allocator keeps with it.
+/// An input buffer of the default size, and the allocator's own data for it.
 const PIECE_BYTES: usize = (64 << 10) + 64;
 
-/// One worker's buffers: never a connection's. That is why ten thousand idle connections cost no
-/// buffer, and why a request costs no allocation once the worker is warm.
+/// Buffers belong to workers, not to connections. So ten thousand idle connections have no buffer, and
+/// a request needs no allocation once its worker has served some.
 #[derive(Debug)]
 pub struct Scratch {
-    /// Responses of the connection in hand; empty between two connections.
+    /// Responses of the current connection; empty between two connections.
     pub(crate) output: Vec<u8>,
-    /// Body of the response being made.
+    /// Body of the current response.
     pub(crate) body: Vec<u8>,
-    /// Extra fields of the response being made.
+    /// Fields that the service has added to the current response.
     pub(crate) fields: Vec<u8>,
     pub(crate) date: Date,
     pub(crate) wall: fn() -> SystemTime,
@@ -29,9 +29,10 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Buffers of a new worker. `wall` tells the time of day for `Date`; it is asked once a second.
+    /// Buffers of a new worker. `wall` returns the time of day for `Date`; it is called once per second.
     pub fn new(wall: fn() -> SystemTime) -> Scratch {
-        // Cut from a piece that has just room for a buffer of input, which comes to lie behind it.
+        // Part of an allocation with just enough room behind it for the input buffer, which is
+        // allocated there.
         let mut output = Vec::with_capacity(USUAL_OUTPUT_BYTES + PIECE_BYTES);
         output.shrink_to(USUAL_OUTPUT_BYTES);
         Scratch {
@@ -52,25 +53,25 @@ impl Scratch {
         self.served
     }
 
-    /// Requests refused by the session itself so far: malformed, too large, too slow.
+    /// Requests that the session itself has refused so far: malformed, too large, too slow.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Drops the output of a connection that broke in the middle of its turn.
+    /// Drops the output of a connection that was lost while it was served.
     pub fn discard_output(&mut self) {
         self.output.clear();
     }
 
-    /// An empty buffer for a connection that has to keep something.
-    pub(crate) fn lend(&mut self) -> Vec<u8> {
+    /// An empty buffer for a connection that must keep something.
+    pub(crate) fn take_buffer(&mut self) -> Vec<u8> {
         let buffer = self.spare.pop().unwrap_or_default();
         self.spare_bytes -= buffer.capacity();
         buffer
     }
 
-    /// Takes a buffer back; beyond `bytes_max` of spare memory it is freed.
-    pub(crate) fn take_back(&mut self, buffer: &mut Vec<u8>, bytes_max: usize) {
+    /// Returns a buffer to the spare ones, or frees it if these would have more than `bytes_max` bytes.
+    pub(crate) fn return_buffer(&mut self, buffer: &mut Vec<u8>, bytes_max: usize) {
         let mut buffer = std::mem::take(buffer);
         if buffer.capacity() > 0 && self.spare_bytes + buffer.capacity() <= bytes_max {
             self.spare_bytes += buffer.capacity();

@@ -1,20 +1,21 @@
-//! What a user writes once.
+//! The interface that users implement.
 
 use crate::{Request, Response};
 
-/// A service: one request in, one response out.
+/// A service answers requests.
 ///
-/// It is called from whatever process, thread, loop or task the chosen model computes in, from
-/// several of them at once, so it takes `&self` and is `Sync`. A plain function is a service.
+/// The chosen model calls it from its processes, threads, loops or tasks, from several of them at once.
+/// So it takes `&self` and is `Sync`. A function with the arguments of [`call`](Service::call) is a
+/// service.
 pub trait Service: Sync {
-    /// Answers `request` by filling in `response`, which starts as an empty `200 OK`.
+    /// Answers `request` by filling in `response`, which is an empty `200 OK` at first.
     ///
     /// # Panics
-    /// A panic ends this connection with a 500 where nothing was sent yet; the worker lives on.
+    /// If it panics, the request is answered with 500, and this connection is closed. The worker goes on.
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>);
 
-    /// What answering `request` will do to the worker that calls: declared for whoever chooses a
-    /// model. No model schedules by it yet.
+    /// What answering `request` does to the worker that calls. This is information for choosing a model;
+    /// no model schedules by it.
     fn nature(&self, request: &Request<'_>) -> Nature {
         let _ = request;
         Nature::Quick

@@ -1,37 +1,40 @@
-//! One connection's state. Every change of it is in this file.
+//! The protocol state of one connection. Every change of that state is in this file, which is long
+//! for this reason; what has no part in the state is elsewhere: parsing in `head`, `chunked` and `unp`,
+//! the call of the service in `answer`, bytes that wait to be sent in `output`.
 //!
 //! ```text
 //!            ┌──────────── next request, pipelined or after a pause ────────────┐
 //!            ▼                                                                  │
 //!   Head ──▶ Length/Chunked ──▶ Compute ──▶ (Waiting) ──▶ output ──▶ persistent?┤
-//!     └──────────┴── refused ─────────────────────────────▶ output ──▶ Lingering ──▶ Closed
+//!     └──────────┴── refused ─────────────────────────────▶ output ──▶ Ending ──▶ closed
 //! ```
 //!
-//! Output is orthogonal: while any is unsent the session wants `Write`, whatever comes after it.
+//! Output is independent of the phase: while any is unsent, the session wants `Write`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::answer::{Answer, answer};
 use crate::chunked::{Chunked, Decoded};
 use crate::head::{self, Framing, Head, Parsed};
-use crate::response::{self, Reply};
+use crate::output::Output;
+use crate::response;
 use crate::tail::{Repeat, Tail};
-use crate::{Limits, Method, Protocol, Request, Response, Scratch, Turn, Want, unp};
+use crate::{Limits, Protocol, Scratch, Turn, Want, unp};
 
 #[derive(Debug)]
 enum Phase {
-    /// Between requests, or inside a head.
+    /// Between two requests, or inside a head.
     Head,
-    /// A body of which `total` bytes, head included, must be there.
+    /// Inside a body; head and body have `total` bytes.
     Length { total: usize },
-    /// A chunked body, decoded into `parked` behind its head.
+    /// Inside a chunked body, which is decoded into `parked`, behind its head.
     Chunked { decoder: Chunked, head_bytes: usize },
-    /// A whole request lies in `parked`, its body of `body_bytes` at the end.
+    /// A complete request is in `parked`, and its body is the last `body_bytes` of it.
     Compute { body_bytes: usize },
-    /// The response lies in `parked` until the time of `deadline`.
+    /// The response is in `parked`, and is sent at `deadline`.
     Waiting,
-    /// Nothing more will be read; after the output, close, politely or at once.
+    /// No further request is read. Once the output is sent, the connection is closed: at once, or with
+    /// `linger` after the peer's FIN.
     Ending { linger: bool },
 }
 
@@ -41,33 +44,29 @@ pub struct Session {
     phase: Phase,
     protocol: Protocol,
     staged: bool,
-    /// Output is unsent, and must be taken by `write_deadline`.
+    /// There is unsent output, which the peer must take by `write_deadline`.
     writing: bool,
-    /// The response in hand is the last.
+    /// The current response is the last of this connection.
     closing: bool,
-    /// The peer's FIN has come.
-    ended: bool,
-    /// A request was done with since the deadline was set; set it once for all of a batch.
-    rested: bool,
-    /// Bytes of the next head have come, and its deadline runs.
+    /// The peer's FIN was received.
+    fin_received: bool,
+    /// A request was completed since `deadline` was set: several pipelined ones set it once.
+    request_done: bool,
+    /// A part of the next head was received, and `deadline` is that of the head.
     head_begun: bool,
     deadline: Instant,
     write_deadline: Instant,
-    /// Received and not yet consumed.
-    carry: Vec<u8>,
-    /// A request being put together, or a response held back.
+    /// Received, and not consumed yet.
+    pending: Vec<u8>,
+    /// A request of which a part is missing, or a response that is delayed.
     parked: Vec<u8>,
-    /// Output that outlived its turn, and how much of it was sent.
-    output: Vec<u8>,
-    sent: usize,
-    /// The output is with somebody who sends it; see `lend`.
-    lent: bool,
-    /// What is still to be made of a long body.
+    output: Output,
+    /// The rest of a long body, which is generated as the output is sent.
     tail: Tail,
 }
 
 impl Session {
-    /// A fresh connection's session. Requests are computed where they are received.
+    /// The session of a new connection, for a driver that computes where it receives.
     pub fn new(protocol: Protocol, turn: &Turn<'_>) -> Session {
         Session {
             phase: Phase::Head,
@@ -75,22 +74,20 @@ impl Session {
             staged: false,
             writing: false,
             closing: false,
-            ended: false,
-            rested: false,
+            fin_received: false,
+            request_done: false,
             head_begun: false,
             deadline: turn.now + turn.limits.head(),
             write_deadline: turn.now,
-            carry: Vec::new(),
+            pending: Vec::new(),
             parked: Vec::new(),
-            output: Vec::new(),
-            sent: 0,
-            lent: false,
+            output: Output::default(),
             tail: Tail::NONE,
         }
     }
 
-    /// The same for a model that computes elsewhere: it stops at every whole request and wants
-    /// [`Want::Compute`].
+    /// The same for a driver that computes elsewhere: with every complete request the session wants
+    /// [`Want::Compute`], and goes on after [`compute`](Self::compute).
     pub fn staged(protocol: Protocol, turn: &Turn<'_>) -> Session {
         Session {
             staged: true,
@@ -107,12 +104,13 @@ impl Session {
             Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } => Want::Read,
             Phase::Compute { .. } => Want::Compute,
             Phase::Waiting => Want::Wait,
-            Phase::Ending { linger: true } if !self.ended => Want::Linger,
+            Phase::Ending { linger: true } if !self.fin_received => Want::Linger,
             Phase::Ending { .. } => Want::Close,
         }
     }
 
-    /// When what it wants must have come; see [`expire`](Self::expire).
+    /// By when the driver must have done what the session wants; after that it calls
+    /// [`expire`](Self::expire).
     pub fn deadline(&self) -> Instant {
         if self.writing {
             self.write_deadline
@@ -121,157 +119,139 @@ impl Session {
         }
     }
 
-    /// Whether the connection is between two requests, with nothing received and nothing unsent:
-    /// the state in which a drain may close it.
+    /// Whether the connection is between two requests, with nothing received and nothing unsent. In
+    /// this state a drain may close it.
     pub fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Head) && self.carry.is_empty() && !self.writing
+        matches!(self.phase, Phase::Head) && self.pending.is_empty() && !self.writing
     }
 
-    /// Takes bytes that were received. Completions run ahead of wants: what comes while the session
-    /// does not want to read is kept for when it does, and [`is_ahead`](Self::is_ahead) says when
-    /// that is enough.
+    /// Processes received bytes. A driver of completions receives before the session wants it: what
+    /// it hands over while the session wants something else is kept until the session wants to read.
+    /// [`is_ahead`](Self::is_ahead) says when that has become too much.
     pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) {
         if self.want() != Want::Read {
             if !matches!(self.phase, Phase::Ending { .. }) {
-                if self.carry.is_empty() {
-                    self.carry = turn.scratch.lend();
+                if self.pending.is_empty() {
+                    self.pending = turn.scratch.take_buffer();
                 }
-                self.carry.extend_from_slice(input);
+                self.pending.extend_from_slice(input);
             }
             return;
         }
-        if self.carry.is_empty() {
+        if self.pending.is_empty() {
             let taken = self.consume(input, turn);
-            if taken < input.len() && !self.ends_with_input_unread() {
-                self.carry = turn.scratch.lend();
-                self.carry.extend_from_slice(&input[taken..]);
+            if taken < input.len() && !self.linger_if_ending() {
+                self.pending = turn.scratch.take_buffer();
+                self.pending.extend_from_slice(&input[taken..]);
             }
         } else {
-            self.carry.extend_from_slice(input);
-            self.consume_carry(turn);
+            self.pending.extend_from_slice(input);
+            self.consume_pending(turn);
         }
-        self.settle(turn);
+        self.update(turn);
     }
 
-    /// Takes the peer's FIN. Everything asked for before it has been answered by then, since a
-    /// session with a whole request in hand does not want to read.
-    pub fn end(&mut self, turn: &mut Turn<'_>) {
-        self.ended = true;
-        if !self.lent {
-            self.settle(turn);
+    /// Processes the peer's FIN. All complete requests before it are answered; an incomplete one ends
+    /// the connection.
+    pub fn receive_fin(&mut self, turn: &mut Turn<'_>) {
+        self.fin_received = true;
+        if !self.output.is_taken() {
+            self.update(turn);
         }
     }
 
-    /// Whether the peer's FIN has come.
-    pub fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    /// Whether so much was received ahead of need that receiving had better stop for now.
+    /// Whether the driver should stop receiving for now, because so much is kept already.
     pub fn is_ahead(&self, limits: &Limits) -> bool {
-        self.want() != Want::Read && self.carry.len() >= limits.input_bytes
+        self.want() != Want::Read && self.pending.len() >= limits.input_bytes
     }
 
-    /// Takes note that the deadline has passed. A wait is over, an unfinished request is answered
-    /// with 408, and anything else ends the connection at once.
+    /// Processes the passing of the deadline. A delayed response is sent, an incomplete request is
+    /// answered with 408, and in any other state the connection is closed at once.
     pub fn expire(&mut self, turn: &mut Turn<'_>) {
         match self.want() {
             Want::Compute => {}
             Want::Wait => {
                 if turn.is_draining() && !self.closing {
                     self.closing = true;
-                    response::say_close(&mut self.parked);
+                    response::set_connection_close(&mut self.parked);
                 }
                 turn.scratch.output.append(&mut self.parked);
-                turn.scratch
-                    .take_back(&mut self.parked, turn.limits.spare_bytes_max);
+                turn.return_buffer(&mut self.parked);
                 self.next();
-                self.settle(turn);
+                self.update(turn);
             }
             Want::Read if self.protocol == Protocol::Http && !self.is_idle() => {
                 self.refuse(408, turn);
-                self.settle(turn);
+                self.update(turn);
             }
             _ => {
                 self.drop_output(turn);
                 self.tail = Tail::NONE;
                 self.finish(false, turn);
-                self.settle(turn);
+                self.update(turn);
             }
         }
     }
 
-    /// Output to be sent: what an earlier turn kept, else what this one made.
+    /// The output to be sent: of an earlier turn if that was kept, else of this one.
     pub fn output<'s>(&'s self, scratch: &'s Scratch) -> &'s [u8] {
-        let output = if self.output.is_empty() {
-            &scratch.output
-        } else {
-            &self.output
-        };
-        &output[self.sent..]
+        self.output.unsent(scratch)
     }
 
-    /// Takes note that `bytes` of the output were sent. Once all are, more output may be made: of a
-    /// long body, or for requests that are pipelined behind.
+    /// Takes note that `bytes` of the output were sent. Once all of it is sent, the session may make
+    /// more: of a long body, or for pipelined requests.
     pub fn sent(&mut self, bytes: usize, turn: &mut Turn<'_>) {
-        self.sent += bytes;
+        self.output.advance(bytes);
         if !self.output(turn.scratch).is_empty() {
             return;
         }
         self.drop_output(turn);
-        if !self.carry.is_empty() && self.tail.left() == 0 {
-            self.consume_carry(turn);
+        if !self.pending.is_empty() && self.tail.left() == 0 {
+            self.consume_pending(turn);
         }
-        self.settle(turn);
+        self.update(turn);
     }
 
-    /// Moves unsent output of this turn into the session, before the worker turns to another. There
-    /// it stays, whatever the session receives, until [`sent`](Self::sent) or [`expire`](Self::expire).
-    pub fn keep(&mut self, scratch: &mut Scratch) -> &[u8] {
-        if self.output.is_empty() && !scratch.output.is_empty() {
-            self.output = scratch.lend();
-            std::mem::swap(&mut self.output, &mut scratch.output);
-        }
-        &self.output[self.sent..]
+    /// Moves unsent output from the buffers of the worker into the session, before the worker turns to
+    /// another one. It stays there, whatever the session receives, until [`sent`](Self::sent) or
+    /// [`expire`](Self::expire).
+    pub fn keep_output(&mut self, scratch: &mut Scratch) -> &[u8] {
+        self.output.keep(scratch)
     }
 
-    /// Moves the unsent output out, for somebody who holds on to it until it was sent: a kernel that
-    /// completes sends. Until [`regain`](Self::regain) the session wants to write; it may receive
-    /// and end, but must not expire.
-    pub fn lend(&mut self, scratch: &mut Scratch) -> Vec<u8> {
-        self.keep(scratch);
-        self.output.drain(..std::mem::take(&mut self.sent));
-        self.lent = true;
-        std::mem::take(&mut self.output)
+    /// Moves unsent output out of the session, for a kernel that sends it later. Until
+    /// [`return_output`](Self::return_output) the session wants to write; it may receive, but must not
+    /// expire.
+    pub fn take_output(&mut self, scratch: &mut Scratch) -> Vec<u8> {
+        self.output.take(scratch)
     }
 
-    /// Takes back what was lent, before [`sent`](Self::sent) or [`expire`](Self::expire).
-    pub fn regain(&mut self, output: Vec<u8>) {
-        self.output = output;
-        self.lent = false;
+    /// Returns what was taken, before [`sent`](Self::sent) or [`expire`](Self::expire).
+    pub fn return_output(&mut self, output: Vec<u8>) {
+        self.output.give_back(output);
     }
 
-    /// Whether the output is lent.
-    pub fn has_lent(&self) -> bool {
-        self.lent
+    /// Whether the output is taken, and not returned yet.
+    pub fn is_output_taken(&self) -> bool {
+        self.output.is_taken()
     }
 
-    /// Where nothing is to be done once the output was sent but to wait for the next request: until
-    /// when that may take. `None` where the session would go on by itself.
-    pub fn rests_until(&self) -> Option<Instant> {
-        let rests = matches!(self.phase, Phase::Head)
-            && self.carry.is_empty()
+    /// The deadline that the session will have when its output is sent, if it then waits for the next
+    /// request. `None`: then it has something else to do.
+    pub fn idle_deadline_once_sent(&self) -> Option<Instant> {
+        let waits = matches!(self.phase, Phase::Head)
+            && self.pending.is_empty()
             && self.tail.left() == 0
-            && !self.ended;
-        rests.then_some(self.deadline)
+            && !self.fin_received;
+        waits.then_some(self.deadline)
     }
 
-    /// Whether what the peer sends no longer matters.
-    pub fn is_over(&self) -> bool {
-        self.ended || matches!(self.phase, Phase::Ending { linger: false })
+    /// Whether the session ignores what the peer sends from now on, or the peer cannot send any more.
+    pub fn ignores_input(&self) -> bool {
+        self.fin_received || matches!(self.phase, Phase::Ending { linger: false })
     }
 
-    /// Answers the whole request that [`Want::Compute`] announced.
+    /// Calls the service for the complete request with which the session wants [`Want::Compute`].
     pub fn compute(&mut self, turn: &mut Turn<'_>) {
         let Phase::Compute { body_bytes } = self.phase else {
             return;
@@ -281,25 +261,24 @@ impl Session {
             Protocol::Http => self.serve_parked(&request, body_bytes, turn),
             Protocol::Unp => self.serve_line(&request, turn),
         }
-        turn.scratch
-            .take_back(&mut request, turn.limits.spare_bytes_max);
-        self.settle(turn);
+        turn.return_buffer(&mut request);
+        self.update(turn);
     }
 
-    /// Consumes the carried bytes as far as they go.
-    fn consume_carry(&mut self, turn: &mut Turn<'_>) {
-        let mut data = std::mem::take(&mut self.carry);
+    /// Consumes what is pending, as far as possible.
+    fn consume_pending(&mut self, turn: &mut Turn<'_>) {
+        let mut data = std::mem::take(&mut self.pending);
         let taken = self.consume(&data, turn);
-        if taken == data.len() || self.ends_with_input_unread() {
-            turn.scratch
-                .take_back(&mut data, turn.limits.spare_bytes_max);
+        if taken == data.len() || self.linger_if_ending() {
+            turn.return_buffer(&mut data);
         } else {
             data.drain(..taken);
-            self.carry = data;
+            self.pending = data;
         }
     }
 
-    /// Consumes whole requests from the front of `data` and returns how many bytes they took.
+    /// Consumes complete requests at the front of `data`, and parts of one if they can be kept
+    /// elsewhere. Returns how many bytes that were.
     fn consume(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
         let mut taken = 0;
         while taken < data.len()
@@ -326,22 +305,23 @@ impl Session {
         taken
     }
 
-    /// A request at the front of `data`: served if whole. Returns the bytes it took, 0 for none.
+    /// Consumes a head at the front of `data`, with its body if that is complete. Returns how many bytes
+    /// that were, 0 if more must be received.
     fn consume_head(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
         let mut room = head::few_fields();
         match head::parse(data, &mut room, turn.limits) {
             Some(parsed) => self.consume_parsed(&parsed, data, turn),
-            None => self.consume_crowded(data, turn),
+            None => self.consume_large_head(data, turn),
         }
     }
 
-    /// The same where the head has more fields than is usual.
+    /// The same for a head with more fields than usual.
     #[cold]
     #[inline(never)]
-    fn consume_crowded(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+    fn consume_large_head(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
         let mut room = head::fields();
         let parsed = head::parse(data, &mut room, turn.limits);
-        // There is room for as many fields as there may be.
+        // This table has room for as many fields as a head may have.
         parsed.map_or(0, |parsed| self.consume_parsed(&parsed, data, turn))
     }
 
@@ -384,7 +364,7 @@ impl Session {
                         0
                     }
                     Framing::Chunked => {
-                        self.parked = turn.scratch.lend();
+                        self.parked = turn.scratch.take_buffer();
                         self.parked.extend_from_slice(&data[..head.bytes]);
                         self.phase = Phase::Chunked {
                             decoder: Chunked::new(),
@@ -414,15 +394,14 @@ impl Session {
                 self.refuse(status, turn);
                 data.len()
             }
-            Decoded::Whole => {
+            Decoded::Complete => {
                 let body_bytes = self.parked.len() - head_bytes;
                 if self.staged {
                     self.phase = Phase::Compute { body_bytes };
                 } else {
                     let mut request = std::mem::take(&mut self.parked);
                     self.serve_parked(&request, body_bytes, turn);
-                    turn.scratch
-                        .take_back(&mut request, turn.limits.spare_bytes_max);
+                    turn.return_buffer(&mut request);
                 }
                 taken
             }
@@ -449,7 +428,7 @@ impl Session {
         }
     }
 
-    /// Answers a whole line with the bytes it asks for.
+    /// Answers a complete line with the bytes it asks for.
     fn serve_line(&mut self, line: &[u8], turn: &mut Turn<'_>) {
         let Parsed::Complete((_, bytes)) = unp::parse(line, turn.limits) else {
             unreachable!("this line was parsed before")
@@ -460,14 +439,14 @@ impl Session {
         self.next();
     }
 
-    /// Keeps a whole request for [`compute`](Self::compute).
+    /// Keeps a complete request for [`compute`](Self::compute).
     fn park(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
-        self.parked = turn.scratch.lend();
+        self.parked = turn.scratch.take_buffer();
         self.parked.extend_from_slice(request);
         self.phase = Phase::Compute { body_bytes };
     }
 
-    /// Serves a request that was put together in a buffer of its own.
+    /// Serves a complete request that was kept in a buffer of its own.
     #[inline(never)]
     fn serve_parked(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
         let mut room = head::fields();
@@ -481,102 +460,72 @@ impl Session {
         }
     }
 
-    /// Calls the service and writes its response.
+    /// Has the service answer a request.
     fn serve(&mut self, head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) {
-        let mark = turn.scratch.output.len();
-        let request = Request {
-            method: head.method,
-            path: head.target.path,
-            query: head.target.query,
-            minor_version: head.minor_version,
-            body,
-            place: turn.place,
-            served: turn.scratch.served,
-            fields: head.fields,
-        };
-        let (service, now, draining) = (turn.service, turn.now, turn.draining);
-        let answered = catch_unwind(AssertUnwindSafe(|| {
-            let mut response = Response::new(turn.scratch);
-            service.call(&request, &mut response);
-            // Looked at after the call, which may have taken longer than the drain took to begin.
-            let reply = Reply {
-                persistent: head.persistent && draining.load(Ordering::SeqCst) == 0,
-                minor_version: head.minor_version,
-                head: head.method == Method::Head,
-            };
-            (response.finish(now, &reply), reply.persistent)
-        }));
-        turn.scratch.served += 1;
-        let Ok(((tail, wait), persistent)) = answered else {
-            turn.scratch.output.truncate(mark);
-            self.refuse(500, turn);
-            return;
-        };
-        self.tail = tail;
-        self.closing = !persistent;
-        match wait {
-            Some(wait) => self.hold(mark, turn.now + wait, turn),
-            None => self.next(),
+        let start = turn.scratch.output.len();
+        match answer(head, body, turn) {
+            Some(Answer {
+                tail,
+                wait,
+                persistent,
+            }) => {
+                self.tail = tail;
+                self.closing = !persistent;
+                match wait {
+                    Some(wait) => self.delay(start, turn.now + wait, turn),
+                    None => self.next(),
+                }
+            }
+            None => {
+                turn.scratch.output.truncate(start);
+                self.refuse(500, turn);
+            }
         }
     }
 }
 
-/// Transitions that several of the above share.
+/// State changes that several of the functions above share.
 impl Session {
-    /// A request is done with: the next may come, unless this was the last.
+    /// The current request is done: the next one may be read, unless this was the last.
     fn next(&mut self) {
         self.phase = if self.closing {
             Phase::Ending {
-                linger: !self.carry.is_empty(),
+                linger: !self.pending.is_empty(),
             }
         } else {
             Phase::Head
         };
         self.head_begun = false;
-        self.rested = true;
+        self.request_done = true;
     }
 
-    /// Holds the response behind `mark` back until `until`.
-    fn hold(&mut self, mark: usize, until: Instant, turn: &mut Turn<'_>) {
-        self.parked = turn.scratch.lend();
-        self.parked.extend_from_slice(&turn.scratch.output[mark..]);
-        turn.scratch.output.truncate(mark);
+    /// Delays the response, which begins at `start` of the output, until `until`.
+    fn delay(&mut self, start: usize, until: Instant, turn: &mut Turn<'_>) {
+        self.parked = turn.scratch.take_buffer();
+        self.parked.extend_from_slice(&turn.scratch.output[start..]);
+        turn.scratch.output.truncate(start);
         self.phase = Phase::Waiting;
         self.deadline = until;
     }
 
-    /// Answers with an error of the session's own, and ends politely.
+    /// Answers with an error of the session's own, and ends after it.
     #[cold]
     fn refuse(&mut self, status: u16, turn: &mut Turn<'_>) {
         turn.scratch.refused += 1;
-        let mut response = Response::new(turn.scratch);
-        response
-            .status(status)
-            .content_type("text/plain")
-            .static_body(reason(status));
-        response.finish(
-            turn.now,
-            &Reply {
-                persistent: false,
-                minor_version: 1,
-                head: false,
-            },
-        );
+        response::write_error(status, turn.now, turn.scratch);
         self.finish(true, turn);
     }
 
-    /// Nothing more is read; what was received and not consumed is dropped.
+    /// Reads no further request, and drops what was received and not consumed.
     fn finish(&mut self, linger: bool, turn: &mut Turn<'_>) {
         self.phase = Phase::Ending { linger };
-        turn.scratch
-            .take_back(&mut self.carry, turn.limits.spare_bytes_max);
-        turn.scratch
-            .take_back(&mut self.parked, turn.limits.spare_bytes_max);
+        turn.return_buffer(&mut self.pending);
+        turn.return_buffer(&mut self.parked);
     }
 
-    /// Whether the session has ended with bytes behind its last request. Closing a socket with
-    /// bytes unread resets it, which may destroy the reply on its way: so it lingers.
-    fn ends_with_input_unread(&mut self) -> bool {
+    /// Whether the session is ending; if so, it lingers, since there are bytes behind its last request.
+    /// Closing a socket with unread bytes resets the connection, and the peer may lose the reply.
+    fn linger_if_ending(&mut self) -> bool {
         if let Phase::Ending { linger } = &mut self.phase {
             *linger = true;
         }
@@ -585,23 +534,18 @@ impl Session {
 
     fn drop_output(&mut self, turn: &mut Turn<'_>) {
         self.writing = false;
-        self.sent = 0;
-        turn.scratch.output.clear();
-        if !self.output.is_empty() {
-            turn.scratch
-                .take_back(&mut self.output, turn.limits.spare_bytes_max);
-        }
+        self.output.clear(turn);
     }
 
-    /// Brings output and deadlines in line with the phase. Every public change ends here.
-    fn settle(&mut self, turn: &mut Turn<'_>) {
-        if self.tail.left() > 0 && !matches!(self.phase, Phase::Waiting) && self.output.is_empty() {
+    /// Updates output and deadlines after a change of the phase. Every public change ends with this.
+    fn update(&mut self, turn: &mut Turn<'_>) {
+        if self.tail.left() > 0 && !matches!(self.phase, Phase::Waiting) && !self.output.is_kept() {
             let room = turn
                 .limits
                 .unsent_bytes_max
                 .saturating_sub(turn.scratch.output.len());
             if self.tail.fill(&mut turn.scratch.output, room).is_err() {
-                // The head has promised more than there is: only the end of the connection is left.
+                // The body is shorter than its head says, so the connection can only be closed.
                 self.tail = Tail::NONE;
                 self.finish(false, turn);
             }
@@ -611,36 +555,20 @@ impl Session {
             self.write_deadline = turn.now + turn.limits.write();
         }
         self.writing = unsent;
-        if self.ended && self.want() == Want::Read {
+        if self.fin_received && self.want() == Want::Read {
             self.finish(false, turn);
         }
-        let rested = std::mem::take(&mut self.rested);
+        let request_done = std::mem::take(&mut self.request_done);
         match self.phase {
-            Phase::Head if rested && self.carry.is_empty() => {
+            Phase::Head if request_done && self.pending.is_empty() => {
                 self.deadline = turn.now + turn.limits.idle();
             }
-            Phase::Head if !self.head_begun && !self.carry.is_empty() => {
+            Phase::Head if !self.head_begun && !self.pending.is_empty() => {
                 self.head_begun = true;
                 self.deadline = turn.now + turn.limits.head();
             }
             Phase::Ending { .. } if !unsent => self.deadline = turn.now + turn.limits.linger(),
             _ => {}
         }
-    }
-}
-
-/// Body of an error reply: what was wrong, for the person who reads it in a terminal.
-fn reason(status: u16) -> &'static [u8] {
-    match status {
-        400 => b"The request is malformed, or could be read in two ways.\n",
-        408 => b"The request took too long to arrive.\n",
-        413 => b"The request body is larger than this server takes.\n",
-        414 => b"The request target is longer than this server takes.\n",
-        417 => b"This server can only meet the expectation 100-continue.\n",
-        431 => b"The request's fields are larger or more than this server takes.\n",
-        500 => b"The service failed on this request.\n",
-        501 => b"This server does not know that transfer coding.\n",
-        505 => b"This server speaks HTTP/1.1 and HTTP/1.0.\n",
-        _ => b"The request was refused.\n",
     }
 }

@@ -1,14 +1,14 @@
-//! What is still to be made of a body too long for a buffer.
+//! The rest of a body that is too long for a buffer.
 
 use std::fmt;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A body, or the rest of one, that is made piece by piece as it is sent.
+/// A body, or the rest of one, of which each piece is generated when the one before is sent.
 #[derive(Debug)]
 pub(crate) enum Tail {
     Repeated(Repeat),
-    Drawn(Drawn),
+    Read(FromReader),
 }
 
 impl Tail {
@@ -18,30 +18,30 @@ impl Tail {
         left: 0,
     });
 
-    /// Bytes still to be made.
+    /// How many bytes are missing.
     pub(crate) fn left(&self) -> u64 {
         match self {
             Tail::Repeated(repeat) => repeat.left,
-            Tail::Drawn(drawn) => drawn.left,
+            Tail::Read(reader) => reader.left,
         }
     }
 
     /// Appends up to `bytes_max` bytes to `output`.
     ///
     /// # Errors
-    /// The reader of a drawn body failed, or ended before the length that was announced.
+    /// The reader has failed, or ended before the announced length.
     pub(crate) fn fill(&mut self, output: &mut Vec<u8>, bytes_max: usize) -> Result<()> {
         match self {
             Tail::Repeated(repeat) => {
                 repeat.fill(output, bytes_max);
                 Ok(())
             }
-            Tail::Drawn(drawn) => drawn.fill(output, bytes_max),
+            Tail::Read(reader) => reader.fill(output, bytes_max),
         }
     }
 }
 
-/// A pattern over and over.
+/// A pattern, repeated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Repeat {
     pattern: &'static [u8],
@@ -71,15 +71,15 @@ impl Repeat {
     }
 }
 
-/// What a reader gives.
-pub(crate) struct Drawn {
+/// The next bytes of a reader.
+pub(crate) struct FromReader {
     reader: Box<dyn Read + Send>,
     left: u64,
 }
 
-impl Drawn {
-    pub(crate) fn new(reader: Box<dyn Read + Send>, bytes: u64) -> Drawn {
-        Drawn {
+impl FromReader {
+    pub(crate) fn new(reader: Box<dyn Read + Send>, bytes: u64) -> FromReader {
+        FromReader {
             reader,
             left: bytes,
         }
@@ -93,7 +93,7 @@ impl Drawn {
             if end == output.len() {
                 break Ok(());
             }
-            // The reader is the service's: its panic stays in this connection.
+            // The reader belongs to the service, whose panics end one connection only.
             let read = catch_unwind(AssertUnwindSafe(|| self.reader.read(&mut output[end..])));
             match read.unwrap_or_else(|_| Err(ErrorKind::Other.into())) {
                 Ok(0) => break Err(Error::from(ErrorKind::UnexpectedEof)),
@@ -110,9 +110,9 @@ impl Drawn {
     }
 }
 
-impl fmt::Debug for Drawn {
+impl fmt::Debug for FromReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drawn")
+        f.debug_struct("FromReader")
             .field("left", &self.left)
             .finish_non_exhaustive()
     }

@@ -1,13 +1,13 @@
-//! Request targets and `Host`, as RFC 9112 section 3.2 and RFC 3986 have them.
+//! Request targets and `Host` (RFC 9112 section 3.2, RFC 3986).
 
-/// A request target, taken apart.
+/// The parts of a request target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
     pub path: &'a str,
     pub query: Option<&'a str>,
 }
 
-/// Takes `target` apart, or `None` where its form does not go with `method`.
+/// Splits `target` into its parts. `None`: `method` cannot have a target of that form.
 pub(crate) fn parse<'a>(
     method: &str,
     target: &'a str,
@@ -32,7 +32,7 @@ pub(crate) fn parse<'a>(
     }
 }
 
-/// `http://authority/path?query`, as a proxy would send it.
+/// `http://authority/path?query`, the form that proxies get.
 #[cold]
 fn absolute<'a>(method: &str, target: &'a str, host_bytes_max: usize) -> Option<Target<'a>> {
     let (scheme, rest) = target.split_once("://")?;
@@ -94,7 +94,7 @@ fn is_port(port: &[u8]) -> bool {
     }
 }
 
-/// A host with escapes, or in brackets.
+/// A host with percent-encoded bytes, or in brackets.
 #[inline(never)]
 fn is_unusual_host(value: &[u8]) -> bool {
     let port = match value {
@@ -146,7 +146,7 @@ fn is_registered_name(name: &[u8]) -> bool {
     name.iter().all(|&byte| is_name_byte(byte)) || is_encoded_name(name)
 }
 
-/// The same with escapes, which are rare.
+/// The same with percent-encoded bytes, which are rare.
 #[cold]
 fn is_encoded_name(name: &[u8]) -> bool {
     let mut rest = name;
@@ -164,7 +164,7 @@ fn is_name_byte(byte: u8) -> bool {
     NAME_BYTES[usize::from(byte)]
 }
 
-/// `unreserved` and `sub-delims`, as a table: a host is checked in every request.
+/// `unreserved` and `sub-delims`. A table, since a host is checked in every request.
 static NAME_BYTES: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;

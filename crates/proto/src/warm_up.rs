@@ -6,11 +6,14 @@ use std::time::Instant;
 use crate::{Limits, Place, Protocol, Request, Response, Scratch, Session, Turn};
 
 impl Scratch {
-    /// Puts a request of its own through a session to nobody: buffers are allocated, the date is
-    /// rendered, the CPU was asked what it can. No service is called, nothing is counted. Does
-    /// nothing while that date is good: what a process writes after a fork, it copies.
+    /// Serves one request of its own, without a connection. After that, buffers are allocated, the date
+    /// is rendered, and memchr has detected the features of the CPU. The service is not called, and
+    /// nothing is counted.
+    ///
+    /// Does nothing while the rendered date is current, since a forked process has to copy each page
+    /// that it writes.
     pub fn warm_up(&mut self, limits: &Limits, now: Instant) {
-        if self.date.is_good(now) {
+        if self.date.is_current(now) {
             return;
         }
         let nothing = |_: &Request<'_>, _: &mut Response<'_>| {};

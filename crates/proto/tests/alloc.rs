@@ -1,5 +1,5 @@
-//! Once a worker is warm, a request costs no allocation: whole, in pieces, chunked, pipelined, held
-//! back or staged.
+//! Once a worker has served some requests, further ones need no allocation: in one piece, in several,
+//! chunked, pipelined, delayed or staged.
 
 #![allow(unsafe_code)] // An allocator that counts.
 
@@ -17,12 +17,11 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is the system allocator's doing; counting touches a thread-local that needs no
-// allocation itself.
+// SAFETY: all calls go to the system allocator. The thread-local counter needs no allocation.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's layout is passed on.
+        // SAFETY: this is the layout of the caller.
         unsafe { System.alloc(layout) }
     }
 
@@ -35,7 +34,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Everything the session wants done, without keeping what it sends.
+/// Does what the session wants until it wants to read, and drops what it sends.
 fn serve(peer: &mut Peer, piece: &[u8]) {
     peer.turn(|session, turn| session.receive(piece, turn));
     loop {
@@ -58,7 +57,10 @@ fn serve(peer: &mut Peer, piece: &[u8]) {
 #[test]
 fn a_warm_worker_does_not_allocate() {
     let rounds: [(&str, &[&[u8]]); 5] = [
-        ("whole", &[b"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n"]),
+        (
+            "in one piece",
+            &[b"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n"],
+        ),
         (
             "in pieces",
             &[
@@ -75,7 +77,7 @@ fn a_warm_worker_does_not_allocate() {
             ],
         ),
         (
-            "held back",
+            "delayed",
             &[b"GET /wait HTTP/1.1\r\nHost: h\r\n\r\nGET /nothing HTTP/1.1\r\nHost: h\r\n\r\n"],
         ),
         ("long", &[b"GET /long HTTP/1.1\r\nHost: h\r\n\r\n"]),
@@ -89,8 +91,8 @@ fn a_warm_worker_does_not_allocate() {
             let mut round = || pieces.iter().for_each(|piece| serve(&mut peer, piece));
             (0..3).for_each(|_| round());
             let before = ALLOCATIONS.get();
-            // Few enough that the rendered second of `Date`, which does allocate, goes on: waits
-            // take 50 ms of the session's time each.
+            // Rendering `Date` allocates, once per second of the session's time. A wait takes 50 ms of
+            // it, so ten rounds stay within a second.
             (0..10).for_each(|_| round());
             assert_eq!(ALLOCATIONS.get() - before, 0, "{name}, staged: {staged}");
         }

@@ -1,4 +1,4 @@
-//! Any cutting of the input gives the same output, inline and staged.
+//! However the input is split, the output is the same, inline and staged.
 
 mod common;
 
@@ -32,7 +32,8 @@ fn small() -> Limits {
     }
 }
 
-/// `Want::Linger` after the last request of a connection depends on whether more had arrived.
+/// Whether a connection ends with `Want::Linger` or `Want::Close` depends on whether bytes had arrived
+/// behind its last request.
 fn ending(want: Want) -> Want {
     if want == Want::Linger {
         Want::Close
@@ -95,7 +96,7 @@ fn staged_sessions_answer_like_inline_ones() {
     }
 }
 
-/// Pieces from which almost-HTTP is put together.
+/// Pieces that, in a random order, are almost HTTP.
 fn fragment() -> impl Strategy<Value = Vec<u8>> {
     let texts = [
         "GET / HTTP/1.1\r\n",
@@ -137,9 +138,9 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Heads with more fields than there is room for at first, whole and with something wrong behind them.
+/// Heads with more fields than the first table has room for, valid and with an error at the end.
 #[test]
-fn a_crowded_head_may_be_cut_anywhere() {
+fn a_head_with_many_fields_may_be_split_anywhere() {
     for wrong in [
         "",
         "B: c\n",
@@ -177,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_comes_the_memory_is_bounded(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+    fn memory_is_bounded_for_any_input(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
         let mut peer = Peer::new(Protocol::Http, small());
         peer.send(&bytes);
         prop_assert!(peer.received.len() < 2_000 * 200);

@@ -1,4 +1,4 @@
-//! Tables of bytes in and what comes out.
+//! Tables of input and the expected output.
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on ends.
 
@@ -170,7 +170,7 @@ fn limits_are_met_and_not_overstepped() {
         )
         .into_bytes()
     };
-    // With Host, 32 are as many as there is room for at first.
+    // Including Host, the first table has room for 32.
     for count in [30, 31, 32, 33, 99] {
         served(&["Get / None"], &fields(count));
     }
@@ -189,9 +189,9 @@ fn limits_are_met_and_not_overstepped() {
     );
 }
 
-/// The shorter bound decides, and at once: more input would decide nothing.
+/// The shorter bound decides as soon as it is reached.
 #[test]
-fn a_head_may_be_bounded_below_its_line() {
+fn the_limit_of_the_head_may_be_below_that_of_its_line() {
     let limits = Limits {
         head_bytes_max: 300,
         ..Limits::default()
@@ -270,7 +270,7 @@ fn chunk_shapes_that_are_refused() {
 }
 
 #[test]
-fn connections_persist_and_end_as_asked() {
+fn connections_persist_or_end_as_the_client_asks() {
     let end = |input: &[u8]| one(input).1;
     assert_eq!(
         end(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
@@ -307,7 +307,7 @@ fn heads_have_a_length_and_no_body() {
 }
 
 #[test]
-fn continue_is_sent_only_to_those_who_wait_for_it() {
+fn continue_is_sent_only_to_clients_that_wait_for_it() {
     let head = b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
     let mut peer = Peer::new(Protocol::Http, Limits::default());
     assert_eq!(peer.send(head), Want::Read);
@@ -322,7 +322,7 @@ fn continue_is_sent_only_to_those_who_wait_for_it() {
     assert_eq!(
         statuses(&peer.text()),
         [413],
-        "an interim reply must not invite what will be refused"
+        "no 100 (Continue) for a body that is refused"
     );
 }
 
@@ -357,7 +357,7 @@ fn draining_says_close() {
 }
 
 #[test]
-fn long_bodies_are_whole_whatever_the_window() {
+fn long_bodies_are_complete_for_every_window() {
     for window in [1_000, 65_536, usize::MAX] {
         let mut peer = Peer::new(Protocol::Http, Limits::default());
         peer.window = window;
@@ -370,11 +370,12 @@ fn long_bodies_are_whole_whatever_the_window() {
 }
 
 #[test]
-fn drawn_bodies_are_whole_whatever_the_window() {
+fn bodies_from_a_reader_are_complete_for_every_window() {
     for window in [1_000, 65_536, usize::MAX] {
         let mut peer = Peer::new(Protocol::Http, Limits::default());
         peer.window = window;
-        let head = "GET /drawn HTTP/1.1\r\nHost: h\r\n\r\nHEAD /drawn HTTP/1.1\r\nHost: h\r\n\r\n";
+        let head =
+            "GET /reader HTTP/1.1\r\nHost: h\r\n\r\nHEAD /reader HTTP/1.1\r\nHost: h\r\n\r\n";
         peer.send(format!("{head}GET /after HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
         let text = peer.text();
         assert_eq!(statuses(&text), [200, 200, 200]);
@@ -387,7 +388,7 @@ fn drawn_bodies_are_whole_whatever_the_window() {
 }
 
 #[test]
-fn a_reader_that_fails_ends_its_connection_and_nothing_follows() {
+fn a_reader_that_fails_ends_its_connection() {
     for (path, bytes) in [("/short", 100_000), ("/panic-late", 0)] {
         let (text, want) = one(format!(
             "GET {path} HTTP/1.1\r\nHost: h\r\n\r\nGET /after HTTP/1.1\r\nHost: h\r\n\r\n"

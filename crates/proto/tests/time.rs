@@ -1,4 +1,4 @@
-//! Deadlines: absolute, each from its own beginning.
+//! Deadlines. They are absolute: progress within a phase does not extend them.
 
 mod common;
 
@@ -27,19 +27,19 @@ impl Peer {
     fn expire(&mut self) -> Want {
         self.now = self.session.deadline();
         self.turn(Session::expire);
-        self.settle()
+        self.advance()
     }
 }
 
 #[test]
-fn a_silent_connection_is_closed_without_a_word() {
+fn a_connection_without_a_request_is_closed_without_a_reply() {
     let mut peer = peer();
     assert_eq!(peer.left_ms(), 5_000);
     assert_eq!((peer.expire(), peer.text().as_str()), (Want::Close, ""));
 }
 
 #[test]
-fn a_head_has_its_time_from_its_first_byte_and_drips_do_not_extend_it() {
+fn a_slow_sender_cannot_extend_the_deadline_of_a_head() {
     let mut peer = peer();
     peer.after_ms(4_000).send(b"GET / HT");
     assert_eq!(peer.left_ms(), 5_000);
@@ -47,11 +47,15 @@ fn a_head_has_its_time_from_its_first_byte_and_drips_do_not_extend_it() {
     assert_eq!(peer.left_ms(), 1_000);
     assert_eq!(peer.expire(), Want::Linger);
     assert_eq!(statuses(&peer.text()), [408]);
-    assert_eq!(peer.left_ms(), 1_000, "and a second to read that");
+    assert_eq!(
+        peer.left_ms(),
+        1_000,
+        "the peer has a second to read the reply"
+    );
 }
 
 #[test]
-fn a_body_has_its_own_time() {
+fn a_body_has_its_own_deadline() {
     let mut peer = peer();
     peer.after_ms(1_000)
         .send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab");
@@ -63,7 +67,7 @@ fn a_body_has_its_own_time() {
 }
 
 #[test]
-fn idleness_begins_with_the_last_reply() {
+fn the_idle_deadline_runs_from_the_last_reply() {
     let mut peer = peer();
     peer.after_ms(3_000)
         .send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -73,7 +77,7 @@ fn idleness_begins_with_the_last_reply() {
 }
 
 #[test]
-fn a_wait_ends_on_time_and_holds_back_only_its_own_reply() {
+fn a_wait_ends_at_its_deadline_and_delays_only_its_own_reply() {
     let mut peer = peer();
     peer.turn(|session, turn| {
         session.receive(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /wait HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n", turn);
@@ -82,16 +86,16 @@ fn a_wait_ends_on_time_and_holds_back_only_its_own_reply() {
         session.sent(output, turn);
     });
     assert_eq!((peer.session.want(), peer.left_ms()), (Want::Wait, 50));
-    peer.settle();
+    peer.advance();
     assert!(peer.text().contains("waited") && peer.text().contains("Get /b"));
 }
 
 #[test]
-fn an_unread_reply_is_cut_and_progress_renews_its_time() {
+fn a_slow_reader_cannot_extend_the_deadline_of_a_reply() {
     let mut peer = peer();
     peer.turn(|session, turn| {
         session.receive(b"GET /long HTTP/1.1\r\nHost: h\r\n\r\n", turn);
-        session.keep(turn.scratch);
+        session.keep_output(turn.scratch);
         session.sent(1, turn);
     });
     assert_eq!((peer.session.want(), peer.left_ms()), (Want::Write, 10_000));
@@ -101,10 +105,10 @@ fn an_unread_reply_is_cut_and_progress_renews_its_time() {
         assert_eq!(
             session.deadline().duration_since(turn.now).as_millis(),
             4_000,
-            "a drip is no progress"
+            "a few bytes do not extend it, a whole buffer does"
         );
         session.sent(session.output(turn.scratch).len(), turn);
-        session.keep(turn.scratch);
+        session.keep_output(turn.scratch);
     });
     assert_eq!(peer.left_ms(), 10_000);
     assert_eq!(peer.expire(), Want::Close);

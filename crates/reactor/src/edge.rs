@@ -36,7 +36,7 @@ impl EdgeState {
     }
 
     /// Records a step that began with `before` and ended with `need`; `spent` is what
-    /// [`Connection::is_spent`](server::Connection::is_spent) says after it. True if the connection
+    /// [`Connection::would_block`](server::Connection::would_block) says after it. True if the connection
     /// is to be queued for another turn.
     pub(crate) fn on_step(&mut self, before: Need, need: Need, spent: bool) -> bool {
         if before == Need::Readable {

@@ -35,7 +35,7 @@ impl Watched {
     #[inline]
     pub fn step(&mut self, worker: &mut Worker) -> Need {
         let need = self.connection.step(worker);
-        if self.connection.is_dry() {
+        if self.connection.received_nothing() {
             self.edge.found_nothing();
         }
         need

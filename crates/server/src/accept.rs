@@ -1,4 +1,5 @@
-//! The one accept: it knows every error accept has, and what each asks for.
+//! Accepting connections. All models accept through [`Server::accept_completed`], which knows what each
+//! error of accept means.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -7,34 +8,34 @@ use std::time::Duration;
 use os::Errno;
 use os::net::{self, PollFd, PollFlags};
 
-use crate::board::Holding;
+use crate::board::Activity;
 use crate::{Backoff, Connection, Listener, Listeners, Phase, Server, Worker, log, signals};
 
-/// What came of one look at the listener.
+/// The result of one attempt to accept.
 #[derive(Debug)]
 pub enum Accepted {
     /// A connection.
     Socket(OwnedFd),
-    /// Nobody waits.
+    /// No connection was pending.
     Empty,
-    /// A signal was handled: look around and come again.
+    /// A handler of a signal has run, or a connection has ended before it was accepted: try again.
     Interrupted,
-    /// Descriptors or memory have run out: come again after this pause, which was not taken yet.
+    /// Descriptors or memory have run out: try again after this pause, which the caller must make.
     Pause(Duration),
 }
 
-/// Some resource is short: says so as an episode begins, and asks for a pause.
+/// A resource is exhausted. Logs this before the first of several pauses.
 fn pause_for(what: &str, error: Errno, backoff: &mut Backoff) -> Accepted {
-    if backoff.is_fresh() {
+    if backoff.is_first() {
         log(format_args!(
-            "{what}: {error}; the listener is left alone until some are free"
+            "{what}: {error}; no connections are accepted until some are free"
         ));
     }
     Accepted::Pause(backoff.pause())
 }
 
 impl Server {
-    /// Numbers of the listeners at which `worker` accepts: all, unless each has its own.
+    /// Indexes of the listeners at which `worker` accepts: all, unless each worker has its own.
     pub fn listeners_of(&self, worker: usize) -> Range<usize> {
         match self.sharing {
             Listeners::PerWorker => {
@@ -45,45 +46,52 @@ impl Server {
         }
     }
 
-    /// Waits at `listeners` for a connection: in accept itself where that is possible, with one listener of
-    /// our own. With several, or one that others hold too, waits in poll, and accepts without
-    /// blocking. [`Accepted::Empty`] is for a drain that has emptied them.
-    fn attend(&self, listeners: &[Listener], nonblocking: bool, backoff: &mut Backoff) -> Accepted {
+    /// Waits for a connection at `listeners`. A single listener of our own blocks, so this waits in accept.
+    /// Several listeners, or one that other processes use too, do not block, so this waits in poll.
+    /// Returns [`Accepted::Empty`] only when a drain has emptied the listeners.
+    fn accept_or_wait(
+        &self,
+        listeners: &[Listener],
+        nonblocking: bool,
+        backoff: &mut Backoff,
+    ) -> Accepted {
         loop {
-            let look = |listener| self.look(listener, nonblocking, backoff);
-            let mut found = listeners.iter().map(look);
-            match found.find(|found| !matches!(found, Accepted::Empty)) {
-                Some(found) => return found,
+            let accept = |listener| self.accept_one(listener, nonblocking, backoff);
+            let mut accepted = listeners.iter().map(accept);
+            match accepted.find(|accepted| !matches!(accepted, Accepted::Empty)) {
+                Some(accepted) => return accepted,
                 None if self.drain.has_begun() => {
                     shut_down(listeners);
                     return Accepted::Empty;
                 }
-                None if self.wait_at(listeners, None).is_err() => return Accepted::Interrupted,
+                None if self.poll_listeners(listeners, None).is_err() => {
+                    return Accepted::Interrupted;
+                }
                 None => {}
             }
         }
     }
 
-    /// Waits for a connection, and takes the pause where resources are short.
+    /// Waits for a connection, and makes the pause if a resource is exhausted.
     ///
-    /// Returns [`Accepted::Empty`] only for a drain that has emptied the backlog, or has no more
-    /// time to. `nonblocking` concerns the new socket.
+    /// Returns [`Accepted::Empty`] only when a drain has emptied the listeners, or its grace is over.
+    /// `nonblocking` is for the new socket.
     pub fn accept_blocking(&self, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
-        match self.attend(&self.listeners, nonblocking, backoff) {
-            Accepted::Pause(pause) if self.rests(pause) => Accepted::Interrupted,
+        match self.accept_or_wait(&self.listeners, nonblocking, backoff) {
+            Accepted::Pause(pause) if self.pause(pause) => Accepted::Interrupted,
             Accepted::Pause(_) => Accepted::Empty,
             other => other,
         }
     }
 
-    /// Takes the pause. False if that has brought a drain to its end: who still waits outside has
-    /// nothing to hope for.
-    fn rests(&self, pause: Duration) -> bool {
+    /// Makes the pause. False if the grace of a drain is over then, so that no more connections are
+    /// accepted.
+    fn pause(&self, pause: Duration) -> bool {
         let _ = self.wait_for_drain(pause);
         self.drain.phase() < Phase::Cutting
     }
 
-    /// Waits for the next socket; `None` once the drain has emptied the listeners.
+    /// Waits for a connection, and returns its socket. `None`: the drain has emptied the listeners.
     pub fn next_socket(&self, nonblocking: bool, backoff: &mut Backoff) -> Option<OwnedFd> {
         loop {
             match self.accept_blocking(nonblocking, backoff) {
@@ -94,11 +102,12 @@ impl Server {
         }
     }
 
-    /// Waits for connections, and moves all that wait, up to a batch, to `sockets`. False once the
-    /// drain has emptied the listeners, which must not block.
+    /// Waits for connections, and appends all that are pending to `sockets`, up to
+    /// [`events_max`](crate::Limits::events_max). The listeners must be
+    /// [non-blocking](Self::make_listeners_nonblocking). False: the drain has emptied them.
     pub fn accept_batch(&self, sockets: &mut Vec<OwnedFd>, backoff: &mut Backoff) -> bool {
         loop {
-            let mut unseen = false;
+            let mut paused = false;
             for index in 0..self.listeners.len() {
                 while sockets.len() < self.limits.events_max {
                     match self.accept_ready(index, backoff) {
@@ -106,7 +115,7 @@ impl Server {
                         Accepted::Interrupted => {}
                         Accepted::Empty => break,
                         Accepted::Pause(pause) => {
-                            unseen = self.rests(pause);
+                            paused = self.pause(pause);
                             break;
                         }
                     }
@@ -115,18 +124,22 @@ impl Server {
             if !sockets.is_empty() {
                 return true;
             }
-            if unseen {
+            if paused {
                 continue;
             }
             if self.drain.has_begun() {
                 self.shut_down_listeners();
                 return false;
             }
-            let _ = self.wait_at(&self.listeners, None); // EINTR: the drain, or its tick.
+            let _ = self.poll_listeners(&self.listeners, None); // EINTR: a signal of the drain.
         }
     }
 
-    fn wait_at(&self, listeners: &[Listener], timeout: Option<Duration>) -> Result<usize, Errno> {
+    fn poll_listeners(
+        &self,
+        listeners: &[Listener],
+        timeout: Option<Duration>,
+    ) -> Result<usize, Errno> {
         let mut fds: Vec<_> = listeners
             .iter()
             .map(|listener| PollFd::new(listener, PollFlags::IN))
@@ -135,10 +148,13 @@ impl Server {
         net::poll(&mut fds, timeout)
     }
 
-    /// Sleeps for `timeout`, or until the drain begins. In a drain, whose waker stays readable, sleeps for
-    /// all of it.
+    /// Sleeps for `timeout`, or until a drain begins. Once it has begun, sleeps for all of `timeout`.
+    ///
+    /// # Errors
+    /// EINTR: a handler of a signal has run.
     pub fn wait_for_drain(&self, timeout: Duration) -> Result<usize, Errno> {
         if self.drain.has_begun() {
+            // The waker stays readable, so poll would return at once.
             std::thread::sleep(timeout);
             return Ok(0);
         }
@@ -148,22 +164,27 @@ impl Server {
         )
     }
 
-    /// One look at listener number `index` for models that wait elsewhere; the new socket does not block.
+    /// Accepts at listener `index` without waiting, if that is non-blocking. The new socket is non-blocking.
     pub fn accept_ready(&self, index: usize, backoff: &mut Backoff) -> Accepted {
         self.accept_at(index, true, backoff)
     }
 
-    /// One look at listener number `index`; `nonblocking` concerns the new socket.
+    /// Accepts at listener `index` without waiting, if that is non-blocking. `nonblocking` is for the new
+    /// socket.
     pub fn accept_at(&self, index: usize, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
-        self.look(&self.listeners[index], nonblocking, backoff)
+        self.accept_one(&self.listeners[index], nonblocking, backoff)
     }
 
-    /// One look at one listener: blocks if the listener does.
-    fn look(&self, listener: &Listener, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
+    fn accept_one(
+        &self,
+        listener: &Listener,
+        nonblocking: bool,
+        backoff: &mut Backoff,
+    ) -> Accepted {
         self.accept_completed(net::accept(listener.as_fd(), nonblocking), backoff)
     }
 
-    /// What came of an accept that completed by itself: sorts the errors.
+    /// The meaning of a result of accept, which the caller has got from the kernel.
     pub fn accept_completed(
         &self,
         accepted: Result<OwnedFd, Errno>,
@@ -175,8 +196,8 @@ impl Server {
                 Accepted::Socket(socket)
             }
             Err(Errno::AGAIN) => Accepted::Empty,
-            // The listener was shut: by a drain, and whatever waited there is gone or served; or
-            // by whoever shares it with us, and nobody will come any more.
+            // The listener is shut down: by our own drain, after the last connection was accepted, or
+            // by another process that shares it.
             Err(Errno::INVAL) => {
                 signals::on_listener_shut_down(self);
                 Accepted::Empty
@@ -184,23 +205,23 @@ impl Server {
             Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                 pause_for("accept", error, backoff)
             }
-            // EINTR, and the ways in which a connection can die before it is accepted (accept(2)
-            // lists ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
-            // ENETUNREACH and ECONNABORTED as to be treated like EAGAIN by retrying).
+            // EINTR, and errors of a connection that has ended before it was accepted. accept(2) says of
+            // ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH
+            // and ECONNABORTED that they should be treated like EAGAIN, by trying again.
             Err(_) => Accepted::Interrupted,
         }
     }
 
-    /// The drain has emptied the backlog: from now on our own listeners refuse. (`shutdown(2)` of a
-    /// listener resets what waits in it, so this comes after the last accept.)
+    /// Shuts down our own listeners: from now on, the kernel refuses connections. This resets connections
+    /// in the backlog, so it must come after the last accept.
     pub fn shut_down_listeners(&self) {
         shut_down(&self.listeners);
     }
 
-    /// Makes accept on the listeners return at once, for models that wait for readiness first.
+    /// Makes the listeners non-blocking, for models that wait for readiness before they accept.
     ///
     /// # Errors
-    /// None that a listener can cause.
+    /// Those of `fcntl(2)`; with an open listener there are none.
     pub fn make_listeners_nonblocking(&self) -> Result<(), Errno> {
         self.listeners
             .iter()
@@ -215,64 +236,64 @@ fn shut_down(listeners: &[Listener]) {
         .for_each(|listener| net::shutdown_read(listener.as_fd().as_raw_fd()));
 }
 
-/// How blocking workers accept for themselves. Each returns `None` once the drain has emptied the
-/// listeners.
+/// Accepting for blocking workers. Each function returns `None` when the drain has emptied the listeners.
 impl Worker {
-    /// Waits for the next connection, in accept where that is possible.
+    /// Waits for a connection, in accept if the listener blocks.
     pub fn accept(&mut self, backoff: &mut Backoff) -> Option<Connection> {
-        self.next(backoff, |server, listeners, backoff| {
-            server.attend(listeners, false, backoff)
+        self.accept_with(backoff, |server, listeners, backoff| {
+            server.accept_or_wait(listeners, false, backoff)
         })
     }
 
-    /// Waits in poll, then accepts. The listeners must [not block](Server::make_listeners_nonblocking): of
-    /// all that poll has woken for one connection, one gets it.
+    /// Waits in poll, then accepts. The listeners must be
+    /// [non-blocking](Server::make_listeners_nonblocking): poll wakes several workers for one connection,
+    /// and only one of them gets it.
     pub fn accept_polled(&mut self, backoff: &mut Backoff) -> Option<Connection> {
-        self.next(backoff, |server, listeners, backoff| {
-            match server.wait_at(listeners, None) {
-                Ok(_) => server.attend(listeners, false, backoff),
+        self.accept_with(backoff, |server, listeners, backoff| {
+            match server.poll_listeners(listeners, None) {
+                Ok(_) => server.accept_or_wait(listeners, false, backoff),
                 Err(_) => Accepted::Interrupted,
             }
         })
     }
 
-    /// Waits in accept while it holds what `lock` returns, and lets go of it before it does anything
-    /// else. While the lock cannot be had for want of memory, it leaves the listeners alone. In a drain
-    /// they do not block, and the lock is not taken.
-    pub fn accept_holding<Held>(
+    /// Waits in accept while it holds the guard that `lock` returns, and drops the guard before it does
+    /// anything else. If there is no memory for the lock, it pauses without accepting. In a drain the
+    /// listeners do not block, and no lock is taken.
+    pub fn accept_holding<Guard>(
         &mut self,
         backoff: &mut Backoff,
-        lock: impl Fn() -> Result<Held, Errno>,
+        lock: impl Fn() -> Result<Guard, Errno>,
     ) -> Option<Connection> {
-        self.next(backoff, |server, listeners, backoff| {
+        self.accept_with(backoff, |server, listeners, backoff| {
             match (!server.drain.has_begun()).then(&lock).transpose() {
-                Ok(_held) => server.attend(listeners, false, backoff),
+                Ok(_guard) => server.accept_or_wait(listeners, false, backoff),
                 Err(error) => pause_for("the lock around accept", error, backoff),
             }
         })
     }
 
-    fn next(
+    fn accept_with(
         &mut self,
         backoff: &mut Backoff,
-        attend: impl Fn(&Server, &[Listener], &mut Backoff) -> Accepted,
+        accept: impl Fn(&Server, &[Listener], &mut Backoff) -> Accepted,
     ) -> Option<Connection> {
         let server = self.server;
-        self.block.announce(Holding::Accepting, -1);
+        self.block.announce(Activity::Accepting, -1);
         let socket = loop {
-            // Whoever is free in a drain empties all of them: a busy worker's clients need not wait.
-            let mine = match server.drain.has_begun() {
+            // In a drain, a worker accepts at the listeners of busy workers too.
+            let own = match server.drain.has_begun() {
                 true => 0..server.listeners.len(),
                 false => server.listeners_of(self.number),
             };
-            match attend(server, &server.listeners[mine], backoff) {
+            match accept(server, &server.listeners[own], backoff) {
                 Accepted::Socket(socket) => break Some(socket),
                 Accepted::Interrupted => {}
-                Accepted::Pause(pause) if server.rests(pause) => {}
+                Accepted::Pause(pause) if server.pause(pause) => {}
                 Accepted::Empty | Accepted::Pause(_) => break None,
             }
         };
-        self.block.announce(Holding::Nothing, 0);
+        self.block.announce(Activity::None, 0);
         socket.map(|socket| Connection::new(socket, self))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::board::Holding;
+use crate::board::Activity;
 use crate::{Connection, Need, Worker};
 
 impl Worker {
@@ -21,8 +21,8 @@ impl Worker {
                 break;
             }
         }
-        // Before the descriptor is closed, since its number can be another connection's then.
-        self.block.announce(Holding::Nothing, 0);
+        // Before the descriptor is closed: after that its number may be that of another connection.
+        self.block.announce(Activity::None, 0);
     }
 
     /// Sleeps until `deadline`, or until the drain begins, which may have moved the deadline.

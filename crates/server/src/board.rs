@@ -1,43 +1,43 @@
-//! The scoreboard: one mapping that every process and thread of a server shares.
+//! The scoreboard: one mapping that all processes and threads of a server share.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::alarm::Alarm;
 
-/// What the whole server shares.
+/// What concerns the whole server.
 #[derive(Debug, Default)]
 pub struct Board {
-    /// Monotonic time at which the drain began, ns; 0 before.
+    /// When the drain began, monotonic ns; 0 before.
     pub(crate) drain_began_ns: AtomicU64,
-    /// Connections that had to be cut at the end of the drain.
+    /// Connections that were cut at the end of the drain.
     pub(crate) cut: AtomicU64,
-    /// Workers that died and were replaced.
+    /// Workers that ended unexpectedly and were replaced.
     pub(crate) respawned: AtomicU64,
 }
 
-/// One worker's figures, on cache lines of its own. Only this worker writes the counters.
+/// The part of one worker, on cache lines of its own. Only this worker writes the counters.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Block {
-    /// What the worker does with which descriptor: see [`Holding`].
-    holding: AtomicU64,
-    /// Until when its call may block, monotonic ns: see [`watchdog`](crate::watchdog).
+    /// The worker's [`Activity`] in the high half, the descriptor of its connection in the low one.
+    activity: AtomicU64,
+    /// Until when its current call may block, monotonic ns: see [`watchdog`](crate::watchdog).
     pub(crate) deadline_ns: AtomicU64,
-    /// That of the worker's process, if it is alone in it.
+    /// The alarm of the worker's process, if that has no other worker.
     pub(crate) alarm: Alarm,
-    /// Whether the worker is a whole process.
-    alone: AtomicBool,
+    /// Whether the worker is a process of its own.
+    is_process: AtomicBool,
     /// Process or thread id, 0 while there is none.
     pub id: AtomicU32,
-    /// Connections taken on.
+    /// Connections accepted.
     pub connections: AtomicU64,
-    /// Of these, ended.
+    /// Of these, closed.
     pub closed: AtomicU64,
     /// Requests served.
     pub requests: AtomicU64,
     /// Requests refused: malformed, too large, too slow.
     pub refused: AtomicU64,
-    /// Connections that a peer reset or the network broke.
+    /// Connections that a peer has reset or the network has lost.
     pub broken: AtomicU64,
     /// Bytes received.
     pub bytes_in: AtomicU64,
@@ -45,129 +45,133 @@ pub struct Block {
     pub bytes_out: AtomicU64,
 }
 
-/// What a block says of a worker that is in no call that has a deadline.
+/// The deadline of a worker that is in no call with a deadline.
 pub(crate) const NO_DEADLINE: u64 = 0;
 
-/// Adds to a counter that only this worker writes: a load and a store, no locked instruction.
+/// Adds to a counter that only this worker writes. A load and a store suffice for that; an atomic
+/// addition would cost more.
 #[inline]
 pub(crate) fn add(counter: &AtomicU64, amount: u64) {
     counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
 }
 
-/// What a blocking worker holds: how a drain finds the idle connections and leaves the busy ones.
+/// What a blocking worker does. From this a drain knows which connections are idle and may be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-pub(crate) enum Holding {
-    Nothing = 0,
-    /// A connection that is being served.
+pub(crate) enum Activity {
+    /// Nothing with a descriptor.
+    None = 0,
+    /// It serves a request on a connection.
     Busy = 1,
-    /// A connection that waits for its next request.
+    /// It waits for the next request of a connection.
     Idle = 2,
-    /// The drain has its hands on it for a moment; the worker must not close it now.
-    Seized = 3,
-    /// A connection that the end of the grace has cut: it stays so until the worker lets go of it.
+    /// The drain uses the descriptor for a moment. The worker must wait before it closes it.
+    Locked = 3,
+    /// The drain has cut the connection, and the worker has not closed it yet.
     Cut = 4,
-    /// No connection: it blocks at a listener, or is about to.
+    /// It waits at a listener, or is about to.
     Accepting = 5,
 }
 
-fn pack(holding: Holding, fd: i32) -> u64 {
-    u64::from(holding as u32) << 32 | u64::from(fd as u32)
+fn pack(activity: Activity, fd: i32) -> u64 {
+    u64::from(activity as u32) << 32 | u64::from(fd as u32)
+}
+
+fn is(packed: u64, activity: Activity) -> bool {
+    packed >> 32 == u64::from(activity as u32)
 }
 
 impl Block {
-    /// The worker says what it holds. Sequentially consistent, so that an announcement of idleness
-    /// followed by a look at the drain, and the beginning of a drain followed by a look at the
-    /// announcements, cannot both miss each other.
-    pub(crate) fn announce(&self, holding: Holding, fd: i32) {
-        let (seized, cut) = (Holding::Seized as u64, Holding::Cut as u64);
+    /// The worker says what it does, and with which descriptor.
+    ///
+    /// A worker announces that it is idle and then checks whether a drain has begun. A drain begins and
+    /// then reads the announcements. All these accesses are sequentially consistent, so at least one of
+    /// the two sees the other.
+    pub(crate) fn announce(&self, activity: Activity, fd: i32) {
         loop {
-            let now = self.holding.load(Ordering::SeqCst);
-            if now >> 32 == seized {
+            let now = self.activity.load(Ordering::SeqCst);
+            if is(now, Activity::Locked) {
                 std::hint::spin_loop();
                 continue;
             }
-            if now >> 32 == cut && holding != Holding::Nothing {
+            if is(now, Activity::Cut) && activity != Activity::None {
                 return;
             }
-            if self
-                .holding
-                .compare_exchange(now, pack(holding, fd), Ordering::SeqCst, Ordering::SeqCst)
-                .is_ok()
-            {
+            let next = pack(activity, fd);
+            let set = self
+                .activity
+                .compare_exchange(now, next, Ordering::SeqCst, Ordering::SeqCst);
+            if set.is_ok() {
                 return;
             }
         }
     }
 
-    /// The worker says that it is the process that calls, and nobody else is. What it needs as such
-    /// is here, and not in memory of the process's own, of which a child would have to copy a page.
-    pub(crate) fn is_this_process(&self) {
+    /// The worker says that it is the calling process, which has no other worker.
+    ///
+    /// Its alarm is in shared memory like the rest of the block: a forked process would have to copy a
+    /// page to have it in memory of its own.
+    pub(crate) fn become_this_process(&self) {
         self.alarm.reset();
         self.id.store(os::process::id(), Ordering::Relaxed);
-        self.alone.store(true, Ordering::SeqCst);
+        self.is_process.store(true, Ordering::SeqCst);
     }
 
-    /// Whether its worker is process `id`, and nobody else is. Async-signal-safe.
+    /// Whether the worker is process `id`, which has no other worker. Async-signal-safe.
     pub(crate) fn is_process(&self, id: u32) -> bool {
-        self.alone.load(Ordering::SeqCst) && self.id.load(Ordering::Relaxed) == id
+        self.is_process.load(Ordering::SeqCst) && self.id.load(Ordering::Relaxed) == id
     }
 
-    /// The drain acts on the descriptor if the worker holds it as `holding`; the worker cannot
-    /// close it meanwhile. Safe in a signal handler of the worker itself. True if it acted.
-    pub(crate) fn seize(&self, holding: Holding, act: impl FnOnce(i32)) -> bool {
-        self.change(holding, holding, act)
+    /// If this is what the worker does, calls `act` with the descriptor, which the worker cannot close
+    /// meanwhile, and returns true. Async-signal-safe, in a handler of this worker too.
+    pub(crate) fn act_if(&self, activity: Activity, act: impl FnOnce(i32)) -> bool {
+        self.change(activity, activity, act)
     }
 
-    /// The same with a busy connection, which is cut by this, once.
+    /// The same for a busy worker, whose connection counts as cut from then on.
     pub(crate) fn cut(&self, act: impl FnOnce(i32)) -> bool {
-        self.change(Holding::Busy, Holding::Cut, act)
+        self.change(Activity::Busy, Activity::Cut, act)
     }
 
-    /// Whether what it holds was cut.
+    /// Whether the worker's connection was cut.
     pub(crate) fn is_cut(&self) -> bool {
-        self.holding.load(Ordering::SeqCst) >> 32 == Holding::Cut as u64
+        is(self.activity.load(Ordering::SeqCst), Activity::Cut)
     }
 
-    /// Whether it waits for a connection.
+    /// Whether the worker waits for a connection.
     pub(crate) fn is_accepting(&self) -> bool {
-        self.holding.load(Ordering::SeqCst) >> 32 == Holding::Accepting as u64
+        is(self.activity.load(Ordering::SeqCst), Activity::Accepting)
     }
 
-    fn change(&self, holding: Holding, then: Holding, act: impl FnOnce(i32)) -> bool {
-        let now = self.holding.load(Ordering::SeqCst);
-        if now >> 32 != u64::from(holding as u32) {
+    fn change(&self, from: Activity, to: Activity, act: impl FnOnce(i32)) -> bool {
+        let now = self.activity.load(Ordering::SeqCst);
+        if !is(now, from) {
             return false;
         }
         let fd = now as u32 as i32;
-        if self
-            .holding
-            .compare_exchange(
-                now,
-                pack(Holding::Seized, fd),
-                Ordering::SeqCst,
-                Ordering::SeqCst,
-            )
-            .is_err()
-        {
+        let locked = pack(Activity::Locked, fd);
+        let set = self
+            .activity
+            .compare_exchange(now, locked, Ordering::SeqCst, Ordering::SeqCst);
+        if set.is_err() {
             return false;
         }
         act(fd);
-        self.holding.store(pack(then, fd), Ordering::SeqCst);
+        self.activity.store(pack(to, fd), Ordering::SeqCst);
         true
     }
 
-    /// Connections this worker has open.
+    /// Connections of this worker that are open.
     pub fn open(&self) -> u64 {
         self.connections
             .load(Ordering::Relaxed)
             .saturating_sub(self.closed.load(Ordering::Relaxed))
     }
 
-    /// The worker is gone, and with it what it held.
-    pub(crate) fn bury(&self) {
-        self.alone.store(false, Ordering::SeqCst);
-        self.holding.store(0, Ordering::SeqCst);
+    /// The worker's process has ended, and the kernel has closed its connections.
+    pub(crate) fn mark_ended(&self) {
+        self.is_process.store(false, Ordering::SeqCst);
+        self.activity.store(0, Ordering::SeqCst);
         self.deadline_ns.store(NO_DEADLINE, Ordering::SeqCst);
         self.id.store(0, Ordering::Relaxed);
         self.closed
@@ -184,31 +188,32 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_announced_can_be_seized() {
+    fn the_drain_acts_only_on_the_announced_activity() {
         let block = block();
-        assert!(!block.seize(Holding::Idle, |_| unreachable!()));
-        block.announce(Holding::Busy, 7);
-        assert!(!block.seize(Holding::Idle, |_| unreachable!()));
-        block.announce(Holding::Idle, 7);
-        assert!(block.seize(Holding::Idle, |fd| assert_eq!(fd, 7)));
+        assert!(!block.act_if(Activity::Idle, |_| unreachable!()));
+        block.announce(Activity::Busy, 7);
+        assert!(!block.act_if(Activity::Idle, |_| unreachable!()));
+        block.announce(Activity::Idle, 7);
+        assert!(block.act_if(Activity::Idle, |fd| assert_eq!(fd, 7)));
     }
 
     #[test]
-    fn what_is_cut_is_cut_once() {
+    fn a_connection_is_cut_once() {
         let block = block();
-        block.announce(Holding::Busy, 7);
+        block.announce(Activity::Busy, 7);
         assert!(block.cut(|fd| assert_eq!(fd, 7)));
-        block.announce(Holding::Busy, 7);
+        block.announce(Activity::Busy, 7);
         assert!(!block.cut(|_| unreachable!()));
-        block.announce(Holding::Nothing, 0);
-        block.announce(Holding::Busy, 8);
+        block.announce(Activity::None, 0);
+        block.announce(Activity::Busy, 8);
         assert!(block.cut(|fd| assert_eq!(fd, 8)));
     }
 
-    /// The race of the drain. The worker announces idle, looks at the drain, and blocks if it saw
-    /// none; the drain begins, then wakes the idle. If both could miss, the worker would block on.
+    /// The race of the drain. The worker announces that it is idle, checks whether a drain has begun, and
+    /// blocks if not. The drain begins, and then wakes idle workers. If neither could see the other, the
+    /// worker would block for ever.
     #[test]
-    fn idle_workers_and_the_drain_never_both_miss() {
+    fn an_idle_worker_and_the_drain_cannot_both_miss_the_other() {
         use std::sync::atomic::AtomicBool;
         use std::time::{Duration, Instant};
         let block = block();
@@ -221,21 +226,24 @@ mod tests {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     let patience = Instant::now() + Duration::from_secs(5);
-                    block.announce(Holding::Idle, 3);
+                    block.announce(Activity::Idle, 3);
                     while !draining.load(Ordering::SeqCst) && !woken.load(Ordering::SeqCst) {
                         assert!(Instant::now() < patience, "both missed");
-                        // Blocked: only being woken counts from here on.
+                        // Blocked: from here on, only the drain can wake it.
                         while !woken.load(Ordering::SeqCst) {
                             assert!(Instant::now() < patience, "both missed");
                             std::thread::yield_now();
                         }
                     }
-                    block.announce(Holding::Nothing, 0);
+                    block.announce(Activity::None, 0);
                     open.store(false, Ordering::SeqCst);
                 });
                 draining.store(true, Ordering::SeqCst);
-                block.seize(Holding::Idle, |_| {
-                    assert!(open.load(Ordering::SeqCst), "seized, yet closed");
+                block.act_if(Activity::Idle, |_| {
+                    assert!(
+                        open.load(Ordering::SeqCst),
+                        "the drain uses a closed descriptor"
+                    );
                     woken.store(true, Ordering::SeqCst);
                 });
             });

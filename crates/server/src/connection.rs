@@ -1,84 +1,69 @@
-//! A socket and its session: the one place every model passes.
+//! An accepted connection: a socket, and the state of the protocol on it ([`Session`]). Every model
+//! serves its clients through this type.
+//!
+//! A [`step`](Connection::step) does what the session wants, as long as this is possible without
+//! waiting. Then it returns what the connection [`Need`]s before its next step:
+//!
+//! ```text
+//!   the session wants    the step                           it returns
+//!   Read                 receives, at most once per step    Readable, before it would receive again
+//!   Write                sends until all output is sent     Writable, if the socket is full before
+//!   Compute, Wait        -                                  Compute, Time
+//!   Linger               sends FIN, receives, and drops     Readable
+//!   Close                -                                  Closed
+//! ```
+//!
+//! On a non-blocking socket a step never waits. On a blocking one it waits inside its system calls, and
+//! the [`watchdog`] interrupts them at the connection's deadline.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use os::{Errno, net};
 use proto::{Session, Want};
 
-use crate::board::{self, Holding};
+use crate::board::{self, Activity};
 use crate::{Block, Phase, Server, Worker, watchdog};
 
 pub(crate) mod completion;
+mod expire;
+mod open;
 
 /// What a connection needs before its next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Something to receive, by the deadline.
+    /// Bytes to receive, by the deadline.
     Readable,
     /// Room to send, by the deadline.
     Writable,
-    /// Nothing but the deadline's time.
+    /// The time of the deadline, and nothing else.
     Time,
-    /// [`Connection::compute`], in whatever worker computes. Only staged connections need it.
+    /// A call of [`Connection::compute`], in any worker. Only staged connections need this.
     Compute,
-    /// To be dropped.
+    /// To be closed, that is dropped.
     Closed,
 }
 
-/// One accepted connection. `Send`: models that hand over work move it, never a copied request.
-/// Dropping it closes the socket and counts it closed.
+/// An accepted connection. Models that hand a request to another worker move the whole connection.
+/// Dropping it closes the socket, and counts it as closed.
 #[derive(Debug)]
 pub struct Connection {
     socket: OwnedFd,
     session: Session,
-    /// Where it is counted.
-    home: &'static Block,
-    opened: Instant,
-    lingering: bool,
-    /// See [`is_spent`](Connection::is_spent).
-    spent: bool,
-    /// See [`is_dry`](Connection::is_dry).
-    dry: bool,
+    /// The worker that has accepted it, and counts it.
+    block: &'static Block,
+    accepted: Instant,
+    fin_sent: bool,
+    /// See [`would_block`](Connection::would_block).
+    would_block: bool,
+    /// See [`received_nothing`](Connection::received_nothing).
+    received_nothing: bool,
 }
 
 impl Connection {
-    /// Takes on an accepted socket, to be computed where it is received.
-    pub fn new(socket: OwnedFd, worker: &mut Worker) -> Connection {
-        let protocol = worker.server.protocol;
-        Connection::with(socket, worker, |turn| Session::new(protocol, turn))
-    }
-
-    /// Takes on an accepted socket for a model that computes elsewhere.
-    pub fn staged(socket: OwnedFd, worker: &mut Worker) -> Connection {
-        let protocol = worker.server.protocol;
-        Connection::with(socket, worker, |turn| Session::staged(protocol, turn))
-    }
-
-    fn with(
-        socket: OwnedFd,
-        worker: &mut Worker,
-        session: impl FnOnce(&proto::Turn<'_>) -> Session,
-    ) -> Connection {
-        worker.tick();
-        board::add(&worker.block.connections, 1);
-        if worker.blocking && worker.server.has_unix_listener() {
-            // A unix socket has not inherited it. One that takes none is broken, and will say so.
-            let _ = net::set_send_timeout(socket.as_fd(), worker.server.write_timeout());
-        }
-        let session = session(&worker.lend().1);
-        Connection {
-            socket,
-            session,
-            home: worker.block,
-            opened: worker.now,
-            lingering: false,
-            spent: false,
-            dry: false,
-        }
-    }
-
-    /// When what it needs must have come, the drain considered; then call [`expire`](Self::expire).
+    /// By when the connection must have got what it needs; after that, call [`expire`](Self::expire).
+    /// It is the session's deadline, or that of a drain if that is earlier.
     pub fn deadline(&self, server: &Server) -> Instant {
         let own = self.session.deadline();
         match server.drain.began() {
@@ -88,23 +73,21 @@ impl Connection {
         }
     }
 
-    /// When a drain that began at `began` closes it as idle: whoever was accepted late has as long to
-    /// ask as those who were here.
+    /// When a drain that began at `began` closes this connection if it is idle. A connection that was
+    /// accepted during the drain has as much time for its request as those before it.
     fn idle_ends(&self, server: &Server, began: Instant) -> Instant {
-        server.drain.idle_ends(began.max(self.opened))
+        server.drain.idle_ends(began.max(self.accepted))
     }
 
-    /// Goes as far as it can, receiving at most once and that first, and says what it needs next.
-    ///
-    /// With a non-blocking socket this never waits. With a blocking one it waits in receive and
-    /// send, at most until the deadline; so does the worker.
+    /// Does what the session wants as far as possible, and returns what the connection needs next. It
+    /// receives at most once, and only as the first thing.
     pub fn step(&mut self, worker: &mut Worker) -> Need {
-        let mut begun = false;
-        self.spent = false;
-        self.dry = false;
+        let mut is_first = true;
+        self.would_block = false;
+        self.received_nothing = false;
         loop {
-            let went = match self.session.want() {
-                Want::Read if begun => Err(Need::Readable),
+            let done = match self.session.want() {
+                Want::Read if !is_first => Err(Need::Readable),
                 Want::Read => self.receive(worker),
                 Want::Write => self.send(worker),
                 Want::Compute => Err(Need::Compute),
@@ -112,167 +95,129 @@ impl Connection {
                 Want::Linger => self.linger(worker),
                 Want::Close => Err(Need::Closed),
             };
-            begun = true;
-            if let Err(need) = went {
+            is_first = false;
+            if let Err(need) = done {
                 worker.count();
                 return need;
             }
         }
     }
 
-    /// Whether the last step ended because a receive emptied the socket, or a send filled it: then
-    /// only news from the kernel is worth another call. Whoever is told of changes, and not of
-    /// states (an edge-triggered selector), must step again where this is false. A receive that did
-    /// not fill its buffer has emptied the socket (epoll(7), question 9), but for a FIN that came
-    /// with it.
-    pub fn is_spent(&self) -> bool {
-        self.spent
+    /// Whether the last step ended because the socket had no more bytes, or no more room: another step
+    /// is of use only after the kernel has reported an event.
+    ///
+    /// If this is false, a model that is told of changes only (an edge-triggered selector) must step
+    /// again without waiting. A receive that did not fill its buffer counts as having emptied the socket
+    /// (`epoll(7)`, question 9), although a FIN may have arrived with the bytes.
+    pub fn would_block(&self) -> bool {
+        self.would_block
     }
 
-    /// Whether the last step found nothing to receive: neither bytes nor FIN.
-    pub fn is_dry(&self) -> bool {
-        self.dry
+    /// Whether the last step found neither bytes nor a FIN to receive.
+    pub fn received_nothing(&self) -> bool {
+        self.received_nothing
     }
 
-    /// Calls the service for the request in hand, and no more: whoever writes steps on.
+    /// Calls the service for the request that was received. The next step sends the reply.
     pub fn compute(&mut self, worker: &mut Worker) {
-        let (_, mut turn) = worker.lend();
+        let (_, mut turn) = worker.turn();
         self.session.compute(&mut turn);
-        self.session.keep(worker.scratch_mut());
+        self.session.keep_output(worker.scratch_mut());
         worker.count();
     }
 
-    /// Takes note that the deadline has passed, and goes on.
-    pub fn expire(&mut self, worker: &mut Worker) -> Need {
-        match worker.server.drain.phase() {
-            Phase::Cutting => {
-                // The drain may have cut and counted what a blocking worker holds already.
-                if !worker.blocking || worker.block.cut(|_| {}) {
-                    worker.server.count_cut();
-                }
-                return Need::Closed;
-            }
-            Phase::Closing if self.session.is_idle() && self.is_overdue(worker) => {
-                return self.part(worker);
-            }
-            _ if worker.now < self.session.deadline() => {}
-            _ => {
-                let (_, mut turn) = worker.lend();
-                self.session.expire(&mut turn);
-            }
-        }
-        match self.session.want() {
-            Want::Read => Need::Readable,
-            _ => self.step(worker),
-        }
-    }
-
-    /// Whether a drain has waited long enough for its last request. What a blocking worker holds is
-    /// pressed on from outside, and it learns of that by being here.
-    fn is_overdue(&self, worker: &Worker) -> bool {
-        let began = worker.server.drain.began();
-        worker.blocking
-            || began.is_none_or(|began| worker.now >= self.idle_ends(worker.server, began))
-    }
-
-    /// Closes an idle connection for the drain, unless its last request has come meanwhile.
-    fn part(&mut self, worker: &mut Worker) -> Need {
-        match self.step(worker) {
-            Need::Readable if self.session.is_idle() => Need::Closed,
-            need => need,
-        }
-    }
-
-    /// One receive, fed to the session.
+    /// Receives once, and gives the bytes to the session.
     fn receive(&mut self, worker: &mut Worker) -> Result<(), Need> {
-        let mut parting = false;
+        let mut only_what_has_arrived = false;
         if worker.blocking {
-            self.watch(worker);
+            self.arm_watchdog(worker);
             if self.session.is_idle() {
-                worker
-                    .block
-                    .announce(Holding::Idle, self.socket.as_raw_fd());
-                // What has come is served, as on a connection out of the backlog; nothing is awaited.
-                parting = worker.server.drain.phase() >= Phase::Closing;
+                let fd = self.socket.as_raw_fd();
+                worker.block.announce(Activity::Idle, fd);
+                // Only now: see `announce`. A drain that closes idle connections still serves a request
+                // that has arrived, but does not wait for one.
+                only_what_has_arrived = worker.server.drain.phase() >= Phase::Closing;
             }
         }
-        let received = if parting {
+        let received = if only_what_has_arrived {
             net::receive_now(self.socket.as_fd(), worker.input())
         } else {
             net::receive(self.socket.as_fd(), worker.input())
         };
         if worker.blocking {
             watchdog::disarm(worker.block);
-            worker
-                .block
-                .announce(Holding::Busy, self.socket.as_raw_fd());
+            let fd = self.socket.as_raw_fd();
+            worker.block.announce(Activity::Busy, fd);
             worker.tick();
         }
         match received {
             Ok(0) => {
-                let (_, mut turn) = worker.lend();
-                self.session.end(&mut turn);
+                let (_, mut turn) = worker.turn();
+                self.session.receive_fin(&mut turn);
                 Ok(())
             }
             Ok(bytes) => {
-                self.spent = bytes < worker.input().capacity();
+                self.would_block = bytes < worker.input().capacity();
                 board::add(&worker.block.bytes_in, bytes as u64);
-                let (input, mut turn) = worker.lend();
+                let (input, mut turn) = worker.turn();
                 self.session.receive(input, &mut turn);
                 Ok(())
             }
-            Err(Errno::AGAIN) if parting => Err(Need::Closed),
+            Err(Errno::AGAIN) if only_what_has_arrived => Err(Need::Closed),
+            // EINTR: the watchdog or the drain. The caller checks the deadline.
             Err(error @ (Errno::AGAIN | Errno::INTR)) => {
-                self.dry = error == Errno::AGAIN;
-                self.spent = self.dry;
+                self.received_nothing = error == Errno::AGAIN;
+                self.would_block = self.received_nothing;
                 Err(Need::Readable)
             }
             Err(_) => Err(self.broken(worker)),
         }
     }
 
-    /// Sends until nothing is left, the socket takes no more, or others should have their turn.
+    /// Sends until the session has no more output, the socket takes no more, or so much was sent that
+    /// other connections must be served first.
     fn send(&mut self, worker: &mut Worker) -> Result<(), Need> {
-        let mut taken = 0;
+        let mut sent_bytes = 0;
         while self.session.want() == Want::Write {
-            if taken >= worker.server.limits.turn_bytes_max {
-                self.spent = false; // There may be room: nobody will report it.
-                return Err(self.unsent(worker));
+            if sent_bytes >= worker.server.limits.turn_bytes_max {
+                // There may be room in the socket, so the kernel may report no event.
+                self.would_block = false;
+                return Err(self.wait_for_room(worker));
             }
             let output = self.session.output(worker.scratch());
             let offered = output.len();
-            // A short reply waits once, which the socket's own timeout bounds. Where a send waits
-            // for room again and again, that would begin anew each time (`unix_stream_sendmsg`).
-            let long = worker.blocking && (taken > 0 || worker.is_much(offered));
-            if long {
-                self.watch(worker);
+            // A short reply waits at most once, and SO_SNDTIMEO bounds that wait. A long one may wait
+            // many times, each time with the full timeout, so the watchdog bounds all waits together.
+            let is_long = worker.blocking && (sent_bytes > 0 || worker.is_long(offered));
+            if is_long {
+                self.arm_watchdog(worker);
             }
             let sent = net::send(self.socket.as_fd(), output);
-            if long {
+            if is_long {
                 watchdog::disarm(worker.block);
             }
             match sent {
                 Ok(bytes) => {
-                    if long || (worker.blocking && bytes < offered) {
+                    if is_long || (worker.blocking && bytes < offered) {
                         worker.tick();
                     }
-                    taken += bytes;
+                    sent_bytes += bytes;
                     board::add(&worker.block.bytes_out, bytes as u64);
-                    let (_, mut turn) = worker.lend();
+                    let (_, mut turn) = worker.turn();
                     self.session.sent(bytes, &mut turn);
                     if bytes < offered && self.is_late(worker) {
-                        return Err(self.unsent(worker));
+                        return Err(self.wait_for_room(worker));
                     }
                 }
                 Err(Errno::INTR) => {
                     worker.tick();
                     if self.is_late(worker) {
-                        return Err(self.unsent(worker));
+                        return Err(self.wait_for_room(worker));
                     }
                 }
                 Err(Errno::AGAIN) => {
-                    self.spent = true;
-                    return Err(self.unsent(worker));
+                    self.would_block = true;
+                    return Err(self.wait_for_room(worker));
                 }
                 Err(_) => return Err(self.broken(worker)),
             }
@@ -280,13 +225,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether a send that waited has outlasted the deadline: another would have a new timeout.
+    /// Whether a blocking worker has missed the deadline, so that it must not begin another call.
     fn is_late(&self, worker: &Worker) -> bool {
         worker.blocking && worker.now >= self.deadline(worker.server)
     }
 
-    fn unsent(&mut self, worker: &mut Worker) -> Need {
-        self.session.keep(worker.scratch_mut());
+    /// The output stays with the connection: the buffers of the worker are for the next one.
+    fn wait_for_room(&mut self, worker: &mut Worker) -> Need {
+        self.session.keep_output(worker.scratch_mut());
         if worker.blocking {
             worker.tick();
         }
@@ -300,16 +246,13 @@ impl Connection {
         Need::Closed
     }
 
-    /// Sends FIN once, then receives and drops what still comes.
+    /// Sends FIN if that was not done yet, then receives once and drops the bytes.
     fn linger(&mut self, worker: &mut Worker) -> Result<(), Need> {
-        if !self.lingering {
-            self.lingering = true;
-            if net::shutdown_write(self.socket.as_fd()).is_err() {
-                return Err(Need::Closed);
-            }
+        if !self.half_close() {
+            return Err(Need::Closed);
         }
         if worker.blocking {
-            self.watch(worker);
+            self.arm_watchdog(worker);
         }
         let received = net::receive(self.socket.as_fd(), worker.input());
         if worker.blocking {
@@ -317,18 +260,23 @@ impl Connection {
             worker.tick();
         }
         match received {
-            Ok(0) => Err(Need::Closed),
-            Ok(_) | Err(Errno::INTR) => Err(Need::Readable),
+            Ok(1..) | Err(Errno::INTR) => Err(Need::Readable),
             Err(Errno::AGAIN) => {
-                self.spent = true;
+                self.would_block = true;
                 Err(Need::Readable)
             }
-            Err(_) => Err(Need::Closed),
+            Ok(0) | Err(_) => Err(Need::Closed),
         }
     }
 
-    /// Has the call that follows interrupted when its deadline has passed.
-    fn watch(&self, worker: &Worker) {
+    /// Sends FIN, the first time it is called; receiving goes on. False: the connection is closed.
+    pub fn half_close(&mut self) -> bool {
+        let was_sent = std::mem::replace(&mut self.fin_sent, true);
+        was_sent || net::shutdown_write(self.socket.as_fd()).is_ok()
+    }
+
+    /// Has the watchdog interrupt the following call if it blocks beyond the deadline.
+    fn arm_watchdog(&self, worker: &Worker) {
         let deadline = self.deadline(worker.server);
         let deadline_ns = worker.server.drain.shared_ns(deadline);
         watchdog::arm(worker.block, worker.alarm, deadline_ns);
@@ -349,9 +297,7 @@ impl AsRawFd for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Unlike the other counters this one is written wherever the connection has moved to.
-        self.home
-            .closed
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // Several workers may write this counter, since connections are moved between them.
+        self.block.closed.fetch_add(1, Ordering::Relaxed);
     }
 }

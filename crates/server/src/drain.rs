@@ -1,15 +1,17 @@
-//! Going away without losing anything.
+//! The drain: how a server ends without losing a connection or a request that it has received.
 //!
-//! SIGTERM or SIGINT begins the drain: listeners that are ours become non-blocking, so that every
-//! acceptor takes what already waits in the backlog and then finds it empty; the waker rings for
-//! whoever waits in a selector; SIGALRM ticks, so that no process sleeps through a later phase.
-//! From then on every reply says `Connection: close`. The phases follow from the time alone, so
-//! that all processes and threads agree without talking:
+//! SIGTERM or SIGINT begins it. Our own listeners become non-blocking, so that workers accept all
+//! connections in the backlog and then find it empty. The waker becomes readable, for loops that wait in
+//! a selector. SIGALRM is sent every 50 ms, so that no worker blocks through a change of phase. Every
+//! reply says `Connection: close`.
+//!
+//! The phase follows from the time since the beginning, so all processes and threads agree about it
+//! without messages:
 //!
 //! ```text
 //!   Serving ─ signal ─▶ Draining ─ drain_idle_ms ─▶ Closing ─ drain_ms ─▶ Cutting
-//!                       idle ones may bring         idle ones are         whatever is left
-//!                       one last request            closed                is cut
+//!                       idle connections may        idle connections      busy connections
+//!                       send a last request         are closed            are cut
 //! ```
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,18 +20,18 @@ use std::time::{Duration, Instant};
 use os::signal;
 
 use crate::Limits;
-use crate::board::{Block, Board, Holding};
+use crate::board::{Activity, Block, Board};
 
-/// How far the server has gone.
+/// The phases of a server's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Not at all.
+    /// No drain has begun.
     Serving,
-    /// No new connections; every reply says close.
+    /// No new connections are accepted beyond those in the backlog; every reply says close.
     Draining,
     /// Idle connections are closed.
     Closing,
-    /// Busy ones are cut.
+    /// Busy connections are cut.
     Cutting,
 }
 
@@ -39,7 +41,7 @@ pub struct Drain {
     board: &'static Board,
     idle: Duration,
     grace: Duration,
-    /// Two clocks read at one moment, to turn shared nanoseconds into instants.
+    /// One moment on two clocks, to convert shared nanoseconds to instants and back.
     anchor: (Instant, u64),
 }
 
@@ -62,7 +64,7 @@ impl Drain {
         }
     }
 
-    /// Not 0 once it has begun, for whoever must look later.
+    /// Not 0 once it has begun. For code that must read this later.
     #[inline]
     pub(crate) fn flag(&self) -> &'static AtomicU64 {
         &self.board.drain_began_ns
@@ -94,14 +96,14 @@ impl Drain {
         began + self.grace
     }
 
-    /// A moment on the clock that all processes share, ns.
+    /// A moment on the clock that all processes share, monotonic ns.
     #[inline]
     pub(crate) fn shared_ns(&self, moment: Instant) -> u64 {
         let since = moment.saturating_duration_since(self.anchor.0);
         self.anchor.1 + since.as_nanos() as u64
     }
 
-    /// How long it lasts already, if it has begun. Async-signal-safe.
+    /// How long ago it began, if it has. Async-signal-safe.
     pub(crate) fn elapsed(&self) -> Option<Duration> {
         match self.board.drain_began_ns.load(Ordering::SeqCst) {
             0 => None,
@@ -111,25 +113,25 @@ impl Drain {
         }
     }
 
-    /// Whether this process has outlived the grace by `more`, although all connections were cut
-    /// then. Async-signal-safe.
+    /// Whether the grace ended at least `more` ago. Async-signal-safe.
     pub(crate) fn has_outlived_grace_by(&self, more: Duration) -> bool {
         self.elapsed()
             .is_some_and(|elapsed| elapsed > self.grace + more)
     }
 
-    /// True if it had not begun before.
+    /// Begins it. False if it had begun before. Async-signal-safe.
     pub(crate) fn begin(&self) -> bool {
         let (flag, now) = (self.flag(), signal::monotonic_ns());
         flag.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
     }
 
-    /// Closes or cuts what a blocking worker holds, as far as the phase goes.
+    /// Closes the connection of a blocking worker if it is idle, or cuts it if it is busy, according to
+    /// the phase. The worker's call returns then. Async-signal-safe.
     pub(crate) fn close_or_cut(&self, block: &Block) {
         let phase = self.phase();
         if phase >= Phase::Closing {
-            block.seize(Holding::Idle, os::net::shutdown_read);
+            block.act_if(Activity::Idle, os::net::shutdown_read);
         }
         if phase == Phase::Cutting && block.cut(os::net::shutdown_both) {
             self.board.cut.fetch_add(1, Ordering::Relaxed);

@@ -1,17 +1,18 @@
-//! What every concurrency model shares: listeners, connections, workers, limits, the scoreboard,
-//! the drain and the `serve` command line.
+//! What all concurrency models share: listeners, connections, workers, limits, the scoreboard, the drain
+//! and the `serve` command line.
 //!
-//! A model is a value, [`Model`], whose `run` owns its loop; nothing here calls it back. It gets a
-//! [`Server`], makes one [`Worker`] for each process, thread or loop that serves, and moves
-//! [`Connection`]s through them:
+//! A [`Model`] is a value with a function `run`, which contains the model's loop; nothing here calls the
+//! model back. `run` gets a [`Server`], creates a [`Worker`] for each process, thread or loop that serves,
+//! and serves [`Connection`]s with them:
 //!
 //! ```text
-//!   Server ── accept ──▶ Connection ── step(worker) ──▶ Need ──▶ wait for it, in the model's way
+//!   Server ── accept ──▶ Connection ── step(worker) ──▶ Need ──▶ the model waits for that
 //! ```
 //!
-//! [`Connection::step`] is the one step function of the blocking and the readiness models. A
-//! blocking model has it wait inside its receives ([`Worker::serve`] is the loop around it); a
-//! readiness model calls it when what the connection [`Need`]s is there.
+//! Blocking and readiness models share [`Connection::step`]. In a blocking model it waits inside its system
+//! calls, and [`Worker::serve`] is the loop around it. A readiness model calls it when the kernel reports
+//! what the connection [`Need`]s. Completion models use the functions of a connection from
+//! [`Connection::want`] to [`Connection::on_deadline`] instead.
 
 #![forbid(unsafe_code)]
 

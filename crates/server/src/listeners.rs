@@ -1,4 +1,4 @@
-//! The listeners: opened as the variant shares them, before anything else runs.
+//! The listeners. They are opened before any worker starts.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,17 +16,18 @@ pub enum Listeners {
     Shared,
     /// Each worker has its own, on the same addresses (`SO_REUSEPORT`).
     PerWorker,
-    /// There are none: a super-server has accepted, and descriptor 0 is the connection.
+    /// There are none: a super-server has accepted the connection, which is descriptor 0.
     None,
 }
 
-/// A listener and what we may do to it.
+/// A listener.
 #[derive(Debug)]
 pub struct Listener {
     listener: OwnedFd,
-    /// What was asked for, with port 0 resolved.
+    /// Its address, with port 0 resolved.
     pub addr: Addr,
-    /// We opened it, so making it non-blocking or removing its path harms nobody else.
+    /// Whether this server has opened it. Otherwise other processes may use it, and it must neither be made
+    /// non-blocking nor shut down, nor its path removed.
     pub owned: bool,
 }
 
@@ -46,8 +47,8 @@ impl AsFd for Listener {
     }
 }
 
-/// Makes our own listeners non-blocking, so that every worker blocked in accept accepts what is
-/// pending and then finds none, and has them ignore new SYNs. Async-signal-safe.
+/// Makes our own listeners non-blocking, so that workers which would block in accept return from it once
+/// the backlog is empty, and makes them ignore new connection requests. Async-signal-safe.
 pub(crate) fn stop_accepting(listeners: &[Listener]) {
     for listener in listeners.iter().filter(|listener| listener.owned) {
         os::signal::ignore_syns(listener.as_fd());
@@ -56,7 +57,7 @@ pub(crate) fn stop_accepting(listeners: &[Listener]) {
     }
 }
 
-/// A socket for datagrams beside each listener that has an IP address, with the same port.
+/// Opens a UDP socket on the address of each listener that has an IP address.
 pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket>, Refusal> {
     let addrs = listeners.iter().filter_map(|listener| match listener.addr {
         Addr::Tcp(addr) => Some(addr),
@@ -70,7 +71,7 @@ pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket
             });
             socket.map_err(|error| {
                 Refusal::Failure(format!(
-                    "cannot take datagrams at {addr}: {}",
+                    "cannot receive datagrams at {addr}: {}",
                     plain(&error)
                 ))
             })
@@ -78,13 +79,13 @@ pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket
         .collect()
 }
 
-/// Where a server listens unless told.
+/// Where a server listens unless `--listen` says otherwise.
 const USUAL: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
 /// Opens listeners on `addrs`, or on the usual address if there are none. With
 /// [`Listeners::PerWorker`], those of worker 0 come first, then those of worker 1, and so on.
-/// `variant` is named where it cannot have what was asked for.
+/// `variant` is its name, for error messages.
 pub(crate) fn open(
     sharing: Listeners,
     addrs: &[Addr],

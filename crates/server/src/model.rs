@@ -5,16 +5,16 @@ use crate::{Limits, Listeners, Server};
 /// One server concurrency model: a name, and the ways in which it runs.
 #[derive(Debug)]
 pub struct Model {
-    /// The field's name for it: `prefork`, `single-reactor`.
+    /// Its name in the literature: `prefork`, `single-reactor`.
     pub name: &'static str,
     /// Its variants; the first is the default.
     pub variants: &'static [Variant],
 }
 
-/// One way of running a model: what it claims, what its workers are, what it needs, and its `run`.
+/// One way of running a model: its description, its workers, what it needs, and its `run`.
 #[derive(Debug)]
 pub struct Variant {
-    /// Name as `--variant` takes it, `-` where the model has one way only.
+    /// Name as `--variant` takes it, `-` if the model has one variant only.
     pub name: &'static str,
     /// Who does what.
     pub roles: Roles,
@@ -22,18 +22,18 @@ pub struct Variant {
     pub summary: &'static str,
     /// When to pick it.
     pub pick_when: &'static str,
-    /// What breaks it.
+    /// Under what load it fails.
     pub breaks_when: &'static str,
-    /// How many workers it has, and what they hold.
+    /// How many workers it has, and what connections they keep busy.
     pub workers: Workers,
-    /// What is to be there before it runs.
+    /// What must be prepared before it runs.
     pub needs: Needs,
-    /// Serves until drained. Errors are failures of set-up or of the model itself; a peer's error
-    /// never gets here.
+    /// Serves until drained. It returns errors of set-up and of the model itself; an error of a connection
+    /// only ends that connection.
     pub run: fn(&'static Server) -> anyhow::Result<()>,
 }
 
-/// Who accepts, reads, computes and writes: the four columns of every table of models.
+/// Which process or thread accepts, reads, computes and writes: the four columns of the table of models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roles {
     /// Who calls accept.
@@ -47,7 +47,7 @@ pub struct Roles {
 }
 
 impl Roles {
-    /// One worker of this kind does everything but accept.
+    /// Roles in which one worker, `serves`, does everything but accept.
     pub const fn accepted_by(accepts: &'static str, serves: &'static str) -> Roles {
         Roles {
             accepts,
@@ -58,19 +58,20 @@ impl Roles {
     }
 }
 
-/// The workers of a variant: whoever sizes a server, or says what it cannot do, reads this.
+/// The workers of a variant. The bench chooses sizes of a server by this, and the report says by it what a
+/// variant cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workers {
     /// How many there are.
     pub count: Count,
-    /// Who is kept busy by an open connection.
+    /// What an open connection keeps busy.
     pub holds: Holds,
-    /// Whether each is a process of its own. If not, it is a thread.
+    /// Whether each worker is a process of its own. If not, it is a thread.
     pub processes: bool,
-    /// Whether any worker may serve any connection, so that one which blocks delays others only
-    /// when no worker is free.
+    /// Whether every worker may serve every connection. Then a worker that blocks delays other connections
+    /// only if no worker is free.
     pub shares: bool,
-    /// More connections than this are ruled out by the design.
+    /// By design, the variant cannot have more connections than this.
     pub connections_max: Option<usize>,
 }
 
@@ -90,7 +91,7 @@ impl Workers {
         ..Workers::LOOPS
     };
 
-    /// So many threads, each of which serves one connection at a time.
+    /// Threads, each of which serves one connection at a time.
     pub const fn threads(count: Count) -> Workers {
         Workers {
             count,
@@ -99,7 +100,7 @@ impl Workers {
         }
     }
 
-    /// So many processes, each of which serves one connection at a time.
+    /// Processes, each of which serves one connection at a time.
     pub const fn processes(count: Count) -> Workers {
         Workers {
             processes: true,
@@ -107,7 +108,7 @@ impl Workers {
         }
     }
 
-    /// Loops, each in a process.
+    /// The same workers, each in a process of its own.
     pub const fn in_processes(self) -> Workers {
         Workers {
             processes: true,
@@ -115,7 +116,7 @@ impl Workers {
         }
     }
 
-    /// Threads that serve each other's connections.
+    /// Threads, each of which may serve every connection.
     pub const fn sharing(count: Count) -> Workers {
         Workers {
             count,
@@ -132,14 +133,14 @@ pub enum Count {
     One,
     /// One for each CPU allowed to the process.
     PerCpu,
-    /// A pool of this size, unless told.
+    /// This many, unless `--workers` says another number.
     Pool(usize),
-    /// As many as there are clients, up to this bound.
+    /// One for each client, up to this bound.
     UpTo(usize),
 }
 
 impl Count {
-    /// The number for this machine, or what is wrong with the number asked for.
+    /// The number of workers, or what is wrong with the number that was asked for.
     pub(crate) fn resolve(self, asked: Option<usize>) -> Result<usize, String> {
         match (self, asked) {
             (_, Some(0)) => Err("--workers must be at least 1".into()),
@@ -157,38 +158,37 @@ impl Count {
     }
 }
 
-/// More workers than this are a typing error.
+/// A larger number of workers must be a typing error.
 const WORKERS_MAX: usize = 65_536;
 
-/// Who is kept busy by an open connection.
+/// What an open connection keeps busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
-    /// The whole server: it serves one connection at a time.
+    /// The server: it serves one connection at a time.
     One,
-    /// A worker: as many connections are served at once as there are workers.
+    /// A worker: the server serves as many connections at once as it has workers.
     Workers,
-    /// Nobody: connections are held in a table.
+    /// Nothing: connections are entries in a table.
     Many,
 }
 
-/// What a variant needs beyond the usual: one set of listeners, and a block of the scoreboard for
-/// each worker.
+/// What a variant needs besides a block of the scoreboard for each worker.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs {
     /// Whose the listeners are.
     pub listeners: Listeners,
-    /// Sockets for datagrams at the same addresses.
+    /// Whether it needs UDP sockets on the addresses of the listeners.
     pub datagrams: bool,
-    /// Most threads that serve beside the workers, each with a block of the scoreboard: the loop
-    /// before a pool of workers, or what serves behind loops that are the workers.
+    /// How many threads may serve in addition to the workers, each with a block of the scoreboard: a loop
+    /// in front of a pool of workers, or threads to which loops hand connections.
     pub extra_threads: fn(&Limits) -> usize,
-    /// Whether this kernel, as this process is confined, has what the variant is made of: asked
-    /// before anything listens. What is missing, in one line.
+    /// Whether this process may use the system calls that the variant needs; if not, what is missing, in
+    /// one line. Called before the server listens.
     pub kernel: fn() -> Result<(), String>,
 }
 
 impl Needs {
-    /// Nothing more.
+    /// Shared listeners, and nothing else.
     pub const USUAL: Needs = Needs {
         listeners: Listeners::Shared,
         datagrams: false,
@@ -207,7 +207,7 @@ impl Model {
     /// The variant called `name`, or the default one.
     ///
     /// # Errors
-    /// One line that names the variants there are.
+    /// There is none of that name; one line that lists the variants.
     pub fn variant(&'static self, name: Option<&str>) -> Result<&'static Variant, String> {
         let Some(name) = name else {
             return Ok(&self.variants[0]);

@@ -1,4 +1,4 @@
-//! Worker processes: forked, reaped, replaced, drained.
+//! Worker processes: how the parent forks, reaps, replaces and drains them.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -10,20 +10,22 @@ use os::process::{Ended, Fork, Pid, Signal, exit_now, fork, kill, reap};
 use crate::drain::TIME_TO_EXIT;
 use crate::{Backoff, Server, log};
 
-/// The children of a serving parent, by the number of the worker each of them is.
+/// The children of a parent, each of which is a worker.
 #[derive(Debug)]
 pub struct Children {
     server: &'static Server,
+    /// By process id: the worker number, and when the child was forked.
     numbers: HashMap<Pid, (usize, Instant)>,
+    /// Worker numbers without a child.
     free: Vec<usize>,
-    told: bool,
+    drain_signalled: bool,
 }
 
-/// What a fork came to, in the child: the number of the worker it is. It serves, then calls
+/// What the child gets from a fork. It serves as worker `number`, and then calls
 /// [`end`](ServingChild::end).
 #[derive(Debug)]
 pub struct ServingChild {
-    /// Its number.
+    /// The number of the worker.
     pub number: usize,
 }
 
@@ -33,41 +35,41 @@ impl ServingChild {
         exit_now(0)
     }
 
-    /// Ends the process for a failure of its own: the parent replaces it, after a pause.
+    /// Logs the error and ends the process with an error code. The parent replaces it after a pause.
     pub fn fail(self, error: &anyhow::Error) -> ! {
         log(format_args!("worker {}: {error:#}", self.number));
         exit_now(1)
     }
 }
 
-/// A child that lives shorter than this died of something that a replacement may die of as well.
-const CRASH_LOOP: Duration = Duration::from_secs(1);
+/// If a child ends sooner than this, its replacement will probably end as soon: a pause comes before it.
+const CRASH_LOOP_BELOW: Duration = Duration::from_secs(1);
 
 impl Children {
-    /// None yet; at most as many as the server has workers.
+    /// No children yet; there may be as many as the server has workers.
     ///
-    /// What starting has left of free memory goes back to the kernel: every fork would copy it.
+    /// Returns freed memory to the kernel first, since every fork would copy its pages.
     pub fn new(server: &'static Server) -> Children {
         os::process::trim_heap();
         Children {
             server,
             numbers: HashMap::new(),
             free: (0..server.workers).rev().collect(),
-            told: false,
+            drain_signalled: false,
         }
     }
 
-    /// Whether there may be no more.
+    /// Whether there are as many as there may be.
     pub fn is_full(&self) -> bool {
         self.free.is_empty()
     }
 
-    /// The number that the next child will have, if there may be one.
+    /// The worker number of the next child. `None`: there may be no more.
     pub fn next_number(&self) -> Option<usize> {
         self.free.last().copied()
     }
 
-    /// Forks a child with the next free number: `Some` in the child, `None` in the parent.
+    /// Forks a child with the next free number. Returns `Some` in the child, `None` in the parent.
     ///
     /// # Errors
     /// EAGAIN or ENOMEM from fork. The number stays free.
@@ -77,7 +79,7 @@ impl Children {
     pub fn fork(&mut self) -> Result<Option<ServingChild>, Errno> {
         let number = self
             .next_number()
-            .expect("the caller has looked whether there may be more");
+            .expect("the caller has checked that there may be more");
         match fork()? {
             Fork::Child => Ok(Some(ServingChild { number })),
             Fork::Parent(pid) => {
@@ -88,22 +90,24 @@ impl Children {
         }
     }
 
-    /// Reaps every child that has ended by now (SIGCHLD coalesces), and gives their numbers free.
+    /// Reaps all children that have ended (one SIGCHLD may stand for several). Their numbers are free then.
     pub fn reap_ended(&mut self) {
         while let Ok(Some((pid, ended))) = reap(false) {
-            self.bury(pid, ended);
+            self.take_note(pid, ended);
         }
     }
 
-    /// Waits for one child to end; returns early when a signal was handled. What it lived, if one did.
+    /// Waits until one child ends, and returns how long it has lived. `None`: a handler of a signal has run,
+    /// or there are no children.
     pub fn wait(&mut self) -> Option<Duration> {
         let (pid, ended) = reap(true).ok().flatten()?;
-        self.bury(pid, ended)
+        self.take_note(pid, ended)
     }
 
-    fn bury(&mut self, pid: Pid, ended: Ended) -> Option<Duration> {
+    /// Takes note of a child that was reaped, and returns how long it has lived.
+    fn take_note(&mut self, pid: Pid, ended: Ended) -> Option<Duration> {
         let (number, born) = self.numbers.remove(&pid)?;
-        self.server.blocks[number].bury();
+        self.server.blocks[number].mark_ended();
         self.free.push(number);
         if ended != Ended::Exited(0) && !self.server.drain.has_begun() {
             log(format_args!(
@@ -114,11 +118,12 @@ impl Children {
         Some(born.elapsed())
     }
 
-    /// Forks until none is free, then replaces whatever dies, until the drain: `Some` in a child.
+    /// Forks a child for each worker, and replaces those that end, until the drain. Returns `Some` in each
+    /// child, `None` in the parent.
     ///
-    /// A child that dies young is replaced after a pause that doubles up to the limit, so that a
-    /// crash loop does not take the machine.
-    pub fn keep(&mut self) -> Option<ServingChild> {
+    /// If children end soon after their fork, the parent pauses before it replaces them. The pause doubles
+    /// up to a limit, so that a crash loop does not use up the CPU.
+    pub fn supervise(&mut self) -> Option<ServingChild> {
         let mut backoff = Backoff::new(self.server.limits.respawn_pause_ms_max);
         while !self.server.drain.has_begun() {
             if !self.is_full() {
@@ -126,8 +131,8 @@ impl Children {
                     Ok(Some(child)) => return Some(child),
                     Ok(None) => {}
                     Err(error) => {
-                        if backoff.is_fresh() {
-                            log(format_args!("fork: {error}; trying again"));
+                        if backoff.is_first() {
+                            log(format_args!("fork: {error}; it is tried again"));
                         }
                         let _ = self.server.wait_for_drain(backoff.pause());
                     }
@@ -141,54 +146,55 @@ impl Children {
                 }
             }
         }
-        // A drain that finds no child needs one, for what waits in the backlog.
+        // If the drain finds no child, it needs one, which serves the connections in the backlog.
         if self.numbers.is_empty() {
             return self.fork().ok().flatten();
         }
         None
     }
 
-    /// Reaps every child that has ended by now, for a parent that replaces them while it does other
-    /// things: how long it should leave that.
+    /// Reaps all children that have ended, and returns how long to pause before replacing them. For a parent
+    /// that does other things meanwhile.
     pub fn reap_to_replace(&mut self, backoff: &mut Backoff) -> Duration {
         let mut longest = Duration::ZERO;
         while let Ok(Some((pid, ended))) = reap(false) {
-            if let Some(lived) = self.bury(pid, ended) {
+            if let Some(lived) = self.take_note(pid, ended) {
                 longest = longest.max(self.pause_after(lived, backoff));
             }
         }
         longest
     }
 
-    /// How long to leave the place empty of a child that lived this long.
+    /// How long to pause before replacing a child that has lived this long.
     fn pause_after(&self, lived: Duration, backoff: &mut Backoff) -> Duration {
         self.server.board.respawned.fetch_add(1, Ordering::Relaxed);
-        if lived < CRASH_LOOP {
+        if lived < CRASH_LOOP_BELOW {
             return backoff.pause();
         }
         backoff.reset();
         Duration::ZERO
     }
 
-    /// Passes the signal to drain on, once. Children forked later know of the drain from the start.
-    pub fn tell_to_drain(&mut self) {
-        if !std::mem::replace(&mut self.told, true) {
+    /// Sends SIGTERM to all children, once. Children that are forked later find the drain begun.
+    pub fn signal_drain(&mut self) {
+        if !std::mem::replace(&mut self.drain_signalled, true) {
             self.numbers.keys().for_each(|&pid| kill(pid, Signal::TERM));
         }
     }
 
-    /// Tells all to drain, waits until they have, and kills those that outstay the grace.
+    /// Drains all children: sends SIGTERM, waits until they have ended, and kills those that have not ended
+    /// after the grace.
     pub fn drain(mut self) {
-        self.tell_to_drain();
+        self.signal_drain();
         let mut killed = false;
         while !self.numbers.is_empty() {
-            self.wait(); // The drain's tick interrupts it.
+            self.wait(); // SIGALRM interrupts it every 50 ms.
             let overdue = self.server.drain.began().is_some_and(|began| {
                 Instant::now() > self.server.drain.grace_ends(began) + TIME_TO_EXIT
             });
             if overdue {
                 if !std::mem::replace(&mut killed, true) {
-                    // Stuck in a service: what such a loop still holds, nobody else can cut.
+                    // These children are stuck in a service. Their connections are cut with them.
                     self.server.count_open_as_cut();
                 }
                 self.numbers.keys().for_each(|&pid| kill(pid, Signal::KILL));

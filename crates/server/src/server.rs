@@ -1,4 +1,4 @@
-//! [`Server`]: what a model and everything it starts work with.
+//! [`Server`]: what all workers of a model share.
 
 use std::fmt;
 use std::net::UdpSocket;
@@ -12,34 +12,34 @@ use proto::{Limits, Protocol, Service};
 
 use crate::{Block, Board, Drain, Listener, Listeners};
 
-/// Everything a model needs, made before its first fork or thread and never moved.
+/// What a model works with. It is created before the first fork or thread, and never freed.
 pub struct Server {
     /// Name of the model that runs.
     pub model: &'static str,
-    /// Name of its variant, `-` where the model has one only.
+    /// Name of its variant, `-` if the model has one only.
     pub variant: &'static str,
-    /// How many workers it has.
+    /// How many workers there are.
     pub workers: usize,
     /// The bounds.
     pub limits: Limits,
-    /// What is spoken.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Who answers.
+    /// The service that answers requests.
     pub service: &'static dyn Service,
-    /// The listeners; [`listeners_of`](Server::listeners_of) says whose.
+    /// The listeners; see [`listeners_of`](Server::listeners_of).
     pub listeners: Vec<Listener>,
-    /// Whose they are.
+    /// Whether workers share them.
     pub(crate) sharing: Listeners,
-    /// Sockets for datagrams at the same addresses, where the variant takes them.
+    /// UDP sockets on the same addresses, if the variant needs them.
     pub datagrams: Vec<UdpSocket>,
-    /// The connection that a super-server has accepted for us.
-    pub(crate) given: Mutex<Option<OwnedFd>>,
+    /// The connection for which a super-server has started this process.
+    pub(crate) inetd_connection: Mutex<Option<OwnedFd>>,
     /// The state of the drain.
     pub drain: Drain,
-    /// Is woken when the drain begins, for whoever waits in a selector; nobody clears it.
+    /// Readable from the beginning of the drain on, for loops that wait in a selector.
     pub waker: Waker,
-    /// One block of the scoreboard for each worker, then one for each thread
-    /// [extra](Server::extra_thread) them.
+    /// Blocks of the scoreboard: one for each worker, then one for each [extra
+    /// thread](Server::extra_thread).
     pub blocks: &'static [Block],
     pub(crate) board: &'static Board,
 }
@@ -53,16 +53,16 @@ impl fmt::Debug for Server {
     }
 }
 
-/// What a drain came to.
+/// The figures of a server that has drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shutdown {
-    /// Connections served since the start.
+    /// Connections accepted.
     pub connections: u64,
     /// Requests served.
     pub requests: u64,
-    /// Connections cut at the end of the grace.
+    /// Connections that were cut at the end of the grace.
     pub cut: u64,
-    /// Workers replaced.
+    /// Workers that ended unexpectedly and were replaced.
     pub respawned: u64,
 }
 
@@ -82,9 +82,12 @@ impl fmt::Display for Shutdown {
 }
 
 impl Server {
-    /// The connection with which a super-server has started this process; once.
-    pub fn given(&self) -> Option<OwnedFd> {
-        self.given.lock().map_or(None, |mut given| given.take())
+    /// The connection for which a super-server has started this process. `None`: there is none, or it was
+    /// taken before.
+    pub fn take_inetd_connection(&self) -> Option<OwnedFd> {
+        self.inetd_connection
+            .lock()
+            .map_or(None, |mut connection| connection.take())
     }
 
     pub(crate) fn has_unix_listener(&self) -> bool {
@@ -97,17 +100,17 @@ impl Server {
         Duration::from_millis(self.limits.write_ms)
     }
 
-    /// Counts a connection that the end of the grace cut.
+    /// Counts a connection that was cut at the end of the grace.
     pub fn count_cut(&self) {
         self.board.cut.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Number of the thread that is number `index` of those beside the workers.
+    /// The worker number of extra thread `index`, which is not one of the workers.
     pub fn extra_thread(&self, index: usize) -> usize {
         self.workers + index
     }
 
-    /// Connections that loop `number` of `loops` may hold: together, as many as the server may.
+    /// How many connections loop `number` of `loops` may have. Together they may have as many as the server.
     pub fn connections_max_of(&self, number: usize, loops: usize) -> usize {
         let max = self.limits.connections_max;
         max / loops + usize::from(number % loops < max % loops)

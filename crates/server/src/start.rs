@@ -118,7 +118,7 @@ fn prepare(
         .count
         .resolve(args.workers)
         .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
-    let workers = with_work(workers, args, &limits);
+    let workers = at_most_connections(workers, args, &limits);
     os::process::raise_descriptor_limit();
     os::rseq::unregister();
     let listeners = listeners::open(
@@ -132,10 +132,10 @@ fn prepare(
         true => listeners::open_for_datagrams(&listeners)?,
         false => Vec::new(),
     };
-    let given = match variant.needs.listeners {
+    let inetd_connection = match variant.needs.listeners {
         Listeners::None => {
-            let given = os::inetd::take_connection(Duration::from_millis(limits.write_ms));
-            Some(given.map_err(|line| Refusal::Usage(format!("{}: {line}", variant.name)))?)
+            let connection = os::inetd::take_connection(Duration::from_millis(limits.write_ms));
+            Some(connection.map_err(|line| Refusal::Usage(format!("{}: {line}", variant.name)))?)
         }
         Listeners::Shared | Listeners::PerWorker => None,
     };
@@ -153,7 +153,7 @@ fn prepare(
         listeners,
         sharing: variant.needs.listeners,
         datagrams,
-        given: Mutex::new(given),
+        inetd_connection: Mutex::new(inetd_connection),
         waker: Waker::new().map_err(failed)?,
         blocks,
         board,
@@ -165,25 +165,26 @@ fn prepare(
     Ok((variant.run, server))
 }
 
-/// Of `workers` those that can have a connection: where each serves one, they are the bound.
-fn with_work(workers: usize, args: &ServeArgs, limits: &Limits) -> usize {
+/// `workers`, or the bound of connections if that is lower: further workers would have no connection.
+fn at_most_connections(workers: usize, args: &ServeArgs, limits: &Limits) -> usize {
     let most = limits.connections_max;
     if args.workers.is_some_and(|asked| asked > most) {
         log(format_args!(
-            "{most} workers, not {workers}: there may be no more connections (--connections-max)"
+            "{most} workers, not {workers}: --connections-max allows no more connections"
         ));
     }
     workers.min(most)
 }
 
-/// Ready: one line an address, on standard output. Whoever was to read it may have gone.
+/// Prints one line per listener on standard output: the server is ready. If no process reads that any
+/// more, the server serves all the same.
 fn announce(server: &Server) {
     let mut out = std::io::stdout().lock();
     let mut listeners = server.listeners[server.listeners_of(0)].iter();
-    let said = listeners
+    let printed = listeners
         .try_for_each(|listener| writeln!(out, "listening on {}", listener.addr))
         .and_then(|()| out.flush());
-    if let Err(error) = said {
-        log(format_args!("nobody hears where it listens: {error}"));
+    if let Err(error) = printed {
+        log(format_args!("cannot print the addresses: {error}"));
     }
 }

@@ -1,172 +1,173 @@
-//! A thread for each connection: started for it, and gone with it.
+//! A thread for each connection, which ends with it.
 //!
-//! A slot is what such a thread needs and the next can use again: a number, its block of the
-//! scoreboard, and a worker with its buffers. So a connection costs a clone, and no allocation.
+//! A slot has what such a thread needs and the next one can use again: a worker number with its block of
+//! the scoreboard, and a worker with its buffers. So a new connection costs a `clone(2)`, and no
+//! allocation.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use os::detached::{Body, Spawner};
 
-use crate::board::Holding;
+use crate::board::Activity;
 use crate::threads::{Running, STACK_BYTES};
 use crate::{Connection, Server, Threads, Worker, log};
 
 /// As many slots as the server has workers.
 #[derive(Debug)]
 pub struct ThreadSlots {
-    room: &'static Room,
-    all: &'static [ThreadSlot],
+    shared: &'static Shared,
+    slots: &'static [ThreadSlot],
 }
 
 /// What all slots share.
 #[derive(Debug)]
-struct Room {
+struct Shared {
     threads: Threads,
     spawner: Spawner,
-    /// Numbers of the free ones; the last to be left is the first to be taken, as it is warm.
+    /// Numbers of the free slots. The one that was freed last is used first: its memory is in the cache.
     free: Mutex<Vec<usize>>,
 }
 
-/// A place for one thread at a time.
+/// A slot for one thread at a time.
 #[derive(Debug)]
 pub struct ThreadSlot {
-    room: &'static Room,
+    shared: &'static Shared,
     server: &'static Server,
     number: usize,
-    table: Mutex<Table>,
+    handover: Mutex<Handover>,
 }
 
-/// What lies before a thread as it begins, and what it leaves.
+/// What a thread takes when it begins. When it ends, it returns the worker.
 #[derive(Debug, Default)]
-struct Table {
+struct Handover {
     client: Option<(OwnedFd, Running)>,
     worker: Option<Worker>,
 }
 
 impl ThreadSlots {
-    /// All free.
+    /// As many free slots as the server has workers.
     ///
     /// # Errors
-    /// Descriptors or memory have run out.
+    /// EMFILE, ENFILE, ENOMEM.
     pub fn new(server: &'static Server) -> anyhow::Result<ThreadSlots> {
-        let room = Box::leak(Box::new(Room {
+        let shared = Box::leak(Box::new(Shared {
             threads: Threads::new(server)?,
             spawner: Spawner::new(STACK_BYTES)?,
             free: Mutex::new((0..server.workers).rev().collect()),
         }));
         let slot = |number| ThreadSlot {
-            room,
+            shared,
             server,
             number,
-            table: Mutex::default(),
+            handover: Mutex::default(),
         };
-        let all: Vec<_> = (0..server.workers).map(slot).collect();
+        let slots: Vec<_> = (0..server.workers).map(slot).collect();
         Ok(ThreadSlots {
-            room,
-            all: all.leak(),
+            shared,
+            slots: slots.leak(),
         })
     }
 
-    /// A free slot. While all are taken this waits, away from the listener; `None` at the end of a drain
-    /// that outlasts its grace.
+    /// A free slot. Waits while there is none, and meanwhile no connection is accepted. `None`: the grace of
+    /// a drain is over, and none has become free.
     pub fn free(&self) -> Option<&'static ThreadSlot> {
         loop {
-            if let Some(number) = lock(&self.room.free).pop() {
-                return Some(&self.all[number]);
+            if let Some(number) = lock(&self.shared.free).pop() {
+                return Some(&self.slots[number]);
             }
-            if self.room.threads.is_overdue() {
+            if self.shared.threads.are_overdue() {
                 return None;
             }
-            let has_come = || !lock(&self.room.free).is_empty();
-            self.room.threads.wait(has_come);
+            let is_free = || !lock(&self.shared.free).is_empty();
+            self.shared.threads.wait(is_free);
         }
     }
 
-    /// Waits until all are free, pressing on what the threads hold; see [`Threads::finish`].
+    /// Waits until all threads have ended; see [`Threads::finish`].
     pub fn finish(self) {
-        self.room.threads.clone().finish();
+        self.shared.threads.clone().finish();
     }
 }
 
 impl ThreadSlot {
-    /// Starts a thread that serves this client to its end.
+    /// Starts a thread that serves this connection to its end.
     ///
     /// # Errors
-    /// EAGAIN where the limit of threads is reached: the client is closed, the slot free again.
+    /// EAGAIN: the limit of threads is reached. The connection is closed, and the slot free.
     pub fn serve(&'static self, socket: OwnedFd) -> std::io::Result<()> {
-        let running = self.room.threads.begin();
+        let running = self.shared.threads.count_one();
         {
-            let mut table = lock(&self.table);
-            // Made by the main thread, so that the thread itself need not allocate: its first
-            // allocation would give it an arena of its own.
-            table.worker.get_or_insert_with(|| {
+            let mut handover = lock(&self.handover);
+            // Created here in the main thread. If the new thread allocated, malloc would create an arena
+            // for it.
+            handover.worker.get_or_insert_with(|| {
                 let mut worker = Worker::blocking(self.server, self.number);
                 worker.warm_up();
                 worker
             });
-            table.client = Some((socket, running));
+            handover.client = Some((socket, running));
         }
-        self.room.spawner.start(self).inspect_err(|_| {
-            lock(&self.table).client = None;
-            self.leave();
+        self.shared.spawner.start(self).inspect_err(|_| {
+            lock(&self.handover).client = None;
+            self.set_free();
         })
     }
 
-    fn leave(&self) {
-        lock(&self.room.free).push(self.number);
+    fn set_free(&self) {
+        lock(&self.shared.free).push(self.number);
     }
 }
 
 impl Body for ThreadSlot {
     fn run(&'static self) {
-        let Table { client, worker } = std::mem::take(&mut *lock(&self.table));
+        let Handover { client, worker } = std::mem::take(&mut *lock(&self.handover));
         let (Some((socket, running)), Some(mut worker)) = (client, worker) else {
-            unreachable!("a thread is started when both are there");
+            unreachable!("`serve` sets both before it starts a thread");
         };
-        // Dropped from the last to the first: the slot is free before word of it goes out.
+        // Dropped in reverse order: the slot is free before the main thread is woken.
         let _running = running;
-        let _free = FreeAgain(self);
-        let _lost = Lost {
+        let _free = FreeOnDrop(self);
+        let _panic = PanicGuard {
             server: self.server,
             number: self.number,
         };
-        worker.settle();
+        worker.bind_to_thread();
         let connection = Connection::new(socket, &mut worker);
         worker.serve(connection);
-        // A worker whose thread panicked is not used again.
-        lock(&self.table).worker = Some(worker);
+        // Not reached after a panic: the next thread gets a new worker.
+        lock(&self.handover).worker = Some(worker);
     }
 }
 
-/// Gives a slot free when dropped, by a panic too.
-struct FreeAgain(&'static ThreadSlot);
+/// Frees a slot when dropped, after a panic too.
+struct FreeOnDrop(&'static ThreadSlot);
 
-impl Drop for FreeAgain {
+impl Drop for FreeOnDrop {
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.set_free();
     }
 }
 
-/// Dropped by a panic, it says so, and lets go of what its worker held: the connection is closed,
-/// and its descriptor may be another's.
-struct Lost {
+/// Logs a panic of its thread. The connection is closed by then, and the worker must not announce its
+/// descriptor any more.
+struct PanicGuard {
     server: &'static Server,
     number: usize,
 }
 
-impl Drop for Lost {
+impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.server.blocks[self.number].announce(Holding::Nothing, 0);
+            self.server.blocks[self.number].announce(Activity::None, 0);
             log(format_args!(
-                "a worker thread panicked: its connection is lost, the others go on"
+                "a worker thread panicked: its connection is closed, the others go on"
             ));
         }
     }
 }
 
-/// No lock here is held over anything that can panic.
+/// While one of these locks is held, nothing can panic, so a poisoned one can be used.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

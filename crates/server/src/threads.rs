@@ -1,4 +1,4 @@
-//! Worker threads of the blocking models: started, pressed by the drain, joined.
+//! Worker threads of the blocking models: how the main thread starts and drains them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,72 +9,73 @@ use os::net::{self, PollFd, PollFlags, Waker};
 use crate::drain::TIME_TO_EXIT;
 use crate::{Server, log};
 
-/// Threads that serve, from the main thread's point of view.
+/// The worker threads, for the main thread.
 #[derive(Debug, Clone)]
 pub struct Threads {
     server: &'static Server,
     state: Arc<State>,
 }
 
-/// Threads still running. The waker is woken as one ends, if the main thread waits for that.
+/// How many threads run. When one ends, it wakes the main thread if that waits.
 #[derive(Debug)]
 struct State {
-    count: AtomicUsize,
-    awaited: AtomicBool,
+    running: AtomicUsize,
+    main_waits: AtomicBool,
     waker: Waker,
 }
 
-/// Stack of a worker thread, bytes; only what is touched is paid for.
+/// Stack of a worker thread, bytes. Pages of it that are not touched take no memory.
 pub(crate) const STACK_BYTES: usize = 256 << 10;
 
 impl Threads {
-    /// None yet.
+    /// No threads yet.
     ///
     /// # Errors
-    /// Descriptors have run out.
+    /// EMFILE, ENFILE, ENOMEM.
     pub fn new(server: &'static Server) -> anyhow::Result<Threads> {
         os::interrupt::install();
         Ok(Threads {
             server,
             state: Arc::new(State {
-                count: AtomicUsize::new(0),
-                awaited: AtomicBool::new(false),
+                running: AtomicUsize::new(0),
+                main_waits: AtomicBool::new(false),
                 waker: Waker::new()?,
             }),
         })
     }
 
-    /// Starts worker `number`. It is not joined; [`finish`](Self::finish) waits for its end.
+    /// Starts a thread for worker `number`. [`finish`](Self::finish) waits until it has ended.
     ///
     /// # Errors
-    /// EAGAIN where the limit of threads is reached.
+    /// EAGAIN: the limit of threads is reached.
     pub fn spawn(
         &self,
         number: usize,
         body: impl FnOnce(usize) + Send + 'static,
     ) -> std::io::Result<()> {
-        let (server, running) = (self.server, self.begin());
+        let (server, running) = (self.server, self.count_one());
         let spawned = os::thread::spawn(format!("worker {number}"), STACK_BYTES, move || {
             os::interrupt::unblock();
             let _running = running;
-            let _whole = Whole { server, number };
+            let _guard = ExitOnPanic { server, number };
             body(number);
         });
         spawned.map(drop)
     }
 
-    /// Counts a thread, until what this returns is dropped.
-    pub(crate) fn begin(&self) -> Running {
-        self.state.count.fetch_add(1, Ordering::SeqCst);
+    /// Counts a thread as running until the returned value is dropped.
+    pub(crate) fn count_one(&self) -> Running {
+        self.state.running.fetch_add(1, Ordering::SeqCst);
         Running(Arc::clone(&self.state))
     }
 
-    /// Waits until all have ended, and presses on what they hold as the drain goes on. Those that
-    /// outstay the grace, inside a service that blocks, end with the process.
+    /// Waits until all threads have ended, and meanwhile closes and cuts their connections as the drain
+    /// requires. Threads that have not ended after the grace are stuck in a service; the process ends
+    /// without them.
     pub fn finish(self) {
-        let none_is_left = || self.state.count.load(Ordering::SeqCst) == 0;
+        let none_is_left = || self.state.running.load(Ordering::SeqCst) == 0;
         while !none_is_left() {
-            if self.is_overdue() {
+            if self.are_overdue() {
                 self.give_up();
                 return;
             }
@@ -82,73 +83,73 @@ impl Threads {
         }
     }
 
-    /// Waits for a thread to end, unless what that would bring `has_come` already, and presses on
-    /// what the others hold. Returns early when a signal was handled or the drain goes on.
-    pub(crate) fn wait(&self, has_come: impl Fn() -> bool) {
-        self.state.awaited.store(true, Ordering::SeqCst);
-        if !has_come() {
+    /// Waits until a thread ends, unless `is_done` says that this is not necessary any more. Then closes and
+    /// cuts connections as the drain requires. Returns early when a handler of a signal has run, and
+    /// regularly during a drain.
+    pub(crate) fn wait(&self, is_done: impl Fn() -> bool) {
+        self.state.main_waits.store(true, Ordering::SeqCst);
+        if !is_done() {
             let mut fds = [PollFd::new(&self.state.waker, PollFlags::IN)];
-            // EINTR is the drain's tick, and as good a reason to look around.
+            // EINTR: SIGALRM, which a drain sends regularly.
             let _ = net::poll(
                 &mut fds,
-                self.server.drain.has_begun().then_some(PRESS_EVERY),
+                self.server.drain.has_begun().then_some(CHECK_EVERY),
             );
         }
-        self.state.awaited.store(false, Ordering::SeqCst);
+        self.state.main_waits.store(false, Ordering::SeqCst);
         self.state.waker.clear();
         for block in self.server.blocks {
             self.server.drain.close_or_cut(block);
-            // The listeners do not block any more, but those who block there already do not know.
+            // Accept does not block any more, but calls that had begun before still do.
             if self.server.drain.has_begun() && block.is_accepting() {
                 os::interrupt::thread(block.id.load(Ordering::Relaxed));
             }
         }
     }
 
-    /// Whether the grace is over, and what a worker may take to go.
-    pub(crate) fn is_overdue(&self) -> bool {
+    /// Whether the grace is over, and the time that a worker may take to end after it.
+    pub(crate) fn are_overdue(&self) -> bool {
         let began = self.server.drain.began();
         began.is_some_and(|began| {
             Instant::now() > self.server.drain.grace_ends(began) + TIME_TO_EXIT
         })
     }
 
-    /// Counts as cut what the threads still have open, unless pressing has counted it.
+    /// Counts connections as cut that the threads still have.
     fn give_up(&self) {
-        let stuck = self.state.count.load(Ordering::SeqCst);
+        let stuck = self.state.running.load(Ordering::SeqCst);
         log(format_args!(
-            "{stuck} worker threads outstay the drain: cut"
+            "{stuck} worker threads have not ended in time: their connections are cut"
         ));
         self.server.count_open_as_cut();
     }
 }
 
-/// How often the drain looks at what the threads hold.
-const PRESS_EVERY: Duration = Duration::from_millis(20);
+/// How often the main thread checks the connections of its threads in a drain.
+const CHECK_EVERY: Duration = Duration::from_millis(20);
 
-/// Counts its thread as ended when dropped.
+/// Its thread counts as running until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Running(Arc<State>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::SeqCst);
-        if self.0.awaited.load(Ordering::SeqCst) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+        if self.0.main_waits.load(Ordering::SeqCst) {
             self.0.waker.wake();
         }
     }
 }
 
-/// Dropped by a panic, it ends the process. What a service panics with stays in its connection, so
-/// this is an error of ours, and a server short of a loop would limp on unnoticed: whoever supervises
-/// it can start a whole one.
+/// Ends the process if its thread panics. A panic of a service does not get here, so this is an error of
+/// the server. With one worker less it would go on serving in part; a supervisor can restart the process.
 #[derive(Debug)]
-struct Whole {
+struct ExitOnPanic {
     server: &'static Server,
     number: usize,
 }
 
-impl Drop for Whole {
+impl Drop for ExitOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let number = self.number;

@@ -1,4 +1,4 @@
-//! One process, thread or loop that serves: its buffers, its clock, its block of the scoreboard.
+//! A process, thread or loop that serves: its buffers, its clock, its block of the scoreboard.
 
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
@@ -8,33 +8,33 @@ use proto::{Place, Scratch, Turn};
 use crate::alarm::{ALARM, Alarm};
 use crate::{Block, Server, board, signals};
 
-/// A worker. Connections borrow its buffers for a step at a time.
+/// A worker. A connection borrows its buffers for one step.
 #[derive(Debug)]
 pub struct Worker {
-    /// The server it works for.
+    /// The server.
     pub server: &'static Server,
     /// Its number, from 0.
     pub number: usize,
-    /// The time: of the last receive in blocking workers, of the last wake-up in others.
+    /// The time of the last receive in a blocking worker, of the last wake-up in another.
     pub now: Instant,
     pub(crate) block: &'static Block,
-    /// Goes off where it would block for too long.
+    /// The alarm of its process, which interrupts its calls at their deadline.
     pub(crate) alarm: &'static Alarm,
     pub(crate) blocking: bool,
     place: Place,
     input: Vec<u8>,
     scratch: Scratch,
+    /// Requests served and refused that are in the scoreboard already.
     counted: (u64, u64),
 }
 
 impl Worker {
-    /// A worker that waits inside its system calls. In a process of its own, the drain reaches it
-    /// by signals; see [`Children`](crate::Children).
+    /// A worker that waits inside its system calls.
     pub fn blocking(server: &'static Server, number: usize) -> Worker {
         Worker::new(server, number, true)
     }
 
-    /// A worker that is told of readiness before it calls.
+    /// A worker that waits for readiness or completions, and whose other calls do not block.
     pub fn ready(server: &'static Server, number: usize) -> Worker {
         Worker::new(server, number, false)
     }
@@ -42,7 +42,8 @@ impl Worker {
     fn new(server: &'static Server, number: usize, blocking: bool) -> Worker {
         let block = &server.blocks[number];
         block.id.store(os::thread::id(), Ordering::Relaxed);
-        // In this order: where the output ends the input begins, and both may be on one page.
+        // In this order, so that the input buffer is allocated behind the output buffer and shares a
+        // page with it.
         let scratch = Scratch::new(SystemTime::now);
         let input = Vec::with_capacity(server.limits.input_bytes);
         Worker {
@@ -63,36 +64,36 @@ impl Worker {
         }
     }
 
-    /// Makes this worker, in a process forked for it, worker `number`: the drain presses on it from
-    /// a signal handler of that process.
+    /// Makes this worker the only one of the calling process, with this number. The process must have
+    /// been forked for it; the drain reaches the worker by signals, see [`Children`](crate::Children).
     pub fn become_process(&mut self, number: usize) {
         self.number = number;
         self.block = &self.server.blocks[number];
-        self.block.is_this_process();
+        self.block.become_this_process();
         self.alarm = &self.block.alarm;
         self.place.worker = number as u32;
         signals::join_drain(self.server, self.block);
     }
 
-    /// Says that this thread is the worker from now on.
-    pub(crate) fn settle(&self) {
+    /// Makes the calling thread the one that is interrupted for this worker.
+    pub(crate) fn bind_to_thread(&self) {
         self.block.id.store(os::thread::id(), Ordering::Relaxed);
     }
 
-    /// Does once, before a fork, what every child would do first; see [`Scratch::warm_up`]. Every
-    /// page that a child need not touch is a fault less.
+    /// Does, before forking, what every child would otherwise do first; see [`Scratch::warm_up`]. Each
+    /// page that a child does not write is a page fault less.
     pub fn warm_up(&mut self) {
         self.tick();
         self.scratch.warm_up(&self.server.limits, self.now);
     }
 
-    /// Reads the clock. Loops do it once a wake-up.
+    /// Reads the clock. Loops do this once per wake-up.
     #[inline]
     pub fn tick(&mut self) {
         self.now = Instant::now();
     }
 
-    /// Brings the scoreboard up to date after a step.
+    /// Adds what was served and refused since the last call to the scoreboard.
     #[inline]
     pub(crate) fn count(&mut self) {
         let now = (self.scratch.served(), self.scratch.refused());
@@ -103,9 +104,9 @@ impl Worker {
         }
     }
 
-    /// What was received last, and a turn that borrows the rest.
+    /// The bytes received last, and what a session needs to process them.
     #[inline]
-    pub(crate) fn lend(&mut self) -> (&[u8], Turn<'_>) {
+    pub(crate) fn turn(&mut self) -> (&[u8], Turn<'_>) {
         let turn = Turn {
             now: self.now,
             limits: &self.server.limits,
@@ -117,8 +118,8 @@ impl Worker {
         (&self.input, turn)
     }
 
-    /// Whether so much output is a buffer of a longer body.
-    pub(crate) fn is_much(&self, bytes: usize) -> bool {
+    /// Whether output of this size is part of a body that is longer than one buffer.
+    pub(crate) fn is_long(&self, bytes: usize) -> bool {
         bytes >= self.server.limits.unsent_bytes_max
     }
 

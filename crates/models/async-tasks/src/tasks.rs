@@ -150,7 +150,7 @@ fn step(
         };
         let connection = ready.get_inner_mut();
         let need = with_worker(server, |worker| connection.step(worker));
-        if connection.is_spent() {
+        if connection.would_block() {
             ready.clear_ready();
         }
         return Poll::Ready(need);

@@ -73,7 +73,7 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
             children.reap_ended();
         }
         if server.drain.has_begun() {
-            children.tell_to_drain();
+            children.signal_drain();
         }
         if children.is_full() {
             children.wait();

@@ -93,7 +93,9 @@ fn run(server: &'static Server) -> anyhow::Result<()> {
 fn serve_given(server: &'static Server) -> anyhow::Result<()> {
     let mut worker = Worker::blocking(server, 0);
     worker.become_process(0);
-    let socket = server.given().context("descriptor 0 is served once")?;
+    let socket = server
+        .take_inetd_connection()
+        .context("descriptor 0 is served once")?;
     let connection = Connection::new(socket, &mut worker);
     worker.serve(connection);
     Ok(())

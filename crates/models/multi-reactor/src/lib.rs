@@ -167,7 +167,7 @@ fn threads(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
 /// else.
 fn processes(server: &'static Server, sharing: Sharing) -> anyhow::Result<()> {
     let mut children = Children::new(server);
-    if let Some(child) = children.keep() {
+    if let Some(child) = children.supervise() {
         match at_listeners(server, child.number, sharing) {
             Ok(reactor) => reactor.run(),
             Err(error) => child.fail(&error),

@@ -175,7 +175,7 @@ where
     let mut worker = Worker::blocking(server, 0);
     worker.warm_up();
     let mut children = Children::new(server);
-    if let Some(child) = children.keep() {
+    if let Some(child) = children.supervise() {
         worker.become_process(child.number);
         let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
         match set_up() {

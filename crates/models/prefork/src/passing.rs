@@ -104,7 +104,7 @@ impl Parent {
                 return Some(child);
             }
             if draining {
-                self.children.tell_to_drain();
+                self.children.signal_drain();
                 if self.server.drain.phase() == Phase::Cutting {
                     break;
                 }
@@ -143,7 +143,7 @@ impl Parent {
                     });
                 }
                 Err(error) => {
-                    if self.forking.is_fresh() {
+                    if self.forking.is_first() {
                         log(format_args!("fork: {error}; trying again"));
                     }
                     self.fork_from = Instant::now() + self.forking.pause();

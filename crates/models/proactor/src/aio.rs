@@ -149,15 +149,15 @@ impl Proactor {
         match completion.bytes {
             _ if entry.closing => {}
             Ok(bytes) if completion.wrote => entry.connection.sent(buffer, bytes, worker),
-            Ok(0) => entry.connection.ended(worker),
+            Ok(0) => entry.connection.received_fin(worker),
             Ok(_) => {
                 entry.connection.received(&buffer, worker);
                 self.spare.push(buffer);
             }
-            Err(_) if in_vain && completion.wrote => entry.connection.regain(buffer),
+            Err(_) if in_vain && completion.wrote => entry.connection.return_output(buffer),
             Err(_) if in_vain => self.spare.push(buffer),
             Err(_) => {
-                entry.connection.lost(worker);
+                entry.connection.count_broken(worker);
                 lost = true;
             }
         }
@@ -178,8 +178,8 @@ impl Proactor {
             match entry.connection.on_deadline(worker) {
                 OnDeadline::Close => return self.close(token),
                 // What has come is served, so there is one more read.
-                OnDeadline::Part if read_in_vain => return self.close(token),
-                OnDeadline::Part | OnDeadline::GoOn | OnDeadline::Recall => {}
+                OnDeadline::CloseIfIdle if read_in_vain => return self.close(token),
+                OnDeadline::CloseIfIdle | OnDeadline::GoOn | OnDeadline::TakeBackOutput => {}
             }
         }
         let (number, connection) = (token.number(), &mut entry.connection);
@@ -197,7 +197,7 @@ impl Proactor {
                 self.aio.read(connection.as_fd(), number, buffer)
             }
             Want::Write => {
-                let output = connection.lend(worker);
+                let output = connection.take_output(worker);
                 entry.in_flight = true;
                 self.aio.write(connection.as_fd(), number, output)
             }
@@ -222,7 +222,7 @@ impl Proactor {
             ));
         }
         if let Some(entry) = self.connections.get_mut(token) {
-            entry.connection.lost(&self.worker);
+            entry.connection.count_broken(&self.worker);
         }
         self.close(token);
     }
@@ -272,7 +272,7 @@ impl Proactor {
             }
             Phase::Closing if entry.connection.is_idle() => os::net::shutdown_read(fd),
             // In a long write the send timeout begins anew with each part that the socket takes.
-            _ if entry.connection.has_lent() && !entry.closing => {
+            _ if entry.connection.is_output_taken() && !entry.closing => {
                 entry.closing = true;
                 os::net::shutdown_both(fd);
             }

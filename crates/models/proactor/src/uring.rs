@@ -160,14 +160,14 @@ impl Proactor {
         }
         match bytes {
             _ if entry.closing == Closing::Yes => {}
-            Ok(0) => entry.connection.ended(&mut self.worker),
+            Ok(0) => entry.connection.received_fin(&mut self.worker),
             Ok(_) => entry
                 .connection
                 .received(self.ring.received(), &mut self.worker),
             // All buffers were in use (they are back with the next batch), or it was cancelled.
             Err(Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
             Err(_) => {
-                entry.connection.lost(&self.worker);
+                entry.connection.count_broken(&self.worker);
                 entry.closing = Closing::Yes;
             }
         }
@@ -183,11 +183,11 @@ impl Proactor {
             _ if entry.closing == Closing::Yes => {}
             Ok(bytes) => entry.connection.sent(output, bytes, &mut self.worker),
             Err(Errno::CANCELED) => {
-                entry.connection.regain(output);
+                entry.connection.return_output(output);
                 self.expire(token);
             }
             Err(_) => {
-                entry.connection.lost(&self.worker);
+                entry.connection.count_broken(&self.worker);
                 entry.closing = Closing::Yes;
             }
         }
@@ -216,12 +216,12 @@ impl Proactor {
         match entry.connection.on_deadline(&mut self.worker) {
             OnDeadline::GoOn => {}
             OnDeadline::Close => entry.closing = Closing::Yes,
-            OnDeadline::Part => entry.closing = Closing::IfIdle,
-            OnDeadline::Recall if entry.send == Operation::Submitted => {
+            OnDeadline::CloseIfIdle => entry.closing = Closing::IfIdle,
+            OnDeadline::TakeBackOutput if entry.send == Operation::Submitted => {
                 entry.send = Operation::Cancelled;
                 self.ring.cancel_send(token.number());
             }
-            OnDeadline::Recall => {}
+            OnDeadline::TakeBackOutput => {}
         }
     }
 
@@ -247,9 +247,9 @@ impl Proactor {
             Want::Linger if !entry.connection.half_close() => entry.closing = Closing::Yes,
             Want::Write if entry.send == Operation::None => {
                 entry.send = Operation::Submitted;
-                let output = entry.connection.lend(&mut self.worker);
+                let output = entry.connection.take_output(&mut self.worker);
                 let (ring, socket) = (&mut self.ring, entry.connection.as_fd());
-                match entry.connection.rests_until() {
+                match entry.connection.idle_deadline_once_sent() {
                     Some(until) => {
                         ring.send_quietly(socket, number, output);
                         self.wheel

@@ -1,4 +1,4 @@
-//! A driver in memory: bytes in, bytes out, no socket.
+//! A driver without sockets: bytes in, bytes out.
 #![allow(dead_code)] // Each test file uses its part.
 
 use std::io::{ErrorKind, Read};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use proto::{Limits, Method, Place, Protocol, Request, Response, Scratch, Session, Turn, Want};
 
-/// Answers with what it understood of the request.
+/// Answers with what it has read of the request.
 pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
     match request.path {
         "/wait" => drop(
@@ -16,8 +16,8 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
                 .static_body(b"waited"),
         ),
         "/long" => drop(response.repeat(b"0123456789", 200_005)),
-        "/drawn" => drop(response.reader(Drip::boxed(200_005), 200_005)),
-        "/short" => drop(response.reader(Drip::boxed(100_000), 200_005)),
+        "/reader" => drop(response.reader(SlowReader::boxed(200_005), 200_005)),
+        "/short" => drop(response.reader(SlowReader::boxed(100_000), 200_005)),
         "/panic-late" => drop(response.reader(Box::new(Panic), 5)),
         "/panic" => panic!("asked to"),
         "/nothing" => drop(response.status(204)),
@@ -38,20 +38,20 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
     }
 }
 
-/// A reader of `left` bytes that gives few at a time, and is interrupted before each.
-struct Drip {
+/// A reader of `left` bytes that returns few at a time, and EINTR before each.
+struct SlowReader {
     left: usize,
     interrupted: bool,
 }
 
-impl Drip {
-    fn boxed(left: usize) -> Box<Drip> {
+impl SlowReader {
+    fn boxed(left: usize) -> Box<SlowReader> {
         let interrupted = false;
-        Box::new(Drip { left, interrupted })
+        Box::new(SlowReader { left, interrupted })
     }
 }
 
-impl Read for Drip {
+impl Read for SlowReader {
     fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
         self.interrupted = !self.interrupted;
         if self.interrupted {
@@ -143,8 +143,8 @@ impl Peer {
         act(session, &mut turn)
     }
 
-    /// Does whatever the session wants that needs no new input; waits take no time.
-    pub fn settle(&mut self) -> Want {
+    /// Does what the session wants until that needs input. Waits take no time.
+    pub fn advance(&mut self) -> Want {
         loop {
             match self.session.want() {
                 Want::Write => {
@@ -171,7 +171,7 @@ impl Peer {
         if self.session.want() == Want::Read {
             self.turn(|session, turn| session.receive(bytes, turn));
         }
-        self.settle()
+        self.advance()
     }
 
     pub fn text(&self) -> String {
@@ -179,10 +179,10 @@ impl Peer {
     }
 }
 
-/// What comes back for `pieces` in order, without interim responses, and what is wanted after.
+/// The replies to `pieces` in order, without interim responses, and what the session wants after them.
 pub fn exchange(protocol: Protocol, limits: &Limits, pieces: &[&[u8]]) -> (String, Want) {
     let mut peer = Peer::new(protocol, limits.clone());
-    let mut want = peer.settle();
+    let mut want = peer.advance();
     for piece in pieces {
         want = peer.send(piece);
     }

@@ -157,7 +157,7 @@ impl Handles {
             return Some(token);
         };
         // Only another event is worth a step, and that comes to a handle that is not suspended.
-        let spent = need == before && open.connection.is_spent();
+        let spent = need == before && open.connection.would_block();
         if spent && slot.suspension.end_unless_more() {
             return None;
         }

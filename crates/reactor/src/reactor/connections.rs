@@ -90,7 +90,7 @@ impl<S: Selector> Reactor<S> {
         if S::EDGE
             && watched
                 .edge
-                .on_step(before, need, watched.connection.is_spent())
+                .on_step(before, need, watched.connection.would_block())
         {
             self.unfinished.push_back(token);
         }

@@ -1,0 +1,50 @@
+//! What a connection does when its deadline has passed, in models that step it.
+
+use proto::Want;
+
+use super::{Connection, Need};
+use crate::{Phase, Worker};
+
+impl Connection {
+    /// Processes the passing of the [deadline](Self::deadline), and returns what the connection needs
+    /// next. If the deadline has not passed, nothing changes.
+    pub fn expire(&mut self, worker: &mut Worker) -> Need {
+        match worker.server.drain.phase() {
+            Phase::Cutting => {
+                // The drain itself may have cut and counted the connection of a blocking worker.
+                if !worker.blocking || worker.block.cut(|_| {}) {
+                    worker.server.count_cut();
+                }
+                return Need::Closed;
+            }
+            Phase::Closing if self.session.is_idle() && self.is_idle_time_over(worker) => {
+                return self.close_if_idle(worker);
+            }
+            _ if worker.now < self.session.deadline() => {}
+            _ => {
+                let (_, mut turn) = worker.turn();
+                self.session.expire(&mut turn);
+            }
+        }
+        match self.session.want() {
+            Want::Read => Need::Readable,
+            _ => self.step(worker),
+        }
+    }
+
+    /// Whether the time is over in which an idle connection may send a last request. For a blocking
+    /// worker it is: the drain has interrupted its receive for that reason.
+    pub(super) fn is_idle_time_over(&self, worker: &Worker) -> bool {
+        let began = worker.server.drain.began();
+        worker.blocking
+            || began.is_none_or(|began| worker.now >= self.idle_ends(worker.server, began))
+    }
+
+    /// Closes an idle connection for the drain, unless a last request has arrived.
+    fn close_if_idle(&mut self, worker: &mut Worker) -> Need {
+        match self.step(worker) {
+            Need::Readable if self.session.is_idle() => Need::Closed,
+            need => need,
+        }
+    }
+}
