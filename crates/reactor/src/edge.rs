@@ -1,4 +1,4 @@
-//! What a loop remembers of a connection where its selector reports changes and not states.
+//! What a loop remembers of a connection if its selector reports changes and not states.
 //!
 //! A change is reported once. A loop that learns of one and does not act on all of it, because the
 //! connection waits for time or for room, or because its turn is over, has to step the connection

@@ -42,7 +42,7 @@ pub enum Handle {
     Connection {
         /// Its name.
         token: Token,
-        /// The peer has gone.
+        /// The peer has closed both directions, or the connection is broken.
         hung_up: bool,
     },
     /// A connection whose deadline may have passed.
@@ -69,7 +69,7 @@ pub struct Handles {
     accepting: Mutex<Accepting>,
     /// The listeners are left alone until a connection ends, or a pause does.
     waits_for_an_end: AtomicBool,
-    /// Ends a wait: a deadline was added that passes before the one that it lasts to.
+    /// Ends a wait when a deadline is added that passes before the wait would end.
     waker: Waker,
     /// Connections stop at every complete request, to be computed elsewhere.
     staged: bool,
@@ -185,7 +185,7 @@ impl Handles {
                 let slot = self.table.slot(token.index());
                 let is_its = slot.generation() == token.generation();
                 // A FIN may stand behind data: a receive that came short has not seen it.
-                let suspends = is_its && slot.suspension.begin(ready.half_closed);
+                let suspends = is_its && slot.suspension.count_event(ready.half_closed);
                 suspends.then_some(Handle::Connection {
                     token,
                     hung_up: ready.hung_up,

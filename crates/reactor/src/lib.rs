@@ -32,7 +32,7 @@ pub use handles::{Handle, Handles};
 pub use inbox::{Inbox, Mailbox, inbox};
 pub use listeners::Sharing;
 pub use pool::{Pool, PoolClient, pool};
-pub use queue::{Consumer, Producer, work};
+pub use queue::{Consumer, Producer, work_queue};
 pub use reactor::Reactor;
 pub use selector::{Interest, Ready, Selector};
 pub use selectors::{Busy, Epoll, EpollEdge, Events, Poll, Select, ready};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use server::{Server, Worker};
 
 use crate::watched::Watched;
-use crate::{Consumer, Inbox, Mailbox, Producer, Token, inbox, work};
+use crate::{Consumer, Inbox, Mailbox, Producer, Token, inbox, work_queue};
 
 /// A connection on its way to the pool, or back. Its slot in the table of its loop is kept.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub fn pool(
     size: usize,
 ) -> anyhow::Result<(Vec<PoolClient>, Pool)> {
     let in_flight_max = (server.limits.queue_max + size).div_ceil(loops);
-    let (producer, consumer) = work(in_flight_max * loops);
+    let (producer, consumer) = work_queue(in_flight_max * loops);
     let (mut clients, mut mailboxes) = (Vec::new(), Vec::new());
     for number in 0..loops {
         let (mailbox, computed) = inbox(in_flight_max)?;

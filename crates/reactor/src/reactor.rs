@@ -27,8 +27,8 @@ pub struct Reactor<S: Selector = Epoll> {
     inbox: Option<Inbox>,
     /// The threads that compute, if the loop does not.
     pool: Option<PoolClient>,
-    /// Connections that have more to do than their turn allowed, where changes are reported and not
-    /// states.
+    /// Connections that have more to do than their turn allowed, if the selector reports changes and
+    /// not states.
     unfinished: VecDeque<Token>,
     draining: bool,
     /// The selector takes fewer descriptors than the table may hold, which was not logged yet.

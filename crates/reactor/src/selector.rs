@@ -32,15 +32,16 @@ pub struct Ready {
     pub readable: bool,
     /// Sending will not block, or may not.
     pub writable: bool,
-    /// The peer sends no more. Known only where changes are reported.
+    /// The peer has sent its FIN. Known only if the selector reports changes.
     pub half_closed: bool,
-    /// The peer has gone, or the connection is broken: no call on it will block.
+    /// The peer has closed both directions, or the connection is broken: no call on it will block.
     pub hung_up: bool,
 }
 
-/// A set of descriptors, and a wait for any of them.
+/// A set of descriptors, and a wait for any of them. The five back ends are in `selectors`.
 pub trait Selector: Debug + Sized {
-    /// It reports changes and not states: what a connection has not taken is not reported again.
+    /// It reports changes and not states: data that was reported and not received is not reported
+    /// again.
     const EDGE: bool = false;
 
     /// Why it can watch no more than [`room`](Selector::room), for the log.
@@ -62,8 +63,8 @@ pub trait Selector: Debug + Sized {
     /// ENOMEM or ENOSPC; EINVAL for a descriptor that it cannot watch.
     fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno>;
 
-    /// Watches a listener that other loops watch as well: where the kernel can, it wakes one of them,
-    /// and not all.
+    /// Watches a listener that other loops watch as well: if it can, the kernel wakes one of them, and
+    /// not all.
     ///
     /// # Errors
     /// Like [`add`](Selector::add).
@@ -80,7 +81,7 @@ pub trait Selector: Debug + Sized {
     /// Stops watching `fd`, if it is watched.
     fn remove(&mut self, fd: impl AsFd);
 
-    /// The same for one that is about to be closed, which may cost less.
+    /// The same for a descriptor that is about to be closed, which may cost less.
     fn closing(&mut self, fd: impl AsFd) {
         self.remove(fd);
     }
@@ -89,10 +90,10 @@ pub trait Selector: Debug + Sized {
     /// `events` there; a signal ends the wait without any.
     fn wait(&mut self, events: &mut Vec<Self::Event>, timeout: Option<Duration>);
 
-    /// An event, in words that all selectors share.
+    /// An event, as all selectors describe it.
     fn ready(event: &Self::Event) -> Ready;
 
-    /// How many more descriptors it can watch, where it has a bound of its own.
+    /// How many more descriptors it can watch, if it has a bound of its own.
     fn room(&self) -> Option<usize> {
         None
     }

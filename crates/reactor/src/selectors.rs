@@ -5,7 +5,7 @@
 //! | [`Epoll`] | the kernel | what is ready | states |
 //! | [`EpollEdge`] | the kernel | what is ready | changes |
 //! | [`Poll`] | the loop | what is watched, copied in and out | states |
-//! | [`Select`] | the loop, descriptor numbers below 1024 | three bits for each number | states |
+//! | [`Select`] | the loop, descriptor numbers below 1024 | three bits per number | states |
 //! | [`Busy`] | the loop | nothing: it does not wait | that anything may be |
 
 mod busy;

@@ -7,7 +7,7 @@ use crate::Token;
 pub enum Source {
     /// A connection is ready, or its deadline may have passed.
     Connection(Token),
-    /// Somebody waits at this listener.
+    /// A connection waits at this listener.
     Listener(usize),
     /// The drain begins.
     Drain,

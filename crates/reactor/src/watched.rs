@@ -15,7 +15,7 @@ pub(crate) struct Watched {
     pub interest: Interest,
     /// Its entry in the wheel.
     pub timer: Option<Timer>,
-    /// Used where changes are reported and not states.
+    /// Used if the selector reports changes and not states.
     pub edge: EdgeState,
 }
 

@@ -85,7 +85,7 @@ impl Wheel {
         Ticks::from(self.start).of(at)
     }
 
-    /// Adds an entry that fires at `at`, or earlier where that is more than a turn away.
+    /// Adds an entry that fires at `at`, or earlier if that is more than a turn away.
     pub fn add(&mut self, source: Source, at: Instant) -> Timer {
         let tick = self
             .tick_of(at)

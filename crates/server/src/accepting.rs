@@ -1,25 +1,25 @@
 //! When a loop accepts: the state of its listeners, without a system call.
 //!
-//! A loop that does not block in accept has to know, at every moment, whether its listeners are
-//! watched, and if not, what it waits for before it watches them again. [`Accepting`] knows; the
-//! loop makes the calls. It reports what has happened, then calls [`next`](Accepting::next) and does
-//! what that says until it says [`Next::Nothing`].
+//! A loop that does not block in accept has to know at every moment whether its listeners are
+//! watched, and if not, what has to happen before it watches them again. [`Accepting`] knows that, and
+//! the loop makes the system calls. The loop reports what has happened, then calls
+//! [`next`](Accepting::next) and does what that says, until it says [`Next::Nothing`].
 //!
 //! ```text
-//!              no room · descriptors are short · another process has the accept lock
-//!      ┌─────┐ ────────────────────────────────────────────────▶ ┌────────────────────┐
-//!      │ open│                    unwatch                         │ full paused locked │
-//!      └─────┘ ◀──────────────────────────────────────────────── └────────────────────┘
-//!         │    a connection has ended · the pause is over · the lock is ours       │
-//!         └──────────────────────┐      the drain begins      ┌───────────────────┘
-//!                                ▼          unwatch           ▼
-//!      ┌──────────────────────────────────────────────────────────────────────────────┐
-//!      │ emptying: accepts at every listener, other workers' too, until each is empty; │
-//!      │           full and paused as above                                            │
-//!      └──────────────────────────────────────────────────────────────────────────────┘
-//!                                │ shut down
-//!                                ▼
-//!                              done
+//!   ┌──────┐ ── no room, descriptors are short, another has the accept lock ─▶ ┌─────────┐
+//!   │ open │                              unwatch                              │ full,   │
+//!   │      │                               watch                               │ paused, │
+//!   └──────┘ ◀─ a connection has ended, the pause is over, the lock is ours ── │ locked  │
+//!       │                                                                      └─────────┘
+//!       └───────────────────────────┐  the drain begins  ┌──────────────────────────┘
+//!                                   ▼      unwatch       ▼
+//!                     ┌────────────────────────────────────────────┐
+//!                     │ emptying: accept at all listeners of the   │
+//!                     │ server; full and paused as above           │
+//!                     └────────────────────────────────────────────┘
+//!                                          │ all are empty: shut down
+//!                                          ▼
+//!                                        done
 //! ```
 
 use std::ops::Range;
@@ -31,12 +31,12 @@ use crate::{Accepted, Backoff, Phase, Server};
 /// What the loop is to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Watch this listener. If that fails, [`cannot_watch`](Accepting::cannot_watch).
+    /// Watch this listener. If that fails, call [`cannot_watch`](Accepting::cannot_watch).
     Watch(usize),
-    /// Watch this listener no more, and say so with [`unwatched`](Accepting::unwatched) once no
-    /// connection can come that way.
+    /// Stop watching this listener, and call [`unwatched`](Accepting::unwatched) once no connection
+    /// can come from it any more.
     Unwatch(usize),
-    /// Call accept at this listener, once, and report what came of it with
+    /// Call accept at this listener once, and report the result with
     /// [`accepted`](Accepting::accepted).
     Accept(usize),
     /// Call [`pause_over`](Accepting::pause_over) after this time.
@@ -55,12 +55,12 @@ pub struct Accepting {
     listeners: Vec<Listener>,
     /// The listeners of this worker. In a drain it accepts at all of them.
     own: Range<usize>,
-    /// How many connections it accepts at a listener before others have their turn.
+    /// The most connections that it accepts at a listener per turn.
     batch: usize,
     /// It watches its listeners only while it holds a lock.
     locks: bool,
     backoff: Backoff,
-    /// A pause that the loop was not told of yet.
+    /// A pause that [`next`](Accepting::next) has not returned yet.
     pause: Option<Duration>,
 }
 
@@ -72,7 +72,7 @@ enum Stage {
     Done,
 }
 
-/// Why the listeners are left alone.
+/// Why nothing is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Obstacle {
     /// There is no room for another connection.
@@ -86,9 +86,9 @@ enum Obstacle {
 #[derive(Debug, Clone)]
 struct Listener {
     watch: Watch,
-    /// Somebody may wait in its backlog: how many connections this turn may still accept.
+    /// A connection may wait in its backlog: how many this turn may still accept.
     waiting: Option<usize>,
-    /// It is to be watched anew.
+    /// It is to be unwatched, and then watched again.
     renew: bool,
 }
 
@@ -96,19 +96,19 @@ struct Listener {
 enum Watch {
     Off,
     On,
-    /// The loop was told to watch it no more, and has not said that it does not.
+    /// The loop is to stop watching it, and has not confirmed that.
     Ending,
 }
 
 impl Accepting {
-    /// Of `worker`, which accepts at most `batch` connections before others have their turn.
+    /// The state for `worker`, which accepts at most `batch` connections at a listener per turn.
     pub fn new(server: &Server, worker: usize, batch: usize) -> Accepting {
         let own = server.listeners_of(worker);
         let backoff = Backoff::new(server.limits.accept_pause_ms_max);
         Accepting::at(server.listeners.len(), own, batch, backoff)
     }
 
-    /// Of a loop that is handed its sockets, and has no listeners.
+    /// The state for a loop without listeners, which gets its sockets from another thread.
     pub fn nowhere() -> Accepting {
         let mut accepting = Accepting::at(0, 0..0, 0, Backoff::new(0));
         accepting.stage = Stage::Done;
@@ -133,7 +133,7 @@ impl Accepting {
         }
     }
 
-    /// Has it watch its listeners only while it holds a lock, which it has to try for first.
+    /// Makes it watch its listeners only while it holds a lock, which it has to try for first.
     #[must_use]
     pub fn under_lock(mut self) -> Accepting {
         self.locks = true;
@@ -141,15 +141,15 @@ impl Accepting {
         self
     }
 
-    /// What to do now. `has_room` says whether the table of connections takes another one; `phase`
-    /// is the drain's: in its last one nobody is accepted any more.
+    /// What to do now. `has_room` says whether the table of connections has room for another one.
+    /// `phase` is that of the drain; in the last one nothing is accepted any more.
     pub fn next(&mut self, has_room: bool, phase: Phase) -> Next {
         if let Some(pause) = self.pause.take() {
             return Next::Pause(pause);
         }
         self.obstacle = match self.obstacle {
             None | Some(Obstacle::Locked) if !has_room => Some(Obstacle::Full),
-            Some(Obstacle::Full) if has_room => self.without_obstacle(),
+            Some(Obstacle::Full) if has_room => self.obstacle_left(),
             same => same,
         };
         match self.stage {
@@ -167,7 +167,7 @@ impl Accepting {
             let Some(found) = find(own, Listener::is_on) else {
                 return Next::Nothing;
             };
-            // Whatever waits there is reported again once it is watched again.
+            // A connection that waits there is reported again once the listener is watched again.
             own[found].waiting = None;
             own[found].watch = Watch::Ending;
             return Next::Unwatch(first + found);
@@ -198,7 +198,7 @@ impl Accepting {
         }
         if phase < Phase::Cutting {
             if self.obstacle.is_some() {
-                // Handshakes that were under way end meanwhile, at those found empty, too.
+                // Handshakes in progress complete meanwhile, also at listeners that were empty.
                 self.expect_all();
                 return Next::Nothing;
             }
@@ -212,7 +212,7 @@ impl Accepting {
         Next::ShutDown
     }
 
-    /// Somebody waits at a listener, or may. (In a drain all are looked at anyway.)
+    /// A connection waits at a listener, or may. (In a drain all listeners are tried anyway.)
     #[inline]
     pub fn ready(&mut self, index: usize) {
         if self.stage == Stage::Serving {
@@ -220,30 +220,30 @@ impl Accepting {
         }
     }
 
-    /// A listener is not watched any more: because it was asked for, or because what watches it
-    /// reports once.
+    /// A listener is not watched any more, because it was to be unwatched, or because a watch reports
+    /// only once.
     #[inline]
     pub fn unwatched(&mut self, index: usize) {
         let listener = &mut self.listeners[index];
         listener.watch = Watch::Off;
         if self.stage == Stage::Emptying {
-            listener.waiting = Some(usize::MAX); // Whatever an operation has found before.
+            listener.waiting = Some(usize::MAX);
         }
     }
 
-    /// A listener is to be watched anew, as if it had not been.
+    /// Has a listener unwatched, and then watched again.
     pub fn renew(&mut self, index: usize) {
         self.listeners[index].renew = true;
     }
 
-    /// A listener could not be watched for want of memory: tries again after a pause.
+    /// A listener could not be watched for want of memory; it is tried again after a pause.
     pub fn cannot_watch(&mut self, index: usize) {
         self.listeners[index].watch = Watch::Off;
         let pause = self.backoff.pause();
         self.pause(pause);
     }
 
-    /// What came of an accept at a listener: the socket, if it was one.
+    /// The result of an accept at a listener. Returns the socket, if there is one.
     #[inline]
     pub fn accepted(&mut self, index: usize, accepted: Accepted) -> Option<OwnedFd> {
         match accepted {
@@ -269,39 +269,39 @@ impl Accepting {
     /// A pause has passed. An earlier one may end a later one before its time, which does no harm.
     pub fn pause_over(&mut self) {
         if self.obstacle == Some(Obstacle::Paused) {
-            self.obstacle = self.without_obstacle();
+            self.obstacle = self.obstacle_left();
         }
     }
 
-    /// A connection has ended: its place in the table and its descriptor are free. True if that was
-    /// waited for.
+    /// A connection has ended: its slot in the table and its descriptor are free. True if
+    /// [`next`](Self::next) may say something new because of that.
     #[inline]
     pub fn freed(&mut self) -> bool {
         let waits = self.waits_for_an_end();
         if waits {
-            self.obstacle = self.without_obstacle();
+            self.obstacle = self.obstacle_left();
         }
         waits
     }
 
-    /// Whether the end of a connection is waited for.
+    /// Whether it goes on when a connection ends.
     #[inline]
     pub fn waits_for_an_end(&self) -> bool {
         matches!(self.obstacle, Some(Obstacle::Full) | Some(Obstacle::Paused))
     }
 
-    /// Without another obstacle, the lock is to be tried for again.
-    fn without_obstacle(&self) -> Option<Obstacle> {
+    /// The obstacle that is left when another has gone: the lock has to be tried for again.
+    fn obstacle_left(&self) -> Option<Obstacle> {
         (self.locks && self.stage == Stage::Serving).then_some(Obstacle::Locked)
     }
 
-    /// Whether the lock is to be tried for before the next wait.
+    /// Whether the loop is to try for the lock before the next wait.
     #[inline]
     pub fn wants_lock(&self) -> bool {
         self.stage == Stage::Serving && !self.waits_for_an_end()
     }
 
-    /// The lock was tried for: it is ours, or another process holds it.
+    /// The loop has tried for the lock, and either holds it or another process does.
     #[inline]
     pub fn lock_tried(&mut self, ours: bool) {
         if self.wants_lock() {
@@ -309,14 +309,13 @@ impl Accepting {
         }
     }
 
-    /// The drain begins: takes what waits at all listeners, and has them shut down.
+    /// The drain begins: what waits at all listeners is accepted, then they are shut down.
     pub fn drain(&mut self) {
-        if self.stage != Stage::Serving {
-            return;
+        if self.stage == Stage::Serving {
+            self.stage = Stage::Emptying;
+            self.obstacle = self.obstacle.filter(|it| *it != Obstacle::Locked);
+            self.expect_all();
         }
-        self.stage = Stage::Emptying;
-        self.obstacle = self.obstacle.filter(|it| *it != Obstacle::Locked);
-        self.expect_all();
     }
 
     fn expect_all(&mut self) {
@@ -325,16 +324,16 @@ impl Accepting {
         }
     }
 
-    /// Whether a turn has ended before a listener was found empty. A loop that is told of changes,
-    /// and not of states, [goes on](Self::go_on) by itself.
+    /// Whether a turn has ended before a listener was found empty. A loop whose selector reports
+    /// changes, and not states, begins the [next turn](Self::next_turn) by itself.
     #[inline]
     pub fn has_more(&self) -> bool {
         let mut own = self.listeners[self.own.clone()].iter();
         own.any(|listener| listener.waiting == Some(0))
     }
 
-    /// The next turn of those that have more.
-    pub fn go_on(&mut self) {
+    /// Begins the next turn of the listeners that have more.
+    pub fn next_turn(&mut self) {
         for listener in &mut self.listeners[self.own.clone()] {
             if listener.waiting == Some(0) {
                 listener.waiting = Some(self.batch);
@@ -342,7 +341,7 @@ impl Accepting {
         }
     }
 
-    /// Whether nobody will be accepted any more.
+    /// Whether nothing will be accepted any more.
     #[inline]
     pub fn is_done(&self) -> bool {
         self.stage == Stage::Done

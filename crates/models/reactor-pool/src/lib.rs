@@ -59,7 +59,7 @@
 
 use std::sync::Arc;
 
-use reactor::{Epoll, Events, Handle, Handles, Producer, Reactor, Sharing, pool, work};
+use reactor::{Epoll, Events, Handle, Handles, Producer, Reactor, Sharing, pool, work_queue};
 use server::{Count, Model, Needs, Roles, Server, Threads, Variant, Worker, Workers};
 
 /// The model.
@@ -161,7 +161,7 @@ fn start_threads<T: Send + 'static>(
     handles: &Arc<Handles>,
     serve: impl Fn(&Handles, T, &mut Worker) + Copy + Send + 'static,
 ) -> anyhow::Result<(Threads, Producer<T>)> {
-    let (producer, consumer) = work(server.limits.queue_max);
+    let (producer, consumer) = work_queue(server.limits.queue_max);
     let threads = Threads::new(server)?;
     for number in 0..server.workers {
         let (consumer, handles) = (consumer.clone(), Arc::clone(handles));

@@ -16,7 +16,7 @@ impl Handles {
         });
     }
 
-    /// Tells the state of the listeners what has happened, and does what it asks for.
+    /// Reports an event to the state of the listeners, and does what it says.
     pub(super) fn update_listeners(&self, worker: &mut Worker, event: impl FnOnce(&mut Accepting)) {
         let mut accepting = self.accepting.lock();
         event(&mut accepting);
@@ -54,8 +54,9 @@ impl Handles {
         }
     }
 
-    /// Publishes whether the end of a connection is waited for. True if that is news: a thread that
-    /// has ended a connection before did not know, so the room is to be looked at once more.
+    /// Publishes whether the listeners wait for the end of a connection. True if that has changed: a
+    /// thread that has ended a connection just before did not know, so the room has to be looked at
+    /// once more.
     fn publish_wait(&self, waits: bool) -> bool {
         self.waits_for_an_end.swap(waits, Ordering::SeqCst) != waits
     }

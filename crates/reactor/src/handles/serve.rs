@@ -164,7 +164,7 @@ impl Handles {
         slot.suspension.end();
         // Under the lock: an event may come at once, and must find the connection here.
         let source = Source::Connection(token);
-        let told = self.set.look_anew(&open.connection, source, interest);
+        let told = self.set.rearm_edge(&open.connection, source, interest);
         if told.is_err() {
             self.close(locked, worker); // Out of kernel memory: no event would ever be reported.
         }

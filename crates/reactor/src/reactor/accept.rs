@@ -1,4 +1,4 @@
-//! Accepting at the listeners, alone or beside other loops.
+//! Accepting at the listeners, which the loop may share with others.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ impl<S: Selector> Reactor<S> {
         }
     }
 
-    /// Before a wait: tries for the accept lock, if there is one, and leaves the listeners to the loop
-    /// that holds it, for a while. Returns how long to wait at most.
+    /// Before a wait: tries for the accept lock, if there is one. Without the lock the loop does not
+    /// watch the listeners, and tries again soon. Returns how long to wait at most.
     #[inline]
     pub(super) fn try_accept_lock(&mut self, timeout: Option<Duration>) -> Option<Duration> {
         let Sharing::Lock(lock) = self.listeners.sharing else {
@@ -45,7 +45,7 @@ impl<S: Selector> Reactor<S> {
         }
     }
 
-    /// After a wait: accepts before anything else, and then gives the lock back.
+    /// After a wait: accepts before anything else, and then releases the lock.
     #[inline]
     pub(super) fn accept_under_lock(&mut self, events: &[S::Event]) {
         let Sharing::Lock(lock) = self.listeners.sharing else {
@@ -60,9 +60,9 @@ impl<S: Selector> Reactor<S> {
         lock.release(self.worker.number);
     }
 
-    /// Somebody waits at a listener.
+    /// A connection waits at a listener.
     pub(super) fn on_listener(&mut self, index: usize) {
-        // Under the lock they were accepted before it was given back.
+        // Under the lock, connections were accepted before it was released.
         if !matches!(self.listeners.sharing, Sharing::Lock(_)) {
             self.listeners.accepting.ready(index);
             self.accept_waiting();
@@ -83,7 +83,7 @@ impl<S: Selector> Reactor<S> {
         }
     }
 
-    /// Does what the state of the listeners asks for: accepts, watches, or leaves them alone.
+    /// Does what the state of the listeners says: accepts, watches them, or stops watching.
     pub(super) fn accept_waiting(&mut self) {
         loop {
             let has_room = self.has_room();

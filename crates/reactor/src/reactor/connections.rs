@@ -16,7 +16,7 @@ impl<S: Selector> Reactor<S> {
             return;
         }
         let need = match watched.need {
-            // It needs nothing from the peer, which sends on while its reply waits, or is gone.
+            // It needs nothing from the peer, which sends more meanwhile, or has closed.
             Need::Time | Need::Compute if ready.hung_up => Need::Closed,
             Need::Time | Need::Compute => {
                 self.watch(token, Interest::Nothing);
@@ -51,7 +51,7 @@ impl<S: Selector> Reactor<S> {
             }
         }
         if self.listeners.accepting.has_more() {
-            self.listeners.accepting.go_on();
+            self.listeners.accepting.next_turn();
             self.accept_waiting();
         }
     }

@@ -52,8 +52,7 @@ impl<S: Selector> Reactor<S> {
     }
 
     /// Something has happened on a connection that the pool has. The selector would report it again
-    /// and again (a hang-up even if nothing was asked for), so the connection is not watched until it
-    /// is back.
+    /// and again (a hang-up in any case), so the connection is not watched until it is back.
     pub(super) fn unwatch_in_pool(&mut self, token: Token) {
         if self.connections.is_lent(token)
             && let Some(fd) = self.pool.as_mut().and_then(|pool| pool.unwatch(token))
@@ -84,7 +83,7 @@ impl<S: Selector> Reactor<S> {
             match self.connections.get_mut(token).map(|watched| watched.need) {
                 Some(Need::Compute) => self.compute_in_pool(token),
                 Some(Need::Readable) => self.watch(token, Interest::Read),
-                _ => {} // It has gone meanwhile, or needs something else.
+                _ => {} // It has ended meanwhile, or needs something else.
             }
         }
     }

@@ -1,4 +1,4 @@
-//! No selector at all: every descriptor is tried in turn, all the time.
+//! No selector at all: the loop tries every descriptor in turn, all the time.
 //!
 //! This is the second of the five I/O models of Stevens, *UNIX Network Programming* vol. 1, 3rd
 //! ed., section 6.2: non-blocking calls that mostly answer EAGAIN, and a CPU that never rests.
@@ -11,7 +11,7 @@ use os::Errno;
 use super::dense::Dense;
 use crate::{Interest, Ready, Selector, Source};
 
-/// A list of what is to be tried.
+/// A list of the descriptors to try.
 #[derive(Debug)]
 pub struct Busy {
     watched: Dense<(Source, Interest)>,
@@ -43,7 +43,8 @@ impl Selector for Busy {
         self.watched.remove(fd.as_fd().as_raw_fd());
     }
 
-    /// Does not wait: names everything whose reading or writing is wanted, to be tried.
+    /// Does not wait: it reports every descriptor that is watched for something, so that the loop
+    /// tries it.
     fn wait(&mut self, events: &mut Vec<Ready>, _: Option<Duration>) {
         events.clear();
         let wanted = |interest| interest != Interest::Nothing;

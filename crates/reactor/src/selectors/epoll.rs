@@ -10,13 +10,13 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use crate::{Interest, Ready, Selector, Source};
 
 /// A set of descriptors, and a wait for any of them. Threads may share it. As a [`Selector`] it
-/// reports states: what is not taken is reported again.
+/// reports states: data that was not received is reported again.
 #[derive(Debug)]
 pub struct Epoll {
     pub(super) set: OwnedFd,
 }
 
-/// Room for the events of one wait, kept by whoever waits.
+/// Room for the events of one wait.
 pub type Events = Vec<Event>;
 
 pub(super) fn flags(interest: Interest) -> EventFlags {
@@ -47,7 +47,7 @@ impl Epoll {
         epoll::add(&self.set, fd, EventData::new_u64(source.pack()), flags)
     }
 
-    /// Watches a waker by its edge: each wake is one event, and nobody has to clear it.
+    /// Watches a waker by its edge: each wake is one event, and it need not be cleared.
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
@@ -113,7 +113,7 @@ impl Selector for Epoll {
     }
 }
 
-/// An event, in the words of this crate.
+/// An event of the kernel, as all selectors describe it.
 #[inline]
 pub fn ready(event: &Event) -> Ready {
     let flags = event.flags;

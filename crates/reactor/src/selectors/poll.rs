@@ -1,4 +1,4 @@
-//! poll: the loop keeps the set, and hands all of it to the kernel at every wait.
+//! poll: the loop keeps the set, and passes all of it to the kernel at every wait.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;

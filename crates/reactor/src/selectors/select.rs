@@ -1,4 +1,4 @@
-//! select: sets of bits, one for each descriptor number, built anew for every wait.
+//! select: sets with one bit per descriptor number, which every wait copies and passes to the kernel.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! epoll for a set that threads share, in which nobody is given what another has in hand.
+//! epoll for a set that threads share, in which no two threads serve one connection at once.
 //!
 //! A listener is reported once, and then suspended by the kernel until it is armed again. A connection
-//! is reported whenever it changes, and whether anybody is given it then is for those who share the
-//! set to say; telling the kernel is for when they cannot say whether there is more.
+//! is reported whenever it changes; the threads decide whether one of them serves it then, and arm it
+//! again only if they cannot know whether there is more to do.
 
 use std::os::fd::AsFd;
 
@@ -12,7 +12,7 @@ use rustix::event::epoll::{self, EventData, EventFlags};
 use super::epoll::{Epoll, flags};
 use crate::{Interest, Source};
 
-/// What is reported of changes: the FIN as such, too.
+/// Which changes are reported. A FIN is reported as such.
 fn edges(interest: Interest) -> EventFlags {
     let fin = match interest {
         Interest::Read => EventFlags::RDHUP,
@@ -22,7 +22,7 @@ fn edges(interest: Interest) -> EventFlags {
 }
 
 impl Epoll {
-    /// Watches `fd` for one event; until [`rearm`](Self::rearm) it is suspended.
+    /// Watches `fd` for one event, after which it is suspended until [`rearm`](Self::rearm).
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
@@ -39,7 +39,7 @@ impl Epoll {
         epoll::modify(&self.set, fd, EventData::new_u64(source.pack()), flags)
     }
 
-    /// Watches `fd` for every change, and for what has come before.
+    /// Watches `fd` for every change, and for what it is ready for already.
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
@@ -47,12 +47,12 @@ impl Epoll {
         self.add_with(fd, source, edges(interest))
     }
 
-    /// Has the kernel look at `fd` anew: what is there is reported, behind all that others have to
-    /// report, and so is every later change.
+    /// Has the kernel look at `fd` again: what it is ready for is reported, after everything that is
+    /// ready already, and so is every later change.
     ///
     /// # Errors
     /// ENOMEM.
-    pub fn look_anew(
+    pub fn rearm_edge(
         &self,
         fd: impl AsFd,
         source: Source,

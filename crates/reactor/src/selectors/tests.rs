@@ -213,7 +213,7 @@ table! {
     select: Select,
 }
 
-/// It reports all that is wanted, ready or not, and never waits: the one that finds out is the loop.
+/// It reports all that is watched for something, ready or not, and never waits: the loop finds out.
 #[test]
 fn busy_names_what_is_wanted() {
     let mut selector = Busy::empty().unwrap();
@@ -257,9 +257,9 @@ fn select_refuses_numbers_it_has_no_bit_for() {
     selector.remove(&high);
 }
 
-/// What a handle set relies upon: a connection is reported when it changes, the FIN as such, and
-/// whenever the set is told to look anew at what is there; one that waits for time only when its
-/// peer has gone.
+/// What a handle set relies upon: a connection is reported when it changes, a FIN as such, and
+/// whenever it is armed again; one that waits for time only when its peer has closed both
+/// directions.
 #[test]
 fn a_connection_of_a_shared_set_is_reported_by_its_edges() {
     let mut set = Epoll::empty().unwrap();
@@ -268,18 +268,18 @@ fn a_connection_of_a_shared_set_is_reported_by_its_edges() {
     send(&theirs);
     assert_eq!(numbers(&wait(&mut set, SOON)), [7]);
     assert!(wait(&mut set, NOW).is_empty(), "nothing has changed");
-    set.look_anew(&ours, Listener(7), Interest::Read).unwrap();
+    set.rearm_edge(&ours, Listener(7), Interest::Read).unwrap();
     assert_eq!(numbers(&wait(&mut set, SOON)), [7], "it is still there");
-    set.look_anew(&ours, Listener(7), Interest::Write).unwrap();
+    set.rearm_edge(&ours, Listener(7), Interest::Write).unwrap();
     assert!(wait(&mut set, SOON)[0].writable);
-    set.look_anew(&ours, Listener(7), Interest::Nothing)
+    set.rearm_edge(&ours, Listener(7), Interest::Nothing)
         .unwrap();
     send(&theirs);
     rustix::net::shutdown(&theirs, Shutdown::Write).unwrap();
     assert!(wait(&mut set, NOW).is_empty(), "nobody has asked");
-    set.look_anew(&ours, Listener(7), Interest::Read).unwrap();
+    set.rearm_edge(&ours, Listener(7), Interest::Read).unwrap();
     assert!(wait(&mut set, SOON)[0].half_closed);
-    set.look_anew(&ours, Listener(7), Interest::Nothing)
+    set.rearm_edge(&ours, Listener(7), Interest::Nothing)
         .unwrap();
     drop(theirs);
     assert!(wait(&mut set, SOON)[0].hung_up);

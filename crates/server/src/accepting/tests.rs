@@ -166,27 +166,36 @@ fn what_is_renewed_is_watched_anew() {
     assert_eq!(on(&mut accepting, ""), "");
 }
 
-/// How the loop learns that somebody waits at a listener.
+/// How the loop learns that a connection waits at a listener that it watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    /// As long as somebody waits.
-    Of,
-    /// Once when somebody comes, or is there as it is watched.
-    OfChanges,
-    /// Once, and then it is not watched any more.
+enum Reports {
+    /// It learns so as long as one waits.
+    States,
+    /// It learns so once when one comes, or is there when the watch begins.
+    Changes,
+    /// It learns so once, and then it does not watch the listener any more.
     Once,
-    /// Of each connection accepted by an operation, which ends some time after it was told to.
-    OfCompletions,
+    /// An operation accepts connections by itself. It ends some time after it was cancelled.
+    Completions,
+}
+
+impl Reports {
+    /// How many connections may wait at a listener: more than one turn takes, if there are turns.
+    fn waiting_max(self) -> u8 {
+        match self {
+            Reports::Completions => 1,
+            _ => 2,
+        }
+    }
 }
 
 const LISTENERS: usize = 2;
-const WAITING_MAX: u8 = 2;
 const CONNECTIONS_MAX: u8 = 1;
 
-/// A loop and all that surrounds it.
+/// A loop and its environment.
 #[derive(Debug, Clone)]
 struct World {
-    told: Told,
+    reports: Reports,
     accepting: Accepting,
     watched: [bool; LISTENERS],
     /// An operation was told to end and has not.
@@ -195,7 +204,7 @@ struct World {
     changed: [bool; LISTENERS],
     backlog: [u8; LISTENERS],
     connections: u8,
-    /// Neither descriptors nor memory can be had.
+    /// Descriptors and memory have run out.
     short: bool,
     pausing: bool,
     phase: Phase,
@@ -223,9 +232,9 @@ enum Event {
 }
 
 impl World {
-    fn new(told: Told, locks: bool, own: Range<usize>) -> World {
+    fn new(reports: Reports, locks: bool, own: Range<usize>) -> World {
         let mut world = World {
-            told,
+            reports,
             accepting: at(LISTENERS, own, locks),
             watched: [false; LISTENERS],
             ending: [false; LISTENERS],
@@ -251,7 +260,7 @@ impl World {
                     assert!(!std::mem::replace(&mut self.watched[index], true));
                     self.changed[index] = self.backlog[index] > 0;
                 }
-                Next::Unwatch(index) if self.told == Told::OfCompletions => {
+                Next::Unwatch(index) if self.reports == Reports::Completions => {
                     assert!(self.watched[index] && !self.ending[index]);
                     self.ending[index] = true;
                 }
@@ -260,20 +269,20 @@ impl World {
                     self.accepting.unwatched(index);
                 }
                 Next::Accept(index) => {
-                    assert!(has_room, "nobody is accepted to be dropped");
+                    assert!(has_room, "nothing is accepted to be dropped");
                     self.accept(index);
                 }
                 Next::Pause(_) => self.pausing = true,
                 Next::ShutDown => {
                     assert!(self.watched == [false; LISTENERS]);
                     let refused = self.phase < Phase::Cutting && self.backlog != [0; LISTENERS];
-                    assert!(!refused, "whoever waits is served first");
+                    assert!(!refused, "what waits is accepted first");
                     assert!(!std::mem::replace(&mut self.shut_down, true));
                 }
                 Next::Nothing => return,
             }
         }
-        panic!("it goes round in circles");
+        panic!("it never says that there is nothing to do");
     }
 
     fn accept(&mut self, index: usize) {
@@ -292,24 +301,26 @@ impl World {
     /// Has `event` happen, if it can.
     fn on(&mut self, event: Event) {
         match event {
-            Event::Comes(index) if self.backlog[index] < WAITING_MAX && !self.shut_down => {
+            Event::Comes(index)
+                if self.backlog[index] < self.reports.waiting_max() && !self.shut_down =>
+            {
                 self.backlog[index] += 1;
                 self.changed[index] = self.watched[index];
             }
-            Event::Report(index) if self.is_reported(index) => match self.told {
-                Told::Of => self.accepting.ready(index),
-                Told::OfChanges => {
+            Event::Report(index) if self.is_reported(index) => match self.reports {
+                Reports::States => self.accepting.ready(index),
+                Reports::Changes => {
                     self.changed[index] = false;
                     self.accepting.ready(index);
                 }
-                Told::Once => {
+                Reports::Once => {
                     self.watched[index] = false;
                     self.accepting.unwatched(index);
                     self.accepting.ready(index);
                 }
-                Told::OfCompletions => self.accept(index),
+                Reports::Completions => self.accept(index),
             },
-            Event::LateReport(index) if self.told != Told::OfCompletions => {
+            Event::LateReport(index) if self.reports != Reports::Completions => {
                 self.accepting.ready(index);
             }
             Event::OperationEnds(index) if std::mem::take(&mut self.ending[index]) => {
@@ -317,7 +328,7 @@ impl World {
                 self.accepting.unwatched(index);
             }
             Event::Renew(index) => self.accepting.renew(index),
-            Event::TurnBegins if self.told == Told::OfChanges => self.accepting.go_on(),
+            Event::TurnBegins if self.reports == Reports::Changes => self.accepting.next_turn(),
             Event::ConnectionEnds if self.connections > 0 => {
                 self.connections -= 1;
                 self.accepting.freed();
@@ -333,21 +344,21 @@ impl World {
             _ => return,
         }
         self.act();
-        self.assert_it_hears();
+        self.assert_not_deaf();
     }
 
     fn is_reported(&self, index: usize) -> bool {
-        let has_news = match self.told {
-            Told::OfChanges => self.changed[index],
+        let has_news = match self.reports {
+            Reports::Changes => self.changed[index],
             _ => self.backlog[index] > 0,
         };
         // One more may complete than there is room for: it waits in the loop.
-        let has_room = self.told != Told::OfCompletions || self.connections <= CONNECTIONS_MAX;
+        let has_room = self.reports != Reports::Completions || self.connections <= CONNECTIONS_MAX;
         self.watched[index] && has_news && has_room
     }
 
-    /// Either it watches all its listeners, or something will happen after which it does.
-    fn assert_it_hears(&self) {
+    /// Either it watches all its listeners, or an event will come after which it does.
+    fn assert_not_deaf(&self) {
         let own = self.accepting.own.clone();
         let will_hear = match self.accepting.obstacle {
             _ if self.accepting.is_done() => self.shut_down,
@@ -360,11 +371,11 @@ impl World {
         assert!(will_hear, "deaf: {self:#?}");
     }
 
-    /// Has everything happen that is bound to: what is short is there again, pauses pass,
-    /// connections end, the lock is to be had, and what waits is reported.
-    fn all_is_well(&mut self) {
+    /// Has everything happen that happens sooner or later: there are descriptors again, pauses pass,
+    /// connections end, the lock is free, and connections that wait are reported.
+    fn settle(&mut self) {
         self.on(Event::Short(false));
-        for _ in 0..4 * (LISTENERS * WAITING_MAX as usize + 1) {
+        for _ in 0..20 {
             self.on(Event::PauseEnds);
             self.on(Event::LockIs { ours: true });
             for index in 0..LISTENERS {
@@ -378,9 +389,9 @@ impl World {
     }
 }
 
-/// Goes to every state that any order of events leads to. In none of them is the server deaf: when
-/// all is well again, whoever waits at its listeners is accepted, and a drain comes to its end.
-fn explore(told: Told, locks: bool, own: Range<usize>) {
+/// Visits every state that any order of events leads to. In none of them is the server deaf: sooner or
+/// later every connection that waits is accepted, and a drain ends.
+fn explore(reports: Reports, locks: bool, own: Range<usize>) {
     let mut events = vec![
         Event::TurnBegins,
         Event::ConnectionEnds,
@@ -401,18 +412,18 @@ fn explore(told: Told, locks: bool, own: Range<usize>) {
             Event::Renew(index),
         ]);
     }
-    let first = World::new(told, locks, own.clone());
+    let first = World::new(reports, locks, own.clone());
     let mut known = HashSet::from([format!("{first:?}")]);
     let mut queue = VecDeque::from([first]);
     while let Some(world) = queue.pop_front() {
-        let mut well = world.clone();
-        well.all_is_well();
-        let waits = own.clone().any(|index| well.backlog[index] > 0);
-        assert!(well.shut_down || !waits, "left waiting: {world:#?}");
-        assert!(well.shut_down || well.phase == Phase::Serving);
-        well.on(Event::DrainBegins);
-        well.all_is_well();
-        assert!(well.shut_down, "drained for ever: {world:#?}");
+        let mut settled = world.clone();
+        settled.settle();
+        let waits = own.clone().any(|index| settled.backlog[index] > 0);
+        assert!(settled.shut_down || !waits, "left waiting: {world:#?}");
+        assert!(settled.shut_down || settled.phase == Phase::Serving);
+        settled.on(Event::DrainBegins);
+        settled.settle();
+        assert!(settled.shut_down, "drained for ever: {world:#?}");
         for &event in &events {
             let mut next = world.clone();
             next.on(event);
@@ -425,32 +436,32 @@ fn explore(told: Told, locks: bool, own: Range<usize>) {
 }
 
 #[test]
-fn a_loop_told_of_states_is_never_deaf() {
-    explore(Told::Of, false, 0..LISTENERS);
+fn with_states_it_is_never_deaf() {
+    explore(Reports::States, false, 0..LISTENERS);
 }
 
 #[test]
-fn a_loop_told_of_changes_is_never_deaf() {
-    explore(Told::OfChanges, false, 0..LISTENERS);
+fn with_changes_it_is_never_deaf() {
+    explore(Reports::Changes, false, 0..LISTENERS);
 }
 
 #[test]
-fn a_loop_told_once_is_never_deaf() {
-    explore(Told::Once, false, 0..LISTENERS);
+fn with_reports_that_end_the_watch_it_is_never_deaf() {
+    explore(Reports::Once, false, 0..LISTENERS);
 }
 
 #[test]
-fn a_loop_told_of_completions_is_never_deaf() {
-    explore(Told::OfCompletions, false, 0..LISTENERS);
+fn with_completions_it_is_never_deaf() {
+    explore(Reports::Completions, false, 0..LISTENERS);
 }
 
 #[test]
-fn a_loop_under_a_lock_is_never_deaf() {
-    explore(Told::Of, true, 0..LISTENERS);
+fn under_a_lock_it_is_never_deaf() {
+    explore(Reports::States, true, 0..LISTENERS);
 }
 
-/// In a drain it empties the other's as well.
+/// In a drain it empties the other's as settled.
 #[test]
-fn a_loop_with_a_listener_of_its_own_is_never_deaf() {
-    explore(Told::Of, false, 1..2);
+fn with_a_listener_of_its_own_it_is_never_deaf() {
+    explore(Reports::States, false, 1..2);
 }
