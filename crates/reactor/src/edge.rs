@@ -1,44 +1,44 @@
-//! What an edge-triggered loop must remember.
+//! What a loop remembers of a connection if its selector reports changes and not states.
 //!
 //! A change is reported once. A loop that learns of one and does not act on all of it, because the
-//! connection waits for time or for room, or because others have their turn, has to come back by
-//! itself: nobody will tell it again.
+//! connection waits for time or for room, or because its turn is over, has to step the connection
+//! later by itself: no other event will follow.
 
 use server::Need;
 
 use crate::Ready;
 
-/// What is known of one connection, and has not been acted upon.
+/// What is known of one connection and has not been acted upon.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct News {
+pub(crate) struct EdgeState {
     /// There may be something to receive.
     readable: bool,
     /// The peer has, or may have, sent its FIN, which only a receive behind all data finds: a receive
     /// that came short has not seen it, and no change will follow.
     half_closed: bool,
-    /// The loop comes back to it by itself.
+    /// It is in the queue of connections whose next turn the loop begins by itself.
     queued: bool,
 }
 
-impl News {
-    /// Takes note of an event. True if the connection is to be stepped for it now; one that is
-    /// queued has its turn in this round anyway.
-    pub(crate) fn hear(&mut self, ready: &Ready, need: Need) -> bool {
+impl EdgeState {
+    /// Records an event. True if the connection is to be stepped for it now; one that is queued has
+    /// its turn in this round anyway.
+    pub(crate) fn on_event(&mut self, ready: &Ready, need: Need) -> bool {
         self.readable |= ready.readable;
         self.half_closed |= ready.half_closed || ready.hung_up;
         match need {
             Need::Readable => ready.readable && !self.queued,
-            // A change of one kind comes with the state of the other: room is not reported without.
+            // An event of one kind comes with the state of the other: room is not reported without.
             Need::Writable => ready.writable && !self.queued,
             Need::Time => ready.hung_up,
             Need::Compute | Need::Closed => false,
         }
     }
 
-    /// Takes note of a step that began with `before` and ended with `need`; see
-    /// [`Connection::would_block`](server::Connection::would_block) for `spent`. True if the loop must
-    /// come back to the connection by itself, and does not know yet.
-    pub(crate) fn stepped(&mut self, before: Need, need: Need, spent: bool) -> bool {
+    /// Records a step that began with `before` and ended with `need`; `spent` is what
+    /// [`Connection::would_block`](server::Connection::would_block) says after it. True if the connection
+    /// is to be queued for another turn.
+    pub(crate) fn on_step(&mut self, before: Need, need: Need, spent: bool) -> bool {
         if before == Need::Readable {
             // Spent by a send that found no room, it may still have something to receive; the event
             // that reports room reports that as well.
@@ -59,8 +59,8 @@ impl News {
         self.half_closed = false;
     }
 
-    /// Its turn has come.
-    pub(crate) fn dequeue(&mut self) {
+    /// It has left the queue, for its turn.
+    pub(crate) fn dequeued(&mut self) {
         self.queued = false;
     }
 }
@@ -68,9 +68,10 @@ impl News {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Source;
 
     const INPUT: Ready = Ready {
-        token: 0,
+        source: Source::Drain,
         readable: true,
         writable: false,
         half_closed: false,
@@ -87,57 +88,63 @@ mod tests {
     };
 
     #[test]
-    fn a_short_receive_is_the_last_until_news_come() {
-        let mut news = News::default();
-        assert!(!news.hear(&ROOM, Need::Readable), "nobody asked for room");
-        assert!(news.hear(&INPUT, Need::Readable));
-        assert!(!news.stepped(Need::Readable, Need::Readable, true));
-        assert!(news.hear(&INPUT, Need::Readable));
+    fn a_short_receive_is_the_last_until_the_next_event() {
+        let mut edge = EdgeState::default();
+        assert!(
+            !edge.on_event(&ROOM, Need::Readable),
+            "nobody asked for room"
+        );
+        assert!(edge.on_event(&INPUT, Need::Readable));
+        assert!(!edge.on_step(Need::Readable, Need::Readable, true));
+        assert!(edge.on_event(&INPUT, Need::Readable));
     }
 
     #[test]
     fn a_receive_that_filled_its_buffer_queues_once() {
-        let mut news = News::default();
-        assert!(news.hear(&INPUT, Need::Readable));
-        assert!(news.stepped(Need::Readable, Need::Readable, false));
-        assert!(!news.hear(&INPUT, Need::Readable), "its turn comes anyway");
-        news.dequeue();
-        assert!(news.stepped(Need::Readable, Need::Readable, false));
+        let mut edge = EdgeState::default();
+        assert!(edge.on_event(&INPUT, Need::Readable));
+        assert!(edge.on_step(Need::Readable, Need::Readable, false));
+        assert!(
+            !edge.on_event(&INPUT, Need::Readable),
+            "its turn comes anyway"
+        );
+        edge.dequeued();
+        assert!(edge.on_step(Need::Readable, Need::Readable, false));
     }
 
     #[test]
     fn a_fin_behind_data_is_looked_for() {
-        let mut news = News::default();
-        assert!(news.hear(&FIN, Need::Readable));
-        assert!(news.stepped(Need::Readable, Need::Readable, true));
+        let mut edge = EdgeState::default();
+        assert!(edge.on_event(&FIN, Need::Readable));
+        assert!(edge.on_step(Need::Readable, Need::Readable, true));
     }
 
     #[test]
     fn a_fin_that_is_not_there_is_looked_for_once() {
-        let mut news = News::default();
-        assert!(news.hear(&FIN, Need::Readable));
-        news.found_nothing();
-        assert!(!news.stepped(Need::Readable, Need::Readable, true));
+        let mut edge = EdgeState::default();
+        assert!(edge.on_event(&FIN, Need::Readable));
+        edge.found_nothing();
+        assert!(!edge.on_step(Need::Readable, Need::Readable, true));
     }
 
     #[test]
     fn what_comes_while_it_waits_or_writes_is_remembered() {
         for need in [Need::Time, Need::Writable] {
-            let mut news = News::default();
-            assert!(!news.hear(&INPUT, need));
-            assert!(news.stepped(need, Need::Readable, true), "{need:?}");
+            let mut edge = EdgeState::default();
+            assert!(!edge.on_event(&INPUT, need));
+            assert!(edge.on_step(need, Need::Readable, true), "{need:?}");
         }
     }
 
     #[test]
     fn a_turn_that_ended_early_is_taken_up_again() {
-        let mut news = News::default();
-        assert!(news.hear(&INPUT, Need::Readable));
+        let mut edge = EdgeState::default();
+        assert!(edge.on_event(&INPUT, Need::Readable));
         assert!(
-            !news.stepped(Need::Readable, Need::Writable, true),
+            !edge.on_step(Need::Readable, Need::Writable, true),
             "no room"
         );
-        assert!(news.hear(&ROOM, Need::Writable));
-        assert!(news.stepped(Need::Writable, Need::Writable, false));
+        assert!(edge.on_event(&ROOM, Need::Writable));
+        assert!(edge.on_step(Need::Writable, Need::Writable, false));
     }
 }

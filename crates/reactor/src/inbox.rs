@@ -1,7 +1,7 @@
-//! Handing things to a loop that may be asleep.
+//! A queue to a loop that may be asleep.
 //!
-//! A loop that is awake looks into its inbox before it sleeps, so it need not be woken: the waker,
-//! a system call and a wake-up, is used only for one that sleeps.
+//! A loop that is awake looks into its inbox before it sleeps, so it need not be woken. The waker,
+//! which costs a system call and a wake-up, is used only if the loop sleeps.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -11,14 +11,15 @@ use os::net::Waker;
 
 use crate::sync::{AtomicBool, Ordering};
 
-/// The sender's end. Dropping the last one tells the loop that nothing will come any more.
+/// The end of the sender. When the last one is dropped, the loop learns that nothing will come any
+/// more.
 #[derive(Debug)]
 pub struct Mailbox<T = OwnedFd> {
     sender: Option<Sender<T>>,
     shared: Arc<Shared>,
 }
 
-/// The loop's end.
+/// The end of the loop.
 #[derive(Debug)]
 pub struct Inbox<T = OwnedFd> {
     receiver: Receiver<T>,
@@ -32,7 +33,7 @@ struct Shared {
     asleep: AtomicBool,
 }
 
-/// A mailbox and its inbox, for at most `max` things on their way.
+/// A mailbox and its inbox, for at most `max` items at once.
 ///
 /// # Errors
 /// Descriptors have run out.
@@ -56,18 +57,18 @@ pub fn inbox<T>(max: usize) -> Result<(Mailbox<T>, Inbox<T>), os::Errno> {
 }
 
 impl<T> Mailbox<T> {
-    /// Puts `thing` in; the loop need not look before [`wake`](Self::wake). Waits while the inbox is
-    /// full: a sender that accepts then does not look at the listener. False if the loop is gone.
-    pub fn put(&self, thing: T) -> bool {
+    /// Adds `item`; the loop need not look before [`wake`](Self::wake). Waits while the inbox is full:
+    /// a sender that accepts then accepts nobody. False if the loop has ended.
+    pub fn put(&self, item: T) -> bool {
         let Some(sender) = &self.sender else {
             return false;
         };
-        match sender.try_send(thing) {
+        match sender.try_send(item) {
             Ok(()) => true,
             Err(TrySendError::Disconnected(_)) => false,
-            Err(TrySendError::Full(thing)) => {
+            Err(TrySendError::Full(item)) => {
                 self.wake();
-                sender.send(thing).is_ok()
+                sender.send(item).is_ok()
             }
         }
     }
@@ -79,12 +80,12 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// Things on their way.
+    /// Items in the inbox.
     pub fn len(&self) -> usize {
         self.sender.as_ref().map_or(0, Sender::len)
     }
 
-    /// Whether none is on its way.
+    /// Whether the inbox is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -98,34 +99,35 @@ impl<T> Drop for Mailbox<T> {
 }
 
 impl<T> Inbox<T> {
-    /// What to watch for while asleep.
+    /// The waker, which the loop watches while it sleeps.
     pub fn waker(&self) -> &Waker {
         &self.shared.waker
     }
 
-    /// Says that the loop is about to sleep. False if something came meanwhile: it must not.
+    /// Publishes that the loop is about to sleep. False if an item came meanwhile, so that it must
+    /// not.
     ///
-    /// The sender sends, then looks whether the loop sleeps; the loop says so, then looks whether
-    /// something was sent. One of them sees the other.
+    /// The sender adds an item, then looks whether the loop sleeps; the loop publishes that it does,
+    /// then looks whether there is an item. So one of them sees what the other did.
     pub fn may_sleep(&self) -> bool {
         self.shared.asleep.store(true, Ordering::SeqCst);
         self.receiver.is_empty()
     }
 
-    /// Says that the loop is awake.
+    /// Publishes that the loop is awake.
     pub fn awake(&self) {
         self.shared.asleep.store(false, Ordering::Relaxed);
     }
 
-    /// The next thing, if one is there.
+    /// The next item, if there is one.
     pub fn take(&mut self) -> Option<T> {
         let taken = self.receiver.try_recv();
         self.open = !matches!(taken, Err(TryRecvError::Disconnected));
         taken.ok()
     }
 
-    /// Whether a take has found that nothing is there and nothing will come. It takes nothing: what
-    /// comes between two takes is not lost.
+    /// Whether a take has found that the inbox is empty and nothing will come any more. It takes
+    /// nothing itself, so an item that comes between two takes is not lost.
     pub fn is_closed(&self) -> bool {
         !self.open
     }
@@ -147,10 +149,11 @@ mod tests {
         assert!(inbox.take().is_none() && inbox.is_closed());
     }
 
-    /// A sender that sends, then looks, and a loop that says it sleeps, then looks, never both miss.
-    /// A loop that slept over something would sleep for ever, which shuttle reports.
+    /// A sender that adds an item and then looks, and a loop that publishes that it sleeps and then
+    /// looks, never both miss. A loop that slept although there is an item would sleep for ever,
+    /// which shuttle reports.
     #[test]
-    fn nothing_is_slept_over() {
+    fn no_item_is_missed() {
         shuttle::check_random(
             || {
                 let (mailbox, mut inbox) = inbox(4).unwrap();
@@ -186,7 +189,7 @@ mod tests {
         );
     }
 
-    /// Sleeps until the waker is woken, as far as shuttle knows: it gives others their turn until then.
+    /// Sleeps until the waker is woken, as far as shuttle knows: other threads run until then.
     fn sleep(waker: &Waker) {
         let mut looks = 0;
         let mut fds = [os::net::PollFd::new(waker, os::net::PollFlags::IN)];

@@ -11,29 +11,31 @@
 
 #![forbid(unsafe_code)]
 
+mod accept_lock;
 mod edge;
 mod handles;
-mod held;
 mod inbox;
 mod listeners;
-mod lock;
-mod looping;
 mod pool;
+mod queue;
+mod reactor;
 mod selector;
+mod selectors;
 mod slots;
+mod source;
 mod sync;
+mod watched;
 mod wheel;
-mod work;
 
+pub use accept_lock::AcceptLock;
 pub use handles::{Handle, Handles};
 pub use inbox::{Inbox, Mailbox, inbox};
 pub use listeners::Sharing;
-pub use lock::AcceptLock;
-pub use looping::Reactor;
-pub use pool::{Pool, Stage, pool};
-pub use selector::{
-    Busy, Epoll, EpollEdge, Events, Interest, Poll, Ready, Select, Selector, ready,
-};
+pub use pool::{Pool, PoolClient, pool};
+pub use queue::{Consumer, Producer, work_queue};
+pub use reactor::Reactor;
+pub use selector::{Interest, Ready, Selector};
+pub use selectors::{Busy, Epoll, EpollEdge, Events, Poll, Select, ready};
 pub use slots::{Slots, Token};
+pub use source::Source;
 pub use wheel::{Timer, Wheel};
-pub use work::{Consumer, Producer, work};

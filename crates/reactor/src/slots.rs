@@ -1,6 +1,6 @@
-//! A table of what a loop holds, with tokens that never name the wrong one.
+//! A table of connections, with tokens that never name the wrong one.
 
-/// Names an entry. Once that entry is gone the token names nothing, even if its place is taken
+/// Names an entry. Once that entry has been removed the token names nothing, even if its slot is used
 /// again: a stale event of a descriptor that was closed and reused in one batch is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token {
@@ -13,23 +13,22 @@ impl Token {
         Token { index, generation }
     }
 
-    /// Number of its place.
+    /// Number of its slot.
     pub(crate) fn index(self) -> u32 {
         self.index
     }
 
-    /// Which of the entries that the place has had.
+    /// Which of the entries that the slot has had.
     pub(crate) fn generation(self) -> u32 {
         self.generation
     }
 
-    /// The generation that follows, in the same place.
+    /// The generation that follows, in the same slot.
     pub(crate) fn generation_after(generation: u32) -> u32 {
         (generation + 1) & GENERATION_MASK
     }
 
-    /// As the number that selectors carry. The top bit is never set: larger numbers are free for
-    /// listeners and wakers.
+    /// As one number, of which the top bit is never set: see [`Source`](crate::Source).
     pub fn number(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
@@ -85,7 +84,7 @@ impl<T> Slots<T> {
         self.len() >= self.max
     }
 
-    /// Puts `value` in a free place.
+    /// Puts `value` into a free slot.
     ///
     /// # Panics
     /// If [`is_full`](Self::is_full).
@@ -119,7 +118,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Takes out what `token` names; the token names nothing from then on.
+    /// Removes what `token` names; the token names nothing from then on.
     pub fn remove(&mut self, token: Token) -> Option<T> {
         let entry = self.entries.get_mut(token.index as usize)?;
         if entry.generation != token.generation {
@@ -131,8 +130,8 @@ impl<T> Slots<T> {
         Some(value)
     }
 
-    /// Takes out what `token` names and keeps its place: until it is given back the token names
-    /// nothing, and nothing else can take the place.
+    /// Takes out what `token` names and keeps its slot: until it is given back the token names
+    /// nothing, and nothing else can use the slot.
     pub fn lend(&mut self, token: Token) -> Option<T> {
         let entry = self.entries.get_mut(token.index as usize)?;
         if entry.generation != token.generation {
@@ -150,17 +149,17 @@ impl<T> Slots<T> {
     /// Puts back what was lent.
     ///
     /// # Panics
-    /// If the place is not what was lent.
+    /// If it was not lent.
     pub fn give_back(&mut self, token: Token, value: T) -> &mut T {
         let entry = &mut self.entries[token.index as usize];
         assert!(
             entry.generation == token.generation && entry.value.is_none(),
-            "only what was lent comes back"
+            "only what was lent is given back"
         );
         entry.value.insert(value)
     }
 
-    /// Tokens of all entries, as they stand now.
+    /// Tokens of all entries, as they are now.
     pub fn tokens(&self) -> Vec<Token> {
         let held = self
             .entries
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lent_keeps_its_place() {
+    fn what_is_lent_keeps_its_slot() {
         let mut slots = Slots::new(2);
         let token = slots.insert('a');
         assert_eq!(slots.lend(token), Some('a'));

@@ -1,19 +1,21 @@
 //! A lazy timer wheel.
 //!
-//! A connection's deadline moves with every request, almost always later. So an entry is not moved
-//! with it: when the entry comes up, whoever owns it says when it is really due, and it goes back
-//! in. Adding costs a push, a request costs nothing, and an idle connection about two pushes a
-//! second.
+//! A connection's deadline moves with every request, almost always later. The entry is not moved with
+//! it: when the entry fires, its owner looks at the deadline, and adds another entry if that has not
+//! passed. Adding costs a push, a request costs nothing, and an idle connection costs about two
+//! pushes per second.
 
 use std::time::{Duration, Instant};
 
-/// Ticks of 2^17 ns, 131 µs: how late an entry may come up.
+use crate::Source;
+
+/// Ticks of 2^17 ns, 131 µs: an entry may fire that late.
 const TICK_SHIFT: u32 = 17;
-/// Ticks around the wheel, so that it spans 0.54 s; what is due later waits in the last.
+/// Ticks of one turn of the wheel, 0.54 s; an entry for a later time fires at its end.
 const TICKS: usize = 4096;
 
-/// An entry of the wheel, as its owner remembers it. Entries are never taken out: one that comes up
-/// and is not the remembered one is stale.
+/// An entry of the wheel, as its owner remembers it. Entries are never taken out: one that fires and
+/// is not the remembered one is stale.
 #[derive(Debug, Clone, Copy)]
 pub struct Timer {
     tick: u64,
@@ -21,18 +23,18 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// The tick at which it comes up.
+    /// The tick at which it fires.
     pub fn tick(&self) -> u64 {
         self.tick
     }
 
-    /// Whether the entry that came up at `tick` is the one remembered; then it is forgotten.
-    pub fn is_spent(timer: &mut Option<Timer>, tick: u64) -> bool {
+    /// Whether the entry that fired at `tick` is the one remembered; then it is forgotten.
+    pub fn take_fired(timer: &mut Option<Timer>, tick: u64) -> bool {
         timer.take_if(|timer| timer.tick == tick).is_some()
     }
 }
 
-/// When ticks are, for those who have not the wheel at hand.
+/// The time of ticks, for threads that do not hold the lock of the wheel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticks {
     start: Instant,
@@ -44,8 +46,8 @@ impl Ticks {
         Ticks { start }
     }
 
-    /// The tick at whose end `at` has passed. An entry that comes up at this one, or before, will do
-    /// for a deadline at `at`.
+    /// The tick at whose end `at` has passed. An entry that fires at this one, or
+    /// before, serves a deadline at `at`.
     #[inline]
     pub(crate) fn of(self, at: Instant) -> u64 {
         let ns = at.saturating_duration_since(self.start).as_nanos() as u64;
@@ -53,12 +55,13 @@ impl Ticks {
     }
 }
 
-/// Tokens in the order of when they are to be looked at, to the precision of a tick.
+/// Sources of events, in the order of the times at which their deadlines are to be looked at.
 #[derive(Debug)]
 pub struct Wheel {
     start: Instant,
-    /// The first tick that has not come up.
+    /// The first tick whose entries have not fired.
     now: u64,
+    /// Packed sources.
     slots: Vec<Vec<u64>>,
     /// A bit for each slot that is not empty.
     full: [u64; TICKS / 64],
@@ -82,45 +85,46 @@ impl Wheel {
         Ticks::from(self.start).of(at)
     }
 
-    /// Has `token` come up at `at`, or earlier where that is far away.
-    pub fn add(&mut self, token: u64, at: Instant) -> Timer {
+    /// Adds an entry that fires at `at`, or earlier if that is more than a turn away.
+    pub fn add(&mut self, source: Source, at: Instant) -> Timer {
         let tick = self
             .tick_of(at)
             .clamp(self.now + 1, self.now + TICKS as u64 - 1);
         let slot = tick as usize % TICKS;
-        self.slots[slot].push(token);
+        self.slots[slot].push(source.pack());
         self.full[slot / 64] |= 1 << (slot % 64);
         self.len += 1;
         let begins = self.start + Duration::from_nanos((tick - 1) << TICK_SHIFT);
         Timer { tick, begins }
     }
 
-    /// Sees to it that `token` comes up at `deadline` or earlier. Where the entry that `timer`
-    /// remembers will do, this is one comparison, which is all that a request costs. True if a new
-    /// entry was needed.
+    /// Makes sure that an entry fires at `deadline` or earlier. If the one that `timer` remembers
+    /// does, this is one comparison, which is all that a request costs. True if a new entry was
+    /// needed.
     #[inline]
-    pub fn cover(&mut self, timer: &mut Option<Timer>, token: u64, deadline: Instant) -> bool {
-        // One that comes up next does for a deadline that has passed, too: replaced at every call,
-        // it would never be the one remembered when it comes up.
-        let covered =
-            timer.is_some_and(|timer| timer.begins <= deadline || timer.tick <= self.now + 1);
-        if !covered {
-            *timer = Some(self.add(token, deadline));
+    pub fn arm(&mut self, timer: &mut Option<Timer>, source: Source, deadline: Instant) -> bool {
+        let serves =
+            timer.is_some_and(|timer| timer.begins <= deadline || self.is_next(timer.tick));
+        if !serves {
+            *timer = Some(self.add(source, deadline));
         }
-        !covered
+        !serves
     }
 
-    /// Whether an entry at `tick` has come up already, or is among the next to.
-    pub(crate) fn is_at_hand(&self, tick: u64) -> bool {
+    /// Whether an entry at `tick` is among the next to fire, or has fired. It serves a deadline that
+    /// has passed as well: replaced at every call, no entry would ever be the one remembered when
+    /// it fires.
+    #[inline]
+    pub(crate) fn is_next(&self, tick: u64) -> bool {
         tick <= self.now + 1
     }
 
-    /// Forgets an entry that has come up while its owner was away.
+    /// Forgets an entry that has fired while its owner was elsewhere.
     pub fn forget_if_past(&self, timer: &mut Option<Timer>) {
         timer.take_if(|timer| timer.tick <= self.now);
     }
 
-    /// Time until the next entry comes up, if there is any.
+    /// Time until the next entry fires, if there is any.
     pub fn timeout(&self, now: Instant) -> Option<Duration> {
         let tick = self.next()?;
         let due = self.start + Duration::from_nanos(tick << TICK_SHIFT);
@@ -150,13 +154,14 @@ impl Wheel {
         None
     }
 
-    /// Moves everything that has come up by `now` to `due`, with the tick at which it did.
-    pub fn advance(&mut self, now: Instant, due: &mut Vec<(u64, u64)>) {
+    /// Fires all entries up to `now`: adds them to `fired`, each with its tick.
+    pub fn advance(&mut self, now: Instant, fired: &mut Vec<(Source, u64)>) {
         let passed = now.saturating_duration_since(self.start).as_nanos() as u64 >> TICK_SHIFT;
         while let Some(tick) = self.next().filter(|&tick| tick <= passed) {
             let slot = tick as usize % TICKS;
             self.len -= self.slots[slot].len();
-            due.extend(self.slots[slot].drain(..).map(|token| (token, tick)));
+            let sources = self.slots[slot].drain(..).map(Source::unpack);
+            fired.extend(sources.map(|source| (source, tick)));
             self.full[slot / 64] &= !(1 << (slot % 64));
             self.now = tick;
         }
@@ -168,21 +173,23 @@ impl Wheel {
 mod tests {
     use super::*;
 
+    const SOURCE: Source = Source::Listener(0);
+
     /// Against the obvious: a sorted list. Nothing comes early, nothing is late by more than a tick
     /// and the step of the clock, and nothing is lost.
     #[test]
     fn agrees_with_a_sorted_list() {
         let start = Instant::now();
-        let (mut wheel, mut due, mut seed) = (Wheel::new(start), Vec::new(), 7u64);
+        let (mut wheel, mut fired, mut seed) = (Wheel::new(start), Vec::new(), 7u64);
         let mut random = |below: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (seed >> 33) % below
         };
-        let (mut pending, mut now): (Vec<(u64, Instant)>, Instant) = (Vec::new(), start);
-        for token in 0..5_000u64 {
+        let (mut pending, mut now): (Vec<(usize, Instant)>, Instant) = (Vec::new(), start);
+        for number in 0..5_000 {
             let at = now + Duration::from_micros(random(500_000));
-            wheel.add(token, at);
-            pending.push((token, at));
+            wheel.add(Source::Listener(number), at);
+            pending.push((number, at));
             if let Some(timeout) = wheel.timeout(now) {
                 let first = pending.iter().map(|entry| entry.1).min().unwrap();
                 assert!(
@@ -191,12 +198,12 @@ mod tests {
                 );
             }
             now += Duration::from_micros(random(300));
-            wheel.advance(now, &mut due);
-            for (token, _) in due.drain(..) {
+            wheel.advance(now, &mut fired);
+            for (source, _) in fired.drain(..) {
                 let place = pending
                     .iter()
-                    .position(|entry| entry.0 == token)
-                    .expect("comes up once");
+                    .position(|entry| Source::Listener(entry.0) == source)
+                    .expect("fires once");
                 let (_, at) = pending.swap_remove(place);
                 assert!(now >= at, "early");
                 assert!(
@@ -217,58 +224,60 @@ mod tests {
     #[test]
     fn a_deadline_that_moves_later_needs_no_new_entry() {
         let start = Instant::now();
-        let (mut wheel, mut due, mut timer) = (Wheel::new(start), Vec::new(), None);
+        let (mut wheel, mut fired, mut timer) = (Wheel::new(start), Vec::new(), None);
         let at = |ms| start + Duration::from_millis(ms);
-        assert!(wheel.cover(&mut timer, 1, at(100)));
-        assert!(!wheel.cover(&mut timer, 1, at(100)) && !wheel.cover(&mut timer, 1, at(9_000)));
-        assert!(wheel.cover(&mut timer, 1, at(50)), "earlier does");
-        wheel.advance(at(200), &mut due);
-        let ours: Vec<_> = due
+        assert!(wheel.arm(&mut timer, SOURCE, at(100)));
+        assert!(
+            !wheel.arm(&mut timer, SOURCE, at(100)) && !wheel.arm(&mut timer, SOURCE, at(9_000))
+        );
+        assert!(wheel.arm(&mut timer, SOURCE, at(50)), "earlier does");
+        wheel.advance(at(200), &mut fired);
+        let ours: Vec<_> = fired
             .iter()
-            .map(|&(_, tick)| Timer::is_spent(&mut timer, tick))
+            .map(|&(_, tick)| Timer::take_fired(&mut timer, tick))
             .collect();
         assert_eq!(ours, [true, false], "the first entry is stale");
     }
 
     #[test]
-    fn an_entry_that_came_up_unseen_is_not_relied_upon() {
+    fn an_entry_that_fired_unseen_is_not_relied_upon() {
         let start = Instant::now();
-        let (mut wheel, mut due, mut timer) = (Wheel::new(start), Vec::new(), None);
+        let (mut wheel, mut fired, mut timer) = (Wheel::new(start), Vec::new(), None);
         let at = |ms| start + Duration::from_millis(ms);
-        wheel.cover(&mut timer, 1, at(100));
+        wheel.arm(&mut timer, SOURCE, at(100));
         wheel.forget_if_past(&mut timer);
         assert!(timer.is_some(), "it is to come");
-        wheel.advance(at(200), &mut due);
+        wheel.advance(at(200), &mut fired);
         wheel.forget_if_past(&mut timer);
         assert!(timer.is_none());
     }
 
     #[test]
-    fn a_deadline_in_the_past_comes_up_however_often_it_is_covered() {
+    fn a_deadline_in_the_past_fires_however_often_it_is_armed() {
         let start = Instant::now();
-        let (mut wheel, mut due, mut timer) = (Wheel::new(start), Vec::new(), None);
+        let (mut wheel, mut fired, mut timer) = (Wheel::new(start), Vec::new(), None);
         let at = |us| start + Duration::from_micros(us);
-        wheel.advance(at(100_000), &mut due);
+        wheel.advance(at(100_000), &mut fired);
         let mut came = 0;
         for us in (100_000..102_000).step_by(10) {
-            wheel.advance(at(us), &mut due);
-            wheel.cover(&mut timer, 1, at(50_000));
-            came += due
+            wheel.advance(at(us), &mut fired);
+            wheel.arm(&mut timer, SOURCE, at(50_000));
+            came += fired
                 .drain(..)
-                .filter(|&(_, tick)| Timer::is_spent(&mut timer, tick))
+                .filter(|&(_, tick)| Timer::take_fired(&mut timer, tick))
                 .count();
         }
         assert!((10..=16).contains(&came), "{came} times");
     }
 
     #[test]
-    fn far_entries_come_up_early_to_be_asked_again() {
+    fn far_entries_fire_early_to_be_added_again() {
         let start = Instant::now();
-        let (mut wheel, mut due) = (Wheel::new(start), Vec::new());
-        wheel.add(1, start + Duration::from_secs(10));
+        let (mut wheel, mut fired) = (Wheel::new(start), Vec::new());
+        wheel.add(SOURCE, start + Duration::from_secs(10));
         assert!(wheel.timeout(start).unwrap() < Duration::from_secs(1));
-        wheel.advance(start + Duration::from_secs(1), &mut due);
-        assert_eq!(due.len(), 1);
+        wheel.advance(start + Duration::from_secs(1), &mut fired);
+        assert_eq!(fired.len(), 1);
         assert_eq!(wheel.timeout(start), None);
     }
 }

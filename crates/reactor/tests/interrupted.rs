@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use os::net::Waker;
 use os::process::Signal;
 use os::signal;
-use reactor::{Epoll, EpollEdge, Interest, Poll, Select, Selector};
+use reactor::{Epoll, EpollEdge, Interest, Poll, Select, Selector, Source};
 
 /// Long enough to tell a wait that a signal has ended from one that has not.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn is_interrupted<S: Selector>() -> Result<(), os::Errno> {
     let (mut selector, waker) = (S::empty()?, Waker::new()?);
-    selector.add(&waker, 1, Interest::Read)?;
+    selector.add(&waker, Source::Wake, Interest::Read)?;
     let mut events = Vec::with_capacity(4);
     selector.wait(&mut events, Some(Duration::ZERO)); // An edge that reports room to write.
     let began = Instant::now();
@@ -23,7 +23,7 @@ fn is_interrupted<S: Selector>() -> Result<(), os::Errno> {
     waker.wake();
     selector.wait(&mut events, Some(TIMEOUT));
     let found: Vec<_> = events.iter().map(S::ready).collect();
-    assert!(matches!(found[..], [ready] if ready.token == 1 && ready.readable));
+    assert!(matches!(found[..], [ready] if ready.source == Source::Wake && ready.readable));
     Ok(())
 }
 

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod accepting;
 mod address;
 mod alarm;
 mod backoff;
@@ -42,6 +43,7 @@ mod watchdog;
 mod worker;
 
 pub use accept::Accepted;
+pub use accepting::{Accepting, Next};
 pub use address::Address;
 pub use backoff::Backoff;
 pub use board::{Block, Board};

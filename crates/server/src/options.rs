@@ -37,9 +37,9 @@ impl Args for ServeArgs {
                 .value_parser(value_parser!(Address))
                 .action(ArgAction::Append)
                 .help(
-                    "Address to listen on: HOST:PORT (all addresses of a name; IPv6 in brackets), \
-                     :PORT (every address, [::] where there is IPv6, else 0.0.0.0), unix:/path or \
-                     fd:N; may be given several times [default: 127.0.0.1:8080]",
+                    "Address to listen on: HOST:PORT (a name is all its addresses; IPv6 in \
+                     brackets), :PORT (every address: [::] with IPv4, or 0.0.0.0 without IPv6), \
+                     unix:/path or fd:N; may be given several times [default: 127.0.0.1:8080]",
                 ),
             Arg::new("workers")
                 .value_name("N")

@@ -74,18 +74,18 @@
 //!
 //! # The models
 //!
-//! - `iterative`: One process does everything, for one client at a time.
+//! - `iterative`: One process serves one client after another.
 //! - `fork-per-client`: The parent accepts, and forks a child for every client.
-//! - `prefork`: Children forked in advance, all blocked in accept on one socket.
+//! - `prefork`: Children forked in advance all block in accept on one socket.
 //! - `thread-per-client`: The main thread accepts, and starts a thread for every client.
-//! - `thread-pool`: Threads created in advance, fed by a bounded queue of accepted connections.
-//! - `single-reactor`: One thread, one selector, everything.
-//! - `reactor-pool`: A loop accepts, reads and writes; a pool computes, and the connection comes back.
-//! - `multi-reactor`: An acceptor hands each socket to the least loaded of several reactors.
+//! - `thread-pool`: Threads created in advance take accepted connections from a bounded queue.
+//! - `single-reactor`: One thread waits in one selector and does everything.
+//! - `reactor-pool`: A loop accepts, reads and writes; the connection moves to a pool that computes, and comes back.
+//! - `multi-reactor`: An acceptor gives each socket to the least loaded of several reactors.
 //! - `leader-follower`: Threads take turns at one handle set; the leader promotes a follower before it serves.
-//! - `proactor`: The kernel accepts, reads and writes; one loop computes on what is complete.
-//! - `signal-driven`: Every socket tells of its news by a real-time signal, which one thread takes.
-//! - `async-tasks`: A coroutine a connection, on threads that steal tasks from each other.
+//! - `proactor`: The kernel accepts, reads and writes; one loop computes when requests are complete.
+//! - `signal-driven`: Every socket reports what happens on it by a real-time signal, and one loop takes them.
+//! - `async-tasks`: There is a coroutine per connection, on threads that steal tasks from each other.
 //!
 //! Most have variants, which `--variant` chooses. The page of each crate says what it costs, what
 //! breaks it and when to pick it. A model of your own is a [`Model`] value with a `run`.

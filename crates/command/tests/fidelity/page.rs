@@ -246,7 +246,7 @@ fn words(times: &Calls, by_chance: &[&str]) -> String {
     }
 }
 
-const HEAD: &str = "//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |\n//! |---|---|---|---|---|\n";
+const HEAD: &str = "//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |\n//! |---|---|---|---|---|\n";
 
 /// The line of a variant.
 fn line(column: &Column, costs: &Costs) -> String {

@@ -1,4 +1,4 @@
-//! **Async tasks**: a coroutine a connection, scheduled by tokio.
+//! **Async tasks**: there is a coroutine per connection, and tokio schedules them.
 //!
 //! ```text
 //!             ┌──────────────────── runtime ────────────────────┐
@@ -11,28 +11,28 @@
 //!
 //! accepts: a task · reads: a task · computes: a task · writes: a task
 //!
-//! **Cost.** A connection: accept, one `epoll_ctl` that adds it and one that takes it away, a task,
-//! a receive that finds the FIN, close. A request: one receive and one send, and its share of a
-//! wait. A task switch is a function return. Between its requests a connection is the future
-//! below: no stack, a few hundred bytes, and a timer.
+//! **Cost.** Per connection: an accept, one `epoll_ctl` that adds it and one that removes it, a
+//! task, a receive that finds the FIN, a close. Per request: one receive and one send, and a share
+//! of a wait. A switch between tasks is the return from a function. Between two requests a
+//! connection is the future below: it has no stack, and takes a few hundred bytes and a timer.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `threads` | `epoll_wait`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_wait` ×3, `recvfrom`, (`write to an eventfd`) | `epoll_wait`, `recvfrom`, `sendto` | 3 |
 //! | `local` | `epoll_wait` ×3, `ppoll` | `accept4` ×3, `close`, `epoll_ctl` ×2, `epoll_wait` ×4, `recvfrom`, (`write to an eventfd`) | `epoll_wait`, `recvfrom`, `sendto` | 10 |
 //!
-//! **What breaks it.** A handler that computes or blocks: it holds its thread, and with it every
-//! task that is queued there (in `threads` others may steal them, in `local` nobody can).
+//! **What breaks it.** A handler that computes or blocks: it holds its thread, and all tasks that
+//! are queued there wait (in `threads` others may steal them, in `local` no other can).
 //!
-//! **When to pick it.** Many connections whose handlers wait for other services, in code that
-//! reads from top to bottom.
+//! **When to pick it.** There are many connections whose handlers wait for other services, in code
+//! that reads from top to bottom.
 //!
-//! **Variants.** `threads` is tokio's multi-thread runtime: tasks move to idle threads. `local` has
-//! a current-thread runtime a worker, each of which accepts for itself: tasks never move, nothing
-//! is stolen, and one worker is a single reactor written as coroutines. All its workers watch the
-//! same listener, so an arrival wakes each that sleeps.
+//! **Variants.** `threads` is the multi-thread runtime of tokio: tasks move to idle threads.
+//! `local` has a current-thread runtime per worker, each of which accepts for itself: tasks never
+//! move, and one worker is a single reactor written as coroutines. All its workers watch the same
+//! listener, so a new connection wakes every one that sleeps.
 //!
 //! **Source.** Conway, *Design of a Separable Transition-Diagram Compiler*, 1963 (coroutines);
 //! tokio.
@@ -51,9 +51,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "threads",
             roles: Roles::accepted_by("a task", "a task"),
-            summary: "A coroutine a connection, on threads that steal tasks from each other.",
-            pick_when: "handlers await other services, and connections are many",
-            breaks_when: "a handler computes or blocks without awaiting: its thread's tasks wait",
+            summary: "There is a coroutine per connection, on threads that steal tasks from each other.",
+            pick_when: "handlers await other services, and there are many connections",
+            breaks_when: "a handler computes or blocks without awaiting: the tasks of its thread wait",
             workers: Workers::LOOPS,
             needs: Needs::USUAL,
             run: one_runtime,
@@ -61,12 +61,12 @@ pub const MODEL: Model = Model {
         Variant {
             name: "local",
             roles: Roles::accepted_by("a task", "a task"),
-            summary: "A coroutine a connection, on one thread a worker that keeps its tasks.",
-            pick_when: "the same, with state that must not move between threads",
+            summary: "There is a coroutine per connection; each worker is a thread that keeps its tasks.",
+            pick_when: "handlers await other services, and state must not move between threads",
             breaks_when: "a handler computes or blocks: every connection of its worker waits",
             workers: Workers::LOOPS,
             needs: Needs::USUAL,
-            run: each_its_own,
+            run: runtime_per_worker,
         },
     ],
 };
@@ -80,8 +80,8 @@ fn one_runtime(server: &'static Server) -> server::Result {
     serve(server, &runtime, server.limits.connections_max)
 }
 
-/// A runtime a worker, in a thread of its own.
-fn each_its_own(server: &'static Server) -> server::Result {
+/// A runtime per worker, in a thread of its own.
+fn runtime_per_worker(server: &'static Server) -> server::Result {
     server.make_listeners_nonblocking()?;
     let threads = Threads::new(server)?;
     let runtime = |_| Builder::new_current_thread().enable_all().build();

@@ -8,20 +8,23 @@
 //!
 //! accepts: the parent · reads: a child · computes: a child · writes: a child
 //!
-//! **Cost.** A connection: accept, fork, close in the parent, the child's alarm for its deadlines, exit
-//! and reaping, and the copying of every page the child writes: hundreds of microseconds. A request: one receive and one send.
+//! **Cost.** Per connection: an accept, a fork, a close in the parent, the alarm of the child for
+//! its deadlines, an exit and a wait, and a copy of every page that the child writes: hundreds of
+//! microseconds. Per request: one receive and one send.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `-` | `accept4` | `accept4` ×3, `clone`, `close` ×2, `exit_group`, `getitimer`, `getpid` ×3, `getppid`, `prctl`, `recvfrom`, `rt_sigreturn` ×2, `set_robust_list`, `setitimer` ×2, `wait4` ×2 | `recvfrom`, `sendto` | 3 |
 //!
-//! **What breaks it.** Short connections: the fork costs ten times the service. Many connections: a
-//! process each. At its bound (`--workers`) it stops accepting until a child ends.
+//! **What breaks it.** Short connections: the fork costs ten times the service. Many connections:
+//! each is a process. When there are as many children as it may have (`--workers`), the parent
+//! accepts nobody until one ends.
 //!
-//! **When to pick it.** Few, long connections whose failures must not touch each other: a child
-//! that crashes takes one client along, and a child may change its identity or its limits.
+//! **When to pick it.** There are few clients, they stay long, and the failure of one must not
+//! touch another: a child that crashes takes one client along. A child may also change its identity
+//! or its limits.
 //!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.5 (server 1).
 
@@ -41,7 +44,7 @@ pub const MODEL: Model = Model {
         name: "-",
         roles: Roles::accepted_by("the parent", "a child"),
         summary: "The parent accepts, and forks a child for every client.",
-        pick_when: "clients are few and long-lived, and one's crash must not touch another",
+        pick_when: "clients are few and stay long, and a crash of one must not touch another",
         breaks_when: "connections are short or many: each costs a fork and a process",
         workers: Workers::processes(Count::UpTo(512)),
         needs: Needs::USUAL,
@@ -49,10 +52,10 @@ pub const MODEL: Model = Model {
     }],
 };
 
-/// A child has ended since somebody looked.
+/// A child has ended and was not reaped yet.
 static CHILD_ENDED: AtomicBool = AtomicBool::new(false);
 
-/// Accept returns when a child has ended, and its parent looks.
+/// Interrupts accept, so that the parent reaps the child.
 extern "C" fn on_end(signal: i32) {
     CHILD_ENDED.store(true, Ordering::Relaxed);
     signal::repeat_with_alarm(signal);

@@ -1,4 +1,4 @@
-//! **Iterative**: one process does everything, for one client at a time.
+//! **Iterative**: one process serves one client after another.
 //!
 //! ```text
 //!            ┌─────────────── process ───────────────┐
@@ -10,28 +10,30 @@
 //!
 //! accepts: the process · reads: the process · computes: the process · writes: the process
 //!
-//! **Cost.** A connection: accept, a receive that finds the FIN, close. A
-//! request: one receive and one send. No switch but the one to the client, no copy but the
-//! kernel's. Nothing serves cheaper.
+//! **Cost.** Per connection: an accept, a receive that finds the FIN, a close. Per request: one
+//! receive and one send. The process switches only to the client and back, and the kernel alone
+//! copies. No other model costs less.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `-` | `accept4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
 //! | `inetd` | `ppoll` | `accept4`, `execve`, `exit_group`, `recvfrom` | `recvfrom`, `sendto` | 1 |
 //!
-//! **What breaks it.** A second client: it waits until the first is done, so one idle keep-alive
-//! connection is an outage as long as its deadline. Keep `--idle-ms` and `--head-ms` small.
+//! **What breaks it.** A second client: it waits until the first has finished, so one idle
+//! keep-alive connection is an outage that lasts until its deadline. Keep `--idle-ms` and
+//! `--head-ms` small.
 //!
-//! **When to pick it.** One client by construction, or connections that carry one short request
-//! each; as the floor that every other model's overhead is measured against.
+//! **When to pick it.** There is never more than one client, or each connection carries one short
+//! request; and as the floor against which the overhead of every other model is measured.
 //!
-//! **Variants.** `inetd` opens no listener. A super-server accepts, forks and execs it with the
-//! connection as descriptor 0; it serves that one and exits. accepts: a super-server · reads: the
-//! process · computes: the process · writes: the process. It costs a fork, an exec and a start of
-//! the program for each connection, some milliseconds, and nothing at all between them. Standard
-//! output may be the connection too, so nothing is ever printed there.
+//! **Variants.** `inetd` opens no listener. A super-server accepts, forks and execs this program
+//! with the connection as descriptor 0; the program serves it and exits. accepts: a super-server ·
+//! reads: the process · computes: the process · writes: the process. Each connection costs a fork,
+//! an exec and a start of the program, which take some milliseconds; while there is no connection,
+//! nothing runs at all. The standard output may be the connection, too, so the program prints
+//! nothing.
 //!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.4 (server 0), and
 //! chapter 13 for `inetd`.
@@ -47,9 +49,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "-",
             roles: Roles::accepted_by("the process", "the process"),
-            summary: "One process does everything, for one client at a time.",
+            summary: "One process serves one client after another.",
             pick_when: "there is one client, or each connection carries one short request",
-            breaks_when: "a second client comes: it waits until the first has gone",
+            breaks_when: "a second client comes: it waits until the first has finished",
             workers: ONE_CLIENT,
             needs: Needs::USUAL,
             run,
@@ -57,9 +59,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "inetd",
             roles: Roles::accepted_by("a super-server", "the process"),
-            summary: "Serves the one connection on descriptor 0, for which a super-server has started it.",
-            pick_when: "clients are rare, and nothing should run while there is none",
-            breaks_when: "clients are many: each costs a fork and an exec",
+            summary: "A super-server accepts and starts the program, which serves the connection on descriptor 0.",
+            pick_when: "clients are rare, and nothing should run while there are none",
+            breaks_when: "there are many clients: each costs a fork and an exec",
             workers: ONE_CLIENT,
             needs: Needs {
                 listeners: Listeners::None,
@@ -86,7 +88,7 @@ fn run(server: &'static Server) -> server::Result {
     Ok(())
 }
 
-/// Serves the connection that the super-server has accepted.
+/// Serves the connection that a super-server has accepted.
 fn serve_given(server: &'static Server) -> server::Result {
     let mut worker = Worker::blocking(server, 0);
     worker.become_process(0);

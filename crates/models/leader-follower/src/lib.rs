@@ -1,4 +1,4 @@
-//! **Leader/follower**: threads take turns at one handle set; the leader promotes a follower
+//! **Leader/follower**: threads take turns at one handle set, and the leader promotes a follower
 //! before it serves.
 //!
 //! ```text
@@ -12,25 +12,27 @@
 //! accepts: a thread · reads: a thread · computes: a thread · writes: a thread
 //!
 //! The handle of a connection is suspended from the wait that reports it until the connection has
-//! been served, so that no two threads serve it at once. The handle set does that in user space: the
-//! leader counts what comes for a connection that a thread has in hand, and gives it to nobody.
+//! been served, so that no two threads serve it at once. The handle set does that in user space:
+//! the leader counts the events of a connection that a thread serves, and gives the connection to
+//! no other.
 //!
-//! **Cost.** A connection: accept, two `epoll_ctl` (add, and re-arm of the listener), a receive that
-//! finds the FIN, close. A request: one receive, one send, its share of a wait, and a wake-up where a
-//! follower was asleep; one `epoll_ctl` more where something else comes before it has been served, or
-//! more than a receive takes. No queue, no hand-over of the request between threads.
+//! **Cost.** Per connection: an accept, two `epoll_ctl` (one to add the connection, one to arm the
+//! listener again), a receive that finds the FIN, a close. Per request: one receive, one send, a
+//! share of a wait, and a wake-up if a follower was asleep; one `epoll_ctl` more if another event
+//! comes before the connection has been served, or if it has sent more than one receive takes.
+//! There is no queue, and a request is not passed from thread to thread.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `-` | `epoll_pwait2`, `futex` ×2, `ppoll` | `accept4` ×2, `close`, `epoll_ctl` ×2, `epoll_pwait2` ×2, `recvfrom`, (`futex`) | `epoll_pwait2`, `recvfrom`, `sendto`, (`futex`) | 6 |
 //!
 //! **What breaks it.** Short handlers on many CPUs: the promotion costs more than the service, and
 //! connections move from cache to cache.
 //!
-//! **When to pick it.** Handlers that may block, on fewer threads than connections, with arrivals
-//! served in order by whoever is free.
+//! **When to pick it.** Handlers may block, there are fewer threads than connections, and requests
+//! are to be served in order by the next thread that is free.
 //!
 //! **Source.** Schmidt, O'Ryan, Pyarali, Kircher, Buschmann, *Leader/Followers*, POSA2.
 
@@ -51,8 +53,8 @@ pub const MODEL: Model = Model {
         name: "-",
         roles: Roles::accepted_by("a thread", "a thread"),
         summary: "Threads take turns at one handle set; the leader promotes a follower before it serves.",
-        pick_when: "handlers may block and connections outnumber threads",
-        breaks_when: "handlers are short: promotion costs more than service",
+        pick_when: "handlers may block, and there are more connections than threads",
+        breaks_when: "handlers are short: the promotion costs more than the service",
         workers: Workers::sharing(Count::PerCpu),
         needs: Needs::USUAL,
         run,
@@ -73,7 +75,7 @@ fn run(server: &'static Server) -> server::Result {
     Ok(())
 }
 
-/// The life of a thread: follow, lead, promote, serve.
+/// What a thread does: follow, lead, promote, serve.
 fn follow(
     server: &'static Server,
     handles: &Handles,

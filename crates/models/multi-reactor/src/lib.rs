@@ -1,4 +1,4 @@
-//! **Multi-reactor**: an acceptor hands sockets to one reactor a CPU.
+//! **Multi-reactor**: an acceptor gives each socket to one of several reactors, one per CPU.
 //!
 //! ```text
 //!             ┌─ main ─┐  socket   ┌───────────── loop 0 ──────────────┐
@@ -9,14 +9,15 @@
 //!
 //! accepts: the main thread · reads: a loop · computes: a loop · writes: a loop
 //!
-//! **Cost.** A connection: accept, a hand-over (a wake-up only where the loop slept), one
-//! `epoll_ctl`, a receive that finds the FIN, close. A request: one receive and one send, and its
-//! share of a wait. A connection stays with its loop, so nothing is locked. With one loop there is
-//! nobody to hand to: the acceptor's own loop serves, and this is a single reactor.
+//! **Cost.** Per connection: an accept, a pass through the inbox of a loop (and a wake-up if the
+//! loop was asleep), one `epoll_ctl`, a receive that finds the FIN, a close. Per request: one
+//! receive and one send, and a share of a wait. A connection stays with its loop, so nothing is
+//! locked. With one loop there is no acceptor: the loop accepts for itself, and this is a single
+//! reactor.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `handoff` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `ppoll`, `recvfrom`, (`write to an eventfd`) | `epoll_pwait2`, `recvfrom`, `sendto` | 4 |
 //! | `reuseport` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
@@ -28,54 +29,57 @@
 //! | `thread-per-event` | `epoll_pwait2` ×3, `ppoll` | `accept4` ×3, `clone3`, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `ppoll`, `prctl`, `recvfrom`, `rt_sigprocmask` ×7, `sched_getaffinity`, `set_robust_list`, `sigaltstack` ×3, (`write to an eventfd`) | `clone3`, `epoll_pwait2`, `exit`, `gettid`, `madvise`, `mmap`, `mprotect`, `munmap`, `prctl`, `recvfrom`, `rt_sigprocmask` ×7, `sched_getaffinity`, `sendto`, `set_robust_list`, `sigaltstack` ×3 | 3 |
 //!
 //! **What breaks it.** A handler that computes or blocks: every connection of its loop waits. Loads
-//! that differ much between connections: a loop may be full while another idles.
+//! that differ much between connections: one loop may be busy while another is idle.
 //!
-//! **When to pick it.** Many connections, short handlers, several CPUs.
+//! **When to pick it.** There are many connections, handlers are short, and there are several CPUs.
 //!
-//! **Variants.** Each differs in how loops come by connections, and costs what is said here beside
-//! the above. Nobody hands over in those where the loops accept.
+//! **Variants.** They differ in how loops get connections. Each costs what is said here beside the
+//! above. Where the loops accept, no socket passes through an inbox.
 //!
-//! - `reuseport`: each loop has a listener of its own, and the kernel spreads by the connection's
-//!   hash. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. One accept that finds
-//!   nobody a batch. What hashes to a busy loop waits for it, whoever is free; in a drain every loop
-//!   empties every listener. TCP only.
-//! - `shared`: all loops watch one listener with `EPOLLEXCLUSIVE`, so that the kernel wakes one that
-//!   sleeps. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. A loop takes one
-//!   connection a turn and looks again, so no accept finds nobody but where two were woken. Of
-//!   sleepers the kernel prefers the one that has watched longest: two `epoll_ctl` every sixteen
-//!   connections put a loop at the back of the line. A full loop leaves the listener at once.
-//! - `processes`: `shared` with a process for each loop, forked by a parent that only waits, and
-//!   replaces what dies. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. A
-//!   connection is lost only with the process that holds it. With one loop it costs what a single
-//!   reactor costs.
-//! - `processes-lock`: before it waits, each loop tries a lock in shared memory; the one that gets
-//!   it watches the listener, accepts one connection, gives the lock back and serves. accepts: a
-//!   loop · reads: a loop · computes: a loop · writes: a loop. No call for the lock itself; two
-//!   `epoll_ctl` where it changes hands; loops without it wake ten times a second
-//!   (`accept_pause_ms_max`) to try. While the others sleep, one loop keeps it and fills first. The
-//!   lock of a process that died is taken over once its parent has buried it.
-//! - `processes-reuseport`: `reuseport` with a process for each loop. accepts: a loop · reads: a loop
-//!   · computes: a loop · writes: a loop. The listeners are the parent's too: what waits for a
-//!   process that died is served by its replacement.
-//! - `pool`: the loops hand connections whose request is whole to threads that compute for all of
-//!   them (`--threads-max`), and write when they come back. accepts: the main thread · reads: a loop
-//!   · computes: a thread · writes: a loop. A request costs two rounds of its loop, a wake-up where a
-//!   thread slept, and a `write` for the waker where the loop slept.
-//! - `thread-per-event`: the loops only wait; every event on a connection is served by a thread that
-//!   is started for it and ends with it (`--threads-max` at once; then the loops wait). accepts: the
-//!   main thread · reads: a thread · computes: a thread · writes: a thread. The handle is suspended
-//!   meanwhile: the loop counts what comes for it, and starts no other thread. A request costs the
-//!   making of a thread beside the above.
+//! - `reuseport`: each loop has a listener of its own, and the kernel spreads connections by their
+//!   hash. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. There is one accept
+//!   per batch that finds nobody. A connection whose hash leads to a busy loop waits for that loop,
+//!   even if others are free; in a drain every loop empties every listener. TCP only.
+//! - `shared`: all loops watch one listener with `EPOLLEXCLUSIVE`, so that the kernel wakes one
+//!   that sleeps. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. A loop
+//!   accepts one connection per turn, then waits again, so that an accept finds nobody only if two
+//!   loops were woken. Of the loops that sleep, the kernel wakes the one that has watched longest:
+//!   so a loop watches the listener anew after every sixteen connections, with two `epoll_ctl`, and
+//!   others are woken first. A loop that is full stops watching the listener at once.
+//! - `processes`: the same as `shared`, with a process per loop. A parent forks them, replaces
+//!   those that die, and does nothing else. accepts: a loop · reads: a loop · computes: a loop ·
+//!   writes: a loop. When a process dies, its connections are lost and no others. With one loop it
+//!   costs what a single reactor costs.
+//! - `processes-lock`: before it waits, each loop tries for a lock in shared memory; the loop that
+//!   gets it watches the listener, accepts one connection, releases the lock and serves. accepts: a
+//!   loop · reads: a loop · computes: a loop · writes: a loop. The lock itself costs no system
+//!   call; there are two `epoll_ctl` when it passes to another loop. Loops without it wake ten
+//!   times per second (`accept_pause_ms_max`) to try for it. While the others sleep, one loop keeps
+//!   the lock and fills up first. When a process dies, its lock is free once the parent has reaped
+//!   it.
+//! - `processes-reuseport`: the same as `reuseport`, with a process per loop. accepts: a loop ·
+//!   reads: a loop · computes: a loop · writes: a loop. The listeners belong to the parent, too:
+//!   connections that wait for a process that has died are served by its replacement.
+//! - `pool`: the loops give connections whose request is complete to threads that compute for all
+//!   of them (`--threads-max`), and write when the connections come back. accepts: the main thread
+//!   · reads: a loop · computes: a thread · writes: a loop. A request costs two rounds of its loop,
+//!   a wake-up if a thread was asleep, and a `write` to the eventfd if the loop was.
+//! - `thread-per-event`: the loops only wait. Every event of a connection is served by a thread
+//!   that is started for it and ends with it. At most `--threads-max` of them run; then the loops
+//!   wait. accepts: the main thread · reads: a thread · computes: a thread · writes: a thread. The
+//!   handle is suspended meanwhile: the loop counts its events, and starts no other thread. A
+//!   request costs the start of a thread beside the above.
 //!
-//! **Source.** Netty, memcached; Lea, *Scalable IO in Java*. `SO_REUSEPORT`: `socket(7)`, Linux 3.9;
-//! `EPOLLEXCLUSIVE`: `epoll_ctl(2)`, Linux 4.5; processes, the accept lock and the line's back: nginx
-//! (`accept_mutex`, `ngx_reorder_accept_events`).
+//! **Source.** Netty, memcached; Lea, *Scalable IO in Java*. `SO_REUSEPORT`: `socket(7)`, Linux
+//! 3.9; `EPOLLEXCLUSIVE`: `epoll_ctl(2)`, Linux 4.5; processes, the accept lock and watching anew:
+//! nginx (`accept_mutex`, `ngx_reorder_accept_events`).
 
+mod acceptor;
 mod pool;
 mod thread_per_event;
 
-use reactor::{AcceptLock, Epoll, Mailbox, Reactor, Sharing, inbox};
-use server::{Backoff, Children, Model, Needs, Roles, Server, Threads, Variant, Workers};
+use reactor::{AcceptLock, Epoll, Reactor, Sharing};
+use server::{Children, Model, Needs, Roles, Server, Threads, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -84,8 +88,8 @@ pub const MODEL: Model = Model {
         Variant {
             name: "handoff",
             roles: Roles::accepted_by("the main thread", "a loop"),
-            summary: "An acceptor hands each socket to the least loaded of several reactors.",
-            pick_when: "connections are many, handlers short, and CPUs several",
+            summary: "An acceptor gives each socket to the least loaded of several reactors.",
+            pick_when: "there are many connections, short handlers and several CPUs",
             breaks_when: "a handler computes or blocks: every connection of its loop waits",
             workers: Workers::LOOPS,
             needs: Needs::USUAL,
@@ -94,9 +98,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "reuseport",
             roles: Roles::accepted_by("a loop", "a loop"),
-            summary: "A reactor and a listener a thread; the kernel spreads connections by their hash.",
-            pick_when: "connections come and go fast, and CPUs are several",
-            breaks_when: "few connections, or a loop that is busy: what was hashed to it waits, others idle or not",
+            summary: "There is a reactor and a listener per thread; the kernel spreads connections by their hash.",
+            pick_when: "connections come and go fast, and there are several CPUs",
+            breaks_when: "there are few connections, or one loop is busy: connections that hash to it wait while others are idle",
             workers: Workers::LOOPS,
             needs: Needs::OWN_LISTENERS,
             run: |server| threads(server, Sharing::Nothing),
@@ -105,7 +109,7 @@ pub const MODEL: Model = Model {
             name: "shared",
             roles: Roles::accepted_by("a loop", "a loop"),
             summary: "Several reactors watch one listener, and the kernel wakes one that sleeps.",
-            pick_when: "connections are many, and whoever is free should take the next",
+            pick_when: "there are many connections, and a loop that is free should accept the next one",
             breaks_when: "a handler computes or blocks: every connection of its loop waits",
             workers: Workers::LOOPS,
             needs: Needs::USUAL,
@@ -114,8 +118,8 @@ pub const MODEL: Model = Model {
         Variant {
             name: "processes",
             roles: Roles::accepted_by("a loop", "a loop"),
-            summary: "A reactor a process; all watch one listener, and the kernel wakes one that sleeps.",
-            pick_when: "a crash must cost one worker only, or the service is not safe for threads",
+            summary: "There is a reactor per process; all watch one listener, and the kernel wakes one that sleeps.",
+            pick_when: "a crash must cost one worker only, or the service is not thread-safe",
             breaks_when: "a handler computes or blocks, or workers must share state",
             workers: Workers::LOOPS.in_processes(),
             needs: Needs::USUAL,
@@ -124,9 +128,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "processes-lock",
             roles: Roles::accepted_by("a loop", "a loop"),
-            summary: "A reactor a process; the one that holds the accept lock watches the listener.",
-            pick_when: "never since EPOLLEXCLUSIVE, but to know what the lock costs",
-            breaks_when: "one loop keeps the lock while others sleep: connections pile up in it",
+            summary: "There is a reactor per process; the one that holds the accept lock watches the listener.",
+            pick_when: "you want to know what the lock costs; never otherwise, since EPOLLEXCLUSIVE",
+            breaks_when: "one loop keeps the lock while others sleep: it gets most of the connections",
             workers: Workers::LOOPS.in_processes(),
             needs: Needs::USUAL,
             run: |server| processes(server, Sharing::Lock(AcceptLock::new(server)?)),
@@ -134,9 +138,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "processes-reuseport",
             roles: Roles::accepted_by("a loop", "a loop"),
-            summary: "A reactor and a listener a process; the kernel spreads connections by their hash.",
+            summary: "There is a reactor and a listener per process; the kernel spreads connections by their hash.",
             pick_when: "connections come and go fast, and a crash must cost one worker only",
-            breaks_when: "few connections, or a loop that is busy: what was hashed to it waits, others idle or not",
+            breaks_when: "there are few connections, or one loop is busy: connections that hash to it wait while others are idle",
             workers: Workers::LOOPS.in_processes(),
             needs: Needs::OWN_LISTENERS,
             run: |server| processes(server, Sharing::Nothing),
@@ -146,11 +150,10 @@ pub const MODEL: Model = Model {
     ],
 };
 
-/// A loop a thread, each at the listeners.
+/// A loop per thread, each at the listeners.
 fn threads(server: &'static Server, sharing: Sharing) -> server::Result {
     let threads = Threads::new(server)?;
-    let reactor =
-        |number| Reactor::<Epoll>::sharing_listeners(server, number, alone_or(server, sharing));
+    let reactor = |number| at_listeners(server, number, sharing);
     // All before the first serves, whose connections could take the descriptors of the rest.
     let reactors: Vec<_> = (0..server.workers).map(reactor).collect::<Result<_, _>>()?;
     for (number, reactor) in reactors.into_iter().enumerate() {
@@ -160,12 +163,12 @@ fn threads(server: &'static Server, sharing: Sharing) -> server::Result {
     Ok(())
 }
 
-/// A loop a process, each at the listeners, forked and replaced by a parent that does nothing else.
+/// A loop per process, each at the listeners. The parent forks and replaces them, and does nothing
+/// else.
 fn processes(server: &'static Server, sharing: Sharing) -> server::Result {
     let mut children = Children::new(server);
     if let Some(child) = children.supervise() {
-        let sharing = alone_or(server, sharing);
-        match Reactor::<Epoll>::sharing_listeners(server, child.number, sharing) {
+        match at_listeners(server, child.number, sharing) {
             Ok(reactor) => reactor.run(),
             Err(error) => child.fail(&error),
         }
@@ -175,54 +178,33 @@ fn processes(server: &'static Server, sharing: Sharing) -> server::Result {
     Ok(())
 }
 
-/// A loop without others shares with nobody, whatever the variant is.
-fn alone_or(server: &Server, sharing: Sharing) -> Sharing {
-    match server.workers {
+/// A loop at the listeners. One without others shares them with nobody, whatever the variant is.
+fn at_listeners(
+    server: &'static Server,
+    number: usize,
+    sharing: Sharing,
+) -> server::Result<Reactor> {
+    let sharing = match server.workers {
         1 => Sharing::Nothing,
         _ => sharing,
-    }
+    };
+    Reactor::at_listeners(server, number, Epoll::new()?, sharing)
 }
 
-/// An acceptor, and a loop a thread that is handed its sockets.
+/// An acceptor, and a loop per thread that serves the sockets it is given.
 fn handoff(server: &'static Server) -> server::Result {
     if server.workers == 1 {
-        // Nobody to hand to: the acceptor's loop serves, as main reactors without others do.
-        Reactor::<Epoll>::at_listeners(server, 0)?.run();
+        // With one loop there is nobody to hand sockets to: it accepts for itself.
+        at_listeners(server, 0, Sharing::Nothing)?.run();
         return Ok(());
     }
-    server.make_listeners_nonblocking()?;
     let threads = Threads::new(server)?;
-    let mut mailboxes = Vec::new();
-    for number in 0..server.workers {
-        let (mailbox, inbox) = inbox(server.limits.queue_max)?;
-        let reactor = Reactor::behind(server, number, inbox)?;
+    let (mailboxes, inboxes) = acceptor::inboxes(server)?;
+    for (number, inbox) in inboxes.into_iter().enumerate() {
+        let reactor = Reactor::with_inbox(server, number, inbox)?;
         threads.spawn(number, move |_| reactor.run())?;
-        mailboxes.push(mailbox);
     }
-    accept(server, &mailboxes);
-    drop(mailboxes);
+    acceptor::accept(server, mailboxes)?;
     threads.finish();
     Ok(())
-}
-
-/// The acceptor: hands each socket to the least loaded loop, until drained.
-fn accept(server: &Server, mailboxes: &[Mailbox]) {
-    let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
-    let (mut sockets, mut next) = (Vec::new(), 0);
-    while server.accept_batch(&mut sockets, &mut backoff) {
-        for socket in sockets.drain(..) {
-            next = least_loaded(server, mailboxes, next);
-            // In vain only if the loop has panicked, and then the process is about to end.
-            mailboxes[next].put(socket);
-        }
-        mailboxes.iter().for_each(Mailbox::wake);
-    }
-}
-
-/// The loop with the fewest connections, held or on their way; of equals, the next in turn.
-fn least_loaded(server: &Server, mailboxes: &[Mailbox], last: usize) -> usize {
-    let count = mailboxes.len();
-    let turn = (1..=count).map(|step| (last + step) % count);
-    turn.min_by_key(|&number| server.blocks[number].open() + mailboxes[number].len() as u64)
-        .unwrap_or(0)
 }

@@ -1,7 +1,9 @@
-//! `pool`: the loops read and write, and a pool of threads behind all of them computes.
+//! `pool`: the loops read and write, and a pool of threads computes for all of them.
 
-use reactor::{Epoll, Reactor, inbox};
+use reactor::{Epoll, Reactor, Sharing};
 use server::{Needs, Roles, Server, Threads, Variant, Workers};
+
+use crate::acceptor;
 
 pub(crate) const VARIANT: Variant = Variant {
     name: "pool",
@@ -11,9 +13,9 @@ pub(crate) const VARIANT: Variant = Variant {
         computes: "a thread",
         writes: "a loop",
     },
-    summary: "An acceptor hands sockets to several reactors; a pool behind them computes.",
+    summary: "An acceptor gives sockets to several reactors; a pool of threads computes for them.",
     pick_when: "handlers compute or block for long, and one loop cannot read and write for all",
-    breaks_when: "handlers are short: the way there and back costs more than the service",
+    breaks_when: "handlers are short: moving the connection there and back costs more than the service",
     workers: Workers::LOOPS,
     needs: Needs {
         extra_threads: |limits| limits.threads_max,
@@ -22,8 +24,8 @@ pub(crate) const VARIANT: Variant = Variant {
     run,
 };
 
-pub(crate) fn run(server: &'static Server) -> server::Result {
-    let (stages, pool) = reactor::pool(server, server.workers, server.limits.threads_max)?;
+fn run(server: &'static Server) -> server::Result {
+    let (mut clients, pool) = reactor::pool(server, server.workers, server.limits.threads_max)?;
     let threads = Threads::new(server)?;
     for index in 0..server.limits.threads_max {
         let pool = pool.clone();
@@ -31,24 +33,19 @@ pub(crate) fn run(server: &'static Server) -> server::Result {
             pool.compute(server, number);
         })?;
     }
-    let mut mailboxes = Vec::new();
-    for (number, stage) in stages.into_iter().enumerate() {
-        if server.workers == 1 {
-            Reactor::<Epoll>::at_listeners(server, number)?
-                .staged(stage)?
-                .run();
-            continue;
+    if server.workers == 1
+        && let Some(client) = clients.pop()
+    {
+        let reactor = Reactor::at_listeners(server, 0, Epoll::new()?, Sharing::Nothing)?;
+        reactor.with_pool(client)?.run();
+    } else {
+        let (mailboxes, inboxes) = acceptor::inboxes(server)?;
+        for (number, (client, inbox)) in clients.into_iter().zip(inboxes).enumerate() {
+            let reactor = Reactor::with_inbox(server, number, inbox)?.with_pool(client)?;
+            threads.spawn(number, move |_| reactor.run())?;
         }
-        let (mailbox, inbox) = inbox(server.limits.queue_max)?;
-        let reactor = Reactor::behind(server, number, inbox)?.staged(stage)?;
-        threads.spawn(number, move |_| reactor.run())?;
-        mailboxes.push(mailbox);
+        acceptor::accept(server, mailboxes)?;
     }
-    if !mailboxes.is_empty() {
-        server.make_listeners_nonblocking()?;
-        super::accept(server, &mailboxes);
-    }
-    drop((mailboxes, pool));
     threads.finish();
     Ok(())
 }

@@ -1,17 +1,19 @@
-//! `thread-per-event`: a loop waits, and starts a thread for every event.
+//! `thread-per-event`: a loop waits, and starts a thread for every event of a connection.
 
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
-use reactor::{Events, Handle, Handles, Inbox, inbox};
+use reactor::{Events, Handle, Handles, Inbox};
 use server::{Needs, Roles, Server, Threads, Variant, Worker, Workers, log};
+
+use crate::acceptor;
 
 pub(crate) const VARIANT: Variant = Variant {
     name: "thread-per-event",
     roles: Roles::accepted_by("the main thread", "a thread"),
-    summary: "Reactors wait, and every event on a connection is served by a thread of its own.",
-    pick_when: "never: it is here because it is claimed to be terrible",
-    breaks_when: "requests come: each costs the making of a thread",
+    summary: "Reactors wait, and a thread is started for every event of a connection.",
+    pick_when: "you want to know whether it is as bad as they say; never otherwise",
+    breaks_when: "there are requests: each costs the start of a thread",
     workers: Workers::LOOPS,
     needs: Needs {
         extra_threads: |limits| limits.threads_max,
@@ -20,27 +22,23 @@ pub(crate) const VARIANT: Variant = Variant {
     run,
 };
 
-pub(crate) fn run(server: &'static Server) -> server::Result {
+fn run(server: &'static Server) -> server::Result {
     let threads = Threads::new(server)?;
-    let stock = Arc::new(Stock::new(server));
-    let mut mailboxes = Vec::new();
-    for number in 0..server.workers {
-        let (mailbox, inbox) = inbox(server.limits.queue_max)?;
+    let workers = Arc::new(SpareWorkers::new(server));
+    let (mailboxes, inboxes) = acceptor::inboxes(server)?;
+    for (number, inbox) in inboxes.into_iter().enumerate() {
         let event_loop = Loop {
             server,
             handles: Arc::new(Handles::without_listeners(server, number)?),
             threads: threads.clone(),
-            stock: Arc::clone(&stock),
+            workers: Arc::clone(&workers),
             worker: Worker::ready(server, number),
-            short: false,
+            has_logged_shortage: false,
         };
         event_loop.handles.watch_waker(inbox.waker())?;
         threads.spawn(number, move |_| event_loop.run(inbox))?;
-        mailboxes.push(mailbox);
     }
-    server.make_listeners_nonblocking()?;
-    super::accept(server, &mailboxes);
-    drop(mailboxes);
+    acceptor::accept(server, mailboxes)?;
     threads.finish();
     Ok(())
 }
@@ -50,10 +48,10 @@ struct Loop {
     server: &'static Server,
     handles: Arc<Handles>,
     threads: Threads,
-    stock: Arc<Stock>,
+    workers: Arc<SpareWorkers>,
     worker: Worker,
-    /// A thread could not be had once, which was said.
-    short: bool,
+    /// It was logged that a thread could not be had.
+    has_logged_shortage: bool,
 }
 
 impl Loop {
@@ -75,22 +73,22 @@ impl Loop {
             self.handles
                 .wait(&mut self.worker, &mut events, timeout, &mut ready);
             for handle in ready.drain(..) {
-                if let Some(handle) = self.handles.tend(handle, &mut self.worker) {
+                if let Some(handle) = self.handles.dispatch(handle, &mut self.worker) {
                     self.start(handle);
                 }
             }
         }
     }
 
-    /// Starts a thread for this event. Without one, the loop serves it.
+    /// Starts a thread for this event. If none can be had, the loop serves it.
     fn start(&mut self, handle: Handle) {
-        let (lent, number) = Lent::from(&self.stock);
+        let (worker, number) = BorrowedWorker::from(&self.workers);
         let handles = Arc::clone(&self.handles);
         let started = self
             .threads
-            .spawn(number, move |_| lent.serve(&handles, handle));
+            .spawn(number, move |_| worker.serve(&handles, handle));
         if let Err(error) = started {
-            if !std::mem::replace(&mut self.short, true) {
+            if !std::mem::replace(&mut self.has_logged_shortage, true) {
                 log(format_args!(
                     "thread: {error}; the loop serves where none can be had"
                 ));
@@ -100,45 +98,46 @@ impl Loop {
     }
 }
 
-/// Workers for threads to come: their buffers, and the bound on how many run at once.
-struct Stock {
-    free: Mutex<Vec<Worker>>,
+/// Workers that no thread has now: their buffers, and the bound on how many threads run at once.
+struct SpareWorkers {
+    spare: Mutex<Vec<Worker>>,
     returned: Condvar,
 }
 
-impl Stock {
-    fn new(server: &'static Server) -> Stock {
+impl SpareWorkers {
+    fn new(server: &'static Server) -> SpareWorkers {
         let numbers = (0..server.limits.threads_max).rev();
         let workers = numbers.map(|index| Worker::ready(server, server.extra_thread(index)));
-        Stock {
-            free: Mutex::new(workers.collect()),
+        SpareWorkers {
+            spare: Mutex::new(workers.collect()),
             returned: Condvar::new(),
         }
     }
 }
 
-/// A worker that a thread has, until it ends.
-struct Lent {
+/// A worker that a thread has until it ends.
+struct BorrowedWorker {
     worker: Option<Worker>,
-    stock: Arc<Stock>,
+    home: Arc<SpareWorkers>,
 }
 
-impl Lent {
-    /// A free one, and its number. Waits for a thread to end, if as many run as may; nobody looks at the selector meanwhile.
-    fn from(stock: &Arc<Stock>) -> (Lent, usize) {
-        let mut free = stock.free.lock();
+impl BorrowedWorker {
+    /// A spare one, and its number. If as many threads run as may, it waits for one to end, and
+    /// nobody looks at the selector meanwhile.
+    fn from(workers: &Arc<SpareWorkers>) -> (BorrowedWorker, usize) {
+        let mut spare = workers.spare.lock();
         let worker = loop {
-            match free.pop() {
+            match spare.pop() {
                 Some(worker) => break worker,
-                None => stock.returned.wait(&mut free),
+                None => workers.returned.wait(&mut spare),
             }
         };
         let number = worker.number;
-        let lent = Lent {
+        let borrowed = BorrowedWorker {
             worker: Some(worker),
-            stock: Arc::clone(stock),
+            home: Arc::clone(workers),
         };
-        (lent, number)
+        (borrowed, number)
     }
 
     fn serve(mut self, handles: &Handles, handle: Handle) {
@@ -149,11 +148,11 @@ impl Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for BorrowedWorker {
     fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
-            self.stock.free.lock().push(worker);
-            self.stock.returned.notify_one();
+            self.home.spare.lock().push(worker);
+            self.home.returned.notify_one();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! **Prefork**: children forked in advance, all blocked in accept on one socket.
+//! **Prefork**: children forked in advance all block in accept on one socket.
 //!
 //! ```text
 //!                          ┌───────────────── child 0 ─────────────────┐
@@ -11,13 +11,13 @@
 //!
 //! accepts: a child · reads: a child · computes: a child · writes: a child
 //!
-//! **Cost.** A connection: accept, a receive that finds the FIN, close; the kernel wakes one child,
-//! in turn. A request: one receive and one send, and a process switch
-//! where another child ran before.
+//! **Cost.** Per connection: an accept, a receive that finds the FIN, a close; the kernel wakes one
+//! child, in turn. Per request: one receive and one send, and a process switch if another child ran
+//! before.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `accept` | `accept4` ×3, `wait4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
 //! | `poll` | `ppoll` ×3, `wait4` | `accept4` ×2, `close`, `ppoll` ×2, `recvfrom` | `recvfrom`, `sendto` | 10 |
@@ -26,34 +26,37 @@
 //! | `pass-fd` | `ppoll`, `recvmsg` ×3 | `accept4`, `close` ×2, `ppoll` ×2, `recvfrom` ×2, `recvmsg`, `sendmsg`, `sendto` | `recvfrom`, `sendto` | 5 |
 //! | `reuseport` | `accept4` ×3, `wait4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
 //!
-//! **What breaks it.** More persistent connections than children: the rest wait in the backlog,
-//! however idle the others are. Each child costs its own memory.
+//! **What breaks it.** More persistent connections than children: the others wait in the backlog,
+//! even while the connections that have a child are idle. Each child has memory of its own.
 //!
-//! **When to pick it.** Services that block or crash or are not thread-safe, with a known bound on
-//! connections: a dead child loses one client and is replaced.
+//! **When to pick it.** Services block, or crash, or are not thread-safe, and the number of
+//! connections has a known bound: a child that dies loses one client and is replaced.
 //!
-//! **Variants.** Each differs in how a child comes by its next connection, and costs what is said
-//! here beside the above.
+//! **Variants.** They differ in how a child gets its next connection. Each costs what is said here
+//! beside the above.
 //!
-//! - `poll`: children wait in poll, then accept on a listener that does not block. A poll a
-//!   connection more, and one for each other child that was woken for it: a child that finds the
-//!   listener empty goes back to poll.
-//! - `flock`: the child that holds the lock of a file waits in accept, the others wait for the
-//!   lock. Two flocks a connection more. Each child opens the file for itself, since such a lock
-//!   belongs to the open file, not the process; the kernel takes it from a child that dies.
-//! - `mutex`: the same with a mutex in shared memory. No call where nobody else wants it, else a
-//!   futex wait or wake. It is robust: the next gets it from a child that died.
-//! - `pass-fd`: the parent accepts, when a child has said that it is free, and passes the descriptor
-//!   to the first such over a socket pair. accepts: the parent · reads: a child · computes: a child
-//!   · writes: a child. A connection costs, more: a poll over all children, a sendmsg and a close in
-//!   the parent, a byte from the child to say so and a receive to hear it, a recvmsg, and two
-//!   switches. The parent holds a descriptor a child.
-//! - `reuseport`: a listener a child, and the kernel spreads by the connection's hash. No call more.
-//!   What hashes to a busy child waits for it, whoever is free, until a drain, in which free
-//!   children empty every listener. A child that replaces another has its listener. TCP only.
+//! - `poll`: children wait in poll, then accept on a listener that does not block. There is one
+//!   poll more per connection, and one for every other child that was woken for it: a child that
+//!   finds the listener empty polls again.
+//! - `flock`: the child that holds a lock on a file waits in accept, and the others wait for the
+//!   lock. There are two calls of flock more per connection. Each child opens the file for itself,
+//!   because such a lock belongs to the open file and not to the process; when a child dies, the
+//!   kernel releases it.
+//! - `mutex`: the same with a mutex in shared memory. If no other child wants the mutex there is no
+//!   call, otherwise a futex wait or wake. The mutex is robust: when a child dies, the next one
+//!   gets it.
+//! - `pass-fd`: the parent accepts when a child has said that it is free, and passes the descriptor
+//!   to the first free one over a socket pair. accepts: the parent · reads: a child · computes: a
+//!   child · writes: a child. There are more per connection: a poll over all children, a sendmsg
+//!   and a close in the parent, a byte by which the child says that it is free and a receive in the
+//!   parent, a recvmsg, and two switches. The parent holds a descriptor per child.
+//! - `reuseport`: there is a listener per child, and the kernel spreads connections by their hash.
+//!   No call is added. A connection whose hash leads to a busy child waits for that child, even if
+//!   others are free, until a drain, in which free children empty every listener. A child that
+//!   replaces another has its listener. TCP only.
 //!
-//! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., sections 30.6 (server 2, and its
-//! collisions in select), 30.7 (server 3, file lock), 30.8 (server 4, mutex), 30.9 (server 5,
+//! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., sections 30.6 (server 2, and
+//! its collisions in select), 30.7 (server 3, file lock), 30.8 (server 4, mutex), 30.9 (server 5,
 //! descriptor passing); `SO_REUSEPORT`: Linux 3.9, `socket(7)`.
 
 mod passing;
@@ -70,7 +73,7 @@ pub const MODEL: Model = Model {
         Variant {
             name: "accept",
             roles: Roles::accepted_by("a child", "a child"),
-            summary: "Children forked in advance, all blocked in accept on one socket.",
+            summary: "Children forked in advance all block in accept on one socket.",
             pick_when: "the service blocks, crashes or is not thread-safe, and connections are bounded",
             breaks_when: "there are more persistent connections than children",
             workers: CHILDREN,
@@ -81,8 +84,8 @@ pub const MODEL: Model = Model {
             name: "poll",
             roles: Roles::accepted_by("a child", "a child"),
             summary: "Children forked in advance wait in poll, then accept.",
-            pick_when: "a child has more to wait for than one listener",
-            breaks_when: "many children are idle: each connection wakes several for one",
+            pick_when: "a child waits for more than one listener",
+            breaks_when: "many children are idle: each connection wakes several, and one gets it",
             workers: CHILDREN,
             needs: Needs::USUAL,
             run: poll,
@@ -90,9 +93,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "flock",
             roles: Roles::accepted_by("a child", "a child"),
-            summary: "Children forked in advance take turns in accept, by a lock on a file.",
+            summary: "Children forked in advance accept one at a time, under a lock on a file.",
             pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
-            breaks_when: "connections are short: each costs two calls more, and a wake-up in line",
+            breaks_when: "connections are short: each costs two calls more, and waits for the wake-up of the next child",
             workers: CHILDREN,
             needs: Needs::USUAL,
             run: flock,
@@ -100,9 +103,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "mutex",
             roles: Roles::accepted_by("a child", "a child"),
-            summary: "Children forked in advance take turns in accept, by a mutex in shared memory.",
-            pick_when: "turns are wanted and a file lock is too slow",
-            breaks_when: "connections are short: each waits for a wake-up in line",
+            summary: "Children forked in advance accept one at a time, under a mutex in shared memory.",
+            pick_when: "one child at a time is to accept, and a lock on a file is too slow",
+            breaks_when: "connections are short: each waits for the wake-up of the next child",
             workers: CHILDREN,
             needs: Needs::USUAL,
             run: mutex,
@@ -112,7 +115,7 @@ pub const MODEL: Model = Model {
             roles: Roles::accepted_by("the parent", "a child"),
             summary: "The parent accepts, and passes each connection to a child that is free.",
             pick_when: "the parent must choose who serves, or children may not touch the listener",
-            breaks_when: "connections are short: each costs a message, a word back and two switches",
+            breaks_when: "connections are short: each costs two messages and two switches",
             workers: CHILDREN,
             needs: Needs::USUAL,
             run: passing::run,
@@ -120,9 +123,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "reuseport",
             roles: Roles::accepted_by("a child", "a child"),
-            summary: "Children forked in advance, each blocked in accept on a listener of its own.",
-            pick_when: "connections are short and alike, and come faster than one listener bears",
-            breaks_when: "one child is slow: what hashes to it waits while others are free",
+            summary: "Children forked in advance each block in accept on a listener of their own.",
+            pick_when: "connections are short and alike, and come faster than one listener can take them",
+            breaks_when: "one child is slow: connections that hash to it wait while others are free",
             workers: CHILDREN,
             needs: Needs::OWN_LISTENERS,
             run: accept,
@@ -132,7 +135,7 @@ pub const MODEL: Model = Model {
 
 const CHILDREN: Workers = Workers::processes(Count::Pool(64));
 
-/// With `reuseport` the listeners of a worker are its own.
+/// In `reuseport`, each worker has listeners of its own.
 fn accept(server: &'static Server) -> server::Result {
     keep(server, || Ok(Worker::accept))
 }
@@ -161,7 +164,7 @@ fn mutex(server: &'static Server) -> server::Result {
     })
 }
 
-/// Keeps children that accept for themselves, by a way that each sets up as it begins.
+/// Keeps children that accept for themselves, in a way that each child sets up when it begins.
 fn keep<Accept>(
     server: &'static Server,
     set_up: impl Fn() -> server::Result<Accept>,

@@ -14,7 +14,7 @@ pub(crate) fn run(server: &'static Server) -> server::Result {
     if needs > most {
         let workers = server.workers;
         return Err(format!(
-            "pass-fd holds a descriptor a child: {workers} workers need {needs}, and the limit is {most}"
+            "pass-fd holds a descriptor per child: {workers} workers need {needs}, and the limit is {most}"
         )
         .into());
     }

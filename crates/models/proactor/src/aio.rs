@@ -1,5 +1,7 @@
 //! The loop of the posix-aio variant: the same, with glibc's helper threads for the kernel.
 
+mod accept;
+
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -8,17 +10,8 @@ use os::aio::{Aio, Completion, Waited};
 use os::net::Addr;
 use os::sigio::{QUEUED, Signals};
 use proto::Want;
-use reactor::{Slots, Timer, Token, Wheel};
-use server::{Accepted, Backoff, Connection, OnDeadline, Phase, Server, Worker, log};
-
-/// Serves until drained.
-///
-/// # Errors
-/// Like [`Proactor::new`].
-pub(crate) fn run(server: &'static Server) -> server::Result {
-    Proactor::new(server)?.run();
-    Ok(())
-}
+use reactor::{Slots, Source, Timer, Token, Wheel};
+use server::{Accepting, Connection, OnDeadline, Phase, Server, Worker, log};
 
 /// Signals, and everything one thread does for all its connections.
 pub struct Proactor {
@@ -26,69 +19,67 @@ pub struct Proactor {
     worker: Worker,
     aio: Aio,
     signals: Signals,
-    held: Slots<Held>,
-    /// Receive buffers that no operation needs now; one for each connection at most.
+    connections: Slots<AioConnection>,
+    /// Receive buffers that no operation needs now; one per connection at most.
     spare: Vec<Vec<u8>>,
     wheel: Wheel,
-    backoff: Backoff,
-    listeners: Listeners,
+    accepting: Accepting,
     draining: bool,
-    /// It was said that helpers cannot be had.
-    helpless: bool,
-    /// What Unix listeners accept does not have their timeout for sends, as with TCP.
+    /// It was logged that no helper thread can be had.
+    has_logged_shortage: bool,
+    /// The send timeout of Unix listeners, unlike that of TCP, is not that of the sockets they accept.
     some_inherit_no_timeout: bool,
 }
 
-/// A connection, and whether an operation is under way for it: one at most, since a helper that
+/// A connection, and whether a helper thread has an operation of it: one at most, since a helper that
 /// waits in a read would hold up a write to the same socket.
-struct Held {
+struct AioConnection {
     connection: Connection,
-    underway: bool,
-    /// To be dropped when its operation is back.
-    doomed: bool,
-    /// Until when its operation is left alone.
-    chance_ends: Instant,
-    /// The socket's own timeout for receives; zero for none.
-    patience: Duration,
+    in_flight: bool,
+    /// It is closed when its operation has completed.
+    closing: bool,
+    /// Before this its operation is not cancelled.
+    cancel_from: Instant,
+    /// The receive timeout of the socket; zero for none.
+    receive_timeout: Duration,
     timer: Option<Timer>,
 }
 
-impl Held {
+impl AioConnection {
+    fn new(socket: OwnedFd, worker: &mut Worker) -> AioConnection {
+        AioConnection {
+            connection: Connection::new(socket, worker),
+            in_flight: false,
+            closing: false,
+            cancel_from: worker.now,
+            receive_timeout: Duration::ZERO,
+            timer: None,
+        }
+    }
+
     /// When to look at it, given its deadline.
-    fn left_alone_until(&self, deadline: Instant) -> Instant {
-        if self.underway {
-            deadline.max(self.chance_ends)
-        } else {
-            deadline
+    fn next_look(&self, deadline: Instant) -> Instant {
+        match self.in_flight {
+            true => deadline.max(self.cancel_from),
+            false => deadline,
         }
     }
 }
 
-/// How the loop treats the server's listeners.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Listeners {
-    /// They tell of connections.
-    Open,
-    /// The table is full, or resources are short: what they tell is looked into later.
-    Shut,
-    /// The drain has emptied them.
-    Bolted,
-}
-
-/// In the wheel: accept may be tried again.
-const PAUSE_ENDS: u64 = u64::MAX - 2;
-
-/// How often the loop looks for operations whose end no signal has told, because the queue was full.
+/// How often the loop looks for operations whose signal was lost, because the queue was full.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The least that an operation has before it is asked back, and then again.
-const CHANCE: Duration = Duration::from_millis(50);
+/// The least time that an operation has before it is cancelled, and before it is cancelled again.
+const CANCEL_AFTER: Duration = Duration::from_millis(50);
+
+/// The shortest receive timeout: zero would mean "for ever" to the kernel.
+const RECEIVE_TIMEOUT_MIN: Duration = Duration::from_millis(1);
 
 impl Proactor {
-    /// A loop at the server's listeners, with as many helpers as it may have connections.
+    /// A loop at the server's listeners, with as many helper threads as it may have connections.
     ///
     /// # Errors
-    /// The listeners cannot tell of connections by signals.
+    /// The listeners send no signals.
     pub fn new(server: &'static Server) -> server::Result<Proactor> {
         server.make_listeners_nonblocking()?;
         let signals = Signals::block();
@@ -97,193 +88,192 @@ impl Proactor {
         }
         let connections_max = server.workers.min(server.limits.connections_max);
         let worker = Worker::ready(server, 0);
+        let is_unix = |listener: &server::Listener| !matches!(listener.addr, Addr::Tcp(_));
         Ok(Proactor {
             server,
             aio: Aio::new(connections_max),
             signals,
-            held: Slots::new(connections_max),
+            connections: Slots::new(connections_max),
             spare: Vec::new(),
             wheel: Wheel::new(worker.now),
             worker,
-            backoff: Backoff::new(server.limits.accept_pause_ms_max),
-            listeners: Listeners::Open,
+            accepting: Accepting::new(server, 0, usize::MAX),
             draining: false,
-            helpless: false,
-            some_inherit_no_timeout: server
-                .listeners
-                .iter()
-                .any(|listener| !matches!(listener.addr, Addr::Tcp(_))),
+            has_logged_shortage: false,
+            some_inherit_no_timeout: server.listeners.iter().any(is_unix),
         })
     }
 
     /// Serves until drained.
     pub fn run(mut self) {
-        let mut due = Vec::new();
-        self.look_at_listeners(); // Who came before they were watched has sent no signal.
-        while !(self.held.is_empty() && self.listeners == Listeners::Bolted) {
+        let mut fired = Vec::new();
+        self.accept_waiting();
+        while !(self.connections.is_empty() && self.accepting.is_done()) {
             self.worker.tick();
             let timeout = self.wheel.timeout(self.worker.now).unwrap_or(LOOK_EVERY);
             let waited = self.aio.wait(timeout.min(LOOK_EVERY));
             self.worker.tick();
-            self.wheel.advance(self.worker.now, &mut due);
+            self.wheel.advance(self.worker.now, &mut fired);
             match waited {
-                Waited::Completed(completion) => self.complete(completion),
-                Waited::Descriptor => self.look_at_listeners(),
-                Waited::None => self.sweep(),
+                Waited::Completed(completion) => self.on_completion(completion),
+                Waited::Descriptor => self.on_listeners(),
+                Waited::None => self.find_completions(),
             }
-            for (number, tick) in due.drain(..) {
-                match number {
-                    PAUSE_ENDS => self.look_at_listeners(),
-                    number => self.expire(Token::from_number(number), tick),
+            for (source, tick) in fired.drain(..) {
+                match source {
+                    Source::Connection(token) => self.on_deadline(token, tick),
+                    Source::AcceptPause => self.on_pause_over(),
+                    Source::Listener(_) | Source::Drain | Source::Wake => {}
                 }
             }
             if self.server.drain.has_begun() && !self.draining {
-                self.drain();
+                self.on_drain();
             }
         }
     }
 
-    /// An operation has ended; what it means for the connection, and what is to be begun next.
-    fn complete(&mut self, completion: Completion) {
+    /// An operation has completed: tells the connection, and begins the next.
+    fn on_completion(&mut self, completion: Completion) {
         let token = Token::from_number(completion.token);
-        let Some(held) = self.held.get_mut(token) else {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
-        held.underway = false;
+        entry.in_flight = false;
         let (worker, buffer) = (&mut self.worker, completion.buffer);
-        // Nothing came in the time that the socket gave it, or it was taken back.
-        let fruitless = matches!(
+        // Its timeout has passed, or it was cancelled.
+        let in_vain = matches!(
             completion.bytes,
             Err(Errno::AGAIN | Errno::INTR | Errno::CANCELED)
         );
-        let mut lost = held.doomed;
+        let mut lost = entry.closing;
         match completion.bytes {
-            _ if held.doomed => {}
-            Ok(bytes) if completion.wrote => held.connection.sent(buffer, bytes, worker),
-            Ok(0) => held.connection.received_fin(worker),
+            _ if entry.closing => {}
+            Ok(bytes) if completion.wrote => entry.connection.sent(buffer, bytes, worker),
+            Ok(0) => entry.connection.received_fin(worker),
             Ok(_) => {
-                held.connection.received(&buffer, worker);
+                entry.connection.received(&buffer, worker);
                 self.spare.push(buffer);
             }
-            Err(_) if fruitless && completion.wrote => held.connection.return_output(buffer),
-            Err(_) if fruitless => self.spare.push(buffer),
+            Err(_) if in_vain && completion.wrote => entry.connection.return_output(buffer),
+            Err(_) if in_vain => self.spare.push(buffer),
             Err(_) => {
-                held.connection.count_broken(worker);
+                entry.connection.count_broken(worker);
                 lost = true;
             }
         }
-        if lost {
-            self.remove(token);
-        } else {
-            self.go_on(token, fruitless && !completion.wrote);
+        match lost {
+            true => self.close(token),
+            false => self.begin_operation(token, in_vain && !completion.wrote),
         }
     }
 
-    /// Begins what the connection wants next. `nothing_came`: it was just listened to in vain.
-    fn go_on(&mut self, token: Token, nothing_came: bool) {
-        let Some(held) = self.held.get_mut(token) else {
+    /// Begins the operation that the connection wants next. `read_in_vain`: its last read has just
+    /// ended without a byte.
+    fn begin_operation(&mut self, token: Token, read_in_vain: bool) {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
         let worker = &mut self.worker;
-        if held.connection.deadline(self.server) <= worker.now {
-            match held.connection.on_deadline(worker) {
-                OnDeadline::Close => return self.remove(token),
-                // What has come is served, so it is listened to once more.
-                OnDeadline::CloseIfIdle if nothing_came => return self.remove(token),
+        if entry.connection.deadline(self.server) <= worker.now {
+            match entry.connection.on_deadline(worker) {
+                OnDeadline::Close => return self.close(token),
+                // What has come is served, so there is one more read.
+                OnDeadline::CloseIfIdle if read_in_vain => return self.close(token),
                 OnDeadline::CloseIfIdle | OnDeadline::GoOn | OnDeadline::TakeBackOutput => {}
             }
         }
-        let (number, socket) = (token.number(), &mut held.connection);
-        let begun = match socket.want() {
-            Want::Close => return self.remove(token),
-            Want::Linger if !socket.half_close() => return self.remove(token),
+        let (number, connection) = (token.number(), &mut entry.connection);
+        let begun = match connection.want() {
+            Want::Close => return self.close(token),
+            Want::Linger if !connection.half_close() => return self.close(token),
             Want::Read | Want::Linger => {
-                let deadline = socket.deadline(self.server);
+                let deadline = connection.deadline(self.server);
                 let left = deadline.saturating_duration_since(worker.now);
-                be_patient(socket.as_fd(), &mut held.patience, left);
+                limit_receive(connection.as_fd(), &mut entry.receive_timeout, left);
                 let bytes = self.server.limits.lent_buffer_bytes;
                 let buffer = self.spare.pop();
                 let buffer = buffer.unwrap_or_else(|| Vec::with_capacity(bytes));
-                held.underway = true;
-                self.aio.read(socket.as_fd(), number, buffer)
+                entry.in_flight = true;
+                self.aio.read(connection.as_fd(), number, buffer)
             }
             Want::Write => {
-                let output = socket.take_output(worker);
-                held.underway = true;
-                self.aio.write(socket.as_fd(), number, output)
+                let output = connection.take_output(worker);
+                entry.in_flight = true;
+                self.aio.write(connection.as_fd(), number, output)
             }
             Want::Wait | Want::Compute => Ok(()),
         };
         if let Err(error) = begun {
-            return self.cannot_help(token, error);
+            return self.close_for_shortage(token, error);
         }
-        // A handler may have taken longer than its reply may take: that has its chance all the same.
+        // A handler may have taken longer than its reply may take: that has its time all the same.
         worker.tick();
-        held.chance_ends = worker.now + CHANCE;
-        let deadline = held.connection.deadline(self.server);
-        let next = held.left_alone_until(deadline);
-        self.wheel.cover(&mut held.timer, number, next);
+        entry.cancel_from = worker.now + CANCEL_AFTER;
+        let next = entry.next_look(entry.connection.deadline(self.server));
+        self.wheel
+            .arm(&mut entry.timer, Source::Connection(token), next);
     }
 
-    /// No helper thread can be had: this client goes, the others stay.
-    fn cannot_help(&mut self, token: Token, error: Errno) {
-        if !std::mem::replace(&mut self.helpless, true) {
+    /// No helper thread can be had: this connection is closed, the others stay.
+    fn close_for_shortage(&mut self, token: Token, error: Errno) {
+        if !std::mem::replace(&mut self.has_logged_shortage, true) {
             log(format_args!(
                 "no helper thread for a connection, which is closed: {error}"
             ));
         }
-        if let Some(held) = self.held.get_mut(token) {
-            held.connection.count_broken(&self.worker);
+        if let Some(entry) = self.connections.get_mut(token) {
+            entry.connection.count_broken(&self.worker);
         }
-        self.remove(token);
+        self.close(token);
     }
 
-    fn remove(&mut self, token: Token) {
-        self.held.remove(token);
-        if self.listeners == Listeners::Shut {
-            self.look_at_listeners();
+    fn close(&mut self, token: Token) {
+        self.connections.remove(token);
+        if self.accepting.freed() {
+            self.accept_waiting();
         }
     }
 
-    /// An entry of the wheel has come up: is it the connection's, and is it really due?
-    fn expire(&mut self, token: Token, tick: u64) {
-        let Some(held) = self.held.get_mut(token) else {
+    /// An entry of the wheel has fired: is it the connection's, and has the deadline passed?
+    fn on_deadline(&mut self, token: Token, tick: u64) {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
-        if !Timer::is_spent(&mut held.timer, tick) {
+        if !Timer::take_fired(&mut entry.timer, tick) {
             return;
         }
-        let (now, deadline) = (self.worker.now, held.connection.deadline(self.server));
-        if deadline <= now && !held.underway {
-            return self.go_on(token, false);
+        let (now, deadline) = (self.worker.now, entry.connection.deadline(self.server));
+        if deadline <= now && !entry.in_flight {
+            return self.begin_operation(token, false);
         }
-        if deadline <= now && held.chance_ends <= now {
-            held.chance_ends = now + CHANCE;
-            self.hurry(token);
+        if deadline <= now && entry.cancel_from <= now {
+            entry.cancel_from = now + CANCEL_AFTER;
+            self.end_operation(token);
         }
-        if let Some(held) = self.held.get_mut(token) {
-            let next = held.left_alone_until(deadline);
-            self.wheel.cover(&mut held.timer, token.number(), next);
+        if let Some(entry) = self.connections.get_mut(token) {
+            let next = entry.next_look(deadline);
+            self.wheel
+                .arm(&mut entry.timer, Source::Connection(token), next);
         }
     }
 
-    /// The deadline of a connection has passed and a helper has it. The socket's own timeout ends the
-    /// operation, or a shutdown where the drain has brought the deadline forward; one that no helper
-    /// has begun is taken back.
-    fn hurry(&mut self, token: Token) {
-        let Some(held) = self.held.get_mut(token) else {
+    /// The deadline of a connection has passed and a helper thread has its operation. The receive
+    /// timeout of the socket ends it, or a shutdown if the drain has brought the deadline forward; an
+    /// operation that no helper has begun is cancelled.
+    fn end_operation(&mut self, token: Token) {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
-        let fd = held.connection.as_fd().as_raw_fd();
+        let fd = entry.connection.as_fd().as_raw_fd();
         match self.server.drain.phase() {
-            Phase::Cutting if !held.doomed => {
-                held.doomed = held.connection.on_deadline(&mut self.worker) == OnDeadline::Close;
+            Phase::Cutting if !entry.closing => {
+                entry.closing = entry.connection.on_deadline(&mut self.worker) == OnDeadline::Close;
                 os::net::shutdown_both(fd);
             }
-            Phase::Closing if held.connection.is_idle() => os::net::shutdown_read(fd),
-            // Each small step of a long write has the socket's timeout anew.
-            _ if held.connection.is_output_taken() && !held.doomed => {
-                held.doomed = true;
+            Phase::Closing if entry.connection.is_idle() => os::net::shutdown_read(fd),
+            // In a long write the send timeout begins anew with each part that the socket takes.
+            _ if entry.connection.is_output_taken() && !entry.closing => {
+                entry.closing = true;
                 os::net::shutdown_both(fd);
             }
             _ => {}
@@ -291,85 +281,35 @@ impl Proactor {
         self.aio.cancel(token.number());
     }
 
-    /// Takes operations that have ended without a signal.
-    fn sweep(&mut self) {
+    /// Looks for operations that have completed without a signal.
+    fn find_completions(&mut self) {
         while let Some(completion) = self.aio.sweep() {
-            self.complete(completion);
+            self.on_completion(completion);
         }
     }
 
-    /// Accepts what waits, as far as there is room.
-    fn look_at_listeners(&mut self) {
-        if self.listeners == Listeners::Bolted {
-            return;
-        }
-        self.listeners = Listeners::Shut;
-        for number in 0..self.server.listeners.len() {
-            loop {
-                if self.held.is_full() {
-                    return;
-                }
-                match self.server.accept_at(number, false, &mut self.backoff) {
-                    Accepted::Socket(socket) => self.adopt(socket),
-                    Accepted::Interrupted => {}
-                    Accepted::Empty => break,
-                    Accepted::Pause(pause) => {
-                        self.wheel.add(PAUSE_ENDS, self.worker.now + pause);
-                        return;
-                    }
-                }
-            }
-        }
-        self.listeners = Listeners::Open;
-        if self.draining {
-            self.listeners = Listeners::Bolted;
-            for listener in &self.server.listeners {
-                self.signals.unwatch(listener.as_fd());
-            }
-            self.server.shut_down_listeners();
-        }
-    }
-
-    fn adopt(&mut self, socket: OwnedFd) {
-        if self.some_inherit_no_timeout {
-            // A socket that takes none is broken, and will say so.
-            let write = Duration::from_millis(self.server.limits.write_ms);
-            let _ = os::net::set_send_timeout(socket.as_fd(), write);
-        }
-        let token = self.held.insert(Held {
-            connection: Connection::new(socket, &mut self.worker),
-            underway: false,
-            doomed: false,
-            chance_ends: self.worker.now,
-            patience: Duration::ZERO,
-            timer: None,
-        });
-        self.go_on(token, false);
-    }
-
-    /// Takes what still waits at the listeners, and brings every deadline forward.
-    fn drain(&mut self) {
+    /// The drain begins: empties the listeners, and brings every deadline forward.
+    fn on_drain(&mut self) {
         self.draining = true;
-        self.look_at_listeners();
-        for token in self.held.tokens() {
-            if let Some(held) = self.held.get_mut(token) {
-                let deadline = held.connection.deadline(self.server);
-                self.wheel.cover(&mut held.timer, token.number(), deadline);
+        self.accepting.drain();
+        self.accept_waiting();
+        for token in self.connections.tokens() {
+            if let Some(entry) = self.connections.get_mut(token) {
+                let deadline = entry.connection.deadline(self.server);
+                self.wheel
+                    .arm(&mut entry.timer, Source::Connection(token), deadline);
             }
         }
     }
 }
 
-/// Sets the socket's timeout where the one in force would last beyond what is `left`. A shorter one
-/// stays: a receive that ends early is begun again. So a warm connection never pays for it.
-fn be_patient(socket: BorrowedFd<'_>, patience: &mut Duration, left: Duration) {
-    let left = left.max(SHORTEST);
-    if patience.is_zero() || *patience > left {
+/// Sets the receive timeout of the socket if the one in force would last beyond what is `left`. A
+/// shorter one stays: a receive that ends early is begun again. So a warm connection never pays for it.
+fn limit_receive(socket: BorrowedFd<'_>, timeout: &mut Duration, left: Duration) {
+    let left = left.max(RECEIVE_TIMEOUT_MIN);
+    if timeout.is_zero() || *timeout > left {
         // A socket that takes no timeout is broken, and the receive will say so.
         let _ = os::net::set_receive_timeout(socket, left);
-        *patience = left;
+        *timeout = left;
     }
 }
-
-/// Zero would mean "for ever" to the kernel.
-const SHORTEST: Duration = Duration::from_millis(1);

@@ -1,5 +1,5 @@
-//! **Proactor**: operations are begun, the kernel carries them out, and one loop handles what is
-//! complete.
+//! **Proactor**: operations are submitted, the kernel carries them out, and one loop handles those
+//! that are complete.
 //!
 //! ```text
 //!             ┌───────────── kernel ──────────────┐   ┌────────────── loop ──────────────┐
@@ -10,43 +10,48 @@
 //!
 //! accepts: the kernel · reads: the kernel · computes: the loop · writes: the kernel
 //!
-//! A reactor is told that it could read now; a proactor is told what was read. Every listener has one
-//! accept that goes on by itself, every connection one receive, and both deliver into the loop's
-//! completion queue; receives fill buffers that all connections share, so an idle one owns none.
-//! Replies are queued, and one system call a batch submits them all and waits for what comes next.
-//! A reply after which there is nothing to do but wait succeeds in silence.
+//! A reactor is told that it can read; a proactor is told what was read. Every listener has one
+//! accept that goes on by itself, every connection has one such receive, and both put their results
+//! into the completion queue of the loop. Receives fill buffers that all connections share, so an
+//! idle connection owns none. Replies are queued, and one system call per batch submits them all
+//! and waits for the next completions. A reply after which the connection only waits completes
+//! without a notice.
 //!
-//! **Cost.** A connection: a close, and its share of the waits; no accept, no registration. A
-//! request: its share of one `io_uring_enter` for the whole batch, and nothing else: 1 call with one
-//! client, 0.05 with 64 busy ones. One copy out of the kernel into a shared buffer, one back.
+//! **Cost.** Per connection: a close, and a share of the waits; no accept and no registration. Per
+//! request: a share of one `io_uring_enter` per batch, and nothing else: 1 call with one client,
+//! 0.05 with 64 busy ones. Each request is copied once out of the kernel into a shared buffer, and
+//! each reply once back.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `io-uring` | `io_uring_enter` | `close`, `io_uring_enter` ×2 | `io_uring_enter` | 3 |
 //! | `posix-aio` | `rt_sigtimedwait` | `accept4` ×2, `close`, `getpid`, `getuid`, `pread64`, `read`, `rt_sigqueueinfo`, `rt_sigtimedwait` ×2, `setsockopt`, (`futex`) | `getpid` ×2, `getuid` ×2, `pread64`, `pwrite64`, `read`, `rt_sigqueueinfo` ×2, `rt_sigtimedwait` ×2, `write`, (`futex`) | 9 |
 //!
-//! **What breaks it.** A handler that computes or blocks: everybody waits for it. A second CPU: it
-//! is never used, for of several rings that wait at one listener the kernel wakes the same one always
-//! (two rings, 200 connections: 200 to one), so a ring per thread would need a listener each.
-//! Kernels before 6.1, and containers whose seccomp filter forbids io_uring: it says so and exits.
+//! **What breaks it.** A handler that computes or blocks: all other connections wait for it. A
+//! second CPU: the loop cannot use it, for if several rings wait at one listener, the kernel always
+//! wakes the same one (of two rings, one got 200 of 200 connections), so that a ring per thread
+//! would need a listener each. Kernels before 6.1, and containers whose seccomp filter forbids
+//! io_uring: the server says so and exits.
 //!
-//! **When to pick it.** Many connections, short handlers, one CPU, and system calls are what costs.
+//! **When to pick it.** There are many connections, handlers are short, one CPU is enough, and
+//! system calls are what costs.
 //!
-//! **Variants.** `posix-aio` is the proactor of the standard library: `aio_read` and `aio_write`,
-//! which glibc has helper threads do. accepts: the loop · reads: a helper thread · computes: the
-//! loop · writes: a helper thread. An end is told by a real-time signal that carries the
-//! connection, a new connection by a signal of the listener, so one `rt_sigtimedwait` waits for
-//! everything; `aio_suspend` would search a list of all operations at each wake-up, and knows no
-//! listeners. (A signal that the full queue has dropped is made up for by a look, twice a second.)
-//! glibc serves the requests for one descriptor one after another, so a connection has one operation
-//! at a time, and a helper waits in `read` for each idle client: `--workers`, 512 unless told, bounds
-//! both helpers and connections, and it stops looking at the listener there. `aio_cancel` cannot end what
-//! a helper has begun, so receives end with the socket's timeout, as in blocking models. A request
-//! costs a `pread64` and a `pwrite64` that fail with ESPIPE before the `read` and the `write` that
-//! do it, two signals sent and taken, and four switches between threads; an idle connection costs a
-//! thread and a buffer. It is here to be measured.
+//! **Variants.** `posix-aio` is the proactor of the C library: helper threads of glibc carry out
+//! `aio_read` and `aio_write`. accepts: the loop · reads: a helper thread · computes: the loop ·
+//! writes: a helper thread. A real-time signal that carries the token of the connection tells the
+//! loop that an operation has completed, and a signal of the listener that somebody waits there, so
+//! one `rt_sigtimedwait` waits for everything; `aio_suspend` would search a list of all operations
+//! at each wake-up, and knows no listeners. (If the queue of signals was full and one was lost, the
+//! loop finds the operation by looking, twice per second.) glibc serves the operations of one
+//! descriptor one after another, so a connection has one operation at a time, and a helper thread
+//! waits in `read` for each idle client: `--workers`, 512 by default, bounds both helper threads
+//! and connections, and beyond it the loop accepts nobody. `aio_cancel` cannot end an operation
+//! that a helper thread has begun, so receives end with the timeout of the socket, as in blocking
+//! models. A request costs a `pread64` and a `pwrite64` that fail with ESPIPE before the `read` and
+//! the `write` that succeed, two signals sent and received, and four switches between threads; an
+//! idle connection costs a thread and a buffer. It is here to be measured.
 //!
 //! **Source.** Pyarali, Harrison, Schmidt, Jordan, *Proactor*, POSA2; Axboe, *Efficient IO with
 //! io_uring*; Windows completion ports.
@@ -68,9 +73,9 @@ pub const MODEL: Model = Model {
                 computes: "the loop",
                 writes: "the kernel",
             },
-            summary: "The kernel accepts, reads and writes; one loop computes on what is complete.",
-            pick_when: "connections are many, handlers short, and system calls are what costs",
-            breaks_when: "a handler computes or blocks: everybody waits for it; or io_uring is forbidden",
+            summary: "The kernel accepts, reads and writes; one loop computes when requests are complete.",
+            pick_when: "there are many connections, handlers are short, and system calls are what costs",
+            breaks_when: "a handler computes or blocks: all other connections wait for it; or io_uring is forbidden",
             workers: Workers::ONE_LOOP,
             needs: Needs {
                 kernel: os::ring::Ring::probe,
@@ -86,12 +91,15 @@ pub const MODEL: Model = Model {
                 computes: "the loop",
                 writes: "a helper thread",
             },
-            summary: "Helper threads of the C library read and write; one loop computes on what is complete.",
-            pick_when: "never, but to know its price: a thread a client would serve the same in a third of the calls",
-            breaks_when: "there are more clients than helper threads: an idle one occupies one",
+            summary: "Helper threads of the C library read and write; one loop computes when requests are complete.",
+            pick_when: "you want to know what it costs; otherwise, a thread per client needs a third of the calls",
+            breaks_when: "there are more clients than helper threads: each idle client occupies one",
             workers: Workers::threads(Count::UpTo(512)),
             needs: Needs::USUAL,
-            run: aio::run,
+            run: |server| {
+                aio::Proactor::new(server)?.run();
+                Ok(())
+            },
         },
     ],
 };

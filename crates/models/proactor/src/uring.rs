@@ -1,64 +1,65 @@
 //! The loop of the io_uring variant: completions in, operations out.
 
-mod listeners;
+mod accept;
 
-use std::os::fd::AsFd;
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
 
 use os::Errno;
 use os::ring::{Completion, Ring, Sizes};
 use proto::Want;
-use reactor::{Slots, Timer, Token, Wheel};
-use server::{Connection, OnDeadline, Server, Worker};
-
-use listeners::Listeners;
+use reactor::{Slots, Source, Timer, Token, Wheel};
+use server::{Accepting, Connection, OnDeadline, Server, Worker};
 
 /// A ring, and everything one thread does for all its connections.
 pub struct Proactor {
     server: &'static Server,
     worker: Worker,
     ring: Ring,
-    held: Slots<Held>,
+    connections: Slots<RingConnection>,
     wheel: Wheel,
-    listeners: Listeners,
+    accepting: Accepting,
+    /// Whether the accept of each listener goes on by itself.
+    multishot: Vec<bool>,
+    /// Most connections that multishot accepts may take at once.
+    backlog: usize,
+    /// Sockets that they took although there was no room; each waits for a slot in the table.
+    surplus: VecDeque<OwnedFd>,
     draining: bool,
 }
 
-/// A connection, and what is under way for it: one operation each way at most.
-struct Held {
+/// A connection, and what the kernel does for it: one operation each way at most.
+struct RingConnection {
     connection: Connection,
-    receive: Flight,
-    send: Flight,
-    fate: Fate,
+    receive: Operation,
+    send: Operation,
+    closing: Closing,
     /// Its entry in the wheel.
     timer: Option<Timer>,
 }
 
-/// Where an operation is.
+/// The state of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flight {
+enum Operation {
     /// There is none: the last one has completed.
-    Landed,
-    /// The kernel has it.
-    Out,
-    /// The kernel was asked to give it back, and its completion will come.
-    Recalled,
+    None,
+    Submitted,
+    /// The kernel was asked to cancel it, and its completion will come.
+    Cancelled,
 }
 
-/// What is to become of a connection.
+/// Whether a connection is to be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Open,
-    /// To be closed by the drain, unless its last request has come when its receive is back.
-    Parting,
-    /// To be dropped by the last completion.
-    Closing,
+enum Closing {
+    No,
+    /// The drain closes it, unless its last request has come by the time its receive has completed.
+    IfIdle,
+    /// The last completion closes it.
+    Yes,
 }
 
-/// In the wheel: accept may be tried again.
-const PAUSE_ENDS: u64 = u64::MAX - 2;
-
-/// Completions that the kernel can leave for each operation handed to it at once: receives and
-/// accepts complete many times.
+/// Completions that the kernel can leave for each operation submitted at once: receives and accepts
+/// complete many times.
 const COMPLETIONS_PER_OPERATION: usize = 8;
 
 impl Proactor {
@@ -67,7 +68,7 @@ impl Proactor {
     /// # Errors
     /// Memory or descriptors have run out. That io_uring is forbidden was said before anybody listened.
     pub fn new(server: &'static Server) -> server::Result<Proactor> {
-        server.make_listeners_nonblocking()?; // For the drain, which looks at them itself.
+        server.make_listeners_nonblocking()?; // For the drain, in which the loop itself accepts.
         let limits = &server.limits;
         let ring = Ring::new(&Sizes {
             operations: limits.events_max,
@@ -80,10 +81,13 @@ impl Proactor {
         Ok(Proactor {
             server,
             ring,
-            held: Slots::new(limits.connections_max),
+            connections: Slots::new(limits.connections_max),
             wheel: Wheel::new(worker.now),
             worker,
-            listeners: Listeners::new(server),
+            accepting: Accepting::new(server, 0, limits.events_max),
+            multishot: vec![false; server.listeners.len()],
+            backlog: limits.backlog.max(1) as usize * server.listeners.len(),
+            surplus: VecDeque::new(),
             draining: false,
         })
     }
@@ -93,198 +97,224 @@ impl Proactor {
     /// # Errors
     /// The kernel has lost completions for want of memory, so nothing could be relied on.
     pub fn run(mut self) -> server::Result {
-        let mut due = Vec::new();
+        let mut fired = Vec::new();
         self.ring.watch(self.server.waker.as_fd());
-        self.look_at_listeners();
-        while !(self.draining && self.held.is_empty() && self.listeners.are_done()) {
+        self.accept_waiting();
+        while !self.is_done() {
             self.worker.tick();
             let timeout = self.wheel.timeout(self.worker.now);
             self.ring
                 .wait(timeout)
                 .map_err(|error| format!("the ring has lost completions: {error}"))?;
             self.worker.tick();
-            // Before any completion: what they add is placed from here on.
-            self.wheel.advance(self.worker.now, &mut due);
+            // Before any completion: the deadlines that completions add are placed from here on.
+            self.wheel.advance(self.worker.now, &mut fired);
             while let Some(completion) = self.ring.next() {
-                match completion {
-                    Completion::Received { token, bytes, more } => {
-                        self.received(Token::from_number(token), bytes, more);
-                    }
-                    Completion::Sent {
-                        token,
-                        output,
-                        bytes,
-                    } => self.sent(Token::from_number(token), output, bytes),
-                    Completion::Accepted {
-                        listener,
-                        socket,
-                        more,
-                    } => {
-                        self.accepted(listener, socket, more);
-                    }
-                    Completion::Readable => self.drain(),
-                }
+                self.on_completion(completion);
             }
-            for (number, tick) in due.drain(..) {
-                match number {
-                    PAUSE_ENDS => self.end_pause(),
-                    number => self.expire(Token::from_number(number), tick),
+            for (source, tick) in fired.drain(..) {
+                match source {
+                    Source::Connection(token) => self.on_deadline(token, tick),
+                    Source::AcceptPause => self.on_pause_over(),
+                    Source::Listener(_) | Source::Drain | Source::Wake => {}
                 }
             }
         }
         Ok(())
     }
 
-    fn received(&mut self, token: Token, bytes: Result<usize, Errno>, more: bool) {
-        let Some(held) = self.held.get_mut(token) else {
+    fn is_done(&self) -> bool {
+        self.draining
+            && self.connections.is_empty()
+            && self.accepting.is_done()
+            && self.surplus.is_empty()
+    }
+
+    #[inline(always)]
+    fn on_completion(&mut self, completion: Completion) {
+        match completion {
+            Completion::Received { token, bytes, more } => {
+                self.on_receive(Token::from_number(token), bytes, more);
+            }
+            Completion::Sent {
+                token,
+                output,
+                bytes,
+            } => self.on_send(Token::from_number(token), output, bytes),
+            Completion::Accepted {
+                listener,
+                socket,
+                more,
+            } => self.on_accept(listener as usize, socket, more),
+            Completion::Readable => self.on_drain(),
+        }
+    }
+
+    fn on_receive(&mut self, token: Token, bytes: Result<usize, Errno>, more: bool) {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
         if !more {
-            held.receive = Flight::Landed;
+            entry.receive = Operation::None;
         }
         match bytes {
-            _ if held.fate == Fate::Closing => {}
-            Ok(0) => held.connection.received_fin(&mut self.worker),
-            Ok(_) => held
+            _ if entry.closing == Closing::Yes => {}
+            Ok(0) => entry.connection.received_fin(&mut self.worker),
+            Ok(_) => entry
                 .connection
                 .received(self.ring.received(), &mut self.worker),
-            // All buffers were taken (they are back with the next batch), or it was taken back.
+            // All buffers were in use (they are back with the next batch), or it was cancelled.
             Err(Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN) => {}
             Err(_) => {
-                held.connection.count_broken(&self.worker);
-                held.fate = Fate::Closing;
+                entry.connection.count_broken(&self.worker);
+                entry.closing = Closing::Yes;
             }
         }
-        self.settle(token);
+        self.update_operations(token);
     }
 
-    fn sent(&mut self, token: Token, output: Vec<u8>, bytes: Result<usize, Errno>) {
-        let Some(held) = self.held.get_mut(token) else {
+    fn on_send(&mut self, token: Token, output: Vec<u8>, bytes: Result<usize, Errno>) {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
-        held.send = Flight::Landed;
+        entry.send = Operation::None;
         match bytes {
-            _ if held.fate == Fate::Closing => {}
-            Ok(bytes) => held.connection.sent(output, bytes, &mut self.worker),
+            _ if entry.closing == Closing::Yes => {}
+            Ok(bytes) => entry.connection.sent(output, bytes, &mut self.worker),
             Err(Errno::CANCELED) => {
-                held.connection.return_output(output);
-                self.on_deadline(token);
+                entry.connection.return_output(output);
+                self.expire(token);
             }
             Err(_) => {
-                held.connection.count_broken(&self.worker);
-                held.fate = Fate::Closing;
+                entry.connection.count_broken(&self.worker);
+                entry.closing = Closing::Yes;
             }
         }
-        self.settle(token);
+        self.update_operations(token);
     }
 
-    /// An entry of the wheel has come up: is it the connection's, and is it really due?
-    fn expire(&mut self, token: Token, tick: u64) {
-        let Some(held) = self.held.get_mut(token) else {
+    /// An entry of the wheel has fired: is it the connection's, and has the deadline passed?
+    fn on_deadline(&mut self, token: Token, tick: u64) {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
-        if !Timer::is_spent(&mut held.timer, tick) {
+        if !Timer::take_fired(&mut entry.timer, tick) {
             return;
         }
-        if held.fate == Fate::Open && held.connection.deadline(self.server) <= self.worker.now {
-            self.on_deadline(token);
+        if entry.closing == Closing::No && entry.connection.deadline(self.server) <= self.worker.now
+        {
+            self.expire(token);
         }
-        self.settle(token);
+        self.update_operations(token);
     }
 
-    fn on_deadline(&mut self, token: Token) {
-        let Some(held) = self.held.get_mut(token) else {
+    fn expire(&mut self, token: Token) {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
-        match held.connection.on_deadline(&mut self.worker) {
+        match entry.connection.on_deadline(&mut self.worker) {
             OnDeadline::GoOn => {}
-            OnDeadline::Close => held.fate = Fate::Closing,
-            OnDeadline::CloseIfIdle => held.fate = Fate::Parting,
-            OnDeadline::TakeBackOutput if held.send == Flight::Out => {
-                held.send = Flight::Recalled;
+            OnDeadline::Close => entry.closing = Closing::Yes,
+            OnDeadline::CloseIfIdle => entry.closing = Closing::IfIdle,
+            OnDeadline::TakeBackOutput if entry.send == Operation::Submitted => {
+                entry.send = Operation::Cancelled;
                 self.ring.cancel_send(token.number());
             }
             OnDeadline::TakeBackOutput => {}
         }
     }
 
-    /// Begins what the connection wants, recalls what it wants no more, and drops it with the last
-    /// completion.
-    fn settle(&mut self, token: Token) {
-        let Some(held) = self.held.get_mut(token) else {
+    /// Submits what the connection wants, cancels what it does not want any more, and closes it with
+    /// the last completion.
+    fn update_operations(&mut self, token: Token) {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
         let number = token.number();
-        if held.fate == Fate::Parting && held.receive == Flight::Landed {
-            held.fate = if held.connection.is_idle() {
-                Fate::Closing
-            } else {
-                Fate::Open
+        if entry.closing == Closing::IfIdle && entry.receive == Operation::None {
+            entry.closing = match entry.connection.is_idle() {
+                true => Closing::Yes,
+                false => Closing::No,
             };
         }
-        let want = match held.fate {
-            Fate::Closing => Want::Close,
-            _ => held.connection.want(),
+        let want = match entry.closing {
+            Closing::Yes => Want::Close,
+            _ => entry.connection.want(),
         };
         match want {
-            Want::Close => held.fate = Fate::Closing,
-            Want::Linger if !held.connection.half_close() => held.fate = Fate::Closing,
-            Want::Write if held.send == Flight::Landed => {
-                held.send = Flight::Out;
-                let output = held.connection.take_output(&mut self.worker);
-                let (ring, socket) = (&mut self.ring, held.connection.as_fd());
-                match held.connection.idle_deadline_once_sent() {
+            Want::Close => entry.closing = Closing::Yes,
+            Want::Linger if !entry.connection.half_close() => entry.closing = Closing::Yes,
+            Want::Write if entry.send == Operation::None => {
+                entry.send = Operation::Submitted;
+                let output = entry.connection.take_output(&mut self.worker);
+                let (ring, socket) = (&mut self.ring, entry.connection.as_fd());
+                match entry.connection.idle_deadline_once_sent() {
                     Some(until) => {
                         ring.send_quietly(socket, number, output);
-                        self.wheel.cover(&mut held.timer, number, until);
+                        self.wheel
+                            .arm(&mut entry.timer, Source::Connection(token), until);
                     }
                     None => ring.send(socket, number, output),
                 }
             }
             _ => {}
         }
-        let listens = held.fate == Fate::Open && held.connection.takes_input(self.server);
-        match held.receive {
-            Flight::Landed if listens => {
-                held.receive = Flight::Out;
-                self.ring.receive(held.connection.as_fd(), number);
+        let receives = entry.closing == Closing::No && entry.connection.takes_input(self.server);
+        match entry.receive {
+            Operation::None if receives => {
+                entry.receive = Operation::Submitted;
+                self.ring.receive(entry.connection.as_fd(), number);
             }
-            Flight::Out if !listens => {
-                held.receive = Flight::Recalled;
+            Operation::Submitted if !receives => {
+                entry.receive = Operation::Cancelled;
                 self.ring.cancel_receive(number);
             }
             _ => {}
         }
-        if held.fate == Fate::Closing {
+        if entry.closing == Closing::Yes {
             self.close(token);
             return;
         }
-        let deadline = held.connection.deadline(self.server);
-        self.wheel.cover(&mut held.timer, number, deadline);
+        let deadline = entry.connection.deadline(self.server);
+        self.wheel
+            .arm(&mut entry.timer, Source::Connection(token), deadline);
     }
 
-    /// Drops a connection if nothing is under way for it any more; its last completion comes here.
+    /// Closes a connection if the kernel has no operation of it any more; the last completion leads
+    /// here.
     fn close(&mut self, token: Token) {
-        let Some(held) = self.held.get_mut(token) else {
+        let Some(entry) = self.connections.get_mut(token) else {
             return;
         };
-        if held.send == Flight::Out {
-            held.send = Flight::Recalled;
+        if entry.send == Operation::Submitted {
+            entry.send = Operation::Cancelled;
             self.ring.cancel_send(token.number());
         }
-        if (held.receive, held.send) == (Flight::Landed, Flight::Landed) {
-            self.held.remove(token);
-            self.make_use_of_room();
+        if (entry.receive, entry.send) == (Operation::None, Operation::None) {
+            self.connections.remove(token);
+            self.on_room();
         }
     }
 
     /// The drain begins: the kernel is to accept no more, and every deadline comes forward.
-    fn drain(&mut self) {
+    fn on_drain(&mut self) {
         self.draining = true;
-        self.listeners.leave(&mut self.ring);
-        self.sweep();
-        for token in self.held.tokens() {
-            self.settle(token);
+        self.accepting.drain();
+        self.accept_waiting();
+        for token in self.connections.tokens() {
+            self.update_operations(token);
+        }
+    }
+}
+
+impl RingConnection {
+    fn new(connection: Connection) -> RingConnection {
+        RingConnection {
+            connection,
+            receive: Operation::None,
+            send: Operation::None,
+            closing: Closing::No,
+            timer: None,
         }
     }
 }

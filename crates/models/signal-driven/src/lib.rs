@@ -1,5 +1,5 @@
-//! **Signal-driven**: every socket tells of its news by a real-time signal; the loop takes one signal
-//! at a time.
+//! **Signal-driven**: every socket reports what happens on it by a real-time signal, and the loop
+//! takes one signal at a time.
 //!
 //! ```text
 //!             ┌──────────────────────── thread ─────────────────────────────┐
@@ -11,29 +11,29 @@
 //!
 //! accepts: the loop · reads: the loop · computes: the loop · writes: the loop
 //!
-//! **Cost.** A connection: accept, three `fcntl` (owner, signal, O_ASYNC), a receive that finds the
-//! FIN, close. A request: one receive, one send, and one `rt_sigtimedwait` of its own: a signal is
-//! one piece of news about one descriptor, so nothing is shared between connections. Signals report
-//! changes, so the loop remembers what was left, as with an edge-triggered selector.
+//! **Cost.** Per connection: an accept, three `fcntl` (owner, signal, O_ASYNC), a receive that
+//! finds the FIN, a close. Per request: one receive, one send, and one `rt_sigtimedwait` of its
+//! own: a signal is about one descriptor, so no wait is shared between connections. Signals report
+//! changes, so the loop remembers what is left to do, as with an edge-triggered selector.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `-` | `rt_sigtimedwait` | `accept4` ×2, `close`, `fcntl` ×3, `recvfrom` ×2, `rt_sigtimedwait` ×3 | `recvfrom`, `rt_sigtimedwait`, `sendto` | 3 |
 //! | `udp` | `rt_sigtimedwait` | `accept4` ×2, `close`, `fcntl` ×3, `recvfrom` ×2, `rt_sigtimedwait` ×3 | `recvfrom`, `rt_sigtimedwait`, `sendto` | 3 |
 //!
-//! **What breaks it.** The queue of signals is bounded for the user (`RLIMIT_SIGPENDING`). When it
-//! is full, one SIGIO says so, and the loop polls every descriptor. Many small packets are many
+//! **What breaks it.** The queue of signals is bounded per user (`RLIMIT_SIGPENDING`). When it is
+//! full, one SIGIO says so, and the loop polls every descriptor. Many small packets are many
 //! signals; a segment that only acknowledges is none.
 //!
-//! **When to pick it.** For datagrams on one socket, or where nothing else was there: before epoll
-//! this was how Linux served thousands. Today it is here to be measured.
+//! **When to pick it.** For datagrams on one socket, or on a system with nothing better: before
+//! epoll this was how Linux served thousands of connections. Today it is here to be measured.
 //!
 //! **Variants.** `udp` is the same, and echoes datagrams at the addresses it listens on, by the
-//! signal-driven design of UNP chapter 25: a standard signal does not queue, so one signal may stand
-//! for many datagrams, or for one that was read already. How many it read for each signal is logged
-//! as a histogram at SIGHUP and at the end.
+//! signal-driven design of UNP chapter 25: a standard signal does not queue, so one signal may
+//! stand for many datagrams, or for one that was read already. A histogram of the datagrams per
+//! signal is logged at SIGHUP and at the end.
 //!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 6.2 and chapter 25;
 //! Provos and Lever, *Scalable Network I/O in Linux*, USENIX 2000.
@@ -41,7 +41,7 @@
 mod datagrams;
 mod signals;
 
-use reactor::Reactor;
+use reactor::{Reactor, Sharing};
 use server::{Model, Needs, Roles, Server, Variant, Workers};
 
 use crate::datagrams::Echo;
@@ -54,19 +54,19 @@ pub const MODEL: Model = Model {
         Variant {
             name: "-",
             roles: Roles::accepted_by("the loop", "the loop"),
-            summary: "Every socket tells of its news by a real-time signal, which one thread takes.",
-            pick_when: "never, but to know its price: epoll shares a wait between connections",
-            breaks_when: "news come faster than they are taken: the queue of signals is bounded",
+            summary: "Every socket reports what happens on it by a real-time signal, and one loop takes them.",
+            pick_when: "you want to know what it costs; otherwise, epoll shares a wait between connections",
+            breaks_when: "signals come faster than the loop takes them: their queue is bounded",
             workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
-            run: serve,
+            run: |server| serve(server, SignalQueue::new()),
         },
         Variant {
             name: "udp",
             roles: Roles::accepted_by("the loop", "the loop"),
-            summary: "The same, and an echo of datagrams whose signals coalesce.",
+            summary: "The same, with an echo of datagrams whose signals coalesce.",
             pick_when: "datagrams come on one socket, and the program has other things to do",
-            breaks_when: "datagrams come faster than they are read: the socket's buffer drops them",
+            breaks_when: "datagrams come faster than the loop reads them: the buffer of the socket drops them",
             workers: Workers::ONE_LOOP,
             needs: Needs {
                 datagrams: true,
@@ -77,14 +77,13 @@ pub const MODEL: Model = Model {
     ],
 };
 
-fn serve(server: &'static Server) -> server::Result {
-    Reactor::at_listeners_with(server, 0, SignalQueue::new())?.run();
+fn serve(server: &'static Server, signals: SignalQueue) -> server::Result {
+    Reactor::at_listeners(server, 0, signals, Sharing::Nothing)?.run();
     Ok(())
 }
 
 fn serve_and_echo(server: &'static Server) -> server::Result {
     let mut signals = SignalQueue::new();
     signals.echo(Echo::at(&server.datagrams))?;
-    Reactor::at_listeners_with(server, 0, signals)?.run();
-    Ok(())
+    serve(server, signals)
 }

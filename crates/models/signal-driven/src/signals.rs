@@ -6,7 +6,7 @@ use std::time::Duration;
 use os::Errno;
 use os::net::PollFlags;
 use os::sigio::{COALESCED, IoSignal, QUEUED, Signals, sweep};
-use reactor::{Interest, Ready, Selector};
+use reactor::{Interest, Ready, Selector, Source};
 
 use crate::datagrams::Echo;
 
@@ -14,8 +14,8 @@ use crate::datagrams::Echo;
 #[derive(Debug)]
 pub struct SignalQueue {
     signals: Signals,
-    /// By descriptor number: the token of what is watched.
-    tokens: Vec<Option<u64>>,
+    /// By descriptor number: what is watched.
+    sources: Vec<Option<Source>>,
     /// Watched since the last wait: what came before was not told, be it bytes, a FIN or both, so they
     /// are tried until nothing is there.
     fresh: Vec<Ready>,
@@ -29,7 +29,7 @@ impl SignalQueue {
     pub fn new() -> SignalQueue {
         SignalQueue {
             signals: Signals::block(),
-            tokens: Vec::new(),
+            sources: Vec::new(),
             fresh: Vec::new(),
             mute: Vec::new(),
             echo: None,
@@ -49,26 +49,26 @@ impl SignalQueue {
         Ok(())
     }
 
-    fn token(&self, fd: RawFd) -> Option<u64> {
-        *self.tokens.get(usize::try_from(fd).ok()?)?
+    fn source(&self, fd: RawFd) -> Option<Source> {
+        *self.sources.get(usize::try_from(fd).ok()?)?
     }
 
     fn forget(&mut self, fd: RawFd) {
-        if let Some(token) = usize::try_from(fd)
+        if let Some(source) = usize::try_from(fd)
             .ok()
-            .and_then(|fd| self.tokens.get_mut(fd))
+            .and_then(|fd| self.sources.get_mut(fd))
         {
-            *token = None;
+            *source = None;
         }
         self.mute.retain(|&mute| mute != fd);
     }
 
     /// Polls everything: news were lost.
     fn look_at_all(&self, events: &mut Vec<Ready>) {
-        let watched = self.tokens.iter().enumerate();
-        let watched = watched.filter_map(|(fd, token)| token.map(|_| fd as RawFd));
+        let watched = self.sources.iter().enumerate();
+        let watched = watched.filter_map(|(fd, source)| source.map(|_| fd as RawFd));
         sweep(watched, |fd, bits| {
-            events.extend(self.token(fd).map(|token| ready(token, bits)));
+            events.extend(self.source(fd).map(|source| ready(source, bits)));
         });
     }
 }
@@ -81,25 +81,25 @@ impl Selector for SignalQueue {
         Ok(SignalQueue::new())
     }
 
-    fn add(&mut self, fd: impl AsFd, token: u64, _: Interest) -> Result<(), Errno> {
+    fn add(&mut self, fd: impl AsFd, source: Source, _: Interest) -> Result<(), Errno> {
         let fd = fd.as_fd();
         self.signals.watch(fd, QUEUED)?;
         let number = fd.as_raw_fd();
         let index = number as usize;
-        if self.tokens.len() <= index {
-            self.tokens.resize(index + 1, None);
+        if self.sources.len() <= index {
+            self.sources.resize(index + 1, None);
             // Only the first descriptor of a number is asked: sockets never are mute.
             if !self.signals.is_watched(fd) {
                 self.mute.push(number);
             }
         }
-        self.tokens[index] = Some(token);
+        self.sources[index] = Some(source);
         self.fresh
-            .push(ready(token, PollFlags::IN | PollFlags::RDHUP));
+            .push(ready(source, PollFlags::IN | PollFlags::RDHUP));
         Ok(())
     }
 
-    fn set(&mut self, _: impl AsFd, _: u64, _: Interest) -> Result<(), Errno> {
+    fn set(&mut self, _: impl AsFd, _: Source, _: Interest) -> Result<(), Errno> {
         Ok(()) // Everything is told already.
     }
 
@@ -120,7 +120,7 @@ impl Selector for SignalQueue {
         }
         match self.signals.take(timeout) {
             IoSignal::Ready { fd, events: bits } => {
-                events.extend(self.token(fd).map(|token| ready(token, bits)));
+                events.extend(self.source(fd).map(|source| ready(source, bits)));
             }
             IoSignal::Overflow => self.look_at_all(events),
             IoSignal::Datagrams { fd } => {
@@ -129,9 +129,9 @@ impl Selector for SignalQueue {
                 }
             }
             IoSignal::None => {
-                let Self { mute, tokens, .. } = self;
+                let Self { mute, sources, .. } = self;
                 sweep(mute.iter().copied(), |fd, bits| {
-                    events.extend(tokens[fd as usize].map(|token| ready(token, bits)));
+                    events.extend(sources[fd as usize].map(|source| ready(source, bits)));
                 });
             }
         }
@@ -146,10 +146,10 @@ impl Selector for SignalQueue {
 }
 
 /// News, in the words of selectors.
-fn ready(token: u64, bits: PollFlags) -> Ready {
+fn ready(source: Source, bits: PollFlags) -> Ready {
     let hung_up = bits.intersects(PollFlags::HUP | PollFlags::ERR);
     Ready {
-        token,
+        source,
         readable: hung_up || bits.intersects(PollFlags::IN | PollFlags::RDHUP),
         writable: hung_up || bits.contains(PollFlags::OUT),
         half_closed: bits.contains(PollFlags::RDHUP),

@@ -1,4 +1,4 @@
-//! **Single reactor**: one thread, one selector, everything.
+//! **Single reactor**: one thread waits in one selector and does everything.
 //!
 //! ```text
 //!             ┌──────────────────────── thread ─────────────────────────┐
@@ -10,13 +10,43 @@
 //!
 //! accepts: the loop · reads: the loop · computes: the loop · writes: the loop
 //!
-//! **Cost.** A connection: accept, one `epoll_ctl`, a receive that finds the FIN, close. A request:
-//! one receive and one send, and its share of a wait that all ready connections have in common.
-//! No switch, no lock, no memory for an idle connection beyond its entry in the table.
+//! The loop, from `reactor/src/reactor.rs`; a test compares the two:
+//!
+//! ```ignore
+//! while !self.is_done() {
+//!     self.wait(&mut events, &mut fired);
+//!     for event in &events {
+//!         let ready = S::ready(event);
+//!         match ready.source {
+//!             Source::Connection(token) => self.on_ready(token, ready),
+//!             Source::Listener(index) => self.on_listener(index),
+//!             Source::Drain => self.on_drain(),
+//!             Source::Wake | Source::AcceptPause => {}
+//!         }
+//!     }
+//!     self.finish_turns();
+//!     for (source, tick) in fired.drain(..) {
+//!         match source {
+//!             Source::Connection(token) => self.on_deadline(token, tick),
+//!             Source::AcceptPause => self.on_pause_over(),
+//!             Source::Listener(_) | Source::Drain | Source::Wake => {}
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! `wait` returns what is ready and which deadlines have passed. `on_ready` receives from a
+//! connection, calls the service and sends the reply; the other calls are for what happens once per
+//! connection, or once per drain.
+//!
+//! **Cost.** Per connection: an accept, one `epoll_ctl`, a receive that finds the FIN, a close. Per
+//! request: one receive and one send, and a share of a wait, which all connections that are ready
+//! have in common. There is no switch and no lock, and an idle connection needs no memory beyond
+//! its entry in the table.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `epoll` | `epoll_pwait2` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
 //! | `epoll-edge` | `epoll_pwait2` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×3, `recvfrom` | `epoll_pwait2`, `recvfrom`, `sendto` | 3 |
@@ -24,30 +54,33 @@
 //! | `select` | `pselect6` | `accept4` ×2, `close`, `pselect6` ×2, `recvfrom` | `pselect6`, `recvfrom`, `sendto` | 3 |
 //! | `busy` | nothing | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 0 |
 //!
-//! **What breaks it.** A handler that computes or blocks: everybody waits for it. A second CPU: it
-//! is never used.
+//! **What breaks it.** A handler that computes or blocks: all other connections wait for it. A
+//! second CPU: the loop cannot use it.
 //!
-//! **When to pick it.** Many connections, short handlers, one CPU; state without locks.
+//! **When to pick it.** There are many connections, handlers are short, one CPU is enough, and
+//! state needs no locks.
 //!
-//! **Variants.** Each differs in how the loop learns what is ready; the calls on sockets are the same.
-//! Roles are the loop's throughout.
+//! **Variants.** They differ in how the loop learns what is ready. The calls on sockets are the
+//! same, and so are the roles.
 //!
-//! - `epoll-edge`: the selector reports changes, each once. One `epoll_ctl` a connection, for reading
-//!   and writing alike, and no other ever. A receive that did not fill its buffer has emptied the
-//!   socket, so none asks in vain; whoever has more than one turn allows, a listener too, is queued, and
-//!   served once a round. A new connection costs a wake-up where its request comes later, for the
-//!   room to send is a change too.
-//! - `poll`: the loop keeps the set. No `epoll_ctl`; each wait hands the kernel all of it and looks
-//!   through all of it.
-//! - `select`: the same with a bit for each descriptor number below 1024 (`FD_SETSIZE`). At the last
-//!   number it stops accepting, says so once, and goes on when a connection ends.
-//! - `busy`: no selector. A round tries every listener and every connection that is to be received from:
-//!   no wait, one call for each a round, mostly for nothing, and a CPU that is always full.
+//! - `epoll-edge`: the selector reports every change once. There is one `epoll_ctl` per connection,
+//!   for reading and writing alike. A receive that did not fill its buffer has emptied the socket,
+//!   so no receive fails for want of data. A connection, or a listener, that has more to do than
+//!   its turn allows is queued, and has one turn per round. A new connection may cost a wake-up
+//!   more, because the room to send is a change too.
+//! - `poll`: the loop keeps the set of descriptors. There is no `epoll_ctl`, but each wait passes
+//!   the whole set to the kernel, which looks at every descriptor in it.
+//! - `select`: the same with one bit per descriptor number below 1024 (`FD_SETSIZE`). When the
+//!   numbers have run out, the loop stops accepting, says so once, and goes on when a connection
+//!   ends.
+//! - `busy`: there is no selector. In every round the loop tries each listener and each connection
+//!   that it would read from: one call each, which mostly finds nothing, and a CPU that is always
+//!   busy.
 //!
 //! **Source.** Schmidt et al., *POSA2*, Reactor; Redis, Node.js. Edge triggering: `epoll(7)`;
 //! `busy`: Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 6.2, the second I/O model.
 
-use reactor::{Busy, Epoll, EpollEdge, Poll, Reactor, Select, Selector};
+use reactor::{Busy, Epoll, EpollEdge, Poll, Reactor, Select, Selector, Sharing};
 use server::{Model, Needs, Roles, Server, Variant, Workers};
 
 /// The model.
@@ -57,9 +90,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "epoll",
             roles: Roles::accepted_by("the loop", "the loop"),
-            summary: "One thread, one selector, everything.",
+            summary: "One thread waits in one selector and does everything.",
             pick_when: "connections are many and handlers short, and one CPU is enough",
-            breaks_when: "a handler computes or blocks: everybody waits for it",
+            breaks_when: "a handler computes or blocks: all other connections wait for it",
             workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
             run: serve::<Epoll>,
@@ -67,9 +100,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "epoll-edge",
             roles: Roles::accepted_by("the loop", "the loop"),
-            summary: "The selector reports changes, each once; the loop remembers the rest.",
-            pick_when: "you must know whether edge triggering pays for your traffic",
-            breaks_when: "a handler computes or blocks: everybody waits for it",
+            summary: "The selector reports every change once; the loop remembers what is left to do.",
+            pick_when: "you want to know whether edge triggering pays for your traffic",
+            breaks_when: "a handler computes or blocks: all other connections wait for it",
             workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
             run: serve::<EpollEdge>,
@@ -77,9 +110,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "poll",
             roles: Roles::accepted_by("the loop", "the loop"),
-            summary: "The loop keeps the set and hands the kernel all of it at every wait.",
-            pick_when: "connections are few and mostly active, or epoll is not there",
-            breaks_when: "many connections idle: each wait looks at every one",
+            summary: "The loop keeps the set of descriptors and passes all of it to the kernel at every wait.",
+            pick_when: "connections are few and mostly active, or there is no epoll",
+            breaks_when: "many connections are idle: each wait looks at every one of them",
             workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
             run: serve::<Poll>,
@@ -87,9 +120,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "select",
             roles: Roles::accepted_by("the loop", "the loop"),
-            summary: "Sets of bits for descriptor numbers below 1024, built anew at every wait.",
-            pick_when: "never, but to know its price",
-            breaks_when: "the thousandth connection: descriptor numbers from 1024 on have no bit",
+            summary: "The loop passes one bit per descriptor number below 1024 to the kernel at every wait.",
+            pick_when: "you want to know what it costs; never otherwise",
+            breaks_when: "there are a thousand connections: descriptor numbers from 1024 on have no bit",
             workers: Workers {
                 connections_max: Some(SELECT_CONNECTIONS_MAX),
                 ..Workers::ONE_LOOP
@@ -100,9 +133,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "busy",
             roles: Roles::accepted_by("the loop", "the loop"),
-            summary: "No selector: every socket is tried in turn, all the time.",
-            pick_when: "one connection's latency is worth a CPU",
-            breaks_when: "anything else: the CPU is always full, and each idle connection costs a call a round",
+            summary: "The loop has no selector: it tries every socket in turn, all the time.",
+            pick_when: "the latency of one connection is worth a CPU",
+            breaks_when: "anything else matters: the CPU is always busy, and each idle connection costs a call per round",
             workers: Workers::ONE_LOOP,
             needs: Needs::USUAL,
             run: serve::<Busy>,
@@ -114,7 +147,7 @@ pub const MODEL: Model = Model {
 const SELECT_CONNECTIONS_MAX: usize = 1_000;
 
 fn serve<S: Selector>(server: &'static Server) -> server::Result {
-    Reactor::<S>::at_listeners(server, 0)?.run();
+    Reactor::at_listeners(server, 0, S::empty()?, Sharing::Nothing)?.run();
     Ok(())
 }
 

@@ -8,24 +8,24 @@
 //!
 //! accepts: the main thread · reads: a thread · computes: a thread · writes: a thread
 //!
-//! **Cost.** A connection: accept, clone, a receive that finds the FIN, close,
-//! and the calls by which a thread comes and goes: tens of microseconds, a tenth of a fork. A
-//! request: one receive and one send, and a thread switch where another ran before. An idle
-//! connection keeps its thread: the stack it has touched, its receive buffer, and what the kernel
+//! **Cost.** Per connection: an accept, a clone, a receive that finds the FIN, a close, and the
+//! calls by which a thread begins and ends: tens of microseconds, a tenth of a fork. Per request:
+//! one receive and one send, and a thread switch if another thread ran before. An idle connection
+//! keeps its thread: the part of the stack that was used, the receive buffer, and what the kernel
 //! keeps for a thread.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `-` | `accept4` | `accept4`, `clone3`, `close`, `exit`, `gettid`, `madvise`, `recvfrom`, `rt_sigprocmask` ×4, `set_robust_list` | `recvfrom`, `sendto` | 1 |
 //!
-//! **What breaks it.** Thousands of connections: a stack and a scheduler entry each. At its bound
-//! (`--workers`) it stops accepting until a thread ends. Where the system has no more threads, that
-//! client is closed and the others are served.
+//! **What breaks it.** Thousands of connections: each has a stack and an entry in the scheduler.
+//! When there are as many threads as it may have (`--workers`), it accepts nobody until one ends.
+//! If the system can start no more threads, that client is closed and the others are served.
 //!
-//! **When to pick it.** Some hundred connections whose handlers block, in code that reads from top
-//! to bottom; a slow client costs a thread and nobody's turn.
+//! **When to pick it.** There are some hundred connections whose handlers block, in code that reads
+//! from top to bottom. A slow client occupies its own thread and delays nobody.
 //!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.10 (server 6).
 

@@ -1,4 +1,4 @@
-//! **Thread pool**: threads created in advance, fed by a bounded queue of accepted connections.
+//! **Thread pool**: threads created in advance take accepted connections from a bounded queue.
 //!
 //! ```text
 //!            ┌─ main ─┐   ┌─ queue ─┐   ┌───────────── thread 0 ────────────┐
@@ -9,32 +9,34 @@
 //!
 //! accepts: the main thread · reads: a thread · computes: a thread · writes: a thread
 //!
-//! **Cost.** A connection: accept, a hand-over through the queue (a wake-up where a thread was
-//! asleep), a receive that finds the FIN, close. A request: one receive and
-//! one send, and a thread switch where another ran before.
+//! **Cost.** Per connection: an accept, a pass through the queue (and a wake-up if a thread was
+//! asleep), a receive that finds the FIN, a close. Per request: one receive and one send, and a
+//! thread switch if another thread ran before.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
-//! | variant | at rest, 3 workers | calls a connection | calls a request | wake-ups a connection, 8 workers |
+//! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `queue` | `accept4`, `futex` ×3 | `accept4`, `close`, `recvfrom`, (`futex`), (`sched_yield`) | `recvfrom`, `sendto` | 4 |
 //! | `accept` | `accept4` ×3, `ppoll` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
 //! | `accept-mutex` | `accept4`, `futex` ×2, `ppoll` | `accept4`, `close`, `recvfrom`, (`futex`) | `recvfrom`, `sendto` | 4 |
 //!
-//! **What breaks it.** More persistent connections than threads: the rest wait in the queue, then
-//! in the backlog. Slow clients hold a thread each until their deadline.
+//! **What breaks it.** More persistent connections than threads: the others wait in the queue, then
+//! in the backlog. A slow client occupies a thread until its deadline.
 //!
-//! **When to pick it.** Blocking services that share memory, with a known bound on connections.
+//! **When to pick it.** Services block and share memory, and the number of connections has a known
+//! bound.
 //!
-//! **Variants.** In both of these threads accept for themselves, and the main thread only waits for
-//! the drain, in which it wakes those that block. There is no queue: who finds no thread waits in
-//! the backlog.
+//! **Variants.** In both, threads accept for themselves. The main thread waits for the drain, in
+//! which it wakes the threads that block. There is no queue: a client for which no thread is free
+//! waits in the backlog.
 //!
-//! - `accept`: all threads block in accept. accepts: a thread · reads: a thread · computes: a thread
-//!   · writes: a thread. The hand-over is saved; the kernel wakes one thread, in turn.
-//! - `accept-mutex`: the thread that holds a mutex blocks in accept, the others wait for the mutex.
-//!   accepts: a thread · reads: a thread · computes: a thread · writes: a thread. A futex wake and a
-//!   futex wait a connection more, where threads are idle.
+//! - `accept`: all threads block in accept. accepts: a thread · reads: a thread · computes: a
+//!   thread · writes: a thread. Nothing passes through a queue; the kernel wakes one thread, in
+//!   turn.
+//! - `accept-mutex`: the thread that holds a mutex blocks in accept, and the others wait for the
+//!   mutex. accepts: a thread · reads: a thread · computes: a thread · writes: a thread. There are
+//!   a futex wake and a futex wait more per connection, if threads are idle.
 //!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., sections 30.12 (server 8), and
 //! 30.11 (server 7) for `accept-mutex`; server 9 is `accept`.
@@ -52,7 +54,7 @@ pub const MODEL: Model = Model {
         Variant {
             name: "queue",
             roles: Roles::accepted_by("the main thread", "a thread"),
-            summary: "Threads created in advance, fed by a bounded queue of accepted connections.",
+            summary: "Threads created in advance take accepted connections from a bounded queue.",
             pick_when: "the service blocks and shares memory, and connections are bounded",
             breaks_when: "there are more persistent connections than threads",
             workers: THREADS,
@@ -62,8 +64,8 @@ pub const MODEL: Model = Model {
         Variant {
             name: "accept",
             roles: Roles::accepted_by("a thread", "a thread"),
-            summary: "Threads created in advance, all blocked in accept on one socket.",
-            pick_when: "the same, and connections are short: nothing is handed over",
+            summary: "Threads created in advance all block in accept on one socket.",
+            pick_when: "the service blocks and shares memory, and connections are short: nothing passes through a queue",
             breaks_when: "there are more persistent connections than threads",
             workers: THREADS,
             needs: Needs::USUAL,
@@ -72,9 +74,9 @@ pub const MODEL: Model = Model {
         Variant {
             name: "accept-mutex",
             roles: Roles::accepted_by("a thread", "a thread"),
-            summary: "Threads created in advance take turns in accept, by a mutex.",
+            summary: "Threads created in advance accept one at a time, under a mutex.",
             pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
-            breaks_when: "connections are short: each waits for a wake-up in line",
+            breaks_when: "connections are short: each waits for the wake-up of the next thread",
             workers: THREADS,
             needs: Needs::USUAL,
             run: accept_mutex,
@@ -93,9 +95,9 @@ fn accept_mutex(server: &'static Server) -> server::Result {
 
 /// The main thread accepts, and threads take from its queue.
 fn queue(server: &'static Server) -> server::Result {
-    // Those in the queue are open, too.
-    let beside = server.limits.connections_max - server.workers;
-    let (sender, receiver) = bounded(server.limits.queue_max.min(beside));
+    // Connections in the queue are open, too.
+    let queue_max = server.limits.connections_max - server.workers;
+    let (sender, receiver) = bounded(server.limits.queue_max.min(queue_max));
     let threads = Threads::new(server)?;
     for number in 0..server.workers {
         let receiver = receiver.clone();
@@ -109,7 +111,7 @@ fn queue(server: &'static Server) -> server::Result {
     }
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     while let Some(socket) = server.next_socket(false, &mut backoff) {
-        // A full queue holds the main thread here, away from the listener.
+        // While the queue is full the main thread waits here, and accepts nobody.
         sender.send(socket)?;
     }
     drop(sender);

@@ -1,44 +1,50 @@
-//! Serving what a wait has found, in whatever thread has it.
+//! Serving what a wait has found, in whatever thread has taken it.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
-use server::{Need, Phase, Worker};
+use server::{Accepting, Connection, Need, Phase, Worker};
 
-use super::table::{Held, Place};
+use super::table::{Open, Slot};
 use super::{Handle, Handles};
-use crate::{Interest, Token};
+use crate::{Interest, Source, Token};
 
-/// When a deadline is looked at again that came up while a thread had the connection in hand, or was
-/// about to take it.
-const ABOUT_TO_BE_SERVED: Duration = Duration::from_millis(50);
+/// When a deadline is looked at again that passed while a thread served the connection, or was about
+/// to.
+const BEING_SERVED: Duration = Duration::from_millis(50);
+
+/// A connection that this thread serves: no other can meanwhile.
+struct Locked<'a> {
+    token: Token,
+    slot: &'a Slot,
+    open: MutexGuard<'a, Option<Open>>,
+}
 
 impl Handles {
     /// Serves one ready handle and ends its suspension. In a staged set, returns a connection that
     /// is to be [computed](Self::compute): it stays suspended until then.
     pub fn serve(&self, handle: Handle, worker: &mut Worker) -> Option<Token> {
         match handle {
-            Handle::Listener(index) => self.accept(index, worker),
-            Handle::PauseEnds => self.open_listeners(worker),
-            Handle::Drain => self.drain(worker),
             Handle::Connection { token, hung_up } => return self.step(token, hung_up, worker),
-            Handle::Due { token, tick } => return self.expire(token, tick, worker),
+            Handle::Deadline { token, tick } => return self.expire(token, tick, worker),
+            Handle::Listener(index) => self.on_listener(index, worker),
+            Handle::PauseOver => self.update_listeners(worker, Accepting::pause_over),
+            Handle::Drain => self.on_drain(worker),
         }
         None
     }
 
-    /// The part of a loop that only waits: opens listeners, begins a drain, puts off deadlines that have
-    /// moved. What is returned is for somebody else to [serve](Self::serve), since it is a call on a
-    /// connection, and perhaps of the service.
-    pub fn tend(&self, handle: Handle, worker: &mut Worker) -> Option<Handle> {
+    /// What a loop that only waits does with a handle: it accepts, begins a drain, and puts off
+    /// deadlines that have moved. It returns what another thread is to [serve](Self::serve), since
+    /// that calls a connection, and perhaps the service.
+    pub fn dispatch(&self, handle: Handle, worker: &mut Worker) -> Option<Handle> {
         match handle {
             Handle::Connection { .. } => Some(handle),
-            Handle::Due { token, tick } => {
-                let due = self.take_due(token, tick, worker).is_some();
-                due.then_some(handle)
+            Handle::Deadline { token, tick } => {
+                let passed = self.lock_expired(token, tick, worker).is_some();
+                passed.then_some(handle)
             }
-            Handle::Listener(_) | Handle::PauseEnds | Handle::Drain => {
+            Handle::Listener(_) | Handle::PauseOver | Handle::Drain => {
                 self.serve(handle, worker);
                 None
             }
@@ -46,107 +52,98 @@ impl Handles {
     }
 
     fn step(&self, token: Token, hung_up: bool, worker: &mut Worker) -> Option<Token> {
-        let (place, mut guard) = self.take(token)?;
-        let held = guard.as_mut()?;
-        let need = match held.need {
+        let mut locked = self.lock(token)?;
+        let open = locked.open.as_mut()?;
+        let need = match open.need {
             Need::Time if hung_up => Need::Closed,
             Need::Time => Need::Time,
-            _ => held.connection.step(worker),
+            _ => open.connection.step(worker),
         };
-        self.settle(token, place, guard, need, worker)
+        self.resume(locked, need, worker)
     }
 
-    /// Calls the service for the request in hand; whoever waits is told when it can be answered.
+    /// Calls the service for the complete request of a connection. An event says when the reply can
+    /// be written.
     pub fn compute(&self, token: Token, worker: &mut Worker) {
-        let Some((place, mut guard)) = self.take(token) else {
+        let Some(mut locked) = self.lock(token) else {
             return;
         };
-        let Some(held) = guard.as_mut() else {
+        let Some(open) = locked.open.as_mut() else {
             return;
         };
-        held.connection.compute(worker);
-        // The answer waits for the event that says that the socket takes it.
-        self.settle(token, place, guard, Need::Writable, worker);
+        open.connection.compute(worker);
+        self.resume(locked, Need::Writable, worker);
     }
 
-    /// Takes a connection in hand, unless it has gone.
-    fn take(&self, token: Token) -> Option<(&Place, MutexGuard<'_, Option<Held>>)> {
-        let place = self.table.place(token.index());
-        let held = place.held.lock();
-        (place.generation() == token.generation()).then_some((place, held))
+    /// Locks a connection, unless it has ended.
+    fn lock(&self, token: Token) -> Option<Locked<'_>> {
+        let slot = self.table.slot(token.index());
+        let open = slot.open.lock();
+        let is_its = slot.generation() == token.generation();
+        is_its.then_some(Locked { token, slot, open })
     }
 
     fn expire(&self, token: Token, tick: u64, worker: &mut Worker) -> Option<Token> {
-        let (place, mut guard) = self.take_due(token, tick, worker)?;
-        place.set_tick(0);
-        let need = guard.as_mut()?.connection.expire(worker);
-        self.settle(token, place, guard, need, worker)
+        let mut locked = self.lock_expired(token, tick, worker)?;
+        locked.slot.set_tick(0);
+        let need = locked.open.as_mut()?.connection.expire(worker);
+        self.resume(locked, need, worker)
     }
 
-    /// An entry of the wheel has come up: takes its connection in hand, if the entry is the one
-    /// remembered and the deadline has passed. Where it has not, another entry takes over.
-    fn take_due(
-        &self,
-        token: Token,
-        tick: u64,
-        worker: &Worker,
-    ) -> Option<(&Place, MutexGuard<'_, Option<Held>>)> {
-        let place = self.table.place(token.index());
-        let Some(guard) = place.held.try_lock() else {
-            // Some thread has it in hand. Waiting for that thread could take long.
-            let again = worker.now + ABOUT_TO_BE_SERVED;
-            let mut clockwork = self.clockwork.lock();
-            if clockwork.reschedule(token, place, tick, again) {
-                self.nudge.wake();
+    /// An entry of the wheel has fired: locks its connection, if the entry is the one remembered and
+    /// the deadline has passed. If it has not, another entry takes over.
+    fn lock_expired(&self, token: Token, tick: u64, worker: &Worker) -> Option<Locked<'_>> {
+        let slot = self.table.slot(token.index());
+        let Some(open) = slot.open.try_lock() else {
+            // Some thread serves it. Waiting for that thread could take long.
+            let again = worker.now + BEING_SERVED;
+            let mut deadlines = self.deadlines.lock();
+            if deadlines.reschedule(token, slot, tick, again) {
+                self.waker.wake();
             }
             return None;
         };
-        if place.generation() != token.generation() || place.tick() != tick {
+        if slot.generation() != token.generation() || slot.tick() != tick {
             return None;
         }
-        let held = guard.as_ref()?;
-        if place.suspension.is_on() && self.server.drain.phase() < Phase::Cutting {
-            // What it needed has come, and somebody is about to see to it.
-            place.set_tick(0);
-            self.schedule_at(token, place, worker.now + ABOUT_TO_BE_SERVED);
+        let connection = &open.as_ref()?.connection;
+        if slot.suspension.is_on() && self.server.drain.phase() < Phase::Cutting {
+            // What it needed has come, and some thread is about to serve it.
+            slot.set_tick(0);
+            self.schedule_at(token, slot, worker.now + BEING_SERVED);
             return None;
         }
-        if held.connection.deadline(self.server) > worker.now {
-            place.set_tick(0);
-            self.schedule(token, place, held);
+        if connection.deadline(self.server) > worker.now {
+            slot.set_tick(0);
+            self.schedule(token, slot, connection);
             return None;
         }
-        Some((place, guard))
+        Some(Locked { token, slot, open })
     }
 
-    /// Sees to it that the connection comes up at its deadline or before; mostly it does already.
-    pub(super) fn schedule(&self, token: Token, place: &Place, held: &Held) {
-        let deadline = held.connection.deadline(self.server);
-        let covered = place.tick() != 0 && place.tick() <= self.ticks.of(deadline);
-        if !covered {
-            self.schedule_at(token, place, deadline);
-        }
-    }
-
-    fn schedule_at(&self, token: Token, place: &Place, at: Instant) {
-        if self.clockwork.lock().schedule(token, place, at) {
-            self.nudge.wake();
+    /// Makes sure that an entry fires at the deadline of a connection or before; mostly one does.
+    pub(super) fn schedule(&self, token: Token, slot: &Slot, connection: &Connection) {
+        let deadline = connection.deadline(self.server);
+        let serves = slot.tick() != 0 && slot.tick() <= self.ticks.of(deadline);
+        if !serves {
+            self.schedule_at(token, slot, deadline);
         }
     }
 
-    /// Lets go of a connection, to be given to somebody when what it needs is there, or ends it.
-    fn settle(
-        &self,
-        token: Token,
-        place: &Place,
-        mut guard: MutexGuard<'_, Option<Held>>,
-        need: Need,
-        worker: &mut Worker,
-    ) -> Option<Token> {
-        let held = guard.as_mut()?;
+    fn schedule_at(&self, token: Token, slot: &Slot, at: Instant) {
+        if self.deadlines.lock().schedule(token, slot, at) {
+            self.waker.wake();
+        }
+    }
+
+    /// Ends the suspension of a connection, so that it is given to a thread when what it needs is
+    /// there; or closes it.
+    fn resume(&self, mut locked: Locked<'_>, need: Need, worker: &mut Worker) -> Option<Token> {
+        let Locked { token, slot, .. } = locked;
+        let open = locked.open.as_mut()?;
         let interest = match need {
             Need::Closed => {
-                self.end(token, place, guard, worker);
+                self.close(locked, worker);
                 return None;
             }
             Need::Readable => Some(Interest::Read),
@@ -154,49 +151,41 @@ impl Handles {
             Need::Time => Some(Interest::Nothing),
             Need::Compute => None,
         };
-        let before = std::mem::replace(&mut held.need, need);
-        self.schedule(token, place, held);
+        let before = std::mem::replace(&mut open.need, need);
+        self.schedule(token, slot, &open.connection);
         let Some(interest) = interest else {
             return Some(token);
         };
-        // Only news are worth another look, and those come to a handle that is free.
-        let spent = need == before && held.connection.would_block();
-        if spent && place.suspension.end_if_quiet() {
+        // Only another event is worth a step, and that comes to a handle that is not suspended.
+        let spent = need == before && open.connection.would_block();
+        if spent && slot.suspension.end_unless_more() {
             return None;
         }
-        place.suspension.end();
+        slot.suspension.end();
         // Under the lock: an event may come at once, and must find the connection here.
-        let told = self
-            .set
-            .look_anew(&held.connection, token.number(), interest);
+        let source = Source::Connection(token);
+        let told = self.set.rearm_edge(&open.connection, source, interest);
         if told.is_err() {
-            self.end(token, place, guard, worker); // Out of kernel memory: never woken again.
+            self.close(locked, worker); // Out of kernel memory: no event would ever be reported.
         }
         None
     }
 
-    fn end(
-        &self,
-        token: Token,
-        place: &Place,
-        mut guard: MutexGuard<'_, Option<Held>>,
-        worker: &mut Worker,
-    ) {
-        let gone = guard.take();
-        drop(guard);
-        drop(gone);
+    fn close(&self, mut locked: Locked<'_>, worker: &mut Worker) {
+        let Locked { token, slot, .. } = locked;
+        let closed = locked.open.take();
+        drop(locked);
+        drop(closed);
         let (was_full, left) = {
-            let mut clockwork = self.clockwork.lock();
-            let was_full = clockwork.is_full();
-            clockwork.release(token, place);
-            (was_full, clockwork.len())
+            let mut deadlines = self.deadlines.lock();
+            let was_full = deadlines.is_full();
+            deadlines.release(token, slot);
+            (was_full, deadlines.len())
         };
         if was_full {
-            self.nudge.wake(); // Whoever has connections for this set may give them to it.
+            self.waker.wake(); // A loop with connections for this set may add them now.
         }
-        if self.shut.load(Ordering::SeqCst) {
-            self.open_listeners(worker);
-        }
+        self.on_end(worker);
         if left == 0 {
             self.end_wait_if_over();
         }

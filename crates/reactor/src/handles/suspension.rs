@@ -2,52 +2,53 @@
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// From the event that gives a connection to somebody until that one lets go of it, the events of
-/// its handle are counted, and the connection is given to nobody else.
+/// Counts the events of a handle from the one that gives its connection to a thread until that thread
+/// has served it. Meanwhile the connection is given to no other thread.
 ///
-/// None is lost. All that is done to the count has one order. So an event finds it at zero, and
-/// whoever gets the connection steps it after that; or it raises a count that whoever has the
-/// connection will yet bring down. That one brings down a count of one, which was its own event, and
-/// so knows that no other has come; or any count, and then has the kernel look at the socket anew,
-/// which reports it if there is anything left to act upon. Whoever steps a connection because its
-/// deadline has passed may bring down a count that is another's; that other steps it yet.
+/// Updates to the counter are totally ordered, so no event is lost: the event that finds 0 gives the
+/// connection to a thread, which steps it after that; later ones only increment. The thread that has
+/// served the connection sets the counter back to 0. If the counter is 1, the thread's own event was
+/// the only one. Otherwise the thread arms the handle again, so that the kernel reports the socket if
+/// there is anything left to do. A thread that steps a connection because its deadline has passed may
+/// set back a counter that another thread's event has raised; that other thread steps the connection
+/// all the same.
 ///
-/// Relaxed will do: what threads share is the connection, and that is behind its lock. An event
-/// that the kernel reports because it was told to look anew finds what [`end`](Self::end) stored
-/// before that, for the wait and the telling take one lock in the kernel.
+/// `Relaxed` is enough, because the connection that the threads share is behind a lock. An event that
+/// the kernel reports because the handle was armed again finds what [`end`](Self::end) stored before
+/// that, since waiting and arming take one lock in the kernel.
 #[derive(Debug)]
 pub(super) struct Suspension {
     events: AtomicUsize,
 }
 
 impl Suspension {
-    /// Of a handle that is free.
+    /// Of a handle that is not suspended.
     pub fn none() -> Suspension {
         Suspension {
             events: AtomicUsize::new(0),
         }
     }
 
-    /// An event has come. True if it suspends the handle: somebody is to be given the connection.
-    /// `more` says that there may be something behind what the event is for, that only another look
-    /// will find.
-    pub fn begin(&self, more: bool) -> bool {
+    /// Counts an event. True if it suspends the handle, so that the connection is to be given to a
+    /// thread. `more` says that something may stand behind what the event reports, so that the handle
+    /// has to be armed again in any case.
+    pub fn count_event(&self, more: bool) -> bool {
         let events = if more { 2 } else { 1 };
         self.events.fetch_add(events, Ordering::Relaxed) == 0
     }
 
-    /// Frees the handle, unless more has come than the event that suspended it.
-    pub fn end_if_quiet(&self) -> bool {
-        let (free, not) = (Ordering::Relaxed, Ordering::Relaxed);
-        self.events.compare_exchange(1, 0, free, not).is_ok()
+    /// Ends the suspension, unless there were more events than the one that began it.
+    pub fn end_unless_more(&self) -> bool {
+        let (ended, not) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.events.compare_exchange(1, 0, ended, not).is_ok()
     }
 
-    /// Frees the handle. Whatever has come, the kernel is to look for it anew, after this.
+    /// Ends the suspension. Whatever was counted, the handle is to be armed again after this.
     pub fn end(&self) {
         self.events.store(0, Ordering::Relaxed);
     }
 
-    /// Whether somebody has the connection, or is about to.
+    /// Whether a thread serves the connection, or is about to.
     pub fn is_on(&self) -> bool {
         self.events.load(Ordering::Relaxed) != 0
     }
@@ -61,42 +62,41 @@ mod tests {
     use crate::sync::{AtomicBool, Condvar, Mutex};
 
     #[test]
-    fn an_event_in_between_is_told() {
+    fn an_event_in_between_is_counted() {
         shuttle::check_random(
             || {
                 let suspension = Suspension::none();
-                assert!(suspension.begin(false));
-                assert!(suspension.end_if_quiet() && !suspension.is_on());
-                assert!(suspension.begin(false));
-                assert!(!suspension.begin(false), "it is in somebody's hand");
-                assert!(!suspension.end_if_quiet() && suspension.is_on());
+                assert!(suspension.count_event(false));
+                assert!(suspension.end_unless_more() && !suspension.is_on());
+                assert!(suspension.count_event(false));
+                assert!(!suspension.count_event(false), "a thread has it");
+                assert!(!suspension.end_unless_more() && suspension.is_on());
                 suspension.end();
-                assert!(suspension.begin(true) && !suspension.end_if_quiet());
+                assert!(suspension.count_event(true) && !suspension.end_unless_more());
             },
             1,
         );
     }
 
-    /// A socket, as far as the kernel tells of it.
+    /// A socket, as far as the kernel reports it.
     #[derive(Default)]
     struct Socket {
         bytes: usize,
-        /// It has changed, or was to be looked at anew, and no wait has looked since.
+        /// It has changed, or was armed again, and no wait has reported it since.
         listed: bool,
-        /// Bytes that were received.
-        taken: usize,
+        received: usize,
     }
 
-    /// What a receive takes at most.
+    /// The most that one receive takes.
     const BUFFER: usize = 2;
 
     /// A handle set of one connection.
     struct Set {
         socket: Mutex<Socket>,
-        news: Condvar,
-        held: Mutex<()>,
+        changed: Condvar,
+        connection: Mutex<()>,
         suspension: Suspension,
-        /// An event has given the connection to somebody.
+        /// An event has given the connection to a thread.
         given: AtomicBool,
     }
 
@@ -104,8 +104,8 @@ mod tests {
         fn new() -> Set {
             Set {
                 socket: Mutex::default(),
-                news: Condvar::new(),
-                held: Mutex::default(),
+                changed: Condvar::new(),
+                connection: Mutex::default(),
                 suspension: Suspension::none(),
                 given: AtomicBool::new(false),
             }
@@ -115,17 +115,17 @@ mod tests {
             let mut socket = self.socket.lock().unwrap();
             change(&mut socket);
             socket.listed = true;
-            self.news.notify_all();
+            self.changed.notify_all();
         }
 
         /// Waits for an event; false once all `bytes` were received.
         fn wait(&self, bytes: usize) -> bool {
             let mut socket = self.socket.lock().unwrap();
-            while socket.taken < bytes {
+            while socket.received < bytes {
                 if std::mem::take(&mut socket.listed) && socket.bytes > 0 {
                     return true;
                 }
-                socket = self.news.wait(socket).unwrap();
+                socket = self.changed.wait(socket).unwrap();
             }
             false
         }
@@ -135,16 +135,16 @@ mod tests {
             let mut socket = self.socket.lock().unwrap();
             let received = socket.bytes.min(BUFFER);
             socket.bytes -= received;
-            socket.taken += received;
-            self.news.notify_all(); // Of the end.
+            socket.received += received;
+            self.changed.notify_all(); // That all was received.
             received < BUFFER
         }
 
         fn serve(&self) {
-            let _held = self.held.lock().unwrap();
+            let _connection = self.connection.lock().unwrap();
             let spent = self.receive();
             self.given.store(false, Ordering::SeqCst);
-            if !(spent && self.suspension.end_if_quiet()) {
+            if !(spent && self.suspension.end_unless_more()) {
                 self.suspension.end();
                 self.change(|_| {});
             }
@@ -152,9 +152,9 @@ mod tests {
     }
 
     /// A peer sends while one thread waits, and each event that suspends the handle is served by a
-    /// thread of its own; so may a deadline be. But for that, nobody is given the connection while
-    /// another has it. An event that nobody acts upon would leave the waiter waiting for ever, which
-    /// shuttle reports as a deadlock.
+    /// thread of its own; a deadline may be, too. But for that, the connection is given to no thread
+    /// while another has it. An event upon which no thread acts would leave the waiter waiting for
+    /// ever, which shuttle reports as a deadlock.
     fn everything_is_received(sent: &'static [usize], deadline: bool) {
         let bytes = sent.iter().sum();
         let set = Arc::new(Set::new());
@@ -171,7 +171,7 @@ mod tests {
             threads.push(spawn(|set, _| set.serve()));
         }
         while set.wait(bytes) {
-            if set.suspension.begin(false) {
+            if set.suspension.count_event(false) {
                 let given = set.given.swap(true, Ordering::SeqCst);
                 assert!(deadline || !given, "two have it");
                 threads.push(spawn(|set, _| set.serve()));

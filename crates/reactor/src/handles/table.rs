@@ -1,4 +1,4 @@
-//! Connections that any thread may take in hand, each under a lock of its own.
+//! Connections that any thread may serve, each under a lock of its own.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -9,38 +9,38 @@ use server::{Connection, Need};
 use super::suspension::Suspension;
 use crate::Token;
 
-/// A place for one connection at a time. Whoever has the lock has the connection in hand.
+/// A slot for one connection at a time. The thread that holds the lock serves the connection.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub held: Mutex<Option<Held>>,
-    /// Of the connection that is here, or will be next. Changes only under the clockwork's lock.
+pub(super) struct Slot {
+    pub open: Mutex<Option<Open>>,
+    /// Of the connection that is here, or will be next. Changes only under the lock of the deadlines.
     generation: AtomicU32,
     pub suspension: Suspension,
-    /// When its entry in the wheel comes up, 0 for none. Set under the clockwork's lock, cleared by
-    /// whoever looks at an entry that has come up.
+    /// When its entry in the wheel fires, 0 for none. Set under the lock of the deadlines, cleared by
+    /// the thread that looks at an entry that has fired.
     tick: AtomicU64,
 }
 
-/// A connection and how the set watches it.
+/// An open connection and what the set watches it for.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Open {
     pub connection: Connection,
     pub need: Need,
 }
 
-/// Places that stay where they are, made as they are needed.
+/// Slots that stay where they are in memory, made as they are needed.
 #[derive(Debug)]
 pub(super) struct Table {
-    chunks: Box<[OnceLock<Box<[Place]>>]>,
+    chunks: Box<[OnceLock<Box<[Slot]>>]>,
 }
 
-/// Places made at once.
+/// Slots made at once.
 const CHUNK: usize = 64;
 
-impl Place {
-    fn new() -> Place {
-        Place {
-            held: Mutex::new(None),
+impl Slot {
+    fn new() -> Slot {
+        Slot {
+            open: Mutex::new(None),
             generation: AtomicU32::new(0),
             suspension: Suspension::none(),
             tick: AtomicU64::new(0),
@@ -51,7 +51,7 @@ impl Place {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// The connection that was here has gone.
+    /// The connection that was here has ended.
     pub fn next_generation(&self) {
         let next = Token::generation_after(self.generation());
         self.generation.store(next, Ordering::Relaxed);
@@ -74,11 +74,11 @@ impl Table {
         }
     }
 
-    /// Place number `index`, below the table's size.
-    pub fn place(&self, index: u32) -> &Place {
+    /// Slot number `index`, below the table's size.
+    pub fn slot(&self, index: u32) -> &Slot {
         let index = index as usize;
         let chunk =
-            self.chunks[index / CHUNK].get_or_init(|| (0..CHUNK).map(|_| Place::new()).collect());
+            self.chunks[index / CHUNK].get_or_init(|| (0..CHUNK).map(|_| Slot::new()).collect());
         &chunk[index % CHUNK]
     }
 }

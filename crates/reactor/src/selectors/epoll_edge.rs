@@ -1,8 +1,8 @@
-//! epoll, edge-triggered: the set is told of a descriptor once and never again.
+//! epoll, edge-triggered: a descriptor is added once, and there is no other `epoll_ctl`.
 //!
-//! Each change is reported once, whether anyone takes it or not (epoll(7)): a loop that waits for
-//! more before it has taken all waits for ever. What this saves is every later `epoll_ctl`; what it
-//! costs is remembering: see [`News`](crate::edge::News).
+//! Each change is reported once, whether the loop acts upon it or not (epoll(7)): a loop that waits
+//! again before it has received everything waits for ever. So it has to remember what is left to do:
+//! see [`EdgeState`](crate::edge::EdgeState).
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use os::Errno;
 use rustix::event::epoll::{Event, EventFlags};
 
 use super::epoll::{Epoll, Events, ready};
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector, Source};
 
 /// A set that reports changes, of reading and writing alike.
 #[derive(Debug)]
@@ -27,12 +27,12 @@ impl Selector for EpollEdge {
         Ok(EpollEdge { set: Epoll::new()? })
     }
 
-    fn add(&mut self, fd: impl AsFd, token: u64, _: Interest) -> Result<(), Errno> {
+    fn add(&mut self, fd: impl AsFd, source: Source, _: Interest) -> Result<(), Errno> {
         let all = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        self.set.add_with(fd, token, all)
+        self.set.add_with(fd, source, all)
     }
 
-    fn set(&mut self, _: impl AsFd, _: u64, _: Interest) -> Result<(), Errno> {
+    fn set(&mut self, _: impl AsFd, _: Source, _: Interest) -> Result<(), Errno> {
         Ok(()) // Everything is reported already.
     }
 

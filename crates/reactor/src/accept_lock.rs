@@ -7,13 +7,13 @@ use server::Server;
 /// The lock, in memory that forked processes share.
 #[derive(Debug, Clone, Copy)]
 pub struct AcceptLock {
-    /// Number and process of the worker that holds it, 0 for nobody.
+    /// Number and process of the worker that holds it, 0 if none does.
     holder: &'static AtomicU64,
     server: &'static Server,
 }
 
 impl AcceptLock {
-    /// A lock that nobody holds; to be made before the first fork.
+    /// A lock that no worker holds; to be made before the first fork.
     ///
     /// # Errors
     /// ENOMEM.
@@ -29,8 +29,8 @@ impl AcceptLock {
         (worker as u64) << 32 | u64::from(id)
     }
 
-    /// Takes the lock for `worker` if nobody holds it, or somebody who has died: the parent's burial
-    /// has taken that process's id from the scoreboard. It never waits.
+    /// Takes the lock for `worker` if no worker holds it, or one that has died: when the parent reaps
+    /// a process, it removes the id of that process from the scoreboard. It never waits.
     pub(crate) fn take(&self, worker: usize) -> bool {
         let mine = self.name(worker);
         let held = self.holder.load(Ordering::Relaxed);
@@ -40,7 +40,7 @@ impl AcceptLock {
         is_free && self.holder.compare_exchange(held, mine, taken, not).is_ok()
     }
 
-    /// Gives it back, if `worker` holds it.
+    /// Releases it, if `worker` holds it.
     pub(crate) fn release(&self, worker: usize) {
         let (mine, released) = (self.name(worker), Ordering::Release);
         let _ = self

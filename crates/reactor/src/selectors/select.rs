@@ -1,4 +1,4 @@
-//! select: sets of bits, one for each descriptor number, built anew for every wait.
+//! select: sets with one bit per descriptor number, which every wait copies and passes to the kernel.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use os::Errno;
 use os::select::{FdSet, SELECT_END, free_numbers_below, select};
 
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector, Source};
 
 /// What is watched, for descriptor numbers below 1024 (`FD_SETSIZE`): the sets have no bit for
 /// others, whatever the limits of the process are.
@@ -15,7 +15,7 @@ pub struct Select {
     read: FdSet,
     write: FdSet,
     /// By descriptor number; `None` for those not watched.
-    tokens: Vec<Option<u64>>,
+    sources: Vec<Option<Source>>,
 }
 
 impl Select {
@@ -34,37 +34,37 @@ impl Selector for Select {
         Ok(Select {
             read: FdSet::default(),
             write: FdSet::default(),
-            tokens: Vec::new(),
+            sources: Vec::new(),
         })
     }
 
-    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+    fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
         let fd = fd.as_fd().as_raw_fd();
         let number = fd as usize;
         if number >= SELECT_END {
             return Err(Errno::INVAL);
         }
-        if self.tokens.len() <= number {
-            self.tokens.resize(number + 1, None);
+        if self.sources.len() <= number {
+            self.sources.resize(number + 1, None);
         }
-        self.tokens[number] = Some(token);
+        self.sources[number] = Some(source);
         self.put(fd, Some(interest));
         Ok(())
     }
 
-    fn set(&mut self, fd: impl AsFd, _: u64, interest: Interest) -> Result<(), Errno> {
+    fn set(&mut self, fd: impl AsFd, _: Source, interest: Interest) -> Result<(), Errno> {
         self.put(fd.as_fd().as_raw_fd(), Some(interest));
         Ok(())
     }
 
     fn remove(&mut self, fd: impl AsFd) {
         let fd = fd.as_fd().as_raw_fd();
-        if let Some(token) = self.tokens.get_mut(fd as usize) {
-            *token = None;
+        if let Some(source) = self.sources.get_mut(fd as usize) {
+            *source = None;
             self.put(fd, None);
         }
-        while let Some(None) = self.tokens.last() {
-            self.tokens.pop(); // The kernel looks at every number up to the highest.
+        while let Some(None) = self.sources.last() {
+            self.sources.pop(); // The kernel looks at every number up to the highest.
         }
     }
 
@@ -72,16 +72,16 @@ impl Selector for Select {
         events.clear();
         let (mut read, mut write) = (self.read, self.write);
         // EINTR ends the wait without any; no other error can come of open descriptors.
-        if select(self.tokens.len(), &mut read, &mut write, timeout).is_err() {
+        if select(self.sources.len(), &mut read, &mut write, timeout).is_err() {
             return;
         }
         // A descriptor is in one set at most.
         let readable = read.iter().map(|fd| (fd, true));
         let ready = readable.chain(write.iter().map(|fd| (fd, false)));
         events.extend(ready.filter_map(|(fd, readable)| {
-            let token = self.tokens[fd as usize]?;
+            let source = self.sources[fd as usize]?;
             Some(Ready {
-                token,
+                source,
                 readable,
                 writable: !readable,
                 half_closed: false,

@@ -1,4 +1,4 @@
-//! No selector at all: every descriptor is tried in turn, all the time.
+//! No selector at all: the loop tries every descriptor in turn, all the time.
 //!
 //! This is the second of the five I/O models of Stevens, *UNIX Network Programming* vol. 1, 3rd
 //! ed., section 6.2: non-blocking calls that mostly answer EAGAIN, and a CPU that never rests.
@@ -9,12 +9,12 @@ use std::time::Duration;
 use os::Errno;
 
 use super::dense::Dense;
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector, Source};
 
-/// A list of what is to be tried.
+/// A list of the descriptors to try.
 #[derive(Debug)]
 pub struct Busy {
-    watched: Dense<(u64, Interest)>,
+    watched: Dense<(Source, Interest)>,
 }
 
 impl Selector for Busy {
@@ -26,15 +26,15 @@ impl Selector for Busy {
         })
     }
 
-    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+    fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
         let number = fd.as_fd().as_raw_fd();
-        self.watched.insert(number, (token, interest));
+        self.watched.insert(number, (source, interest));
         Ok(())
     }
 
-    fn set(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+    fn set(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
         if let Some(entry) = self.watched.get_mut(fd.as_fd().as_raw_fd()) {
-            *entry = (token, interest);
+            *entry = (source, interest);
         }
         Ok(())
     }
@@ -43,7 +43,8 @@ impl Selector for Busy {
         self.watched.remove(fd.as_fd().as_raw_fd());
     }
 
-    /// Does not wait: names everything whose reading or writing is wanted, to be tried.
+    /// Does not wait: it reports every descriptor that is watched for something, so that the loop
+    /// tries it.
     fn wait(&mut self, events: &mut Vec<Ready>, _: Option<Duration>) {
         events.clear();
         let wanted = |interest| interest != Interest::Nothing;
@@ -52,8 +53,8 @@ impl Selector for Busy {
             .entries()
             .iter()
             .filter(|entry| wanted(entry.1));
-        events.extend(tried.map(|&(token, interest)| Ready {
-            token,
+        events.extend(tried.map(|&(source, interest)| Ready {
+            source,
             readable: interest == Interest::Read,
             writable: interest == Interest::Write,
             half_closed: false,

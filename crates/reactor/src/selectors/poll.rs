@@ -1,4 +1,4 @@
-//! poll: the loop keeps the set, and hands all of it to the kernel at every wait.
+//! poll: the loop keeps the set, and passes all of it to the kernel at every wait.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
@@ -8,14 +8,14 @@ use os::net::{PollFd, PollFlags, poll};
 use os::select::poll_fd;
 
 use super::dense::Dense;
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector, Source};
 
 /// A table of what is watched. No call changes it; each wait passes it whole.
 #[derive(Debug)]
 pub struct Poll {
     fds: Dense<PollFd<'static>>,
-    /// By descriptor number.
-    tokens: Vec<u64>,
+    /// Packed, by descriptor number.
+    sources: Vec<u64>,
 }
 
 fn wanted(interest: Interest) -> PollFlags {
@@ -32,22 +32,22 @@ impl Selector for Poll {
     fn empty() -> Result<Poll, Errno> {
         Ok(Poll {
             fds: Dense::new(),
-            tokens: Vec::new(),
+            sources: Vec::new(),
         })
     }
 
-    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+    fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
         let fd = fd.as_fd().as_raw_fd();
         self.fds.insert(fd, poll_fd(fd, wanted(interest)));
         let number = fd as usize;
-        if self.tokens.len() <= number {
-            self.tokens.resize(number + 1, 0);
+        if self.sources.len() <= number {
+            self.sources.resize(number + 1, 0);
         }
-        self.tokens[number] = token;
+        self.sources[number] = source.pack();
         Ok(())
     }
 
-    fn set(&mut self, fd: impl AsFd, _: u64, interest: Interest) -> Result<(), Errno> {
+    fn set(&mut self, fd: impl AsFd, _: Source, interest: Interest) -> Result<(), Errno> {
         let fd = fd.as_fd().as_raw_fd();
         if let Some(entry) = self.fds.get_mut(fd) {
             *entry = poll_fd(fd, wanted(interest));
@@ -72,7 +72,7 @@ impl Selector for Poll {
             let found = entry.revents();
             let hung_up = found.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL);
             Ready {
-                token: self.tokens[entry.as_fd().as_raw_fd() as usize],
+                source: Source::unpack(self.sources[entry.as_fd().as_raw_fd() as usize]),
                 readable: hung_up || found.contains(PollFlags::IN),
                 writable: hung_up || found.contains(PollFlags::OUT),
                 half_closed: false,

@@ -7,16 +7,16 @@ use os::Errno;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
-use super::{Interest, Ready, Selector};
+use crate::{Interest, Ready, Selector, Source};
 
 /// A set of descriptors, and a wait for any of them. Threads may share it. As a [`Selector`] it
-/// reports states: what is not taken is reported again.
+/// reports states: data that was not received is reported again.
 #[derive(Debug)]
 pub struct Epoll {
     pub(super) set: OwnedFd,
 }
 
-/// Room for the events of one wait, kept by whoever waits.
+/// Room for the events of one wait.
 pub type Events = Vec<Event>;
 
 pub(super) fn flags(interest: Interest) -> EventFlags {
@@ -41,18 +41,18 @@ impl Epoll {
     pub(super) fn add_with(
         &self,
         fd: impl AsFd,
-        token: u64,
+        source: Source,
         flags: EventFlags,
     ) -> Result<(), Errno> {
-        epoll::add(&self.set, fd, EventData::new_u64(token), flags)
+        epoll::add(&self.set, fd, EventData::new_u64(source.pack()), flags)
     }
 
-    /// Watches a waker by its edge: each ring is one event, and nobody has to silence it.
+    /// Watches a waker by its edge: each wake is one event, and it need not be cleared.
     ///
     /// # Errors
     /// ENOMEM or ENOSPC.
-    pub fn add_waker(&self, waker: impl AsFd, token: u64) -> Result<(), Errno> {
-        self.add_with(waker, token, EventFlags::IN | EventFlags::ET)
+    pub fn add_waker(&self, waker: impl AsFd, source: Source) -> Result<(), Errno> {
+        self.add_with(waker, source, EventFlags::IN | EventFlags::ET)
     }
 
     /// Waits for events, up to the capacity of `events`, for at most `timeout`; a signal ends the
@@ -76,16 +76,21 @@ impl Selector for Epoll {
         Epoll::new()
     }
 
-    fn add(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
-        self.add_with(fd, token, flags(interest))
+    fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
+        self.add_with(fd, source, flags(interest))
     }
 
-    fn add_shared(&mut self, listener: impl AsFd, token: u64) -> Result<(), Errno> {
-        self.add_with(listener, token, EventFlags::IN | EventFlags::EXCLUSIVE)
+    fn add_shared(&mut self, listener: impl AsFd, source: Source) -> Result<(), Errno> {
+        self.add_with(listener, source, EventFlags::IN | EventFlags::EXCLUSIVE)
     }
 
-    fn set(&mut self, fd: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
-        epoll::modify(&self.set, fd, EventData::new_u64(token), flags(interest))
+    fn set(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {
+        epoll::modify(
+            &self.set,
+            fd,
+            EventData::new_u64(source.pack()),
+            flags(interest),
+        )
     }
 
     fn remove(&mut self, fd: impl AsFd) {
@@ -108,13 +113,13 @@ impl Selector for Epoll {
     }
 }
 
-/// An event, in the words of this crate.
+/// An event of the kernel, as all selectors describe it.
 #[inline]
 pub fn ready(event: &Event) -> Ready {
     let flags = event.flags;
     let hung_up = flags.intersects(EventFlags::HUP | EventFlags::ERR);
     Ready {
-        token: event.data.u64(),
+        source: Source::unpack(event.data.u64()),
         readable: hung_up || flags.intersects(EventFlags::IN | EventFlags::RDHUP),
         writable: hung_up || flags.contains(EventFlags::OUT),
         half_closed: flags.contains(EventFlags::RDHUP),

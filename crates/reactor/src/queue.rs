@@ -1,9 +1,9 @@
 //! A bounded queue from loops to the threads behind them.
 //!
-//! A loop that finds much ready puts all of it in and then wakes one thread. A thread that takes
-//! something and leaves something wakes the next before it goes to work, and while one is being
-//! woken nobody wakes another. So work that blocks holds up nobody, and quick work is done by
-//! those who are awake, without a wake-up each.
+//! A loop adds all the items of a batch and then wakes one thread. A thread that takes an item and
+//! leaves others wakes the next thread before it begins to work, and while one thread is being woken
+//! no other is. So an item that blocks its thread delays no other item, and quick items are worked
+//! on by threads that are awake, without a wake-up each.
 
 use std::sync::Arc;
 
@@ -11,47 +11,47 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, PoisonError};
 
-/// The end where work comes from. Once the last one is dropped, and what they have put in is done,
-/// the consumers are told that nothing will come any more.
+/// The end at which items are added. Once the last one is dropped and the queue is empty, the
+/// consumers learn that nothing will come any more.
 #[derive(Debug)]
 pub struct Producer<T> {
     sender: Option<Sender<T>>,
     sleepers: Arc<Sleepers>,
 }
 
-/// The end where work is taken; each thread has its own.
+/// The end at which items are taken; each thread has its own.
 #[derive(Debug)]
 pub struct Consumer<T> {
     receiver: Receiver<T>,
     sleepers: Arc<Sleepers>,
 }
 
-/// The consumers, as far as they sleep.
+/// The consumers that sleep.
 #[derive(Debug)]
 struct Sleepers {
-    /// How many sleep, or are about to look once more and then to sleep.
+    /// How many sleep, or are about to look at the queue once more and then to sleep.
     asleep: AtomicUsize,
-    /// Somebody is being woken and has not looked yet.
+    /// One of them is being woken and has not looked at the queue yet.
     waking: AtomicBool,
-    gate: Mutex<Gate>,
+    state: Mutex<State>,
     waker: Condvar,
 }
 
 #[derive(Debug)]
-struct Gate {
-    /// One may get up.
-    called: bool,
+struct State {
+    /// One may stop sleeping.
+    woken: bool,
     producers: usize,
 }
 
-/// A queue for at most `max` pieces of work.
-pub fn work<T>(max: usize) -> (Producer<T>, Consumer<T>) {
+/// A queue for at most `max` items.
+pub fn work_queue<T>(max: usize) -> (Producer<T>, Consumer<T>) {
     let (sender, receiver) = bounded(max);
     let sleepers = Arc::new(Sleepers {
         asleep: AtomicUsize::new(0),
         waking: AtomicBool::new(false),
-        gate: Mutex::new(Gate {
-            called: false,
+        state: Mutex::new(State {
+            woken: false,
             producers: 1,
         }),
         waker: Condvar::new(),
@@ -64,23 +64,23 @@ pub fn work<T>(max: usize) -> (Producer<T>, Consumer<T>) {
 }
 
 impl<T> Producer<T> {
-    /// Puts `piece` in; nobody need look before [`wake`](Self::wake). Waits while the queue is full:
-    /// whoever fills it then looks at nothing else. False if every consumer is gone.
-    pub fn put(&self, piece: T) -> bool {
+    /// Adds `item`; no consumer need look before [`wake`](Self::wake). Waits while the queue is full:
+    /// the loop does nothing else then. False if all consumers have ended.
+    pub fn put(&self, item: T) -> bool {
         let Some(sender) = &self.sender else {
             return false;
         };
-        match sender.try_send(piece) {
+        match sender.try_send(item) {
             Ok(()) => true,
             Err(TrySendError::Disconnected(_)) => false,
-            Err(TrySendError::Full(piece)) => {
+            Err(TrySendError::Full(item)) => {
                 self.wake();
-                sender.send(piece).is_ok()
+                sender.send(item).is_ok()
             }
         }
     }
 
-    /// Wakes a consumer, if there is something to take and one sleeps.
+    /// Wakes a consumer, if there is an item and a consumer sleeps.
     pub fn wake(&self) {
         if self
             .sender
@@ -94,7 +94,7 @@ impl<T> Producer<T> {
 
 impl<T> Clone for Producer<T> {
     fn clone(&self) -> Producer<T> {
-        self.sleepers.gate().producers += 1;
+        self.sleepers.lock().producers += 1;
         Producer {
             sender: self.sender.clone(),
             sleepers: Arc::clone(&self.sleepers),
@@ -105,30 +105,31 @@ impl<T> Clone for Producer<T> {
 impl<T> Drop for Producer<T> {
     fn drop(&mut self) {
         self.sender = None;
-        let mut gate = self.sleepers.gate();
-        gate.producers -= 1;
-        if gate.producers == 0 {
-            drop(gate);
+        let mut state = self.sleepers.lock();
+        state.producers -= 1;
+        if state.producers == 0 {
+            drop(state);
             self.sleepers.waker.notify_all();
         }
     }
 }
 
 impl<T> Consumer<T> {
-    /// Waits for work; `None` once there will be none.
+    /// Waits for an item; `None` once there will be none.
     pub fn take(&self) -> Option<T> {
         loop {
             match self.receiver.try_recv() {
-                Ok(piece) => {
+                Ok(item) => {
                     if !self.receiver.is_empty() {
                         self.sleepers.wake();
                     }
-                    return Some(piece);
+                    return Some(item);
                 }
                 Err(TryRecvError::Disconnected) => return None,
                 Err(TryRecvError::Empty) => {}
             }
-            // Says that it sleeps, then looks once more; a producer puts in, then looks who sleeps.
+            // The consumer publishes that it sleeps, then looks once more; a producer adds an item,
+            // then looks whether one sleeps. So one of them sees what the other did.
             self.sleepers.asleep.fetch_add(1, Ordering::SeqCst);
             if self.receiver.is_empty() {
                 self.sleepers.sleep();
@@ -148,29 +149,29 @@ impl<T> Clone for Consumer<T> {
 }
 
 impl Sleepers {
-    fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wake(&self) {
         if self.asleep.load(Ordering::SeqCst) > 0 && !self.waking.swap(true, Ordering::SeqCst) {
-            self.gate().called = true;
+            self.lock().woken = true;
             self.waker.notify_one();
         }
     }
 
-    /// Sleeps until called. Whoever is called looks at the queue after saying that it is up: what
-    /// others have put in meanwhile, without waking anybody, is seen.
+    /// Sleeps until woken. A consumer that was woken publishes that it is awake and then looks at the
+    /// queue, so it sees the items that were added meanwhile without a wake-up.
     fn sleep(&self) {
-        let mut gate = self.gate();
-        while !gate.called && gate.producers > 0 {
-            gate = self
+        let mut state = self.lock();
+        while !state.woken && state.producers > 0 {
+            state = self
                 .waker
-                .wait(gate)
+                .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        gate.called = false;
-        drop(gate);
+        state.woken = false;
+        drop(state);
         self.waking.store(false, Ordering::SeqCst);
     }
 }
@@ -180,17 +181,18 @@ mod tests {
     use super::*;
     use shuttle::thread;
 
-    /// Whatever the interleaving, everything is taken once and everybody goes home. A consumer that
-    /// slept over something would leave all waiting for ever, which shuttle reports as a deadlock.
+    /// Whatever the interleaving, every item is taken once and every thread ends. A consumer that
+    /// slept although there is an item would leave all waiting for ever, which shuttle reports as a
+    /// deadlock.
     fn everything_is_taken_once(batch: usize) {
-        let (producer, consumer) = work(8);
+        let (producer, consumer) = work_queue(8);
         let consumers: Vec<_> = (0..3)
             .map(|_| {
                 let consumer = consumer.clone();
                 thread::spawn(move || {
                     let mut taken = Vec::new();
-                    while let Some(piece) = consumer.take() {
-                        taken.push(piece);
+                    while let Some(item) = consumer.take() {
+                        taken.push(item);
                     }
                     taken
                 })
@@ -201,9 +203,9 @@ mod tests {
             .map(|number| {
                 let producer = producer.clone();
                 thread::spawn(move || {
-                    for piece in 0..4 {
-                        assert!(producer.put(4 * number + piece));
-                        if piece % batch == batch - 1 {
+                    for item in 0..4 {
+                        assert!(producer.put(4 * number + item));
+                        if item % batch == batch - 1 {
                             producer.wake();
                         }
                     }
@@ -221,21 +223,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_slept_over_when_each_wakes() {
+    fn no_item_is_missed_when_each_wakes() {
         shuttle::check_random(|| everything_is_taken_once(1), 1_000);
     }
 
     #[test]
-    fn nothing_is_slept_over_when_a_batch_wakes() {
+    fn no_item_is_missed_when_a_batch_wakes() {
         shuttle::check_pct(|| everything_is_taken_once(4), 1_000, 3);
     }
 
-    /// Work that blocks holds up nobody: each piece waits for the other two to have been begun.
+    /// An item that blocks its thread delays no other: each waits until the other two have begun.
     #[test]
-    fn one_wake_up_brings_as_many_as_there_is_work() {
+    fn one_wake_up_wakes_as_many_as_there_are_items() {
         shuttle::check_random(
             || {
-                let (producer, consumer) = work(3);
+                let (producer, consumer) = work_queue(3);
                 let begun = Arc::new((Mutex::new(0), Condvar::new()));
                 let threads: Vec<_> = (0..3)
                     .map(|_| {
@@ -252,7 +254,7 @@ mod tests {
                         })
                     })
                     .collect();
-                (0..3).for_each(|piece| assert!(producer.put(piece)));
+                (0..3).for_each(|item| assert!(producer.put(item)));
                 producer.wake();
                 let mut count = begun.0.lock().unwrap();
                 while *count < 3 {

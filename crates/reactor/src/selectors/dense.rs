@@ -8,18 +8,18 @@ pub(super) struct Dense<T> {
     entries: Vec<T>,
     /// The descriptor of each entry.
     numbers: Vec<RawFd>,
-    /// The place of each descriptor's entry, [`NOWHERE`] without one.
-    places: Vec<u32>,
+    /// The index of each descriptor's entry, [`NO_ENTRY`] without one.
+    indices: Vec<u32>,
 }
 
-const NOWHERE: u32 = u32::MAX;
+const NO_ENTRY: u32 = u32::MAX;
 
 impl<T> Dense<T> {
     pub(super) fn new() -> Dense<T> {
         Dense {
             entries: Vec::new(),
             numbers: Vec::new(),
-            places: Vec::new(),
+            indices: Vec::new(),
         }
     }
 
@@ -31,41 +31,41 @@ impl<T> Dense<T> {
         &mut self.entries
     }
 
-    fn place(&self, fd: RawFd) -> Option<usize> {
-        let place = *self.places.get(usize::try_from(fd).ok()?)?;
-        (place != NOWHERE).then_some(place as usize)
+    fn index(&self, fd: RawFd) -> Option<usize> {
+        let index = *self.indices.get(usize::try_from(fd).ok()?)?;
+        (index != NO_ENTRY).then_some(index as usize)
     }
 
     pub(super) fn get_mut(&mut self, fd: RawFd) -> Option<&mut T> {
-        let place = self.place(fd)?;
-        self.entries.get_mut(place)
+        let index = self.index(fd)?;
+        self.entries.get_mut(index)
     }
 
-    /// Puts `entry` under `fd`, in place of what was there.
+    /// Puts `entry` under `fd`, instead of what was there.
     pub(super) fn insert(&mut self, fd: RawFd, entry: T) {
-        if let Some(place) = self.place(fd) {
-            self.entries[place] = entry;
+        if let Some(index) = self.index(fd) {
+            self.entries[index] = entry;
             return;
         }
         let number = usize::try_from(fd).expect("an open descriptor has a number");
-        if self.places.len() <= number {
-            self.places.resize(number + 1, NOWHERE);
+        if self.indices.len() <= number {
+            self.indices.resize(number + 1, NO_ENTRY);
         }
-        self.places[number] = self.entries.len() as u32;
+        self.indices[number] = self.entries.len() as u32;
         self.entries.push(entry);
         self.numbers.push(fd);
     }
 
-    /// Takes out what is under `fd`; the last entry takes its place.
+    /// Removes what is under `fd`; the last entry moves there.
     pub(super) fn remove(&mut self, fd: RawFd) {
-        let Some(place) = self.place(fd) else {
+        let Some(index) = self.index(fd) else {
             return;
         };
-        self.places[fd as usize] = NOWHERE;
-        self.entries.swap_remove(place);
-        self.numbers.swap_remove(place);
-        if let Some(&moved) = self.numbers.get(place) {
-            self.places[moved as usize] = place as u32;
+        self.indices[fd as usize] = NO_ENTRY;
+        self.entries.swap_remove(index);
+        self.numbers.swap_remove(index);
+        if let Some(&moved) = self.numbers.get(index) {
+            self.indices[moved as usize] = index as u32;
         }
     }
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_entry_takes_the_place_of_one_that_goes() {
+    fn the_last_entry_moves_where_one_was_removed() {
         let mut table = Dense::new();
         for (fd, entry) in [(9, 'a'), (4, 'b'), (7, 'c')] {
             table.insert(fd, entry);

@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 
+use os::Errno;
+
 use super::*;
+use crate::Source::{self, Listener};
+use crate::{Interest, Ready, Selector};
 
 /// A pair of connected stream sockets that do not block.
 fn pair() -> (OwnedFd, OwnedFd) {
@@ -32,36 +36,41 @@ fn fill(socket: &OwnedFd) {
 const SOON: Option<Duration> = Some(Duration::from_secs(5));
 const NOW: Option<Duration> = Some(Duration::ZERO);
 
-/// What one wait finds, in the order of tokens. A selector that does not wait is not asked to.
+/// What one wait finds, in the order of numbers. A selector that does not wait is not asked to.
 fn wait<S: Selector>(selector: &mut S, timeout: Option<Duration>) -> Vec<Ready> {
     let mut events = Vec::with_capacity(16);
     selector.wait(&mut events, timeout);
     let mut found: Vec<_> = events.iter().map(S::ready).collect();
-    found.sort_by_key(|ready| ready.token);
+    found.sort_by_key(|ready| ready.source.pack());
     found
 }
 
-fn tokens(found: &[Ready]) -> Vec<u64> {
-    found.iter().map(|ready| ready.token).collect()
+/// The numbers under which descriptors were added, each as if it were a listener.
+fn numbers(found: &[Ready]) -> Vec<usize> {
+    let number = |ready: &Ready| match ready.source {
+        Listener(number) => number,
+        Source::Connection(_) | Source::Drain | Source::Wake | Source::AcceptPause => usize::MAX,
+    };
+    found.iter().map(number).collect()
 }
 
 fn readiness_is_seen<S: Selector>() {
     let mut selector = S::empty().unwrap();
     let (ours, theirs) = pair();
     let (other, _theirs) = pair();
-    selector.add(&ours, 7, Interest::Read).unwrap();
-    selector.add(&other, 8, Interest::Read).unwrap();
+    selector.add(&ours, Listener(7), Interest::Read).unwrap();
+    selector.add(&other, Listener(8), Interest::Read).unwrap();
     if S::EDGE {
         assert!(wait(&mut selector, NOW).iter().all(|ready| !ready.readable));
     } else {
-        assert_eq!(tokens(&wait(&mut selector, NOW)), []);
+        assert_eq!(numbers(&wait(&mut selector, NOW)), []);
     }
     send(&theirs);
     let found = wait(&mut selector, SOON);
     assert!(matches!(
         found[..],
         [Ready {
-            token: 7,
+            source: Listener(7),
             readable: true,
             hung_up: false,
             ..
@@ -70,32 +79,32 @@ fn readiness_is_seen<S: Selector>() {
     // What is not taken is reported again, unless changes are reported.
     assert_eq!(wait(&mut selector, NOW).is_empty(), S::EDGE);
     receive(&ours);
-    assert_eq!(tokens(&wait(&mut selector, NOW)), []);
+    assert_eq!(numbers(&wait(&mut selector, NOW)), []);
     send(&theirs);
-    assert_eq!(tokens(&wait(&mut selector, SOON)), [7], "the next one too");
+    assert_eq!(numbers(&wait(&mut selector, SOON)), [7], "the next one too");
 }
 
 fn interest_changes<S: Selector>() {
     let mut selector = S::empty().unwrap();
     let (ours, theirs) = pair();
     fill(&ours);
-    selector.add(&ours, 7, Interest::Write).unwrap();
+    selector.add(&ours, Listener(7), Interest::Write).unwrap();
     assert!(wait(&mut selector, NOW).is_empty(), "no room");
     while rustix::net::recv(&theirs, &mut [0u8; 65536], RecvFlags::empty()).is_ok() {}
     let found = wait(&mut selector, SOON);
     assert!(matches!(
         found[..],
         [Ready {
-            token: 7,
+            source: Listener(7),
             writable: true,
             ..
         }]
     ));
-    selector.set(&ours, 7, Interest::Read).unwrap();
+    selector.set(&ours, Listener(7), Interest::Read).unwrap();
     assert!(wait(&mut selector, NOW).is_empty());
     send(&theirs);
-    assert_eq!(tokens(&wait(&mut selector, SOON)), [7]);
-    selector.set(&ours, 7, Interest::Nothing).unwrap();
+    assert_eq!(numbers(&wait(&mut selector, SOON)), [7]);
+    selector.set(&ours, Listener(7), Interest::Nothing).unwrap();
     send(&theirs);
     assert_eq!(wait(&mut selector, NOW).is_empty(), !S::EDGE);
 }
@@ -103,28 +112,34 @@ fn interest_changes<S: Selector>() {
 fn what_is_removed_is_not_reported<S: Selector>() {
     let mut selector = S::empty().unwrap();
     let pairs: Vec<_> = (0..5).map(|_| pair()).collect();
-    for (token, (ours, theirs)) in (0..).zip(&pairs) {
-        selector.add(ours, token, Interest::Read).unwrap();
+    for (number, (ours, theirs)) in (0..).zip(&pairs) {
+        selector
+            .add(ours, Listener(number), Interest::Read)
+            .unwrap();
         send(theirs);
     }
     selector.remove(&pairs[0].0);
     selector.remove(&pairs[0].0);
     selector.remove(&pairs[3].0);
-    assert_eq!(tokens(&wait(&mut selector, SOON)), [1, 2, 4]);
-    selector.add(&pairs[3].0, 9, Interest::Read).unwrap();
+    assert_eq!(numbers(&wait(&mut selector, SOON)), [1, 2, 4]);
+    selector
+        .add(&pairs[3].0, Listener(9), Interest::Read)
+        .unwrap();
     assert!(
-        tokens(&wait(&mut selector, SOON)).contains(&9),
+        numbers(&wait(&mut selector, SOON)).contains(&9),
         "its state is reported anew"
     );
 }
 
-fn a_number_that_comes_again_has_its_new_token<S: Selector>() {
+fn a_descriptor_that_comes_again_has_its_new_source<S: Selector>() {
     let mut selector = S::empty().unwrap();
-    for token in 0..3 {
+    for number in 0..3 {
         let (ours, theirs) = pair();
-        selector.add(&ours, token, Interest::Read).unwrap();
+        selector
+            .add(&ours, Listener(number), Interest::Read)
+            .unwrap();
         send(&theirs);
-        assert_eq!(tokens(&wait(&mut selector, SOON)), [token]);
+        assert_eq!(numbers(&wait(&mut selector, SOON)), [number]);
         selector.closing(&ours);
         drop(ours);
         assert!(wait(&mut selector, NOW).is_empty(), "closed");
@@ -134,12 +149,12 @@ fn a_number_that_comes_again_has_its_new_token<S: Selector>() {
 fn a_peer_that_goes_is_noticed<S: Selector>() {
     let mut selector = S::empty().unwrap();
     let [(half, half_peer), (whole, whole_peer)] = [pair(), pair()];
-    selector.add(&half, 1, Interest::Read).unwrap();
-    selector.add(&whole, 2, Interest::Read).unwrap();
+    selector.add(&half, Listener(1), Interest::Read).unwrap();
+    selector.add(&whole, Listener(2), Interest::Read).unwrap();
     rustix::net::shutdown(&half_peer, Shutdown::Write).unwrap();
     drop(whole_peer);
     let found = wait(&mut selector, SOON);
-    assert_eq!(tokens(&found), [1, 2]);
+    assert_eq!(numbers(&found), [1, 2]);
     assert!(found.iter().all(|ready| ready.readable));
     assert!(!found[0].hung_up, "it may still be answered");
     assert_eq!(found[0].half_closed, S::EDGE);
@@ -148,7 +163,7 @@ fn a_peer_that_goes_is_noticed<S: Selector>() {
 fn a_timeout_passes<S: Selector>() {
     let mut selector = S::empty().unwrap();
     let (ours, _theirs) = pair();
-    selector.add(&ours, 1, Interest::Read).unwrap();
+    selector.add(&ours, Listener(1), Interest::Read).unwrap();
     wait(&mut selector, NOW); // An edge that reports room to send.
     let began = Instant::now();
     let timeout = Duration::from_millis(20);
@@ -176,8 +191,8 @@ macro_rules! table {
                 super::what_is_removed_is_not_reported::<$selector>();
             }
             #[test]
-            fn a_number_that_comes_again_has_its_new_token() {
-                super::a_number_that_comes_again_has_its_new_token::<$selector>();
+            fn a_descriptor_that_comes_again_has_its_new_source() {
+                super::a_descriptor_that_comes_again_has_its_new_source::<$selector>();
             }
             #[test]
             fn a_peer_that_goes_is_noticed() {
@@ -198,30 +213,30 @@ table! {
     select: Select,
 }
 
-/// It reports all that is wanted, ready or not, and never waits: the one that finds out is the loop.
+/// It reports all that is watched for something, ready or not, and never waits: the loop finds out.
 #[test]
 fn busy_names_what_is_wanted() {
     let mut selector = Busy::empty().unwrap();
     let (ours, theirs) = pair();
-    selector.add(&ours, 1, Interest::Read).unwrap();
-    selector.add(&theirs, 2, Interest::Write).unwrap();
+    selector.add(&ours, Listener(1), Interest::Read).unwrap();
+    selector.add(&theirs, Listener(2), Interest::Write).unwrap();
     let found = wait(&mut selector, None);
     assert!(matches!(
         found[..],
         [
             Ready {
-                token: 1,
+                source: Listener(1),
                 readable: true,
                 ..
             },
             Ready {
-                token: 2,
+                source: Listener(2),
                 writable: true,
                 ..
             }
         ]
     ));
-    selector.set(&ours, 1, Interest::Nothing).unwrap();
+    selector.set(&ours, Listener(1), Interest::Nothing).unwrap();
     selector.closing(&theirs);
     assert!(wait(&mut selector, None).is_empty());
 }
@@ -235,32 +250,37 @@ fn select_refuses_numbers_it_has_no_bit_for() {
     assert!((1..os::select::SELECT_END).contains(&room), "{room}");
     os::process::raise_descriptor_limit();
     let high = rustix::io::fcntl_dupfd_cloexec(&ours, os::select::SELECT_END as i32).unwrap();
-    assert_eq!(selector.add(&high, 1, Interest::Read), Err(Errno::INVAL));
+    assert_eq!(
+        selector.add(&high, Listener(1), Interest::Read),
+        Err(Errno::INVAL)
+    );
     selector.remove(&high);
 }
 
-/// What a handle set relies upon: a connection is reported when it changes, the FIN as such, and
-/// whenever the set is told to look anew at what is there; one that waits for time only when its
-/// peer has gone.
+/// What a handle set relies upon: a connection is reported when it changes, a FIN as such, and
+/// whenever it is armed again; one that waits for time only when its peer has closed both
+/// directions.
 #[test]
 fn a_connection_of_a_shared_set_is_reported_by_its_edges() {
     let mut set = Epoll::empty().unwrap();
     let (ours, theirs) = pair();
-    set.add_edge(&ours, 7, Interest::Read).unwrap();
+    set.add_edge(&ours, Listener(7), Interest::Read).unwrap();
     send(&theirs);
-    assert_eq!(tokens(&wait(&mut set, SOON)), [7]);
+    assert_eq!(numbers(&wait(&mut set, SOON)), [7]);
     assert!(wait(&mut set, NOW).is_empty(), "nothing has changed");
-    set.look_anew(&ours, 7, Interest::Read).unwrap();
-    assert_eq!(tokens(&wait(&mut set, SOON)), [7], "it is still there");
-    set.look_anew(&ours, 7, Interest::Write).unwrap();
+    set.rearm_edge(&ours, Listener(7), Interest::Read).unwrap();
+    assert_eq!(numbers(&wait(&mut set, SOON)), [7], "it is still there");
+    set.rearm_edge(&ours, Listener(7), Interest::Write).unwrap();
     assert!(wait(&mut set, SOON)[0].writable);
-    set.look_anew(&ours, 7, Interest::Nothing).unwrap();
+    set.rearm_edge(&ours, Listener(7), Interest::Nothing)
+        .unwrap();
     send(&theirs);
     rustix::net::shutdown(&theirs, Shutdown::Write).unwrap();
     assert!(wait(&mut set, NOW).is_empty(), "nobody has asked");
-    set.look_anew(&ours, 7, Interest::Read).unwrap();
+    set.rearm_edge(&ours, Listener(7), Interest::Read).unwrap();
     assert!(wait(&mut set, SOON)[0].half_closed);
-    set.look_anew(&ours, 7, Interest::Nothing).unwrap();
+    set.rearm_edge(&ours, Listener(7), Interest::Nothing)
+        .unwrap();
     drop(theirs);
     assert!(wait(&mut set, SOON)[0].hung_up);
 }

@@ -1,0 +1,40 @@
+//! The acceptor: the main thread accepts, and gives each socket to the loop with the least to do.
+
+use reactor::{Inbox, Mailbox, inbox};
+use server::{Backoff, Server};
+
+/// A mailbox per loop, for the acceptor, and its inbox, for the loop.
+///
+/// # Errors
+/// Descriptors have run out.
+pub(crate) fn inboxes(server: &Server) -> server::Result<(Vec<Mailbox>, Vec<Inbox>)> {
+    let pairs = (0..server.workers).map(|_| inbox(server.limits.queue_max));
+    Ok(pairs.collect::<Result<Vec<_>, _>>()?.into_iter().unzip())
+}
+
+/// Accepts until drained.
+///
+/// # Errors
+/// None that a listener can cause.
+pub(crate) fn accept(server: &Server, mailboxes: Vec<Mailbox>) -> server::Result {
+    server.make_listeners_nonblocking()?;
+    let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
+    let (mut sockets, mut next) = (Vec::new(), 0);
+    while server.accept_batch(&mut sockets, &mut backoff) {
+        for socket in sockets.drain(..) {
+            next = least_loaded(server, &mailboxes, next);
+            // In vain only if the loop has panicked, and then the process is about to end.
+            mailboxes[next].put(socket);
+        }
+        mailboxes.iter().for_each(Mailbox::wake);
+    }
+    Ok(())
+}
+
+/// The loop with the fewest connections, counting those in its inbox; of equals, the next in turn.
+fn least_loaded(server: &Server, mailboxes: &[Mailbox], last: usize) -> usize {
+    let count = mailboxes.len();
+    let turn = (1..=count).map(|step| (last + step) % count);
+    turn.min_by_key(|&number| server.blocks[number].open() + mailboxes[number].len() as u64)
+        .unwrap_or(0)
+}

@@ -1,0 +1,129 @@
+//! The connections of a loop: stepped when what they need is there, or when their deadline has passed.
+
+use server::Need;
+
+use crate::{Interest, Reactor, Ready, Selector, Source, Timer, Token};
+
+impl<S: Selector> Reactor<S> {
+    /// A connection is ready for what it needed.
+    pub(super) fn on_ready(&mut self, token: Token, ready: Ready) {
+        let is_pool_full = self.is_pool_full();
+        let Some(watched) = self.connections.get_mut(token) else {
+            self.unwatch_in_pool(token);
+            return;
+        };
+        if S::EDGE && !watched.edge.on_event(&ready, watched.need) {
+            return;
+        }
+        let need = match watched.need {
+            // It needs nothing from the peer, which sends more meanwhile, or has closed.
+            Need::Time | Need::Compute if ready.hung_up => Need::Closed,
+            Need::Time | Need::Compute => {
+                self.watch(token, Interest::Nothing);
+                return;
+            }
+            Need::Readable if is_pool_full && !ready.hung_up => {
+                self.read_later(token);
+                return;
+            }
+            _ => watched.step(&mut self.worker),
+        };
+        self.update_interest(token, need);
+    }
+
+    /// Connections and listeners with more to do go on, each for a turn: one that has much to do does
+    /// not keep others waiting.
+    pub(super) fn finish_turns(&mut self) {
+        if !S::EDGE {
+            return;
+        }
+        for _ in 0..self.unfinished.len() {
+            let Some(token) = self.unfinished.pop_front() else {
+                return;
+            };
+            let Some(watched) = self.connections.get_mut(token) else {
+                continue;
+            };
+            watched.edge.dequeued();
+            if matches!(watched.need, Need::Readable | Need::Writable) {
+                let need = watched.step(&mut self.worker);
+                self.update_interest(token, need);
+            }
+        }
+        if self.listeners.accepting.has_more() {
+            self.listeners.accepting.next_turn();
+            self.accept_waiting();
+        }
+    }
+
+    /// An entry of the wheel has fired: is it the connection's, and has the deadline passed?
+    pub(super) fn on_deadline(&mut self, token: Token, tick: u64) {
+        let Some(watched) = self.connections.get_mut(token) else {
+            return;
+        };
+        if !Timer::take_fired(&mut watched.timer, tick) {
+            return;
+        }
+        match watched.deadline(self.server) {
+            Some(deadline) if deadline <= self.worker.now => {
+                let need = watched.connection.expire(&mut self.worker);
+                self.update_interest(token, need);
+            }
+            _ => watched.arm(&mut self.wheel, token, self.server),
+        }
+    }
+
+    /// Has the connection stepped when `need` is there, or its deadline has passed.
+    pub(super) fn update_interest(&mut self, token: Token, need: Need) {
+        if need == Need::Closed {
+            self.close(token);
+            return;
+        }
+        let Some(watched) = self.connections.get_mut(token) else {
+            return;
+        };
+        let before = std::mem::replace(&mut watched.need, need);
+        if need == Need::Compute && before != Need::Compute {
+            self.compute_in_pool(token);
+            return;
+        }
+        if S::EDGE
+            && watched
+                .edge
+                .on_step(before, need, watched.connection.would_block())
+        {
+            self.unfinished.push_back(token);
+        }
+        let interest = match need {
+            Need::Readable => Interest::Read,
+            Need::Writable => Interest::Write,
+            Need::Time | Need::Compute | Need::Closed => watched.interest,
+        };
+        watched.arm(&mut self.wheel, token, self.server);
+        if interest != watched.interest {
+            self.watch(token, interest);
+        }
+    }
+
+    pub(super) fn close(&mut self, token: Token) {
+        if let Some(watched) = self.connections.remove(token) {
+            self.selector.closing(&watched.connection);
+        }
+        self.on_room();
+    }
+
+    pub(super) fn watch(&mut self, token: Token, interest: Interest) {
+        let Some(watched) = self.connections.get_mut(token) else {
+            return;
+        };
+        watched.interest = interest;
+        let source = Source::Connection(token);
+        if self
+            .selector
+            .set(&watched.connection, source, interest)
+            .is_err()
+        {
+            self.close(token); // Out of kernel memory: no event would ever be reported again.
+        }
+    }
+}
