@@ -115,7 +115,7 @@ fn datagrams_share_a_signal() {
     let told: Vec<_> = exit
         .stderr
         .lines()
-        .filter(|line| line.contains("datagrams a signal:"))
+        .filter(|line| line.contains("datagrams per signal:"))
         .collect();
     assert_eq!(told.len(), 2, "at SIGHUP and at the end: {}", exit.stderr);
     // It may have been stopped in the turn of the first, before it saw that nothing more was there.

@@ -1,4 +1,4 @@
-//! The tasks: one that accepts at each listener, one for each connection.
+//! The tasks: one per listener that accepts, and one per connection.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -19,7 +19,7 @@ use tokio::time::Sleep;
 #[derive(Debug)]
 pub struct Tasks {
     server: &'static Server,
-    /// A permit for each connection that may be open; taken before an accept, so that nobody is
+    /// A permit per connection that may be open. A task takes one before it accepts, so that nothing is
     /// accepted to be dropped.
     room: Arc<Semaphore>,
     /// The drain has begun.
@@ -27,7 +27,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Accepts at every listener and serves what comes, until drained: at most `max` at once.
+    /// Accepts at every listener and serves at most `max` connections at once, until drained.
     ///
     /// # Errors
     /// Descriptors or memory have run out at the start.
@@ -44,13 +44,13 @@ impl Tasks {
             acceptors.spawn(Arc::clone(&tasks).accept(index, listener));
         }
         let waker = watch(Borrowed(server.waker.as_fd()), Interest::READABLE)?;
-        let _ = waker.readable().await?; // It is never silenced.
+        let _ = waker.readable().await?; // It is never cleared.
         tasks.drain.notify_waiters();
         while let Some(acceptor) = acceptors.join_next().await {
             acceptor?;
         }
         server.shut_down_listeners();
-        // Every permit is back when the last connection has ended.
+        // All permits are back when the last connection has ended.
         let _all = tasks.room.acquire_many(max).await?;
         Ok(())
     }
@@ -59,11 +59,11 @@ impl Tasks {
     async fn accept(self: Arc<Self>, index: usize, mut listener: AsyncFd<Borrowed>) {
         let mut backoff = Backoff::new(self.server.limits.accept_pause_ms_max);
         let mut drain = pin!(self.drain.notified());
-        // From here on it cannot be missed.
+        // From here on the drain cannot be missed.
         drain.as_mut().enable();
         loop {
             let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else {
-                return; // Nobody closes it.
+                return; // The semaphore is never closed.
             };
             let accepted = if self.server.drain.has_begun() {
                 self.server.accept_ready(index, &mut backoff)
@@ -72,7 +72,7 @@ impl Tasks {
                     if drain.as_mut().poll(cx).is_ready() {
                         return Poll::Ready(Accepted::Interrupted);
                     }
-                    self.look(cx, &mut listener, index, &mut backoff)
+                    self.poll_accept(cx, &mut listener, index, &mut backoff)
                 })
                 .await
             };
@@ -85,8 +85,8 @@ impl Tasks {
         }
     }
 
-    /// Looks at the listener as soon as somebody may stand there.
-    fn look(
+    /// Accepts as soon as a connection may wait at the listener.
+    fn poll_accept(
         &self,
         cx: &mut Context<'_>,
         listener: &mut AsyncFd<Borrowed>,
@@ -95,7 +95,7 @@ impl Tasks {
     ) -> Poll<Accepted> {
         loop {
             let Ok(mut ready) = ready!(listener.poll_read_ready_mut(cx)) else {
-                return Poll::Ready(Accepted::Empty); // The runtime is going away.
+                return Poll::Ready(Accepted::Empty); // The runtime is shutting down.
             };
             match self.server.accept_ready(index, backoff) {
                 Accepted::Empty => ready.clear_ready(),
@@ -109,7 +109,7 @@ impl Tasks {
         tokio::spawn(async move {
             let _permit = permit;
             let connection = with_worker(tasks.server, |worker| Connection::new(socket, worker));
-            // Out of memory for another registration: the connection ends here.
+            // Without memory for another registration the connection ends here.
             if let Ok(connection) = watch(connection, Interest::READABLE | Interest::WRITABLE) {
                 serve(connection, &tasks).await;
             }
@@ -117,26 +117,27 @@ impl Tasks {
     }
 }
 
-/// A connection's task, from its first byte to its last.
+/// The task of a connection, from its first byte to its last.
 async fn serve(mut connection: AsyncFd<Connection>, tasks: &Tasks) {
-    // Polled once: that leaves this task's waker, which never changes, to wake it when the drain
-    // begins. The deadline then is another.
+    // Polled once: that registers the waker of this task, which never changes, so that the task is
+    // woken when the drain begins. The deadline changes then.
     let mut drain = pin!(tasks.drain.notified());
     let _ = poll_fn(|cx| Poll::Ready(drain.as_mut().poll(cx).is_ready())).await;
     let deadline = connection.get_ref().deadline(tasks.server);
-    let mut alarm = pin!(tokio::time::sleep_until(deadline.into()));
+    let mut timer = pin!(tokio::time::sleep_until(deadline.into()));
     let mut need = Need::Readable;
     while need != Need::Closed {
-        need = poll_fn(|cx| step(cx, &mut connection, need, alarm.as_mut(), tasks.server)).await;
+        need = poll_fn(|cx| step(cx, &mut connection, need, timer.as_mut(), tasks.server)).await;
     }
 }
 
-/// Steps as soon as `need` is there or the deadline has passed, and says what is needed next.
+/// Steps the connection as soon as `need` is there or the deadline has passed, and returns what it
+/// needs next.
 fn step(
     cx: &mut Context<'_>,
     connection: &mut AsyncFd<Connection>,
     need: Need,
-    mut alarm: Pin<&mut Sleep>,
+    mut timer: Pin<&mut Sleep>,
     server: &'static Server,
 ) -> Poll<Need> {
     let ready = match need {
@@ -146,7 +147,7 @@ fn step(
     };
     if let Poll::Ready(ready) = ready {
         let Ok(mut ready) = ready else {
-            return Poll::Ready(Need::Closed); // The runtime is going away.
+            return Poll::Ready(Need::Closed); // The runtime is shutting down.
         };
         let connection = ready.get_inner_mut();
         let need = with_worker(server, |worker| connection.step(worker));
@@ -157,11 +158,11 @@ fn step(
     }
     loop {
         let deadline = connection.get_ref().deadline(server).into();
-        // Later deadlines are waited for when the timer has fired, so most requests leave it alone.
-        if deadline < alarm.deadline() || alarm.is_elapsed() {
-            alarm.as_mut().reset(deadline);
+        // A later deadline is set only when the timer has fired, so most requests do not touch it.
+        if deadline < timer.deadline() || timer.is_elapsed() {
+            timer.as_mut().reset(deadline);
         }
-        ready!(alarm.as_mut().poll(cx));
+        ready!(timer.as_mut().poll(cx));
         let connection = connection.get_mut();
         let expired = with_worker(server, |worker| {
             (connection.deadline(server) <= worker.now).then(|| connection.expire(worker))
@@ -173,17 +174,17 @@ fn step(
 }
 
 thread_local! {
-    /// The buffers, the clock and the figures of this thread, lent to whichever task runs.
+    /// The buffers, the clock and the counters of this thread, for the task that runs.
     static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
 }
 
-/// Calls `act` with this thread's worker, its clock read. Tasks do not await in it.
+/// Reads the clock of this thread's worker, and calls `act` with it. Tasks do not await in `act`.
 fn with_worker<T>(server: &'static Server, act: impl FnOnce(&mut Worker) -> T) -> T {
-    /// Threads that have asked so far.
-    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    /// Threads that have a worker.
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
     WORKER.with_borrow_mut(|worker| {
         let worker = worker.get_or_insert_with(|| {
-            let number = ASKED.fetch_add(1, Ordering::Relaxed) % server.workers;
+            let number = THREADS.fetch_add(1, Ordering::Relaxed) % server.workers;
             Worker::ready(server, number)
         });
         worker.tick();
@@ -191,7 +192,7 @@ fn with_worker<T>(server: &'static Server, act: impl FnOnce(&mut Worker) -> T) -
     })
 }
 
-/// Registers with the runtime's selector: the one `epoll_ctl` until it is dropped.
+/// Registers a descriptor with the selector of the runtime: the one `epoll_ctl` until it is dropped.
 fn watch<T: AsRawFd>(watched: T, interest: Interest) -> std::io::Result<AsyncFd<T>> {
     #[expect(
         deprecated,

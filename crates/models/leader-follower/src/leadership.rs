@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait};
 
-/// Passes from leader to leader, with what the last wait found and nobody serves yet.
+/// Passes from leader to leader, with the handles that the last wait found and no thread has taken.
 #[derive(Debug)]
 pub struct Leadership<T> {
     state: Mutex<State<T>>,
     followers: Condvar,
 }
 
-/// Who has it locked leads.
+/// The thread that has it locked leads.
 #[derive(Debug)]
 struct State<T> {
-    /// The leader waits at the set, and has let go of the lock meanwhile.
+    /// The leader waits at the set, with the lock released.
     waiting: bool,
     /// Nothing will ever be ready again.
     over: bool,
@@ -24,7 +24,7 @@ struct State<T> {
     now: Instant,
     /// Followers that sleep.
     asleep: usize,
-    /// One of them has been promoted and is not up yet.
+    /// One of them has been promoted and has not woken yet.
     promoted: bool,
 }
 
@@ -36,7 +36,7 @@ pub struct Leader<'a, T> {
 }
 
 impl<T> Leadership<T> {
-    /// For anyone to take.
+    /// Any thread may take it.
     pub fn new() -> Leadership<T> {
         Leadership {
             state: Mutex::new(State {
@@ -68,10 +68,11 @@ impl<T> Leadership<T> {
 }
 
 impl<'a, T> Leader<'a, T> {
-    /// Something that is ready, and when it was found to be. What one wait has found is taken one by
-    /// one: the rest passes to the next leader, who need not wait. `wait_at_set` adds what it finds
-    /// and tells the time, or `None` if nothing will be ready any more; then so does this. A wait
-    /// that finds nothing is followed by another: there is nothing to promote anybody for.
+    /// Returns a handle that is ready, and the time at which it was found. A leader takes one handle of
+    /// those that a wait has found: the others pass to the next leader, which need not wait.
+    /// `wait_at_set` adds the handles it finds and returns the time, or `None` if nothing will be ready
+    /// any more; then so does this. If a wait finds nothing, the leader waits again instead of
+    /// promoting another thread.
     pub fn wait(
         self,
         mut wait_at_set: impl FnMut(&mut VecDeque<T>) -> Option<Instant>,
@@ -110,8 +111,8 @@ impl<'a, T> Leader<'a, T> {
         Leader { leadership, state }
     }
 
-    /// Lets the next thread lead, and wakes one if none is up: whatever this one has taken is served
-    /// after this, never before.
+    /// Lets the next thread lead, and wakes one if all are asleep. The leader serves the handle that it
+    /// has taken after this, never before.
     pub fn promote(mut self) {
         let wake = self.state.asleep > 0 && !self.state.promoted;
         self.state.promoted |= wake;
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    /// A set at which so many things become ready, a few in each wait.
+    /// A set at which so many handles become ready, a few in each wait.
     struct Set {
         left: Mutex<usize>,
         batch: usize,
@@ -143,7 +144,7 @@ mod tests {
         }
     }
 
-    /// Threads in the order of the model; what each takes it hands to `serve`.
+    /// Threads that follow, lead, promote and serve, as in the model.
     fn threads(
         count: usize,
         set: Set,
@@ -166,7 +167,7 @@ mod tests {
         (0..count).map(spawn).collect()
     }
 
-    /// Whatever the interleaving; and every thread goes home.
+    /// Whatever the interleaving; and every thread ends.
     fn each_handle_once() {
         let served = Arc::new(Mutex::new(Vec::new()));
         let ours = Arc::clone(&served);
@@ -186,9 +187,9 @@ mod tests {
         shuttle::check_pct(each_handle_once, 500, 3);
     }
 
-    /// A leader that serves something long has promoted somebody who goes on: each of three handles
-    /// is done with only once the others are being served, too, by as many threads. A promotion that
-    /// nobody heard would leave all waiting for ever, which shuttle reports as a deadlock.
+    /// A leader that serves for long has promoted another thread before: each of three handles takes
+    /// until the others are served, too, by as many threads. A promotion that is lost would leave all
+    /// waiting for ever, which shuttle reports as a deadlock.
     #[test]
     fn no_promotion_is_lost() {
         shuttle::check_random(

@@ -23,7 +23,7 @@ pub(crate) fn accept(server: &Server, mailboxes: Vec<Mailbox>) -> server::Result
     while server.accept_batch(&mut sockets, &mut backoff) {
         for socket in sockets.drain(..) {
             next = least_loaded(server, &mailboxes, next);
-            // In vain only if the loop has panicked, and then the process is about to end.
+            // This fails only if the loop has panicked, and then the process is about to end.
             mailboxes[next].put(socket);
         }
         mailboxes.iter().for_each(Mailbox::wake);

@@ -194,7 +194,7 @@ fn at_listeners(
 /// An acceptor, and a loop per thread that serves the sockets it is given.
 fn handoff(server: &'static Server) -> server::Result {
     if server.workers == 1 {
-        // With one loop there is nobody to hand sockets to: it accepts for itself.
+        // With one loop there is no need of an acceptor.
         at_listeners(server, 0, Sharing::Nothing)?.run();
         return Ok(());
     }

@@ -118,7 +118,7 @@ impl SpareWorkers {
 /// A worker that a thread has until it ends.
 struct BorrowedWorker {
     worker: Option<Worker>,
-    home: Arc<SpareWorkers>,
+    from: Arc<SpareWorkers>,
 }
 
 impl BorrowedWorker {
@@ -135,7 +135,7 @@ impl BorrowedWorker {
         let number = worker.number;
         let borrowed = BorrowedWorker {
             worker: Some(worker),
-            home: Arc::clone(workers),
+            from: Arc::clone(workers),
         };
         (borrowed, number)
     }
@@ -151,8 +151,8 @@ impl BorrowedWorker {
 impl Drop for BorrowedWorker {
     fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
-            self.home.spare.lock().push(worker);
-            self.home.returned.notify_one();
+            self.from.spare.lock().push(worker);
+            self.from.returned.notify_one();
         }
     }
 }

@@ -18,13 +18,13 @@ pub(crate) fn run(server: &'static Server) -> server::Result {
         )
         .into());
     }
-    // The handler does nothing: what counts is that poll returns when a child has ended.
+    // The handler does nothing; it interrupts poll when a child has ended.
     signal::handle(&[Signal::CHILD], signal::do_nothing);
     server.make_listeners_nonblocking()?;
     let mut worker = Worker::blocking(server, 0);
     worker.warm_up();
-    // What the parent holds is not the child's, or others would not hear of its end: it is dropped.
-    if let Some((child, channel)) = Parent::new(server).pass_on() {
+    // A child drops the channels of the parent. Otherwise no other child would learn of its end.
+    if let Some((child, channel)) = Parent::new(server).run() {
         worker.become_process(child.number);
         serve(&mut worker, &channel);
         child.end();
@@ -32,10 +32,10 @@ pub(crate) fn run(server: &'static Server) -> server::Result {
     Ok(())
 }
 
-/// Descriptors for everything but children: standard ones, listeners, a connection in hand.
+/// Descriptors for everything but children: standard ones, listeners, the connection to be passed.
 const SPARE: usize = 16;
 
-/// The child: says that it is free, serves what it is passed, until there will be no more.
+/// The child: reports that it is free, and serves the connection it is passed, until the channel ends.
 fn serve(worker: &mut Worker, channel: &Channel) {
     while channel.report_free().is_ok() {
         match channel.receive() {
@@ -44,14 +44,16 @@ fn serve(worker: &mut Worker, channel: &Channel) {
                 worker.serve(connection);
             }
             Ok(None) => return,
-            Err(error) => log(format_args!("a connection was passed and lost: {error}")),
+            Err(error) => log(format_args!(
+                "a connection could not be received from the parent: {error}"
+            )),
         }
     }
 }
 
-/// A child, as the parent knows it.
+/// What the parent knows of a child.
 #[derive(Debug)]
-struct Desk {
+struct Child {
     channel: Channel,
     free: bool,
 }
@@ -60,14 +62,14 @@ struct Desk {
 struct Parent {
     server: &'static Server,
     children: Children,
-    /// By the number of the worker.
-    desks: Vec<Option<Desk>>,
-    /// Accepted for a child that was gone when it was to be passed.
-    held: Option<OwnedFd>,
+    /// By worker number.
+    by_number: Vec<Option<Child>>,
+    /// A connection that was accepted for a child which had ended when it was to be passed.
+    undelivered: Option<OwnedFd>,
     accepting: Backoff,
     forking: Backoff,
-    /// Before this no place is filled.
-    fork_from: Instant,
+    /// No child is forked before this.
+    fork_after: Instant,
     /// A signal came: a child may have ended.
     interrupted: bool,
 }
@@ -77,31 +79,31 @@ impl Parent {
         Parent {
             server,
             children: Children::new(server),
-            desks: (0..server.workers).map(|_| None).collect(),
-            held: None,
+            by_number: (0..server.workers).map(|_| None).collect(),
+            undelivered: None,
             accepting: Backoff::new(server.limits.accept_pause_ms_max),
             forking: Backoff::new(server.limits.respawn_pause_ms_max),
-            fork_from: Instant::now(),
+            fork_after: Instant::now(),
             interrupted: true,
         }
     }
 
-    /// Keeps children and passes connections to them until the drain has emptied the listeners: `Some` in
-    /// a child.
-    fn pass_on(mut self) -> Option<(ServingChild, Channel)> {
+    /// Keeps children and passes connections to them until the drain has emptied the listeners: `Some`
+    /// in a child.
+    fn run(mut self) -> Option<(ServingChild, Channel)> {
         loop {
             if self.interrupted || self.is_short() {
                 self.interrupted = false;
                 let pause = self.children.reap_to_replace(&mut self.forking);
                 if !pause.is_zero() {
-                    self.fork_from = Instant::now() + pause;
+                    self.fork_after = Instant::now() + pause;
                 }
             }
             let draining = self.server.drain.has_begun();
-            let nobody = self.desks.iter().all(Option::is_none);
-            // A drain that finds no child needs some, for what waits in the backlog.
-            if (!draining || nobody)
-                && let Some(child) = self.fill()
+            let has_none = self.by_number.iter().all(Option::is_none);
+            // Without children, what waits in the backlog could not be served in a drain.
+            if (!draining || has_none)
+                && let Some(child) = self.fork_one()
             {
                 return Some(child);
             }
@@ -111,26 +113,28 @@ impl Parent {
                     break;
                 }
             }
-            let listeners = self.wait_and_hear(draining);
+            let listeners = self.wait(draining);
             if !self.accept(&listeners) && draining && !listeners.is_empty() {
                 break;
             }
         }
         self.server.shut_down_listeners();
         let Parent {
-            desks, children, ..
+            by_number,
+            children,
+            ..
         } = self;
-        // Children hear that their channels end, and end when they have served what they hold.
-        drop(desks);
+        // The channels end with this, and each child when it has served its connection.
+        drop(by_number);
         children.drain();
         None
     }
 
-    /// Fills one place that is empty, if it is time; `Some` in a child. One, so that those who are
-    /// there serve meanwhile.
-    fn fill(&mut self) -> Option<(ServingChild, Channel)> {
+    /// Forks one child, if one is missing and it is time: `Some` in the child. No more than one, so
+    /// that connections are passed to the others meanwhile.
+    fn fork_one(&mut self) -> Option<(ServingChild, Channel)> {
         if let Some(number) = self.children.next_number()
-            && Instant::now() >= self.fork_from
+            && Instant::now() >= self.fork_after
         {
             let forked = pass::pair().and_then(|(ours, theirs)| {
                 let child = self.children.fork()?;
@@ -139,7 +143,7 @@ impl Parent {
             match forked {
                 Ok((Some(child), _, theirs)) => return Some((child, theirs)),
                 Ok((None, channel, _)) => {
-                    self.desks[number] = Some(Desk {
+                    self.by_number[number] = Some(Child {
                         channel,
                         free: false,
                     });
@@ -148,23 +152,23 @@ impl Parent {
                     if self.forking.is_first() {
                         log(format_args!("fork: {error}; trying again"));
                     }
-                    self.fork_from = Instant::now() + self.forking.pause();
+                    self.fork_after = Instant::now() + self.forking.pause();
                 }
             }
         }
         None
     }
 
-    /// Waits for word of a child, and for a connection if a child is free; notes who is free, and
-    /// whose channel has ended with its process. Returns the listeners to look at.
-    fn wait_and_hear(&mut self, draining: bool) -> Vec<usize> {
-        let accepts = self.first_free().is_some() && self.held.is_none();
+    /// Waits for a report of a child, and for a connection if a child is free. Records which children
+    /// are free, and which channels have ended with their process. Returns the listeners to try.
+    fn wait(&mut self, draining: bool) -> Vec<usize> {
+        let accepts = self.first_free().is_some() && self.undelivered.is_none();
         let looks = accepts && !draining;
         let listeners = &self.server.listeners;
-        let known = || self.desks.iter().enumerate();
-        let known = known().filter_map(|(number, desk)| Some((number, desk.as_ref()?)));
+        let known = || self.by_number.iter().enumerate();
+        let known = known().filter_map(|(number, child)| Some((number, child.as_ref()?)));
         let (numbers, mut fds): (Vec<_>, Vec<_>) = known
-            .map(|(number, desk)| (number, PollFd::new(&desk.channel, PollFlags::IN)))
+            .map(|(number, child)| (number, PollFd::new(&child.channel, PollFlags::IN)))
             .unzip();
         if looks {
             fds.extend(
@@ -173,12 +177,12 @@ impl Parent {
                     .map(|listener| PollFd::new(listener, PollFlags::IN)),
             );
         }
-        // In a drain the waker stays readable, and nobody need wait for what is at the listeners.
+        // In a drain the waker stays readable, and the listeners are tried without waiting.
         let timeout = match draining {
             true if accepts => Some(Duration::ZERO),
             true => Some(LOOK_EVERY),
             false if !self.children.is_full() => {
-                let left = self.fork_from.saturating_duration_since(Instant::now());
+                let left = self.fork_after.saturating_duration_since(Instant::now());
                 Some(left.min(LOOK_EVERY))
             }
             // A channel ends a moment before its process can be reaped.
@@ -199,29 +203,30 @@ impl Parent {
             .zip(of_children)
             .filter(|(_, ready)| **ready)
         {
-            self.hear(number);
+            self.read_report(number);
         }
         let is_to_look = |index: &usize| accepts && (draining || of_listeners[*index]);
         (0..listeners.len()).filter(is_to_look).collect()
     }
 
-    fn hear(&mut self, number: usize) {
-        if let Some(desk) = &mut self.desks[number] {
-            match desk.channel.has_reported_free() {
-                Some(free) => desk.free |= free,
-                None => self.desks[number] = None,
+    fn read_report(&mut self, number: usize) {
+        if let Some(child) = &mut self.by_number[number] {
+            match child.channel.has_reported_free() {
+                Some(free) => child.free |= free,
+                None => self.by_number[number] = None,
             }
         }
     }
 
-    /// Accepts at these listeners as long as a child is free, and passes on. False if all were empty.
+    /// Accepts at these listeners as long as a child is free, and passes the connections on. False if
+    /// all were empty.
     fn accept(&mut self, listeners: &[usize]) -> bool {
-        if let Some(socket) = self.held.take() {
+        if let Some(socket) = self.undelivered.take() {
             self.pass(socket);
         }
-        let mut came = false;
+        let mut any = false;
         for &index in listeners {
-            if self.first_free().is_none() || self.held.is_some() {
+            if self.first_free().is_none() || self.undelivered.is_some() {
                 return true;
             }
             match self.server.accept_at(index, false, &mut self.accepting) {
@@ -230,35 +235,35 @@ impl Parent {
                 Accepted::Interrupted => {}
                 Accepted::Pause(pause) => drop(self.server.wait_for_drain(pause)),
             }
-            came = true;
+            any = true;
         }
-        came
+        any
     }
 
-    /// Passes a connection to the first free child, or holds it for the next that will be.
+    /// Passes a connection to the first free child, or keeps it for the next that will be free.
     fn pass(&mut self, socket: OwnedFd) {
         while let Some(number) = self.first_free() {
-            if let Some(desk) = &mut self.desks[number] {
-                desk.free = false;
-                if desk.channel.pass(socket.as_fd()).is_ok() {
+            if let Some(child) = &mut self.by_number[number] {
+                child.free = false;
+                if child.channel.pass(socket.as_fd()).is_ok() {
                     return;
                 }
             }
-            self.desks[number] = None; // It has ended.
+            self.by_number[number] = None; // It has ended.
         }
-        self.held = Some(socket);
+        self.undelivered = Some(socket);
     }
 
-    /// Whether a place is empty, or its child has ended.
+    /// Whether a child is missing.
     fn is_short(&self) -> bool {
-        self.desks.iter().any(Option::is_none)
+        self.by_number.iter().any(Option::is_none)
     }
 
     fn first_free(&self) -> Option<usize> {
-        let is_free = |desk: &Option<Desk>| desk.as_ref().is_some_and(|desk| desk.free);
-        self.desks.iter().position(is_free)
+        let is_free = |child: &Option<Child>| child.as_ref().is_some_and(|child| child.free);
+        self.by_number.iter().position(is_free)
     }
 }
 
-/// How often a parent looks up while it is short of children, or no child is free in a drain.
+/// How often the parent looks around while a child is missing, or no child is free in a drain.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -50,7 +50,7 @@ fn ask(server: &Server, path: &str) -> TcpStream {
 #[test]
 fn a_drain_serves_every_backlog() {
     let mut server = serve("4");
-    // Some children are asleep with a backlog behind them, whichever those are.
+    // Some children sleep while connections wait in their backlogs.
     let clients: Vec<_> = (0..60)
         .map(|number| {
             let path = if number < 8 { "/sleep/200000" } else { "/json" };
@@ -90,7 +90,7 @@ fn what_replaces_a_killed_child_has_its_listener() {
     let first = whoami(&server);
     let killed = Command::new("kill").args(["-KILL", &first]).status();
     assert!(killed.unwrap().success());
-    // Until it is gone, it might take the next connection with it.
+    // Until it has ended, it might accept the next connection and take it along.
     let begun = Instant::now();
     while Path::new("/proc").join(&first).exists() {
         assert!(begun.elapsed() < PATIENCE, "it lives on");

@@ -1,5 +1,5 @@
-//! Where io_uring is forbidden the server says so, in one line, before it listens: it does not fall
-//! back to something else under the same name.
+//! If io_uring is forbidden, the server says so in one line before it listens: it does not fall back
+//! to something else under the same name.
 
 #![allow(clippy::unwrap_used)] // What fails here fails the test.
 
@@ -46,9 +46,9 @@ fn it_says_what_forbids_it_and_exits() {
     }
 }
 
-/// The other variant does not need it, and gets as far as the address.
+/// The other variant gets as far as the address.
 #[test]
-fn posix_aio_does_not_care() {
+fn posix_aio_does_not_need_it() {
     let flags = ["--variant", "posix-aio", "--listen", "unix:/nowhere/at/all"];
     let output = serve_without_rings(1, &flags);
     let line = String::from_utf8(output.stderr).unwrap();

@@ -1,5 +1,5 @@
-//! Memory lent to whoever completes operations: too little of it, and peers that vanish while it is
-//! lent.
+//! Memory that is lent to the kernel or to helper threads: too little of it, and peers that reset while
+//! it is lent.
 
 #![allow(clippy::unwrap_used)] // What fails here fails the test.
 
@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// How long anything may take that should take no time at all, on a machine that is busy.
+/// How long a reply may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Server {
@@ -69,7 +69,7 @@ fn body(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|number| (number / 5) as u8).collect()
 }
 
-/// One buffer of 64 bytes for everybody: every receive finds it taken again and again.
+/// One buffer of 64 bytes for all connections: receives find it in use again and again.
 #[test]
 fn a_single_small_buffer_is_enough_for_many() {
     let server = Server::start(&["--lent-buffers", "1", "--lent-buffer-bytes", "64"]);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!             ┌────────── loop ──────────┐  queue   ┌──────── thread 0 ────────┐
-//!   clients ═▶│ wait ─▶ accept │ read ───┼─▶ ■ ■ ──▶│ compute ─▶ send it home  │
+//!   clients ═▶│ wait ─▶ accept │ read ───┼─▶ ■ ■ ──▶│ compute ─▶ send it back  │
 //!             │           write ◀────────┼── ■ ■ ◀──│ …               thread N │
 //!             └──────────────────────────┘  inbox   └──────────────────────────┘
 //! ```

@@ -1,4 +1,4 @@
-//! The echo of datagrams, and how many one signal stood for.
+//! The echo of datagrams, with a histogram of how many arrived per signal.
 
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, RawFd};
@@ -8,30 +8,30 @@ use os::process::Signal;
 use os::signal;
 use server::log;
 
-/// Datagrams a signal, counted one by one up to this; more are counted together.
+/// Datagrams per signal are counted one by one up to this; more are counted together.
 const COUNTED_MAX: usize = 32;
 
 /// Largest datagram of UDP, bytes (RFC 768: a length of 16 bits).
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 
-/// Somebody wants to see the histogram.
+/// SIGHUP has come: the histogram is to be logged.
 static ASKED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_hangup(_: i32) {
     ASKED.store(true, Ordering::Relaxed);
 }
 
-/// Sockets whose datagrams go back to where they came from.
+/// Sockets whose datagrams are sent back.
 #[derive(Debug)]
 pub struct Echo {
     sockets: &'static [UdpSocket],
     buffer: Vec<u8>,
-    /// How often a signal found so many datagrams; the last one counts all that are more.
+    /// How often there were so many datagrams per signal; the last entry counts all that are more.
     histogram: [u64; COUNTED_MAX + 1],
 }
 
 impl Echo {
-    /// An echo at the sockets that stand beside the listeners.
+    /// An echo at the sockets that have the addresses of the listeners.
     pub fn at(sockets: &'static [UdpSocket]) -> Echo {
         signal::handle(&[Signal::HUP], on_hangup);
         Echo {
@@ -41,30 +41,30 @@ impl Echo {
         }
     }
 
-    /// What is to be watched.
+    /// The sockets to watch.
     pub fn sockets(&self) -> &'static [UdpSocket] {
         self.sockets
     }
 
-    /// Answers what came before anybody was told of it.
+    /// Answers what came before the sockets were watched.
     pub fn catch_up(&mut self) {
         for socket in self.sockets {
             self.answer_all(socket);
         }
     }
 
-    /// A signal has come for this descriptor: answers everything that is there, which may be nothing
-    /// where an earlier signal's turn took it.
+    /// A signal has come for this descriptor: answers everything that is there, which may be nothing if
+    /// it was read for an earlier signal.
     pub fn answer(&mut self, fd: RawFd) {
         let mut sockets = self.sockets.iter();
-        // None: somebody else has sent the signal.
+        // None: another process has sent the signal.
         if let Some(socket) = sockets.find(|socket| socket.as_raw_fd() == fd) {
             let answered = self.answer_all(socket);
             self.histogram[answered.min(COUNTED_MAX)] += 1;
         }
     }
 
-    /// Answers until nothing is left, and says how many it was.
+    /// Answers until nothing is left. Returns the number of datagrams.
     fn answer_all(&mut self, socket: &UdpSocket) -> usize {
         let mut answered = 0;
         loop {
@@ -74,7 +74,7 @@ impl Echo {
                     // UDP promises nothing: what the socket does not take now is lost.
                     let _ = socket.send_to(&self.buffer[..bytes], from);
                 }
-                // A peer that is not there any more (ECONNREFUSED) ends no other's turn.
+                // The error of one peer (ECONNREFUSED) is no reason to stop.
                 Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => {}
                 Err(_) => return answered,
             }
@@ -82,13 +82,13 @@ impl Echo {
     }
 
     /// Logs the histogram if SIGHUP has asked for it.
-    pub fn tell_if_asked(&self) {
+    pub fn log_if_asked(&self) {
         if ASKED.load(Ordering::Relaxed) && ASKED.swap(false, Ordering::Relaxed) {
-            self.tell();
+            self.log();
         }
     }
 
-    fn tell(&self) {
+    fn log(&self) {
         let seen = self
             .histogram
             .iter()
@@ -100,12 +100,12 @@ impl Echo {
                 _ => format!("{datagrams}: {times}"),
             })
             .collect();
-        log(format_args!("datagrams a signal: {}", each.join(", ")));
+        log(format_args!("datagrams per signal: {}", each.join(", ")));
     }
 }
 
 impl Drop for Echo {
     fn drop(&mut self) {
-        self.tell();
+        self.log();
     }
 }

@@ -16,22 +16,22 @@ pub struct SignalQueue {
     signals: Signals,
     /// By descriptor number: what is watched.
     sources: Vec<Option<Source>>,
-    /// Watched since the last wait: what came before was not told, be it bytes, a FIN or both, so they
-    /// are tried until nothing is there.
-    fresh: Vec<Ready>,
-    /// Those that cannot send signals: looked at whenever a wait ends without one.
-    mute: Vec<RawFd>,
+    /// What was added since the last wait: bytes or a FIN that came before have sent no signal, so the
+    /// loop tries them until it finds nothing.
+    added: Vec<Ready>,
+    /// Descriptors that cannot send signals; they are polled whenever a wait ends without one.
+    signalless: Vec<RawFd>,
     echo: Option<Echo>,
 }
 
 impl SignalQueue {
-    /// An empty one. From now on this thread takes the signals when it likes.
+    /// An empty one. From now on the signals of this thread wait to be taken.
     pub fn new() -> SignalQueue {
         SignalQueue {
             signals: Signals::block(),
             sources: Vec::new(),
-            fresh: Vec::new(),
-            mute: Vec::new(),
+            added: Vec::new(),
+            signalless: Vec::new(),
             echo: None,
         }
     }
@@ -60,11 +60,11 @@ impl SignalQueue {
         {
             *source = None;
         }
-        self.mute.retain(|&mute| mute != fd);
+        self.signalless.retain(|&signalless| signalless != fd);
     }
 
-    /// Polls everything: news were lost.
-    fn look_at_all(&self, events: &mut Vec<Ready>) {
+    /// Polls everything, because signals were lost.
+    fn poll_all(&self, events: &mut Vec<Ready>) {
         let watched = self.sources.iter().enumerate();
         let watched = watched.filter_map(|(fd, source)| source.map(|_| fd as RawFd));
         sweep(watched, |fd, bits| {
@@ -88,19 +88,19 @@ impl Selector for SignalQueue {
         let index = number as usize;
         if self.sources.len() <= index {
             self.sources.resize(index + 1, None);
-            // Only the first descriptor of a number is asked: sockets never are mute.
+            // Only the first descriptor of each number is tested: sockets always send signals.
             if !self.signals.is_watched(fd) {
-                self.mute.push(number);
+                self.signalless.push(number);
             }
         }
         self.sources[index] = Some(source);
-        self.fresh
+        self.added
             .push(ready(source, PollFlags::IN | PollFlags::RDHUP));
         Ok(())
     }
 
     fn set(&mut self, _: impl AsFd, _: Source, _: Interest) -> Result<(), Errno> {
-        Ok(()) // Everything is told already.
+        Ok(()) // Every change is signalled already.
     }
 
     fn remove(&mut self, fd: impl AsFd) {
@@ -114,29 +114,33 @@ impl Selector for SignalQueue {
 
     fn wait(&mut self, events: &mut Vec<Ready>, timeout: Option<Duration>) {
         events.clear();
-        if !self.fresh.is_empty() {
-            events.append(&mut self.fresh);
+        if !self.added.is_empty() {
+            events.append(&mut self.added);
             return;
         }
         match self.signals.take(timeout) {
             IoSignal::Ready { fd, events: bits } => {
                 events.extend(self.source(fd).map(|source| ready(source, bits)));
             }
-            IoSignal::Overflow => self.look_at_all(events),
+            IoSignal::Overflow => self.poll_all(events),
             IoSignal::Datagrams { fd } => {
                 if let Some(echo) = &mut self.echo {
                     echo.answer(fd);
                 }
             }
             IoSignal::None => {
-                let Self { mute, sources, .. } = self;
-                sweep(mute.iter().copied(), |fd, bits| {
+                let Self {
+                    signalless,
+                    sources,
+                    ..
+                } = self;
+                sweep(signalless.iter().copied(), |fd, bits| {
                     events.extend(sources[fd as usize].map(|source| ready(source, bits)));
                 });
             }
         }
         if let Some(echo) = &mut self.echo {
-            echo.tell_if_asked();
+            echo.log_if_asked();
         }
     }
 
@@ -145,7 +149,7 @@ impl Selector for SignalQueue {
     }
 }
 
-/// News, in the words of selectors.
+/// The bits of poll, as all selectors describe an event.
 fn ready(source: Source, bits: PollFlags) -> Ready {
     let hung_up = bits.intersects(PollFlags::HUP | PollFlags::ERR);
     Ready {

@@ -152,7 +152,7 @@ fn serve<S: Selector>(server: &'static Server) -> server::Result {
 }
 
 fn serve_by_select(server: &'static Server) -> server::Result {
-    // The kernel shall hand out no number that select cannot take.
+    // The kernel is to return no number that select cannot take.
     os::process::limit_descriptors(os::select::SELECT_END);
     serve::<Select>(server)
 }

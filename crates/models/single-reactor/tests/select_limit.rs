@@ -1,4 +1,4 @@
-//! `select` at the end of its descriptor numbers: it stops accepting, says why once, serves on.
+//! When `select` has no more descriptor numbers, it stops accepting, says why once, and goes on serving.
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// More clients than descriptor numbers below 1024.
 const CLIENTS: usize = 1100;
-/// Far longer than an answer takes.
+/// Far longer than a reply takes.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Killed when dropped.
@@ -69,7 +69,7 @@ fn select_stops_at_its_last_number_and_says_why_once() -> Result<()> {
         !is_answered(&clients[held], Duration::from_millis(200)),
         "beyond the limit"
     );
-    // As many leave as wait: all that waited are served, and those that stayed still are.
+    // As many close as wait: all that waited are served, and the others still are.
     clients.drain(..CLIENTS - held);
     let (stayed, waited) = clients.split_at(held - (CLIENTS - held));
     assert!(waited.iter().all(|client| is_answered(client, PATIENCE)));

@@ -1,8 +1,8 @@
-//! No variant loses an event, and none starves anybody.
+//! No variant loses an event, and none starves a connection.
 //!
-//! A loop that is told of changes only stalls where it stops before it has taken all, and starves
-//! others where it goes on until it has. Buffers and batches are as small as they can be, so that
-//! every turn ends early.
+//! A loop whose selector reports changes stalls if it stops before it has received everything, and
+//! starves other connections if it goes on until it has. Buffers and batches are as small as they can
+//! be, so that every turn ends early.
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 const VARIANTS: &[&str] = &["epoll", "epoll-edge", "poll", "select", "busy"];
 
-/// Below every deadline of the server, so that what stalls is not taken for slow.
+/// Below every deadline of the server, so that a stall is not ended by one.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Turns end after 64 bytes received, 4096 sent, and one connection accepted.
@@ -101,7 +101,7 @@ fn pipelined_requests_beyond_a_turn_are_all_answered() {
         (&client).write_all(request.repeat(300).as_bytes())?;
         let mut replies = BufReader::new(&client);
         (0..300).try_for_each(|_| reply(&mut replies).map(drop))?;
-        // And nothing of that has spoilt what comes later.
+        // And the connection still serves what comes later.
         (&client).write_all(request.as_bytes())?;
         reply(&mut replies).map(drop)
     });
@@ -119,7 +119,8 @@ fn a_body_and_a_reply_beyond_a_turn_arrive() {
         (&client).write_all(&[head.as_bytes(), &body].concat())?;
         let mut replies = BufReader::new(&client);
         assert_eq!(reply(&mut replies)?, body);
-        // Asked while the reply before fills the socket: the event is there before it is wanted.
+        // The request comes while the reply before fills the socket: the event is there before the
+        // loop wants to read.
         (&client).write_all(request("/bytes/8000000").as_bytes())?;
         (&client).write_all(request("/bytes/7").as_bytes())?;
         assert_eq!(reply(&mut replies)?.len(), 8_000_000);
@@ -134,7 +135,7 @@ fn what_comes_during_a_wait_is_answered_after_it() {
         let client = server.connect()?;
         let mut replies = BufReader::new(&client);
         (&client).write_all(request("/wait/100000").as_bytes())?;
-        // The reply to another client tells that the wait has begun: this loop has one thread.
+        // The reply to another client shows that the wait has begun: this loop has one thread.
         let other = server.connect()?;
         (&other).write_all(request("/").as_bytes())?;
         reply(&mut BufReader::new(&other))?;
@@ -167,7 +168,7 @@ fn a_fin_that_comes_with_a_request_is_not_overlooked() {
         let mut replies = BufReader::new(&client);
         (&client).write_all(request("/").as_bytes())?;
         reply(&mut replies)?;
-        // Blocks the only thread, so that request and FIN are one event when it looks again.
+        // This blocks the only thread, so that request and FIN are one event when it waits again.
         let other = server.connect()?;
         (&other).write_all(request("/").as_bytes())?;
         let mut others = BufReader::new(&other);
@@ -183,7 +184,7 @@ fn a_fin_that_comes_with_a_request_is_not_overlooked() {
 }
 
 #[test]
-fn a_crowd_at_the_listener_is_let_in_one_by_one() {
+fn many_clients_are_accepted_one_by_one() {
     each(SHORT_TURNS, |server| {
         let clients: Vec<_> = (0..200).map(|_| server.connect()).collect::<Result<_>>()?;
         for mut client in &clients {
@@ -196,10 +197,10 @@ fn a_crowd_at_the_listener_is_let_in_one_by_one() {
 }
 
 #[test]
-fn whoever_waits_at_a_full_house_enters_when_another_leaves() {
+fn a_client_in_the_backlog_is_accepted_when_another_ends() {
     each(&["--connections-max=2"], |server| {
-        let mut inside = vec![server.connect()?, server.connect()?];
-        for mut client in &inside {
+        let mut accepted = vec![server.connect()?, server.connect()?];
+        for mut client in &accepted {
             client.write_all(request("/").as_bytes())?;
             reply(&mut BufReader::new(client))?;
         }
@@ -207,35 +208,35 @@ fn whoever_waits_at_a_full_house_enters_when_another_leaves() {
         (&waiting).write_all(request("/bytes/3").as_bytes())?;
         waiting.set_read_timeout(Some(Duration::from_millis(200)))?;
         let early = reply(&mut BufReader::new(&waiting));
-        assert!(early.is_err(), "the house was full");
+        assert!(early.is_err(), "the server was full");
         waiting.set_read_timeout(Some(PATIENCE))?;
-        inside.pop();
+        accepted.pop();
         assert_eq!(reply(&mut BufReader::new(&waiting))?.len(), 3);
         Ok(())
     });
 }
 
-/// One client has sent thousands of requests when another sends one. The loop, busy meanwhile, finds
-/// both: of the first it serves what one turn takes, and then the other.
+/// One client has sent thousands of requests when another sends one. The loop, which was busy, finds
+/// both: it serves what one turn takes of the first, and then the other.
 #[test]
-fn a_torrent_has_its_turn_and_no_more() {
+fn thousands_of_requests_have_one_turn_at_a_time() {
     const TURN_BYTES: usize = 4096;
     each(&[&format!("--input-bytes={TURN_BYTES}")], |server| {
-        let [torrent, blocking, small] = [server.connect()?, server.connect()?, server.connect()?];
-        for mut client in [&torrent, &blocking, &small] {
+        let [flooding, blocking, small] = [server.connect()?, server.connect()?, server.connect()?];
+        for mut client in [&flooding, &blocking, &small] {
             client.write_all(request("/").as_bytes())?;
             reply(&mut BufReader::new(client))?;
         }
         (&blocking).write_all(request("/sleep/200000").as_bytes())?;
         let one = request("/");
-        (&torrent).write_all(one.repeat(3_000).as_bytes())?;
+        (&flooding).write_all(one.repeat(3_000).as_bytes())?;
         (&small).write_all(request("/whoami").as_bytes())?;
         let whoami = reply(&mut BufReader::new(&small))?;
         let served = served(&whoami).ok_or(Error::other("whoami says how many it has served"))?;
-        // A turn before, and one that the loop may have begun while this was on its way.
+        // One turn before, and one that the loop may have begun while the request was in flight.
         let fair = 4 + 2 * TURN_BYTES.div_ceil(one.len());
         assert!(served <= fair, "{served} were served first, not {fair}");
-        let mut replies = BufReader::new(&torrent);
+        let mut replies = BufReader::new(&flooding);
         (0..3_000).try_for_each(|_| reply(&mut replies).map(drop))
     });
 }
