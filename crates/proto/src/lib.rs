@@ -50,6 +50,7 @@ mod response;
 mod scratch;
 mod service;
 mod session;
+mod status;
 mod tail;
 mod target;
 mod turn;

@@ -86,6 +86,7 @@ impl Connection {
         self.would_block = false;
         self.received_nothing = false;
         loop {
+            // Err: the step ends, and this is what the connection needs.
             let done = match self.session.want() {
                 Want::Read if !is_first => Err(Need::Readable),
                 Want::Read => self.receive(worker),

@@ -105,13 +105,7 @@ fn prepare(
     (variant.needs.kernel)().map_err(Refusal::Failure)?;
     let limits = args.limits.resolve().map_err(Refusal::Usage)?;
     if let Some(list) = &args.cpus {
-        let cpus = os::cpu::parse_list(list).ok_or_else(|| {
-            Refusal::Usage(format!(
-                "--cpus {list}: not a list of CPUs such as 0 or 0-3,6"
-            ))
-        })?;
-        os::cpu::confine(&cpus)
-            .map_err(|error| Refusal::Usage(format!("--cpus {list}: {error}")))?;
+        confine(list)?;
     }
     let workers = variant
         .workers
@@ -163,6 +157,16 @@ fn prepare(
     }
     signals::install(server);
     Ok((variant.run, server))
+}
+
+/// Confines this process to the CPUs of `list`.
+fn confine(list: &str) -> Result<(), Refusal> {
+    let cpus = os::cpu::parse_list(list).ok_or_else(|| {
+        Refusal::Usage(format!(
+            "--cpus {list}: not a list of CPUs such as 0 or 0-3,6"
+        ))
+    })?;
+    os::cpu::confine(&cpus).map_err(|error| Refusal::Usage(format!("--cpus {list}: {error}")))
 }
 
 /// `workers`, or the bound of connections if that is lower: further workers would have no connection.

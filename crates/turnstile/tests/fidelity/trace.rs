@@ -45,6 +45,15 @@ impl Call {
         names.contains(&self.name.as_str())
     }
 
+    /// Whether it is a poll that checks descriptors without waiting.
+    pub fn is_check(&self) -> bool {
+        match self.name.as_str() {
+            "poll" => self.args.ends_with(" 0"),
+            "ppoll" => self.args.contains("{tv_sec=0, tv_nsec=0}"),
+            _ => false,
+        }
+    }
+
     /// Whether it is a wait for signals that a handler has broken off.
     fn returned_early(&self) -> bool {
         self.name == "rt_sigtimedwait" && self.number() == Some(-1)
@@ -212,10 +221,9 @@ fn finish(call: &mut Call, rest: &str, resumed: Option<f64>) {
 fn mark_idle(calls: &mut [Call]) {
     let mut last: BTreeMap<u32, bool> = BTreeMap::new();
     for call in calls {
-        // What cannot send signals is looked at whenever no signal has come.
-        let looks = call.name == "poll" && call.args.ends_with(" 0");
+        // What cannot send signals is checked whenever no signal has come.
         let after_idle = last.get(&call.tid).copied().unwrap_or(false);
-        call.idle = call.timed_out() || (looks && after_idle);
+        call.idle = call.timed_out() || (call.is_check() && after_idle);
         last.insert(call.tid, call.idle || call.returned_early());
     }
 }
