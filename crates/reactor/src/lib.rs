@@ -1,13 +1,15 @@
 //! The readiness loop: one selector, one table of connections, one wheel of deadlines.
 //!
 //! ```text
-//!   loop {  wait (selector, until the next deadline)
-//!           for each event:  listener ─▶ accept      inbox ─▶ adopt      connection ─▶ step
-//!           deadlines that passed ─▶ expire  }
+//!   loop {  wait:       in the selector, until the next deadline
+//!           sources:    connection ─▶ step · listener ─▶ accept · drain ─▶ empty the listeners
+//!           deadlines:  connection ─▶ expire · pause in accepting ─▶ watch the listeners again  }
 //! ```
 //!
-//! [`Reactor`] is the loop. Its parts, [`Selector`], [`Slots`] and [`Wheel`], also serve models
-//! that share them between threads in another order.
+//! [`Reactor`] is the loop. [`Handles`] is a set of connections that several threads serve, for models
+//! whose threads share connections. Both are made of a [`Selector`], a table with [`Token`]s, and a
+//! [`Wheel`]; both are told when to accept by [`server::Accepting`]. [`Source`] says what an event is
+//! about. [`inbox`], [`work_queue`] and [`pool`] connect loops with other threads.
 
 #![forbid(unsafe_code)]
 

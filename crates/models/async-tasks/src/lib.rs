@@ -48,27 +48,28 @@ use crate::tasks::Tasks;
 pub const MODEL: Model = Model {
     name: "async-tasks",
     variants: &[
-        Variant {
-            name: "threads",
-            roles: Roles::accepted_by("a task", "a task"),
-            summary: "There is a coroutine per connection, on threads that steal tasks from each other.",
-            pick_when: "handlers await other services, and there are many connections",
-            breaks_when: "a handler computes or blocks without awaiting: the tasks of its thread wait",
-            workers: Workers::LOOPS,
-            needs: Needs::USUAL,
-            run: one_runtime,
-        },
+        THREADS,
         Variant {
             name: "local",
-            roles: Roles::accepted_by("a task", "a task"),
             summary: "There is a coroutine per connection; each worker is a thread that keeps its tasks.",
             pick_when: "handlers await other services, and state must not move between threads",
             breaks_when: "a handler computes or blocks: every connection of its worker waits",
-            workers: Workers::LOOPS,
-            needs: Needs::USUAL,
             run: runtime_per_worker,
+            ..THREADS
         },
     ],
+};
+
+/// The default; the other is what differs from it.
+const THREADS: Variant = Variant {
+    name: "threads",
+    roles: Roles::accepted_by("a task", "a task"),
+    summary: "There is a coroutine per connection, on threads that steal tasks from each other.",
+    pick_when: "handlers await other services, and there are many connections",
+    breaks_when: "a handler computes or blocks without awaiting: the tasks of its thread wait",
+    workers: Workers::LOOPS,
+    needs: Needs::USUAL,
+    run: one_runtime,
 };
 
 /// One runtime for all workers.

@@ -85,35 +85,24 @@ use server::{Children, Model, Needs, Roles, Server, Threads, Variant, Workers};
 pub const MODEL: Model = Model {
     name: "multi-reactor",
     variants: &[
-        Variant {
-            name: "handoff",
-            roles: Roles::accepted_by("the main thread", "a loop"),
-            summary: "An acceptor gives each socket to the least loaded of several reactors.",
-            pick_when: "there are many connections, short handlers and several CPUs",
-            breaks_when: "a handler computes or blocks: every connection of its loop waits",
-            workers: Workers::LOOPS,
-            needs: Needs::USUAL,
-            run: handoff,
-        },
+        HANDOFF,
         Variant {
             name: "reuseport",
             roles: Roles::accepted_by("a loop", "a loop"),
             summary: "There is a reactor and a listener per thread; the kernel spreads connections by their hash.",
             pick_when: "connections come and go fast, and there are several CPUs",
             breaks_when: "there are few connections, or one loop is busy: connections that hash to it wait while others are idle",
-            workers: Workers::LOOPS,
             needs: Needs::OWN_LISTENERS,
             run: |server| threads(server, Sharing::Nothing),
+            ..HANDOFF
         },
         Variant {
             name: "shared",
             roles: Roles::accepted_by("a loop", "a loop"),
             summary: "Several reactors watch one listener, and the kernel wakes one that sleeps.",
             pick_when: "there are many connections, and a loop that is free should accept the next one",
-            breaks_when: "a handler computes or blocks: every connection of its loop waits",
-            workers: Workers::LOOPS,
-            needs: Needs::USUAL,
             run: |server| threads(server, Sharing::Exclusive),
+            ..HANDOFF
         },
         Variant {
             name: "processes",
@@ -122,8 +111,8 @@ pub const MODEL: Model = Model {
             pick_when: "a crash must cost one worker only, or the service is not thread-safe",
             breaks_when: "a handler computes or blocks, or workers must share state",
             workers: Workers::LOOPS.in_processes(),
-            needs: Needs::USUAL,
             run: |server| processes(server, Sharing::Exclusive),
+            ..HANDOFF
         },
         Variant {
             name: "processes-lock",
@@ -132,8 +121,8 @@ pub const MODEL: Model = Model {
             pick_when: "you want to know what the lock costs; never otherwise, since EPOLLEXCLUSIVE",
             breaks_when: "one loop keeps the lock while others sleep: it gets most of the connections",
             workers: Workers::LOOPS.in_processes(),
-            needs: Needs::USUAL,
             run: |server| processes(server, Sharing::Lock(AcceptLock::new(server)?)),
+            ..HANDOFF
         },
         Variant {
             name: "processes-reuseport",
@@ -148,6 +137,18 @@ pub const MODEL: Model = Model {
         pool::VARIANT,
         thread_per_event::VARIANT,
     ],
+};
+
+/// The default; the others are what differs from it.
+const HANDOFF: Variant = Variant {
+    name: "handoff",
+    roles: Roles::accepted_by("the main thread", "a loop"),
+    summary: "An acceptor gives each socket to the least loaded of several reactors.",
+    pick_when: "there are many connections, short handlers and several CPUs",
+    breaks_when: "a handler computes or blocks: every connection of its loop waits",
+    workers: Workers::LOOPS,
+    needs: Needs::USUAL,
+    run: handoff,
 };
 
 /// A loop per thread, each at the listeners.

@@ -70,45 +70,30 @@ use server::{
 pub const MODEL: Model = Model {
     name: "prefork",
     variants: &[
-        Variant {
-            name: "accept",
-            roles: Roles::accepted_by("a child", "a child"),
-            summary: "Children forked in advance all block in accept on one socket.",
-            pick_when: "the service blocks, crashes or is not thread-safe, and connections are bounded",
-            breaks_when: "there are more persistent connections than children",
-            workers: CHILDREN,
-            needs: Needs::USUAL,
-            run: accept,
-        },
+        ACCEPT,
         Variant {
             name: "poll",
-            roles: Roles::accepted_by("a child", "a child"),
             summary: "Children forked in advance wait in poll, then accept.",
             pick_when: "a child waits for more than one listener",
             breaks_when: "many children are idle: each connection wakes several, and one gets it",
-            workers: CHILDREN,
-            needs: Needs::USUAL,
             run: poll,
+            ..ACCEPT
         },
         Variant {
             name: "flock",
-            roles: Roles::accepted_by("a child", "a child"),
             summary: "Children forked in advance accept one at a time, under a lock on a file.",
             pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
             breaks_when: "connections are short: each costs two calls more, and waits for the wake-up of the next child",
-            workers: CHILDREN,
-            needs: Needs::USUAL,
             run: flock,
+            ..ACCEPT
         },
         Variant {
             name: "mutex",
-            roles: Roles::accepted_by("a child", "a child"),
             summary: "Children forked in advance accept one at a time, under a mutex in shared memory.",
             pick_when: "one child at a time is to accept, and a lock on a file is too slow",
             breaks_when: "connections are short: each waits for the wake-up of the next child",
-            workers: CHILDREN,
-            needs: Needs::USUAL,
             run: mutex,
+            ..ACCEPT
         },
         Variant {
             name: "pass-fd",
@@ -116,21 +101,30 @@ pub const MODEL: Model = Model {
             summary: "The parent accepts, and passes each connection to a child that is free.",
             pick_when: "the parent must choose who serves, or children may not touch the listener",
             breaks_when: "connections are short: each costs two messages and two switches",
-            workers: CHILDREN,
-            needs: Needs::USUAL,
             run: passing::run,
+            ..ACCEPT
         },
         Variant {
             name: "reuseport",
-            roles: Roles::accepted_by("a child", "a child"),
             summary: "Children forked in advance each block in accept on a listener of their own.",
             pick_when: "connections are short and alike, and come faster than one listener can take them",
             breaks_when: "one child is slow: connections that hash to it wait while others are free",
-            workers: CHILDREN,
             needs: Needs::OWN_LISTENERS,
-            run: accept,
+            ..ACCEPT
         },
     ],
+};
+
+/// The default; the others are what differs from it.
+const ACCEPT: Variant = Variant {
+    name: "accept",
+    roles: Roles::accepted_by("a child", "a child"),
+    summary: "Children forked in advance all block in accept on one socket.",
+    pick_when: "the service blocks, crashes or is not thread-safe, and connections are bounded",
+    breaks_when: "there are more persistent connections than children",
+    workers: CHILDREN,
+    needs: Needs::USUAL,
+    run: accept,
 };
 
 const CHILDREN: Workers = Workers::processes(Count::Pool(64));

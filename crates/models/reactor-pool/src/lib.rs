@@ -66,37 +66,37 @@ use server::{Count, Model, Needs, Roles, Server, Threads, Variant, Worker, Worke
 pub const MODEL: Model = Model {
     name: "reactor-pool",
     variants: &[
-        Variant {
-            name: "return",
-            roles: COMPUTED_ELSEWHERE,
-            summary: "A loop accepts, reads and writes; the connection moves to a pool that computes, and comes back.",
-            pick_when: "handlers compute or block for long, and most connections are idle",
-            breaks_when: "handlers are short: moving the connection there and back costs more than the service",
-            workers: Workers::sharing(Count::Pool(64)),
-            needs: A_LOOP,
-            run: return_to_loop,
-        },
+        RETURN,
         Variant {
             name: "half-sync",
             roles: Roles::accepted_by("the loop", "a thread"),
             summary: "A loop waits and queues the handles that are ready; a thread reads, computes and writes.",
             pick_when: "requests and replies are long, so that reading and writing need several CPUs",
             breaks_when: "handlers are short: each request costs a switch",
-            workers: Workers::sharing(Count::Pool(64)),
-            needs: A_LOOP,
             run: half_sync,
+            ..RETURN
         },
         Variant {
             name: "simulated-proactor",
-            roles: COMPUTED_ELSEWHERE,
             summary: "A loop reads and writes for the threads, which see complete requests only.",
             pick_when: "code that was written for completions must run on a readiness selector",
             breaks_when: "handlers are short: each request costs a switch and two epoll_ctl",
-            workers: Workers::sharing(Count::Pool(64)),
-            needs: A_LOOP,
             run: simulated_proactor,
+            ..RETURN
         },
     ],
+};
+
+/// The default; the others are what differs from it.
+const RETURN: Variant = Variant {
+    name: "return",
+    roles: COMPUTED_ELSEWHERE,
+    summary: "A loop accepts, reads and writes; the connection moves to a pool that computes, and comes back.",
+    pick_when: "handlers compute or block for long, and most connections are idle",
+    breaks_when: "handlers are short: moving the connection there and back costs more than the service",
+    workers: Workers::sharing(Count::Pool(64)),
+    needs: A_LOOP,
+    run: return_to_loop,
 };
 
 /// The workers are the threads; the loop is one more.

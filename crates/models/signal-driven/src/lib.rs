@@ -51,30 +51,32 @@ use crate::signals::SignalQueue;
 pub const MODEL: Model = Model {
     name: "signal-driven",
     variants: &[
-        Variant {
-            name: "-",
-            roles: Roles::accepted_by("the loop", "the loop"),
-            summary: "Every socket reports what happens on it by a real-time signal, and one loop takes them.",
-            pick_when: "you want to know what it costs; otherwise, epoll shares a wait between connections",
-            breaks_when: "signals come faster than the loop takes them: their queue is bounded",
-            workers: Workers::ONE_LOOP,
-            needs: Needs::USUAL,
-            run: |server| serve(server, SignalQueue::new()),
-        },
+        SIGNALS,
         Variant {
             name: "udp",
-            roles: Roles::accepted_by("the loop", "the loop"),
             summary: "The same, with an echo of datagrams whose signals coalesce.",
             pick_when: "datagrams come on one socket, and the program has other things to do",
             breaks_when: "datagrams come faster than the loop reads them: the buffer of the socket drops them",
-            workers: Workers::ONE_LOOP,
             needs: Needs {
                 datagrams: true,
                 ..Needs::USUAL
             },
             run: serve_and_echo,
+            ..SIGNALS
         },
     ],
+};
+
+/// The default; the other is what differs from it.
+const SIGNALS: Variant = Variant {
+    name: "-",
+    roles: Roles::accepted_by("the loop", "the loop"),
+    summary: "Every socket reports what happens on it by a real-time signal, and one loop takes them.",
+    pick_when: "you want to know what it costs; otherwise, epoll shares a wait between connections",
+    breaks_when: "signals come faster than the loop takes them: their queue is bounded",
+    workers: Workers::ONE_LOOP,
+    needs: Needs::USUAL,
+    run: |server| serve(server, SignalQueue::new()),
 };
 
 fn serve(server: &'static Server, signals: SignalQueue) -> server::Result {

@@ -87,39 +87,24 @@ use server::{Model, Needs, Roles, Server, Variant, Workers};
 pub const MODEL: Model = Model {
     name: "single-reactor",
     variants: &[
-        Variant {
-            name: "epoll",
-            roles: Roles::accepted_by("the loop", "the loop"),
-            summary: "One thread waits in one selector and does everything.",
-            pick_when: "connections are many and handlers short, and one CPU is enough",
-            breaks_when: "a handler computes or blocks: all other connections wait for it",
-            workers: Workers::ONE_LOOP,
-            needs: Needs::USUAL,
-            run: serve::<Epoll>,
-        },
+        EPOLL,
         Variant {
             name: "epoll-edge",
-            roles: Roles::accepted_by("the loop", "the loop"),
             summary: "The selector reports every change once; the loop remembers what is left to do.",
             pick_when: "you want to know whether edge triggering pays for your traffic",
-            breaks_when: "a handler computes or blocks: all other connections wait for it",
-            workers: Workers::ONE_LOOP,
-            needs: Needs::USUAL,
             run: serve::<EpollEdge>,
+            ..EPOLL
         },
         Variant {
             name: "poll",
-            roles: Roles::accepted_by("the loop", "the loop"),
             summary: "The loop keeps the set of descriptors and passes all of it to the kernel at every wait.",
             pick_when: "connections are few and mostly active, or there is no epoll",
             breaks_when: "many connections are idle: each wait looks at every one of them",
-            workers: Workers::ONE_LOOP,
-            needs: Needs::USUAL,
             run: serve::<Poll>,
+            ..EPOLL
         },
         Variant {
             name: "select",
-            roles: Roles::accepted_by("the loop", "the loop"),
             summary: "The loop passes one bit per descriptor number below 1024 to the kernel at every wait.",
             pick_when: "you want to know what it costs; never otherwise",
             breaks_when: "there are a thousand connections: descriptor numbers from 1024 on have no bit",
@@ -127,20 +112,30 @@ pub const MODEL: Model = Model {
                 connections_max: Some(SELECT_CONNECTIONS_MAX),
                 ..Workers::ONE_LOOP
             },
-            needs: Needs::USUAL,
             run: serve_by_select,
+            ..EPOLL
         },
         Variant {
             name: "busy",
-            roles: Roles::accepted_by("the loop", "the loop"),
             summary: "The loop has no selector: it tries every socket in turn, all the time.",
             pick_when: "the latency of one connection is worth a CPU",
             breaks_when: "anything else matters: the CPU is always busy, and each idle connection costs a call per round",
-            workers: Workers::ONE_LOOP,
-            needs: Needs::USUAL,
             run: serve::<Busy>,
+            ..EPOLL
         },
     ],
+};
+
+/// The default; the others are what differs from it.
+const EPOLL: Variant = Variant {
+    name: "epoll",
+    roles: Roles::accepted_by("the loop", "the loop"),
+    summary: "One thread waits in one selector and does everything.",
+    pick_when: "connections are many and handlers short, and one CPU is enough",
+    breaks_when: "a handler computes or blocks: all other connections wait for it",
+    workers: Workers::ONE_LOOP,
+    needs: Needs::USUAL,
+    run: serve::<Epoll>,
 };
 
 /// Of the descriptor numbers that select(2) knows, some are the server's own.

@@ -51,25 +51,14 @@ use server::{
 pub const MODEL: Model = Model {
     name: "thread-pool",
     variants: &[
-        Variant {
-            name: "queue",
-            roles: Roles::accepted_by("the main thread", "a thread"),
-            summary: "Threads created in advance take accepted connections from a bounded queue.",
-            pick_when: "the service blocks and shares memory, and connections are bounded",
-            breaks_when: "there are more persistent connections than threads",
-            workers: THREADS,
-            needs: Needs::USUAL,
-            run: queue,
-        },
+        QUEUE,
         Variant {
             name: "accept",
             roles: Roles::accepted_by("a thread", "a thread"),
             summary: "Threads created in advance all block in accept on one socket.",
             pick_when: "the service blocks and shares memory, and connections are short: nothing passes through a queue",
-            breaks_when: "there are more persistent connections than threads",
-            workers: THREADS,
-            needs: Needs::USUAL,
             run: |server| accepting(server, Worker::accept),
+            ..QUEUE
         },
         Variant {
             name: "accept-mutex",
@@ -77,11 +66,22 @@ pub const MODEL: Model = Model {
             summary: "Threads created in advance accept one at a time, under a mutex.",
             pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
             breaks_when: "connections are short: each waits for the wake-up of the next thread",
-            workers: THREADS,
-            needs: Needs::USUAL,
             run: accept_mutex,
+            ..QUEUE
         },
     ],
+};
+
+/// The default; the others are what differs from it.
+const QUEUE: Variant = Variant {
+    name: "queue",
+    roles: Roles::accepted_by("the main thread", "a thread"),
+    summary: "Threads created in advance take accepted connections from a bounded queue.",
+    pick_when: "the service blocks and shares memory, and connections are bounded",
+    breaks_when: "there are more persistent connections than threads",
+    workers: THREADS,
+    needs: Needs::USUAL,
+    run: queue,
 };
 
 const THREADS: Workers = Workers::threads(Count::Pool(64));
