@@ -143,6 +143,7 @@ impl Accepting {
 
     /// What to do now. `has_room` says whether the table of connections has room for another one.
     /// `phase` is that of the drain; in the last one nothing is accepted any more.
+    #[inline]
     pub fn next(&mut self, has_room: bool, phase: Phase) -> Next {
         if let Some(pause) = self.pause.take() {
             return Next::Pause(pause);
@@ -159,41 +160,39 @@ impl Accepting {
         }
     }
 
+    #[inline]
     fn next_serving(&mut self) -> Next {
-        let first = self.own.start;
-        let own = &mut self.listeners[self.own.clone()];
-        let find = |own: &[Listener], what: fn(&Listener) -> bool| own.iter().position(what);
-        if self.obstacle.is_some() {
-            let Some(found) = find(own, Listener::is_on) else {
-                return Next::Nothing;
-            };
-            // A connection that waits there is reported again once the listener is watched again.
-            own[found].waiting = None;
-            own[found].watch = Watch::Ending;
-            return Next::Unwatch(first + found);
+        let (own, is_open) = (self.own.clone(), self.obstacle.is_none());
+        for (listener, index) in self.listeners[own.clone()].iter_mut().zip(own) {
+            if is_open && listener.take_turn() {
+                return Next::Accept(index);
+            }
+            match listener.watch {
+                Watch::On if !is_open || listener.renew => {
+                    // What waits there is reported again once the listener is watched again.
+                    listener.waiting = None;
+                    listener.watch = Watch::Ending;
+                    return Next::Unwatch(index);
+                }
+                Watch::Off if is_open => {
+                    listener.watch = Watch::On;
+                    listener.renew = false;
+                    return Next::Watch(index);
+                }
+                Watch::On | Watch::Off | Watch::Ending => {}
+            }
         }
-        if let Some(found) = find(own, Listener::is_in_turn) {
-            own[found].take_turn();
-            Next::Accept(first + found)
-        } else if let Some(found) = find(own, |listener| listener.is_on() && listener.renew) {
-            own[found].watch = Watch::Ending;
-            Next::Unwatch(first + found)
-        } else if let Some(found) = find(own, |listener| listener.watch == Watch::Off) {
-            own[found].watch = Watch::On;
-            own[found].renew = false;
-            Next::Watch(first + found)
-        } else {
-            Next::Nothing
-        }
+        Next::Nothing
     }
 
+    #[cold]
     fn next_emptying(&mut self, phase: Phase) -> Next {
-        let all = &mut self.listeners;
-        if let Some(found) = all.iter().position(Listener::is_on) {
-            all[found].watch = Watch::Ending;
-            return Next::Unwatch(found);
+        let is = |watch| move |listener: &Listener| listener.watch == watch;
+        if let Some(index) = self.listeners.iter().position(is(Watch::On)) {
+            self.listeners[index].watch = Watch::Ending;
+            return Next::Unwatch(index);
         }
-        if all.iter().any(|listener| listener.watch == Watch::Ending) {
+        if self.listeners.iter().any(is(Watch::Ending)) {
             return Next::Nothing;
         }
         if phase < Phase::Cutting {
@@ -202,9 +201,9 @@ impl Accepting {
                 self.expect_all();
                 return Next::Nothing;
             }
-            if let Some(found) = all.iter().position(Listener::is_in_turn) {
-                all[found].take_turn();
-                return Next::Accept(found);
+            let mut all = self.listeners.iter_mut();
+            if let Some(index) = all.position(Listener::take_turn) {
+                return Next::Accept(index);
             }
         }
         self.stage = Stage::Done;
@@ -349,16 +348,12 @@ impl Accepting {
 }
 
 impl Listener {
-    fn is_on(&self) -> bool {
-        self.watch == Watch::On
-    }
-
-    fn is_in_turn(&self) -> bool {
-        self.waiting.is_some_and(|left| left > 0)
-    }
-
-    fn take_turn(&mut self) {
-        self.waiting = self.waiting.map(|left| left - 1);
+    /// Whether one more may be accepted in this turn.
+    #[inline]
+    fn take_turn(&mut self) -> bool {
+        let left = self.waiting.unwrap_or(0);
+        self.waiting = self.waiting.map(|_| left.saturating_sub(1));
+        left > 0
     }
 }
 

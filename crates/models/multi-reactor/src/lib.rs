@@ -33,8 +33,8 @@
 //!
 //! **When to pick it.** There are many connections, handlers are short, and there are several CPUs.
 //!
-//! **Variants.** They differ in how loops get connections. Each costs what is said here beside the
-//! above. Where the loops accept, no socket passes through an inbox.
+//! **Variants.** They differ in how loops get connections. Each costs what is said here in addition
+//! to the above. Where the loops accept, no socket passes through an inbox.
 //!
 //! - `reuseport`: each loop has a listener of its own, and the kernel spreads connections by their
 //!   hash. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. There is one accept
@@ -68,7 +68,7 @@
 //!   that is started for it and ends with it. At most `--threads-max` of them run; then the loops
 //!   wait. accepts: the main thread · reads: a thread · computes: a thread · writes: a thread. The
 //!   handle is suspended meanwhile: the loop counts its events, and starts no other thread. A
-//!   request costs the start of a thread beside the above.
+//!   request costs the start of a thread in addition.
 //!
 //! **Source.** Netty, memcached; Lea, *Scalable IO in Java*. `SO_REUSEPORT`: `socket(7)`, Linux
 //! 3.9; `EPOLLEXCLUSIVE`: `epoll_ctl(2)`, Linux 4.5; processes, the accept lock and watching anew:

@@ -28,9 +28,10 @@ fn state(accepting: &Accepting) -> &'static str {
     }
 }
 
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 11] = [
     "ready",
     "full",
+    "room",
     "freed",
     "short",
     "pause over",
@@ -53,7 +54,7 @@ fn on(accepting: &mut Accepting, event: &str) -> String {
         "drain" => accepting.drain(),
         _ => {}
     }
-    let has_room = event == "freed" || !(was_full || event == "full");
+    let has_room = matches!(event, "room" | "freed") || !(was_full || event == "full");
     let phase = match (event, accepting.stage) {
         ("cut", _) => Phase::Cutting,
         (_, Stage::Serving) => Phase::Serving,
@@ -102,6 +103,7 @@ fn the_table_of_transitions() {
         ("open", "lock lost", "unwatch", "locked"),
         ("open", "unwatched", "watch", "open"),
         ("open", "drain", "unwatch", "emptying"),
+        ("full", "room", "watch", "open"),
         ("full", "freed", "watch", "open"),
         ("full", "drain", "", "emptying, full"),
         ("paused", "freed", "watch", "open"),
@@ -112,6 +114,7 @@ fn the_table_of_transitions() {
         ("locked", "drain", "accept, shut down", "done"),
         ("emptying", "full", "", "emptying, full"),
         ("emptying", "unwatched", "accept, shut down", "done"),
+        ("emptying, full", "room", "accept, shut down", "done"),
         ("emptying, full", "freed", "accept, shut down", "done"),
         ("emptying, full", "cut", "shut down", "done"),
         ("emptying, paused", "freed", "accept, shut down", "done"),
