@@ -39,7 +39,7 @@ impl Poller {
     }
 
     /// Waits for events, at most that long, and returns how many there are.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wait(&mut self, timeout_ns: u64) -> Result<usize> {
         self.events.clear();
         let timeout = clock::to_timespec(timeout_ns);
@@ -47,16 +47,21 @@ impl Poller {
         match epoll::wait(&self.epoll, room, Some(&timeout)) {
             Ok(n) => Ok(n),
             Err(Errno::INTR) => Ok(0),
-            Err(errno) => Err(errno).context("epoll_pwait2, which Linux has since 5.11, failed"),
+            Err(errno) => Err(wait_failed(errno)),
         }
     }
 
     /// The token and the flags of an event of the last wait.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn event(&self, index: usize) -> (u64, EventFlags) {
         let event = self.events[index];
         ({ event.data }.u64(), { event.flags })
     }
+}
+
+#[cold]
+fn wait_failed(errno: Errno) -> anyhow::Error {
+    anyhow::Error::new(errno).context("epoll_pwait2, which Linux has since 5.11, failed")
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ pub fn local_addr(listener: BorrowedFd<'_>, asked: &Addr) -> Addr {
 ///
 /// # Errors
 /// Those of `accept(2)`.
-#[inline]
+#[inline(always)]
 pub fn accept(listener: BorrowedFd<'_>, nonblocking: bool) -> Result<OwnedFd> {
     let flags = if nonblocking {
         SocketFlags::NONBLOCK
@@ -174,7 +174,7 @@ pub fn accept(listener: BorrowedFd<'_>, nonblocking: bool) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// Those of `recv(2)`.
-#[inline]
+#[inline(always)]
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize> {
     buffer.clear();
     let room = rustix::buffer::spare_capacity(buffer);
@@ -185,7 +185,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize> {
 ///
 /// # Errors
 /// EAGAIN: nothing has been received. Those of `recv(2)`.
-#[inline]
+#[inline(always)]
 pub fn receive_now(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize> {
     buffer.clear();
     let room = rustix::buffer::spare_capacity(buffer);
@@ -196,7 +196,7 @@ pub fn receive_now(socket: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> Result<usize
 ///
 /// # Errors
 /// Those of `send(2)`.
-#[inline]
+#[inline(always)]
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
     rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
 }

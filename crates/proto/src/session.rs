@@ -96,6 +96,7 @@ impl Session {
     }
 
     /// What this session wants now.
+    #[inline(always)]
     pub fn want(&self) -> Want {
         if self.writing {
             return Want::Write;
@@ -111,6 +112,7 @@ impl Session {
 
     /// By when the driver must have done what the session wants; after that it calls
     /// [`expire`](Self::expire).
+    #[inline]
     pub fn deadline(&self) -> Instant {
         if self.writing {
             self.write_deadline
@@ -121,6 +123,7 @@ impl Session {
 
     /// Whether the connection is between two requests, with nothing received and nothing unsent. In
     /// this state a drain may close it.
+    #[inline]
     pub fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Head) && self.pending.is_empty() && !self.writing
     }
@@ -128,6 +131,7 @@ impl Session {
     /// Processes received bytes. A driver of completions receives before the session wants it: what
     /// it hands over while the session wants something else is kept until the session wants to read.
     /// [`is_ahead`](Self::is_ahead) says when that has become too much.
+    #[inline(never)]
     pub fn receive(&mut self, input: &[u8], turn: &mut Turn<'_>) {
         if self.want() != Want::Read {
             if !matches!(self.phase, Phase::Ending { .. }) {
@@ -194,12 +198,14 @@ impl Session {
     }
 
     /// The output to be sent: of an earlier turn if that was kept, else of this one.
+    #[inline(always)]
     pub fn output<'s>(&'s self, scratch: &'s Scratch) -> &'s [u8] {
         self.output.unsent(scratch)
     }
 
     /// Takes note that `bytes` of the output were sent. Once all of it is sent, the session may make
     /// more: of a long body, or for pipelined requests.
+    #[inline(never)]
     pub fn sent(&mut self, bytes: usize, turn: &mut Turn<'_>) {
         self.output.advance(bytes);
         if !self.output(turn.scratch).is_empty() {

@@ -153,6 +153,7 @@ impl Handles {
 
     /// Waits until a handle is ready or a deadline passes, at most `timeout`, and adds all that are to
     /// be served to `found`. One thread at a time.
+    #[inline(always)]
     pub fn wait(
         &self,
         worker: &mut Worker,

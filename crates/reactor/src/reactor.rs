@@ -168,6 +168,7 @@ impl<S: Selector> Reactor<S> {
     }
 
     /// Takes on the sockets that another thread has accepted.
+    #[inline(never)]
     fn take_accepted(&mut self) {
         if let Some(inbox) = &self.inbox {
             inbox.awake();
@@ -181,6 +182,7 @@ impl<S: Selector> Reactor<S> {
     }
 
     /// Takes on a connection: the one `epoll_ctl` of its life, as long as it reads and writes.
+    #[inline(always)]
     fn adopt(&mut self, socket: OwnedFd) {
         let connection = match self.pool {
             Some(_) => Connection::staged(socket, &mut self.worker),
@@ -202,6 +204,8 @@ impl<S: Selector> Reactor<S> {
     }
 
     /// The drain begins: empties the listeners, and brings every deadline forward.
+    #[cold]
+    #[inline(never)]
     fn on_drain(&mut self) {
         if !self.server.drain.has_begun() {
             return; // A selector that does not wait says that anything may be ready.
@@ -209,7 +213,7 @@ impl<S: Selector> Reactor<S> {
         self.draining = true;
         self.selector.remove(&self.server.waker);
         self.listeners.accepting.drain();
-        self.accept_waiting();
+        self.accept_waiting_rarely();
         for token in self.connections.tokens() {
             let need = self.connections.get_mut(token).map(|watched| watched.need);
             self.update_interest(token, need.unwrap_or(Need::Closed));

@@ -32,9 +32,21 @@ impl Watched {
     }
 
     /// Steps the connection. If nothing is to be received, there is no FIN either.
-    #[inline]
+    #[inline(always)]
     pub fn step(&mut self, worker: &mut Worker) -> Need {
         let need = self.connection.step(worker);
+        self.note_step(need)
+    }
+
+    /// The same out of line, for what is not a loop's usual turn.
+    #[inline(never)]
+    pub fn step_rarely(&mut self, worker: &mut Worker) -> Need {
+        let need = self.connection.step_rarely(worker);
+        self.note_step(need)
+    }
+
+    #[inline(always)]
+    fn note_step(&mut self, need: Need) -> Need {
         if self.connection.received_nothing() {
             self.edge.found_nothing();
         }

@@ -165,16 +165,19 @@ impl Server {
     }
 
     /// Accepts at listener `index` without waiting, if that is non-blocking. The new socket is non-blocking.
+    #[inline(always)]
     pub fn accept_ready(&self, index: usize, backoff: &mut Backoff) -> Accepted {
         self.accept_at(index, true, backoff)
     }
 
     /// Accepts at listener `index` without waiting, if that is non-blocking. `nonblocking` is for the new
     /// socket.
+    #[inline(always)]
     pub fn accept_at(&self, index: usize, nonblocking: bool, backoff: &mut Backoff) -> Accepted {
         self.accept_one(&self.listeners[index], nonblocking, backoff)
     }
 
+    #[inline(always)]
     fn accept_one(
         &self,
         listener: &Listener,
@@ -185,6 +188,7 @@ impl Server {
     }
 
     /// The meaning of a result of accept, which the caller has got from the kernel.
+    #[inline(always)]
     pub fn accept_completed(
         &self,
         accepted: Result<OwnedFd, Errno>,
@@ -196,19 +200,27 @@ impl Server {
                 Accepted::Socket(socket)
             }
             Err(Errno::AGAIN) => Accepted::Empty,
+            Err(error) => self.accept_failed(error, backoff),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn accept_failed(&self, error: Errno, backoff: &mut Backoff) -> Accepted {
+        match error {
             // The listener is shut down: by our own drain, after the last connection was accepted, or
             // by another process that shares it.
-            Err(Errno::INVAL) => {
+            Errno::INVAL => {
                 signals::on_listener_shut_down(self);
                 Accepted::Empty
             }
-            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
                 pause_for("accept", error, backoff)
             }
             // EINTR, and errors of a connection that has ended before it was accepted. accept(2) says of
             // ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH
             // and ECONNABORTED that they should be treated like EAGAIN, by trying again.
-            Err(_) => Accepted::Interrupted,
+            _ => Accepted::Interrupted,
         }
     }
 

@@ -10,7 +10,7 @@ impl Worker {
     /// connection meanwhile.
     pub fn serve(&mut self, mut connection: Connection) {
         loop {
-            let mut need = connection.step(self);
+            let mut need = connection.step_blocking(self);
             if need == Need::Time {
                 self.sleep_until(connection.deadline(self.server));
             }
@@ -26,6 +26,8 @@ impl Worker {
     }
 
     /// Sleeps until `deadline`, or until the drain begins, which may have moved the deadline.
+    #[cold]
+    #[inline(never)]
     fn sleep_until(&mut self, deadline: Instant) {
         let left = deadline.saturating_duration_since(self.now);
         if left > Duration::ZERO {

@@ -15,6 +15,11 @@
 //!
 //! On a non-blocking socket a step never waits. On a blocking one it waits inside its system calls, and
 //! the [`watchdog`] interrupts them at the connection's deadline.
+//!
+//! A step is inlined into the loop that calls it, so that wait, receive and send are calls of one frame:
+//! on processors that guard return addresses, a `ret` is slow if its `call` was made before a system
+//! call (ARCHITECTURE.md, "The frame that loops makes the system calls"). What a request does between
+//! two system calls is a function; what is rare is `#[cold]` and out of line.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
@@ -64,6 +69,7 @@ pub struct Connection {
 impl Connection {
     /// By when the connection must have got what it needs; after that, call [`expire`](Self::expire).
     /// It is the session's deadline, or that of a drain if that is earlier.
+    #[inline]
     pub fn deadline(&self, server: &Server) -> Instant {
         let own = self.session.deadline();
         match server.drain.began() {
@@ -80,8 +86,30 @@ impl Connection {
     }
 
     /// Does what the session wants as far as possible, and returns what the connection needs next. It
-    /// receives at most once, and only as the first thing.
+    /// receives at most once, and only as the first thing. Its socket and its worker do not block.
+    #[inline(always)]
     pub fn step(&mut self, worker: &mut Worker) -> Need {
+        self.advance::<false>(worker)
+    }
+
+    /// The same for a socket and a worker that wait inside their system calls.
+    #[inline(always)]
+    pub(crate) fn step_blocking(&mut self, worker: &mut Worker) -> Need {
+        self.advance::<true>(worker)
+    }
+
+    /// The same out of line, where no loop is: for what happens once per connection, or less.
+    #[cold]
+    #[inline(never)]
+    pub fn step_rarely(&mut self, worker: &mut Worker) -> Need {
+        match worker.blocking {
+            true => self.advance::<true>(worker),
+            false => self.advance::<false>(worker),
+        }
+    }
+
+    #[inline(always)]
+    fn advance<const BLOCKING: bool>(&mut self, worker: &mut Worker) -> Need {
         let mut is_first = true;
         self.would_block = false;
         self.received_nothing = false;
@@ -89,8 +117,8 @@ impl Connection {
             // Err: the step ends, and this is what the connection needs.
             let done = match self.session.want() {
                 Want::Read if !is_first => Err(Need::Readable),
-                Want::Read => self.receive(worker),
-                Want::Write => self.send(worker),
+                Want::Read => self.receive::<BLOCKING>(worker),
+                Want::Write => self.send::<BLOCKING>(worker),
                 Want::Compute => Err(Need::Compute),
                 Want::Wait => Err(Need::Time),
                 Want::Linger => self.linger(worker),
@@ -128,9 +156,10 @@ impl Connection {
     }
 
     /// Receives once, and gives the bytes to the session.
-    fn receive(&mut self, worker: &mut Worker) -> Result<(), Need> {
+    #[inline(always)]
+    fn receive<const BLOCKING: bool>(&mut self, worker: &mut Worker) -> Result<(), Need> {
         let mut only_what_has_arrived = false;
-        if worker.blocking {
+        if BLOCKING {
             self.arm_watchdog(worker);
             if self.session.is_idle() {
                 let fd = self.socket.as_raw_fd();
@@ -145,7 +174,7 @@ impl Connection {
         } else {
             net::receive(self.socket.as_fd(), worker.input())
         };
-        if worker.blocking {
+        if BLOCKING {
             watchdog::disarm(worker.block);
             let fd = self.socket.as_raw_fd();
             worker.block.announce(Activity::Busy, fd);
@@ -153,8 +182,7 @@ impl Connection {
         }
         match received {
             Ok(0) => {
-                let (_, mut turn) = worker.turn();
-                self.session.receive_fin(&mut turn);
+                self.peer_closed(worker);
                 Ok(())
             }
             Ok(bytes) => {
@@ -177,7 +205,8 @@ impl Connection {
 
     /// Sends until the session has no more output, the socket takes no more, or so much was sent that
     /// other connections must be served first.
-    fn send(&mut self, worker: &mut Worker) -> Result<(), Need> {
+    #[inline(always)]
+    fn send<const BLOCKING: bool>(&mut self, worker: &mut Worker) -> Result<(), Need> {
         let mut sent_bytes = 0;
         while self.session.want() == Want::Write {
             if sent_bytes >= worker.server.limits.turn_bytes_max {
@@ -189,7 +218,7 @@ impl Connection {
             let offered = output.len();
             // A short reply waits at most once, and SO_SNDTIMEO bounds that wait. A long one may wait
             // many times, each time with the full timeout, so the watchdog bounds all waits together.
-            let is_long = worker.blocking && (sent_bytes > 0 || worker.is_long(offered));
+            let is_long = BLOCKING && (sent_bytes > 0 || worker.is_long(offered));
             if is_long {
                 self.arm_watchdog(worker);
             }
@@ -199,20 +228,20 @@ impl Connection {
             }
             match sent {
                 Ok(bytes) => {
-                    if is_long || (worker.blocking && bytes < offered) {
+                    if is_long || (BLOCKING && bytes < offered) {
                         worker.tick();
                     }
                     sent_bytes += bytes;
                     board::add(&worker.block.bytes_out, bytes as u64);
                     let (_, mut turn) = worker.turn();
                     self.session.sent(bytes, &mut turn);
-                    if bytes < offered && self.is_late(worker) {
+                    if bytes < offered && BLOCKING && self.is_late(worker) {
                         return Err(self.wait_for_room(worker));
                     }
                 }
                 Err(Errno::INTR) => {
                     worker.tick();
-                    if self.is_late(worker) {
+                    if BLOCKING && self.is_late(worker) {
                         return Err(self.wait_for_room(worker));
                     }
                 }
@@ -227,11 +256,22 @@ impl Connection {
     }
 
     /// Whether a blocking worker has missed the deadline, so that it must not begin another call.
+    #[cold]
+    #[inline(never)]
     fn is_late(&self, worker: &Worker) -> bool {
-        worker.blocking && worker.now >= self.deadline(worker.server)
+        worker.now >= self.deadline(worker.server)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn peer_closed(&mut self, worker: &mut Worker) {
+        let (_, mut turn) = worker.turn();
+        self.session.receive_fin(&mut turn);
     }
 
     /// The output stays with the connection: the buffers of the worker are for the next one.
+    #[cold]
+    #[inline(never)]
     fn wait_for_room(&mut self, worker: &mut Worker) -> Need {
         self.session.keep_output(worker.scratch_mut());
         if worker.blocking {
@@ -241,6 +281,8 @@ impl Connection {
     }
 
     /// The peer has reset the connection, or the network has lost it.
+    #[cold]
+    #[inline(never)]
     fn broken(&mut self, worker: &mut Worker) -> Need {
         board::add(&worker.block.broken, 1);
         worker.scratch_mut().discard_output();
@@ -248,6 +290,8 @@ impl Connection {
     }
 
     /// Sends FIN if that was not done yet, then receives once and drops the bytes.
+    #[cold]
+    #[inline(never)]
     fn linger(&mut self, worker: &mut Worker) -> Result<(), Need> {
         if !self.half_close() {
             return Err(Need::Closed);
@@ -277,6 +321,7 @@ impl Connection {
     }
 
     /// Has the watchdog interrupt the following call if it blocks beyond the deadline.
+    #[inline(always)]
     fn arm_watchdog(&self, worker: &Worker) {
         let deadline = self.deadline(worker.server);
         let deadline_ns = worker.server.drain.shared_ns(deadline);

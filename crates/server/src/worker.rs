@@ -88,13 +88,13 @@ impl Worker {
     }
 
     /// Reads the clock. Loops do this once per wake-up.
-    #[inline]
+    #[inline(always)]
     pub fn tick(&mut self) {
         self.now = Instant::now();
     }
 
     /// Adds what was served and refused since the last call to the scoreboard.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count(&mut self) {
         let now = (self.scratch.served(), self.scratch.refused());
         if now != self.counted {
@@ -105,7 +105,7 @@ impl Worker {
     }
 
     /// The bytes received last, and what a session needs to process them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn turn(&mut self) -> (&[u8], Turn<'_>) {
         let turn = Turn {
             now: self.now,
@@ -119,18 +119,22 @@ impl Worker {
     }
 
     /// Whether output of this size is part of a body that is longer than one buffer.
+    #[inline(always)]
     pub(crate) fn is_long(&self, bytes: usize) -> bool {
         bytes >= self.server.limits.unsent_bytes_max
     }
 
+    #[inline(always)]
     pub(crate) fn input(&mut self) -> &mut Vec<u8> {
         &mut self.input
     }
 
+    #[inline(always)]
     pub(crate) fn scratch(&self) -> &Scratch {
         &self.scratch
     }
 
+    #[inline(always)]
     pub(crate) fn scratch_mut(&mut self) -> &mut Scratch {
         &mut self.scratch
     }

@@ -36,7 +36,7 @@ impl Worker<'_> {
                 self.open_slot(next)?;
                 next += 1;
             }
-            self.handle_events(1_000_000)?;
+            self.handle_opening(1_000_000)?;
             self.now_ns = now_ns();
             self.retry()?;
             self.fail_if_unreachable()?;
@@ -135,6 +135,7 @@ impl Worker<'_> {
     }
 
     /// Finds out whether a connection is established, by writing its request if it has one.
+    #[inline(never)]
     pub(super) fn try_establish(&mut self, index: usize) -> Result<()> {
         let slot = &self.slots[index];
         if slot.pending.is_empty() {
@@ -201,6 +202,8 @@ impl Worker<'_> {
     }
 
     /// A connection broke: its requests are counted as `class`, and it is opened again.
+    #[cold]
+    #[inline(never)]
     pub(super) fn connection_lost(&mut self, index: usize, class: ErrorClass) {
         if self.recorder.window.contains(self.now_ns) {
             let state = self.slots[index].state;
@@ -226,6 +229,7 @@ impl Worker<'_> {
     }
 
     /// The server closed the connection as announced; requests sent behind the last reply are lost.
+    #[inline(never)]
     pub(super) fn closed_as_announced(&mut self, index: usize) -> Result<()> {
         let in_window = self.recorder.window.contains(self.now_ns);
         let slot = &mut self.slots[index];

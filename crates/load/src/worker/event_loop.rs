@@ -1,4 +1,7 @@
 //! The loop of a thread: it waits for events until the next request is due.
+//!
+//! Wait, receive and send are inlined into the loop, as in the servers, so that they are calls of one
+//! frame (ARCHITECTURE.md, "The frame that loops makes the system calls").
 
 use anyhow::Result;
 
@@ -66,7 +69,8 @@ impl Worker<'_> {
     }
 
     /// Waits, then handles every event, and sends the requests that become due meanwhile.
-    pub(super) fn handle_events(&mut self, timeout_ns: u64) -> Result<()> {
+    #[inline(always)]
+    fn handle_events(&mut self, timeout_ns: u64) -> Result<()> {
         let before_ns = self.now_ns;
         let events = self.poller.wait(timeout_ns)?;
         self.usage.wakeups += u64::from(events > 0 || timeout_ns > 0);
@@ -87,6 +91,12 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// The same before the run, while connections are opened.
+    #[inline(never)]
+    pub(super) fn handle_opening(&mut self, timeout_ns: u64) -> Result<()> {
+        self.handle_events(timeout_ns)
+    }
+
     /// Keeps the polling before a due request as short as the wake-ups of this machine allow.
     fn adapt_spin_margin(&mut self, before_ns: u64, timeout_ns: u64) {
         if self.next_due_ns == u64::MAX {
@@ -103,6 +113,7 @@ impl Worker<'_> {
     }
 
     /// Sends or queues every request that is due.
+    #[inline(never)]
     fn dispatch(&mut self) -> Result<()> {
         while self.next_due_ns <= self.now_ns {
             let draw = self.draw();

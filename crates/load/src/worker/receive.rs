@@ -23,7 +23,7 @@ enum Received {
 
 impl Worker<'_> {
     /// Handles one event of epoll.
-    #[inline]
+    #[inline(always)]
     pub(super) fn handle_event(&mut self, token: u64, flags: EventFlags) -> Result<()> {
         let index = (token & u64::from(u32::MAX)) as usize;
         let slot = &self.slots[index];
@@ -36,7 +36,7 @@ impl Worker<'_> {
             return self.update_interest(index, token);
         }
         if slot.blocked && flags.contains(EventFlags::OUT) {
-            self.flush(index)?;
+            self.flush_rarely(index)?;
             self.update_interest(index, token)?;
         }
         if flags.intersects(!EventFlags::OUT) && self.slots[index].is_current(token) {
@@ -46,6 +46,8 @@ impl Worker<'_> {
     }
 
     /// Watches for room to write only while something waits for it.
+    #[cold]
+    #[inline(never)]
     fn update_interest(&mut self, index: usize, token: u64) -> Result<()> {
         let slot = &self.slots[index];
         if !slot.is_current(token) || slot.state == State::Connecting || slot.blocked {
@@ -54,7 +56,7 @@ impl Worker<'_> {
         self.poller.modify(slot.socket(), token, self.watched())
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, index: usize, flags: EventFlags) -> Result<()> {
         let slot = &self.slots[index];
         let received = recv(slot.socket(), &mut *self.scratch, RecvFlags::empty());
@@ -85,7 +87,7 @@ impl Worker<'_> {
     }
 
     /// Checks and records every reply in the first `n` bytes of the scratch buffer.
-    #[inline]
+    #[inline(never)]
     fn read_replies(&mut self, index: usize, n: usize) -> Received {
         let slot = &mut self.slots[index];
         let mut input = &self.scratch[..n];
@@ -127,6 +129,7 @@ impl Worker<'_> {
 
     /// After the last reply of a connection: a held connection is replaced at once; a connection
     /// that was opened for its request waits until the server closes it, as announced.
+    #[inline(never)]
     fn last_reply(&mut self, index: usize, close_is_next: bool) -> Result<()> {
         if !self.plan.new_connection || close_is_next {
             return self.closed_as_announced(index);

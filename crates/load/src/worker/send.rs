@@ -14,13 +14,14 @@ use crate::slot::State;
 
 impl Worker<'_> {
     /// A connection is established, or has answered everything: it gets requests.
+    #[inline(never)]
     pub(super) fn give_requests(&mut self, index: usize) -> Result<()> {
         let room = self.plan.pipeline - self.slots[index].pending.len();
         self.refill(index, room)
     }
 
     /// An open connection can take `n` more requests.
-    #[inline]
+    #[inline(always)]
     pub(super) fn refill(&mut self, index: usize, n: usize) -> Result<()> {
         if let Pace::Open { .. } = self.plan.pace {
             self.mark_free(index);
@@ -58,6 +59,7 @@ impl Worker<'_> {
     }
 
     /// Gives the free slots to the requests that have waited longest.
+    #[inline(always)]
     pub(super) fn send_queued(&mut self) -> Result<()> {
         while !self.queue.is_empty() {
             let Some(index) = self.free.pop_front() else {
@@ -89,7 +91,7 @@ impl Worker<'_> {
     }
 
     /// Writes the unwritten requests of a connection, as far as its socket takes them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn flush(&mut self, index: usize) -> Result<()> {
         match self.write(index) {
             Ok(()) => self.slots[index].blocked = false,
@@ -107,6 +109,12 @@ impl Worker<'_> {
         Ok(())
     }
 
+    /// The same out of line, for what is not a loop's usual turn.
+    #[inline(never)]
+    pub(super) fn flush_rarely(&mut self, index: usize) -> Result<()> {
+        self.flush(index)
+    }
+
     /// Adds a request to what a connection has to write.
     #[inline]
     pub(super) fn append_request(&mut self, index: usize, pending: PendingRequest) {
@@ -122,7 +130,7 @@ impl Worker<'_> {
 
     /// Writes until nothing is left. Where all requests are equal, what is left to write is given
     /// by its length and by the position within the current request.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(&mut self, index: usize) -> rustix::io::Result<()> {
         if self.mix.is_some() {
             return self.slots[index].write_outgoing();

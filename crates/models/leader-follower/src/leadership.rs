@@ -52,6 +52,7 @@ impl<T> Leadership<T> {
     }
 
     /// Follows until there is no leader, then leads. `None` once nothing will be ready any more.
+    #[inline(always)]
     pub fn follow(&self) -> Option<Leader<'_, T>> {
         let mut state = lock(&self.state);
         while state.waiting && !state.over {
@@ -73,6 +74,7 @@ impl<'a, T> Leader<'a, T> {
     /// `wait_at_set` adds the handles it finds and returns the time, or `None` if nothing will be ready
     /// any more; then so does this. If a wait finds nothing, the leader waits again instead of
     /// promoting another thread.
+    #[inline(always)]
     pub fn wait(
         self,
         mut wait_at_set: impl FnMut(&mut VecDeque<T>) -> Option<Instant>,
@@ -86,6 +88,7 @@ impl<'a, T> Leader<'a, T> {
         (leader, taken.map(|taken| (taken, now)))
     }
 
+    #[inline(always)]
     fn wait_unlocked(
         self,
         wait_at_set: impl FnOnce(&mut VecDeque<T>) -> Option<Instant>,
@@ -113,6 +116,7 @@ impl<'a, T> Leader<'a, T> {
 
     /// Lets the next thread lead, and wakes one if all are asleep. The leader serves the handle that it
     /// has taken after this, never before.
+    #[inline(always)]
     pub fn promote(mut self) {
         let wake = self.state.asleep > 0 && !self.state.promoted;
         self.state.promoted |= wake;

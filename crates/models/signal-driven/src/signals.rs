@@ -112,6 +112,7 @@ impl Selector for SignalQueue {
         self.forget(fd.as_fd().as_raw_fd());
     }
 
+    #[inline(always)]
     fn wait(&mut self, events: &mut Vec<Ready>, timeout: Option<Duration>) {
         events.clear();
         if !self.added.is_empty() {

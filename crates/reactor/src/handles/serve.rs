@@ -23,6 +23,7 @@ struct Locked<'a> {
 impl Handles {
     /// Serves one ready handle and ends its suspension. In a staged set, returns a connection that
     /// is to be [computed](Self::compute): it stays suspended until then.
+    #[inline(always)]
     pub fn serve(&self, handle: Handle, worker: &mut Worker) -> Option<Token> {
         match handle {
             Handle::Connection { token, hung_up } => return self.step(token, hung_up, worker),
@@ -51,6 +52,7 @@ impl Handles {
         }
     }
 
+    #[inline(always)]
     fn step(&self, token: Token, hung_up: bool, worker: &mut Worker) -> Option<Token> {
         let mut locked = self.lock(token)?;
         let open = locked.open.as_mut()?;
@@ -76,6 +78,7 @@ impl Handles {
     }
 
     /// Locks a connection, unless it has ended.
+    #[inline(always)]
     fn lock(&self, token: Token) -> Option<Locked<'_>> {
         let slot = self.table.slot(token.index());
         let open = slot.open.lock();
@@ -83,6 +86,8 @@ impl Handles {
         is_its.then_some(Locked { token, slot, open })
     }
 
+    #[cold]
+    #[inline(never)]
     fn expire(&self, token: Token, tick: u64, worker: &mut Worker) -> Option<Token> {
         let mut locked = self.lock_expired(token, tick, worker)?;
         locked.slot.set_tick(0);

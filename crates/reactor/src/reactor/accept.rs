@@ -16,6 +16,7 @@ impl<S: Selector> Reactor<S> {
         Ok(())
     }
 
+    #[inline(never)]
     fn watch_listener(&mut self, index: usize) -> Result<(), os::Errno> {
         let (listener, source) = (&self.server.listeners[index], Source::Listener(index));
         match self.listeners.sharing {
@@ -36,7 +37,7 @@ impl<S: Selector> Reactor<S> {
         }
         let ours = lock.take(self.worker.number);
         self.listeners.accepting.lock_tried(ours);
-        self.accept_waiting();
+        self.accept_waiting_rarely();
         let soon = Duration::from_millis(self.server.limits.accept_pause_ms_max);
         match ours {
             true => timeout,
@@ -55,11 +56,12 @@ impl<S: Selector> Reactor<S> {
                 self.listeners.accepting.ready(index);
             }
         }
-        self.accept_waiting();
+        self.accept_waiting_rarely();
         lock.release(self.worker.number);
     }
 
     /// A connection waits at a listener.
+    #[inline(always)]
     pub(super) fn on_listener(&mut self, index: usize) {
         // Under the lock, connections were accepted before it was released.
         if !matches!(self.listeners.sharing, Sharing::Lock(_)) {
@@ -71,19 +73,20 @@ impl<S: Selector> Reactor<S> {
     /// The pause that was taken because some resource was short is over.
     pub(super) fn on_pause_over(&mut self) {
         self.listeners.accepting.pause_over();
-        self.accept_waiting();
+        self.accept_waiting_rarely();
     }
 
     /// A connection has ended, or left the queue for the pool.
     #[inline]
     pub(super) fn on_room(&mut self) {
         if self.listeners.accepting.freed() {
-            self.accept_waiting();
+            self.accept_waiting_rarely();
         }
     }
 
     /// Does what the state of the listeners says: accepts, watches them, or stops watching.
-    pub(super) fn accept_waiting(&mut self) {
+    #[inline(always)]
+    fn accept_waiting(&mut self) {
         loop {
             let has_room = self.has_room();
             let accepting = &mut self.listeners.accepting;
@@ -115,7 +118,15 @@ impl<S: Selector> Reactor<S> {
         }
     }
 
+    /// The same out of line, for what is not a loop's usual turn.
+    #[inline(never)]
+    pub(super) fn accept_waiting_rarely(&mut self) {
+        self.accept_waiting();
+    }
+
     /// Says once that it is the selector that takes no more connections.
+    #[cold]
+    #[inline(never)]
     fn log_bound(&mut self) {
         if self.connections.is_full() && std::mem::take(&mut self.has_unlogged_bound) {
             let open = self.connections.len();

@@ -6,6 +6,7 @@ use crate::{Interest, Reactor, Ready, Selector, Source, Timer, Token};
 
 impl<S: Selector> Reactor<S> {
     /// A connection is ready for what it needed.
+    #[inline(always)]
     pub(super) fn on_ready(&mut self, token: Token, ready: Ready) {
         let is_pool_full = self.is_pool_full();
         let Some(watched) = self.connections.get_mut(token) else {
@@ -33,10 +34,15 @@ impl<S: Selector> Reactor<S> {
 
     /// Connections and listeners with more to do go on, each for a turn: one that has much to do does
     /// not keep others waiting.
+    #[inline(always)]
     pub(super) fn finish_turns(&mut self) {
-        if !S::EDGE {
-            return;
+        if S::EDGE {
+            self.finish_turns_of_edges();
         }
+    }
+
+    #[inline(never)]
+    fn finish_turns_of_edges(&mut self) {
         for _ in 0..self.unfinished.len() {
             let Some(token) = self.unfinished.pop_front() else {
                 return;
@@ -46,17 +52,18 @@ impl<S: Selector> Reactor<S> {
             };
             watched.edge.dequeued();
             if matches!(watched.need, Need::Readable | Need::Writable) {
-                let need = watched.step(&mut self.worker);
+                let need = watched.step_rarely(&mut self.worker);
                 self.update_interest(token, need);
             }
         }
         if self.listeners.accepting.has_more() {
             self.listeners.accepting.next_turn();
-            self.accept_waiting();
+            self.accept_waiting_rarely();
         }
     }
 
     /// An entry of the wheel has fired: is it the connection's, and has the deadline passed?
+    #[inline(never)]
     pub(super) fn on_deadline(&mut self, token: Token, tick: u64) {
         let Some(watched) = self.connections.get_mut(token) else {
             return;
@@ -74,6 +81,7 @@ impl<S: Selector> Reactor<S> {
     }
 
     /// Has the connection stepped when `need` is there, or its deadline has passed.
+    #[inline(never)]
     pub(super) fn update_interest(&mut self, token: Token, need: Need) {
         if need == Need::Closed {
             self.close(token);
@@ -105,6 +113,7 @@ impl<S: Selector> Reactor<S> {
         }
     }
 
+    #[inline(never)]
     pub(super) fn close(&mut self, token: Token) {
         if let Some(watched) = self.connections.remove(token) {
             self.selector.closing(&watched.connection);
@@ -112,6 +121,8 @@ impl<S: Selector> Reactor<S> {
         self.on_room();
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn watch(&mut self, token: Token, interest: Interest) {
         let Some(watched) = self.connections.get_mut(token) else {
             return;

@@ -37,7 +37,7 @@ impl<S: Selector> Reactor<S> {
         };
         if pool.is_full() {
             pool.waiting.push_back(token);
-            self.accept_waiting(); // Which leaves the listeners alone from now on.
+            self.accept_waiting_rarely(); // Which leaves the listeners alone from now on.
         } else if let Some(watched) = self.connections.lend(token) {
             pool.send(token, watched);
         }
@@ -107,7 +107,7 @@ impl<S: Selector> Reactor<S> {
         }
         let need = match job.has_panicked {
             true => Need::Closed,
-            false => watched.connection.step(&mut self.worker),
+            false => watched.connection.step_rarely(&mut self.worker),
         };
         self.update_interest(token, need);
     }

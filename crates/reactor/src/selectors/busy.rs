@@ -45,6 +45,7 @@ impl Selector for Busy {
 
     /// Does not wait: it reports every descriptor that is watched for something, so that the loop
     /// tries it.
+    #[inline(always)]
     fn wait(&mut self, events: &mut Vec<Ready>, _: Option<Duration>) {
         events.clear();
         let wanted = |interest| interest != Interest::Nothing;

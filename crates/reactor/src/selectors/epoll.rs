@@ -57,6 +57,7 @@ impl Epoll {
 
     /// Waits for events, up to the capacity of `events`, for at most `timeout`; a signal ends the
     /// wait without any.
+    #[inline(always)]
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) {
         let timeout = timeout.map(|timeout| Timespec {
             tv_sec: timeout.as_secs() as i64,
@@ -102,19 +103,19 @@ impl Selector for Epoll {
         // Closing the last descriptor of a socket takes it out of every set (epoll(7), question 6).
     }
 
-    #[inline]
+    #[inline(always)]
     fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) {
         Epoll::wait(self, events, timeout);
     }
 
-    #[inline]
+    #[inline(always)]
     fn ready(event: &Event) -> Ready {
         ready(event)
     }
 }
 
 /// An event of the kernel, as all selectors describe it.
-#[inline]
+#[inline(always)]
 pub fn ready(event: &Event) -> Ready {
     let flags = event.flags;
     let hung_up = flags.intersects(EventFlags::HUP | EventFlags::ERR);

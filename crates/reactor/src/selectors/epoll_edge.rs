@@ -44,12 +44,12 @@ impl Selector for EpollEdge {
         self.set.closing(fd);
     }
 
-    #[inline]
+    #[inline(always)]
     fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) {
         self.set.wait(events, timeout);
     }
 
-    #[inline]
+    #[inline(always)]
     fn ready(event: &Event) -> Ready {
         ready(event)
     }

@@ -59,6 +59,7 @@ impl Selector for Poll {
         self.fds.remove(fd.as_fd().as_raw_fd());
     }
 
+    #[inline(always)]
     fn wait(&mut self, events: &mut Vec<Ready>, timeout: Option<Duration>) {
         events.clear();
         // EINTR ends the wait without any; EINVAL (more entries than descriptors allowed) and ENOMEM

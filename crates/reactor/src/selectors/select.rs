@@ -68,6 +68,7 @@ impl Selector for Select {
         }
     }
 
+    #[inline(always)]
     fn wait(&mut self, events: &mut Vec<Ready>, timeout: Option<Duration>) {
         events.clear();
         let (mut read, mut write) = (self.read, self.write);

@@ -8,6 +8,8 @@ use crate::{Phase, Worker};
 impl Connection {
     /// Processes the passing of the [deadline](Self::deadline), and returns what the connection needs
     /// next. If the deadline has not passed, nothing changes.
+    #[cold]
+    #[inline(never)]
     pub fn expire(&mut self, worker: &mut Worker) -> Need {
         match worker.server.drain.phase() {
             Phase::Cutting => {
@@ -28,7 +30,7 @@ impl Connection {
         }
         match self.session.want() {
             Want::Read => Need::Readable,
-            _ => self.step(worker),
+            _ => self.step_rarely(worker),
         }
     }
 
@@ -42,7 +44,7 @@ impl Connection {
 
     /// Closes an idle connection for the drain, unless a last request has arrived.
     fn close_if_idle(&mut self, worker: &mut Worker) -> Need {
-        match self.step(worker) {
+        match self.step_rarely(worker) {
             Need::Readable if self.session.is_idle() => Need::Closed,
             need => need,
         }
