@@ -16,8 +16,8 @@ pub struct SignalQueue {
     signals: Signals,
     /// By descriptor number: what is watched.
     sources: Vec<Option<Source>>,
-    /// What was added since the last wait: bytes or a FIN that came before have sent no signal, so the
-    /// loop tries them until it finds nothing.
+    /// What was added since the last wait: bytes or a FIN that came before have sent no signal, so
+    /// the loop tries them until it finds nothing.
     added: Vec<Ready>,
     /// Descriptors that cannot send signals; they are polled whenever a wait ends without one.
     signalless: Vec<RawFd>,
@@ -117,8 +117,8 @@ impl Selector for SignalQueue {
             return;
         }
         match self.signals.take(timeout) {
-            // After an overflow the queue may still hold signals of a descriptor that was closed, and
-            // another connection may have its number. A hang-up would close that one.
+            // After an overflow the queue may still hold signals of a descriptor that was closed,
+            // and another connection may have its number. A hang-up would close that one.
             IoSignal::Ready { fd, events: bits } if is_hang_up(bits) => {
                 self.poll(std::iter::once(fd), events);
             }

@@ -54,7 +54,8 @@ fn a_late_signal_closes_no_other_connection() {
     let addr = line.trim().trim_start_matches("listening on ");
     let get = |path| status(addr, &format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n"));
     for round in 0..200 {
-        // These clients reset, and the bad request has the server half-close: both lead to hang-ups.
+        // These clients reset, and the bad request has the server half-close: both lead to
+        // hang-ups.
         for _ in 0..3 {
             assert_eq!(get("/bytes/100000"), "HTTP/1.1 200", "{round}");
         }
