@@ -29,8 +29,8 @@ impl AcceptLock {
         (worker as u64) << 32 | u64::from(id)
     }
 
-    /// Takes the lock for `worker` if no worker holds it, or one that has died: when the parent reaps
-    /// a process, it removes the id of that process from the scoreboard. It never waits.
+    /// Takes the lock for `worker` if no worker holds it, or one that has died: when the parent
+    /// reaps a process, it removes the id of that process from the scoreboard. It never waits.
     pub(crate) fn take(&self, worker: usize) -> bool {
         let mine = self.name(worker);
         let held = self.holder.load(Ordering::Relaxed);

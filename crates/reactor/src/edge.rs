@@ -13,8 +13,8 @@ use crate::Ready;
 pub(crate) struct EdgeState {
     /// There may be something to receive.
     readable: bool,
-    /// The peer has, or may have, sent its FIN, which only a receive behind all data finds: a receive
-    /// that came short has not seen it, and no change will follow.
+    /// The peer has, or may have, sent its FIN, which only a receive behind all data finds: a
+    /// receive that came short has not seen it, and no change will follow.
     half_closed: bool,
     /// It is in the queue of connections whose next turn the loop begins by itself.
     queued: bool,
@@ -36,8 +36,8 @@ impl EdgeState {
     }
 
     /// Records a step that began with `before` and ended with `need`; `spent` is what
-    /// [`Connection::would_block`](server::Connection::would_block) says after it. True if the connection
-    /// is to be queued for another turn.
+    /// [`Connection::would_block`](server::Connection::would_block) says after it. True if the
+    /// connection is to be queued for another turn.
     pub(crate) fn on_step(&mut self, before: Need, need: Need, spent: bool) -> bool {
         if before == Need::Readable {
             // Spent by a send that found no room, it may still have something to receive; the event

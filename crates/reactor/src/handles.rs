@@ -3,16 +3,16 @@
 //! A handle is suspended from the moment a wait reports it until the thread that serves it has done
 //! so, so that no two threads serve one connection at once: Leader/Followers (POSA2) calls that
 //! `deactivate_handle` and `reactivate_handle`. The kernel does it for a listener (`EPOLLONESHOT`),
-//! once per batch of accepts. For a connection it would be a system call per request, so the set does
-//! it itself. The kernel reports a connection whenever it changes, and the wait counts the events of a
-//! connection that a thread serves and gives it to no other. The thread that has served it ends the
-//! suspension with one compare-exchange. It makes a system call only if another event was counted, if
-//! the connection may have more to receive, or if it needs something else: the kernel then looks at
-//! the socket again, and reports it behind all others, so that a connection with much to do keeps no
-//! other waiting.
+//! once per batch of accepts. For a connection it would be a system call per request, so the set
+//! does it itself. The kernel reports a connection whenever it changes, and the wait counts the
+//! events of a connection that a thread serves and gives it to no other. The thread that has served
+//! it ends the suspension with one compare-exchange. It makes a system call only if another event
+//! was counted, if the connection may have more to receive, or if it needs something else: the
+//! kernel then looks at the socket again, and reports it behind all others, so that a connection
+//! with much to do keeps no other waiting.
 //!
-//! Connections stay in their slots; the thread that holds the lock of a slot serves its connection. A
-//! warm request takes that lock and no other.
+//! Connections stay in their slots; the thread that holds the lock of a slot serves its connection.
+//! A warm request takes that lock and no other.
 
 mod accept;
 mod deadlines;
@@ -151,8 +151,8 @@ impl Handles {
             && self.accepting.lock().is_done()
     }
 
-    /// Waits until a handle is ready or a deadline passes, at most `timeout`, and adds all that are to
-    /// be served to `found`. One thread at a time.
+    /// Waits until a handle is ready or a deadline passes, at most `timeout`, and adds all that are
+    /// to be served to `found`. One thread at a time.
     #[inline(always)]
     pub fn wait(
         &self,

@@ -57,8 +57,8 @@ pub fn inbox<T>(max: usize) -> Result<(Mailbox<T>, Inbox<T>), os::Errno> {
 }
 
 impl<T> Mailbox<T> {
-    /// Adds `item`; the loop need not look before [`wake`](Self::wake). Waits while the inbox is full:
-    /// a sender that accepts then accepts nobody. False if the loop has ended.
+    /// Adds `item`; the loop need not look before [`wake`](Self::wake). Waits while the inbox is
+    /// full: a sender that accepts then accepts nobody. False if the loop has ended.
     pub fn put(&self, item: T) -> bool {
         let Some(sender) = &self.sender else {
             return false;
@@ -107,8 +107,8 @@ impl<T> Inbox<T> {
     /// Publishes that the loop is about to sleep. False if an item came meanwhile, so that it must
     /// not.
     ///
-    /// The sender adds an item, then looks whether the loop sleeps; the loop publishes that it does,
-    /// then looks whether there is an item. So one of them sees what the other did.
+    /// The sender adds an item, then looks whether the loop sleeps; the loop publishes that it
+    /// does, then looks whether there is an item. So one of them sees what the other did.
     pub fn may_sleep(&self) -> bool {
         self.shared.asleep.store(true, Ordering::SeqCst);
         self.receiver.is_empty()

@@ -6,10 +6,11 @@
 //!           deadlines:  connection ─▶ expire · pause in accepting ─▶ watch the listeners again  }
 //! ```
 //!
-//! [`Reactor`] is the loop. [`Handles`] is a set of connections that several threads serve, for models
-//! whose threads share connections. Both are made of a [`Selector`], a table with [`Token`]s, and a
-//! [`Wheel`]; both are told when to accept by [`server::Accepting`]. [`Source`] says what an event is
-//! about. [`inbox`], [`work_queue`] and [`pool`] connect loops with other threads.
+//! [`Reactor`] is the loop. [`Handles`] is a set of connections that several threads serve, for
+//! models whose threads share connections. Both are made of a [`Selector`], a table with
+//! [`Token`]s, and a [`Wheel`]; both are told when to accept by [`server::Accepting`]. [`Source`]
+//! says what an event is about. [`inbox`], [`work_queue`] and [`pool`] connect loops with other
+//! threads.
 
 #![forbid(unsafe_code)]
 

@@ -15,9 +15,9 @@ pub enum Sharing {
     Lock(AcceptLock),
 }
 
-/// Of the loops that sleep, the kernel wakes the one that has watched a shared listener longest. After
-/// so many connections a loop begins to watch it again, so that others are woken first, as nginx does
-/// (`ngx_reorder_accept_events`).
+/// Of the loops that sleep, the kernel wakes the one that has watched a shared listener longest.
+/// After so many connections a loop begins to watch it again, so that others are woken first, as
+/// nginx does (`ngx_reorder_accept_events`).
 const ACCEPTED_IN_A_ROW: u32 = 16;
 
 /// The listeners at which a loop accepts.

@@ -54,7 +54,8 @@ struct Registration {
 }
 
 /// A pool of `size` threads for so many loops. Each loop may have its share of `queue_max`
-/// connections in the queue, in addition to those that are being computed, so the queue is never full.
+/// connections in the queue, in addition to those that are being computed, so the queue is never
+/// full.
 ///
 /// # Errors
 /// Descriptors have run out.

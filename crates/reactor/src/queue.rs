@@ -1,9 +1,9 @@
 //! A bounded queue from loops to the threads behind them.
 //!
 //! A loop adds all the items of a batch and then wakes one thread. A thread that takes an item and
-//! leaves others wakes the next thread before it begins to work, and while one thread is being woken
-//! no other is. So an item that blocks its thread delays no other item, and quick items are worked
-//! on by threads that are awake, without a wake-up each.
+//! leaves others wakes the next thread before it begins to work, and while one thread is being
+//! woken no other is. So an item that blocks its thread delays no other item, and quick items are
+//! worked on by threads that are awake, without a wake-up each.
 
 use std::sync::Arc;
 
@@ -64,8 +64,8 @@ pub fn work_queue<T>(max: usize) -> (Producer<T>, Consumer<T>) {
 }
 
 impl<T> Producer<T> {
-    /// Adds `item`; no consumer need look before [`wake`](Self::wake). Waits while the queue is full:
-    /// the loop does nothing else then. False if all consumers have ended.
+    /// Adds `item`; no consumer need look before [`wake`](Self::wake). Waits while the queue is
+    /// full: the loop does nothing else then. False if all consumers have ended.
     pub fn put(&self, item: T) -> bool {
         let Some(sender) = &self.sender else {
             return false;
@@ -160,8 +160,8 @@ impl Sleepers {
         }
     }
 
-    /// Sleeps until woken. A consumer that was woken publishes that it is awake and then looks at the
-    /// queue, so it sees the items that were added meanwhile without a wake-up.
+    /// Sleeps until woken. A consumer that was woken publishes that it is awake and then looks at
+    /// the queue, so it sees the items that were added meanwhile without a wake-up.
     fn sleep(&self) {
         let mut state = self.lock();
         while !state.woken && state.producers > 0 {

@@ -27,8 +27,8 @@ pub struct Reactor<S: Selector = Epoll> {
     inbox: Option<Inbox>,
     /// The threads that compute, if the loop does not.
     pool: Option<PoolClient>,
-    /// Connections that have more to do than their turn allowed, if the selector reports changes and
-    /// not states.
+    /// Connections that have more to do than their turn allowed, if the selector reports changes
+    /// and not states.
     unfinished: VecDeque<Token>,
     draining: bool,
     /// The selector takes fewer descriptors than the table may hold, which was not logged yet.
@@ -122,8 +122,8 @@ impl<S: Selector> Reactor<S> {
         }
     }
 
-    /// Waits for events, until the next deadline at most; then takes what other threads have put into
-    /// the queues of the loop.
+    /// Waits for events, until the next deadline at most; then takes what other threads have put
+    /// into the queues of the loop.
     #[inline(always)]
     fn wait(&mut self, events: &mut Vec<S::Event>, fired: &mut Vec<(Source, u64)>) {
         self.worker.tick();
@@ -144,8 +144,8 @@ impl<S: Selector> Reactor<S> {
         self.accept_under_lock(events);
     }
 
-    /// Whether nothing is left to do before the next event. With a full table the inbox is not looked
-    /// at until a connection ends.
+    /// Whether nothing is left to do before the next event. With a full table the inbox is not
+    /// looked at until a connection ends.
     fn may_sleep(&self) -> bool {
         let inbox = self.inbox.as_ref().filter(|_| self.has_room());
         inbox.is_none_or(Inbox::may_sleep)

@@ -63,8 +63,8 @@ pub trait Selector: Debug + Sized {
     /// ENOMEM or ENOSPC; EINVAL for a descriptor that it cannot watch.
     fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno>;
 
-    /// Watches a listener that other loops watch as well: if it can, the kernel wakes one of them, and
-    /// not all.
+    /// Watches a listener that other loops watch as well: if it can, the kernel wakes one of them,
+    /// and not all.
     ///
     /// # Errors
     /// Like [`add`](Selector::add).

@@ -1,7 +1,7 @@
 //! A table of connections, with tokens that never name the wrong one.
 
-/// Names an entry. Once that entry has been removed the token names nothing, even if its slot is used
-/// again: a stale event of a descriptor that was closed and reused in one batch is recognised.
+/// Names an entry. Once that entry has been removed the token names nothing, even if its slot is
+/// used again: a stale event of a descriptor that was closed and reused in one batch is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token {
     index: u32,

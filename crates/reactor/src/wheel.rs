@@ -1,9 +1,9 @@
 //! A lazy timer wheel.
 //!
-//! A connection's deadline moves with every request, almost always later. The entry is not moved with
-//! it: when the entry fires, its owner looks at the deadline, and adds another entry if that has not
-//! passed. Adding costs a push, a request costs nothing, and an idle connection costs about two
-//! pushes per second.
+//! A connection's deadline moves with every request, almost always later. The entry is not moved
+//! with it: when the entry fires, its owner looks at the deadline, and adds another entry if that
+//! has not passed. Adding costs a push, a request costs nothing, and an idle connection costs about
+//! two pushes per second.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ const TICK_SHIFT: u32 = 17;
 /// Ticks of one turn of the wheel, 0.54 s; an entry for a later time fires at its end.
 const TICKS: usize = 4096;
 
-/// An entry of the wheel, as its owner remembers it. Entries are never taken out: one that fires and
-/// is not the remembered one is stale.
+/// An entry of the wheel, as its owner remembers it. Entries are never taken out: one that fires
+/// and is not the remembered one is stale.
 #[derive(Debug, Clone, Copy)]
 pub struct Timer {
     tick: u64,
@@ -111,9 +111,9 @@ impl Wheel {
         !serves
     }
 
-    /// Whether an entry at `tick` is among the next to fire, or has fired. It serves a deadline that
-    /// has passed as well: replaced at every call, no entry would ever be the one remembered when
-    /// it fires.
+    /// Whether an entry at `tick` is among the next to fire, or has fired. It serves a deadline
+    /// that has passed as well: replaced at every call, no entry would ever be the one remembered
+    /// when it fires.
     #[inline]
     pub(crate) fn is_next(&self, tick: u64) -> bool {
         tick <= self.now + 1

@@ -1,8 +1,8 @@
 //! When a loop accepts: the state of its listeners, without a system call.
 //!
 //! A loop that does not block in accept has to know at every moment whether its listeners are
-//! watched, and if not, what has to happen before it watches them again. [`Accepting`] knows that, and
-//! the loop makes the system calls. The loop reports what has happened, then calls
+//! watched, and if not, what has to happen before it watches them again. [`Accepting`] knows that,
+//! and the loop makes the system calls. The loop reports what has happened, then calls
 //! [`next`](Accepting::next) and does what that says, until it says [`Next::Nothing`].
 //!
 //! ```text
@@ -219,8 +219,8 @@ impl Accepting {
         }
     }
 
-    /// A listener is not watched any more, because it was to be unwatched, or because a watch reports
-    /// only once.
+    /// A listener is not watched any more, because it was to be unwatched, or because a watch
+    /// reports only once.
     #[inline]
     pub fn unwatched(&mut self, index: usize) {
         let listener = &mut self.listeners[index];

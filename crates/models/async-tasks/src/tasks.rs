@@ -19,8 +19,8 @@ use tokio::time::Sleep;
 #[derive(Debug)]
 pub struct Tasks {
     server: &'static Server,
-    /// A permit per connection that may be open. A task takes one before it accepts, so that nothing is
-    /// accepted to be dropped.
+    /// A permit per connection that may be open. A task takes one before it accepts, so that
+    /// nothing is accepted to be dropped.
     room: Arc<Semaphore>,
     /// The drain has begun.
     drain: Notify,
@@ -192,7 +192,8 @@ fn with_worker<T>(server: &'static Server, act: impl FnOnce(&mut Worker) -> T) -
     })
 }
 
-/// Registers a descriptor with the selector of the runtime: the one `epoll_ctl` until it is dropped.
+/// Registers a descriptor with the selector of the runtime: the one `epoll_ctl` until it is
+/// dropped.
 fn watch<T: AsRawFd>(watched: T, interest: Interest) -> std::io::Result<AsyncFd<T>> {
     #[expect(
         deprecated,

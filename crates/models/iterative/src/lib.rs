@@ -1,11 +1,11 @@
 //! **Iterative**: one process serves one client after another.
 //!
 //! ```text
-//!            ┌─────────────── process ───────────────┐
-//!   client ─▶│ accept ─▶ read ─▶ compute ─▶ write ─┐ │
+//!            ┌─────────────── process ────────────────┐
+//!   client ─▶│ accept ─▶ read ─▶ compute ─▶ write ──┐ │
 //!            │    ▲                                 │ │
 //!            │    └──────── client is done ◀────────┘ │
-//!            └───────────────────────────────────────┘
+//!            └────────────────────────────────────────┘
 //! ```
 //!
 //! accepts: the process · reads: the process · computes: the process · writes: the process

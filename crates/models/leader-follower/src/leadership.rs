@@ -69,11 +69,11 @@ impl<T> Leadership<T> {
 }
 
 impl<'a, T> Leader<'a, T> {
-    /// Returns a handle that is ready, and the time at which it was found. A leader takes one handle of
-    /// those that a wait has found: the others pass to the next leader, which need not wait.
-    /// `wait_at_set` adds the handles it finds and returns the time, or `None` if nothing will be ready
-    /// any more; then so does this. If a wait finds nothing, the leader waits again instead of
-    /// promoting another thread.
+    /// Returns a handle that is ready, and the time at which it was found. A leader takes one
+    /// handle of those that a wait has found: the others pass to the next leader, which need not
+    /// wait. `wait_at_set` adds the handles it finds and returns the time, or `None` if nothing
+    /// will be ready any more; then so does this. If a wait finds nothing, the leader waits again
+    /// instead of promoting another thread.
     #[inline(always)]
     pub fn wait(
         self,
@@ -114,8 +114,8 @@ impl<'a, T> Leader<'a, T> {
         Leader { leadership, state }
     }
 
-    /// Lets the next thread lead, and wakes one if all are asleep. The leader serves the handle that it
-    /// has taken after this, never before.
+    /// Lets the next thread lead, and wakes one if all are asleep. The leader serves the handle
+    /// that it has taken after this, never before.
     #[inline(always)]
     pub fn promote(mut self) {
         let wake = self.state.asleep > 0 && !self.state.promoted;
@@ -191,9 +191,9 @@ mod tests {
         shuttle::check_pct(each_handle_once, 500, 3);
     }
 
-    /// A leader that serves for long has promoted another thread before: each of three handles takes
-    /// until the others are served, too, by as many threads. A promotion that is lost would leave all
-    /// waiting for ever, which shuttle reports as a deadlock.
+    /// A leader that serves for long has promoted another thread before: each of three handles
+    /// takes until the others are served, too, by as many threads. A promotion that is lost would
+    /// leave all waiting for ever, which shuttle reports as a deadlock.
     #[test]
     fn no_promotion_is_lost() {
         shuttle::check_random(

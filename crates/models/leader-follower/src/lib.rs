@@ -6,7 +6,7 @@
 //!   clients ═▶│ ■ ■ ■ ■ ■  │◀──────────────┐
 //!             └────────────┘      promote a follower ──▶ the next leader
 //!                   ▲                       ▼
-//!                   └─ let go ─ accept │ read ─▶ compute ─▶ write
+//!                   └─ resume ─ accept │ read ─▶ compute ─▶ write
 //! ```
 //!
 //! accepts: a thread · reads: a thread · computes: a thread · writes: a thread

@@ -32,8 +32,8 @@
 //! **When to pick it.** Services block, or crash, or are not thread-safe, and the number of
 //! connections has a known bound: a child that dies loses one client and is replaced.
 //!
-//! **Variants.** They differ in how a child gets its next connection. Each costs what is said here in
-//! addition to the above.
+//! **Variants.** They differ in how a child gets its next connection. Each costs what is said here
+//! in addition to the above.
 //!
 //! - `poll`: children wait in poll, then accept on a listener that does not block. There is one
 //!   poll more per connection, and one for every other child that was woken for it: a child that

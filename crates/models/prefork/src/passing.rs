@@ -35,7 +35,8 @@ pub(crate) fn run(server: &'static Server) -> server::Result {
 /// Descriptors for everything but children: standard ones, listeners, the connection to be passed.
 const SPARE: usize = 16;
 
-/// The child: reports that it is free, and serves the connection it is passed, until the channel ends.
+/// The child: reports that it is free, and serves the connection it is passed, until the channel
+/// ends.
 fn serve(worker: &mut Worker, channel: &Channel) {
     while channel.report_free().is_ok() {
         match channel.receive() {
@@ -88,8 +89,8 @@ impl Parent {
         }
     }
 
-    /// Keeps children and passes connections to them until the drain has emptied the listeners: `Some`
-    /// in a child.
+    /// Keeps children and passes connections to them until the drain has emptied the listeners:
+    /// `Some` in a child.
     fn run(mut self) -> Option<(ServingChild, Channel)> {
         loop {
             if self.interrupted || self.is_short() {
@@ -159,8 +160,9 @@ impl Parent {
         None
     }
 
-    /// Waits for a report of a child, and for a connection if a child is free. Records which children
-    /// are free, and which channels have ended with their process. Returns the listeners to try.
+    /// Waits for a report of a child, and for a connection if a child is free. Records which
+    /// children are free, and which channels have ended with their process. Returns the listeners
+    /// to try.
     fn wait(&mut self, draining: bool) -> Vec<usize> {
         let accepts = self.first_free().is_some() && self.undelivered.is_none();
         let looks = accepts && !draining;
@@ -218,8 +220,8 @@ impl Parent {
         }
     }
 
-    /// Accepts at these listeners as long as a child is free, and passes the connections on. False if
-    /// all were empty.
+    /// Accepts at these listeners as long as a child is free, and passes the connections on. False
+    /// if all were empty.
     fn accept(&mut self, listeners: &[usize]) -> bool {
         if let Some(socket) = self.undelivered.take() {
             self.pass(socket);

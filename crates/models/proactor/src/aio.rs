@@ -27,12 +27,13 @@ pub struct Proactor {
     draining: bool,
     /// It was logged that no helper thread can be had.
     has_logged_shortage: bool,
-    /// The send timeout of Unix listeners, unlike that of TCP, is not that of the sockets they accept.
+    /// The send timeout of Unix listeners, unlike that of TCP, is not that of the sockets they
+    /// accept.
     some_inherit_no_timeout: bool,
 }
 
-/// A connection, and whether a helper thread has an operation of it: one at most, since a helper that
-/// waits in a read would hold up a write to the same socket.
+/// A connection, and whether a helper thread has an operation of it: one at most, since a helper
+/// that waits in a read would hold up a write to the same socket.
 struct AioConnection {
     connection: Connection,
     in_flight: bool,
@@ -258,8 +259,8 @@ impl Proactor {
     }
 
     /// The deadline of a connection has passed and a helper thread has its operation. The receive
-    /// timeout of the socket ends it, or a shutdown if the drain has brought the deadline forward; an
-    /// operation that no helper has begun is cancelled.
+    /// timeout of the socket ends it, or a shutdown if the drain has brought the deadline forward;
+    /// an operation that no helper has begun is cancelled.
     fn end_operation(&mut self, token: Token) {
         let Some(entry) = self.connections.get_mut(token) else {
             return;
@@ -304,7 +305,8 @@ impl Proactor {
 }
 
 /// Sets the receive timeout of the socket if the one in force would last beyond what is `left`. A
-/// shorter one stays: a receive that ends early is begun again. So a warm connection never pays for it.
+/// shorter one stays: a receive that ends early is begun again. So a warm connection never pays for
+/// it.
 fn limit_receive(socket: BorrowedFd<'_>, timeout: &mut Duration, left: Duration) {
     let left = left.max(RECEIVE_TIMEOUT_MIN);
     if timeout.is_zero() || *timeout > left {

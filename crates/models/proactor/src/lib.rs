@@ -2,9 +2,9 @@
 //! that are complete.
 //!
 //! ```text
-//!             ┌───────────── kernel ──────────────┐   ┌────────────── loop ──────────────┐
+//!             ┌───────────── kernel ──────────────┐   ┌─────────────── loop ───────────────┐
 //!   clients ═▶│ accept │ read, into lent buffers  │──▶│ wait ─▶ for each complete: compute │
-//!             │ write, out of lent buffers        │◀──│         begin the next operations  │
+//!             │ write, out of lent buffers        │◀──│         submit the next operations │
 //!             └───────────────────────────────────┘   └────────────────────────────────────┘
 //! ```
 //!

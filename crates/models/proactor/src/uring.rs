@@ -66,7 +66,8 @@ impl Proactor {
     /// A ring at the server's listeners.
     ///
     /// # Errors
-    /// Memory or descriptors have run out. That io_uring is forbidden was said before anybody listened.
+    /// Memory or descriptors have run out. That io_uring is forbidden was said before anybody
+    /// listened.
     pub fn new(server: &'static Server) -> server::Result<Proactor> {
         server.make_listeners_nonblocking()?; // For the drain, in which the loop itself accepts.
         let limits = &server.limits;
@@ -224,8 +225,8 @@ impl Proactor {
         }
     }
 
-    /// Submits what the connection wants, cancels what it does not want any more, and closes it with
-    /// the last completion.
+    /// Submits what the connection wants, cancels what it does not want any more, and closes it
+    /// with the last completion.
     fn update_operations(&mut self, token: Token) {
         let Some(entry) = self.connections.get_mut(token) else {
             return;

@@ -1,5 +1,5 @@
-//! If io_uring is forbidden, the server says so in one line before it listens: it does not fall back
-//! to something else under the same name.
+//! If io_uring is forbidden, the server says so in one line before it listens: it does not fall
+//! back to something else under the same name.
 
 #![allow(clippy::unwrap_used)] // What fails here fails the test.
 

@@ -1,5 +1,5 @@
-//! Memory that is lent to the kernel or to helper threads: too little of it, and peers that reset while
-//! it is lent.
+//! Memory that is lent to the kernel or to helper threads: too little of it, and peers that reset
+//! while it is lent.
 
 #![allow(clippy::unwrap_used)] // What fails here fails the test.
 

@@ -176,8 +176,8 @@ fn start_threads<T: Send + 'static>(
     Ok((threads, producer))
 }
 
-/// The loop: waits, and does with each handle what the variant does. While the queue is full it waits
-/// for a thread, and looks at nothing else.
+/// The loop: waits, and does with each handle what the variant does. While the queue is full it
+/// waits for a thread, and looks at nothing else.
 fn wait<T>(
     server: &'static Server,
     handles: &Handles,

@@ -53,8 +53,8 @@ impl Echo {
         }
     }
 
-    /// A signal has come for this descriptor: answers everything that is there, which may be nothing if
-    /// it was read for an earlier signal.
+    /// A signal has come for this descriptor: answers everything that is there, which may be
+    /// nothing if it was read for an earlier signal.
     pub fn answer(&mut self, fd: RawFd) {
         let mut sockets = self.sockets.iter();
         // None: another process has sent the signal.

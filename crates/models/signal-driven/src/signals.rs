@@ -16,8 +16,8 @@ pub struct SignalQueue {
     signals: Signals,
     /// By descriptor number: what is watched.
     sources: Vec<Option<Source>>,
-    /// What was added since the last wait: bytes or a FIN that came before have sent no signal, so the
-    /// loop tries them until it finds nothing.
+    /// What was added since the last wait: bytes or a FIN that came before have sent no signal, so
+    /// the loop tries them until it finds nothing.
     added: Vec<Ready>,
     /// Descriptors that cannot send signals; they are polled whenever a wait ends without one.
     signalless: Vec<RawFd>,
@@ -63,11 +63,9 @@ impl SignalQueue {
         self.signalless.retain(|&signalless| signalless != fd);
     }
 
-    /// Polls everything, because signals were lost.
-    fn poll_all(&self, events: &mut Vec<Ready>) {
-        let watched = self.sources.iter().enumerate();
-        let watched = watched.filter_map(|(fd, source)| source.map(|_| fd as RawFd));
-        sweep(watched, |fd, bits| {
+    /// Adds what these descriptors are ready for now.
+    fn poll(&self, fds: impl Iterator<Item = RawFd>, events: &mut Vec<Ready>) {
+        sweep(fds, |fd, bits| {
             events.extend(self.source(fd).map(|source| ready(source, bits)));
         });
     }
@@ -120,25 +118,25 @@ impl Selector for SignalQueue {
             return;
         }
         match self.signals.take(timeout) {
+            // After an overflow the queue may still hold signals of a descriptor that was closed,
+            // and another connection may have its number. A hang-up would close that one.
+            IoSignal::Ready { fd, events: bits } if is_hang_up(bits) => {
+                self.poll(std::iter::once(fd), events);
+            }
             IoSignal::Ready { fd, events: bits } => {
                 events.extend(self.source(fd).map(|source| ready(source, bits)));
             }
-            IoSignal::Overflow => self.poll_all(events),
+            IoSignal::Overflow => {
+                let all = self.sources.iter().zip(0..);
+                let watched = all.filter_map(|(source, fd)| source.map(|_| fd));
+                self.poll(watched, events);
+            }
             IoSignal::Datagrams { fd } => {
                 if let Some(echo) = &mut self.echo {
                     echo.answer(fd);
                 }
             }
-            IoSignal::None => {
-                let Self {
-                    signalless,
-                    sources,
-                    ..
-                } = self;
-                sweep(signalless.iter().copied(), |fd, bits| {
-                    events.extend(sources[fd as usize].map(|source| ready(source, bits)));
-                });
-            }
+            IoSignal::None => self.poll(self.signalless.iter().copied(), events),
         }
         if let Some(echo) = &mut self.echo {
             echo.log_if_asked();
@@ -150,9 +148,13 @@ impl Selector for SignalQueue {
     }
 }
 
+fn is_hang_up(bits: PollFlags) -> bool {
+    bits.intersects(PollFlags::HUP | PollFlags::ERR)
+}
+
 /// The bits of poll, as all selectors describe an event.
 fn ready(source: Source, bits: PollFlags) -> Ready {
-    let hung_up = bits.intersects(PollFlags::HUP | PollFlags::ERR);
+    let hung_up = is_hang_up(bits);
     Ready {
         source,
         readable: hung_up || bits.intersects(PollFlags::IN | PollFlags::RDHUP),

@@ -1,11 +1,11 @@
 //! **Single reactor**: one thread waits in one selector and does everything.
 //!
 //! ```text
-//!             ┌──────────────────────── thread ─────────────────────────┐
+//!             ┌───────────────────────── thread ──────────────────────────┐
 //!   clients ═▶│ wait ─▶ for each ready: accept │ read ─▶ compute ─▶ write │
-//!             │   ▲                                                  │  │
-//!             │   └──────────────────────────────────────────────────┘  │
-//!             └─────────────────────────────────────────────────────────┘
+//!             │   ▲                                                    │  │
+//!             │   └────────────────────────────────────────────────────┘  │
+//!             └───────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! accepts: the loop · reads: the loop · computes: the loop · writes: the loop
@@ -36,8 +36,8 @@
 //! ```
 //!
 //! `wait` returns what is ready and which deadlines have passed. `on_ready` receives from a
-//! connection, calls the service and sends the reply; the other calls are for what happens once per
-//! connection, or once per drain.
+//! connection, calls the service and sends the reply. `finish_turns` has something to do only in
+//! `epoll-edge`.
 //!
 //! **Cost.** Per connection: an accept, one `epoll_ctl`, a receive that finds the FIN, a close. Per
 //! request: one receive and one send, and a share of a wait, which all connections that are ready

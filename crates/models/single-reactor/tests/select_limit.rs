@@ -1,4 +1,5 @@
-//! When `select` has no more descriptor numbers, it stops accepting, says why once, and goes on serving.
+//! When `select` has no more descriptor numbers, it stops accepting, says why once, and goes on
+//! serving.
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
 use std::net::TcpStream;

@@ -1,8 +1,8 @@
 //! No variant loses an event, and none starves a connection.
 //!
 //! A loop whose selector reports changes stalls if it stops before it has received everything, and
-//! starves other connections if it goes on until it has. Buffers and batches are as small as they can
-//! be, so that every turn ends early.
+//! starves other connections if it goes on until it has. Buffers and batches are as small as they
+//! can be, so that every turn ends early.
 
 use std::io::{BufRead, BufReader, Error, Read, Result, Write};
 use std::net::{Shutdown, TcpStream};
@@ -216,8 +216,8 @@ fn a_client_in_the_backlog_is_accepted_when_another_ends() {
     });
 }
 
-/// One client has sent thousands of requests when another sends one. The loop, which was busy, finds
-/// both: it serves what one turn takes of the first, and then the other.
+/// One client has sent thousands of requests when another sends one. The loop, which was busy,
+/// finds both: it serves what one turn takes of the first, and then the other.
 #[test]
 fn thousands_of_requests_have_one_turn_at_a_time() {
     const TURN_BYTES: usize = 4096;

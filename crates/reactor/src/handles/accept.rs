@@ -54,9 +54,9 @@ impl Handles {
         }
     }
 
-    /// Publishes whether the listeners wait for the end of a connection. True if that has changed: a
-    /// thread that has ended a connection just before did not know, so the room has to be looked at
-    /// once more.
+    /// Publishes whether the listeners wait for the end of a connection. True if that has changed:
+    /// a thread that has ended a connection just before did not know, so the room has to be looked
+    /// at once more.
     fn publish_wait(&self, waits: bool) -> bool {
         self.waits_for_an_end.swap(waits, Ordering::SeqCst) != waits
     }

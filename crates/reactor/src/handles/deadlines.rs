@@ -69,8 +69,8 @@ impl Deadlines {
         (0..self.used).map(token).collect()
     }
 
-    /// Has an entry for `token` fire at `at`, unless the connection has ended. True if that is before
-    /// the wait ends.
+    /// Has an entry for `token` fire at `at`, unless the connection has ended. True if that is
+    /// before the wait ends.
     pub fn schedule(&mut self, token: Token, slot: &Slot, at: Instant) -> bool {
         if slot.generation() != token.generation() {
             return false;

@@ -9,8 +9,8 @@ use super::table::{Open, Slot};
 use super::{Handle, Handles};
 use crate::{Interest, Source, Token};
 
-/// When a deadline is looked at again that passed while a thread served the connection, or was about
-/// to.
+/// When a deadline is looked at again that passed while a thread served the connection, or was
+/// about to.
 const BEING_SERVED: Duration = Duration::from_millis(50);
 
 /// A connection that this thread serves: no other can meanwhile.
@@ -95,8 +95,8 @@ impl Handles {
         self.resume(locked, need, worker)
     }
 
-    /// An entry of the wheel has fired: locks its connection, if the entry is the one remembered and
-    /// the deadline has passed. If it has not, another entry takes over.
+    /// An entry of the wheel has fired: locks its connection, if the entry is the one remembered
+    /// and the deadline has passed. If it has not, another entry takes over.
     fn lock_expired(&self, token: Token, tick: u64, worker: &Worker) -> Option<Locked<'_>> {
         let slot = self.table.slot(token.index());
         let Some(open) = slot.open.try_lock() else {

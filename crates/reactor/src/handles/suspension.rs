@@ -2,20 +2,20 @@
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// Counts the events of a handle from the one that gives its connection to a thread until that thread
-/// has served it. Meanwhile the connection is given to no other thread.
+/// Counts the events of a handle from the one that gives its connection to a thread until that
+/// thread has served it. Meanwhile the connection is given to no other thread.
 ///
-/// Updates to the counter are totally ordered, so no event is lost: the event that finds 0 gives the
-/// connection to a thread, which steps it after that; later ones only increment. The thread that has
-/// served the connection sets the counter back to 0. If the counter is 1, the thread's own event was
-/// the only one. Otherwise the thread arms the handle again, so that the kernel reports the socket if
-/// there is anything left to do. A thread that steps a connection because its deadline has passed may
-/// set back a counter that another thread's event has raised; that other thread steps the connection
-/// all the same.
+/// Updates to the counter are totally ordered, so no event is lost: the event that finds 0 gives
+/// the connection to a thread, which steps it after that; later ones only increment. The thread
+/// that has served the connection sets the counter back to 0. If the counter is 1, the thread's own
+/// event was the only one. Otherwise the thread arms the handle again, so that the kernel reports
+/// the socket if there is anything left to do. A thread that steps a connection because its
+/// deadline has passed may set back a counter that another thread's event has raised; that other
+/// thread steps the connection all the same.
 ///
-/// `Relaxed` is enough, because the connection that the threads share is behind a lock. An event that
-/// the kernel reports because the handle was armed again finds what [`end`](Self::end) stored before
-/// that, since waiting and arming take one lock in the kernel.
+/// `Relaxed` is enough, because the connection that the threads share is behind a lock. An event
+/// that the kernel reports because the handle was armed again finds what [`end`](Self::end) stored
+/// before that, since waiting and arming take one lock in the kernel.
 #[derive(Debug)]
 pub(super) struct Suspension {
     events: AtomicUsize,
@@ -30,8 +30,8 @@ impl Suspension {
     }
 
     /// Counts an event. True if it suspends the handle, so that the connection is to be given to a
-    /// thread. `more` says that something may stand behind what the event reports, so that the handle
-    /// has to be armed again in any case.
+    /// thread. `more` says that something may stand behind what the event reports, so that the
+    /// handle has to be armed again in any case.
     pub fn count_event(&self, more: bool) -> bool {
         let events = if more { 2 } else { 1 };
         self.events.fetch_add(events, Ordering::Relaxed) == 0
@@ -152,9 +152,9 @@ mod tests {
     }
 
     /// A peer sends while one thread waits, and each event that suspends the handle is served by a
-    /// thread of its own; a deadline may be, too. But for that, the connection is given to no thread
-    /// while another has it. An event upon which no thread acts would leave the waiter waiting for
-    /// ever, which shuttle reports as a deadlock.
+    /// thread of its own; a deadline may be, too. But for that, the connection is given to no
+    /// thread while another has it. An event upon which no thread acts would leave the waiter
+    /// waiting for ever, which shuttle reports as a deadlock.
     fn everything_is_received(sent: &'static [usize], deadline: bool) {
         let bytes = sent.iter().sum();
         let set = Arc::new(Set::new());

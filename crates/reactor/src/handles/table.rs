@@ -13,11 +13,12 @@ use crate::Token;
 #[derive(Debug)]
 pub(super) struct Slot {
     pub open: Mutex<Option<Open>>,
-    /// Of the connection that is here, or will be next. Changes only under the lock of the deadlines.
+    /// Of the connection that is here, or will be next. Changes only under the lock of the
+    /// deadlines.
     generation: AtomicU32,
     pub suspension: Suspension,
-    /// When its entry in the wheel fires, 0 for none. Set under the lock of the deadlines, cleared by
-    /// the thread that looks at an entry that has fired.
+    /// When its entry in the wheel fires, 0 for none. Set under the lock of the deadlines, cleared
+    /// by the thread that looks at an entry that has fired.
     tick: AtomicU64,
 }
 

@@ -25,8 +25,8 @@ impl<S: Selector> Reactor<S> {
         }
     }
 
-    /// Before a wait: tries for the accept lock, if there is one. Without the lock the loop does not
-    /// watch the listeners, and tries again soon. Returns how long to wait at most.
+    /// Before a wait: tries for the accept lock, if there is one. Without the lock the loop does
+    /// not watch the listeners, and tries again soon. Returns how long to wait at most.
     #[inline]
     pub(super) fn try_accept_lock(&mut self, timeout: Option<Duration>) -> Option<Duration> {
         let Sharing::Lock(lock) = self.listeners.sharing else {

@@ -1,4 +1,5 @@
-//! The connections of a loop: stepped when what they need is there, or when their deadline has passed.
+//! The connections of a loop: stepped when what they need is there, or when their deadline has
+//! passed.
 
 use server::Need;
 
@@ -32,8 +33,8 @@ impl<S: Selector> Reactor<S> {
         self.update_interest(token, need);
     }
 
-    /// Connections and listeners with more to do go on, each for a turn: one that has much to do does
-    /// not keep others waiting.
+    /// Connections and listeners with more to do go on, each for a turn: one that has much to do
+    /// does not keep others waiting.
     #[inline(always)]
     pub(super) fn finish_turns(&mut self) {
         if S::EDGE {

@@ -61,8 +61,8 @@ impl<S: Selector> Reactor<S> {
         }
     }
 
-    /// Takes back what the pool has computed, and writes it; then those that wait for the pool go on,
-    /// as far as there is room.
+    /// Takes back what the pool has computed, and writes it; then those that wait for the pool go
+    /// on, as far as there is room.
     #[inline]
     pub(super) fn take_computed(&mut self) {
         let Some(pool) = &self.pool else {

@@ -1,8 +1,8 @@
 //! epoll, edge-triggered: a descriptor is added once, and there is no other `epoll_ctl`.
 //!
 //! Each change is reported once, whether the loop acts upon it or not (epoll(7)): a loop that waits
-//! again before it has received everything waits for ever. So it has to remember what is left to do:
-//! see [`EdgeState`](crate::edge::EdgeState).
+//! again before it has received everything waits for ever. So it has to remember what is left to
+//! do: see [`EdgeState`](crate::edge::EdgeState).
 
 use std::os::fd::AsFd;
 use std::time::Duration;

@@ -62,8 +62,8 @@ impl Selector for Poll {
     #[inline(always)]
     fn wait(&mut self, events: &mut Vec<Ready>, timeout: Option<Duration>) {
         events.clear();
-        // EINTR ends the wait without any; EINVAL (more entries than descriptors allowed) and ENOMEM
-        // cannot be served better than by looking again.
+        // EINTR ends the wait without any; EINVAL (more entries than descriptors allowed) and
+        // ENOMEM cannot be served better than by looking again.
         let Ok(count) = poll(self.fds.entries_mut(), timeout) else {
             return;
         };

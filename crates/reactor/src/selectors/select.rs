@@ -1,4 +1,5 @@
-//! select: sets with one bit per descriptor number, which every wait copies and passes to the kernel.
+//! select: sets with one bit per descriptor number, which every wait copies and passes to the
+//! kernel.
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! epoll for a set that threads share, in which no two threads serve one connection at once.
 //!
-//! A listener is reported once, and then suspended by the kernel until it is armed again. A connection
-//! is reported whenever it changes; the threads decide whether one of them serves it then, and arm it
-//! again only if they cannot know whether there is more to do.
+//! A listener is reported once, and then suspended by the kernel until it is armed again. A
+//! connection is reported whenever it changes; the threads decide whether one of them serves it
+//! then, and arm it again only if they cannot know whether there is more to do.
 
 use std::os::fd::AsFd;
 
@@ -47,8 +47,8 @@ impl Epoll {
         self.add_with(fd, source, edges(interest))
     }
 
-    /// Has the kernel look at `fd` again: what it is ready for is reported, after everything that is
-    /// ready already, and so is every later change.
+    /// Has the kernel look at `fd` again: what it is ready for is reported, after everything that
+    /// is ready already, and so is every later change.
     ///
     /// # Errors
     /// ENOMEM.

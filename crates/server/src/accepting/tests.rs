@@ -374,8 +374,8 @@ impl World {
         assert!(will_hear, "deaf: {self:#?}");
     }
 
-    /// Has everything happen that happens sooner or later: there are descriptors again, pauses pass,
-    /// connections end, the lock is free, and connections that wait are reported.
+    /// Has everything happen that happens sooner or later: there are descriptors again, pauses
+    /// pass, connections end, the lock is free, and connections that wait are reported.
     fn settle(&mut self) {
         self.on(Event::Short(false));
         for _ in 0..20 {
@@ -392,8 +392,8 @@ impl World {
     }
 }
 
-/// Visits every state that any order of events leads to. In none of them is the server deaf: sooner or
-/// later every connection that waits is accepted, and a drain ends.
+/// Visits every state that any order of events leads to. In none of them is the server deaf: sooner
+/// or later every connection that waits is accepted, and a drain ends.
 fn explore(reports: Reports, locks: bool, own: Range<usize>) {
     let mut events = vec![
         Event::TurnBegins,
