@@ -11,8 +11,9 @@ use crate::Source;
 
 /// Ticks of 2^17 ns, 131 µs: an entry may fire that late.
 const TICK_SHIFT: u32 = 17;
-/// Ticks of one turn of the wheel, 0.54 s; an entry for a later time fires at its end.
-const TICKS: usize = 4096;
+/// Ticks of one turn of the wheel, 0.54 s; an entry for a later time fires at its end. There are as
+/// many as two levels of 64 bits tell apart.
+const TICKS: usize = 64 * 64;
 
 /// An entry of the wheel, as its owner remembers it. Entries are never taken out: one that fires
 /// and is not the remembered one is stale.
@@ -64,8 +65,9 @@ pub struct Wheel {
     /// Packed sources.
     slots: Vec<Vec<u64>>,
     /// A bit for each slot that is not empty.
-    full: [u64; TICKS / 64],
-    len: usize,
+    full: [u64; 64],
+    /// A bit for each word of `full` that is not zero.
+    full_words: u64,
 }
 
 impl Wheel {
@@ -75,8 +77,8 @@ impl Wheel {
             start,
             now: 0,
             slots: (0..TICKS).map(|_| Vec::new()).collect(),
-            full: [0; TICKS / 64],
-            len: 0,
+            full: [0; 64],
+            full_words: 0,
         }
     }
 
@@ -93,7 +95,7 @@ impl Wheel {
         let slot = tick as usize % TICKS;
         self.slots[slot].push(source.pack());
         self.full[slot / 64] |= 1 << (slot % 64);
-        self.len += 1;
+        self.full_words |= 1 << (slot / 64);
         let begins = self.start + Duration::from_nanos((tick - 1) << TICK_SHIFT);
         Timer { tick, begins }
     }
@@ -132,26 +134,23 @@ impl Wheel {
     }
 
     /// The first tick with an entry.
+    #[inline]
     fn next(&self) -> Option<u64> {
-        if self.len == 0 {
-            return None;
-        }
         let first = self.now as usize % TICKS;
-        // Word by word, beginning inside the first, which comes again at the end for its low bits.
-        for step in 0..=self.full.len() {
-            let word = (first / 64 + step) % self.full.len();
-            let mask = match step {
-                0 => u64::MAX << (first % 64),
-                _ if step == self.full.len() => !(u64::MAX << (first % 64)),
-                _ => u64::MAX,
-            };
-            let bits = self.full[word] & mask;
-            if bits != 0 {
-                let slot = word * 64 + bits.trailing_zeros() as usize;
-                return Some(self.now + ((slot + TICKS - first) % TICKS) as u64);
+        let word = first / 64;
+        let bits = self.full[word] & (u64::MAX << (first % 64));
+        let slot = if bits != 0 {
+            word * 64 + bits.trailing_zeros() as usize
+        } else {
+            // The words behind it in their order, and then itself, for the low bits that are left.
+            let behind = self.full_words.rotate_right(word as u32 + 1);
+            if behind == 0 {
+                return None;
             }
-        }
-        None
+            let word = (word + 1 + behind.trailing_zeros() as usize) % 64;
+            word * 64 + self.full[word].trailing_zeros() as usize
+        };
+        Some(self.now + ((slot + TICKS - first) % TICKS) as u64)
     }
 
     /// Fires all entries up to `now`: adds them to `fired`, each with its tick.
@@ -159,10 +158,12 @@ impl Wheel {
         let passed = now.saturating_duration_since(self.start).as_nanos() as u64 >> TICK_SHIFT;
         while let Some(tick) = self.next().filter(|&tick| tick <= passed) {
             let slot = tick as usize % TICKS;
-            self.len -= self.slots[slot].len();
             let sources = self.slots[slot].drain(..).map(Source::unpack);
             fired.extend(sources.map(|source| (source, tick)));
             self.full[slot / 64] &= !(1 << (slot % 64));
+            if self.full[slot / 64] == 0 {
+                self.full_words &= !(1 << (slot / 64));
+            }
             self.now = tick;
         }
         self.now = self.now.max(passed);

@@ -17,6 +17,7 @@ use crate::window::Window;
 impl Worker<'_> {
     /// Runs the load from `anchor_ns` on, and returns its result, with the connections that are
     /// still open: the caller closes them.
+    #[inline(never)] // So that the frame has a name, which a test looks for.
     pub(crate) fn run(mut self, anchor_ns: u64) -> Result<(ThreadResult, Vec<Slot>)> {
         let drain_ns = clock::duration_ns(self.plan.drain);
         self.recorder.set_window(Window::of(self.plan, anchor_ns));

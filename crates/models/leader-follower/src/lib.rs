@@ -76,6 +76,7 @@ fn run(server: &'static Server) -> server::Result {
 }
 
 /// What a thread does: follow, lead, promote, serve.
+#[inline(never)] // So that the frame has a name, which a test looks for.
 fn follow(
     server: &'static Server,
     handles: &Handles,
