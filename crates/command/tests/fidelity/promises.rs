@@ -27,9 +27,10 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
         }
         "prefork:mutex" | "thread-pool:accept-mutex" => locks::held_around_accept(driven),
         "prefork:pass-fd" => descriptors_travel(trace),
-        "prefork:reuseport" | "multi-reactor:reuseport" | "multi-reactor:processes-reuseport" => {
-            a_listener_each(trace)
-        }
+        "prefork:reuseport"
+        | "multi-reactor:reuseport"
+        | "multi-reactor:processes-reuseport"
+        | "proactor:reuseport" => a_listener_each(trace),
         "single-reactor:epoll-edge" => never_rearmed(trace),
         "single-reactor:busy" => never_waits(driven),
         "multi-reactor:shared" => exclusive(trace),

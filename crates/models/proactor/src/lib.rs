@@ -28,17 +28,24 @@
 //! |---|---|---|---|---|
 //! | `io-uring` | `io_uring_enter` | `close`, `io_uring_enter` ×2 | `io_uring_enter` | 3 |
 //! | `posix-aio` | `rt_sigtimedwait` | `accept4` ×2, `close`, `getpid`, `getuid`, `pread64`, `read`, `rt_sigqueueinfo`, `rt_sigtimedwait` ×2, `setsockopt`, (`futex`) | `getpid` ×2, `getuid` ×2, `pread64`, `pwrite64`, `read`, `rt_sigqueueinfo` ×2, `rt_sigtimedwait` ×2, `write`, (`futex`) | 9 |
+//! | `reuseport` | `io_uring_enter` ×3, `ppoll` | `close`, `io_uring_enter` ×2 | `io_uring_enter` | 2 |
 //!
 //! **What breaks it.** A handler that computes or blocks: all other connections wait for it. A
 //! second CPU: the loop cannot use it, for if several rings wait at one listener, the kernel always
-//! wakes the same one (of two rings, one got 200 of 200 connections), so that a ring per thread
-//! would need a listener each. Kernels before 6.1, and containers whose seccomp filter forbids
-//! io_uring: the server says so and exits.
+//! wakes the same one (of two rings, one got 200 of 200 connections); `reuseport` has a listener for
+//! each. Kernels before 6.1, and containers whose seccomp filter forbids io_uring: the server says
+//! so and exits.
 //!
 //! **When to pick it.** There are many connections, handlers are short, one CPU is enough, and
 //! system calls are what costs.
 //!
-//! **Variants.** `posix-aio` is the proactor of the C library: helper threads of glibc carry out
+//! **Variants.**
+//!
+//! - `reuseport`: each thread has a ring, and a listener of its own, among which the kernel spreads
+//!   the connections by their hash. accepts: the kernel · reads: the kernel · computes: a loop ·
+//!   writes: the kernel. A call costs what it costs with one ring. What hashes to a busy loop waits
+//!   for it, whoever is free; in a drain every loop empties every listener. TCP only.
+//! - `posix-aio` is the proactor of the C library: helper threads of glibc carry out
 //! `aio_read` and `aio_write`. accepts: the loop · reads: a helper thread · computes: the loop ·
 //! writes: a helper thread. A real-time signal that carries the token of the connection tells the
 //! loop that an operation has completed, and a signal of the listener that somebody waits there, so
@@ -59,7 +66,9 @@
 mod aio;
 mod uring;
 
-use server::{Count, Model, Needs, Roles, Variant, Workers};
+use std::sync::{Arc, Barrier, mpsc};
+
+use server::{Count, Model, Needs, Roles, Server, Threads, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -81,7 +90,25 @@ pub const MODEL: Model = Model {
                 kernel: os::ring::Ring::probe,
                 ..Needs::USUAL
             },
-            run: |server| uring::Proactor::new(server)?.run(),
+            run: |server| uring::Proactor::new(server, 0)?.run(),
+        },
+        Variant {
+            name: "reuseport",
+            roles: Roles {
+                accepts: "the kernel",
+                reads: "the kernel",
+                computes: "a loop",
+                writes: "the kernel",
+            },
+            summary: "A ring and a listener per thread; the kernel spreads connections by their hash.",
+            pick_when: "the same, and CPUs are several",
+            breaks_when: "there are few connections, or one loop is busy: what hashes to it waits for it",
+            workers: Workers::LOOPS,
+            needs: Needs {
+                kernel: os::ring::Ring::probe,
+                ..Needs::OWN_LISTENERS
+            },
+            run: rings,
         },
         Variant {
             name: "posix-aio",
@@ -103,3 +130,33 @@ pub const MODEL: Model = Model {
         },
     ],
 };
+
+/// A ring per thread. All are made before the first serves, whose connections could take the
+/// descriptors of the rest; and each by its own thread, as no other may use it.
+fn rings(server: &'static Server) -> server::Result {
+    let threads = Threads::new(server)?;
+    let (made, results) = mpsc::channel();
+    let gate = Arc::new(Barrier::new(server.workers + 1));
+    for number in 0..server.workers {
+        let (made, gate) = (made.clone(), Arc::clone(&gate));
+        threads.spawn(number, move |number| {
+            let ring = match uring::Proactor::new(server, number) {
+                Ok(ring) => ring,
+                Err(error) => return drop(made.send(Err(error.to_string()))),
+            };
+            let _ = made.send(Ok(())); // The main thread waits for it.
+            gate.wait();
+            if let Err(error) = ring.run() {
+                panic!("ring {number}: {error}"); // Which ends the process.
+            }
+        })?;
+    }
+    // Without all rings the server does not start: those that are made wait at the gate until the
+    // process ends.
+    for _ in 0..server.workers {
+        results.recv()??;
+    }
+    gate.wait();
+    threads.finish();
+    Ok(())
+}

@@ -17,6 +17,8 @@ pub struct Proactor {
     worker: Worker,
     ring: Ring,
     connections: Slots<RingConnection>,
+    /// Most connections of this ring, those that wait for a slot included.
+    connections_max: usize,
     wheel: Wheel,
     accepting: Accepting,
     /// Whether the accept of each listener goes on by itself.
@@ -63,12 +65,13 @@ enum Closing {
 const COMPLETIONS_PER_OPERATION: usize = 8;
 
 impl Proactor {
-    /// A ring at the server's listeners.
+    /// Ring `number`, at the listeners of the worker of that number. The calling thread alone may
+    /// use it.
     ///
     /// # Errors
     /// Memory or descriptors have run out. That io_uring is forbidden was said before anybody
     /// listened.
-    pub fn new(server: &'static Server) -> server::Result<Proactor> {
+    pub fn new(server: &'static Server, number: usize) -> server::Result<Proactor> {
         server.make_listeners_nonblocking()?; // For the drain, in which the loop itself accepts.
         let limits = &server.limits;
         let ring = Ring::new(&Sizes {
@@ -78,16 +81,18 @@ impl Proactor {
             buffer_bytes: limits.lent_buffer_bytes,
         })
         .map_err(|error| format!("cannot set up io_uring: {error}"))?;
-        let worker = Worker::ready(server, 0);
+        let worker = Worker::ready(server, number);
+        let connections_max = server.connections_max_of(number, server.workers);
         Ok(Proactor {
             server,
             ring,
-            connections: Slots::new(limits.connections_max),
+            connections: Slots::new(connections_max),
+            connections_max,
             wheel: Wheel::new(worker.now),
             worker,
-            accepting: Accepting::new(server, 0, limits.events_max),
+            accepting: Accepting::new(server, number, limits.events_max),
             multishot: vec![false; server.listeners.len()],
-            backlog: limits.backlog.max(1) as usize * server.listeners.len(),
+            backlog: limits.backlog.max(1) as usize * server.listeners_of(number).len(),
             surplus: VecDeque::new(),
             draining: false,
         })

@@ -13,8 +13,8 @@ use super::{Proactor, RingConnection};
 
 impl Proactor {
     fn room(&self) -> usize {
-        let max = self.server.limits.connections_max;
-        max.saturating_sub(self.connections.len() + self.surplus.len())
+        self.connections_max
+            .saturating_sub(self.connections.len() + self.surplus.len())
     }
 
     /// An accept of the kernel has completed.
