@@ -29,7 +29,7 @@ oracles:
 bench-all: build
 	scripts/bench-all $(SIZE) $(if $(MODELS),--models $(MODELS))
 
-# CPU a request of every model against C programs that do nothing but the system calls.
+# CPU per request of every model against C programs that do nothing but the system calls.
 floor-ratios: build
 	scripts/floor-ratios
 

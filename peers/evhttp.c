@@ -1,5 +1,5 @@
 /*
- * libevent's own HTTP server: one event loop a process, one process a worker, one listener.
+ * libevent's own HTTP server: one event loop per process, one process per worker, one listener.
  *
  * cc -O2 -o evhttp evhttp.c -levent
  * evhttp --listen 127.0.0.1:PORT [--workers N]
@@ -206,24 +206,24 @@ static int listen_on(const char *text)
         exit(2);
     }
     addr.sin_port = htons((uint16_t)port);
-    int one = 1, door = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (door == -1 || setsockopt(door, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        setsockopt(door, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
-        bind(door, (struct sockaddr *)&addr, sizeof addr) != 0 || listen(door, BACKLOG) != 0)
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener == -1 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
+        bind(listener, (struct sockaddr *)&addr, sizeof addr) != 0 || listen(listener, BACKLOG) != 0)
         die(text);
     socklen_t size = sizeof addr;
-    if (getsockname(door, (struct sockaddr *)&addr, &size) != 0)
+    if (getsockname(listener, (struct sockaddr *)&addr, &size) != 0)
         die(text);
     printf("listening on %s:%u\n", host, ntohs(addr.sin_port));
     fflush(stdout);
-    return door;
+    return listener;
 }
 
-static void serve(int door)
+static void serve(int listener)
 {
     base = event_base_new();
     struct evhttp *http = base ? evhttp_new(base) : NULL;
-    if (!http || evhttp_accept_socket(http, door) != 0)
+    if (!http || evhttp_accept_socket(http, listener) != 0)
         die("libevent");
     evhttp_set_max_body_size(http, 1 << 20);
     evhttp_set_cb(http, "/", plaintext, NULL);
@@ -256,7 +256,7 @@ int main(int count, char **words)
     for (int at = 0; at < PATTERN_BYTES; at++)
         pattern[at] = (char)('a' + at % 26);
     calibrate();
-    int door = listen_on(addr);
+    int listener = listen_on(addr);
     for (long worker = 1; worker < workers; worker++) {
         pid_t parent = getpid(), child = fork();
         if (child == -1)
@@ -268,6 +268,6 @@ int main(int count, char **words)
             break;
         }
     }
-    serve(door);
+    serve(listener);
     return 0;
 }

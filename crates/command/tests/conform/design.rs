@@ -5,7 +5,7 @@ use crate::harness::Column;
 const ONE_CLIENT: &str = "one client at a time: the others wait until it has gone";
 const NEVER_RESTS: &str = "it tries every socket all the time, whatever happens";
 const ONLY_TCP: &str = "SO_REUSEPORT spreads nothing over Unix sockets";
-const ONLY_OWN: &str = "one inherited listener is not one a worker";
+const ONLY_OWN: &str = "one inherited listener is not one per worker";
 const HASHED: &str = "what hashes to a busy child waits for it, whoever is free";
 const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody";
 const THREAD_GONE: &str = "the thread that answered has ended with its event";
