@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use turnstile::models::ALL;
-use turnstile::{Count, Holds, Model, Roles, Variant};
+use turnstile::{Count, Holds, Listeners, Model, Roles, Variant};
 
 /// Flags of `turnstile models`.
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,8 @@ struct Entry {
     /// Who is kept busy by an open connection: `one` (the server), `workers` (one of them), or
     /// `many` (nobody: connections are held in a table).
     holds: &'static str,
+    /// Whether it has a listener; if not, it serves an inherited connection.
+    listens: bool,
     /// Whether its workers are processes.
     processes: bool,
     /// Whether any worker may serve any connection.
@@ -87,6 +89,7 @@ impl Entry {
             workers,
             workers_default,
             holds,
+            listens: variant.needs.listeners != Listeners::None,
             processes: variant_workers.processes,
             shares: variant_workers.shares,
             connections_max: variant_workers.connections_max,

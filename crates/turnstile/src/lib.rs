@@ -55,7 +55,10 @@
 //!             (Method::Get, "/") => {}
 //!             (Method::Post, "/yes") => votes.yes += 1,
 //!             (Method::Post, "/no") => votes.no += 1,
-//!             _ => return drop(response.status(404)),
+//!             _ => {
+//!                 response.status(404);
+//!                 return;
+//!             }
 //!         }
 //!         let body = response.content_type("application/json").body_buffer();
 //!         serde_json::to_writer(body, &*votes).expect("memory takes all that is written");

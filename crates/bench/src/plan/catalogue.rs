@@ -10,12 +10,8 @@ use crate::failure::Failure;
 use crate::plan::contender::Contender;
 use crate::plan::workers::{Told, Workers};
 
-/// Why `variant` cannot be measured by an HTTP load, when it cannot.
-fn unmeasured(variant: &str) -> Option<&'static str> {
-    (variant == "inetd").then_some(
-        "it serves the one connection that it inherits and ends, so that a super-server is what would be measured",
-    )
-}
+/// Why a variant without a listener cannot be measured by an HTTP load.
+const INHERITS: &str = "it serves the one connection that it inherits and ends, so that a super-server is what would be measured";
 
 /// What `SERVER models --json` says of one variant, as far as it is used here.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +21,8 @@ struct Entry {
     variant: Option<String>,
     #[serde(default)]
     default: bool,
+    /// Absent: it has a listener.
+    listens: Option<bool>,
     #[serde(flatten)]
     told: Told,
 }
@@ -65,7 +63,10 @@ impl Catalogue {
                 anyhow!("{command} does not say of {model} {what}: it is of another version")
             })?;
             let default = entry.default || alone;
-            Ok(Contender::model(&entry.model, variant, default, workers))
+            Ok(Contender {
+                listens: entry.listens.unwrap_or(true),
+                ..Contender::model(&entry.model, variant, default, workers)
+            })
         };
         let contenders: anyhow::Result<Vec<Contender>> = entries.iter().map(contender).collect();
         Ok(Self(contenders?))
@@ -108,31 +109,22 @@ impl Catalogue {
 
     /// The variants that serve HTTP on a listener of their own.
     fn listening(&self) -> impl Iterator<Item = &Contender> {
-        self.0.iter().filter(|c| unmeasured(&c.variant).is_none())
+        self.0.iter().filter(|c| c.listens)
     }
 
     /// The variants of `chosen` models that are never measured, and why.
     pub fn left_out(&self, chosen: &[Contender]) -> Vec<String> {
         let related = |c: &&Contender| chosen.iter().any(|other| other.model == c.model);
-        let out = self.0.iter().filter(related);
-        out.filter_map(|c| {
-            Some(format!(
-                "{} is left out: {}.",
-                c.label,
-                unmeasured(&c.variant)?
-            ))
-        })
-        .collect()
+        let out = self.0.iter().filter(related).filter(|c| !c.listens);
+        out.map(|c| format!("{} is left out: {INHERITS}.", c.label))
+            .collect()
     }
 
     fn unknown(&self, name: &str) -> String {
         let (model, variant) = name.split_once(':').unwrap_or((name, ""));
-        let known = self
-            .0
-            .iter()
-            .any(|c| c.model == model && c.variant == variant);
-        if let Some(reason) = unmeasured(variant).filter(|_| known) {
-            return format!("'{name}' cannot be measured: {reason}");
+        let known = |c: &&Contender| c.model == model && c.variant == variant;
+        if self.0.iter().find(known).is_some_and(|c| !c.listens) {
+            return format!("'{name}' cannot be measured: {INHERITS}");
         }
         let variants: Vec<&str> = self
             .listening()
@@ -161,7 +153,7 @@ pub(crate) mod tests {
         let json = br#"[
             {"model":"iterative","variant":"-","default":true,"roles":{"accepts":"main"},
              "workers":"one","holds":"one","processes":true,"shares":false},
-            {"model":"iterative","variant":"inetd","default":false,
+            {"model":"iterative","variant":"inetd","default":false,"listens":false,
              "workers":"one","holds":"one","processes":true,"shares":false},
             {"model":"prefork","variant":"accept","default":true,
              "workers":"pool","holds":"workers","processes":true,"shares":false},

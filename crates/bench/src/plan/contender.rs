@@ -20,6 +20,9 @@ pub struct Contender {
     pub role: Role,
     /// Its workers.
     pub workers: Workers,
+    /// Whether it has a listener. One that serves an inherited connection has none, and no load can
+    /// be measured on it.
+    pub listens: bool,
     /// `true`: with its default pool size, whatever the scenario needs.
     pub default_pool: bool,
     /// The server that is running already, for a target.
@@ -41,6 +44,7 @@ impl Contender {
             label,
             role: Role::Model,
             workers,
+            listens: true,
             default_pool: false,
             target: None,
         }
