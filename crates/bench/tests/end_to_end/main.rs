@@ -93,6 +93,7 @@ fn models() -> serde_json::Value {
     let entry = |(model, variant, default, workers, holds, processes)| {
         serde_json::json!({
             "model": model, "variant": variant, "default": default, "workers": workers,
+            "listens": variant != "inetd",
             "holds": holds, "processes": processes, "shares": false, "connections_max": null,
         })
     };
