@@ -21,7 +21,6 @@ struct Entry {
     variant: Option<String>,
     #[serde(default)]
     default: bool,
-    /// Absent: it has a listener.
     listens: Option<bool>,
     #[serde(flatten)]
     told: Told,
@@ -63,8 +62,14 @@ impl Catalogue {
                 anyhow!("{command} does not say of {model} {what}: it is of another version")
             })?;
             let default = entry.default || alone;
+            let listens = entry.listens.with_context(|| {
+                let model = &entry.model;
+                format!(
+                    "{command} does not say of {model} whether it listens: it is of another version"
+                )
+            })?;
             Ok(Contender {
-                listens: entry.listens.unwrap_or(true),
+                listens,
                 ..Contender::model(&entry.model, variant, default, workers)
             })
         };
@@ -152,17 +157,17 @@ pub(crate) mod tests {
     pub(crate) fn catalogue() -> Catalogue {
         let json = br#"[
             {"model":"iterative","variant":"-","default":true,"roles":{"accepts":"main"},
-             "workers":"one","holds":"one","processes":true,"shares":false},
-            {"model":"iterative","variant":"inetd","default":false,"listens":false,
-             "workers":"one","holds":"one","processes":true,"shares":false},
+             "workers":"one","holds":"one","processes":true,"shares":false,"listens":true},
+            {"model":"iterative","variant":"inetd","default":false,
+             "workers":"one","holds":"one","processes":true,"shares":false,"listens":false},
             {"model":"prefork","variant":"accept","default":true,
-             "workers":"pool","holds":"workers","processes":true,"shares":false},
+             "workers":"pool","holds":"workers","processes":true,"shares":false,"listens":true},
             {"model":"prefork","variant":"flock","default":false,
-             "workers":"pool","holds":"workers","processes":true,"shares":false},
+             "workers":"pool","holds":"workers","processes":true,"shares":false,"listens":true},
             {"model":"single-reactor","variant":"epoll","default":true,
-             "workers":"one","holds":"many","processes":false,"shares":false},
+             "workers":"one","holds":"many","processes":false,"shares":false,"listens":true},
             {"model":"thread-pool","variant":null,
-             "workers":"pool","holds":"workers","processes":false,"shares":false}
+             "workers":"pool","holds":"workers","processes":false,"shares":false,"listens":true}
         ]"#;
         Catalogue::parse(json, "models").expect("a good list")
     }
@@ -247,9 +252,9 @@ pub(crate) mod tests {
     #[test]
     fn a_variant_that_echoes_datagrams_too_is_measured() {
         let json = br#"[{"model":"signal-driven","variant":"-","default":true,
-                         "workers":"one","holds":"many","processes":false,"shares":false},
+                         "workers":"one","holds":"many","processes":false,"shares":false,"listens":true},
                         {"model":"signal-driven","variant":"udp",
-                         "workers":"one","holds":"many","processes":false,"shares":false}]"#;
+                         "workers":"one","holds":"many","processes":false,"shares":false,"listens":true}]"#;
         let catalogue = Catalogue::parse(json, "models").expect("a good list");
         let chosen = catalogue.choose("all-variants").expect("known");
         let labels: Vec<_> = chosen.iter().map(|c| c.label.as_str()).collect();
@@ -260,7 +265,7 @@ pub(crate) mod tests {
     #[test]
     fn what_the_server_says_of_its_workers_is_kept() {
         let json = br#"[{"model":"pool-of-a-kind","workers":"pool","workers_default":8,
-                         "holds":"workers","processes":false,"shares":false}]"#;
+                         "holds":"workers","processes":false,"shares":false,"listens":true}]"#;
         let chosen = Catalogue::parse(json, "models")
             .and_then(|c| c.choose("all").map_err(|f| anyhow!("{f}")))
             .expect("known");

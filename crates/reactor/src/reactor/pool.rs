@@ -107,7 +107,7 @@ impl<S: Selector> Reactor<S> {
         }
         let need = match job.has_panicked {
             true => Need::Closed,
-            false => watched.connection.step_rarely(&mut self.worker),
+            false => watched.connection.step(&mut self.worker),
         };
         self.update_interest(token, need);
     }
