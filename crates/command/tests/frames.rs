@@ -15,12 +15,15 @@ const RECEIVE: u32 = 45; // recvfrom
 const SEND: u32 = 44; // sendto
 const WAIT: u32 = 441; // epoll_pwait2
 
+/// The loop of every model that waits at a selector: its body is compiled once for each kind.
+const EVERY_SELECTOR: &str = "reactor::reactor::Reactor<S>::run";
+/// epoll by level and by edge, poll, select, signals.
+const SELECTORS: usize = 4;
+
 /// A part of the name of a function, and the system calls that lie in it.
 const LOOPS: &[(&str, &[u32])] = &[
-    ("single_reactor::serve", &[WAIT, RECEIVE, SEND]),
-    ("reactor::reactor::Reactor<S>::run", &[WAIT, RECEIVE, SEND]),
+    (EVERY_SELECTOR, &[WAIT, RECEIVE, SEND]),
     ("leader_follower::follow", &[WAIT, RECEIVE, SEND]),
-    ("signal_driven::serve", &[RECEIVE, SEND]),
     ("server::worker::Worker>::serve", &[RECEIVE, SEND]),
     ("state::Worker>::run", &[WAIT, RECEIVE, SEND]),
     ("bench::run::null::", &[WAIT, RECEIVE, SEND]),
@@ -39,7 +42,8 @@ fn program() -> PathBuf {
     target.join("release/turnstile")
 }
 
-/// The numbers of the system calls in each function, by its name.
+/// The numbers of the system calls in each function, by its address and name: a generic function
+/// has one body per type, all of the same name.
 ///
 /// A number counts if it is loaded into a register at most so many instructions before the `syscall`;
 /// a compiler that keeps it in another register hides it, which the test would report.
@@ -47,10 +51,8 @@ fn system_calls(disassembly: &str) -> BTreeMap<String, BTreeSet<u32>> {
     let mut functions: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
     let (mut name, mut number) = (String::new(), None);
     for line in disassembly.lines() {
-        if let Some((_, rest)) = line.split_once(" <")
-            && let Some(found) = rest.strip_suffix(">:")
-        {
-            (name, number) = (found.to_owned(), None);
+        if line.ends_with(">:") {
+            (name, number) = (line.to_owned(), None);
         } else if let Some((_, loaded)) = line.split_once("mov    $0x")
             && let Some((value, "%eax")) = loaded.trim_end().split_once(',')
         {
@@ -89,7 +91,12 @@ fn wait_receive_and_send_of_a_loop_are_in_one_function() {
         let whole = found
             .iter()
             .any(|(_, has)| calls.iter().all(|call| has.contains(call)));
-        if !whole {
+        // Where every body is a loop of its own (over epoll, poll, select or signals), every one
+        // receives and sends.
+        let every = found
+            .iter()
+            .all(|(_, has)| has.contains(&RECEIVE) && has.contains(&SEND));
+        if !whole || *part == EVERY_SELECTOR && !(every && found.len() >= SELECTORS) {
             missing.push(format!(
                 "{part} should make {calls:?} in one frame: {found:?}"
             ));
@@ -112,6 +119,7 @@ fn a_disassembly_is_read() {
     2000:\tsyscall
 ";
     let functions = system_calls(text);
-    assert_eq!(functions["a::run"], BTreeSet::from([SEND, RECEIVE]));
-    assert!(!functions.contains_key("b"));
+    let run = "0000000000001000 <a::run>:";
+    assert_eq!(functions.len(), 1);
+    assert_eq!(functions[run], BTreeSet::from([SEND, RECEIVE]));
 }
