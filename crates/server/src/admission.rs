@@ -55,8 +55,9 @@ impl QueueDelay {
         if now_ns >= ends_ns {
             let seen = self.seen.swap(0, Ordering::Relaxed);
             let late = self.late.swap(0, Ordering::Relaxed);
-            // After a longer silence, what was seen before says nothing.
-            let is_recent = now_ns < ends_ns + interval_ns;
+            // What was seen before a silence says nothing, unless this request has waited since then.
+            let age_ns = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+            let is_recent = now_ns.saturating_sub(age_ns) < ends_ns + interval_ns;
             let overloaded = is_recent && seen > 0 && late * 4 >= seen * 3;
             self.overloaded.store(overloaded, Ordering::Relaxed);
             self.ends_ns.store(now_ns + interval_ns, Ordering::Relaxed);
@@ -150,7 +151,11 @@ mod tests {
         let delay = QueueDelay::default();
         observe(&delay, 1_000, &[20; 150]);
         let seen = observe(&delay, 1_150, &[0; 200]);
-        assert!(seen[..50].iter().all(|admission| *admission == Admission::Watch));
+        assert!(
+            seen[..50]
+                .iter()
+                .all(|admission| *admission == Admission::Watch)
+        );
         assert!(!delay.is_overloaded());
         assert_eq!(seen[199], Admission::Calm);
     }
@@ -160,6 +165,15 @@ mod tests {
         let delay = QueueDelay::default();
         let ages: Vec<_> = (0..101).map(|n| if n % 4 == 3 { 0 } else { 20 }).collect();
         observe(&delay, 1_000, &ages);
+        assert!(delay.is_overloaded());
+    }
+
+    #[test]
+    fn a_worker_slower_than_the_interval_is_overloaded_too() {
+        let delay = QueueDelay::default();
+        for at in [1_000, 2_000, 3_000] {
+            observe(&delay, at, &[1_500]);
+        }
         assert!(delay.is_overloaded());
     }
 
