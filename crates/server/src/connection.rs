@@ -195,7 +195,7 @@ impl Connection {
                 self.would_block = bytes < worker.input().capacity();
                 board::add(&worker.block.bytes_in, bytes as u64);
                 if worker.is_look_due() {
-                    worker.look_at_age(net::input_age(self.socket.as_fd()));
+                    worker.look(self.socket.as_fd());
                 }
                 let (input, mut turn) = worker.turn();
                 self.session.receive(input, &mut turn);

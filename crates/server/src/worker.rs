@@ -1,13 +1,16 @@
 //! A process, thread or loop that serves: its buffers, its clock, its block of the scoreboard.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use proto::{Place, Scratch, Service, Turn};
 
-use crate::admission::{self, Admission, Overloaded, QueueDelay};
+use crate::admission::Overloaded;
 use crate::alarm::{ALARM, Alarm};
+use crate::worker::looks::Looks;
 use crate::{Block, Server, board, signals};
+
+mod looks;
 
 /// A worker. A connection borrows its buffers for one step.
 #[derive(Debug)]
@@ -25,14 +28,8 @@ pub struct Worker {
     place: Place,
     input: Vec<u8>,
     scratch: Scratch,
-    /// When it looks at the age of a request again.
-    look_at: Instant,
-    /// How long the last input had waited, if that was looked at.
-    input_age: Duration,
-    /// How long requests wait, if this worker has a queue of its own.
-    queue_delay: QueueDelay,
-    /// Requests are answered with 503 at present.
-    sheds: bool,
+    /// What it knows of the delay of requests.
+    looks: Looks,
     /// Requests served and refused that are in the scoreboard already.
     counted: (u64, u64),
 }
@@ -70,13 +67,7 @@ impl Worker {
             },
             input,
             scratch,
-            look_at: match server.limits.queue_delay_ms {
-                0 => admission::never(now),
-                _ => now,
-            },
-            input_age: Duration::ZERO,
-            queue_delay: QueueDelay::default(),
-            sheds: false,
+            looks: Looks::new(&server.limits, now),
             counted: (0, 0),
         }
     }
@@ -117,64 +108,20 @@ impl Worker {
         if now != self.counted {
             board::add(&self.block.requests, now.0 - self.counted.0);
             board::add(&self.block.refused, now.1 - self.counted.1);
-            if self.sheds {
+            if self.looks.sheds {
                 board::add(&self.block.shed, now.0 - self.counted.0);
             }
             self.counted = now;
         }
-    }
-
-    /// Whether it is time to look at the age of a request.
-    #[inline(always)]
-    pub(crate) fn is_look_due(&self) -> bool {
-        self.now >= self.look_at
-    }
-
-    /// Decides whether what was just received is served, from how long it waited in the socket. `None`:
-    /// the kernel does not know.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn look_at_age(&mut self, age: Option<Duration>) {
-        let queue = match self.blocking {
-            // Blocking workers wait for the same CPUs, and mostly at the same listener.
-            true => &self.server.board.queue_delay,
-            false => &self.queue_delay,
-        };
-        let age = age.unwrap_or_default();
-        let limits = &self.server.limits;
-        let now_ns = self.server.drain.shared_ns(self.now);
-        let admission = queue.observe(age, now_ns, limits);
-        self.look_at = match self.server.board.queue_delay.is_overloaded() {
-            true => self.now,
-            false => admission::next_look(admission, self.now, limits),
-        };
-        self.input_age = age;
-        self.sheds = admission == Admission::Shed;
-    }
-
-    /// Since when the request that was received last has waited for a worker.
-    pub(crate) fn waits_since(&mut self) -> Instant {
-        let age = std::mem::take(&mut self.input_age);
-        self.now.checked_sub(age).unwrap_or(self.now)
-    }
-
-    /// The same for a request that has waited in a queue of the server since `queued`, at which all
-    /// threads of a pool take turns.
-    #[inline]
-    pub(crate) fn look_at_queued(&mut self, queued: Instant) {
-        let limits = &self.server.limits;
-        if limits.queue_delay_ms > 0 {
-            let age = self.now.saturating_duration_since(queued);
-            let now_ns = self.server.drain.shared_ns(self.now);
-            let queue = &self.server.board.queue_delay;
-            self.sheds = queue.observe(age, now_ns, limits) == Admission::Shed;
+        if self.looks.is_tracked {
+            self.end_call();
         }
     }
 
     /// The bytes received last, and what a session needs to process them.
     #[inline(always)]
     pub(crate) fn turn(&mut self) -> (&[u8], Turn<'_>) {
-        let service: &dyn Service = match self.sheds {
+        let service: &dyn Service = match self.looks.sheds {
             true => &Overloaded,
             false => self.server.service,
         };

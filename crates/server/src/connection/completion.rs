@@ -8,7 +8,6 @@
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use os::net;
 use proto::Want;
 
 use super::Connection;
@@ -39,7 +38,7 @@ impl Connection {
     pub fn received(&mut self, bytes: &[u8], worker: &mut Worker) {
         board::add(&worker.block.bytes_in, bytes.len() as u64);
         if worker.is_look_due() {
-            worker.look_at_age(net::input_age(self.socket.as_fd()));
+            worker.look(self.socket.as_fd());
         }
         let (_, mut turn) = worker.turn();
         self.session.receive(bytes, &mut turn);
