@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::alarm::Alarm;
+use crate::log::Repeats;
 
 /// What concerns the whole server.
 #[derive(Debug, Default)]
@@ -13,6 +14,26 @@ pub struct Board {
     pub(crate) cut: AtomicU64,
     /// Workers that ended unexpectedly and were replaced.
     pub(crate) respawned: AtomicU64,
+    /// Workers that have ended as planned and were replaced.
+    pub(crate) retired: AtomicU64,
+    /// Connections that the main thread has put into a queue for workers; see [`Block::queued`].
+    pub(crate) queued: AtomicU64,
+    /// The server listens, and wants new connections.
+    ready: AtomicBool,
+    /// Messages that repeat.
+    pub(crate) repeats: Repeats,
+}
+
+impl Board {
+    /// Says whether the server wants new connections: `/readyz` answers by this.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::SeqCst);
+    }
+
+    /// Whether it wants new connections. In a drain it never does.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst) && self.drain_began_ns.load(Ordering::SeqCst) == 0
+    }
 }
 
 /// The part of one worker, on cache lines of its own. Only this worker writes the counters.
@@ -37,6 +58,12 @@ pub struct Block {
     pub requests: AtomicU64,
     /// Requests refused: malformed, too large, too slow.
     pub refused: AtomicU64,
+    /// Of these, on which the service has panicked.
+    pub panicked: AtomicU64,
+    /// Requests or connections that this worker has put into a queue for other workers.
+    pub(crate) queued: AtomicU64,
+    /// Those that it has taken from such a queue.
+    pub(crate) taken: AtomicU64,
     /// Connections that a peer has reset or the network has lost.
     pub broken: AtomicU64,
     /// Bytes received.
@@ -136,6 +163,11 @@ impl Block {
     /// Whether the worker's connection was cut.
     pub(crate) fn is_cut(&self) -> bool {
         is(self.activity.load(Ordering::SeqCst), Activity::Cut)
+    }
+
+    /// Whether a blocking worker serves a request, or waits for the rest of one.
+    pub(crate) fn is_busy(&self) -> bool {
+        is(self.activity.load(Ordering::SeqCst), Activity::Busy)
     }
 
     /// Whether the worker waits for a connection.
