@@ -19,6 +19,7 @@
 pub mod aio;
 pub mod cpu;
 pub mod detached;
+pub mod helper;
 pub mod inetd;
 mod inline;
 pub mod interrupt;

@@ -18,6 +18,9 @@ use rustix::net::{
 use rustix::event::Timespec;
 pub use rustix::event::{PollFd, PollFlags};
 
+/// `O_NONBLOCK`, for files that std opens.
+pub const O_NONBLOCK: i32 = OFlags::NONBLOCK.bits() as i32;
+
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Addr {
@@ -237,6 +240,13 @@ pub fn with_number<T>(fd: RawFd, act: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
     // SAFETY: by contract the descriptor is open during the call. If it is not, system calls answer
     // EBADF.
     act(unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Address of the peer, if it has an IP address.
+pub fn peer(socket: BorrowedFd<'_>) -> Option<std::net::IpAddr> {
+    let name = rustix::net::getpeername(socket).ok()??;
+    let addr = SocketAddr::try_from(name).ok()?;
+    Some(addr.ip().to_canonical())
 }
 
 /// Ends the receiving side of a socket: receive returns the bytes that have arrived and then 0, and a thread that

@@ -145,3 +145,18 @@ pub fn limit_descriptors(end: usize) {
         );
     }
 }
+
+/// Size of a page of memory, bytes.
+pub fn page_bytes() -> u64 {
+    rustix::param::page_size() as u64
+}
+
+/// Ticks of the clock per second, in which `/proc` gives times.
+pub fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second()
+}
+
+/// The soft limit of descriptors; `None`: there is none.
+pub fn descriptor_limit() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+}

@@ -1,5 +1,7 @@
 //! Memory that forked processes share.
 
+use std::sync::atomic::AtomicU64;
+
 /// A slice of default values that this process shares with all that it forks later. It is never
 /// unmapped. `T` should be plain data, with atomics for what changes; a lock in it must be one that
 /// works between processes.
@@ -45,5 +47,26 @@ where
         header.write(H::default());
         (0..len).for_each(|index| first.add(index).write(T::default()));
         Ok((&*header, std::slice::from_raw_parts(first, len)))
+    }
+}
+
+/// `len` counters of 0 that this process shares with all that it forks later. Pages that nobody writes
+/// take no memory.
+///
+/// # Errors
+/// ENOMEM.
+pub fn words(len: usize) -> rustix::io::Result<&'static [AtomicU64]> {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
+    let bytes = (len * size_of::<AtomicU64>()).max(1);
+    // SAFETY: a new anonymous mapping overlaps nothing, is aligned to a page and never removed. It is
+    // full of zeros, and those are valid counters.
+    unsafe {
+        let page = mmap_anonymous(
+            std::ptr::null_mut(),
+            bytes,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+        )?;
+        Ok(std::slice::from_raw_parts(page.cast::<AtomicU64>(), len))
     }
 }

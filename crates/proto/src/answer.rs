@@ -1,13 +1,14 @@
 //! The call of the service.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::head::Head;
 use crate::response::Reply;
 use crate::tail::Tail;
-use crate::{Method, Request, Response, Turn};
+use crate::{Method, Request, Response, Turn, observe, status};
 
 /// What the session must know of a response that was written.
 pub(crate) struct Answer {
@@ -19,10 +20,35 @@ pub(crate) struct Answer {
     pub(crate) persistent: bool,
 }
 
+/// What an observer is told of a response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    pub(crate) status: u16,
+    pub(crate) body_bytes: u64,
+    pub(crate) received: Instant,
+    pub(crate) wait: Duration,
+}
+
+/// Whose request it is, and since when it is complete.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) received: Instant,
+}
+
 /// Calls the service, and writes its response to the output of the worker. `None`: it has panicked, and
 /// a part of the response may be written.
 #[inline]
-pub(crate) fn answer(head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) -> Option<Answer> {
+pub(crate) fn answer(
+    head: &Head<'_, '_>,
+    body: &[u8],
+    arrival: impl Fn() -> Arrival,
+    turn: &mut Turn<'_>,
+) -> Option<Answer> {
+    let observed = turn.scratch.observer.is_some();
+    if observed {
+        observe::begin(arrival().received, turn);
+    }
     let request = Request {
         method: head.method,
         path: head.target.path,
@@ -39,18 +65,58 @@ pub(crate) fn answer(head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) -> O
         service.call(&request, &mut response);
         // Read after the call, during which a drain may have begun.
         let persistent = head.persistent && draining.load(Ordering::SeqCst) == 0;
+        let outcome = observed.then(|| (response.status_code(), response.body_bytes()));
         let reply = Reply {
             persistent,
             minor_version: head.minor_version,
             head: head.method == Method::Head,
         };
         let (tail, wait) = response.finish(now, &reply);
-        Answer {
+        let answer = Answer {
             tail,
             wait,
             persistent,
-        }
+        };
+        (answer, outcome)
     }));
     turn.scratch.served += 1;
-    answered.ok()
+    let arrived = observed.then(arrival);
+    let Ok((answer, outcome)) = answered else {
+        failed(&request, arrived, turn);
+        return None;
+    };
+    if let (Some((status, bytes)), Some(Arrival { peer, received })) = (outcome, arrived) {
+        let outcome = Outcome {
+            status,
+            body_bytes: if reply_has_body(head.method, status) {
+                bytes
+            } else {
+                0
+            },
+            received,
+            wait: answer.wait.unwrap_or_default(),
+        };
+        observe::report(Some(&request), peer, outcome, turn);
+    }
+    Some(answer)
+}
+
+fn reply_has_body(method: Method<'_>, status: u16) -> bool {
+    method != Method::Head && status != 204 && status != 304
+}
+
+/// The service has panicked; the session answers with 500.
+#[cold]
+#[inline(never)]
+fn failed(request: &Request<'_>, arrived: Option<Arrival>, turn: &mut Turn<'_>) {
+    turn.scratch.panicked += 1;
+    if let Some(Arrival { peer, received }) = arrived {
+        let outcome = Outcome {
+            status: 500,
+            body_bytes: status::explanation(500).len() as u64,
+            received,
+            wait: Duration::ZERO,
+        };
+        observe::report(Some(request), peer, outcome, turn);
+    }
 }

@@ -43,6 +43,7 @@ mod chunked;
 mod date;
 mod head;
 mod limits;
+mod observe;
 mod output;
 mod place;
 mod request;
@@ -58,6 +59,7 @@ mod unp;
 mod warm_up;
 
 pub use limits::Limits;
+pub use observe::{Exchange, Observer};
 pub use place::Place;
 pub use request::{Method, Request};
 pub use response::Response;

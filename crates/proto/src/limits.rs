@@ -85,6 +85,16 @@ pub struct Limits {
     pub accept_pause_ms_max: u64,
     /// Longest pause before a worker that died is replaced, ms.
     pub respawn_pause_ms_max: u64,
+
+    /// For how long a call of the service may hold a worker before that counts as stuck, ms. In models
+    /// whose workers are processes, the worker is killed and replaced then. 0: nothing is looked for.
+    pub stuck_ms: u64,
+    /// Requests after which a worker process ends and is replaced; 0: none.
+    pub worker_requests_max: u64,
+    /// Resident memory above which a worker process ends and is replaced, bytes; 0: none.
+    pub worker_rss_max: u64,
+    /// Lines of the access log that wait to be written, bytes per worker.
+    pub access_log_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -123,6 +133,10 @@ impl Default for Limits {
             drain_ms: 30_000,
             accept_pause_ms_max: 100,
             respawn_pause_ms_max: 1_000,
+            stuck_ms: 0,
+            worker_requests_max: 0,
+            worker_rss_max: 0,
+            access_log_bytes_max: 256 << 10,
         }
     }
 }

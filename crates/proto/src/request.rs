@@ -34,6 +34,22 @@ impl<'a> Method<'a> {
             other => Method::Other(other),
         }
     }
+
+    /// Its name, as it was received.
+    pub fn name(&self) -> &'a str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Trace => "TRACE",
+            Method::Connect => "CONNECT",
+            Method::Patch => "PATCH",
+            Method::Other(name) => name,
+        }
+    }
 }
 
 /// One complete request: head and body. It borrows the receive buffer.

@@ -135,6 +135,20 @@ impl<'a> Response<'a> {
         self
     }
 
+    /// The status code as it stands.
+    pub(crate) fn status_code(&self) -> u16 {
+        self.status
+    }
+
+    /// Bytes of the body as it stands.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        match &self.body {
+            Body::Written => self.scratch.body.len() as u64,
+            Body::Static(bytes) => bytes.len() as u64,
+            Body::Long(tail) => tail.left(),
+        }
+    }
+
     /// Writes head and body to the output of the worker. Returns the rest of a long body, and how long to
     /// delay the response.
     pub(crate) fn finish(self, now: Instant, to: &Reply) -> (Tail, Option<Duration>) {

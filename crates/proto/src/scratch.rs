@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::Observer;
 use crate::date::Date;
 
 /// Room for the response to most requests. It is small, so that it shares a page with the beginning of
@@ -24,6 +25,8 @@ pub struct Scratch {
     pub(crate) wall: fn() -> SystemTime,
     pub(crate) served: u64,
     pub(crate) refused: u64,
+    pub(crate) panicked: u64,
+    pub(crate) observer: Option<Box<dyn Observer>>,
     spare: Vec<Vec<u8>>,
     spare_bytes: usize,
 }
@@ -43,6 +46,8 @@ impl Scratch {
             wall,
             served: 0,
             refused: 0,
+            panicked: 0,
+            observer: None,
             spare: Vec::new(),
             spare_bytes: 0,
         }
@@ -56,6 +61,16 @@ impl Scratch {
     /// Requests that the session itself has refused so far: malformed, too large, too slow.
     pub fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Requests on which the service has panicked so far. They count as refused, too.
+    pub fn panicked(&self) -> u64 {
+        self.panicked
+    }
+
+    /// Has every exchange reported to `observer` from now on.
+    pub fn observe(&mut self, observer: Box<dyn Observer>) {
+        self.observer = Some(observer);
     }
 
     /// Drops the output of a connection that was lost while it was served.

@@ -11,15 +11,16 @@
 //!
 //! Output is independent of the phase: while any is unsent, the session wants `Write`.
 
-use std::time::Instant;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
-use crate::answer::{Answer, answer};
+use crate::answer::{Answer, Arrival, Outcome, answer};
 use crate::chunked::{Chunked, Decoded};
 use crate::head::{self, Framing, Head, Parsed};
 use crate::output::Output;
 use crate::response;
 use crate::tail::{Repeat, Tail};
-use crate::{Limits, Protocol, Scratch, Turn, Want, unp};
+use crate::{Limits, Protocol, Scratch, Turn, Want, observe, status, unp};
 
 #[derive(Debug)]
 enum Phase {
@@ -29,8 +30,8 @@ enum Phase {
     Length { total: usize },
     /// Inside a chunked body, which is decoded into `parked`, behind its head.
     Chunked { decoder: Chunked, head_bytes: usize },
-    /// A complete request is in `parked`, and its body is the last `body_bytes` of it.
-    Compute { body_bytes: usize },
+    /// A complete request is in `parked` since `since`, and its body is the last `body_bytes` of it.
+    Compute { body_bytes: usize, since: Instant },
     /// The response is in `parked`, and is sent at `deadline`.
     Waiting,
     /// No further request is read. Once the output is sent, the connection is closed: at once, or with
@@ -63,6 +64,8 @@ pub struct Session {
     output: Output,
     /// The rest of a long body, which is generated as the output is sent.
     tail: Tail,
+    /// Address of the peer, for an observer.
+    peer: Option<Box<IpAddr>>,
 }
 
 impl Session {
@@ -83,6 +86,7 @@ impl Session {
             parked: Vec::new(),
             output: Output::default(),
             tail: Tail::NONE,
+            peer: None,
         }
     }
 
@@ -93,6 +97,11 @@ impl Session {
             staged: true,
             ..Session::new(protocol, turn)
         }
+    }
+
+    /// Says whose connection it is, for an [observer](crate::Observer).
+    pub fn set_peer(&mut self, peer: IpAddr) {
+        self.peer = Some(Box::new(peer));
     }
 
     /// What this session wants now.
@@ -259,13 +268,13 @@ impl Session {
 
     /// Calls the service for the complete request with which the session wants [`Want::Compute`].
     pub fn compute(&mut self, turn: &mut Turn<'_>) {
-        let Phase::Compute { body_bytes } = self.phase else {
+        let Phase::Compute { body_bytes, since } = self.phase else {
             return;
         };
         let mut request = std::mem::take(&mut self.parked);
         match self.protocol {
-            Protocol::Http => self.serve_parked(&request, body_bytes, turn),
-            Protocol::Unp => self.serve_line(&request, turn),
+            Protocol::Http => self.serve_parked(&request, body_bytes, since, turn),
+            Protocol::Unp => self.serve_line(&request, since, turn),
         }
         turn.return_buffer(&mut request);
         self.update(turn);
@@ -351,7 +360,7 @@ impl Session {
                 if self.staged {
                     self.park(&data[..total], length, turn);
                 } else {
-                    self.serve(head, &data[head.bytes..total], turn);
+                    self.serve(head, &data[head.bytes..total], turn.now, turn);
                 }
                 total
             }
@@ -403,10 +412,11 @@ impl Session {
             Decoded::Complete => {
                 let body_bytes = self.parked.len() - head_bytes;
                 if self.staged {
-                    self.phase = Phase::Compute { body_bytes };
+                    let since = turn.now;
+                    self.phase = Phase::Compute { body_bytes, since };
                 } else {
                     let mut request = std::mem::take(&mut self.parked);
-                    self.serve_parked(&request, body_bytes, turn);
+                    self.serve_parked(&request, body_bytes, turn.now, turn);
                     turn.return_buffer(&mut request);
                 }
                 taken
@@ -420,6 +430,7 @@ impl Session {
             Parsed::Partial => 0,
             Parsed::Refused(_) => {
                 turn.scratch.refused += 1;
+                self.report(0, 0, turn.now, turn);
                 self.finish(true, turn);
                 data.len()
             }
@@ -428,19 +439,20 @@ impl Session {
                 taken
             }
             Parsed::Complete((taken, _)) => {
-                self.serve_line(&data[..taken], turn);
+                self.serve_line(&data[..taken], turn.now, turn);
                 taken
             }
         }
     }
 
     /// Answers a complete line with the bytes it asks for.
-    fn serve_line(&mut self, line: &[u8], turn: &mut Turn<'_>) {
+    fn serve_line(&mut self, line: &[u8], received: Instant, turn: &mut Turn<'_>) {
         let Parsed::Complete((_, bytes)) = unp::parse(line, turn.limits) else {
             unreachable!("this line was parsed before")
         };
         Repeat::new(unp::PATTERN, bytes).fill(&mut turn.scratch.output, usize::MAX);
         turn.scratch.served += 1;
+        self.report(0, bytes, received, turn);
         self.closing = turn.is_draining();
         self.next();
     }
@@ -449,16 +461,24 @@ impl Session {
     fn park(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
         self.parked = turn.scratch.take_buffer();
         self.parked.extend_from_slice(request);
-        self.phase = Phase::Compute { body_bytes };
+        let since = turn.now;
+        self.phase = Phase::Compute { body_bytes, since };
     }
 
     /// Serves a complete request that was kept in a buffer of its own.
     #[inline(never)]
-    fn serve_parked(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
+    fn serve_parked(
+        &mut self,
+        request: &[u8],
+        body_bytes: usize,
+        received: Instant,
+        turn: &mut Turn<'_>,
+    ) {
         let mut room = head::fields();
         match head::parse(request, &mut room, turn.limits) {
             Some(Parsed::Complete(head)) => {
-                self.serve(&head, &request[request.len() - body_bytes..], turn);
+                let body = &request[request.len() - body_bytes..];
+                self.serve(&head, body, received, turn);
             }
             _ => {
                 unreachable!("this head was parsed before it was parked")
@@ -467,9 +487,13 @@ impl Session {
     }
 
     /// Has the service answer a request.
-    fn serve(&mut self, head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) {
+    fn serve(&mut self, head: &Head<'_, '_>, body: &[u8], received: Instant, turn: &mut Turn<'_>) {
         let start = turn.scratch.output.len();
-        match answer(head, body, turn) {
+        let arrival = || Arrival {
+            peer: self.peer.as_deref().copied(),
+            received,
+        };
+        match answer(head, body, arrival, turn) {
             Some(Answer {
                 tail,
                 wait,
@@ -484,7 +508,7 @@ impl Session {
             }
             None => {
                 turn.scratch.output.truncate(start);
-                self.refuse(500, turn);
+                self.write_refusal(500, turn);
             }
         }
     }
@@ -517,9 +541,30 @@ impl Session {
     /// Answers with an error of the session's own, and ends after it.
     #[cold]
     fn refuse(&mut self, status: u16, turn: &mut Turn<'_>) {
+        let bytes = status::explanation(status).len() as u64;
+        self.report(status, bytes, turn.now, turn);
+        self.write_refusal(status, turn);
+    }
+
+    #[cold]
+    fn write_refusal(&mut self, status: u16, turn: &mut Turn<'_>) {
         turn.scratch.refused += 1;
         response::write_error(status, turn.now, turn.scratch);
         self.finish(true, turn);
+    }
+
+    /// Tells an observer what came of something that is no request of HTTP.
+    fn report(&self, status: u16, body_bytes: u64, received: Instant, turn: &mut Turn<'_>) {
+        if turn.scratch.observer.is_some() {
+            let peer = self.peer.as_deref().copied();
+            let outcome = Outcome {
+                status,
+                body_bytes,
+                received,
+                wait: Duration::ZERO,
+            };
+            observe::report(None, peer, outcome, turn);
+        }
     }
 
     /// Reads no further request, and drops what was received and not consumed.

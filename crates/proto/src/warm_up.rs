@@ -16,6 +16,7 @@ impl Scratch {
         if self.date.is_current(now) {
             return;
         }
+        let observer = self.observer.take();
         let nothing = |_: &Request<'_>, _: &mut Response<'_>| {};
         let mut turn = Turn {
             now,
@@ -28,6 +29,7 @@ impl Scratch {
         let mut session = Session::new(Protocol::Http, &turn);
         session.receive(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &mut turn);
         self.output.clear();
+        self.observer = observer;
         self.served = self.served.saturating_sub(1);
     }
 }

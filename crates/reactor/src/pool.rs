@@ -93,6 +93,7 @@ impl Pool {
     pub fn compute(self, server: &'static Server, number: usize) {
         let mut worker = Worker::ready(server, number);
         while let Some(job) = self.jobs.take() {
+            worker.count_taken(None); // The session knows since when.
             worker.tick();
             let mut computing = Computing {
                 client: &self.clients[job.client],

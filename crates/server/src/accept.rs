@@ -9,7 +9,9 @@ use os::Errno;
 use os::net::{self, PollFd, PollFlags};
 
 use crate::board::Activity;
-use crate::{Backoff, Connection, Listener, Listeners, Phase, Server, Worker, log, signals};
+use crate::{
+    Backoff, Connection, Listener, Listeners, Phase, Server, Topic, Worker, repeated, signals,
+};
 
 /// The result of one attempt to accept.
 #[derive(Debug)]
@@ -24,13 +26,12 @@ pub enum Accepted {
     Pause(Duration),
 }
 
-/// A resource is exhausted. Logs this before the first of several pauses.
+/// A resource is exhausted.
 fn pause_for(what: &str, error: Errno, backoff: &mut Backoff) -> Accepted {
-    if backoff.is_first() {
-        log(format_args!(
-            "{what}: {error}; no connections are accepted until some are free"
-        ));
-    }
+    repeated(
+        Topic::Accept,
+        format_args!("{what}: {error}; no connections are accepted until some are free"),
+    );
     Accepted::Pause(backoff.pause())
 }
 
@@ -114,6 +115,8 @@ impl Server {
                         Accepted::Socket(socket) => sockets.push(socket),
                         Accepted::Interrupted => {}
                         Accepted::Empty => break,
+                        // What was accepted does not wait for the pause.
+                        Accepted::Pause(_) if !sockets.is_empty() => return true,
                         Accepted::Pause(pause) => {
                             paused = self.pause(pause);
                             break;
@@ -248,7 +251,8 @@ fn shut_down(listeners: &[Listener]) {
         .for_each(|listener| net::shutdown_read(listener.as_fd().as_raw_fd()));
 }
 
-/// Accepting for blocking workers. Each function returns `None` when the drain has emptied the listeners.
+/// Accepting for blocking workers. Each function returns `None` when the drain has emptied the listeners,
+/// or the worker [retires](Worker::is_retiring): what waits at the listeners waits for its replacement.
 impl Worker {
     /// Waits for a connection, in accept if the listener blocks.
     pub fn accept(&mut self, backoff: &mut Backoff) -> Option<Connection> {
@@ -291,6 +295,9 @@ impl Worker {
         accept: impl Fn(&Server, &[Listener], &mut Backoff) -> Accepted,
     ) -> Option<Connection> {
         let server = self.server;
+        if self.is_retiring() {
+            return None;
+        }
         self.block.announce(Activity::Accepting, -1);
         let socket = loop {
             // In a drain, a worker accepts at the listeners of busy workers too.

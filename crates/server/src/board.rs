@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::admission::QueueDelay;
 use crate::alarm::Alarm;
+use crate::log::Repeats;
 
 /// What concerns the whole server.
 #[derive(Debug, Default)]
@@ -16,6 +17,26 @@ pub struct Board {
     pub(crate) respawned: AtomicU64,
     /// How long requests wait for workers that take from one queue.
     pub(crate) queue_delay: QueueDelay,
+    /// Workers that have ended as planned and were replaced.
+    pub(crate) retired: AtomicU64,
+    /// Connections that the main thread has put into a queue for workers; see [`Block::queued`].
+    pub(crate) queued: AtomicU64,
+    /// The server listens, and wants new connections.
+    ready: AtomicBool,
+    /// Messages that repeat.
+    pub(crate) repeats: Repeats,
+}
+
+impl Board {
+    /// Says whether the server wants new connections: `/readyz` answers by this.
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::SeqCst);
+    }
+
+    /// Whether it wants new connections. In a drain it never does.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst) && self.drain_began_ns.load(Ordering::SeqCst) == 0
+    }
 }
 
 /// The part of one worker, on cache lines of its own. Only this worker writes the counters.
@@ -42,6 +63,12 @@ pub struct Block {
     pub refused: AtomicU64,
     /// Of the requests served, those that were answered with 503 because they had waited too long.
     pub shed: AtomicU64,
+    /// Of the requests served, those on which the service has panicked.
+    pub panicked: AtomicU64,
+    /// Requests or connections that this worker has put into a queue for other workers.
+    pub(crate) queued: AtomicU64,
+    /// Those that it has taken from such a queue.
+    pub(crate) taken: AtomicU64,
     /// Connections that a peer has reset or the network has lost.
     pub broken: AtomicU64,
     /// Bytes received.
@@ -141,6 +168,11 @@ impl Block {
     /// Whether the worker's connection was cut.
     pub(crate) fn is_cut(&self) -> bool {
         is(self.activity.load(Ordering::SeqCst), Activity::Cut)
+    }
+
+    /// Whether a blocking worker serves a request, or waits for the rest of one.
+    pub(crate) fn is_busy(&self) -> bool {
+        is(self.activity.load(Ordering::SeqCst), Activity::Busy)
     }
 
     /// Whether the worker waits for a connection.

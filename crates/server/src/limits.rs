@@ -58,6 +58,9 @@ const MAY_BE_ZERO: &[&str] = &[
     "queue_delay_ms",
     "drain_idle_ms",
     "drain_ms",
+    "stuck_ms",
+    "worker_requests_max",
+    "worker_rss_max",
 ];
 
 limits! {
@@ -127,4 +130,12 @@ limits! {
     accept_pause_ms_max: u64,
     /// Longest pause before a dead worker is replaced, ms (1000)
     respawn_pause_ms_max: u64,
+    /// A call that holds its worker this long is stuck: counted, and a worker process replaced, ms (0: not looked for)
+    stuck_ms: u64,
+    /// Requests after which a worker process is replaced (0: never)
+    worker_requests_max: u64,
+    /// Resident bytes above which a worker process is replaced (0: never)
+    worker_rss_max: u64,
+    /// Lines of the access log waiting to be written, bytes per worker (262144)
+    access_log_bytes_max: usize,
 }

@@ -117,6 +117,25 @@ pub(crate) fn open(
     Ok(listeners)
 }
 
+/// Opens one listener at `address`, for the admin server, and returns it with its address.
+pub(crate) fn open_one(address: &Address) -> Result<(OwnedFd, Addr), Refusal> {
+    let opened = open_what_is_there(address, &candidates(address)?, |addr| {
+        let listener = net::listen(addr, ADMIN_BACKLOG)?;
+        let addr = net::local_addr(listener.as_fd(), addr);
+        Ok((listener, addr))
+    })?;
+    let mut opened = opened.into_iter();
+    match (opened.next(), opened.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(Refusal::Usage(format!(
+            "--admin {address}: the name has several addresses; name one of them"
+        ))),
+    }
+}
+
+/// Connections that wait for the admin server.
+const ADMIN_BACKLOG: i32 = 128;
+
 fn open_shared(addresses: &[Address], limits: &Limits) -> Result<Vec<Listener>, Refusal> {
     let mut all = Vec::new();
     for address in addresses {
@@ -197,7 +216,7 @@ fn failed(addr: &impl fmt::Display, error: &io::Error) -> Refusal {
 }
 
 /// The reason without the "(os error N)" that std appends.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

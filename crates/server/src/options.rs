@@ -7,7 +7,7 @@ use clap::builder::{EnumValueParser, PossibleValue};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
 use proto::{Limits, Protocol};
 
-use crate::{Address, limits};
+use crate::{Address, LogFormat, LogTarget, limits};
 
 /// Flags of `turnstile serve`, and of every program that serves with one model.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,12 @@ pub struct ServeArgs {
     pub protocol: Protocol,
     /// List of CPUs to run on, such as `0` or `0-3,6`.
     pub cpus: Option<String>,
+    /// Where to serve metrics and health.
+    pub admin: Option<Address>,
+    /// Where to write a line for each request.
+    pub access_log: Option<LogTarget>,
+    /// How these lines are written.
+    pub access_log_format: LogFormat,
     /// Bounds and timeouts.
     pub limits: Limits,
 }
@@ -53,6 +59,22 @@ impl Args for ServeArgs {
             Arg::new("cpus")
                 .value_name("LIST")
                 .help("CPUs to run on, such as 0 or 0-3,6"),
+            Arg::new("admin")
+                .value_name("ADDR")
+                .value_parser(value_parser!(Address))
+                .help("Address to serve /metrics, /healthz and /readyz on, as for --listen"),
+            Arg::new("access-log")
+                .value_name("TARGET")
+                .value_parser(value_parser!(LogTarget))
+                .help(
+                    "Write a line for each request to a file, - (standard error) or unix:/path (a \
+                     datagram socket); SIGUSR1 opens the file anew",
+                ),
+            Arg::new("access-log-format")
+                .value_name("FORMAT")
+                .value_parser(value_parser!(LogFormat))
+                .default_value("combined")
+                .help("Format of its lines: combined or json"),
         ];
         let flags = flags.map(|flag| {
             let name = flag.get_id().to_string();
@@ -79,6 +101,12 @@ impl FromArgMatches for ServeArgs {
                 .get_one("protocol")
                 .map_or_else(Protocol::default, |&ProtocolArg(protocol)| protocol),
             cpus: matches.get_one("cpus").cloned(),
+            admin: matches.get_one("admin").cloned(),
+            access_log: matches.get_one("access-log").cloned(),
+            access_log_format: matches
+                .get_one("access-log-format")
+                .copied()
+                .unwrap_or_default(),
             limits: limits::given(matches),
         })
     }

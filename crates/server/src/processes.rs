@@ -8,7 +8,8 @@ use os::Errno;
 use os::process::{Ended, Fork, Pid, Signal, exit_now, fork, kill, reap};
 
 use crate::drain::TIME_TO_EXIT;
-use crate::{Backoff, Server, log};
+use crate::observe::helper;
+use crate::{Backoff, Server, Topic, log, repeated};
 
 /// The children of a parent, each of which is a worker.
 #[derive(Debug)]
@@ -40,6 +41,15 @@ impl ServingChild {
         log(format_args!("worker {}: {error}", self.number));
         exit_now(1)
     }
+}
+
+/// How the life of a child went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It has ended because it was to be replaced.
+    Planned,
+    /// It has ended by itself, so long after its fork.
+    Crashed(Duration),
 }
 
 /// If a child ends sooner than this, its replacement will probably end as soon: a pause comes before it.
@@ -97,25 +107,39 @@ impl Children {
         }
     }
 
-    /// Waits until one child ends, and returns how long it has lived. `None`: a handler of a signal has run,
-    /// or there are no children.
-    pub fn wait(&mut self) -> Option<Duration> {
+    /// Waits until one child ends. `None`: a handler of a signal has run, or there are no children.
+    pub fn wait(&mut self) -> Option<Life> {
         let (pid, ended) = reap(true).ok().flatten()?;
         self.take_note(pid, ended)
     }
 
-    /// Takes note of a child that was reaped, and returns how long it has lived.
-    fn take_note(&mut self, pid: Pid, ended: Ended) -> Option<Duration> {
-        let (number, born) = self.numbers.remove(&pid)?;
+    /// Takes note of a child that was reaped, and returns how its life went.
+    fn take_note(&mut self, pid: Pid, ended: Ended) -> Option<Life> {
+        let Some((number, born)) = self.numbers.remove(&pid) else {
+            if helper::was(pid.as_raw_nonzero().get() as u32) {
+                log(format_args!(
+                    "the helper process ended: {ended:?}; metrics and access log end with it"
+                ));
+            }
+            return None;
+        };
         self.server.blocks[number].mark_ended();
         self.free.push(number);
-        if ended != Ended::Exited(0) && !self.server.drain.has_begun() {
-            log(format_args!(
-                "worker {number} (process {}) ended: {ended:?}",
-                pid.as_raw_nonzero()
-            ));
+        let is_drained = self.server.drain.has_begun();
+        if ended != Ended::Exited(0) && !is_drained {
+            repeated(
+                Topic::WorkerEnded,
+                format_args!(
+                    "worker {number} (process {}) ended: {ended:?}",
+                    pid.as_raw_nonzero()
+                ),
+            );
         }
-        Some(born.elapsed())
+        if ended == Ended::Exited(0) && self.server.has_retired(number) {
+            self.server.board.retired.fetch_add(1, Ordering::Relaxed);
+            return Some(Life::Planned);
+        }
+        Some(Life::Crashed(born.elapsed()))
     }
 
     /// Forks a child for each worker, and replaces those that end, until the drain. Returns `Some` in each
@@ -131,16 +155,17 @@ impl Children {
                     Ok(Some(child)) => return Some(child),
                     Ok(None) => {}
                     Err(error) => {
-                        if backoff.is_first() {
-                            log(format_args!("fork: {error}; it is tried again"));
-                        }
+                        repeated(
+                            Topic::Fork,
+                            format_args!("fork: {error}; it is tried again"),
+                        );
                         let _ = self.server.wait_for_drain(backoff.pause());
                     }
                 }
                 continue;
             }
-            if let Some(lived) = self.wait() {
-                let pause = self.pause_after(lived, &mut backoff);
+            if let Some(life) = self.wait() {
+                let pause = self.pause_after(life, &mut backoff);
                 if !pause.is_zero() {
                     let _ = self.server.wait_for_drain(pause);
                 }
@@ -158,15 +183,18 @@ impl Children {
     pub fn reap_to_replace(&mut self, backoff: &mut Backoff) -> Duration {
         let mut longest = Duration::ZERO;
         while let Ok(Some((pid, ended))) = reap(false) {
-            if let Some(lived) = self.take_note(pid, ended) {
-                longest = longest.max(self.pause_after(lived, backoff));
+            if let Some(life) = self.take_note(pid, ended) {
+                longest = longest.max(self.pause_after(life, backoff));
             }
         }
         longest
     }
 
-    /// How long to pause before replacing a child that has lived this long.
-    fn pause_after(&self, lived: Duration, backoff: &mut Backoff) -> Duration {
+    /// How long to pause before replacing a child.
+    fn pause_after(&self, life: Life, backoff: &mut Backoff) -> Duration {
+        let Life::Crashed(lived) = life else {
+            return Duration::ZERO;
+        };
         self.server.board.respawned.fetch_add(1, Ordering::Relaxed);
         if lived < CRASH_LOOP_BELOW {
             return backoff.pause();

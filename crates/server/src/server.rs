@@ -3,14 +3,16 @@
 use std::fmt;
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use os::net::{Addr, Waker};
 use proto::{Limits, Protocol, Service};
 
-use crate::{Block, Board, Drain, Listener, Listeners};
+use crate::observe::Observed;
+use crate::{Block, Board, Drain, Listener, Listeners, board};
 
 /// What a model works with. It is created before the first fork or thread, and never freed.
 pub struct Server {
@@ -42,6 +44,10 @@ pub struct Server {
     /// thread](Server::extra_thread).
     pub blocks: &'static [Block],
     pub(crate) board: &'static Board,
+    /// What is written for the helper, if anything asks for it.
+    pub(crate) observed: Option<&'static Observed>,
+    /// Path of the admin listener, if it is a Unix socket of our own.
+    pub(crate) admin_path: Option<PathBuf>,
 }
 
 impl fmt::Debug for Server {
@@ -103,6 +109,17 @@ impl Server {
             .any(|listener| !matches!(listener.addr, Addr::Tcp(_)))
     }
 
+    /// Whether the process of worker `number` was to end and to be replaced.
+    pub(crate) fn has_retired(&self, number: usize) -> bool {
+        let figures = self.observed.map(|observed| &observed.figures[number]);
+        figures.is_some_and(|figures| figures.retire.swap(0, Ordering::SeqCst) != 0)
+    }
+
+    /// Whether there is an access log, which tells the addresses of peers.
+    pub(crate) fn logs_accesses(&self) -> bool {
+        self.observed.is_some_and(Observed::has_log)
+    }
+
     pub(crate) fn write_timeout(&self) -> Duration {
         Duration::from_millis(self.limits.write_ms)
     }
@@ -138,6 +155,21 @@ impl Server {
                 let _ = std::fs::remove_file(path);
             }
         }
+        if let Some(path) = &self.admin_path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Counts a connection that the main thread puts into a queue for workers. Who takes it gives the
+    /// result to [`Worker::count_taken`](crate::Worker::count_taken).
+    pub fn count_queued(&self) -> Option<Instant> {
+        board::add(&self.board.queued, 1);
+        self.observed.map(|_| Instant::now())
+    }
+
+    /// The part of the scoreboard that concerns the whole server.
+    pub fn board(&self) -> &'static Board {
+        self.board
     }
 
     /// The sums of the scoreboard.

@@ -14,6 +14,7 @@ use os::signal;
 
 use crate::alarm::ALARM;
 use crate::drain::TIME_TO_EXIT;
+use crate::observe::helper;
 use crate::{Block, Server, listeners, log, watchdog};
 
 /// How long after the grace the main process ends itself from a handler: its only thread is stuck in
@@ -33,6 +34,27 @@ pub(crate) fn install(server: &'static Server) {
     MAIN_PROCESS.store(os::process::id(), Ordering::SeqCst);
     signal::handle(&[Signal::TERM, Signal::INT], on_terminate);
     signal::handle(&[Signal::ALARM], on_alarm);
+    signal::handle(&[Signal::USR1], on_reopen);
+}
+
+/// Whether this is the process that was started.
+pub(crate) fn is_main_process() -> bool {
+    MAIN_PROCESS.load(Ordering::SeqCst) == os::process::id()
+}
+
+/// Has the access log opened anew, if there is one. Async-signal-safe.
+pub(crate) fn reopen_logs(server: &Server) {
+    if let Some(observed) = server.observed {
+        observed.reopen();
+    }
+}
+
+extern "C" fn on_reopen(_: i32) {
+    signal::keeping_errno(|| {
+        if let Some(server) = SERVER.get() {
+            reopen_logs(server);
+        }
+    });
 }
 
 /// Makes a worker that has just become a process of its own take part in a drain that began before
@@ -108,6 +130,10 @@ extern "C" fn on_alarm(_: i32) {
 /// Does what [`serve`](crate::serve) does at its end, without allocating.
 fn exit_from_handler(server: &Server) -> ! {
     server.count_open_as_cut();
+    if let Some(observed) = server.observed {
+        observed.stop();
+        helper::wait_until_done(observed, TIME_TO_EXIT);
+    }
     server.remove_paths();
     let mut line = [0; 200];
     let mut rest = &mut line[..];

@@ -2,17 +2,22 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
-use os::net::Waker;
+use os::net::{Addr, Waker};
 use proto::{Limits, Service};
 
+use crate::log::{self as logging, log};
+use crate::observe::Observed;
+use crate::observe::access::AccessLog;
+use crate::observe::helper::{self, Tasks, View};
 use crate::refusal::Refusal;
 use crate::{
-    Block, Board, Drain, Listeners, Model, ServeArgs, Server, limits, listeners, log, signals,
+    Block, Board, Drain, Listeners, Model, ServeArgs, Server, Variant, limits, listeners, signals,
     unusable,
 };
 
@@ -68,10 +73,19 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
     };
     announce(server);
     let ran = run(server);
+    if let Some(observed) = server.observed {
+        helper::finish(observed);
+    }
     server.remove_paths();
+    logging::account();
     match ran {
         Ok(()) => {
             log(format_args!("{}", server.shutdown()));
+            if let Some(dropped @ 1..) = server.observed.map(Observed::dropped) {
+                log(format_args!(
+                    "{dropped} lines of the access log were dropped"
+                ));
+            }
             ExitCode::SUCCESS
         }
         Err(error) => end(1, error),
@@ -99,6 +113,12 @@ fn prepare(
     (variant.needs.kernel)().map_err(Refusal::Failure)?;
     let limits = args.limits.clone();
     limits::check(&limits).map_err(Refusal::Usage)?;
+    if variant.needs.listeners == Listeners::None && needs_helper(args, &limits) {
+        return Err(Refusal::Usage(format!(
+            "{}: a process for each connection has no --admin, no --access-log, and no worker to replace",
+            variant.name
+        )));
+    }
     if let Some(list) = &args.cpus {
         confine(list)?;
     }
@@ -131,6 +151,15 @@ fn prepare(
     let failed = |error: os::Errno| Refusal::Failure(format!("cannot set up: {error}"));
     let blocks = workers + (variant.needs.extra_threads)(&limits);
     let (board, blocks) = os::shared::with_header::<Board, Block>(blocks).map_err(failed)?;
+    let (tasks, admin_path) = open_helper(args)?;
+    let observed = match needs_helper(args, &limits) {
+        true => {
+            Some(Observed::new(blocks.len(), &limits, tasks.access_log.is_some()).map_err(failed)?)
+        }
+        false => None,
+    };
+    let observed = observed.map(|observed| &*Box::leak(Box::new(observed)));
+    logging::share(&board.repeats);
     let server: &'static Server = Box::leak(Box::new(Server {
         model: model.name,
         variant: variant.name,
@@ -146,12 +175,70 @@ fn prepare(
         waker: Waker::new().map_err(failed)?,
         blocks,
         board,
+        observed,
+        admin_path,
     }));
     if !matches!(&server.listeners[server.listeners_of(0)], [listener] if listener.owned) {
         server.make_listeners_nonblocking().map_err(failed)?;
     }
     signals::install(server);
+    start_helper(server, variant, tasks).map_err(failed)?;
     Ok((variant.run, server))
+}
+
+/// Whether anything is asked for that the helper does, or that needs its figures.
+fn needs_helper(args: &ServeArgs, limits: &Limits) -> bool {
+    let bounds = [
+        limits.stuck_ms,
+        limits.worker_requests_max,
+        limits.worker_rss_max,
+    ];
+    args.admin.is_some() || args.access_log.is_some() || bounds.iter().any(|bound| *bound > 0)
+}
+
+/// Opens what the helper will use, and returns the path of the admin listener, if it is ours to remove.
+fn open_helper(args: &ServeArgs) -> Result<(Tasks, Option<PathBuf>), Refusal> {
+    let mut tasks = Tasks {
+        admin: None,
+        access_log: None,
+    };
+    let mut path = None;
+    if let Some(address) = &args.admin {
+        let (listener, addr) = listeners::open_one(address)?;
+        log(format_args!("admin on {addr}"));
+        if let Addr::Unix(unix) = addr {
+            path = Some(unix);
+        }
+        tasks.admin = Some(listener);
+    }
+    if let Some(target) = &args.access_log {
+        let opened = AccessLog::open(target, args.access_log_format);
+        tasks.access_log = Some(opened.map_err(|error| {
+            Refusal::Failure(format!(
+                "cannot write the access log {target}: {}",
+                listeners::plain(&error)
+            ))
+        })?);
+    }
+    Ok((tasks, path))
+}
+
+fn start_helper(server: &'static Server, variant: &Variant, tasks: Tasks) -> Result<(), os::Errno> {
+    let Some(observed) = server.observed else {
+        return Ok(());
+    };
+    let view = View {
+        model: server.model,
+        variant: server.variant,
+        workers: server.workers,
+        processes: variant.workers.processes,
+        limits: server.limits.clone(),
+        board: server.board,
+        blocks: server.blocks,
+        observed,
+        main: os::process::id(),
+    };
+    helper::start(view, tasks)
 }
 
 /// Confines this process to the CPUs of `list`.
@@ -186,4 +273,5 @@ fn announce(server: &Server) {
     if let Err(error) = printed {
         log(format_args!("cannot print the addresses: {error}"));
     }
+    server.board.set_ready(true);
 }

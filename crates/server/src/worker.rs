@@ -1,12 +1,13 @@
 //! A process, thread or loop that serves: its buffers, its clock, its block of the scoreboard.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
 use proto::{Place, Scratch, Service, Turn};
 
 use crate::admission::Overloaded;
 use crate::alarm::{ALARM, Alarm};
+use crate::observe::{Figures, Recorder};
 use crate::worker::looks::Looks;
 use crate::{Block, Server, board, signals};
 
@@ -32,6 +33,12 @@ pub struct Worker {
     looks: Looks,
     /// Requests served and refused that are in the scoreboard already.
     counted: (u64, u64),
+    /// Calls of the service that have panicked and are in the scoreboard already.
+    panics_counted: u64,
+    /// Its figures, while somebody looks at them.
+    figures: Option<&'static Figures>,
+    /// Not 0: every reply says close.
+    draining: &'static AtomicU64,
 }
 
 impl Worker {
@@ -69,6 +76,26 @@ impl Worker {
             scratch,
             looks: Looks::new(&server.limits, now),
             counted: (0, 0),
+            panics_counted: 0,
+            figures: None,
+            draining: server.drain.flag(),
+        }
+        .observed()
+    }
+
+    /// Has its exchanges written down, if somebody looks at them.
+    fn observed(mut self) -> Worker {
+        self.observe();
+        self
+    }
+
+    fn observe(&mut self) {
+        if let Some(observed) = self.server.observed {
+            let figures = &observed.figures[self.number];
+            figures.retire.store(0, Ordering::SeqCst);
+            self.figures = Some(figures);
+            self.scratch
+                .observe(Box::new(Recorder::new(observed, self.number)));
         }
     }
 
@@ -80,6 +107,7 @@ impl Worker {
         self.block.become_this_process();
         self.alarm = &self.block.alarm;
         self.place.worker = number as u32;
+        self.observe();
         signals::join_drain(self.server, self.block);
     }
 
@@ -112,9 +140,56 @@ impl Worker {
                 board::add(&self.block.shed, now.0 - self.counted.0);
             }
             self.counted = now;
+            if self.figures.is_some() || self.scratch.panicked() != self.panics_counted {
+                self.count_rarely();
+            }
         }
         if self.looks.is_tracked {
             self.end_call();
+        }
+    }
+
+    /// Counts panics, and finds out whether the worker is to end.
+    #[cold]
+    #[inline(never)]
+    fn count_rarely(&mut self) {
+        let panics = self.scratch.panicked();
+        board::add(&self.block.panicked, panics - self.panics_counted);
+        self.panics_counted = panics;
+        let Some(figures) = self.figures else {
+            return;
+        };
+        let max = self.server.limits.worker_requests_max;
+        if max > 0 && self.scratch.served() >= max {
+            figures.retire.store(1, Ordering::SeqCst);
+        }
+        if figures.retire.load(Ordering::SeqCst) != 0
+            && self.block.is_process(os::process::id())
+            && !signals::is_main_process()
+        {
+            self.draining = &figures.retire;
+        }
+    }
+
+    /// Whether this process is to end when it has served its connection, and to be replaced.
+    pub fn is_retiring(&self) -> bool {
+        !std::ptr::eq(self.draining, self.server.drain.flag())
+    }
+
+    /// Counts a connection or a request that it puts into a queue for other workers. Who takes it gives
+    /// the result to [`count_taken`](Self::count_taken).
+    #[inline(always)]
+    pub fn count_queued(&self) -> Option<Instant> {
+        board::add(&self.block.queued, 1);
+        self.figures.map(|_| self.now)
+    }
+
+    /// Counts one that it has taken from there, and how long that has waited, if `since` is known.
+    #[inline(always)]
+    pub fn count_taken(&self, since: Option<Instant>) {
+        board::add(&self.block.taken, 1);
+        if let (Some(figures), Some(since)) = (self.figures, since) {
+            figures.queued.record(since.elapsed());
         }
     }
 
@@ -131,7 +206,7 @@ impl Worker {
             service,
             scratch: &mut self.scratch,
             place: &self.place,
-            draining: self.server.drain.flag(),
+            draining: self.draining,
         };
         (&self.input, turn)
     }

@@ -33,8 +33,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use os::process::Signal;
 use os::signal;
 use server::{
-    Accepted, Backoff, Children, Connection, Count, Model, Needs, Roles, Server, Variant, Worker,
-    Workers, log,
+    Accepted, Backoff, Children, Connection, Count, Model, Needs, Roles, Server, Topic, Variant,
+    Worker, Workers, repeated,
 };
 
 /// The model.
@@ -95,7 +95,10 @@ fn run(server: &'static Server) -> server::Result {
             Ok(None) => forking.reset(),
             Err(error) => {
                 // This client is closed; the others are served, and the next may find room.
-                log(format_args!("fork: {error}; a client was turned away"));
+                repeated(
+                    Topic::Fork,
+                    format_args!("fork: {error}; a client was turned away"),
+                );
                 let _ = server.wait_for_drain(forking.pause());
             }
         }

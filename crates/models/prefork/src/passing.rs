@@ -7,7 +7,9 @@ use os::net::{self, PollFd, PollFlags};
 use os::pass::{self, Channel};
 use os::process::Signal;
 use os::signal;
-use server::{Accepted, Backoff, Children, Connection, Phase, Server, ServingChild, Worker, log};
+use server::{
+    Accepted, Backoff, Children, Connection, Phase, Server, ServingChild, Topic, Worker, repeated,
+};
 
 pub(crate) fn run(server: &'static Server) -> server::Result {
     let (needs, most) = (server.workers + SPARE, pass::descriptors_max());
@@ -38,16 +40,17 @@ const SPARE: usize = 16;
 /// The child: reports that it is free, and serves the connection it is passed, until the channel
 /// ends.
 fn serve(worker: &mut Worker, channel: &Channel) {
-    while channel.report_free().is_ok() {
+    while !worker.is_retiring() && channel.report_free().is_ok() {
         match channel.receive() {
             Ok(Some(socket)) => {
                 let connection = Connection::new(socket, worker);
                 worker.serve(connection);
             }
             Ok(None) => return,
-            Err(error) => log(format_args!(
-                "a connection could not be received from the parent: {error}"
-            )),
+            Err(error) => repeated(
+                Topic::Pass,
+                format_args!("a connection could not be received from the parent: {error}"),
+            ),
         }
     }
 }
@@ -150,9 +153,7 @@ impl Parent {
                     });
                 }
                 Err(error) => {
-                    if self.forking.is_first() {
-                        log(format_args!("fork: {error}; trying again"));
-                    }
+                    repeated(Topic::Fork, format_args!("fork: {error}; trying again"));
                     self.fork_after = Instant::now() + self.forking.pause();
                 }
             }

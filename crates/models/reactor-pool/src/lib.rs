@@ -58,6 +58,7 @@
 //! Patterns*, Artima 2005, for the simulated proactor; You Shuang, 《Linux高性能服务器编程》, chapter 8.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use reactor::{Epoll, Events, Handle, Handles, Producer, Reactor, Sharing, pool, work_queue};
 use server::{Count, Model, Needs, Roles, Server, Threads, Variant, Worker, Workers};
@@ -136,7 +137,7 @@ fn half_sync(server: &'static Server) -> server::Result {
     let (threads, queue) = start_threads(server, &handles, serve)?;
     wait(server, &handles, queue, |handle, queue, worker| {
         if let Some(handle) = handles.dispatch(handle, worker) {
-            queue.put(handle);
+            queue.put((handle, worker.count_queued()));
         }
     });
     threads.finish();
@@ -148,26 +149,31 @@ fn simulated_proactor(server: &'static Server) -> server::Result {
     let (threads, queue) = start_threads(server, &handles, Handles::compute)?;
     wait(server, &handles, queue, |handle, queue, worker| {
         if let Some(complete) = handles.serve(handle, worker) {
-            queue.put(complete);
+            worker.count_queued(); // The session knows since when.
+            queue.put((complete, None));
         }
     });
     threads.finish();
     Ok(())
 }
 
+/// Work, and since when it waits, if that is to be known.
+type Queued<T> = (T, Option<Instant>);
+
 /// Starts the threads, which take work from a queue and `serve` it.
 fn start_threads<T: Send + 'static>(
     server: &'static Server,
     handles: &Arc<Handles>,
     serve: impl Fn(&Handles, T, &mut Worker) + Copy + Send + 'static,
-) -> server::Result<(Threads, Producer<T>)> {
+) -> server::Result<(Threads, Producer<Queued<T>>)> {
     let (producer, consumer) = work_queue(server.limits.queue_max);
     let threads = Threads::new(server)?;
     for number in 0..server.workers {
         let (consumer, handles) = (consumer.clone(), Arc::clone(handles));
         threads.spawn(number, move |number| {
             let mut worker = Worker::ready(server, number);
-            while let Some(taken) = consumer.take() {
+            while let Some((taken, queued)) = consumer.take() {
+                worker.count_taken(queued);
                 worker.tick();
                 serve(&handles, taken, &mut worker);
             }
@@ -181,8 +187,8 @@ fn start_threads<T: Send + 'static>(
 fn wait<T>(
     server: &'static Server,
     handles: &Handles,
-    queue: Producer<T>,
-    mut each: impl FnMut(Handle, &Producer<T>, &mut Worker),
+    queue: Producer<Queued<T>>,
+    mut each: impl FnMut(Handle, &Producer<Queued<T>>, &mut Worker),
 ) {
     let mut worker = Worker::ready(server, server.extra_thread(0));
     let mut events = Events::with_capacity(server.limits.events_max);

@@ -29,7 +29,9 @@
 //!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.10 (server 6).
 
-use server::{Backoff, Count, Model, Needs, Roles, Server, ThreadSlots, Variant, Workers, log};
+use server::{
+    Backoff, Count, Model, Needs, Roles, Server, ThreadSlots, Topic, Variant, Workers, repeated,
+};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -57,7 +59,10 @@ fn run(server: &'static Server) -> server::Result {
             Ok(()) => starting.reset(),
             Err(error) => {
                 // This client is closed; the others are served, and the next may find room.
-                log(format_args!("thread: {error}; a client was turned away"));
+                repeated(
+                    Topic::Thread,
+                    format_args!("thread: {error}; a client was turned away"),
+                );
                 let _ = server.wait_for_drain(starting.pause());
             }
         }

@@ -103,7 +103,8 @@ fn queue(server: &'static Server) -> server::Result {
         let receiver = receiver.clone();
         threads.spawn(number, move |number| {
             let mut worker = Worker::blocking(server, number);
-            while let Ok(socket) = receiver.recv() {
+            while let Ok((socket, queued)) = receiver.recv() {
+                worker.count_taken(queued);
                 let connection = Connection::new(socket, &mut worker);
                 worker.serve(connection);
             }
@@ -112,7 +113,7 @@ fn queue(server: &'static Server) -> server::Result {
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     while let Some(socket) = server.next_socket(false, &mut backoff) {
         // While the queue is full the main thread waits here, and accepts nobody.
-        sender.send(socket)?;
+        sender.send((socket, server.count_queued()))?;
     }
     drop(sender);
     threads.finish();

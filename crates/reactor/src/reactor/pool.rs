@@ -39,6 +39,7 @@ impl<S: Selector> Reactor<S> {
             pool.waiting.push_back(token);
             self.accept_waiting_rarely(); // Which leaves the listeners alone from now on.
         } else if let Some(watched) = self.connections.lend(token) {
+            self.worker.count_queued();
             pool.send(token, watched);
         }
     }

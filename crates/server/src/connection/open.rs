@@ -33,7 +33,12 @@ impl Connection {
             // means that the socket is broken, which the first receive will report.
             let _ = net::set_send_timeout(socket.as_fd(), worker.server.write_timeout());
         }
-        let session = session(&worker.turn().1);
+        let mut session = session(&worker.turn().1);
+        if worker.server.logs_accesses()
+            && let Some(peer) = net::peer(socket.as_fd())
+        {
+            session.set_peer(peer);
+        }
         Connection {
             socket,
             session,

@@ -1,0 +1,65 @@
+//! What a driver may learn of each exchange: one call before the service, one after it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::answer::Outcome;
+use crate::{Request, Turn};
+
+/// Is told of every request that a worker answers. A worker without one pays a comparison per request.
+pub trait Observer: fmt::Debug + Send {
+    /// The service is about to be called. What it is called for was complete at `received`, and the
+    /// worker begins at `now`: in between it waited in a queue.
+    fn begin(&mut self, received: Instant, now: Instant);
+
+    /// A request was answered, by the service or by the session itself.
+    fn answered(&mut self, exchange: &Exchange<'_>);
+}
+
+/// A request and what came of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange<'a> {
+    /// The request. `None`: it was refused before it was understood, or the protocol is not HTTP.
+    pub request: Option<&'a Request<'a>>,
+    /// Address of the peer, if the driver has given it to the session.
+    pub peer: Option<IpAddr>,
+    /// Status of the response; 0 where the protocol has none.
+    pub status: u16,
+    /// Bytes of the response's body.
+    pub body_bytes: u64,
+    /// When the request was complete.
+    pub received: Instant,
+    /// How long the response is delayed beyond the service's call.
+    pub wait: Duration,
+}
+
+/// Says that the service is about to be called.
+#[cold]
+#[inline(never)]
+pub(crate) fn begin(received: Instant, turn: &mut Turn<'_>) {
+    if let Some(observer) = &mut turn.scratch.observer {
+        observer.begin(received, turn.now);
+    }
+}
+
+/// Reports an exchange, if a driver wants to know.
+#[cold]
+#[inline(never)]
+pub(crate) fn report(
+    request: Option<&Request<'_>>,
+    peer: Option<IpAddr>,
+    outcome: Outcome,
+    turn: &mut Turn<'_>,
+) {
+    if let Some(observer) = &mut turn.scratch.observer {
+        observer.answered(&Exchange {
+            request,
+            peer,
+            status: outcome.status,
+            body_bytes: outcome.body_bytes,
+            received: outcome.received,
+            wait: outcome.wait,
+        });
+    }
+}

@@ -1,0 +1,111 @@
+//! What is seen of a running server from outside: its figures, its access log, its stuck workers.
+//!
+//! Everything is written by the workers into shared memory, each into a part of its own, and read by a
+//! helper process that is forked before the model runs ([`helper`]). Without a flag that asks for it
+//! none of this exists: no mapping, no process, and a comparison per request.
+
+pub(crate) mod access;
+mod admin;
+mod figures;
+pub(crate) mod format;
+pub(crate) mod helper;
+mod metrics;
+mod process;
+mod recorder;
+mod ring;
+pub(crate) mod sink;
+mod watch;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use os::Errno;
+use os::net::Waker;
+
+use crate::Limits;
+
+pub(crate) use figures::Figures;
+pub(crate) use recorder::Recorder;
+pub(crate) use ring::Ring;
+
+/// What workers write for the helper, and how they wake it.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    pub(crate) shared: &'static Shared,
+    pub(crate) figures: &'static [Figures],
+    /// The rings of the access log, one after another; empty without one.
+    words: &'static [AtomicU64],
+    /// Wakes the thread that writes the access log.
+    pub(crate) waker: Waker,
+}
+
+/// What concerns the whole server.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// The thread that writes the access log sleeps.
+    pub(crate) sleeps: AtomicBool,
+    /// How often the access log was asked to be opened anew.
+    pub(crate) reopen: AtomicU64,
+    /// The server has ended; the helper is to write what is left, and to end.
+    pub(crate) stop: AtomicBool,
+    /// It has.
+    pub(crate) done: AtomicBool,
+    /// Lines of the access log that were written.
+    pub(crate) lines: AtomicU64,
+    /// Lines that could not be written where they should.
+    pub(crate) unwritten: AtomicU64,
+    /// Calls that have held a worker too long.
+    pub(crate) stuck: AtomicU64,
+    /// Workers that were killed for it.
+    pub(crate) killed: AtomicU64,
+}
+
+impl Observed {
+    /// For so many blocks of the scoreboard; with rings if there is an access log.
+    pub(crate) fn new(blocks: usize, limits: &Limits, log: bool) -> Result<Observed, Errno> {
+        let each = match log {
+            true => (limits.access_log_bytes_max / 8).max(ring::WORDS_MIN),
+            false => 0,
+        };
+        let (shared, figures) = os::shared::with_header::<Shared, Figures>(blocks)?;
+        Ok(Observed {
+            shared,
+            figures,
+            words: os::shared::words(each * blocks)?,
+            waker: Waker::new()?,
+        })
+    }
+
+    /// Whether there is an access log.
+    pub(crate) fn has_log(&self) -> bool {
+        !self.words.is_empty()
+    }
+
+    /// The ring of worker `number`, if there is an access log.
+    pub(crate) fn ring(&'static self, number: usize) -> Option<Ring> {
+        let each = self.words.len() / self.figures.len().max(1);
+        let words = self.words.get(number * each..(number + 1) * each)?;
+        (each > 0).then(|| Ring::new(&self.figures[number].ends, words))
+    }
+
+    /// Has the access log opened anew. Async-signal-safe.
+    pub(crate) fn reopen(&self) {
+        self.shared.reopen.fetch_add(1, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
+    /// Has the helper write what is left, and end. Async-signal-safe.
+    pub(crate) fn stop(&self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
+    /// Whether lines of the access log were lost, and how many.
+    pub(crate) fn dropped(&self) -> u64 {
+        let full: u64 = self
+            .figures
+            .iter()
+            .map(|figures| figures.ends.dropped.load(Ordering::Relaxed))
+            .sum();
+        full + self.shared.unwritten.load(Ordering::Relaxed)
+    }
+}
