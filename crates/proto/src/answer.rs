@@ -19,11 +19,10 @@ pub(crate) struct Answer {
     pub(crate) persistent: bool,
 }
 
-/// Calls the service, and writes its response to the output of the worker. `None`: it has panicked, and
-/// a part of the response may be written.
-#[inline]
-pub(crate) fn answer(head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) -> Option<Answer> {
-    let request = Request {
+/// The request as a service sees it.
+#[inline(always)]
+pub(crate) fn request<'a>(head: &Head<'a, 'a>, body: &'a [u8], turn: &Turn<'a>) -> Request<'a> {
+    Request {
         method: head.method,
         path: head.target.path,
         query: head.target.query,
@@ -32,7 +31,14 @@ pub(crate) fn answer(head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) -> O
         place: turn.place,
         served: turn.scratch.served,
         fields: head.fields,
-    };
+    }
+}
+
+/// Calls the service, and writes its response to the output of the worker. `None`: it has panicked, and
+/// a part of the response may be written.
+#[inline]
+pub(crate) fn answer(head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) -> Option<Answer> {
+    let request = request(head, body, turn);
     let (service, now, draining) = (turn.service, turn.now, turn.draining);
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(turn.scratch);

@@ -62,6 +62,8 @@ pub use place::Place;
 pub use request::{Method, Request};
 pub use response::Response;
 pub use scratch::Scratch;
-pub use service::{Nature, Service};
+pub use service::{
+    AsyncService, Filled, Lifecycle, Memory, Nature, Pending, Service, WorkerService,
+};
 pub use session::Session;
 pub use turn::{Protocol, Turn, Want};

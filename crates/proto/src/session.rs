@@ -13,13 +13,13 @@
 
 use std::time::Instant;
 
-use crate::answer::{Answer, answer};
+use crate::answer::{Answer, answer, request};
 use crate::chunked::{Chunked, Decoded};
 use crate::head::{self, Framing, Head, Parsed};
 use crate::output::Output;
 use crate::response;
 use crate::tail::{Repeat, Tail};
-use crate::{Limits, Protocol, Scratch, Turn, Want, unp};
+use crate::{Limits, Protocol, Request, Scratch, Turn, Want, unp};
 
 #[derive(Debug)]
 enum Phase {
@@ -255,6 +255,20 @@ impl Session {
     /// Whether the session ignores what the peer sends from now on, or the peer cannot send any more.
     pub fn ignores_input(&self) -> bool {
         self.fin_received || matches!(self.phase, Phase::Ending { linger: false })
+    }
+
+    /// Lets `read` have the complete request with which the session wants [`Want::Compute`], for a driver
+    /// that finds the answer outside the session. `None`: it is no HTTP request.
+    pub fn request<R>(&self, turn: &Turn<'_>, read: impl FnOnce(&Request<'_>) -> R) -> Option<R> {
+        let (Phase::Compute { body_bytes }, Protocol::Http) = (&self.phase, self.protocol) else {
+            return None;
+        };
+        let mut room = head::fields();
+        let body = &self.parked[self.parked.len() - body_bytes..];
+        match head::parse(&self.parked, &mut room, turn.limits) {
+            Some(Parsed::Complete(head)) => Some(read(&request(&head, body, turn))),
+            _ => None,
+        }
     }
 
     /// Calls the service for the complete request with which the session wants [`Want::Compute`].

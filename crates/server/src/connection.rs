@@ -31,6 +31,7 @@ use proto::{Session, Want};
 use crate::board::{self, Activity};
 use crate::{Block, Phase, Server, Worker, watchdog};
 
+mod asynchronous;
 pub(crate) mod completion;
 mod expire;
 mod open;

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use os::net::{Addr, Waker};
-use proto::{Limits, Protocol, Service};
+use proto::{Lifecycle, Limits, Protocol, Service};
 
-use crate::{Block, Board, Drain, Listener, Listeners};
+use crate::{Block, Board, Calls, Drain, Listener, Listeners};
 
 /// What a model works with. It is created before the first fork or thread, and never freed.
 pub struct Server {
@@ -26,6 +26,12 @@ pub struct Server {
     pub protocol: Protocol,
     /// The service that answers requests.
     pub service: &'static dyn Service,
+    /// What the service builds where it runs.
+    pub(crate) lifecycle: Option<&'static dyn Lifecycle>,
+    /// Who calls it.
+    pub(crate) calls: Calls,
+    /// Whether each worker is a process of its own.
+    pub(crate) processes: bool,
     /// The listeners; see [`listeners_of`](Server::listeners_of).
     pub listeners: Vec<Listener>,
     /// Whether workers share them.
@@ -131,6 +137,11 @@ impl Server {
                 let _ = std::fs::remove_file(path);
             }
         }
+    }
+
+    /// The exit status of a server whose service could not be built; 0 of any other.
+    pub(crate) fn failed(&self) -> u8 {
+        self.board.failed.load(Ordering::SeqCst) as u8
     }
 
     /// The sums of the scoreboard.

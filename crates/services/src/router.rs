@@ -121,6 +121,10 @@ impl Service for Router {
         }
     }
 
+    fn has_slow_requests(&self) -> bool {
+        true
+    }
+
     fn nature(&self, request: &Request<'_>) -> Nature {
         match Route::of(request.path) {
             Route::Cpu(_) => Nature::Cpu,

@@ -90,6 +90,8 @@ pub struct Peer {
 }
 
 const PLACE: &Place = &Place {
+    process: 0,
+    thread: 0,
     model: "test",
     variant: "-",
     worker: 0,
