@@ -44,12 +44,7 @@ pub(crate) fn answer(head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) -> O
             minor_version: head.minor_version,
             head: head.method == Method::Head,
         };
-        let (tail, wait) = response.finish(now, &reply);
-        Answer {
-            tail,
-            wait,
-            persistent,
-        }
+        response.finish(now, &reply)
     }));
     turn.scratch.served += 1;
     answered.ok()

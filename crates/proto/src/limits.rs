@@ -42,6 +42,9 @@ pub struct Limits {
     /// Time for the peer to take [`unsent_bytes_max`](Self::unsent_bytes_max) bytes of a response, ms; then
     /// the connection is closed.
     pub write_ms: u64,
+    /// Longest time for which the source of a streamed reply is not asked for more, ms: how late it may
+    /// learn of a drain.
+    pub stream_ms_max: u64,
     /// Time between two requests of a connection, ms; then it is closed.
     pub idle_ms: u64,
     /// Time for the peer to take an error reply and close, ms (RFC 9112 section 9.6).
@@ -99,6 +102,7 @@ impl Default for Limits {
             head_ms: 5_000,
             body_ms: 10_000,
             write_ms: 10_000,
+            stream_ms_max: 1_000,
             idle_ms: 10_000,
             linger_ms: 1_000,
             input_bytes: 64 << 10,
@@ -135,6 +139,10 @@ impl Limits {
 
     pub(crate) fn write(&self) -> Duration {
         Duration::from_millis(self.write_ms)
+    }
+
+    pub(crate) fn stream(&self) -> Duration {
+        Duration::from_millis(self.stream_ms_max)
     }
 
     pub(crate) fn idle(&self) -> Duration {

@@ -18,6 +18,7 @@ use crate::chunked::{Chunked, Decoded};
 use crate::head::{self, Framing, Head, Parsed};
 use crate::output::Output;
 use crate::response;
+use crate::stream::Pull;
 use crate::tail::{Repeat, Tail};
 use crate::{Limits, Protocol, Scratch, Turn, Want, unp};
 
@@ -33,6 +34,9 @@ enum Phase {
     Compute { body_bytes: usize },
     /// The response is in `parked`, and is sent at `deadline`.
     Waiting,
+    /// The body of the response is made in pieces by `tail`, which is asked for the next one at
+    /// `deadline`, once the one before was sent.
+    Streaming,
     /// No further request is read. Once the output is sent, the connection is closed: at once, or with
     /// `linger` after the peer's FIN.
     Ending { linger: bool },
@@ -54,6 +58,8 @@ pub struct Session {
     request_done: bool,
     /// A part of the next head was received, and `deadline` is that of the head.
     head_begun: bool,
+    /// See [`is_aborted`](Self::is_aborted).
+    aborted: bool,
     deadline: Instant,
     write_deadline: Instant,
     /// Received, and not consumed yet.
@@ -77,6 +83,7 @@ impl Session {
             fin_received: false,
             request_done: false,
             head_begun: false,
+            aborted: false,
             deadline: turn.now + turn.limits.head(),
             write_deadline: turn.now,
             pending: Vec::new(),
@@ -104,7 +111,7 @@ impl Session {
         match self.phase {
             Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } => Want::Read,
             Phase::Compute { .. } => Want::Compute,
-            Phase::Waiting => Want::Wait,
+            Phase::Waiting | Phase::Streaming => Want::Wait,
             Phase::Ending { linger: true } if !self.fin_received => Want::Linger,
             Phase::Ending { .. } => Want::Close,
         }
@@ -169,11 +176,13 @@ impl Session {
         self.want() != Want::Read && self.pending.len() >= limits.input_bytes
     }
 
-    /// Processes the passing of the deadline. A delayed response is sent, an incomplete request is
+    /// Processes the passing of the deadline. A delayed response is sent, the source of a streamed one is
+    /// asked for more, an incomplete request is
     /// answered with 408, and in any other state the connection is closed at once.
     pub fn expire(&mut self, turn: &mut Turn<'_>) {
         match self.want() {
             Want::Compute => {}
+            Want::Wait if matches!(self.phase, Phase::Streaming) => self.update(turn),
             Want::Wait => {
                 if turn.is_draining() && !self.closing {
                     self.closing = true;
@@ -181,7 +190,7 @@ impl Session {
                 }
                 turn.scratch.output.append(&mut self.parked);
                 turn.return_buffer(&mut self.parked);
-                self.next();
+                self.answered(turn);
                 self.update(turn);
             }
             Want::Read if self.protocol == Protocol::Http && !self.is_idle() => {
@@ -257,6 +266,12 @@ impl Session {
         self.fin_received || matches!(self.phase, Phase::Ending { linger: false })
     }
 
+    /// Whether the last reply has failed in a body that only the end of the connection ends: closing must
+    /// reset the connection, since a FIN would say that the body is complete.
+    pub fn is_aborted(&self) -> bool {
+        self.aborted
+    }
+
     /// Calls the service for the complete request with which the session wants [`Want::Compute`].
     pub fn compute(&mut self, turn: &mut Turn<'_>) {
         let Phase::Compute { body_bytes } = self.phase else {
@@ -301,7 +316,10 @@ impl Session {
                     self.consume_head(rest, turn)
                 }
                 Phase::Chunked { .. } => self.consume_chunks(rest, turn),
-                Phase::Compute { .. } | Phase::Waiting | Phase::Ending { .. } => 0,
+                Phase::Compute { .. }
+                | Phase::Waiting
+                | Phase::Streaming
+                | Phase::Ending { .. } => 0,
             };
             if step == 0 {
                 break;
@@ -479,7 +497,7 @@ impl Session {
                 self.closing = !persistent;
                 match wait {
                     Some(wait) => self.delay(start, turn.now + wait, turn),
-                    None => self.next(),
+                    None => self.answered(turn),
                 }
             }
             None => {
@@ -492,6 +510,16 @@ impl Session {
 
 /// State changes that several of the functions above share.
 impl Session {
+    /// The head of the response and what is known of its body are in the output or in `tail`.
+    fn answered(&mut self, turn: &Turn<'_>) {
+        if self.tail.left() == u64::MAX {
+            self.phase = Phase::Streaming;
+            self.deadline = turn.now;
+        } else {
+            self.next();
+        }
+    }
+
     /// The current request is done: the next one may be read, unless this was the last.
     fn next(&mut self) {
         self.phase = if self.closing {
@@ -543,18 +571,42 @@ impl Session {
         self.output.clear(turn);
     }
 
-    /// Updates output and deadlines after a change of the phase. Every public change ends with this.
-    fn update(&mut self, turn: &mut Turn<'_>) {
-        if self.tail.left() > 0 && !matches!(self.phase, Phase::Waiting) && !self.output.is_kept() {
-            let room = turn
-                .limits
-                .unsent_bytes_max
-                .saturating_sub(turn.scratch.output.len());
-            if self.tail.fill(&mut turn.scratch.output, room).is_err() {
+    /// Whether the tail may be asked for more: not while the head waits, or before the source of a stream
+    /// wants to be asked.
+    fn is_tail_due(&self, turn: &Turn<'_>) -> bool {
+        match self.phase {
+            Phase::Waiting => false,
+            Phase::Streaming => turn.now >= self.deadline,
+            _ => true,
+        }
+    }
+
+    /// Makes more output from the tail.
+    #[inline(never)]
+    fn fill(&mut self, turn: &mut Turn<'_>) {
+        let unsent = turn.scratch.output.len();
+        let room = turn.limits.unsent_bytes_max.saturating_sub(unsent);
+        match self.tail.fill(room, turn) {
+            Ok(Pull::More) => {}
+            Ok(Pull::Later(pause)) => self.deadline = turn.now + pause.min(turn.limits.stream()),
+            Ok(Pull::End) => {
+                self.tail = Tail::NONE;
+                self.closing |= turn.is_draining();
+                self.next();
+            }
+            Err(_) => {
                 // The body is shorter than its head says, so the connection can only be closed.
+                self.aborted = self.tail.as_stream().is_some_and(|body| !body.chunked);
                 self.tail = Tail::NONE;
                 self.finish(false, turn);
             }
+        }
+    }
+
+    /// Updates output and deadlines after a change of the phase. Every public change ends with this.
+    fn update(&mut self, turn: &mut Turn<'_>) {
+        if self.tail.left() > 0 && !self.output.is_kept() && self.is_tail_due(turn) {
+            self.fill(turn);
         }
         let unsent = !self.output(turn.scratch).is_empty();
         if unsent && !self.writing {

@@ -5,7 +5,9 @@ use std::io::{ErrorKind, Read};
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
 
-use proto::{Limits, Method, Place, Protocol, Request, Response, Scratch, Session, Turn, Want};
+use proto::{
+    Limits, Method, Piece, Place, Protocol, Pull, Request, Response, Scratch, Session, Turn, Want,
+};
 
 /// Answers with what it has read of the request.
 pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
@@ -20,6 +22,7 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
         "/short" => drop(response.reader(SlowReader::boxed(100_000), 200_005)),
         "/panic-late" => drop(response.reader(Box::new(Panic), 5)),
         "/panic" => panic!("asked to"),
+        path if STREAMS.contains(&path) => stream(path, response),
         "/nothing" => drop(response.status(204)),
         _ => {
             let method = match request.method {
@@ -34,6 +37,56 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
             body.extend_from_slice(text.as_bytes());
             body.extend_from_slice(request.body);
             body.push(b']');
+        }
+    }
+}
+
+const STREAMS: [&str; 6] = [
+    "/stream",
+    "/many",
+    "/endless",
+    "/stream-fails",
+    "/stream-panics",
+    "/wait-stream",
+];
+
+fn stream(path: &str, response: &mut Response<'_>) {
+    match path {
+        "/stream" => {
+            let mut calls = 0;
+            response.stream(move |piece: &mut Piece<'_>| {
+                calls += 1;
+                piece.push([&b"first"[..], b"", b", third", b", last"][calls - 1]);
+                Ok(match calls {
+                    1 => Pull::Later(Duration::from_millis(70)),
+                    2 | 3 => Pull::More,
+                    _ => Pull::End,
+                })
+            });
+        }
+        "/many" => {
+            let lines = (0..30_000).map(|number| format!("{number}\n"));
+            response.stream(proto::pieces(lines));
+        }
+        "/endless" => {
+            response.stream(|piece: &mut Piece<'_>| {
+                piece.push(b"tick");
+                Ok(match piece.is_draining() {
+                    true => Pull::End,
+                    false => Pull::Later(Duration::from_secs(3_600)),
+                })
+            });
+        }
+        "/stream-fails" => {
+            response.stream(|piece: &mut Piece<'_>| {
+                piece.push(b"half");
+                Err(ErrorKind::ConnectionReset.into())
+            });
+        }
+        "/stream-panics" => drop(response.stream(proto::reader(Panic))),
+        _ => {
+            let body = proto::reader(&b"waited"[..]);
+            response.wait(Duration::from_millis(50)).stream(body);
         }
     }
 }
