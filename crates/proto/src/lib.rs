@@ -42,6 +42,7 @@ mod answer;
 mod chunked;
 mod date;
 mod head;
+mod intake;
 mod limits;
 mod output;
 mod place;
@@ -58,6 +59,7 @@ mod turn;
 mod unp;
 mod warm_up;
 
+pub use intake::{Intake, Sink};
 pub use limits::Limits;
 pub use place::Place;
 pub use request::{Method, Request};

@@ -1,6 +1,6 @@
 //! The interface that users implement.
 
-use crate::{Request, Response};
+use crate::{Intake, Request, Response};
 
 /// A service answers requests.
 ///
@@ -19,6 +19,15 @@ pub trait Service: Sync {
     fn nature(&self, request: &Request<'_>) -> Nature {
         let _ = request;
         Nature::Quick
+    }
+
+    /// What becomes of the body of `request`, which is larger than
+    /// [`body_bytes_max`](crate::Limits::body_bytes_max): its length is `bytes`, or not known if it comes
+    /// in chunks. Called once the head is complete and the body is known to be that large; smaller bodies
+    /// are kept in memory without a question.
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        let _ = (request, bytes);
+        Intake::Refuse
     }
 }
 

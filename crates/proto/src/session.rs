@@ -13,9 +13,10 @@
 
 use std::time::Instant;
 
-use crate::answer::{Answer, answer};
+use crate::answer::{Answer, answer, intake};
 use crate::chunked::{Chunked, Decoded};
 use crate::head::{self, Framing, Head, Parsed};
+use crate::intake::{Filled, Intake, TakenFraming, Taking};
 use crate::output::Output;
 use crate::response;
 use crate::stream::Pull;
@@ -30,8 +31,13 @@ enum Phase {
     Length { total: usize },
     /// Inside a chunked body, which is decoded into `parked`, behind its head.
     Chunked { decoder: Chunked, head_bytes: usize },
-    /// A complete request is in `parked`, and its body is the last `body_bytes` of it.
-    Compute { body_bytes: usize },
+    /// Inside a body beyond the limit of memory, which the service takes; its head is in `parked`.
+    Taking(Box<Taking>),
+    /// A complete request is in `parked`, and its body is the last `body_bytes` of it, or was taken.
+    Compute {
+        body_bytes: usize,
+        taken: Option<Box<Taking>>,
+    },
     /// The response is in `parked`, and is sent at `deadline`.
     Waiting,
     /// The body of the response is made in pieces by `tail`, which is asked for the next one at
@@ -109,7 +115,9 @@ impl Session {
             return Want::Write;
         }
         match self.phase {
-            Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } => Want::Read,
+            Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } | Phase::Taking(_) => {
+                Want::Read
+            }
             Phase::Compute { .. } => Want::Compute,
             Phase::Waiting | Phase::Streaming => Want::Wait,
             Phase::Ending { linger: true } if !self.fin_received => Want::Linger,
@@ -274,12 +282,13 @@ impl Session {
 
     /// Calls the service for the complete request with which the session wants [`Want::Compute`].
     pub fn compute(&mut self, turn: &mut Turn<'_>) {
-        let Phase::Compute { body_bytes } = self.phase else {
+        let Phase::Compute { body_bytes, taken } = &mut self.phase else {
             return;
         };
+        let (body_bytes, taken) = (*body_bytes, taken.take());
         let mut request = std::mem::take(&mut self.parked);
         match self.protocol {
-            Protocol::Http => self.serve_parked(&request, body_bytes, turn),
+            Protocol::Http => self.serve_parked(&request, body_bytes, taken, turn),
             Protocol::Unp => self.serve_line(&request, turn),
         }
         turn.return_buffer(&mut request);
@@ -316,6 +325,7 @@ impl Session {
                     self.consume_head(rest, turn)
                 }
                 Phase::Chunked { .. } => self.consume_chunks(rest, turn),
+                Phase::Taking(_) => self.consume_taken(rest, turn),
                 Phase::Compute { .. }
                 | Phase::Waiting
                 | Phase::Streaming
@@ -364,21 +374,20 @@ impl Session {
             }
         };
         match head.framing {
+            Framing::Length(length) if length > turn.limits.body_bytes_max => {
+                self.consume_large(head, length as u64, data, turn)
+            }
             Framing::Length(length) if data.len() - head.bytes >= length => {
                 let total = head.bytes + length;
                 if self.staged {
                     self.park(&data[..total], length, turn);
                 } else {
-                    self.serve(head, &data[head.bytes..total], turn);
+                    self.serve(head, &data[head.bytes..total], None, turn);
                 }
                 total
             }
             framing => {
-                if head.expects_continue && data.len() == head.bytes {
-                    turn.scratch
-                        .output
-                        .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-                }
+                tell_to_continue(head, data, turn);
                 self.deadline = turn.now + turn.limits.body();
                 match framing {
                     Framing::Length(length) => {
@@ -411,22 +420,24 @@ impl Session {
             return 0;
         };
         let head_bytes = *head_bytes;
-        let (taken, decoded) = decoder.decode(data, &mut self.parked, head_bytes, turn.limits);
+        let bytes_max = turn.limits.body_bytes_max as u64;
+        let (taken, decoded) = decoder.decode(data, &mut self.parked, bytes_max, turn.limits);
         match decoded {
             Decoded::More => taken,
+            Decoded::TooLarge => {
+                let decoder = std::mem::replace(decoder, Chunked::new());
+                if self.take_chunks(decoder, head_bytes, turn) {
+                    taken + self.consume_taken(&data[taken..], turn)
+                } else {
+                    data.len()
+                }
+            }
             Decoded::Refused(status) => {
                 self.refuse(status, turn);
                 data.len()
             }
             Decoded::Complete => {
-                let body_bytes = self.parked.len() - head_bytes;
-                if self.staged {
-                    self.phase = Phase::Compute { body_bytes };
-                } else {
-                    let mut request = std::mem::take(&mut self.parked);
-                    self.serve_parked(&request, body_bytes, turn);
-                    turn.return_buffer(&mut request);
-                }
+                self.complete_parked(self.parked.len() - head_bytes, None, turn);
                 taken
             }
         }
@@ -467,16 +478,43 @@ impl Session {
     fn park(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
         self.parked = turn.scratch.take_buffer();
         self.parked.extend_from_slice(request);
-        self.phase = Phase::Compute { body_bytes };
+        self.phase = Phase::Compute {
+            body_bytes,
+            taken: None,
+        };
+    }
+
+    /// Serves a complete request that is in `parked`, here or in the thread that computes.
+    fn complete_parked(
+        &mut self,
+        body_bytes: usize,
+        taken: Option<Box<Taking>>,
+        turn: &mut Turn<'_>,
+    ) {
+        if self.staged {
+            self.phase = Phase::Compute { body_bytes, taken };
+        } else {
+            let mut request = std::mem::take(&mut self.parked);
+            self.serve_parked(&request, body_bytes, taken, turn);
+            turn.return_buffer(&mut request);
+        }
     }
 
     /// Serves a complete request that was kept in a buffer of its own.
     #[inline(never)]
-    fn serve_parked(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
+    fn serve_parked(
+        &mut self,
+        request: &[u8],
+        body_bytes: usize,
+        taken: Option<Box<Taking>>,
+        turn: &mut Turn<'_>,
+    ) {
         let mut room = head::fields();
         match head::parse(request, &mut room, turn.limits) {
             Some(Parsed::Complete(head)) => {
-                self.serve(&head, &request[request.len() - body_bytes..], turn);
+                let body = &request[request.len() - body_bytes..];
+                let filled = taken.map(|taken| Filled::new(taken.sink));
+                self.serve(&head, body, filled.as_ref(), turn);
             }
             _ => {
                 unreachable!("this head was parsed before it was parked")
@@ -485,9 +523,15 @@ impl Session {
     }
 
     /// Has the service answer a request.
-    fn serve(&mut self, head: &Head<'_, '_>, body: &[u8], turn: &mut Turn<'_>) {
+    fn serve(
+        &mut self,
+        head: &Head<'_, '_>,
+        body: &[u8],
+        filled: Option<&Filled>,
+        turn: &mut Turn<'_>,
+    ) {
         let start = turn.scratch.output.len();
-        match answer(head, body, turn) {
+        match answer(head, body, filled, turn) {
             Some(Answer {
                 tail,
                 wait,
@@ -503,6 +547,147 @@ impl Session {
             None => {
                 turn.scratch.output.truncate(start);
                 self.refuse(500, turn);
+            }
+        }
+    }
+}
+
+/// Asks the client for the body that it holds back (RFC 9110 section 10.1.1).
+fn tell_to_continue(head: &Head<'_, '_>, data: &[u8], turn: &mut Turn<'_>) {
+    if head.expects_continue && data.len() == head.bytes {
+        turn.scratch
+            .output
+            .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+}
+
+/// Bodies beyond the limit of memory.
+impl Session {
+    /// Consumes a head whose body of `length` bytes is large.
+    #[cold]
+    #[inline(never)]
+    fn consume_large(
+        &mut self,
+        head: &Head<'_, '_>,
+        length: u64,
+        data: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> usize {
+        let (sink, bytes_max) = match intake(head, Some(length), turn) {
+            Some(Intake::Memory(bytes_max)) if length <= bytes_max => (None, bytes_max),
+            Some(Intake::Pieces(sink, bytes_max)) if length <= bytes_max => (Some(sink), bytes_max),
+            refused => {
+                self.refuse(if refused.is_some() { 413 } else { 500 }, turn);
+                return data.len();
+            }
+        };
+        tell_to_continue(head, data, turn);
+        self.parked = turn.scratch.take_buffer();
+        self.parked.extend_from_slice(&data[..head.bytes]);
+        self.deadline = turn.now + turn.limits.body();
+        self.phase = Phase::Taking(Box::new(Taking {
+            sink,
+            framing: TakenFraming::Length { left: length },
+            head_bytes: head.bytes,
+            bytes_max,
+            since_deadline: 0,
+        }));
+        head.bytes
+    }
+
+    /// Has the service take a chunked body that turns out to be large: the part of it in `parked` now,
+    /// the rest as it comes. False: it was refused.
+    #[cold]
+    #[inline(never)]
+    fn take_chunks(&mut self, decoder: Chunked, head_bytes: usize, turn: &mut Turn<'_>) -> bool {
+        let mut room = head::fields();
+        let asked = match head::parse(&self.parked[..head_bytes], &mut room, turn.limits) {
+            Some(Parsed::Complete(head)) => intake(&head, None, turn),
+            _ => unreachable!("this head was parsed before it was parked"),
+        };
+        let (sink, bytes_max) = match asked {
+            Some(Intake::Memory(bytes_max)) => (None, bytes_max),
+            Some(Intake::Pieces(sink, bytes_max)) => (Some(sink), bytes_max),
+            refused => {
+                self.refuse(if refused.is_some() { 413 } else { 500 }, turn);
+                return false;
+            }
+        };
+        let mut taking = Box::new(Taking {
+            sink,
+            framing: TakenFraming::Chunked(decoder),
+            head_bytes,
+            bytes_max,
+            since_deadline: 0,
+        });
+        if taking.sink.is_some() {
+            let body = self.parked.split_off(head_bytes);
+            if let Err(status) = taking.give(&body, &mut self.parked) {
+                self.refuse(status, turn);
+                return false;
+            }
+        }
+        self.phase = Phase::Taking(taking);
+        true
+    }
+
+    /// Consumes a part of a body that the service takes.
+    #[cold]
+    #[inline(never)]
+    fn consume_taken(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+        let Phase::Taking(mut taking) = std::mem::replace(&mut self.phase, Phase::Head) else {
+            unreachable!("called in this phase only")
+        };
+        let (bytes, decoded) = match &mut taking.framing {
+            TakenFraming::Length { left } => {
+                let piece = &data[..data.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
+                *left -= piece.len() as u64;
+                let done = *left == 0;
+                let given = taking.give(piece, &mut self.parked);
+                let decoded = if done {
+                    Decoded::Complete
+                } else {
+                    Decoded::More
+                };
+                (
+                    piece.len(),
+                    given.map_or_else(Decoded::Refused, |()| decoded),
+                )
+            }
+            TakenFraming::Chunked(decoder) => {
+                let mut body = std::mem::take(&mut turn.scratch.body);
+                body.clear();
+                let decoded = decoder.decode(data, &mut body, taking.bytes_max, turn.limits);
+                let given = taking.give(&body, &mut self.parked);
+                turn.scratch.body = body;
+                (
+                    decoded.0,
+                    given.map_or_else(Decoded::Refused, |()| decoded.1),
+                )
+            }
+        };
+        match decoded {
+            Decoded::More => {
+                taking.since_deadline += bytes;
+                if taking.since_deadline >= turn.limits.input_bytes {
+                    taking.since_deadline = 0;
+                    self.deadline = turn.now + turn.limits.body();
+                }
+                self.phase = Phase::Taking(taking);
+                bytes
+            }
+            Decoded::Complete => {
+                let body_bytes = self.parked.len() - taking.head_bytes;
+                self.complete_parked(body_bytes, Some(taking), turn);
+                bytes
+            }
+            Decoded::TooLarge => {
+                self.refuse(413, turn);
+                data.len()
+            }
+            Decoded::Refused(status) => {
+                self.refuse(status, turn);
+                data.len()
             }
         }
     }

@@ -6,8 +6,59 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
 
 use proto::{
-    Limits, Method, Piece, Place, Protocol, Pull, Request, Response, Scratch, Session, Turn, Want,
+    Intake, Limits, Method, Piece, Place, Protocol, Pull, Request, Response, Scratch, Service,
+    Session, Sink, Turn, Want,
 };
+
+/// The service of these tests.
+pub struct Describe;
+
+impl Service for Describe {
+    fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        match request.take_sink::<Sunk>() {
+            Some(sunk) => {
+                let text = format!("sunk {} bytes: ", sunk.bytes.len());
+                let body = response.body_buffer();
+                body.extend_from_slice(text.as_bytes());
+                body.extend_from_slice(&sunk.bytes);
+            }
+            None => describe(request, response),
+        }
+    }
+
+    fn intake(&self, request: &Request<'_>, _: Option<u64>) -> Intake {
+        let sunk = |error| {
+            let bytes = Vec::new();
+            Intake::Pieces(Box::new(Sunk { bytes, error }), 200)
+        };
+        match request.path {
+            "/memory" => Intake::Memory(100),
+            "/pieces" => sunk(None),
+            "/sink-full" => sunk(Some(ErrorKind::StorageFull)),
+            "/sink-fails" => sunk(Some(ErrorKind::BrokenPipe)),
+            "/sink-panics" => sunk(Some(ErrorKind::Other)),
+            "/intake-panics" => panic!("asked to"),
+            _ => Intake::Refuse,
+        }
+    }
+}
+
+/// Keeps what it takes.
+struct Sunk {
+    bytes: Vec<u8>,
+    error: Option<ErrorKind>,
+}
+
+impl Sink for Sunk {
+    fn take(&mut self, piece: &[u8]) -> std::io::Result<()> {
+        match self.error {
+            Some(ErrorKind::Other) => panic!("asked to"),
+            Some(error) => return Err(error.into()),
+            None => self.bytes.extend_from_slice(piece),
+        }
+        Ok(())
+    }
+}
 
 /// Answers with what it has read of the request.
 pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
@@ -159,7 +210,7 @@ impl Peer {
         let turn = Turn {
             now,
             limits: &limits,
-            service: &describe,
+            service: &Describe,
             scratch: &mut scratch,
             place: PLACE,
             draining: &AtomicU64::new(0),
@@ -188,7 +239,7 @@ impl Peer {
         let mut turn = Turn {
             now: *now,
             limits,
-            service: &describe,
+            service: &Describe,
             scratch,
             place: PLACE,
             draining,
