@@ -42,6 +42,7 @@ mod answer;
 mod chunked;
 mod date;
 mod head;
+mod intake;
 mod limits;
 mod output;
 mod place;
@@ -51,19 +52,20 @@ mod scratch;
 mod service;
 mod session;
 mod status;
+mod stream;
 mod tail;
 mod target;
 mod turn;
 mod unp;
 mod warm_up;
 
+pub use intake::{Intake, Sink};
 pub use limits::Limits;
 pub use place::Place;
 pub use request::{Method, Request};
 pub use response::Response;
 pub use scratch::Scratch;
-pub use service::{
-    AsyncService, Filled, Lifecycle, Memory, Nature, Pending, Service, WorkerService,
-};
+pub use service::{AsyncService, Fill, Lifecycle, Memory, Nature, Pending, Service, WorkerService};
 pub use session::Session;
+pub use stream::{Piece, Pull, Source, pieces, reader};
 pub use turn::{Protocol, Turn, Want};

@@ -14,4 +14,7 @@ pub struct Place {
     /// Id of the thread that was the worker when it began. 0: the worker has no thread yet, since its
     /// service is built before the server listens.
     pub thread: u32,
+    /// Whether the worker that serves a connection serves no other meanwhile, so that it may wait for the
+    /// pieces of a reply while it sends it.
+    pub may_wait_to_send: bool,
 }

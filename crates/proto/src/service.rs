@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::{Place, Request, Response};
+use crate::{Intake, Place, Request, Response};
 
 /// A service answers requests.
 ///
@@ -52,6 +52,15 @@ pub trait Service: Sync {
     /// from a service that is not built yet says nothing.
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
         None
+    }
+
+    /// What becomes of the body of `request`, which is larger than
+    /// [`body_bytes_max`](crate::Limits::body_bytes_max): its length is `bytes`, or not known if it comes
+    /// in chunks. Called once the head is complete and the body is known to be that large; smaller bodies
+    /// are kept in memory without a question.
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        let _ = (request, bytes);
+        Intake::Refuse
     }
 }
 
@@ -111,6 +120,12 @@ pub trait WorkerService: Send {
         Nature::Quick
     }
 
+    /// See [`Service::intake`].
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        let _ = (request, bytes);
+        Intake::Refuse
+    }
+
     /// See [`Service::asynchronous`].
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
         None
@@ -130,7 +145,7 @@ pub trait AsyncService: Send + Sync {
 }
 
 /// A reply that must be awaited.
-pub type Pending = Pin<Box<dyn Future<Output = Filled> + Send>>;
+pub type Pending = Pin<Box<dyn Future<Output = Fill> + Send>>;
 
 /// Fills in a response, once.
-pub type Filled = Box<dyn FnOnce(&mut Response<'_>) + Send>;
+pub type Fill = Box<dyn FnOnce(&mut Response<'_>) + Send>;

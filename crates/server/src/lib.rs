@@ -62,8 +62,8 @@ pub use model::{Calls, Count, Holds, Model, Needs, Roles, Variant, Workers};
 pub use options::ServeArgs;
 pub use processes::{Children, ServingChild};
 pub use proto::{
-    AsyncService, Filled, Lifecycle, Limits, Memory, Method, Nature, Pending, Place, Protocol,
-    Request, Response, Service, WorkerService,
+    AsyncService, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Pending, Piece, Place,
+    Protocol, Pull, Request, Response, Service, Sink, Source, WorkerService,
 };
 pub use server::{Server, Shutdown};
 pub use start::{main, main_owned, main_with, serve, serve_with};

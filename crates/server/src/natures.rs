@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use proto::{AsyncService, Nature, Request, Response, Service};
+use proto::{AsyncService, Intake, Nature, Request, Response, Service};
 
 use crate::{Block, Calls, Variant, board, log};
 
@@ -51,6 +51,10 @@ impl Service for Obeyed {
             Nature::Quick => self.service.call(request, response),
             Nature::Cpu | Nature::Blocking => self.call_slow(request, response),
         }
+    }
+
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        self.service.intake(request, bytes)
     }
 
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {

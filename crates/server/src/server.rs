@@ -30,6 +30,8 @@ pub struct Server {
     pub(crate) lifecycle: Option<&'static dyn Lifecycle>,
     /// Who calls it.
     pub(crate) calls: Calls,
+    /// Whether a worker serves one connection at a time.
+    pub(crate) may_wait_to_send: bool,
     /// Whether each worker is a process of its own.
     pub(crate) processes: bool,
     /// The listeners; see [`listeners_of`](Server::listeners_of).

@@ -12,8 +12,8 @@ use proto::{Limits, Service};
 
 use crate::refusal::Refusal;
 use crate::{
-    Block, Board, Drain, Listeners, Model, ServeArgs, Server, limits, listeners, log, natures,
-    signals, starting, state, unusable,
+    Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, limits, listeners, log,
+    natures, signals, starting, state, unusable,
 };
 
 /// The whole `main` of a program that serves with one model: parses the command line, serves,
@@ -153,6 +153,7 @@ fn prepare(
         service: natures::obeyed(service, model.name, variant, blocks),
         lifecycle: service.lifecycle(),
         calls: variant.workers.calls,
+        may_wait_to_send: variant.workers.holds != Holds::Many,
         processes: variant.workers.processes,
         listeners,
         sharing: variant.needs.listeners,

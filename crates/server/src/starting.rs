@@ -89,6 +89,7 @@ impl Server {
                 worker: number as u32,
                 process: os::process::id(),
                 thread: 0,
+                may_wait_to_send: self.may_wait_to_send,
             };
             lifecycle.start(&place).map_err(|error| {
                 Refusal::Failure(format!("the service cannot be built: {error}"))

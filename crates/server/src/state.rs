@@ -14,7 +14,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::{
-    AsyncService, Lifecycle, Memory, Nature, Place, Request, Response, Service, WorkerService,
+    AsyncService, Intake, Lifecycle, Memory, Nature, Place, Request, Response, Service,
+    WorkerService,
 };
 
 pub use counter::SharedCounter;
@@ -152,6 +153,14 @@ impl<P: Send + Sync, W: WorkerService> Service for Built<P, W> {
             .map_or(Nature::Quick, |own| own.nature(request))
     }
 
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        match self.own(request.place).as_deref() {
+            Ok(Some(own)) => own.intake(request, bytes),
+            // The client learns why once it asks for less.
+            Ok(None) | Err(_) => Intake::Refuse,
+        }
+    }
+
     fn has_slow_requests(&self) -> bool {
         self.slow
     }
@@ -198,6 +207,10 @@ impl<S: Service + Send + Sync> WorkerService for SharedByThreads<S> {
 
     fn nature(&self, request: &Request<'_>) -> Nature {
         self.0.nature(request)
+    }
+
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        self.0.intake(request, bytes)
     }
 
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {

@@ -66,6 +66,7 @@ impl Worker {
                 worker: number as u32,
                 process: os::process::id(),
                 thread,
+                may_wait_to_send: server.may_wait_to_send,
             },
             input,
             scratch,

@@ -98,10 +98,10 @@
 // What a service needs.
 #[doc(inline)]
 pub use server::{
-    Address, AsyncService, Built, Filled, Lifecycle, Limits, Memory, Method, Nature, Pending,
-    Place, Protocol, Request, Response, ServeArgs, Service, SharedByThreads, SharedCounter,
-    WorkerService, main, main_owned, main_with, per_process, per_process_and_worker, per_worker,
-    serve, serve_with, unusable,
+    Address, AsyncService, Built, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Pending,
+    Piece, Place, Protocol, Pull, Request, Response, ServeArgs, Service, SharedByThreads,
+    SharedCounter, Sink, Source, WorkerService, main, main_owned, main_with, per_process,
+    per_process_and_worker, per_worker, serve, serve_with, unusable,
 };
 #[cfg(feature = "files")]
 #[doc(inline)]

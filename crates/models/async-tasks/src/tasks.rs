@@ -140,8 +140,24 @@ async fn serve(
             (Need::Compute, Some(service)) => {
                 compute(connection.get_mut(), service, timer.as_mut(), tasks.server).await
             }
+            (Need::Time, Some(_)) => {
+                poll_fn(|cx| ask(cx, &mut connection, timer.as_mut(), tasks.server)).await
+            }
             _ => poll_fn(|cx| step(cx, &mut connection, need, timer.as_mut(), tasks.server)).await,
         };
+    }
+}
+
+/// Asks the source of a streamed reply whenever the task is woken: it may have been the source.
+fn ask(
+    cx: &mut Context<'_>,
+    connection: &mut AsyncFd<Connection>,
+    timer: Pin<&mut Sleep>,
+    server: &'static Server,
+) -> Poll<Need> {
+    match with_worker(server, |worker| connection.get_mut().ask(worker)) {
+        Need::Time => step(cx, connection, Need::Time, timer, server),
+        need => Poll::Ready(need),
     }
 }
 

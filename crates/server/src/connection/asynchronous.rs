@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
 
-use proto::{AsyncService, Filled, Pending, Request, Response, Service, Turn};
+use proto::{AsyncService, Fill, Pending, Request, Response, Service, Turn};
 
 use super::{Connection, Need};
 use crate::Worker;
@@ -16,7 +16,7 @@ impl Connection {
         service: &dyn AsyncService,
         worker: &mut Worker,
     ) -> Result<Pending, Need> {
-        let (_, turn) = worker.turn();
+        let turn = worker.turn().1;
         let begun = catch_unwind(AssertUnwindSafe(|| {
             self.session.request(&turn, |request| service.call(request))
         }));
@@ -31,8 +31,15 @@ impl Connection {
         }
     }
 
+    /// Asks the source of a streamed reply for more, since it has said that it has some, and goes on.
+    pub fn ask(&mut self, worker: &mut Worker) -> Need {
+        let (_, mut turn) = worker.turn();
+        self.session.ask(&mut turn);
+        self.step_rarely(worker)
+    }
+
     /// Answers the request with what was awaited, and goes on. `None`: that has panicked.
-    pub fn answer(&mut self, filled: Option<Filled>, worker: &mut Worker) -> Need {
+    pub fn answer(&mut self, filled: Option<Fill>, worker: &mut Worker) -> Need {
         let awaited = Awaited(Mutex::new(filled));
         let (_, turn) = worker.turn();
         self.session.compute(&mut Turn {
@@ -46,7 +53,7 @@ impl Connection {
 }
 
 /// What was awaited, as a service for one call.
-struct Awaited(Mutex<Option<Filled>>);
+struct Awaited(Mutex<Option<Fill>>);
 
 impl Service for Awaited {
     fn call(&self, _: &Request<'_>, response: &mut Response<'_>) {

@@ -12,6 +12,7 @@ mod refusals;
 mod routes;
 mod scarcity;
 mod services;
+mod streams;
 mod unp;
 
 use crate::runner::Row;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Row> {
         crash::ROWS,
         routes::ROWS,
         services::ROWS,
+        streams::ROWS,
         framing::ROWS,
         halfclose::ROWS,
         limits::ROWS,
