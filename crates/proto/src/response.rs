@@ -73,7 +73,7 @@ impl<'a> Response<'a> {
             !name.is_empty()
                 && name
                     .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)),
             "field name {name:?}"
         );
         assert!(
@@ -137,7 +137,15 @@ impl<'a> Response<'a> {
     /// Between two pieces the source may [ask for time](crate::Pull::Later). In models that can do so,
     /// the worker serves other connections meanwhile.
     pub fn stream(&mut self, source: impl Source + 'static) -> &mut Self {
-        self.body = Body::Long(Tail::stream(Box::new(source)));
+        self.body = Body::Long(Tail::stream(Box::new(source), None));
+        self
+    }
+
+    /// The same for a body of `bytes` bytes, which the head says. If the source makes another length, the
+    /// connection is closed, and the client gets fewer bytes than were announced.
+    pub fn stream_of(&mut self, bytes: u64, source: impl Source + 'static) -> &mut Self {
+        let bytes = bytes.min(u64::MAX - 1); // The largest number stands for an unknown length.
+        self.body = Body::Long(Tail::stream(Box::new(source), Some(bytes)));
         self
     }
 
@@ -218,6 +226,9 @@ impl<'a> Response<'a> {
 #[cold]
 fn tail_bytes(tail: &mut Tail, to: &mut Reply) -> u64 {
     if let Some(streamed) = tail.as_stream() {
+        if let Some(bytes) = streamed.left {
+            return bytes;
+        }
         streamed.chunked = to.minor_version > 0;
         to.persistent &= streamed.chunked;
     }

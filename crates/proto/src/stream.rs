@@ -140,20 +140,24 @@ pub(crate) struct Streamed {
     source: Box<dyn Source>,
     /// In chunks (RFC 9112 section 7.1); if not, the end of the connection ends the body.
     pub(crate) chunked: bool,
+    /// How many bytes are missing of a body whose length the head says.
+    pub(crate) left: Option<u64>,
 }
 
 impl Streamed {
-    pub(crate) fn new(source: Box<dyn Source>) -> Streamed {
+    pub(crate) fn new(source: Box<dyn Source>, left: Option<u64>) -> Streamed {
         Streamed {
             source,
-            chunked: true,
+            chunked: left.is_none(),
+            left,
         }
     }
 
     /// Appends a piece of about `room` bytes to `output`, made in the buffer `bytes`.
     ///
     /// # Errors
-    /// The source has failed or panicked. What it had appended before is in `output`.
+    /// The source has failed or panicked, or made another length than was announced. What it had appended
+    /// before is in `output`, as far as it was announced.
     pub(crate) fn fill(
         &mut self,
         bytes: &mut Vec<u8>,
@@ -174,6 +178,7 @@ impl Streamed {
             bytes.clear();
             Err(ErrorKind::Other.into())
         });
+        let pulled = pulled.and_then(|pull| self.count(bytes, pull));
         let empty = bytes.is_empty();
         if self.chunked && !empty {
             let mut digits = [0; 18];
@@ -194,6 +199,26 @@ impl Streamed {
             Pull::More if empty => Ok(Pull::Later(EMPTY_PAUSE)),
             Pull::Later(pause) => Ok(Pull::Later(pause.max(EMPTY_PAUSE))),
             Pull::More => Ok(Pull::More),
+        }
+    }
+}
+
+impl Streamed {
+    /// Takes note of a piece of a body of announced length, and cuts off what goes beyond it.
+    fn count(&mut self, bytes: &mut Vec<u8>, pull: Pull) -> io::Result<Pull> {
+        let Some(left) = &mut self.left else {
+            return Ok(pull);
+        };
+        let fits = bytes
+            .len()
+            .min(usize::try_from(*left).unwrap_or(usize::MAX));
+        let is_longer = fits < bytes.len();
+        bytes.truncate(fits);
+        *left -= fits as u64;
+        match pull {
+            _ if is_longer => Err(ErrorKind::InvalidData.into()),
+            Pull::End if *left > 0 => Err(ErrorKind::UnexpectedEof.into()),
+            pull => Ok(pull),
         }
     }
 }

@@ -35,8 +35,8 @@ impl Tail {
         Tail::Made(Box::new(Made::Read(FromReader { reader, left })))
     }
 
-    pub(crate) fn stream(source: Box<dyn Source>) -> Tail {
-        Tail::Made(Box::new(Made::Streamed(Streamed::new(source))))
+    pub(crate) fn stream(source: Box<dyn Source>, bytes: Option<u64>) -> Tail {
+        Tail::Made(Box::new(Made::Streamed(Streamed::new(source, bytes))))
     }
 
     /// How many bytes are missing; the largest number if that is unknown.

@@ -41,6 +41,20 @@ fn for_a_client_of_1_0_the_connection_ends_the_body() {
 }
 
 #[test]
+fn a_stream_of_announced_length_has_that_length_or_is_cut() {
+    for (path, bytes, body, then) in [
+        ("/sized", 9, "four+five", Want::Read),
+        ("/sized-short", 10, "four+five", Want::Close),
+        ("/sized-long", 8, "four+fiv", Want::Close),
+    ] {
+        let input = get(path, "HTTP/1.1\r\nHost: h");
+        let (text, want) = exchange(Protocol::Http, &Limits::default(), &[&input]);
+        let expected = format!("HTTP/1.1 200 OK\r\n{DATE}Content-Length: {bytes}\r\n\r\n{body}");
+        assert_eq!((text, want), (expected, then), "{path}");
+    }
+}
+
+#[test]
 fn head_has_the_fields_and_no_body() {
     let input = b"HEAD /stream HTTP/1.1\r\nHost: h\r\n\r\n";
     let (text, want) = exchange(Protocol::Http, &Limits::default(), &[input]);

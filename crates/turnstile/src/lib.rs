@@ -95,6 +95,18 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "async")]
+mod asynchronous;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "tower")]
+mod tower;
+
+#[cfg(feature = "async")]
+pub use asynchronous::{Handler, async_per_process, async_service};
+#[cfg(feature = "tower")]
+pub use tower::{tower_per_process, tower_service};
+
 // What a service needs.
 #[doc(inline)]
 pub use server::{

@@ -92,7 +92,10 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
     }
 }
 
-const STREAMS: [&str; 6] = [
+const STREAMS: [&str; 9] = [
+    "/sized",
+    "/sized-short",
+    "/sized-long",
     "/stream",
     "/many",
     "/endless",
@@ -115,6 +118,9 @@ fn stream(path: &str, response: &mut Response<'_>) {
                 })
             });
         }
+        "/sized" => drop(response.stream_of(9, proto::pieces(["four", "+five"]))),
+        "/sized-short" => drop(response.stream_of(10, proto::pieces(["four", "+five"]))),
+        "/sized-long" => drop(response.stream_of(8, proto::pieces(["four", "+five"]))),
         "/many" => {
             let lines = (0..30_000).map(|number| format!("{number}\n"));
             response.stream(proto::pieces(lines));
