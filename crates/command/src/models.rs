@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use turnstile::models::ALL;
-use turnstile::{Count, Holds, Listeners, Model, Roles, Variant};
+use turnstile::{Calls, Count, Holds, Listeners, Model, Roles, Variant};
 
 /// Flags of `turnstile models`.
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,9 @@ struct Entry {
     sheds: bool,
     /// Whether its workers are processes.
     processes: bool,
+    /// Who calls the service: a `worker` that may wait, a `loop` that must not, an `extra-thread` that may,
+    /// or a `task` that may await.
+    calls: &'static str,
     /// Whether any worker may serve any connection.
     shares: bool,
     /// More connections than this are ruled out by the design.
@@ -75,6 +78,12 @@ impl Entry {
             Holds::Workers => "workers",
             Holds::Many => "many",
         };
+        let calls = match variant_workers.calls {
+            Calls::Worker => "worker",
+            Calls::Loop => "loop",
+            Calls::ExtraThread => "extra-thread",
+            Calls::Task => "task",
+        };
         Entry {
             model: model.name,
             variant: variant.name,
@@ -94,6 +103,7 @@ impl Entry {
             listens: variant.needs.listeners != Listeners::None,
             sheds: true,
             processes: variant_workers.processes,
+            calls,
             shares: variant_workers.shares,
             connections_max: variant_workers.connections_max,
         }

@@ -281,6 +281,15 @@ pub fn set_send_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> Result<()>
     sockopt::set_socket_timeout(socket, Timeout::Send, Some(timeout))
 }
 
+/// Makes the closing of `socket` a reset: what is unsent is dropped, and the peer learns that something
+/// failed (`socket(7)`, SO_LINGER).
+///
+/// # Errors
+/// The socket is broken.
+pub fn reset_on_close(socket: BorrowedFd<'_>) -> Result<()> {
+    sockopt::set_socket_linger(socket, Some(Duration::ZERO))
+}
+
 /// Makes calls on `fd` return EAGAIN instead of blocking. The flag is one of the open file description,
 /// so it holds for all processes and threads that share that. Async-signal-safe.
 ///

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::head::Head;
+use crate::intake::Filled;
 use crate::response::Reply;
 use crate::tail::Tail;
-use crate::{Method, Request, Response, Turn, observe, status};
+use crate::{Intake, Method, Request, Response, Turn, observe, status};
 
 /// What the session must know of a response that was written.
 pub(crate) struct Answer {
@@ -36,20 +37,15 @@ pub(crate) struct Arrival {
     pub(crate) received: Instant,
 }
 
-/// Calls the service, and writes its response to the output of the worker. `None`: it has panicked, and
-/// a part of the response may be written.
-#[inline]
-pub(crate) fn answer(
-    head: &Head<'_, '_>,
-    body: &[u8],
-    arrival: impl Fn() -> Arrival,
-    turn: &mut Turn<'_>,
-) -> Option<Answer> {
-    let observed = turn.scratch.observer.is_some();
-    if observed {
-        observe::begin(arrival().received, turn);
-    }
-    let request = Request {
+/// The request as a service sees it.
+#[inline(always)]
+pub(crate) fn request<'a>(
+    head: &Head<'a, 'a>,
+    body: &'a [u8],
+    filled: Option<&'a Filled>,
+    turn: &Turn<'a>,
+) -> Request<'a> {
+    Request {
         method: head.method,
         path: head.target.path,
         query: head.target.query,
@@ -58,7 +54,32 @@ pub(crate) fn answer(
         place: turn.place,
         served: turn.scratch.served,
         fields: head.fields,
-    };
+        filled,
+    }
+}
+
+/// Asks the service what becomes of a large body. `None`: it has panicked.
+#[cold]
+pub(crate) fn intake(head: &Head<'_, '_>, bytes: Option<u64>, turn: &Turn<'_>) -> Option<Intake> {
+    let request = request(head, b"", None, turn);
+    catch_unwind(AssertUnwindSafe(|| turn.service.intake(&request, bytes))).ok()
+}
+
+/// Calls the service, and writes its response to the output of the worker. `None`: it has panicked, and
+/// a part of the response may be written.
+#[inline]
+pub(crate) fn answer(
+    head: &Head<'_, '_>,
+    body: &[u8],
+    filled: Option<&Filled>,
+    arrival: impl Fn() -> Arrival,
+    turn: &mut Turn<'_>,
+) -> Option<Answer> {
+    let observed = turn.scratch.observer.is_some();
+    if observed {
+        observe::begin(arrival().received, turn);
+    }
+    let request = request(head, body, filled, turn);
     let (service, now, draining) = (turn.service, turn.now, turn.draining);
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(turn.scratch);
@@ -71,13 +92,7 @@ pub(crate) fn answer(
             minor_version: head.minor_version,
             head: head.method == Method::Head,
         };
-        let (tail, wait) = response.finish(now, &reply);
-        let answer = Answer {
-            tail,
-            wait,
-            persistent,
-        };
-        (answer, outcome)
+        (response.finish(now, &reply), outcome)
     }));
     turn.scratch.served += 1;
     let arrived = observed.then(arrival);

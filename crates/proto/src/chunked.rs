@@ -9,6 +9,9 @@ pub(crate) enum Decoded {
     More,
     /// The body and its trailers are complete. What follows is the next request.
     Complete,
+    /// The body is larger than `bytes_max`. Nothing of the digit that says so was consumed: with a larger
+    /// bound, decoding goes on there.
+    TooLarge,
     /// The request must be refused with this status.
     Refused(u16),
 }
@@ -87,7 +90,9 @@ impl Extension {
 pub(crate) struct Chunked {
     state: State,
     /// How many bytes of the chunk are missing; its size so far, while that is read.
-    size: usize,
+    size: u64,
+    /// Bytes of data so far.
+    body_bytes: u64,
     extension_bytes: usize,
     trailer_bytes: usize,
     trailer_fields: usize,
@@ -101,34 +106,37 @@ impl Chunked {
         Chunked {
             state: State::Size(0),
             size: 0,
+            body_bytes: 0,
             extension_bytes: 0,
             trailer_bytes: 0,
             trailer_fields: 0,
         }
     }
 
-    /// Consumes bytes of `input`, and appends the data among them to `body`, whose first `head_bytes` are
-    /// not body. Returns how many were consumed.
+    /// Consumes bytes of `input`, and appends the data among them to `body`. The whole body may have
+    /// `bytes_max` bytes. Returns how many were consumed.
     pub(crate) fn decode(
         &mut self,
         input: &[u8],
         body: &mut Vec<u8>,
-        head_bytes: usize,
+        bytes_max: u64,
         limits: &Limits,
     ) -> (usize, Decoded) {
         let mut taken = 0;
         while taken < input.len() {
             if self.state == State::Data {
-                let piece = &input[taken..taken + self.size.min(input.len() - taken)];
+                let rest = &input[taken..];
+                let piece = &rest[..self.size.min(rest.len() as u64) as usize];
                 body.extend_from_slice(piece);
                 taken += piece.len();
-                self.size -= piece.len();
+                self.size -= piece.len() as u64;
+                self.body_bytes += piece.len() as u64;
                 if self.size == 0 {
                     self.state = State::DataReturn;
                 }
                 continue;
             }
-            match self.step(input[taken], body.len() - head_bytes, limits) {
+            match self.step(input[taken], bytes_max, limits) {
                 Ok(state) => self.state = state,
                 Err(Decoded::Complete) => return (taken + 1, Decoded::Complete),
                 Err(end) => return (taken, end),
@@ -139,11 +147,11 @@ impl Chunked {
     }
 
     /// Consumes a byte that is not data.
-    fn step(&mut self, byte: u8, body_bytes: usize, limits: &Limits) -> Result<State, Decoded> {
+    fn step(&mut self, byte: u8, bytes_max: u64, limits: &Limits) -> Result<State, Decoded> {
         const BAD: Decoded = Decoded::Refused(400);
         match (self.state, byte) {
             (State::Size(digits), _) if byte.is_ascii_hexdigit() => {
-                self.digit(byte, digits, body_bytes, limits)
+                self.digit(byte, digits, bytes_max)
             }
             (State::Size(1..), b'\r') => Ok(State::SizeNewline),
             (State::Size(1..), b';' | b' ' | b'\t') => self.extension(Extension::Gap, byte, limits),
@@ -182,13 +190,7 @@ impl Chunked {
         }
     }
 
-    fn digit(
-        &mut self,
-        byte: u8,
-        digits: u8,
-        body_bytes: usize,
-        limits: &Limits,
-    ) -> Result<State, Decoded> {
+    fn digit(&mut self, byte: u8, digits: u8, bytes_max: u64) -> Result<State, Decoded> {
         if digits == SIZE_DIGITS_MAX {
             return Err(Decoded::Refused(400));
         }
@@ -197,10 +199,11 @@ impl Chunked {
             _ => (byte | 0x20) - b'a' + 10,
         };
         let before = if digits == 0 { 0 } else { self.size };
-        self.size = before.saturating_mul(16).saturating_add(usize::from(value));
-        if self.size > limits.body_bytes_max - body_bytes {
-            return Err(Decoded::Refused(413));
+        let size = before.saturating_mul(16).saturating_add(u64::from(value));
+        if size > bytes_max.saturating_sub(self.body_bytes) {
+            return Err(Decoded::TooLarge);
         }
+        self.size = size;
         Ok(State::Size(digits + 1))
     }
 

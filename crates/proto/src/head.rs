@@ -252,9 +252,12 @@ fn check<'f, 'b>(
                 host = true;
             }
             6 if is_named(field, "expect") => {
-                let known = value().eq_ignore_ascii_case(b"100-continue");
-                expects_continue |= known;
-                expects_more |= !known;
+                // A list, on one line or several (RFC 9110 sections 5.6.1 and 10.1.1).
+                for expected in value().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                    let known = expected.eq_ignore_ascii_case(b"100-continue");
+                    expects_continue |= known;
+                    expects_more |= !known && !expected.is_empty();
+                }
             }
             10 if is_named(field, "connection") => {
                 for option in value().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
@@ -283,9 +286,6 @@ fn check<'f, 'b>(
     }
     if minor_version == 1 && expects_more {
         return Err(417);
-    }
-    if length.is_some_and(|length| length > limits.body_bytes_max) {
-        return Err(413);
     }
     Ok(Head {
         bytes,

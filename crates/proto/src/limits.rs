@@ -21,7 +21,9 @@ pub struct Limits {
     pub host_bytes_max: usize,
     /// Empty lines tolerated before a request (RFC 9112 section 2.2); beyond it 400.
     pub empty_lines_max: usize,
-    /// Largest request body, bytes, by its declared length; beyond it 413.
+    /// Largest request body that is kept in memory without a question, bytes, by its declared length;
+    /// beyond it the service is asked ([`Service::intake`](crate::Service::intake)), and unless it takes the
+    /// body, 413.
     pub body_bytes_max: usize,
     /// Chunk extensions of one body, bytes; beyond it 413.
     pub chunk_extension_bytes_max: usize,
@@ -37,11 +39,15 @@ pub struct Limits {
     /// Time from the first byte of a head to its end, ms; then 408. For the first head of a connection, also
     /// the time to its first byte; then the connection is closed.
     pub head_ms: u64,
-    /// Time from the end of the head to the end of the body, ms; then 408.
+    /// Time from the end of the head to the end of the body, ms; then 408. For a body beyond
+    /// [`body_bytes_max`](Self::body_bytes_max), the time for each [`input_bytes`](Self::input_bytes) of it.
     pub body_ms: u64,
     /// Time for the peer to take [`unsent_bytes_max`](Self::unsent_bytes_max) bytes of a response, ms; then
     /// the connection is closed.
     pub write_ms: u64,
+    /// Longest time for which the source of a streamed reply is not asked for more, ms: how late it may
+    /// learn of a drain.
+    pub stream_ms_max: u64,
     /// Time between two requests of a connection, ms; then it is closed.
     pub idle_ms: u64,
     /// Time for the peer to take an error reply and close, ms (RFC 9112 section 9.6).
@@ -114,6 +120,7 @@ impl Default for Limits {
             head_ms: 5_000,
             body_ms: 10_000,
             write_ms: 10_000,
+            stream_ms_max: 1_000,
             idle_ms: 10_000,
             linger_ms: 1_000,
             input_bytes: 64 << 10,
@@ -156,6 +163,10 @@ impl Limits {
 
     pub(crate) fn write(&self) -> Duration {
         Duration::from_millis(self.write_ms)
+    }
+
+    pub(crate) fn stream(&self) -> Duration {
+        Duration::from_millis(self.stream_ms_max)
     }
 
     pub(crate) fn idle(&self) -> Duration {

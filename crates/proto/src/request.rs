@@ -1,6 +1,7 @@
 //! A request, which borrows the receive buffer in which it was parsed.
 
-use crate::Place;
+use crate::intake::Filled;
+use crate::{Place, Sink};
 
 /// A request method (RFC 9110 section 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct Request<'a> {
     /// How many requests this worker has served before this one.
     pub served: u64,
     pub(crate) fields: &'a [httparse::Header<'a>],
+    /// The body, if it was taken in pieces.
+    pub(crate) filled: Option<&'a Filled>,
 }
 
 impl<'a> Request<'a> {
@@ -79,6 +82,11 @@ impl<'a> Request<'a> {
         self.fields()
             .find(|(field, _)| field.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// The sink to which the body was given, if there is one and it is an `S`. It can be taken once.
+    pub fn take_sink<S: Sink>(&self) -> Option<Box<S>> {
+        self.filled.and_then(Filled::take)
     }
 
     /// All header fields in order, as name and value, without white space around the value.

@@ -3,9 +3,11 @@
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use crate::answer::Answer;
 use crate::scratch::Scratch;
 use crate::status;
-use crate::tail::{FromReader, Repeat, Tail};
+use crate::stream::Source;
+use crate::tail::{Repeat, Tail};
 
 /// The response to one request. It starts as `200 OK` with an empty body.
 #[derive(Debug)]
@@ -71,7 +73,7 @@ impl<'a> Response<'a> {
             !name.is_empty()
                 && name
                     .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)),
             "field name {name:?}"
         );
         assert!(
@@ -124,7 +126,26 @@ impl<'a> Response<'a> {
     /// they are sent, by the worker that sends, which waits for the reader. If the reader fails or ends
     /// early, the connection is closed, and the client gets fewer bytes than `Content-Length` says.
     pub fn reader(&mut self, reader: Box<dyn Read + Send>, bytes: u64) -> &mut Self {
-        self.body = Body::Long(Tail::Read(FromReader::new(reader, bytes)));
+        self.body = Body::Long(Tail::reader(reader, bytes));
+        self
+    }
+
+    /// Has `source` make the body, in pieces, as the client takes them. Its length need not be known, and
+    /// it may be endless. A client of HTTP/1.1 gets it in chunks; for one of HTTP/1.0 the connection ends
+    /// with it.
+    ///
+    /// Between two pieces the source may [ask for time](crate::Pull::Later). In models that can do so,
+    /// the worker serves other connections meanwhile.
+    pub fn stream(&mut self, source: impl Source + 'static) -> &mut Self {
+        self.body = Body::Long(Tail::stream(Box::new(source), None));
+        self
+    }
+
+    /// The same for a body of `bytes` bytes, which the head says. If the source makes another length, the
+    /// connection is closed, and the client gets fewer bytes than were announced.
+    pub fn stream_of(&mut self, bytes: u64, source: impl Source + 'static) -> &mut Self {
+        let bytes = bytes.min(u64::MAX - 1); // The largest number stands for an unknown length.
+        self.body = Body::Long(Tail::stream(Box::new(source), Some(bytes)));
         self
     }
 
@@ -140,29 +161,37 @@ impl<'a> Response<'a> {
         self.status
     }
 
-    /// Bytes of the body as it stands.
+    /// Bytes of the body as it stands; 0 for one of unknown length.
     pub(crate) fn body_bytes(&self) -> u64 {
         match &self.body {
             Body::Written => self.scratch.body.len() as u64,
             Body::Static(bytes) => bytes.len() as u64,
-            Body::Long(tail) => tail.left(),
+            Body::Long(tail) => match tail.left() {
+                u64::MAX => 0,
+                bytes => bytes,
+            },
         }
     }
 
-    /// Writes head and body to the output of the worker. Returns the rest of a long body, and how long to
-    /// delay the response.
-    pub(crate) fn finish(self, now: Instant, to: &Reply) -> (Tail, Option<Duration>) {
+    /// Writes head and body to the output of the worker. Returns what the session must know of it.
+    pub(crate) fn finish(self, now: Instant, to: &Reply) -> Answer {
         let Response {
             status,
             content_type,
-            body,
+            mut body,
             wait,
             scratch,
         } = self;
-        let bytes = match &body {
+        let mut to = *to;
+        let bytes = match &mut body {
             Body::Written => scratch.body.len() as u64,
             Body::Static(bytes) => bytes.len() as u64,
-            Body::Long(tail) => tail.left(),
+            Body::Long(tail) => tail_bytes(tail, &mut to),
+        };
+        let answer = |tail| Answer {
+            tail,
+            wait,
+            persistent: to.persistent,
         };
         let output = &mut scratch.output;
         let wall = scratch.wall;
@@ -187,22 +216,40 @@ impl<'a> Response<'a> {
             output.extend_from_slice(&scratch.fields);
         }
         let bodiless = status == 204 || status == 304;
-        if !bodiless {
+        if bytes == u64::MAX {
+            // Its length is unknown; to HTTP/1.0 it is said by the end of the connection.
+            if to.minor_version > 0 && !bodiless {
+                output.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            }
+        } else if !bodiless {
             output.extend_from_slice(b"Content-Length: ");
             append(output, itoa::Buffer::new().format(bytes).as_bytes());
             output.extend_from_slice(b"\r\n");
         }
         output.extend_from_slice(b"\r\n");
         if to.head || bodiless {
-            return (Tail::NONE, wait);
+            return answer(Tail::NONE);
         }
         match body {
             Body::Written => append(output, &scratch.body),
             Body::Static(bytes) => append(output, bytes),
-            Body::Long(tail) => return (tail, wait),
+            Body::Long(tail) => return answer(tail),
         }
-        (Tail::NONE, wait)
+        answer(Tail::NONE)
     }
+}
+
+/// How many bytes a long body has; the largest number if that is unknown. Then its framing is chosen.
+#[cold]
+fn tail_bytes(tail: &mut Tail, to: &mut Reply) -> u64 {
+    if let Some(streamed) = tail.as_stream() {
+        if let Some(bytes) = streamed.left {
+            return bytes;
+        }
+        streamed.chunked = to.minor_version > 0;
+        to.persistent &= streamed.chunked;
+    }
+    tail.left()
 }
 
 /// Appends bytes that are usually few. A copy of a length that is unknown at compile time is a call of

@@ -1,12 +1,20 @@
 //! The interface that users implement.
 
-use crate::{Request, Response};
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::{Intake, Place, Request, Response};
 
 /// A service answers requests.
 ///
 /// The chosen model calls it from its processes, threads, loops or tasks, from several of them at once.
 /// So it takes `&self` and is `Sync`. A function with the arguments of [`call`](Service::call) is a
 /// service.
+///
+/// A service is made before the first fork: threads share it, and each process has a copy of it. What
+/// must be built where it runs has a [`Lifecycle`].
 pub trait Service: Sync {
     /// Answers `request` by filling in `response`, which is an empty `200 OK` at first.
     ///
@@ -14,11 +22,45 @@ pub trait Service: Sync {
     /// If it panics, the request is answered with 500, and this connection is closed. The worker goes on.
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>);
 
-    /// What answering `request` does to the worker that calls. This is information for choosing a model;
-    /// no model schedules by it.
+    /// What answering `request` does to the worker that calls. Asked only of a service that
+    /// [has slow requests](Service::has_slow_requests).
     fn nature(&self, request: &Request<'_>) -> Nature {
         let _ = request;
         Nature::Quick
+    }
+
+    /// Whether [`nature`](Service::nature) says of some requests that they are not quick. Then a model
+    /// that would hold a loop meanwhile asks it of each request, and moves those off the loop where it
+    /// has threads for that. Where it has none, the server says so at the start, and counts how often
+    /// and for how long a loop was held.
+    fn has_slow_requests(&self) -> bool {
+        false
+    }
+
+    /// Whose memory the service changes.
+    fn memory(&self) -> Memory {
+        Memory::Any
+    }
+
+    /// What is to be built and dropped in each process and each worker.
+    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
+        None
+    }
+
+    /// The same service for a worker that can await. A service that has this waits in
+    /// [`call`](Service::call), so it runs only on models whose workers may wait, or can await. `None`
+    /// from a service that is not built yet says nothing.
+    fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
+        None
+    }
+
+    /// What becomes of the body of `request`, which is larger than
+    /// [`body_bytes_max`](crate::Limits::body_bytes_max): its length is `bytes`, or not known if it comes
+    /// in chunks. Called once the head is complete and the body is known to be that large; smaller bodies
+    /// are kept in memory without a question.
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        let _ = (request, bytes);
+        Intake::Refuse
     }
 }
 
@@ -38,3 +80,72 @@ pub enum Nature {
     /// Waits inside the call.
     Blocking,
 }
+
+/// Whose memory a service changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// It changes none, or each process may have its own.
+    Any,
+    /// All workers must see the same, so they must be threads of one process. On other models the server
+    /// does not start.
+    OneProcess,
+}
+
+/// What a service builds where it runs. Processes share nothing that is built here; threads share what
+/// the service lets them share.
+pub trait Lifecycle: Sync {
+    /// A worker begins at `place`. Called in its process, after the fork that has made it and before the
+    /// worker's first request, once per worker.
+    ///
+    /// # Errors
+    /// The worker cannot serve. If none ever could, the server ends with this error, else it tries again.
+    fn start(&self, place: &Place) -> Result<(), Box<dyn Error + Send + Sync>>;
+
+    /// The workers of this process have drained: drops what [`start`](Lifecycle::start) has built, in the
+    /// order of their numbers, and what they share after them.
+    fn end(&self);
+}
+
+/// What answers requests for one worker at a time, so it need not be [`Sync`] and may change itself.
+pub trait WorkerService: Send {
+    /// Answers `request` by filling in `response`, which is an empty `200 OK` at first.
+    ///
+    /// # Panics
+    /// If it panics, the request is answered with 500. The next one finds a service that was built anew.
+    fn call(&mut self, request: &Request<'_>, response: &mut Response<'_>);
+
+    /// See [`Service::nature`].
+    fn nature(&self, request: &Request<'_>) -> Nature {
+        let _ = request;
+        Nature::Quick
+    }
+
+    /// See [`Service::intake`].
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        let _ = (request, bytes);
+        Intake::Refuse
+    }
+
+    /// See [`Service::asynchronous`].
+    fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
+        None
+    }
+}
+
+impl<F: FnMut(&Request<'_>, &mut Response<'_>) + Send> WorkerService for F {
+    fn call(&mut self, request: &Request<'_>, response: &mut Response<'_>) {
+        self(request, response);
+    }
+}
+
+/// A service that answers after awaiting something.
+pub trait AsyncService: Send + Sync {
+    /// Takes what it needs of `request`, and returns what is to be awaited.
+    fn call(&self, request: &Request<'_>) -> Pending;
+}
+
+/// A reply that must be awaited.
+pub type Pending = Pin<Box<dyn Future<Output = Fill> + Send>>;
+
+/// Fills in a response, once.
+pub type Fill = Box<dyn FnOnce(&mut Response<'_>) + Send>;

@@ -14,13 +14,15 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::answer::{Answer, Arrival, Outcome, answer};
+use crate::answer::{Answer, Arrival, Outcome, answer, intake, request};
 use crate::chunked::{Chunked, Decoded};
 use crate::head::{self, Framing, Head, Parsed};
+use crate::intake::{Filled, Intake, TakenFraming, Taking};
 use crate::output::Output;
 use crate::response;
+use crate::stream::Pull;
 use crate::tail::{Repeat, Tail};
-use crate::{Limits, Protocol, Scratch, Turn, Want, observe, status, unp};
+use crate::{Limits, Protocol, Request, Scratch, Turn, Want, observe, status, unp};
 
 #[derive(Debug)]
 enum Phase {
@@ -30,10 +32,20 @@ enum Phase {
     Length { total: usize },
     /// Inside a chunked body, which is decoded into `parked`, behind its head.
     Chunked { decoder: Chunked, head_bytes: usize },
-    /// A complete request is in `parked` since `since`, and its body is the last `body_bytes` of it.
-    Compute { body_bytes: usize, since: Instant },
+    /// Inside a body beyond the limit of memory, which the service takes; its head is in `parked`.
+    Taking(Box<Taking>),
+    /// A complete request is in `parked` since `since`, and its body is the last `body_bytes` of it, or
+    /// was taken.
+    Compute {
+        body_bytes: usize,
+        since: Instant,
+        taken: Option<Box<Taking>>,
+    },
     /// The response is in `parked`, and is sent at `deadline`.
     Waiting,
+    /// The body of the response is made in pieces by `tail`, which is asked for the next one at
+    /// `deadline`, once the one before was sent.
+    Streaming,
     /// No further request is read. Once the output is sent, the connection is closed: at once, or with
     /// `linger` after the peer's FIN.
     Ending { linger: bool },
@@ -55,6 +67,8 @@ pub struct Session {
     request_done: bool,
     /// A part of the next head was received, and `deadline` is that of the head.
     head_begun: bool,
+    /// See [`is_aborted`](Self::is_aborted).
+    aborted: bool,
     deadline: Instant,
     write_deadline: Instant,
     /// Received, and not consumed yet.
@@ -80,6 +94,7 @@ impl Session {
             fin_received: false,
             request_done: false,
             head_begun: false,
+            aborted: false,
             deadline: turn.now + turn.limits.head(),
             write_deadline: turn.now,
             pending: Vec::new(),
@@ -111,9 +126,11 @@ impl Session {
             return Want::Write;
         }
         match self.phase {
-            Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } => Want::Read,
+            Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } | Phase::Taking(_) => {
+                Want::Read
+            }
             Phase::Compute { .. } => Want::Compute,
-            Phase::Waiting => Want::Wait,
+            Phase::Waiting | Phase::Streaming => Want::Wait,
             Phase::Ending { linger: true } if !self.fin_received => Want::Linger,
             Phase::Ending { .. } => Want::Close,
         }
@@ -178,11 +195,13 @@ impl Session {
         self.want() != Want::Read && self.pending.len() >= limits.input_bytes
     }
 
-    /// Processes the passing of the deadline. A delayed response is sent, an incomplete request is
+    /// Processes the passing of the deadline. A delayed response is sent, the source of a streamed one is
+    /// asked for more, an incomplete request is
     /// answered with 408, and in any other state the connection is closed at once.
     pub fn expire(&mut self, turn: &mut Turn<'_>) {
         match self.want() {
             Want::Compute => {}
+            Want::Wait if matches!(self.phase, Phase::Streaming) => self.update(turn),
             Want::Wait => {
                 if turn.is_draining() && !self.closing {
                     self.closing = true;
@@ -190,7 +209,7 @@ impl Session {
                 }
                 turn.scratch.output.append(&mut self.parked);
                 turn.return_buffer(&mut self.parked);
-                self.next();
+                self.answered(turn);
                 self.update(turn);
             }
             Want::Read if self.protocol == Protocol::Http && !self.is_idle() => {
@@ -266,14 +285,62 @@ impl Session {
         self.fin_received || matches!(self.phase, Phase::Ending { linger: false })
     }
 
+    /// Lets `read` have the complete request with which the session wants [`Want::Compute`], for a driver
+    /// that finds the answer outside the session. `None`: it is no HTTP request.
+    pub fn request<R>(
+        &mut self,
+        turn: &Turn<'_>,
+        read: impl FnOnce(&Request<'_>) -> R,
+    ) -> Option<R> {
+        let (
+            Phase::Compute {
+                body_bytes, taken, ..
+            },
+            Protocol::Http,
+        ) = (&mut self.phase, self.protocol)
+        else {
+            return None;
+        };
+        let mut room = head::fields();
+        let filled = taken.take().map(|taken| Filled::new(taken.sink));
+        let body = &self.parked[self.parked.len() - *body_bytes..];
+        match head::parse(&self.parked, &mut room, turn.limits) {
+            Some(Parsed::Complete(head)) => {
+                Some(read(&request(&head, body, filled.as_ref(), turn)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Asks the source of a streamed reply for its next piece before the deadline, if the session waits for
+    /// that: the source has said to its driver that it has one.
+    pub fn ask(&mut self, turn: &mut Turn<'_>) {
+        if self.want() == Want::Wait && matches!(self.phase, Phase::Streaming) {
+            self.deadline = turn.now;
+            self.update(turn);
+        }
+    }
+
+    /// Whether the last reply has failed in a body that only the end of the connection ends: closing must
+    /// reset the connection, since a FIN would say that the body is complete.
+    pub fn is_aborted(&self) -> bool {
+        self.aborted
+    }
+
     /// Calls the service for the complete request with which the session wants [`Want::Compute`].
     pub fn compute(&mut self, turn: &mut Turn<'_>) {
-        let Phase::Compute { body_bytes, since } = self.phase else {
+        let Phase::Compute {
+            body_bytes,
+            since,
+            taken,
+        } = &mut self.phase
+        else {
             return;
         };
+        let (body_bytes, since, taken) = (*body_bytes, *since, taken.take());
         let mut request = std::mem::take(&mut self.parked);
         match self.protocol {
-            Protocol::Http => self.serve_parked(&request, body_bytes, since, turn),
+            Protocol::Http => self.serve_parked(&request, body_bytes, taken, since, turn),
             Protocol::Unp => self.serve_line(&request, since, turn),
         }
         turn.return_buffer(&mut request);
@@ -310,7 +377,11 @@ impl Session {
                     self.consume_head(rest, turn)
                 }
                 Phase::Chunked { .. } => self.consume_chunks(rest, turn),
-                Phase::Compute { .. } | Phase::Waiting | Phase::Ending { .. } => 0,
+                Phase::Taking(_) => self.consume_taken(rest, turn),
+                Phase::Compute { .. }
+                | Phase::Waiting
+                | Phase::Streaming
+                | Phase::Ending { .. } => 0,
             };
             if step == 0 {
                 break;
@@ -355,21 +426,20 @@ impl Session {
             }
         };
         match head.framing {
+            Framing::Length(length) if length > turn.limits.body_bytes_max => {
+                self.consume_large(head, length as u64, data, turn)
+            }
             Framing::Length(length) if data.len() - head.bytes >= length => {
                 let total = head.bytes + length;
                 if self.staged {
                     self.park(&data[..total], length, turn);
                 } else {
-                    self.serve(head, &data[head.bytes..total], turn.now, turn);
+                    self.serve(head, &data[head.bytes..total], None, turn.now, turn);
                 }
                 total
             }
             framing => {
-                if head.expects_continue && data.len() == head.bytes {
-                    turn.scratch
-                        .output
-                        .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
-                }
+                tell_to_continue(head, data, turn);
                 self.deadline = turn.now + turn.limits.body();
                 match framing {
                     Framing::Length(length) => {
@@ -402,23 +472,24 @@ impl Session {
             return 0;
         };
         let head_bytes = *head_bytes;
-        let (taken, decoded) = decoder.decode(data, &mut self.parked, head_bytes, turn.limits);
+        let bytes_max = turn.limits.body_bytes_max as u64;
+        let (taken, decoded) = decoder.decode(data, &mut self.parked, bytes_max, turn.limits);
         match decoded {
             Decoded::More => taken,
+            Decoded::TooLarge => {
+                let decoder = std::mem::replace(decoder, Chunked::new());
+                if self.take_chunks(decoder, head_bytes, turn) {
+                    taken + self.consume_taken(&data[taken..], turn)
+                } else {
+                    data.len()
+                }
+            }
             Decoded::Refused(status) => {
                 self.refuse(status, turn);
                 data.len()
             }
             Decoded::Complete => {
-                let body_bytes = self.parked.len() - head_bytes;
-                if self.staged {
-                    let since = turn.now;
-                    self.phase = Phase::Compute { body_bytes, since };
-                } else {
-                    let mut request = std::mem::take(&mut self.parked);
-                    self.serve_parked(&request, body_bytes, turn.now, turn);
-                    turn.return_buffer(&mut request);
-                }
+                self.complete_parked(self.parked.len() - head_bytes, None, turn);
                 taken
             }
         }
@@ -461,8 +532,32 @@ impl Session {
     fn park(&mut self, request: &[u8], body_bytes: usize, turn: &mut Turn<'_>) {
         self.parked = turn.scratch.take_buffer();
         self.parked.extend_from_slice(request);
+        self.phase = Phase::Compute {
+            body_bytes,
+            since: turn.now,
+            taken: None,
+        };
+    }
+
+    /// Serves a complete request that is in `parked`, here or in the thread that computes.
+    fn complete_parked(
+        &mut self,
+        body_bytes: usize,
+        taken: Option<Box<Taking>>,
+        turn: &mut Turn<'_>,
+    ) {
         let since = turn.now;
-        self.phase = Phase::Compute { body_bytes, since };
+        if self.staged {
+            self.phase = Phase::Compute {
+                body_bytes,
+                since,
+                taken,
+            };
+        } else {
+            let mut request = std::mem::take(&mut self.parked);
+            self.serve_parked(&request, body_bytes, taken, since, turn);
+            turn.return_buffer(&mut request);
+        }
     }
 
     /// Serves a complete request that was kept in a buffer of its own.
@@ -471,6 +566,7 @@ impl Session {
         &mut self,
         request: &[u8],
         body_bytes: usize,
+        taken: Option<Box<Taking>>,
         received: Instant,
         turn: &mut Turn<'_>,
     ) {
@@ -478,7 +574,8 @@ impl Session {
         match head::parse(request, &mut room, turn.limits) {
             Some(Parsed::Complete(head)) => {
                 let body = &request[request.len() - body_bytes..];
-                self.serve(&head, body, received, turn);
+                let filled = taken.map(|taken| Filled::new(taken.sink));
+                self.serve(&head, body, filled.as_ref(), received, turn);
             }
             _ => {
                 unreachable!("this head was parsed before it was parked")
@@ -487,13 +584,20 @@ impl Session {
     }
 
     /// Has the service answer a request.
-    fn serve(&mut self, head: &Head<'_, '_>, body: &[u8], received: Instant, turn: &mut Turn<'_>) {
+    fn serve(
+        &mut self,
+        head: &Head<'_, '_>,
+        body: &[u8],
+        filled: Option<&Filled>,
+        received: Instant,
+        turn: &mut Turn<'_>,
+    ) {
         let start = turn.scratch.output.len();
         let arrival = || Arrival {
             peer: self.peer.as_deref().copied(),
             received,
         };
-        match answer(head, body, arrival, turn) {
+        match answer(head, body, filled, arrival, turn) {
             Some(Answer {
                 tail,
                 wait,
@@ -503,7 +607,7 @@ impl Session {
                 self.closing = !persistent;
                 match wait {
                     Some(wait) => self.delay(start, turn.now + wait, turn),
-                    None => self.next(),
+                    None => self.answered(turn),
                 }
             }
             None => {
@@ -514,8 +618,159 @@ impl Session {
     }
 }
 
+/// Asks the client for the body that it holds back (RFC 9110 section 10.1.1).
+fn tell_to_continue(head: &Head<'_, '_>, data: &[u8], turn: &mut Turn<'_>) {
+    if head.expects_continue && data.len() == head.bytes {
+        turn.scratch
+            .output
+            .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+}
+
+/// Bodies beyond the limit of memory.
+impl Session {
+    /// Consumes a head whose body of `length` bytes is large.
+    #[cold]
+    #[inline(never)]
+    fn consume_large(
+        &mut self,
+        head: &Head<'_, '_>,
+        length: u64,
+        data: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> usize {
+        let (sink, bytes_max) = match intake(head, Some(length), turn) {
+            Some(Intake::Memory(bytes_max)) if length <= bytes_max => (None, bytes_max),
+            Some(Intake::Pieces(sink, bytes_max)) if length <= bytes_max => (Some(sink), bytes_max),
+            refused => {
+                self.refuse(if refused.is_some() { 413 } else { 500 }, turn);
+                return data.len();
+            }
+        };
+        tell_to_continue(head, data, turn);
+        self.parked = turn.scratch.take_buffer();
+        self.parked.extend_from_slice(&data[..head.bytes]);
+        self.deadline = turn.now + turn.limits.body();
+        self.phase = Phase::Taking(Box::new(Taking {
+            sink,
+            framing: TakenFraming::Length { left: length },
+            head_bytes: head.bytes,
+            bytes_max,
+            since_deadline: 0,
+        }));
+        head.bytes
+    }
+
+    /// Has the service take a chunked body that turns out to be large: the part of it in `parked` now,
+    /// the rest as it comes. False: it was refused.
+    #[cold]
+    #[inline(never)]
+    fn take_chunks(&mut self, decoder: Chunked, head_bytes: usize, turn: &mut Turn<'_>) -> bool {
+        let mut room = head::fields();
+        let asked = match head::parse(&self.parked[..head_bytes], &mut room, turn.limits) {
+            Some(Parsed::Complete(head)) => intake(&head, None, turn),
+            _ => unreachable!("this head was parsed before it was parked"),
+        };
+        let (sink, bytes_max) = match asked {
+            Some(Intake::Memory(bytes_max)) => (None, bytes_max),
+            Some(Intake::Pieces(sink, bytes_max)) => (Some(sink), bytes_max),
+            refused => {
+                self.refuse(if refused.is_some() { 413 } else { 500 }, turn);
+                return false;
+            }
+        };
+        let mut taking = Box::new(Taking {
+            sink,
+            framing: TakenFraming::Chunked(decoder),
+            head_bytes,
+            bytes_max,
+            since_deadline: 0,
+        });
+        if taking.sink.is_some() {
+            let body = self.parked.split_off(head_bytes);
+            if let Err(status) = taking.give(&body, &mut self.parked) {
+                self.refuse(status, turn);
+                return false;
+            }
+        }
+        self.phase = Phase::Taking(taking);
+        true
+    }
+
+    /// Consumes a part of a body that the service takes.
+    #[cold]
+    #[inline(never)]
+    fn consume_taken(&mut self, data: &[u8], turn: &mut Turn<'_>) -> usize {
+        let Phase::Taking(mut taking) = std::mem::replace(&mut self.phase, Phase::Head) else {
+            unreachable!("called in this phase only")
+        };
+        let (bytes, decoded) = match &mut taking.framing {
+            TakenFraming::Length { left } => {
+                let piece = &data[..data.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
+                *left -= piece.len() as u64;
+                let done = *left == 0;
+                let given = taking.give(piece, &mut self.parked);
+                let decoded = if done {
+                    Decoded::Complete
+                } else {
+                    Decoded::More
+                };
+                (
+                    piece.len(),
+                    given.map_or_else(Decoded::Refused, |()| decoded),
+                )
+            }
+            TakenFraming::Chunked(decoder) => {
+                let mut body = std::mem::take(&mut turn.scratch.body);
+                body.clear();
+                let decoded = decoder.decode(data, &mut body, taking.bytes_max, turn.limits);
+                let given = taking.give(&body, &mut self.parked);
+                turn.scratch.body = body;
+                (
+                    decoded.0,
+                    given.map_or_else(Decoded::Refused, |()| decoded.1),
+                )
+            }
+        };
+        match decoded {
+            Decoded::More => {
+                taking.since_deadline += bytes;
+                if taking.since_deadline >= turn.limits.input_bytes {
+                    taking.since_deadline = 0;
+                    self.deadline = turn.now + turn.limits.body();
+                }
+                self.phase = Phase::Taking(taking);
+                bytes
+            }
+            Decoded::Complete => {
+                let body_bytes = self.parked.len() - taking.head_bytes;
+                self.complete_parked(body_bytes, Some(taking), turn);
+                bytes
+            }
+            Decoded::TooLarge => {
+                self.refuse(413, turn);
+                data.len()
+            }
+            Decoded::Refused(status) => {
+                self.refuse(status, turn);
+                data.len()
+            }
+        }
+    }
+}
+
 /// State changes that several of the functions above share.
 impl Session {
+    /// The head of the response and what is known of its body are in the output or in `tail`.
+    fn answered(&mut self, turn: &Turn<'_>) {
+        if self.tail.left() == u64::MAX {
+            self.phase = Phase::Streaming;
+            self.deadline = turn.now;
+        } else {
+            self.next();
+        }
+    }
+
     /// The current request is done: the next one may be read, unless this was the last.
     fn next(&mut self) {
         self.phase = if self.closing {
@@ -588,18 +843,42 @@ impl Session {
         self.output.clear(turn);
     }
 
-    /// Updates output and deadlines after a change of the phase. Every public change ends with this.
-    fn update(&mut self, turn: &mut Turn<'_>) {
-        if self.tail.left() > 0 && !matches!(self.phase, Phase::Waiting) && !self.output.is_kept() {
-            let room = turn
-                .limits
-                .unsent_bytes_max
-                .saturating_sub(turn.scratch.output.len());
-            if self.tail.fill(&mut turn.scratch.output, room).is_err() {
+    /// Whether the tail may be asked for more: not while the head waits, or before the source of a stream
+    /// wants to be asked.
+    fn is_tail_due(&self, turn: &Turn<'_>) -> bool {
+        match self.phase {
+            Phase::Waiting => false,
+            Phase::Streaming => turn.now >= self.deadline,
+            _ => true,
+        }
+    }
+
+    /// Makes more output from the tail.
+    #[inline(never)]
+    fn fill(&mut self, turn: &mut Turn<'_>) {
+        let unsent = turn.scratch.output.len();
+        let room = turn.limits.unsent_bytes_max.saturating_sub(unsent);
+        match self.tail.fill(room, turn) {
+            Ok(Pull::More) => {}
+            Ok(Pull::Later(pause)) => self.deadline = turn.now + pause.min(turn.limits.stream()),
+            Ok(Pull::End) => {
+                self.tail = Tail::NONE;
+                self.closing |= turn.is_draining();
+                self.next();
+            }
+            Err(_) => {
                 // The body is shorter than its head says, so the connection can only be closed.
+                self.aborted = self.tail.as_stream().is_some_and(|body| !body.chunked);
                 self.tail = Tail::NONE;
                 self.finish(false, turn);
             }
+        }
+    }
+
+    /// Updates output and deadlines after a change of the phase. Every public change ends with this.
+    fn update(&mut self, turn: &mut Turn<'_>) {
+        if self.tail.left() > 0 && !self.output.is_kept() && self.is_tail_due(turn) {
+            self.fill(turn);
         }
         let unsent = !self.output(turn.scratch).is_empty();
         if unsent && !self.writing {

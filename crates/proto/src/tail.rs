@@ -4,11 +4,22 @@ use std::fmt;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::Turn;
+use crate::stream::{Pull, Source, Streamed};
+
 /// A body, or the rest of one, of which each piece is generated when the one before is sent.
 #[derive(Debug)]
 pub(crate) enum Tail {
     Repeated(Repeat),
+    Made(Box<Made>),
+}
+
+/// A body that the service makes while it is sent. It is boxed, so that the session of a connection is as
+/// small as without it.
+#[derive(Debug)]
+pub(crate) enum Made {
     Read(FromReader),
+    Streamed(Streamed),
 }
 
 impl Tail {
@@ -18,26 +29,56 @@ impl Tail {
         left: 0,
     });
 
-    /// How many bytes are missing.
+    pub(crate) fn reader(reader: Box<dyn Read + Send>, bytes: u64) -> Tail {
+        // The largest number stands for an unknown length.
+        let left = bytes.min(u64::MAX - 1);
+        Tail::Made(Box::new(Made::Read(FromReader { reader, left })))
+    }
+
+    pub(crate) fn stream(source: Box<dyn Source>, bytes: Option<u64>) -> Tail {
+        Tail::Made(Box::new(Made::Streamed(Streamed::new(source, bytes))))
+    }
+
+    /// How many bytes are missing; the largest number if that is unknown.
     pub(crate) fn left(&self) -> u64 {
         match self {
             Tail::Repeated(repeat) => repeat.left,
-            Tail::Read(reader) => reader.left,
+            Tail::Made(made) => match &**made {
+                Made::Read(reader) => reader.left,
+                Made::Streamed(_) => u64::MAX,
+            },
         }
     }
 
-    /// Appends up to `bytes_max` bytes to `output`.
+    /// The stream that this is, if its length is unknown.
+    pub(crate) fn as_stream(&mut self) -> Option<&mut Streamed> {
+        match self {
+            Tail::Made(made) => match &mut **made {
+                Made::Streamed(streamed) => Some(streamed),
+                Made::Read(_) => None,
+            },
+            Tail::Repeated(_) => None,
+        }
+    }
+
+    /// Appends about `bytes_max` bytes to the output of the worker, and says when to go on.
     ///
     /// # Errors
-    /// The reader has failed, or ended before the announced length.
-    pub(crate) fn fill(&mut self, output: &mut Vec<u8>, bytes_max: usize) -> Result<()> {
+    /// The reader has failed, or ended before the announced length; or the source has failed.
+    pub(crate) fn fill(&mut self, bytes_max: usize, turn: &mut Turn<'_>) -> Result<Pull> {
+        let asked = (turn.is_draining(), turn.now);
+        let scratch = &mut *turn.scratch;
         match self {
-            Tail::Repeated(repeat) => {
-                repeat.fill(output, bytes_max);
-                Ok(())
-            }
-            Tail::Read(reader) => reader.fill(output, bytes_max),
+            Tail::Repeated(repeat) => repeat.fill(&mut scratch.output, bytes_max),
+            Tail::Made(made) => match &mut **made {
+                Made::Read(reader) => reader.fill(&mut scratch.output, bytes_max)?,
+                Made::Streamed(streamed) => {
+                    let (bytes, output) = (&mut scratch.body, &mut scratch.output);
+                    return streamed.fill(bytes, output, bytes_max, asked);
+                }
+            },
         }
+        Ok(Pull::More)
     }
 }
 
@@ -78,13 +119,6 @@ pub(crate) struct FromReader {
 }
 
 impl FromReader {
-    pub(crate) fn new(reader: Box<dyn Read + Send>, bytes: u64) -> FromReader {
-        FromReader {
-            reader,
-            left: bytes,
-        }
-    }
-
     fn fill(&mut self, output: &mut Vec<u8>, bytes_max: usize) -> Result<()> {
         let room = self.left.min(bytes_max as u64) as usize;
         let mut end = output.len();

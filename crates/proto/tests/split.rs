@@ -14,6 +14,8 @@ const CONVERSATIONS: &[&[u8]] = &[
     b"GET / HTTP/1.1\nHost: h\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabcGET /panic HTTP/1.1\r\nHost: h\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello!\r\n",
+    b"GET /stream HTTP/1.1\r\nHost: h\r\n\r\nGET /stream-fails HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"GET /wait-stream HTTP/1.1\r\nHost: h\r\n\r\nGET /stream HTTP/1.0\r\n\r\n",
     b"GET /a b HTTP/1.1\r\n\r\n",
     b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
 ];
@@ -127,6 +129,8 @@ fn fragment() -> impl Strategy<Value = Vec<u8>> {
         "GET ",
         "/long ",
         "/wait ",
+        "/stream ",
+        "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /wait HTTP/1.1\r\nHost: h\r\n\r\n",
         "abc",
         "A: b\r\nA: b\r\nA: b\r\n",

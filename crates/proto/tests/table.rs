@@ -54,6 +54,15 @@ fn what_is_served() {
     );
     served(&["Get / None 1.1 []", "Post /b None 1.1 [hello]"], b"GET / HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello");
     served(&["Put /c None 1.1 [hello world]"], b"PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n6;a=b;c=\"d;\\\"\"\r\n world\r\n0\r\nTrailer: x\r\n\r\n");
+    for expect in [
+        "100-continue, 100-continue",
+        "100-Continue",
+        "100-continue,",
+        "",
+    ] {
+        let text = format!("GET / HTTP/1.1\r\nHost: h\r\nExpect: {expect}\r\n\r\n");
+        served(&["Get / None 1.1 []"], text.as_bytes());
+    }
     served(
         &["Get /d Some(\"e\") 1.1 []"],
         b"GET http://h:80/d?e HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -115,6 +124,8 @@ fn what_is_refused() {
         (501, "Transfer-Encoding: identity\r\n"),
         (501, "Transfer-Encoding: xchunked\r\n"),
         (417, "Expect: tea\r\n"),
+        (417, "Expect: tea, 100-continue\r\n"),
+        (417, "Expect: 100-continue, tea\r\n"),
         (417, "Expect: tea\r\nExpect: 100-continue\r\n"),
         (417, "Expect: 100-continue\r\nExpect: tea\r\n"),
         (413, "Content-Length: 1048577\r\n"),

@@ -102,6 +102,7 @@ impl<S: Selector> Reactor<S> {
     /// on who calls it, and a test finds it by its name.
     #[inline(never)]
     pub fn run(mut self) {
+        self.worker.bind_to_thread();
         let mut events = Vec::with_capacity(self.server.limits.events_max);
         let mut fired = Vec::new();
         while !self.is_done() {

@@ -25,6 +25,10 @@ pub struct Board {
     ready: AtomicBool,
     /// Messages that repeat.
     pub(crate) repeats: Repeats,
+    /// A worker's service was built, so it can be.
+    pub(crate) has_started: AtomicBool,
+    /// Exit status of a server whose service could not be built; 0 of any other.
+    pub(crate) failed: AtomicU32,
 }
 
 impl Board {
@@ -51,6 +55,8 @@ pub struct Block {
     pub(crate) alarm: Alarm,
     /// Whether the worker is a process of its own.
     is_process: AtomicBool,
+    /// Whether the service was started for the worker.
+    pub(crate) is_started: AtomicBool,
     /// Process or thread id, 0 while there is none.
     pub id: AtomicU32,
     /// Connections accepted.
@@ -75,6 +81,10 @@ pub struct Block {
     pub bytes_in: AtomicU64,
     /// Bytes sent.
     pub bytes_out: AtomicU64,
+    /// How often a request held the loop that called the service: it was not quick, by its nature.
+    pub held: AtomicU64,
+    /// For how long altogether, ns.
+    pub held_ns: AtomicU64,
 }
 
 /// The deadline of a worker that is in no call with a deadline.
@@ -143,10 +153,14 @@ impl Block {
     ///
     /// Its alarm is in shared memory like the rest of the block: a forked process would have to copy a
     /// page to have it in memory of its own.
-    pub(crate) fn become_this_process(&self) {
+    ///
+    /// Returns the id of that process.
+    pub(crate) fn become_this_process(&self) -> u32 {
         self.alarm.reset();
-        self.id.store(os::process::id(), Ordering::Relaxed);
+        let id = os::process::id();
+        self.id.store(id, Ordering::Relaxed);
         self.is_process.store(true, Ordering::SeqCst);
+        id
     }
 
     /// Whether the worker is process `id`, which has no other worker. Async-signal-safe.
@@ -208,6 +222,7 @@ impl Block {
     /// The worker's process has ended, and the kernel has closed its connections.
     pub(crate) fn mark_ended(&self) {
         self.is_process.store(false, Ordering::SeqCst);
+        self.is_started.store(false, Ordering::SeqCst);
         self.activity.store(0, Ordering::SeqCst);
         self.deadline_ns.store(NO_DEADLINE, Ordering::SeqCst);
         self.id.store(0, Ordering::Relaxed);

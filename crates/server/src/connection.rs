@@ -31,6 +31,7 @@ use proto::{Session, Want};
 use crate::board::{self, Activity};
 use crate::{Block, Phase, Server, Worker, watchdog};
 
+mod asynchronous;
 pub(crate) mod completion;
 mod expire;
 mod open;
@@ -352,6 +353,10 @@ impl AsRawFd for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if self.session.is_aborted() {
+            // An error means that the socket is broken already.
+            let _ = net::reset_on_close(self.socket.as_fd());
+        }
         // Several workers may write this counter, since connections are moved between them.
         self.block.closed.fetch_add(1, Ordering::Relaxed);
     }

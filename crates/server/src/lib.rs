@@ -24,6 +24,7 @@ mod alarm;
 mod backoff;
 mod blocking;
 mod board;
+mod choice;
 mod connection;
 mod drain;
 mod error;
@@ -31,6 +32,7 @@ mod limits;
 mod listeners;
 mod log;
 mod model;
+mod natures;
 mod observe;
 mod options;
 mod processes;
@@ -38,6 +40,8 @@ mod refusal;
 mod server;
 mod signals;
 mod start;
+mod starting;
+mod state;
 mod thread_slots;
 mod threads;
 mod usage;
@@ -49,20 +53,28 @@ pub use accepting::{Accepting, Next};
 pub use address::Address;
 pub use backoff::Backoff;
 pub use board::{Block, Board};
+pub use choice::{choose, main_choosing};
 pub use connection::completion::OnDeadline;
 pub use connection::{Connection, Need};
 pub use drain::{Drain, Phase};
 pub use error::{Error, Result};
 pub use listeners::{Listener, Listeners};
 pub use log::{Topic, log, repeated};
-pub use model::{Count, Holds, Model, Needs, Roles, Variant, Workers};
+pub use model::{Calls, Count, Holds, Model, Needs, Roles, Variant, Workers};
 pub use observe::format::LogFormat;
 pub use observe::sink::LogTarget;
 pub use options::ServeArgs;
 pub use processes::{Children, Life, ServingChild};
-pub use proto::{Limits, Method, Nature, Place, Protocol, Request, Response, Service};
+pub use proto::{
+    AsyncService, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Pending, Piece, Place,
+    Protocol, Pull, Request, Response, Service, Sink, Source, WorkerService,
+};
 pub use server::{Server, Shutdown};
-pub use start::{main, main_with, serve, serve_with};
+pub use start::{main, main_owned, main_with, serve, serve_with};
+pub use starting::{MAY_WAIT, ONE_PROCESS};
+pub use state::{
+    Built, SharedByThreads, SharedCounter, per_process, per_process_and_worker, per_worker,
+};
 pub use thread_slots::{ThreadSlot, ThreadSlots};
 pub use threads::Threads;
 pub use usage::unusable;

@@ -92,6 +92,8 @@ limits! {
     body_ms: u64,
     /// Time for the peer to take a buffer of response, ms (10000)
     write_ms: u64,
+    /// Longest pause before a streamed reply is asked for more, ms (1000)
+    stream_ms_max: u64,
     /// Time between two requests, ms (10000)
     idle_ms: u64,
     /// Time to take an error reply, ms (1000)

@@ -68,6 +68,8 @@ pub struct Workers {
     pub holds: Holds,
     /// Whether each worker is a process of its own. If not, it is a thread.
     pub processes: bool,
+    /// Who calls the service, and whether it may wait there.
+    pub calls: Calls,
     /// Whether every worker may serve every connection. Then a worker that blocks delays other connections
     /// only if no worker is free.
     pub shares: bool,
@@ -81,6 +83,7 @@ impl Workers {
         count: Count::PerCpu,
         holds: Holds::Many,
         processes: false,
+        calls: Calls::Loop,
         shares: false,
         connections_max: None,
     };
@@ -96,6 +99,7 @@ impl Workers {
         Workers {
             count,
             holds: Holds::Workers,
+            calls: Calls::Worker,
             ..Workers::LOOPS
         }
     }
@@ -120,6 +124,7 @@ impl Workers {
     pub const fn sharing(count: Count) -> Workers {
         Workers {
             count,
+            calls: Calls::Worker,
             shares: true,
             ..Workers::LOOPS
         }
@@ -161,6 +166,19 @@ impl Count {
 /// A larger number of workers must be a typing error.
 const WORKERS_MAX: usize = 65_536;
 
+/// Who calls the service, and whether it may wait there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// A worker, which may wait: it has no other connection meanwhile, or others serve its connections.
+    Worker,
+    /// A worker that is a loop, which serves nobody else meanwhile.
+    Loop,
+    /// A thread beside the workers, which may wait.
+    ExtraThread,
+    /// A task, which may await.
+    Task,
+}
+
 /// What an open connection keeps busy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
@@ -185,6 +203,9 @@ pub struct Needs {
     /// Whether this process may use the system calls that the variant needs; if not, what is missing, in
     /// one line. Called before the server listens.
     pub kernel: fn() -> Result<(), String>,
+    /// How a loop calls what is not quick, so that others go on with its connections meanwhile. `None`: it
+    /// cannot. Workers that may wait need nothing.
+    pub aside: Option<fn(&mut dyn FnMut())>,
 }
 
 impl Needs {
@@ -194,6 +215,7 @@ impl Needs {
         datagrams: false,
         extra_threads: |_| 0,
         kernel: || Ok(()),
+        aside: None,
     };
 
     /// A listener for each worker.

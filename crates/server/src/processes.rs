@@ -26,13 +26,15 @@ pub struct Children {
 /// [`end`](ServingChild::end).
 #[derive(Debug)]
 pub struct ServingChild {
+    server: &'static Server,
     /// The number of the worker.
     pub number: usize,
 }
 
 impl ServingChild {
-    /// Ends the process.
+    /// Ends the process, after what the service has built in it.
     pub fn end(self) -> ! {
+        self.server.end_service();
         exit_now(0)
     }
 
@@ -91,7 +93,10 @@ impl Children {
             .next_number()
             .expect("the caller has checked that there may be more");
         match fork()? {
-            Fork::Child => Ok(Some(ServingChild { number })),
+            Fork::Child => Ok(Some(ServingChild {
+                server: self.server,
+                number,
+            })),
             Fork::Parent(pid) => {
                 self.free.pop();
                 self.numbers.insert(pid, (number, Instant::now()));

@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use os::net::{Addr, Waker};
-use proto::{Limits, Protocol, Service};
+use proto::{Lifecycle, Limits, Protocol, Service};
 
 use crate::observe::Observed;
-use crate::{Block, Board, Drain, Listener, Listeners, board};
+use crate::{Block, Board, Calls, Drain, Listener, Listeners, board};
 
 /// What a model works with. It is created before the first fork or thread, and never freed.
 pub struct Server {
@@ -28,6 +28,14 @@ pub struct Server {
     pub protocol: Protocol,
     /// The service that answers requests.
     pub service: &'static dyn Service,
+    /// What the service builds where it runs.
+    pub(crate) lifecycle: Option<&'static dyn Lifecycle>,
+    /// Who calls it.
+    pub(crate) calls: Calls,
+    /// Whether a worker serves one connection at a time.
+    pub(crate) may_wait_to_send: bool,
+    /// Whether each worker is a process of its own.
+    pub(crate) processes: bool,
     /// The listeners; see [`listeners_of`](Server::listeners_of).
     pub listeners: Vec<Listener>,
     /// Whether workers share them.
@@ -170,6 +178,11 @@ impl Server {
     /// The part of the scoreboard that concerns the whole server.
     pub fn board(&self) -> &'static Board {
         self.board
+    }
+
+    /// The exit status of a server whose service could not be built; 0 of any other.
+    pub(crate) fn failed(&self) -> u8 {
+        self.board.failed.load(Ordering::SeqCst) as u8
     }
 
     /// The sums of the scoreboard.

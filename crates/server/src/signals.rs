@@ -73,11 +73,16 @@ pub(crate) fn on_listener_shut_down(server: &Server) {
         log(format_args!(
             "a listener was shut down by another process: no connection can arrive any more"
         ));
-        begin_drain(server);
-        // As after a signal from outside, the main process tells its children.
-        if let Some(main) = Pid::from_raw(MAIN_PROCESS.load(Ordering::SeqCst) as i32) {
-            os::process::kill(main, Signal::TERM);
-        }
+        end_server(server);
+    }
+}
+
+/// Has the whole server drain, from any of its processes.
+pub(crate) fn end_server(server: &Server) {
+    begin_drain(server);
+    // As after a signal from outside, the main process tells its children.
+    if let Some(main) = Pid::from_raw(MAIN_PROCESS.load(Ordering::SeqCst) as i32) {
+        os::process::kill(main, Signal::TERM);
     }
 }
 

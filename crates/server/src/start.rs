@@ -17,17 +17,22 @@ use crate::observe::access::AccessLog;
 use crate::observe::helper::{self, Tasks, View};
 use crate::refusal::Refusal;
 use crate::{
-    Block, Board, Drain, Listeners, Model, ServeArgs, Server, Variant, limits, listeners, signals,
-    unusable,
+    Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, limits, listeners,
+    natures, signals, starting, state, unusable,
 };
 
 /// The whole `main` of a program that serves with one model: parses the command line, serves,
 /// returns the exit code (0 after a drain, 2 for unusable arguments, 1 for a failure).
 pub fn main(model: &'static Model, service: &'static dyn Service) -> ExitCode {
-    match parse::<()>(model) {
+    match parse::<()>(model.name, model.variants[0].summary) {
         Ok((args, ())) => serve(model, &args, service),
         Err(error) => unusable(&error),
     }
+}
+
+/// The same for a service that is built here.
+pub fn main_owned(model: &'static Model, service: impl Service + 'static) -> ExitCode {
+    main(model, Box::leak(Box::new(service)))
 }
 
 /// The same for a service with flags of its own, `A`, made of them by `service`.
@@ -35,15 +40,19 @@ pub fn main_with<A: Args, S: Service + 'static, E: Display>(
     model: &'static Model,
     service: impl FnOnce(&A) -> Result<S, E>,
 ) -> ExitCode {
-    match parse::<A>(model) {
+    match parse::<A>(model.name, model.variants[0].summary) {
         Ok((args, own)) => serve_with(model, &args, || service(&own)),
         Err(error) => unusable(&error),
     }
 }
 
-fn parse<A: Args>(model: &Model) -> Result<(ServeArgs, A), clap::Error> {
-    let command = A::augment_args(ServeArgs::augment_args(Command::new(model.name)));
-    let command = command.about(model.variants[0].summary).long_about(None);
+/// The flags of a server and of its service, of a program that is about this.
+pub(crate) fn parse<A: Args>(
+    name: &'static str,
+    about: &'static str,
+) -> Result<(ServeArgs, A), clap::Error> {
+    let command = A::augment_args(ServeArgs::augment_args(Command::new(name)));
+    let command = command.about(about).long_about(None);
     let matches = command.try_get_matches()?;
     Ok((
         ServeArgs::from_arg_matches(&matches)?,
@@ -78,7 +87,9 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
     }
     server.remove_paths();
     logging::account();
+    server.end_service();
     match ran {
+        Ok(()) if server.failed() != 0 => ExitCode::from(server.failed()),
         Ok(()) => {
             log(format_args!("{}", server.shutdown()));
             if let Some(dropped @ 1..) = server.observed.map(Observed::dropped) {
@@ -94,7 +105,7 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
 
 /// One line on standard error, and the exit code. With all that an error was caused by, where it tells
 /// that in its alternate form, as those of anyhow do.
-fn end(code: u8, why: impl Display) -> ExitCode {
+pub(crate) fn end(code: u8, why: impl Display) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "error: {why:#}");
     ExitCode::from(code)
 }
@@ -111,6 +122,7 @@ fn prepare(
         .variant(args.variant.as_deref())
         .map_err(Refusal::Usage)?;
     (variant.needs.kernel)().map_err(Refusal::Failure)?;
+    starting::check(model.name, variant, service)?;
     let limits = args.limits.clone();
     limits::check(&limits).map_err(Refusal::Usage)?;
     if variant.needs.listeners == Listeners::None && needs_helper(args, &limits) {
@@ -167,7 +179,11 @@ fn prepare(
         drain: Drain::new(board, &limits),
         limits,
         protocol: args.protocol,
-        service,
+        service: natures::obeyed(service, model.name, variant, blocks),
+        lifecycle: service.lifecycle(),
+        calls: variant.workers.calls,
+        may_wait_to_send: variant.workers.holds != Holds::Many,
+        processes: variant.workers.processes,
         listeners,
         sharing: variant.needs.listeners,
         datagrams,
@@ -183,6 +199,8 @@ fn prepare(
     }
     signals::install(server);
     start_helper(server, variant, tasks).map_err(failed)?;
+    state::serving_begins();
+    server.start_before_listening(variant.workers.count)?;
     Ok((variant.run, server))
 }
 

@@ -44,17 +44,24 @@ pub struct Worker {
 impl Worker {
     /// A worker that waits inside its system calls.
     pub fn blocking(server: &'static Server, number: usize) -> Worker {
-        Worker::new(server, number, true)
+        Worker::new(server, number, true).started()
+    }
+
+    /// The same for a process that is yet to be forked, where [`become_process`](Worker::become_process)
+    /// completes it. It serves nobody before.
+    pub fn before_fork(server: &'static Server) -> Worker {
+        Worker::new(server, 0, true)
     }
 
     /// A worker that waits for readiness or completions, and whose other calls do not block.
     pub fn ready(server: &'static Server, number: usize) -> Worker {
-        Worker::new(server, number, false)
+        Worker::new(server, number, false).started()
     }
 
     fn new(server: &'static Server, number: usize, blocking: bool) -> Worker {
         let block = &server.blocks[number];
-        block.id.store(os::thread::id(), Ordering::Relaxed);
+        let thread = os::thread::id();
+        block.id.store(thread, Ordering::Relaxed);
         // In this order, so that the input buffer is allocated behind the output buffer and shares a
         // page with it.
         let scratch = Scratch::new(SystemTime::now);
@@ -71,6 +78,9 @@ impl Worker {
                 model: server.model,
                 variant: server.variant,
                 worker: number as u32,
+                process: os::process::id(),
+                thread,
+                may_wait_to_send: server.may_wait_to_send,
             },
             input,
             scratch,
@@ -99,21 +109,30 @@ impl Worker {
         }
     }
 
+    /// Starts the service for this worker.
+    fn started(self) -> Worker {
+        self.server.start_service(&self.place, self.block);
+        self
+    }
+
     /// Makes this worker the only one of the calling process, with this number. The process must have
     /// been forked for it; the drain reaches the worker by signals, see [`Children`](crate::Children).
     pub fn become_process(&mut self, number: usize) {
         self.number = number;
         self.block = &self.server.blocks[number];
-        self.block.become_this_process();
+        let process = self.block.become_this_process();
         self.alarm = &self.block.alarm;
         self.place.worker = number as u32;
+        (self.place.process, self.place.thread) = (process, process);
         self.observe();
         signals::join_drain(self.server, self.block);
+        self.server.start_service(&self.place, self.block);
     }
 
     /// Makes the calling thread the one that is interrupted for this worker.
-    pub(crate) fn bind_to_thread(&self) {
-        self.block.id.store(os::thread::id(), Ordering::Relaxed);
+    pub fn bind_to_thread(&mut self) {
+        self.place.thread = os::thread::id();
+        self.block.id.store(self.place.thread, Ordering::Relaxed);
     }
 
     /// Does, before forking, what every child would otherwise do first; see [`Scratch::warm_up`]. Each

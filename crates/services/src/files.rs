@@ -194,6 +194,10 @@ impl Service for Files {
         }
     }
 
+    fn has_slow_requests(&self) -> bool {
+        true
+    }
+
     fn nature(&self, _: &Request<'_>) -> Nature {
         Nature::Blocking
     }

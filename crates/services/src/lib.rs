@@ -8,6 +8,7 @@
 //! | `GET /cpu/MICROS` | burns that much CPU: calibrated work, not a clock spin |
 //! | `GET /wait/MICROS` | a back end that takes that long, worker free meanwhile |
 //! | `GET /sleep/MICROS` | a back end that takes that long, worker blocked |
+//! | `GET /stream/N/MICROS` | N lines, a pause of so long behind each; 0 lines: without end |
 //! | `GET /files/PATH` | a static file below `--root`, and nothing outside it |
 //! | `GET`, `PUT`, `DELETE /kv/KEY` | a key-value store in SQLite, in the file `--db` |
 //! | `GET /whoami` | JSON: model, variant, pid, thread, worker number, requests served by it |

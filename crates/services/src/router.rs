@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use proto::{Method, Nature, Request, Response, Service};
+use proto::{Method, Nature, Piece, Pull, Request, Response, Service};
 
 use crate::{Calibration, Files, Store, plain};
 
@@ -53,6 +53,7 @@ enum Route<'a> {
     Cpu(&'a str),
     Wait(&'a str),
     Sleep(&'a str),
+    Stream(&'a str),
     Files(&'a str),
     Kv(&'a str),
     Whoami,
@@ -75,6 +76,7 @@ impl Route<'_> {
             Some(("cpu", number)) => Route::Cpu(number),
             Some(("wait", number)) => Route::Wait(number),
             Some(("sleep", number)) => Route::Sleep(number),
+            Some(("stream", numbers)) => Route::Stream(numbers),
             Some(("files", path)) => Route::Files(path),
             Some(("kv", key)) => Route::Kv(key),
             _ => Route::Nothing,
@@ -119,6 +121,10 @@ impl Service for Router {
                 plain(response, 405, "Not with that method.\n");
             }
         }
+    }
+
+    fn has_slow_requests(&self) -> bool {
+        true
     }
 
     fn nature(&self, request: &Request<'_>) -> Nature {
@@ -166,6 +172,14 @@ impl Router {
                     ),
                 }
             }
+            Route::Stream(numbers) => match stream_numbers(numbers) {
+                Some((pieces, pause)) => stream(pieces, pause, response),
+                None => plain(
+                    response,
+                    400,
+                    "/stream/N/MICROS takes a number of lines, 0 for no end, and a pause up to 60000000.\n",
+                ),
+            },
             Route::Files(path) => match &self.files {
                 Some(files) => files.get(path, request, response),
                 None => plain(
@@ -197,6 +211,36 @@ fn echo(request: &Request<'_>, response: &mut Response<'_>) {
     response
         .content_type("application/octet-stream")
         .body(request.body);
+}
+
+/// The numbers of `/stream/N/MICROS`.
+fn stream_numbers(numbers: &str) -> Option<(u64, Duration)> {
+    let (pieces, micros) = numbers.split_once('/')?;
+    let micros = number_up_to(micros, MICROS_MAX)?;
+    Some((
+        number_up_to(pieces, u64::MAX)?,
+        Duration::from_micros(micros),
+    ))
+}
+
+/// Numbered lines, each a piece, with a pause behind each; without end if there are to be none.
+#[cold]
+fn stream(pieces: u64, pause: Duration, response: &mut Response<'_>) {
+    let mut made = 0_u64;
+    let body = move |piece: &mut Piece<'_>| {
+        if pieces == 0 && piece.is_draining() {
+            return Ok(Pull::End);
+        }
+        made += 1;
+        // Writing to memory cannot fail.
+        let _ = writeln!(piece.buffer(), "line {made}");
+        Ok(match (made == pieces, pause.is_zero()) {
+            (true, _) => Pull::End,
+            (false, true) => Pull::More,
+            (false, false) => Pull::Later(pause),
+        })
+    };
+    response.content_type("text/plain").stream(body);
 }
 
 #[inline(never)]

@@ -95,11 +95,25 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "async")]
+mod asynchronous;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "tower")]
+mod tower;
+
+#[cfg(feature = "async")]
+pub use asynchronous::{Handler, async_per_process, async_service};
+#[cfg(feature = "tower")]
+pub use tower::{tower_per_process, tower_service};
+
 // What a service needs.
 #[doc(inline)]
 pub use server::{
-    Address, Limits, Method, Nature, Place, Protocol, Request, Response, ServeArgs, Service, main,
-    main_with, serve, serve_with, unusable,
+    Address, AsyncService, Built, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Pending,
+    Piece, Place, Protocol, Pull, Request, Response, ServeArgs, Service, SharedByThreads,
+    SharedCounter, Sink, Source, WorkerService, main, main_owned, main_with, per_process,
+    per_process_and_worker, per_worker, serve, serve_with, unusable,
 };
 #[cfg(feature = "files")]
 #[doc(inline)]
@@ -107,10 +121,18 @@ pub use services::Files;
 // What a model needs.
 #[doc(inline)]
 pub use server::{
-    Accepted, Backoff, Block, Board, Children, Connection, Count, Drain, Error, Holds, Listener,
-    Listeners, Model, Need, Needs, OnDeadline, Phase, Result, Roles, Server, ServingChild,
-    Shutdown, ThreadSlot, ThreadSlots, Threads, Variant, Worker, Workers, log,
+    Accepted, Backoff, Block, Board, Calls, Children, Connection, Count, Drain, Error, Holds,
+    Listener, Listeners, Model, Need, Needs, OnDeadline, Phase, Result, Roles, Server,
+    ServingChild, Shutdown, ThreadSlot, ThreadSlots, Threads, Variant, Worker, Workers, log,
 };
+
+/// The whole `main` of a program whose flag `--model` chooses one of [`models::ALL`], with flags of its
+/// own, `A`, of which `service` makes the service.
+pub fn main_on_any<A: clap::Args, S: Service + 'static, E: std::fmt::Display>(
+    service: impl FnOnce(&A) -> std::result::Result<S, E>,
+) -> std::process::ExitCode {
+    server::main_choosing(models::ALL, service)
+}
 
 /// The models, one crate each, under the names of the features that bring them.
 pub mod models {
@@ -139,14 +161,12 @@ pub mod models {
         "async-tasks" async_tasks,
     }
 
-    /// The model called `name`, or a line that says which there are.
-    pub fn named(name: &str) -> Result<&'static server::Model, String> {
-        ALL.iter()
-            .copied()
-            .find(|model| model.name == name)
-            .ok_or_else(|| {
-                let known: Vec<_> = ALL.iter().map(|model| model.name).collect();
-                format!("there is no model {name:?}; there are {}", known.join(", "))
-            })
+    /// The model that `label` names, or a line that says which there are. Where it names a variant, too,
+    /// `args` ask for that one.
+    pub fn choose(
+        label: &str,
+        args: &mut server::ServeArgs,
+    ) -> Result<&'static server::Model, String> {
+        server::choose(ALL, label, args)
     }
 }

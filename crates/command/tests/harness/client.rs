@@ -164,8 +164,42 @@ impl Client {
     /// The reply to anything but HEAD.
     pub fn reply(&mut self) -> anyhow::Result<Reply> {
         let (mut reply, length) = self.reply_head()?;
-        reply.body = self.bytes(length)?;
+        reply.body = match reply.field("transfer-encoding") {
+            Some(_) => self.chunks()?,
+            None => self.bytes(length)?,
+        };
         Ok(reply)
+    }
+
+    /// The chunks of a body, up to the last one (RFC 9112 section 7.1).
+    fn chunks(&mut self) -> anyhow::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while let chunk = self.chunk()?
+            && !chunk.is_empty()
+        {
+            body.extend(chunk);
+        }
+        Ok(body)
+    }
+
+    /// One chunk; the last one is empty.
+    pub fn chunk(&mut self) -> anyhow::Result<Vec<u8>> {
+        let end = loop {
+            if let Some(at) = self.input.windows(2).position(|two| two == b"\r\n") {
+                break at;
+            }
+            self.receive_more("the size of a chunk")?;
+        };
+        let line = self.bytes(end + 2)?;
+        let digits = str::from_utf8(&line[..end])?;
+        ensure!(
+            digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "chunk size {digits:?}"
+        );
+        let mut chunk = self.bytes(usize::from_str_radix(digits, 16)? + 2)?;
+        ensure!(chunk.ends_with(b"\r\n"), "a chunk's end");
+        chunk.truncate(chunk.len() - 2);
+        Ok(chunk)
     }
 
     /// The reply to HEAD, with the length that the body would have had.
@@ -297,7 +331,11 @@ fn parse_head(head: &str) -> anyhow::Result<(Reply, usize)> {
         reply.field("date").is_some_and(|date| date.len() == 29),
         "Date"
     );
-    ensure!(reply.field("transfer-encoding").is_none(), "coding");
+    if let Some(coding) = reply.field("transfer-encoding") {
+        ensure!(coding == "chunked" && length.is_none(), "coding");
+        ensure!(reply.field("content-type").is_some(), "type");
+        return Ok((reply, 0));
+    }
     let length = length.context("exactly one Content-Length")?;
     ensure!(length.bytes().all(|byte| byte.is_ascii_digit()), "length");
     let length = length.parse()?;

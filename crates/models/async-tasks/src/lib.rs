@@ -39,7 +39,7 @@
 
 mod tasks;
 
-use server::{Model, Needs, Roles, Server, Threads, Variant, Workers};
+use server::{Calls, Model, Needs, Roles, Server, Threads, Variant, Workers};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::tasks::Tasks;
@@ -54,6 +54,7 @@ pub const MODEL: Model = Model {
             summary: "There is a coroutine per connection; each worker is a thread that keeps its tasks.",
             pick_when: "handlers await other services, and state must not move between threads",
             breaks_when: "a handler computes or blocks: every connection of its worker waits",
+            needs: Needs::USUAL,
             run: runtime_per_worker,
             ..THREADS
         },
@@ -67,16 +68,29 @@ const THREADS: Variant = Variant {
     summary: "There is a coroutine per connection, on threads that steal tasks from each other.",
     pick_when: "handlers await other services, and there are many connections",
     breaks_when: "a handler computes or blocks without awaiting: the tasks of its thread wait",
-    workers: Workers::LOOPS,
-    needs: Needs::USUAL,
+    workers: TASKS,
+    needs: Needs {
+        // Each request that is served aside takes its thread with it, and another goes on in its place.
+        extra_threads: |limits| limits.threads_max,
+        aside: Some(|call| tokio::task::block_in_place(call)),
+        ..Needs::USUAL
+    },
     run: one_runtime,
+};
+
+const TASKS: Workers = Workers {
+    calls: Calls::Task,
+    ..Workers::LOOPS
 };
 
 /// One runtime for all workers.
 fn one_runtime(server: &'static Server) -> server::Result {
     server.make_listeners_nonblocking()?;
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(server.workers).thread_name("worker");
+    builder
+        .worker_threads(server.workers)
+        .max_blocking_threads(server.limits.threads_max)
+        .thread_name("worker");
     let runtime = builder.enable_all().build()?;
     serve(server, &runtime, server.limits.connections_max)
 }

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use server::{Accepted, Backoff, Connection, Need, Server, Worker};
+use parking_lot::Mutex;
+use server::{Accepted, AsyncService, Backoff, Connection, Need, Server, Worker};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -108,17 +109,25 @@ impl Tasks {
         let tasks = Arc::clone(self);
         tokio::spawn(async move {
             let _permit = permit;
-            let connection = with_worker(tasks.server, |worker| Connection::new(socket, worker));
+            let service = tasks.server.service.asynchronous();
+            let connection = with_worker(tasks.server, |worker| match service {
+                Some(_) => Connection::staged(socket, worker),
+                None => Connection::new(socket, worker),
+            });
             // Without memory for another registration the connection ends here.
             if let Ok(connection) = watch(connection, Interest::READABLE | Interest::WRITABLE) {
-                serve(connection, &tasks).await;
+                serve(connection, service.as_deref(), &tasks).await;
             }
         });
     }
 }
 
 /// The task of a connection, from its first byte to its last.
-async fn serve(mut connection: AsyncFd<Connection>, tasks: &Tasks) {
+async fn serve(
+    mut connection: AsyncFd<Connection>,
+    service: Option<&dyn AsyncService>,
+    tasks: &Tasks,
+) {
     // Polled once: that registers the waker of this task, which never changes, so that the task is
     // woken when the drain begins. The deadline changes then.
     let mut drain = pin!(tasks.drain.notified());
@@ -127,7 +136,69 @@ async fn serve(mut connection: AsyncFd<Connection>, tasks: &Tasks) {
     let mut timer = pin!(tokio::time::sleep_until(deadline.into()));
     let mut need = Need::Readable;
     while need != Need::Closed {
-        need = poll_fn(|cx| step(cx, &mut connection, need, timer.as_mut(), tasks.server)).await;
+        need = match (need, service) {
+            (Need::Compute, Some(service)) => {
+                compute(connection.get_mut(), service, timer.as_mut(), tasks.server).await
+            }
+            (Need::Time, Some(_)) => {
+                poll_fn(|cx| ask(cx, &mut connection, timer.as_mut(), tasks.server)).await
+            }
+            _ => poll_fn(|cx| step(cx, &mut connection, need, timer.as_mut(), tasks.server)).await,
+        };
+    }
+}
+
+/// Asks the source of a streamed reply whenever the task is woken: it may have been the source.
+fn ask(
+    cx: &mut Context<'_>,
+    connection: &mut AsyncFd<Connection>,
+    timer: Pin<&mut Sleep>,
+    server: &'static Server,
+) -> Poll<Need> {
+    match with_worker(server, |worker| connection.get_mut().ask(worker)) {
+        Need::Time => step(cx, connection, Need::Time, timer, server),
+        need => Poll::Ready(need),
+    }
+}
+
+/// Awaits the reply to the request that was received, at most until the drain cuts the connection, and
+/// returns what that needs next.
+async fn compute(
+    connection: &mut Connection,
+    service: &dyn AsyncService,
+    mut timer: Pin<&mut Sleep>,
+    server: &'static Server,
+) -> Need {
+    let begun = with_worker(server, |worker| connection.begin(service, worker));
+    let mut pending = match begun {
+        Ok(pending) => pending,
+        Err(need) => return need,
+    };
+    let awaited = poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| pending.as_mut().poll(cx)));
+        match polled {
+            Ok(Poll::Ready(filled)) => return Poll::Ready(Some(Some(filled))),
+            Ok(Poll::Pending) => {}
+            Err(_) => return Poll::Ready(Some(None)),
+        }
+        // The task is woken when a drain begins.
+        let Some(began) = server.drain.began() else {
+            return Poll::Pending;
+        };
+        let grace_ends = server.drain.grace_ends(began).into();
+        if timer.deadline() != grace_ends {
+            timer.as_mut().reset(grace_ends);
+        }
+        timer.as_mut().poll(cx).map(|()| None)
+    });
+    let awaited = awaited.await;
+    drop(pending);
+    match awaited {
+        Some(filled) => with_worker(server, |worker| connection.answer(filled, worker)),
+        None => {
+            server.count_cut();
+            Need::Closed
+        }
     }
 }
 
@@ -175,17 +246,50 @@ fn step(
 
 thread_local! {
     /// The buffers, the clock and the counters of this thread, for the task that runs.
-    static WORKER: RefCell<Option<Worker>> = const { RefCell::new(None) };
+    static WORKER: RefCell<Option<Numbered>> = const { RefCell::new(None) };
+}
+
+/// The worker of a thread. Its number is free again when the thread ends, as those do that were started
+/// while a request was served aside.
+struct Numbered(Worker);
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        NUMBERS.lock().put_back(self.0.number);
+    }
+}
+
+/// Worker numbers that no thread has.
+static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers {
+    next: 0,
+    free: Vec::new(),
+});
+
+struct Numbers {
+    next: usize,
+    free: Vec<usize>,
+}
+
+impl Numbers {
+    fn take(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        })
+    }
+
+    fn put_back(&mut self, number: usize) {
+        self.free.push(number);
+    }
 }
 
 /// Reads the clock of this thread's worker, and calls `act` with it. Tasks do not await in `act`.
 fn with_worker<T>(server: &'static Server, act: impl FnOnce(&mut Worker) -> T) -> T {
-    /// Threads that have a worker.
-    static THREADS: AtomicUsize = AtomicUsize::new(0);
     WORKER.with_borrow_mut(|worker| {
-        let worker = worker.get_or_insert_with(|| {
-            let number = THREADS.fetch_add(1, Ordering::Relaxed) % server.workers;
-            Worker::ready(server, number)
+        let Numbered(worker) = worker.get_or_insert_with(|| {
+            // The runtime has as many threads as there are blocks, at most.
+            let number = NUMBERS.lock().take() % server.blocks.len();
+            Numbered(Worker::ready(server, number))
         });
         worker.tick();
         act(worker)

@@ -63,7 +63,7 @@ extern "C" fn on_end(signal: i32) {
 
 fn run(server: &'static Server) -> server::Result {
     signal::handle(&[Signal::CHILD], on_end);
-    let mut worker = Worker::blocking(server, 0);
+    let mut worker = Worker::before_fork(server);
     let mut children = Children::new(server);
     let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);
     let mut forking = accepting.clone();

@@ -39,7 +39,8 @@
 //! chapter 13 for `inetd`.
 
 use server::{
-    Backoff, Connection, Holds, Listeners, Model, Needs, Roles, Server, Variant, Worker, Workers,
+    Backoff, Calls, Connection, Holds, Listeners, Model, Needs, Roles, Server, Variant, Worker,
+    Workers,
 };
 
 /// The model.
@@ -74,12 +75,13 @@ pub const MODEL: Model = Model {
 
 const ONE_CLIENT: Workers = Workers {
     holds: Holds::One,
+    calls: Calls::Worker,
     processes: true,
     ..Workers::ONE_LOOP
 };
 
 fn run(server: &'static Server) -> server::Result {
-    let mut worker = Worker::blocking(server, 0);
+    let mut worker = Worker::before_fork(server);
     worker.become_process(0);
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     while let Some(connection) = worker.accept(&mut backoff) {
@@ -90,7 +92,7 @@ fn run(server: &'static Server) -> server::Result {
 
 /// Serves the connection that a super-server has accepted.
 fn serve_given(server: &'static Server) -> server::Result {
-    let mut worker = Worker::blocking(server, 0);
+    let mut worker = Worker::before_fork(server);
     worker.become_process(0);
     let socket = server
         .take_inetd_connection()

@@ -166,7 +166,7 @@ fn keep<Accept>(
 where
     Accept: Fn(&mut Worker, &mut Backoff) -> Option<Connection>,
 {
-    let mut worker = Worker::blocking(server, 0);
+    let mut worker = Worker::before_fork(server);
     worker.warm_up();
     let mut children = Children::new(server);
     if let Some(child) = children.supervise() {

@@ -23,7 +23,7 @@ pub(crate) fn run(server: &'static Server) -> server::Result {
     // The handler does nothing; it interrupts poll when a child has ended.
     signal::handle(&[Signal::CHILD], signal::do_nothing);
     server.make_listeners_nonblocking()?;
-    let mut worker = Worker::blocking(server, 0);
+    let mut worker = Worker::before_fork(server);
     worker.warm_up();
     // A child drops the channels of the parent. Otherwise no other child would learn of its end.
     if let Some((child, channel)) = Parent::new(server).run() {

@@ -5,7 +5,60 @@ use std::io::{ErrorKind, Read};
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant, SystemTime};
 
-use proto::{Limits, Method, Place, Protocol, Request, Response, Scratch, Session, Turn, Want};
+use proto::{
+    Intake, Limits, Method, Piece, Place, Protocol, Pull, Request, Response, Scratch, Service,
+    Session, Sink, Turn, Want,
+};
+
+/// The service of these tests.
+pub struct Describe;
+
+impl Service for Describe {
+    fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        match request.take_sink::<Sunk>() {
+            Some(sunk) => {
+                let text = format!("sunk {} bytes: ", sunk.bytes.len());
+                let body = response.body_buffer();
+                body.extend_from_slice(text.as_bytes());
+                body.extend_from_slice(&sunk.bytes);
+            }
+            None => describe(request, response),
+        }
+    }
+
+    fn intake(&self, request: &Request<'_>, _: Option<u64>) -> Intake {
+        let sunk = |error| {
+            let bytes = Vec::new();
+            Intake::Pieces(Box::new(Sunk { bytes, error }), 200)
+        };
+        match request.path {
+            "/memory" => Intake::Memory(100),
+            "/pieces" => sunk(None),
+            "/sink-full" => sunk(Some(ErrorKind::StorageFull)),
+            "/sink-fails" => sunk(Some(ErrorKind::BrokenPipe)),
+            "/sink-panics" => sunk(Some(ErrorKind::Other)),
+            "/intake-panics" => panic!("asked to"),
+            _ => Intake::Refuse,
+        }
+    }
+}
+
+/// Keeps what it takes.
+struct Sunk {
+    bytes: Vec<u8>,
+    error: Option<ErrorKind>,
+}
+
+impl Sink for Sunk {
+    fn take(&mut self, piece: &[u8]) -> std::io::Result<()> {
+        match self.error {
+            Some(ErrorKind::Other) => panic!("asked to"),
+            Some(error) => return Err(error.into()),
+            None => self.bytes.extend_from_slice(piece),
+        }
+        Ok(())
+    }
+}
 
 /// Answers with what it has read of the request.
 pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
@@ -20,6 +73,7 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
         "/short" => drop(response.reader(SlowReader::boxed(100_000), 200_005)),
         "/panic-late" => drop(response.reader(Box::new(Panic), 5)),
         "/panic" => panic!("asked to"),
+        path if STREAMS.contains(&path) => stream(path, response),
         "/nothing" => drop(response.status(204)),
         _ => {
             let method = match request.method {
@@ -34,6 +88,62 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
             body.extend_from_slice(text.as_bytes());
             body.extend_from_slice(request.body);
             body.push(b']');
+        }
+    }
+}
+
+const STREAMS: [&str; 9] = [
+    "/sized",
+    "/sized-short",
+    "/sized-long",
+    "/stream",
+    "/many",
+    "/endless",
+    "/stream-fails",
+    "/stream-panics",
+    "/wait-stream",
+];
+
+fn stream(path: &str, response: &mut Response<'_>) {
+    match path {
+        "/stream" => {
+            let mut calls = 0;
+            response.stream(move |piece: &mut Piece<'_>| {
+                calls += 1;
+                piece.push([&b"first"[..], b"", b", third", b", last"][calls - 1]);
+                Ok(match calls {
+                    1 => Pull::Later(Duration::from_millis(70)),
+                    2 | 3 => Pull::More,
+                    _ => Pull::End,
+                })
+            });
+        }
+        "/sized" => drop(response.stream_of(9, proto::pieces(["four", "+five"]))),
+        "/sized-short" => drop(response.stream_of(10, proto::pieces(["four", "+five"]))),
+        "/sized-long" => drop(response.stream_of(8, proto::pieces(["four", "+five"]))),
+        "/many" => {
+            let lines = (0..30_000).map(|number| format!("{number}\n"));
+            response.stream(proto::pieces(lines));
+        }
+        "/endless" => {
+            response.stream(|piece: &mut Piece<'_>| {
+                piece.push(b"tick");
+                Ok(match piece.is_draining() {
+                    true => Pull::End,
+                    false => Pull::Later(Duration::from_secs(3_600)),
+                })
+            });
+        }
+        "/stream-fails" => {
+            response.stream(|piece: &mut Piece<'_>| {
+                piece.push(b"half");
+                Err(ErrorKind::ConnectionReset.into())
+            });
+        }
+        "/stream-panics" => drop(response.stream(proto::reader(Panic))),
+        _ => {
+            let body = proto::reader(&b"waited"[..]);
+            response.wait(Duration::from_millis(50)).stream(body);
         }
     }
 }
@@ -90,6 +200,9 @@ pub struct Peer {
 }
 
 const PLACE: &Place = &Place {
+    process: 0,
+    thread: 0,
+    may_wait_to_send: false,
     model: "test",
     variant: "-",
     worker: 0,
@@ -106,7 +219,7 @@ impl Peer {
         let turn = Turn {
             now,
             limits: &limits,
-            service: &describe,
+            service: &Describe,
             scratch: &mut scratch,
             place: PLACE,
             draining: &AtomicU64::new(0),
@@ -135,7 +248,7 @@ impl Peer {
         let mut turn = Turn {
             now: *now,
             limits,
-            service: &describe,
+            service: &Describe,
             scratch,
             place: PLACE,
             draining,

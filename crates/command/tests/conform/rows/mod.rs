@@ -13,6 +13,7 @@ mod refusals;
 mod routes;
 mod scarcity;
 mod services;
+mod streams;
 mod unp;
 
 use crate::runner::Row;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Row> {
         crash::ROWS,
         routes::ROWS,
         services::ROWS,
+        streams::ROWS,
         framing::ROWS,
         halfclose::ROWS,
         limits::ROWS,

@@ -1,0 +1,116 @@
+//! Request bodies beyond the limit of memory: refused, or taken as the service says.
+
+use std::any::Any;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+
+use crate::chunked::Chunked;
+
+/// What becomes of a request body that is larger than [`body_bytes_max`](crate::Limits::body_bytes_max),
+/// by the word of [`Service::intake`](crate::Service::intake).
+pub enum Intake {
+    /// It is refused with 413, before it is received.
+    Refuse,
+    /// Up to so many bytes are kept in memory, and the service gets them as
+    /// [`Request::body`](crate::Request::body). A larger one is refused with 413.
+    Memory(u64),
+    /// Up to so many bytes are given to the sink as they arrive. A larger one is refused with 413. Once it
+    /// is complete the service is called, with an empty body, and finds the sink in
+    /// [`Request::take_sink`](crate::Request::take_sink).
+    Pieces(Box<dyn Sink>, u64),
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Intake::Refuse => f.write_str("Refuse"),
+            Intake::Memory(bytes_max) => write!(f, "Memory({bytes_max})"),
+            Intake::Pieces(_, bytes_max) => write!(f, "Pieces({bytes_max})"),
+        }
+    }
+}
+
+/// Takes a request body in pieces. If the client breaks off, or is refused, it is dropped, and the service
+/// is not called.
+pub trait Sink: Any + Send {
+    /// Takes the next piece. It is called by the worker that receives; what it waits for inside the call,
+    /// that worker waits for.
+    ///
+    /// # Errors
+    /// The body cannot be taken. The request is refused with 507 if storage is full, else with 500, and so
+    /// it is on a panic.
+    fn take(&mut self, piece: &[u8]) -> io::Result<()>;
+}
+
+/// The sink of a request, until the service takes it out.
+pub(crate) struct Filled(Mutex<Option<Box<dyn Sink>>>);
+
+impl Filled {
+    pub(crate) fn new(sink: Option<Box<dyn Sink>>) -> Filled {
+        Filled(Mutex::new(sink))
+    }
+
+    /// Takes the sink out, if it is an `S`.
+    pub(crate) fn take<S: Sink>(&self) -> Option<Box<S>> {
+        let mut room = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink: Box<dyn Any> = room.take_if(|sink| {
+            let sink: &dyn Any = &**sink;
+            sink.is::<S>()
+        })?;
+        sink.downcast().ok()
+    }
+}
+
+impl fmt::Debug for Filled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Filled")
+    }
+}
+
+/// A body that is being taken. Its head is in a buffer of its own, and so is the body if there is no sink.
+pub(crate) struct Taking {
+    pub(crate) sink: Option<Box<dyn Sink>>,
+    pub(crate) framing: TakenFraming,
+    pub(crate) head_bytes: usize,
+    pub(crate) bytes_max: u64,
+    /// Bytes received since the deadline was set.
+    pub(crate) since_deadline: usize,
+}
+
+/// How much of it is missing.
+#[derive(Debug)]
+pub(crate) enum TakenFraming {
+    Length { left: u64 },
+    Chunked(Chunked),
+}
+
+impl Taking {
+    /// Gives a piece to the sink, or keeps it behind the head.
+    ///
+    /// # Errors
+    /// The status with which to refuse the request.
+    pub(crate) fn give(&mut self, piece: &[u8], kept: &mut Vec<u8>) -> Result<(), u16> {
+        let Some(sink) = &mut self.sink else {
+            kept.extend_from_slice(piece);
+            return Ok(());
+        };
+        if piece.is_empty() {
+            return Ok(());
+        }
+        match catch_unwind(AssertUnwindSafe(|| sink.take(piece))) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind() == ErrorKind::StorageFull => Err(507),
+            Ok(Err(_)) | Err(_) => Err(500),
+        }
+    }
+}
+
+impl fmt::Debug for Taking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Taking")
+            .field("framing", &self.framing)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,150 @@
+//! How a service that is built where it runs is started with each worker, and ends with its process.
+
+use std::sync::atomic::Ordering;
+
+use proto::{Memory, Place, Service};
+
+use crate::refusal::Refusal;
+use crate::{Block, Calls, Count, Server, Variant, log, signals};
+
+/// The default variants and others on which a service may wait in its call. A test compares it with the
+/// catalogue.
+pub const MAY_WAIT: &str = "iterative, fork-per-client, prefork, thread-per-client, thread-pool, \
+     reactor-pool, multi-reactor:pool, leader-follower, async-tasks";
+
+/// The models whose workers are one process. A test compares it with the catalogue.
+pub const ONE_PROCESS: &str = "iterative, thread-per-client, thread-pool, single-reactor, \
+     reactor-pool, multi-reactor, leader-follower, proactor, signal-driven, async-tasks";
+
+/// Exit status of a worker process that has no service.
+const UNSTARTED: i32 = 1;
+
+/// Refuses a model that this service cannot run on, as far as that is known before it is built.
+pub(crate) fn check(model: &str, variant: &Variant, service: &dyn Service) -> Result<(), Refusal> {
+    let workers = variant.workers;
+    let name = label(model, variant.name);
+    if service.memory() == Memory::OneProcess && workers.processes && workers.count != Count::One {
+        return Err(Refusal::Usage(format!(
+            "{name}: its workers are processes, and this service changes memory that all must share; \
+             models with one process: {ONE_PROCESS}"
+        )));
+    }
+    check_calls(model, variant.name, workers.calls, service).map_err(Refusal::Usage)
+}
+
+fn check_calls(
+    model: &str,
+    variant: &str,
+    calls: Calls,
+    service: &dyn Service,
+) -> Result<(), String> {
+    if calls == Calls::Loop && service.asynchronous().is_some() {
+        return Err(format!(
+            "{}: a loop calls the service and must not wait, and this service is async; models that can: {MAY_WAIT}",
+            label(model, variant)
+        ));
+    }
+    Ok(())
+}
+
+fn label(model: &str, variant: &str) -> String {
+    match variant {
+        "-" => model.to_owned(),
+        _ => format!("{model}:{variant}"),
+    }
+}
+
+impl Server {
+    /// Whether worker `number` calls the service.
+    fn calls_service(&self, number: usize) -> bool {
+        match self.calls {
+            Calls::Worker | Calls::Loop => number < self.workers,
+            Calls::ExtraThread => number >= self.workers,
+            Calls::Task => true,
+        }
+    }
+
+    /// Builds, before the server listens, what its workers need: where they are threads of this process,
+    /// and their number is fixed.
+    pub(crate) fn start_before_listening(&self, count: Count) -> Result<(), Refusal> {
+        let Some(lifecycle) = self.lifecycle else {
+            return Ok(());
+        };
+        if (self.processes && count != Count::One) || self.sharing == crate::Listeners::None {
+            return Ok(());
+        }
+        // A bound is no number of workers: most of these may never begin. One shows that it can be built.
+        let first = match count {
+            Count::UpTo(_) => 1,
+            Count::One | Count::PerCpu | Count::Pool(_) => self.workers,
+        };
+        let numbers = match self.calls {
+            Calls::ExtraThread => self.workers..self.blocks.len(),
+            Calls::Worker | Calls::Loop | Calls::Task => 0..first,
+        };
+        for number in numbers {
+            let place = Place {
+                model: self.model,
+                variant: self.variant,
+                worker: number as u32,
+                process: os::process::id(),
+                thread: 0,
+                may_wait_to_send: self.may_wait_to_send,
+            };
+            lifecycle.start(&place).map_err(|error| {
+                Refusal::Failure(format!("the service cannot be built: {error}"))
+            })?;
+            self.blocks[number].is_started.store(true, Ordering::SeqCst);
+        }
+        self.board.has_started.store(true, Ordering::SeqCst);
+        check_calls(self.model, self.variant, self.calls, self.service).map_err(Refusal::Usage)
+    }
+
+    /// Starts the service for a worker, once.
+    #[inline]
+    pub(crate) fn start_service(&self, place: &Place, block: &Block) {
+        if let Some(lifecycle) = self.lifecycle {
+            self.start_built(lifecycle, place, block);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn start_built(&self, lifecycle: &dyn proto::Lifecycle, place: &Place, block: &Block) {
+        if !self.calls_service(place.worker as usize)
+            || block.is_started.swap(true, Ordering::SeqCst)
+        {
+            return;
+        }
+        let unusable = || check_calls(self.model, self.variant, self.calls, self.service);
+        let (status, why) = match lifecycle.start(place) {
+            Ok(()) => match unusable() {
+                Ok(()) => {
+                    self.board.has_started.store(true, Ordering::SeqCst);
+                    return;
+                }
+                Err(line) => (2, line),
+            },
+            Err(error) => (1, format!("the service cannot be built: {error}")),
+        };
+        if self.board.has_started.load(Ordering::SeqCst) {
+            log(format_args!("worker {}: {why}", place.worker));
+        } else if self.board.failed.swap(status, Ordering::SeqCst) == 0 {
+            log(format_args!("error: {why}"));
+            signals::end_server(self);
+        }
+        if self.processes {
+            // The parent replaces it after a pause, unless the server ends.
+            os::process::exit_now(UNSTARTED);
+        }
+        // A thread stays, and its service is built with a later request, if that is possible then.
+    }
+
+    /// Drops what was built in this process.
+    #[inline]
+    pub(crate) fn end_service(&self) {
+        if let Some(lifecycle) = self.lifecycle {
+            lifecycle.end();
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Services that await: `async fn` handlers, and what is a `tower::Service`.
+//!
+//! | model | how it awaits |
+//! |---|---|
+//! | async-tasks | in the task of the connection, with the runtime of the model |
+//! | processes, threads, pools | the worker waits; each worker has a current-thread runtime of tokio, made with its first request |
+//! | loops that call the service themselves, the proactor | not at all: one line at the start names the models that can |
+//!
+//! What a handler spawns goes on by itself on async-tasks only: the runtime of a worker runs while the
+//! worker waits for a reply, and no longer.
+//!
+//! A reply of unknown or large size is streamed where its task awaits or its worker has one connection at a
+//! time. In pools, whose loops send for all, it is collected first, up to 64 MiB.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body as _;
+use server::{
+    AsyncService, Error, Fill, Method, Pending, Piece, Place, Pull, Request, Response, Service,
+    WorkerService, per_process_and_worker,
+};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::http::{Body, BoxError, Frames, Reply, SMALL_BYTES_MAX, refuse, request_of, source};
+
+/// Most bytes of a body that is collected before it is sent.
+const COLLECTED_BYTES_MAX: usize = 64 << 20;
+
+/// How long a worker waits for a piece of a body before it looks whether the server drains.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Something that answers an [`http::Request`] after awaiting.
+///
+/// An `async fn` that takes the request is one, and so is what
+/// [`tower_service`](crate::tower_service) makes of a `tower::Service`.
+pub trait Handler: Send + Sync + 'static {
+    /// The body of its responses.
+    type Body: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static;
+
+    /// The response to `request`.
+    fn handle(
+        &self,
+        request: http::Request<Body>,
+    ) -> impl Future<Output = Result<http::Response<Self::Body>, BoxError>> + Send + 'static;
+}
+
+impl<F, Fut, B> Handler for F
+where
+    F: Fn(http::Request<Body>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = http::Response<B>> + Send + 'static,
+    B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
+{
+    type Body = B;
+
+    fn handle(
+        &self,
+        request: http::Request<Body>,
+    ) -> impl Future<Output = Result<http::Response<B>, BoxError>> + Send + 'static {
+        let response = self(request);
+        async move { Ok(response.await) }
+    }
+}
+
+/// An async handler as a service.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use turnstile::http::Body;
+///
+/// async fn slow(_: http::Request<Body>) -> http::Response<String> {
+///     tokio::time::sleep(Duration::from_millis(50)).await;
+///     http::Response::new("done\n".to_owned())
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     let service = turnstile::async_service(slow);
+///     turnstile::main_owned(&turnstile::models::async_tasks::MODEL, service)
+/// }
+/// ```
+pub fn async_service<H: Handler>(handler: H) -> impl Service + Send + 'static {
+    let handler = Arc::new(handler);
+    async_per_process(move |_| Ok::<_, Infallible>(Arc::clone(&handler)))
+}
+
+/// An async handler that `build` makes once per process, after the fork: with a pool of connections to a
+/// database, for example. See [`per_process`](crate::per_process).
+pub fn async_per_process<H: Handler, E: Into<Error>>(
+    build: impl Fn(&Place) -> Result<H, E> + Send + Sync + 'static,
+) -> impl Service + Send + 'static {
+    per_process_and_worker(build, |handler: &Arc<H>, place| {
+        Ok::<_, Error>(Waiting {
+            handler: Arc::clone(handler),
+            runtime: None,
+            may_wait_to_send: place.may_wait_to_send,
+        })
+    })
+}
+
+impl<H: Handler> Handler for Arc<H> {
+    type Body = H::Body;
+
+    fn handle(
+        &self,
+        request: http::Request<Body>,
+    ) -> impl Future<Output = Result<http::Response<H::Body>, BoxError>> + Send + 'static {
+        H::handle(self, request)
+    }
+}
+
+/// A handler in a worker that waits for it.
+struct Waiting<H> {
+    handler: Arc<H>,
+    /// Made with the first request: a worker that awaits needs none.
+    runtime: Option<Arc<Runtime>>,
+    may_wait_to_send: bool,
+}
+
+impl<H: Handler> WorkerService for Waiting<H> {
+    fn call(&mut self, request: &Request<'_>, response: &mut Response<'_>) {
+        let request_method = request.method;
+        let runtime = match self.runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return refuse(500, &format!("no runtime: {error}"), response),
+        };
+        let request = match request_of(request) {
+            Ok(request) => request,
+            Err(status) => return refuse(status, "it is no request of http", response),
+        };
+        let may_wait = self.may_wait_to_send;
+        let handled = self.handler.handle(request);
+        let reply = runtime.block_on(async {
+            let (parts, body) = handled.await?.into_parts();
+            let mut frames = Frames::new(body);
+            if is_streamed(&frames) && may_wait {
+                let bytes = frames.body.size_hint().exact();
+                let runtime = Arc::clone(&runtime);
+                let wait = move |frames: &mut Frames<H::Body>| wait_for(&runtime, frames);
+                let source = source(frames, &parts, wait);
+                return Ok(Reply::streamed(parts, bytes, source));
+            }
+            collect(&mut frames)
+                .await
+                .map(|collected| collected.reply(parts))
+        });
+        match reply {
+            Ok(reply) => reply.fill(request_method == Method::Head, response),
+            Err(error) => refuse(500, &error.to_string(), response),
+        }
+    }
+
+    fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
+        Some(Arc::new(Awaited(Arc::clone(&self.handler))))
+    }
+}
+
+impl<H> Waiting<H> {
+    fn runtime(&mut self) -> io::Result<Arc<Runtime>> {
+        if let Some(runtime) = &self.runtime {
+            return Ok(Arc::clone(runtime));
+        }
+        let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
+        self.runtime = Some(Arc::clone(&runtime));
+        Ok(runtime)
+    }
+}
+
+/// The next frame, for a worker that waits for it. Pending: none has come yet, and it is time to look
+/// whether the server drains.
+fn wait_for<B: http_body::Body<Error: Into<BoxError>>>(
+    runtime: &Runtime,
+    frames: &mut Frames<B>,
+) -> Poll<Option<Result<Bytes, BoxError>>> {
+    runtime.block_on(async {
+        let next = poll_fn(|cx| frames.poll_next(cx));
+        match tokio::time::timeout(LOOK_EVERY, next).await {
+            Ok(next) => Poll::Ready(next),
+            Err(_) => Poll::Pending,
+        }
+    })
+}
+
+/// A handler in a task, which awaits it.
+struct Awaited<H>(Arc<H>);
+
+impl<H: Handler> AsyncService for Awaited<H> {
+    fn call(&self, request: &Request<'_>) -> Pending {
+        let is_head = request.method == Method::Head;
+        let handled = request_of(request).map(|request| self.0.handle(request));
+        Box::pin(async move {
+            let handled = match handled {
+                Ok(handled) => handled,
+                Err(status) => return refusal(status, "it is no request of http".to_owned()),
+            };
+            let reply = match handled.await {
+                Ok(response) => reply(response).await,
+                Err(error) => Err(error),
+            };
+            match reply {
+                Ok(reply) => Box::new(move |response: &mut Response<'_>| {
+                    reply.fill(is_head, response);
+                }) as Fill,
+                Err(error) => refusal(500, error.to_string()),
+            }
+        })
+    }
+}
+
+fn refusal(status: u16, why: String) -> Fill {
+    Box::new(move |response| refuse(status, &why, response))
+}
+
+/// The reply of a task: collected if it is small, else streamed by the task, which the body wakes.
+async fn reply<B>(response: http::Response<B>) -> Result<Reply, BoxError>
+where
+    B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
+{
+    let (parts, body) = response.into_parts();
+    let mut frames = Frames::new(body);
+    if !is_streamed(&frames) {
+        return Ok(collect(&mut frames).await?.reply(parts));
+    }
+    let bytes = frames.body.size_hint().exact();
+    // That of the connection's task, which stays the same.
+    let waker: Waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let next = move |frames: &mut Frames<B>| frames.poll_next(&mut Context::from_waker(&waker));
+    let source = source(frames, &parts, next);
+    Ok(Reply::streamed(parts, bytes, source))
+}
+
+fn is_streamed<B: http_body::Body>(frames: &Frames<B>) -> bool {
+    let upper = frames.body.size_hint().upper();
+    upper.is_none_or(|bytes| bytes > SMALL_BYTES_MAX)
+}
+
+/// A body in memory.
+struct Collected {
+    frames: Vec<Bytes>,
+    bytes: usize,
+    /// Its length was known before it was collected.
+    is_sized: bool,
+}
+
+/// The whole body.
+///
+/// # Errors
+/// It has failed, or is too long.
+async fn collect<B: http_body::Body<Error: Into<BoxError>>>(
+    frames: &mut Frames<B>,
+) -> Result<Collected, BoxError> {
+    let size = frames.body.size_hint();
+    let mut collected = Collected {
+        frames: Vec::new(),
+        bytes: 0,
+        is_sized: size.upper().is_some(),
+    };
+    while let Some(next) = poll_fn(|cx| frames.poll_next(cx)).await {
+        let next = next?;
+        collected.bytes += next.len();
+        if collected.bytes > COLLECTED_BYTES_MAX {
+            return Err(format!(
+                "this model collects at most {COLLECTED_BYTES_MAX} bytes of a body"
+            )
+            .into());
+        }
+        collected.frames.push(next);
+    }
+    Ok(collected)
+}
+
+impl Collected {
+    /// A body whose length was not known is framed as it would be if it were streamed.
+    fn reply(self, parts: http::response::Parts) -> Reply {
+        if self.is_sized {
+            return Reply::whole(parts, self.frames);
+        }
+        let mut frames = self.frames.into_iter();
+        Reply::streamed(parts, None, move |piece: &mut Piece<'_>| {
+            Ok(match frames.next() {
+                Some(frame) => {
+                    piece.push(&frame);
+                    Pull::More
+                }
+                None => Pull::End,
+            })
+        })
+    }
+}

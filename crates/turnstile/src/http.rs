@@ -1,0 +1,79 @@
+//! The types of the crates `http` and `http-body`, for services that are written with them.
+//!
+//! A request is copied into an [`http::Request`], its body included; the body of an [`http::Response`] is
+//! copied, or streamed where its length is not known. So a service of these types costs more than a
+//! [`Service`](crate::Service), which borrows the receive buffer and writes into the send buffer.
+//!
+//! | what | becomes |
+//! |---|---|
+//! | target that is no URI | 400 |
+//! | field of one hop (`Connection`, `Transfer-Encoding`, `Upgrade`, ...), `Date` | the server's own |
+//! | `Content-Length` other than the body's | 500, or an aborted reply if the head was sent |
+//! | body that fails | 500, or an aborted reply if the head was sent |
+//! | status below 200 or above 599 | 500 |
+//! | body of known length | `Content-Length` |
+//! | body of unknown length | chunks, or the end of the connection for HTTP/1.0 |
+
+mod body;
+mod reply;
+mod request;
+
+use std::task::{Context, Poll, Waker};
+
+use http_body::Body as _;
+use server::{Method, Request, Response, Service};
+
+pub use body::{Body, BoxError};
+pub(crate) use reply::{Frames, Reply, SMALL_BYTES_MAX, refuse, source};
+pub(crate) use request::request_of;
+
+/// A service that takes an [`http::Request`] and returns an [`http::Response`], without awaiting.
+///
+/// The body of the response must be ready whenever it is polled: [`Body`], `String`, or any that does not
+/// wait for something. One that does wait is answered with 500, or aborted.
+///
+/// ```no_run
+/// use turnstile::http::{Body, http_service};
+///
+/// fn hello(request: http::Request<Body>) -> http::Response<String> {
+///     http::Response::new(format!("{}\n", request.uri()))
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     turnstile::main_owned(&turnstile::models::prefork::MODEL, http_service(hello))
+/// }
+/// ```
+pub fn http_service<F, B>(handler: F) -> impl Service + Send + 'static
+where
+    F: Fn(http::Request<Body>) -> http::Response<B> + Send + Sync + 'static,
+    B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
+{
+    move |request: &Request<'_>, response: &mut Response<'_>| {
+        let is_head = request.method == Method::Head;
+        let converted = match request_of(request) {
+            Ok(converted) => converted,
+            Err(status) => return refuse(status, "the target is no URI", response),
+        };
+        let (parts, body) = handler(converted).into_parts();
+        let mut frames = Frames::new(body);
+        let now = |frames: &mut Frames<B>| match frames
+            .poll_next(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(next) => next,
+            Poll::Pending => Some(Err("the body waits, and the handler is not async".into())),
+        };
+        let size = frames.body.size_hint();
+        if size.upper().is_none_or(|bytes| bytes > SMALL_BYTES_MAX) {
+            let source = source(frames, &parts, move |frames| Poll::Ready(now(frames)));
+            return Reply::streamed(parts, size.exact(), source).fill(is_head, response);
+        }
+        let mut whole = Vec::new();
+        while let Some(next) = now(&mut frames) {
+            match next {
+                Ok(bytes) => whole.push(bytes),
+                Err(error) => return refuse(500, &error.to_string(), response),
+            }
+        }
+        Reply::whole(parts, whole).fill(is_head, response);
+    }
+}

@@ -1,0 +1,209 @@
+//! An [`http::Response`] as a reply.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::response::Parts;
+use http::{HeaderMap, StatusCode};
+use server::{Piece, Pull, Response, Source, log};
+
+use super::BoxError;
+
+/// A body of at most so many bytes is awaited as a whole, and sent with its head.
+pub(crate) const SMALL_BYTES_MAX: u64 = 64 << 10;
+
+/// Fields that the server writes itself, or that belong to one hop (RFC 9110 section 7.6.1).
+const OWN_FIELDS: [&str; 10] = [
+    "connection",
+    "content-length",
+    "date",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "server",
+];
+
+/// The data of a body, frame by frame.
+pub(crate) struct Frames<B> {
+    pub(crate) body: Pin<Box<B>>,
+}
+
+impl<B: http_body::Body<Error: Into<BoxError>>> Frames<B> {
+    pub(crate) fn new(body: B) -> Frames<B> {
+        Frames {
+            body: Box::pin(body),
+        }
+    }
+
+    /// The next data, `None` at the end. Trailers are dropped.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BoxError>>> {
+        loop {
+            return Poll::Ready(match ready!(self.body.as_mut().poll_frame(cx)) {
+                None => None,
+                Some(Err(error)) => Some(Err(error.into())),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(mut data) => Some(Ok(data.copy_to_bytes(data.remaining()))),
+                    Err(_) => continue,
+                },
+            });
+        }
+    }
+}
+
+/// The response of a handler, ready to be written.
+pub(crate) struct Reply {
+    parts: Parts,
+    body: ReplyBody,
+}
+
+enum ReplyBody {
+    Whole(Vec<Bytes>),
+    /// With its length, if that is known.
+    Streamed(Box<dyn Source>, Option<u64>),
+}
+
+impl Reply {
+    pub(crate) fn whole(parts: Parts, body: Vec<Bytes>) -> Reply {
+        Reply {
+            parts,
+            body: ReplyBody::Whole(body),
+        }
+    }
+
+    pub(crate) fn streamed(
+        parts: Parts,
+        bytes: Option<u64>,
+        source: impl Source + 'static,
+    ) -> Reply {
+        Reply {
+            parts,
+            body: ReplyBody::Streamed(Box::new(source), bytes),
+        }
+    }
+
+    /// Fills in `response`. `is_head`: the request was HEAD.
+    pub(crate) fn fill(self, is_head: bool, response: &mut Response<'_>) {
+        let Reply { parts, body } = self;
+        if let Err(why) = check(&parts) {
+            return refuse(500, &why, response);
+        }
+        let declared = match declared(&parts.headers) {
+            Ok(declared) => declared,
+            Err(why) => return refuse(500, why, response),
+        };
+        // The body of a reply to HEAD, and of a 304, is only spoken of.
+        let only_head = is_head || parts.status == StatusCode::NOT_MODIFIED;
+        let known = match &body {
+            ReplyBody::Whole(whole) => Some(whole.iter().map(|frame| frame.len() as u64).sum()),
+            ReplyBody::Streamed(_, bytes) => *bytes,
+        };
+        if let (Some(declared), Some(known)) = (declared, known)
+            && declared != known
+            && !only_head
+        {
+            let why = format!("Content-Length is {declared}, and the body has {known} bytes");
+            return refuse(500, &why, response);
+        }
+        response.status(parts.status.as_u16());
+        for (name, value) in &parts.headers {
+            if !OWN_FIELDS.contains(&name.as_str()) {
+                let value = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
+                response.field(name.as_str(), value);
+            }
+        }
+        match (body, declared) {
+            // Never sent, only counted.
+            (_, Some(bytes)) if is_head => drop(response.repeat(b"-", bytes)),
+            (ReplyBody::Whole(whole), _) => {
+                let buffer = response.body_buffer();
+                whole
+                    .iter()
+                    .for_each(|frame| buffer.extend_from_slice(frame));
+            }
+            (ReplyBody::Streamed(mut source, bytes), declared) => {
+                let source = move |piece: &mut Piece<'_>| source.pull(piece);
+                match bytes.or(declared) {
+                    Some(bytes) => drop(response.stream_of(bytes, source)),
+                    None => drop(response.stream(source)),
+                }
+            }
+        }
+    }
+}
+
+/// Whether the head can be sent; if not, why.
+fn check(parts: &Parts) -> Result<(), String> {
+    if !(200..600).contains(&parts.status.as_u16()) {
+        return Err(format!("{} is no final status", parts.status));
+    }
+    for (name, value) in &parts.headers {
+        if std::str::from_utf8(value.as_bytes()).is_err() {
+            return Err(format!("the value of {name} is no text"));
+        }
+    }
+    Ok(())
+}
+
+fn declared(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
+    let Some(value) = headers.get(CONTENT_LENGTH) else {
+        return Ok(None);
+    };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    number.map(Some).ok_or("Content-Length is no number")
+}
+
+/// Answers with an error of the adapter's own, and says why in the log.
+pub(crate) fn refuse(status: u16, why: &str, response: &mut Response<'_>) {
+    if status >= 500 {
+        log(format_args!("a handler's response cannot be sent: {why}"));
+    }
+    response
+        .status(status)
+        .content_type("text/plain")
+        .static_body(match status {
+            400 => b"The request target cannot be parsed.\n",
+            501 => b"This server does not know that method.\n",
+            _ => b"The handler's response cannot be sent.\n",
+        });
+}
+
+/// The frames of a body as the source of a streamed reply; `next` has the next one. Server-sent events end
+/// when the server drains, other bodies go on to their end.
+pub(crate) fn source<B: Send + 'static>(
+    mut frames: Frames<B>,
+    parts: &Parts,
+    mut next: impl FnMut(&mut Frames<B>) -> Poll<Option<Result<Bytes, BoxError>>> + Send + 'static,
+) -> impl Source + 'static {
+    let media = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .map(http::HeaderValue::as_bytes);
+    let ends_in_drain = media.is_some_and(|media| media.starts_with(b"text/event-stream"));
+    move |piece: &mut Piece<'_>| {
+        if ends_in_drain && piece.is_draining() {
+            return Ok(Pull::End);
+        }
+        match next(&mut frames) {
+            Poll::Pending => Ok(Pull::Later(Duration::MAX)),
+            Poll::Ready(None) => Ok(Pull::End),
+            Poll::Ready(Some(Ok(bytes))) => {
+                piece.push(&bytes);
+                Ok(Pull::More)
+            }
+            Poll::Ready(Some(Err(error))) => {
+                log(format_args!("the body of a reply has failed: {error}"));
+                Err(io::Error::other(error))
+            }
+        }
+    }
+}
