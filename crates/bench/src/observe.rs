@@ -7,6 +7,7 @@ pub mod environment;
 pub mod interrupt;
 pub mod machine;
 pub mod measured;
+pub mod others;
 pub mod process;
 pub mod strace;
 pub mod sys;

@@ -137,6 +137,11 @@ impl Snapshot {
         Ok(snapshot)
     }
 
+    /// The processes of the tree.
+    pub fn pids(&self) -> BTreeSet<u32> {
+        self.tasks.iter().map(|&(pid, _)| pid).collect()
+    }
+
     /// Adds the tasks of a process and their switches; returns the run time of the living, ns.
     fn add_tasks(&mut self, pid: u32) -> u64 {
         let mut living_ns = 0;
@@ -222,7 +227,7 @@ fn stat(pid: u32) -> Option<Stat> {
 }
 
 /// The numeric names in a folder of /proc.
-fn numbers(folder: &str) -> Vec<u32> {
+pub(super) fn numbers(folder: &str) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };

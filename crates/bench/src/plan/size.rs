@@ -124,6 +124,15 @@ impl Size {
         }
     }
 
+    /// Slices of each window per block, and how long one is.
+    pub fn slices(self) -> (u32, Duration) {
+        match self {
+            Self::Smoke => (5, Duration::from_millis(100)),
+            Self::Quick => (4, Duration::from_millis(180)),
+            Self::Full => (6, Duration::from_millis(300)),
+        }
+    }
+
     /// How a capacity is searched for; `None` where there is no time for it.
     pub fn search(self) -> Option<Search> {
         match self {

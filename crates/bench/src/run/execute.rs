@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use report::data::{Mode, Pass, Role, Trial, Validity};
-use schema::{Code, Effect, Reason};
+use schema::{Code, Effect, Figure, Reason};
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -19,6 +19,7 @@ use crate::run::prepare::{Prepared, prepare};
 use crate::run::progress::Progress;
 use crate::run::record::Record;
 use crate::run::setup::Setup;
+use crate::run::tasks::{Task, tasks};
 use crate::run::trial::{self, ATTEMPTS_MAX};
 
 /// How far the time of a run may be from the one announced, as a share of that.
@@ -48,11 +49,7 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     }
     let took = started.elapsed();
     env.duration_s += took.as_secs_f64();
-    let ids = record.ids();
-    env.complete = visits
-        .iter()
-        .flat_map(|v| &v.windows)
-        .all(|window| ids.contains(&window.id));
+    env.complete = tasks(&visits, &record.trials, setup.size).is_empty();
     if env.complete && result.is_ok() {
         let (kept, said) = as_announced(took, announced);
         eprintln!("{said}");
@@ -75,12 +72,12 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
 }
 
 /// A plan while it is carried out.
-struct Execution<'a> {
-    setup: &'a Setup,
-    record: &'a mut Record,
-    progress: Progress,
+pub(super) struct Execution<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) record: &'a mut Record,
+    pub(super) progress: Progress,
     /// Time left for second attempts: a noisy machine must not make a run twice as long as announced.
-    spare: Duration,
+    pub(super) spare: Duration,
 }
 
 /// Carries out the plan, without the trials that the folder already holds.
@@ -93,32 +90,22 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
         record,
         env,
     } = prepared;
-    let done = record.ids();
-    let missing = |visit: &Visit| -> Vec<Window> {
-        visit
-            .windows
-            .iter()
-            .filter(|window| !done.contains(&window.id))
-            .cloned()
-            .collect()
-    };
-    let mut todo: Vec<(&Visit, Vec<Window>)> = visits.iter().map(|v| (v, missing(v))).collect();
-    todo.retain(|(_, windows)| !windows.is_empty());
-    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), setup.size);
-    if done.is_empty() {
-        env.announced_s = total.as_secs_f64();
+    let size = setup.size;
+    let tasks = tasks(visits, &record.trials, size);
+    let total = tasks.iter().map(|task| task.time(size)).sum();
+    let done = record.trials.len();
+    if done == 0 {
+        env.announced_s = Duration::as_secs_f64(&total);
     }
-    eprintln!("{}", announcement(setup.size, visits, todo.len(), total));
-    let progress = Progress::new(total, setup.size.blocks());
+    eprintln!("{}", announcement(size, visits, done, total));
+    let progress = Progress::new(total, size.blocks());
     let mut execution = Execution {
         setup,
         record,
         progress,
         spare: total.mul_f64(SPARE_SHARE),
     };
-    let result = todo
-        .into_iter()
-        .try_for_each(|(visit, windows)| execution.visit(visit, windows));
+    let result = tasks.into_iter().try_for_each(|task| execution.task(task));
     execution.progress.finish();
     result.map(|()| total)
 }
@@ -140,6 +127,13 @@ fn as_announced(took: Duration, announced: Duration) -> (bool, String) {
 }
 
 impl Execution<'_> {
+    fn task(&mut self, task: Task<'_>) -> Result<(), Failure> {
+        match task {
+            Task::Visit(visit, windows) => self.visit(visit, windows),
+            Task::Slices(group, _) => self.slices(&group),
+        }
+    }
+
     /// Measures a visit, and once more the windows that only noise has spoilt.
     fn visit(&mut self, visit: &Visit, mut windows: Vec<Window>) -> Result<(), Failure> {
         self.progress.visit(visit);
@@ -215,19 +209,14 @@ fn closed_rps(trials: &[Trial], visit: &Visit) -> Option<f64> {
     figures.map(|f| f.throughput_rps).find(|&rps| rps > 0.0)
 }
 
-fn announcement(size: Size, visits: &[Visit], todo: usize, total: Duration) -> String {
-    let windows: usize = visits.iter().map(|v| v.windows.len()).sum();
-    let rest = if todo < visits.len() {
-        format!(
-            ", {} of {} visits done before",
-            visits.len() - todo,
-            visits.len()
-        )
-    } else {
-        String::new()
+fn announcement(size: Size, visits: &[Visit], done: usize, total: Duration) -> String {
+    let lines: u64 = visits.iter().map(|visit| visit.lines_planned(size)).sum();
+    let rest = match done {
+        0 => String::new(),
+        done => format!(", {done} measured before"),
     };
     format!(
-        "{}: {} block(s), {} visits, {windows} trials{rest}; about {}",
+        "{}: {} block(s), {} visits, {lines} measurements{rest}; about {}",
         size.name(),
         size.blocks(),
         visits.len(),
@@ -252,10 +241,14 @@ fn tally(trials: &[Trial]) -> String {
     )
 }
 
-/// A run in which no trial of any server is valid has failed, although it has a report.
+/// A run in which no figure of any server may be used has failed, although it has a report.
 fn usable(trials: &[Trial]) -> Result<(), Failure> {
     let measured = |t: &Trial| matches!(t.role, Role::Model | Role::Target);
-    let usable = |t: &Trial| t.validity != Validity::Invalid && measured(t);
+    let some = |t: &Trial| {
+        let good = |&figure: &Figure| t.reasons.worst(figure) != Some(Effect::Invalidates);
+        t.validity != Validity::Invalid || (t.figures.is_some() && Figure::ALL.iter().any(good))
+    };
+    let usable = |t: &Trial| measured(t) && some(t);
     if trials.iter().any(usable) {
         return Ok(());
     }

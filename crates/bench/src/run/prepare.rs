@@ -155,7 +155,8 @@ fn open(
     planned: &Planned,
 ) -> Result<(Record, Env), Failure> {
     request.digest = digest_of(&planned.visits);
-    let trials = planned.visits.iter().map(|v| v.windows.len() as u64).sum();
+    let size = Size::parse(&request.size)?;
+    let trials = planned.visits.iter().map(|v| v.lines_planned(size)).sum();
     let mut env = environment::describe(&request, allowed, trials);
     env.remarks.extend(planned.remarks.iter().cloned());
     let scenarios = || planned.scenarios.iter().copied();

@@ -35,6 +35,18 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// The file of the store of a visit: servers that stand side by side have one each.
+    pub fn db_of(&self, visit: &Visit) -> PathBuf {
+        match (self.db.parent(), self.db.file_name()) {
+            (Some(folder), Some(name)) if visit.measured_in_slices() => {
+                let mut own = folder.as_os_str().to_owned();
+                own.push(format!("-{}", visit.order));
+                PathBuf::from(own).join(name)
+            }
+            _ => self.db.clone(),
+        }
+    }
+
     /// The load of a window, or that of the warm-up with `None`.
     pub fn shape(&self, visit: &Visit, window: Option<&Window>) -> Shape {
         let scenario = visit.scenario;

@@ -56,7 +56,7 @@ pub fn run(
 }
 
 /// The trial with `reasons`, and the validity that follows from them.
-fn judged(mut trial: Trial, reasons: impl IntoIterator<Item = Reason>) -> Trial {
+pub fn judged(mut trial: Trial, reasons: impl IntoIterator<Item = Reason>) -> Trial {
     trial.reasons.extend(reasons);
     Trial {
         validity: gates::validity(&trial.reasons),
@@ -147,7 +147,7 @@ fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<
 }
 
 /// The line of a trial before anything is measured.
-fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
+pub fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
     let retried = if attempt == 0 { "" } else { "r" };
     let target = visit.contender.target.as_ref();
     let launch = || Launch::of(visit, &setup.server, &setup.own, &setup.db).command();
@@ -198,6 +198,8 @@ fn finish(
         figures: &figures,
         load: &sample.load,
         ticks: sample.machine.used,
+        others: &sample.others,
+        slice: false,
         ceiling: known.ceiling,
     });
     let drained = &measured.drained;
