@@ -1,5 +1,6 @@
 //! What is read from outside: child processes and their trees, the machine, the replies of a server.
 
+pub mod benches;
 pub mod client;
 pub mod connections;
 pub mod cpus;

@@ -68,6 +68,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Reasons {
         steal,
         server_cpus,
         load_cpus,
+        another_bench,
         ceiling,
     ];
     let mut reasons: Vec<Reason> = gates.iter().filter_map(|gate| gate(evidence)).collect();
@@ -228,6 +229,12 @@ fn server_cpus(e: &Evidence<'_>) -> Option<Reason> {
 
 fn load_cpus(e: &Evidence<'_>) -> Option<Reason> {
     shared(Code::LoadCpusShared, "generator", &e.others.load)
+}
+
+fn another_bench(e: &Evidence<'_>) -> Option<Reason> {
+    let pid = e.others.bench?;
+    let text = format!("another bench ran on the same CPUs, process {pid}");
+    Some(Reason::new(Code::AnotherBench, Effect::Notes, text))
 }
 
 /// Others take time away, and fill the caches with what is theirs.

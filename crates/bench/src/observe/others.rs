@@ -9,6 +9,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use schema::gates::OTHERS_SHARE_MAX;
+
 use crate::observe::cpus::CpuList;
 use crate::observe::machine::{TICK_US, Ticks};
 use crate::observe::{sys, tree};
@@ -34,6 +36,8 @@ pub struct Others {
     pub server: Used,
     /// On the generator's.
     pub load: Used,
+    /// The process of another bench on the same CPUs.
+    pub bench: Option<u32>,
 }
 
 /// What others used of a list of CPUs.
@@ -107,7 +111,13 @@ impl Others {
         Self {
             server: used(server),
             load: used(load),
+            bench: None,
         }
+    }
+
+    /// Whether they used more than is allowed.
+    pub fn too_much(&self) -> bool {
+        self.server.share.max(self.load.share) > OTHERS_SHARE_MAX
     }
 }
 

@@ -25,6 +25,12 @@ use crate::run::trial::{self, ATTEMPTS_MAX};
 /// How far the time of a run may be from the one announced, as a share of that.
 const ANNOUNCED_OFF_SHARE_MAX: f64 = 0.2;
 
+/// What is said when two benches disturb each other.
+const ANOTHER_BENCH: &str = "Another bench runs on the same CPUs: what the two disturb is INVALID";
+
+/// How far it may be in any case.
+const ANNOUNCED_OFF_MAX: Duration = Duration::from_secs(5);
+
 /// Time for second attempts, as a share of the estimate.
 const SPARE_SHARE: f64 = 0.1;
 
@@ -35,6 +41,9 @@ const SPARE_SHARE: f64 = 0.1;
 pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     let mut prepared = prepare(args)?;
     let folder = prepared.record.folder().to_owned();
+    if args.resume.is_some() && prepared.is_finished() {
+        return finished(prepared);
+    }
     let started = Instant::now();
     let result = measure(&mut prepared);
     let Prepared {
@@ -71,6 +80,29 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
+/// A run that is resumed and has nothing left to measure: what it may lack is its report.
+fn finished(prepared: Prepared) -> Result<PathBuf, Failure> {
+    let Prepared {
+        record, mut env, ..
+    } = prepared;
+    let folder = record.folder().to_owned();
+    if !env.complete {
+        env.complete = true;
+        record.write_env(&env)?;
+        report::write(&folder).context("the report cannot be written")?;
+        record.link_latest()?;
+    }
+    let (shown, lines) = (folder.display(), record.trials.len());
+    eprintln!("{shown} is finished: it holds all {lines} measurements, nothing is left to do");
+    Ok(folder)
+}
+
+impl Prepared {
+    fn is_finished(&self) -> bool {
+        tasks(&self.visits, &self.record.trials, self.setup.size).is_empty()
+    }
+}
+
 /// A plan while it is carried out.
 pub(super) struct Execution<'a> {
     pub(super) setup: &'a Setup,
@@ -78,6 +110,8 @@ pub(super) struct Execution<'a> {
     pub(super) progress: Progress,
     /// Time left for second attempts: a noisy machine must not make a run twice as long as announced.
     pub(super) spare: Duration,
+    /// That another bench runs has been said.
+    pub(super) bench_seen: Option<u32>,
 }
 
 /// Carries out the plan, without the trials that the folder already holds.
@@ -104,30 +138,45 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
         record,
         progress,
         spare: total.mul_f64(SPARE_SHARE),
+        bench_seen: None,
     };
     let result = tasks.into_iter().try_for_each(|task| execution.task(task));
     execution.progress.finish();
+    env.remarks
+        .extend(execution.bench_seen.map(|_| ANOTHER_BENCH.to_owned()));
     result.map(|()| total)
 }
 
 /// Whether a run took about as long as was announced, and a line that says how long.
 fn as_announced(took: Duration, announced: Duration) -> (bool, String) {
     let ratio = took.as_secs_f64() / announced.as_secs_f64().max(1e-9);
-    let kept = (ratio - 1.0).abs() <= ANNOUNCED_OFF_SHARE_MAX;
+    // Of a few seconds the start alone is a large share.
+    let kept = (ratio - 1.0).abs() <= ANNOUNCED_OFF_SHARE_MAX
+        || took.abs_diff(announced) <= ANNOUNCED_OFF_MAX;
     let said = format!(
         "took {}, announced {}",
         estimate::words(took),
         estimate::words(announced)
     );
-    let off = format!(
-        "{said}: {:+.0} %, more than 20 % apart",
-        (ratio - 1.0) * 100.0
-    );
+    let off = match announced >= ANNOUNCED_OFF_MAX {
+        true => format!(
+            "{said}: {:+.0} %, more than 20 % apart",
+            (ratio - 1.0) * 100.0
+        ),
+        false => format!("{said}: far apart"),
+    };
     (kept, if kept { said } else { off })
 }
 
 impl Execution<'_> {
     fn task(&mut self, task: Task<'_>) -> Result<(), Failure> {
+        if self.bench_seen.is_none() {
+            self.bench_seen = self.setup.benches.other();
+            if let Some(pid) = self.bench_seen {
+                self.progress
+                    .say(&format!("{ANOTHER_BENCH} (process {pid})"));
+            }
+        }
         match task {
             Task::Visit(visit, windows) => self.visit(visit, windows),
             Task::Slices(group, _) => self.slices(&group),
@@ -278,5 +327,10 @@ mod tests {
             "too short is not as announced either"
         );
         assert!(as_announced(s(95), s(80)).0);
+        // What is left of a resumed run may be next to nothing: no percentage of that is told.
+        let (kept, said) = as_announced(s(4), Duration::ZERO);
+        assert!(kept && !said.contains('%'), "{said}");
+        let (kept, said) = as_announced(s(60), Duration::from_millis(1));
+        assert!(!kept && !said.contains('%'), "{said}");
     }
 }

@@ -191,6 +191,7 @@ cd "${json%/*}" || exit 1
         assert!(written.expect("sh starts").success());
         let cpus = CpuList::allowed().expect("the kernel tells");
         let setup = Setup {
+            benches: crate::observe::benches::Benches::join(&[]),
             server: PathBuf::new(),
             own: PathBuf::new(),
             load: program,

@@ -11,6 +11,7 @@ use schema::{Code, Effect, Reason};
 use crate::args::Args;
 use crate::failure::Failure;
 use crate::judge::verify::{Trust, verify};
+use crate::observe::benches::Benches;
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::environment;
@@ -84,6 +85,7 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     };
     let setup = Setup {
         server,
+        benches: Benches::join(&[&server_cpus, &load_cpus]),
         load: args.load.clone().unwrap_or_else(|| own.clone()),
         own,
         server_cpus,

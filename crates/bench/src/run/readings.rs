@@ -130,7 +130,7 @@ impl<'a> Readings<'a> {
             own_ns: if shared { both_ns } else { own_ns },
         };
         let window_ns = after.at.duration_since(before.at).as_nanos();
-        Others::between(
+        let others = Others::between(
             &before.processes,
             &after.processes,
             &own,
@@ -139,7 +139,11 @@ impl<'a> Readings<'a> {
                 side(server_cpus, machine.server, server_ns),
                 side(load_cpus, machine.load, generator_ns),
             ],
-        )
+        );
+        Others {
+            bench: self.setup.benches.other().filter(|_| others.too_much()),
+            ..others
+        }
     }
 
     fn machine(&self) -> Result<machine::Reading, Unmeasured> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use report::data::{Mode, Shape};
 
+use crate::observe::benches::Benches;
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::Interrupt;
 use crate::plan::size::Size;
@@ -30,6 +31,8 @@ pub struct Setup {
     pub db: PathBuf,
     /// The file of the tracer's count, which is removed when it has been read.
     pub trace: PathBuf,
+    /// Other benches that run at the same time.
+    pub benches: Benches,
     /// Ctrl-C.
     pub interrupt: Interrupt,
 }

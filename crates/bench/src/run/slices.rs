@@ -309,7 +309,8 @@ impl Execution<'_> {
     fn drain_line(&self, visit: &Visit, ended: Ended) -> Trial {
         // Any of its windows stands for it: nothing in this line is about the load.
         let window = &visit.windows[0];
-        let blank = blank(self.setup, visit, window, 0);
+        let mut blank = blank(self.setup, visit, window, 0);
+        blank.shape.duration_s = 0.0;
         let Reasons(problems) = ended.drained.problems;
         let fresh = Shares::of_connections(&ended.fresh, ended.workers);
         let trial = Trial {

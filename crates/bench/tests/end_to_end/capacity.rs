@@ -9,7 +9,7 @@ use crate::harness::{Folder, env, run, trials};
 pub fn a_capacity_is_a_bracket_around_what_the_server_can(folder: &Folder) {
     // The hypervisor may spoil steps of a search, which says so then, and even those of every search.
     if !(0..CAPACITY_TRIES).any(|n| capacity_found(folder, &format!("capacity{n}"))) {
-        println!("a bracket: skipped, the hypervisor took CPU from {CAPACITY_TRIES} searches");
+        println!("a bracket: skipped, others took CPU from {CAPACITY_TRIES} searches");
     }
 }
 
@@ -33,7 +33,9 @@ fn capacity_found(folder: &Folder, out: &str) -> bool {
     if !capacity.confirmed {
         let reason = &trials[0].reasons[0];
         assert_eq!(reason.about, About::Generator, "{reason:?}");
-        assert!(reason.text.contains("the hypervisor took"), "{reason:?}");
+        let noise = ["the hypervisor took", "others used"];
+        let noise = noise.iter().any(|text| reason.text.contains(text));
+        assert!(noise, "{reason:?}");
         return false;
     }
     assert!(output.status.success(), "{error}");

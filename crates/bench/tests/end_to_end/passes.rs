@@ -138,7 +138,8 @@ pub fn overload_idle_and_poison_leave_their_figures(folder: &Folder) {
     assert!(output.status.success(), "{error}");
     let trials = trials(&folder.0.join("others"));
     let of = |label: &str, scenario: &str| {
-        let own = |t: &&Trial| t.label == label && t.scenario == scenario;
+        let measured = |t: &&Trial| t.pass == Pass::Measure;
+        let own = |t: &&Trial| measured(t) && t.label == label && t.scenario == scenario;
         trials.iter().rfind(own).expect("a trial")
     };
     let reactor = |scenario| {
