@@ -131,6 +131,8 @@ codes! {
     CapacityAtLeast: Generator,
     /// The bracket of a capacity search was not confirmed.
     CapacityUnconfirmed: Generator,
+    /// The bracket is wide, because a narrow one would take windows that the size has no time for.
+    CapacityCoarse: Generator,
     /// A capacity search found no capacity, because the server did something wrong.
     CapacityNone: Server,
     /// No request was answered correctly.

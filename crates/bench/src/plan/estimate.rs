@@ -44,9 +44,15 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
             windows.sum::<Duration>() + drain(visit)
         }
         Pass::Capacity => {
-            let steps = size.search().map_or(0, |search| search.steps_expected);
             // Each step opens the idle connections anew.
-            (CALL + windows.step + CONNECTION * visit.idle) * steps
+            let call = CALL + CONNECTION * visit.idle;
+            let rate = visit.scenario.rates(size).last().copied();
+            let search = visit.scenario.search(size).zip(rate);
+            search.map_or(Duration::ZERO, |((how, _), rate)| {
+                let near = visit.scenario.near_window(&how, rate).min(how.near[1]);
+                let [far_steps, near_steps] = how.steps_expected;
+                (call + how.far) * far_steps + (call + near) * near_steps
+            })
         }
         Pass::SystemCalls => CALL + TRACER + windows.calls,
         Pass::Memory => return memory(visit, size),

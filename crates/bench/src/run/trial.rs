@@ -81,16 +81,20 @@ fn measure(
 }
 
 fn search(setup: &Setup, visit: &Visit, trial: Trial, known: Known) -> Result<Trial, Unmeasured> {
-    let (Some(how), Some(objective)) = (setup.size.search(), visit.scenario.objective) else {
+    let how = visit.scenario.search(setup.size);
+    let (Some((how, coarse)), Some(objective)) = (how, visit.scenario.objective) else {
         let text = "there is no objective to search for";
         return Err(Unmeasured::new(Code::NoObjective, text));
     };
     let (server, _) = visit::begin(setup, visit)?;
-    let found = capacity::search(setup, visit, &server, &how, objective, known)?;
+    let mut found = capacity::search(setup, visit, &server, &how, objective, known)?;
+    found
+        .reasons
+        .extend(coarse.then(|| capacity::why_coarse(&how, visit)));
     let drained = server.drain(&setup.interrupt)?;
     let mut shape = trial.shape.clone();
     shape.rate = found.capacity.highest_ok_rps;
-    shape.duration_s = setup.size.windows().step.as_secs_f64();
+    shape.duration_s = how.near[0].as_secs_f64();
     let trial = Trial {
         shape,
         load_command: found.command,

@@ -26,7 +26,7 @@ fn capacity_found(folder: &Folder, out: &str) -> bool {
     let trials = trials(&folder.0.join(out));
     assert_eq!(trials.len(), 1, "one block, and no null server to wait for");
     let capacity = trials[0].capacity.as_ref().expect("a search");
-    assert!((1..=10).contains(&capacity.steps.len()), "{capacity:?}");
+    assert!((1..=20).contains(&capacity.steps.len()), "{capacity:?}");
     for step in &capacity.steps {
         assert_eq!(step.ok, step.rate <= FAKE_CAPACITY, "{step:?}");
     }
@@ -50,7 +50,7 @@ fn capacity_found(folder: &Folder, out: &str) -> bool {
         lower <= FAKE_CAPACITY && FAKE_CAPACITY < upper,
         "{capacity:?}"
     );
-    assert!(upper / lower < 1.27, "{capacity:?}");
+    assert!(upper / lower < 1.035, "{capacity:?}");
     let env = env(&folder.0.join(out));
     assert_eq!(
         env.objectives["tiny-keepalive"].p99_us,
