@@ -90,13 +90,13 @@ pub fn validity(reasons: &Reasons) -> Validity {
     }
 }
 
-/// Whether a trial is INVALID because of noise alone.
+/// Whether a trial is INVALID because of noise alone. What was in flight is disturbed with the rest.
 pub fn is_noise(reasons: &Reasons) -> bool {
-    let mut invalid = reasons
-        .iter()
-        .filter(|reason| reason.effect == Effect::Invalidates)
-        .peekable();
-    invalid.peek().is_some() && invalid.all(|reason| NOISE.contains(&reason.code))
+    let noise = |reason: &&Reason| NOISE.contains(&reason.code);
+    let invalid = |reason: &&Reason| reason.effect == Effect::Invalidates;
+    let mut invalid = reasons.iter().filter(invalid);
+    let some = invalid.clone().any(|reason| noise(&reason));
+    some && invalid.all(|reason| noise(&reason) || reason.code == Code::LittlesLaw)
 }
 
 fn invalid(code: Code, text: impl Into<String>) -> Reason {

@@ -64,7 +64,15 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
 pub fn standing(visit: &Visit, size: Size) -> Duration {
     match visit.blocked {
         Some(_) => Duration::ZERO,
-        None => started(visit, size) + CALL + drain(visit),
+        None => started(visit, size) + CALL + drain(visit) + trickle(visit, size),
+    }
+}
+
+/// Time of ten requests per second.
+fn trickle(visit: &Visit, size: Size) -> Duration {
+    match visit.trickles() {
+        true => SLICE + size.trickle(),
+        false => Duration::ZERO,
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Scenario {
     pub reply_bytes: u32,
     /// What a server must keep for a rate to count as served.
     pub objective: Option<Objective>,
+    /// `true` where the CPU of a server at ten requests per second is measured, in the first block.
+    pub trickle: bool,
     /// The least size in which the capacity is searched for.
     pub capacity: Depth,
     /// The least size in which system calls are counted.

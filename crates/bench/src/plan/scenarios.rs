@@ -28,6 +28,7 @@ const TINY: Scenario = Scenario {
     db: false,
     reply_bytes: 0,
     objective: None,
+    trickle: false,
     capacity: Depth::Never,
     calls: Depth::Never,
 };
@@ -50,6 +51,7 @@ pub const SCENARIOS: &[Scenario] = &[
         rates: &[20_000.0],
         rates_full: &[5_000.0, 20_000.0, 40_000.0],
         objective: within(5.0),
+        trickle: true,
         capacity: Depth::Always,
         calls: Depth::Always,
         ..TINY

@@ -136,8 +136,16 @@ impl Size {
     pub fn slices(self) -> (u32, Duration) {
         match self {
             Self::Smoke => (4, Duration::from_millis(80)),
-            Self::Quick => (4, Duration::from_millis(170)),
+            Self::Quick => (4, Duration::from_millis(160)),
             Self::Full => (4, Duration::from_millis(450)),
+        }
+    }
+
+    /// How long ten requests per second are offered.
+    pub fn trickle(self) -> Duration {
+        match self {
+            Self::Smoke => Duration::from_millis(500),
+            Self::Quick | Self::Full => Duration::from_secs(1),
         }
     }
 

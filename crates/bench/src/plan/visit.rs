@@ -96,6 +96,11 @@ impl Visit {
         }
     }
 
+    /// Whether its CPU at ten requests per second is measured.
+    pub fn trickles(&self) -> bool {
+        self.scenario.trickle && self.block == 0 && !self.is_null()
+    }
+
     /// Lines that are planned for it, in the measurement of its windows.
     pub fn lines_planned(&self, size: Size) -> u64 {
         match self.slices_planned(size) {

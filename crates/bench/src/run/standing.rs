@@ -1,6 +1,8 @@
 //! A server that stands beside the others of its scenario: warmed up, at rest, and loaded slice by
 //! slice over connections that stay.
 
+use std::time::Instant;
+
 use report::data::{Figures, Shape};
 use schema::{Code, Effect, Reason};
 
@@ -9,13 +11,21 @@ use crate::judge::fairness::Shares;
 use crate::judge::phases;
 use crate::observe::connections::ByWorker;
 use crate::observe::measured::{Drained, Sample, WarmUp};
+use crate::observe::tree::Snapshot;
 use crate::observe::whoami;
 use crate::plan::visit::Visit;
-use crate::run::readings::Readings;
+use crate::run::readings::{Reading, Readings};
 use crate::run::server::Server;
 use crate::run::setup::Setup;
 use crate::run::slice_generator::{Asked, SliceGenerator};
 use crate::run::visit;
+
+/// Less time without load tells nothing.
+const REST_S_MIN: f64 = 0.08;
+/// A server that uses more than this without load is not at rest: a twentieth of a CPU.
+const REST_US_PER_S_MAX: f64 = 50_000.0;
+/// A load that leaves a server asleep most of the time.
+const TRICKLE_RPS: f64 = 10.0;
 
 /// A server that stands, and the generator that holds its connections.
 #[derive(Debug)]
@@ -29,6 +39,41 @@ pub struct Standing<'a> {
     restless: bool,
     /// Correct replies so far.
     replies: u64,
+    /// What it had used when its last slice was over.
+    at_rest: Option<Moment>,
+    /// What it used while others were loaded.
+    rest: Rest,
+}
+
+/// What a server had used at a moment.
+type Moment = (Snapshot, Instant);
+
+/// CPU that a server used without load, its connections open.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rest {
+    cpu_us: f64,
+    seconds: f64,
+}
+
+impl Rest {
+    /// What was used between two readings.
+    fn between(from: &Moment, to: &Moment) -> Self {
+        let cpu_us = to.0.since(&from.0).cpu_us;
+        cpu_us.map_or_else(Self::default, |cpu_us| Self {
+            cpu_us,
+            seconds: to.1.duration_since(from.1).as_secs_f64(),
+        })
+    }
+
+    fn add(&mut self, more: Self) {
+        self.cpu_us += more.cpu_us;
+        self.seconds += more.seconds;
+    }
+
+    /// CPU per second, µs; `None` before there is a second to speak of.
+    fn us_per_s(self) -> Option<f64> {
+        (self.seconds >= REST_S_MIN).then(|| self.cpu_us / self.seconds)
+    }
 }
 
 /// What is known when a server has ended.
@@ -55,8 +100,14 @@ impl<'a> Standing<'a> {
         let (server, warm_up) = visit::begin(setup, visit)?;
         let shape: Shape = setup.shape(visit, None);
         let generator = SliceGenerator::start(setup, &visit::call(setup, visit, &server, &shape))?;
+        let moment = || Ok(server.snapshot()?.map(|used| (used, Instant::now())));
+        let before = moment()?;
         let restless = !server.wait_until_quiet();
+        let mut rest = Rest::default();
         if restless {
+            if let Some((before, after)) = before.as_ref().zip(moment()?.as_ref()) {
+                rest.add(Rest::between(before, after));
+            }
             server.stop(true);
         }
         Ok(Self {
@@ -66,6 +117,8 @@ impl<'a> Standing<'a> {
             restless,
             replies: warm_up.replies,
             warm_up,
+            at_rest: None,
+            rest,
         })
     }
 
@@ -85,6 +138,18 @@ impl<'a> Standing<'a> {
         let mut readings = Readings::new(setup, &self.server);
         let load = self.generator.slice(setup, asked, &mut readings);
         let command = self.generator.command(asked);
+        let moment = |reading: Option<&Reading>| {
+            let reading = reading?;
+            Some((reading.tree.clone()?, reading.at))
+        };
+        let (before, after) = (readings.before.as_ref(), readings.after.as_ref());
+        if let Some((from, to)) = self.at_rest.take().zip(moment(before)) {
+            let rest = Rest::between(&from, &to);
+            self.rest.add(rest);
+            // One that polls is not always seen at the start, where others kept it from its CPU.
+            self.restless |= rest.us_per_s().is_some_and(|us| us > REST_US_PER_S_MAX);
+        }
+        self.at_rest = moment(after).filter(|_| !self.restless);
         let sample = load.and_then(|load| readings.sample(load, command));
         if self.restless {
             self.server.stop(true);
@@ -134,11 +199,29 @@ impl<'a> Standing<'a> {
         notes
     }
 
+    /// What it uses at ten requests per second, µs per second, where that is measured.
+    fn trickle(&mut self, setup: &Setup) -> Result<Option<f64>, Unmeasured> {
+        if !self.visit.trickles() {
+            return Ok(None);
+        }
+        let asked = Asked {
+            seconds: setup.size.trickle().as_secs_f64(),
+            rate: Some(TRICKLE_RPS),
+            seed: self.visit.seed,
+        };
+        let sample = self.slice(setup, &asked)?;
+        // Arrivals are random, and more or fewer may have come than were meant.
+        let requests = sample.load.requests as f64;
+        let per_request = sample.usage.cpu_us.filter(|_| requests > 0.0);
+        Ok(per_request.map(|us| us / requests * TRICKLE_RPS))
+    }
+
     /// Asks its workers, opens the connections that its drain is to meet, and stops it.
     ///
     /// # Errors
     /// [`Unmeasured::Interrupted`], or why it could not be stopped; it is gone either way.
-    pub fn end(self, setup: &Setup) -> Result<Ended, Unmeasured> {
+    pub fn end(mut self, setup: &Setup) -> Result<Ended, Unmeasured> {
+        let trickle_us = self.trickle(setup)?;
         if self.restless {
             self.server.stop(false);
         }
@@ -155,6 +238,8 @@ impl<'a> Standing<'a> {
             requests: self.replies,
             scheduled: self.replies,
             context_switches_per_request: switches.map(|n| n / self.replies.max(1) as f64),
+            idle_cpu_us_per_s: self.rest.us_per_s(),
+            trickle_cpu_us_per_s: trickle_us,
             drain_ms: drained.drain_ms,
             workers_served: shares.counts,
             jain: shares.jain,

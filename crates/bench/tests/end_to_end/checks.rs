@@ -70,6 +70,7 @@ pub fn trials_are_whole(trials: &[Trial]) {
         );
         assert!(figures.private_kib > Some(100), "{trial:?}");
         if trial.pass == Pass::Drain {
+            assert!(figures.idle_cpu_us_per_s.is_some(), "{trial:?}");
             continue;
         }
         assert_eq!(trial.response_hdr.as_deref(), Some("made up"));
