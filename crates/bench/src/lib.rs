@@ -20,6 +20,9 @@
 //!   and at fixed rates, drained by SIGTERM. Processes that are left then are killed, and the trial
 //!   says so.
 //! * A **trial** is one window of a visit, and one line of `trials.ndjson`.
+//! * A **slice** is one, too, but a short one: where servers do not disturb each other they stand side
+//!   by side in a block and are loaded in rotations, each once per rotation (`run::slices`). How each of
+//!   them ended is a line of the pass *drain*.
 //!
 //! # When counters are read
 //!
@@ -72,9 +75,14 @@
 //!
 //! # A second attempt
 //!
-//! A window that is INVALID because of noise alone (stolen time, a late generator) is measured once
-//! more on a fresh server. Both lines are kept, the INVALID one first; the id of the second ends in
-//! `r`.
+//! A window that is INVALID because of noise alone (stolen time, others on the CPUs, a late generator) is
+//! measured once more on a fresh server. Both lines are kept, the INVALID one first; the id of the second ends in
+//! `r`. A rotation with such a slice is measured once more as a whole.
+//!
+//! # One writer
+//!
+//! The trials of a folder are locked as long as its bench runs. What was measured is in the file before
+//! anything else is measured, and `--resume` goes on after it.
 
 use std::process::ExitCode;
 

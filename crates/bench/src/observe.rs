@@ -1,5 +1,6 @@
 //! What is read from outside: child processes and their trees, the machine, the replies of a server.
 
+pub mod benches;
 pub mod client;
 pub mod connections;
 pub mod cpus;
@@ -7,6 +8,7 @@ pub mod environment;
 pub mod interrupt;
 pub mod machine;
 pub mod measured;
+pub mod others;
 pub mod process;
 pub mod strace;
 pub mod sys;

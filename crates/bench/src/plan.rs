@@ -7,6 +7,7 @@ pub mod estimate;
 pub mod layout;
 pub mod passes;
 pub mod request;
+pub mod rotation;
 pub mod scenario;
 pub mod scenarios;
 pub mod search;

@@ -156,6 +156,17 @@ pub struct Args {
     #[arg(long, value_name = "PATH[:EVERY]", value_parser = poison)]
     pub poison: Option<Poison>,
 
+    /// Load in slices: for each line on standard input such as {"seconds": 0.3, "rate": 5000} load
+    /// that long, and print the result on one line; connections stay open in between
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "rate", "profile", "duration", "warmup", "idle", "slow_senders", "slow_readers", "poison",
+            "json", "emit_hdr"
+        ]
+    )]
+    pub slices: bool,
+
     /// Print `opened` when the connections are open, before the first request, and `done` after the
     /// last reply, before they are closed; after each, wait for a line on standard input
     #[arg(long, requires = "quiet")]
@@ -254,7 +265,11 @@ impl Args {
             pipeline: self.pipeline,
             new_connection: self.new_connection,
             duration,
-            warmup: self.warmup,
+            warmup: if self.slices {
+                Duration::ZERO
+            } else {
+                self.warmup
+            },
             drain: self.drain,
             timeout: self.timeout,
             unp_bytes: unp.then_some(self.unp_bytes.unwrap_or(UNP_BYTES)),

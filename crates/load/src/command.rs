@@ -19,13 +19,14 @@ use crate::merge::Merge;
 use crate::plan::Plan;
 use crate::run::{Observer, run_observed};
 use crate::sink::Sink;
+use crate::slices;
 use crate::table;
 
 /// Exit status for arguments that cannot be used.
 const EXIT_USAGE: u8 = 2;
 
 /// Exit status, by convention, of a process that SIGINT ends.
-const EXIT_INTERRUPTED: i32 = 130;
+pub(crate) const EXIT_INTERRUPTED: i32 = 130;
 
 /// Runs the command: exit 0 with a result (valid or not), 2 for unusable arguments and 1 for a
 /// failure, each with one line on standard error.
@@ -34,6 +35,7 @@ pub fn main(args: Args) -> ExitCode {
         return exit(merge_records(merge));
     }
     match args.plan() {
+        Ok(plan) if args.slices => exit(slices::serve(&plan, args.arrivals, args.edges)),
         Ok(plan) => exit(measure(&args, &plan)),
         Err(error) => fail(&error, EXIT_USAGE),
     }

@@ -1,7 +1,7 @@
 //! Whether a run may be believed: the gates that the generator can check by itself.
 
 use schema::load::{LoadResult, Mode};
-use schema::{Code, Effect, Reason, gates};
+use schema::{Code, Effect, Figure, Reason, gates};
 
 use crate::error_class::ErrorClass;
 use crate::record::RunRecord;
@@ -10,8 +10,17 @@ use crate::result;
 /// Applies the gates to a run: adds to its record the reasons why it may not be believed, and
 /// returns its result with the verdict.
 pub(crate) fn apply(record: &mut RunRecord) -> LoadResult {
+    judge(record, little)
+}
+
+/// The same for a slice, which is so short that the requests at its edges count.
+pub(crate) fn apply_to_slice(record: &mut RunRecord) -> LoadResult {
+    judge(record, in_flight)
+}
+
+fn judge(record: &mut RunRecord, in_flight: Gate) -> LoadResult {
     let mut result = result::of(record);
-    for reason in reasons(&result) {
+    for reason in reasons(&result, in_flight) {
         record.add_reason(reason);
     }
     result.reasons = record.reasons.clone();
@@ -19,14 +28,17 @@ pub(crate) fn apply(record: &mut RunRecord) -> LoadResult {
     result
 }
 
+/// A gate: the reason why a result does not pass it.
+type Gate = fn(&LoadResult) -> Option<Reason>;
+
 /// A reason for each gate that the run does not pass.
-fn reasons(result: &LoadResult) -> Vec<Reason> {
+fn reasons(result: &LoadResult, in_flight: Gate) -> Vec<Reason> {
     let gates = [
         scheduled(result),
         sent(result),
         late(result),
         cpu(result),
-        little(result),
+        in_flight(result),
         alive(result),
         closed(result),
         idle(result),
@@ -71,6 +83,7 @@ fn sent(result: &LoadResult) -> Option<Reason> {
         )
         .with("sent_share", share)
         .with("required_share", min)
+        .spoiling(&[Figure::Throughput, Figure::Latency])
     })
 }
 
@@ -85,6 +98,7 @@ fn late(result: &LoadResult) -> Option<Reason> {
         )
         .with("late_p99_us", late_us)
         .with("allowed_us", allowed_us)
+        .spoiling(&[Figure::Latency])
     })
 }
 
@@ -105,6 +119,7 @@ fn cpu(result: &LoadResult) -> Option<Reason> {
         Reason::new(Code::GeneratorCpu, effect, text)
             .with("busiest_thread_share", share)
             .with("allowed_share", max)
+            .spoiling(&[Figure::Throughput, Figure::Latency])
     })
 }
 
@@ -125,6 +140,27 @@ fn little(result: &LoadResult) -> Option<Reason> {
         )
         .with("found_requests", found)
         .with("asked_requests", asked)
+        .spoiling(&[Figure::Throughput, Figure::Latency])
+    })
+}
+
+/// The requests of a slice that were in flight, exactly: throughput times response leaves out the
+/// replies that come after its end, which in a short window are many.
+fn in_flight(result: &LoadResult) -> Option<Reason> {
+    if result.mode == Mode::Open {
+        return None;
+    }
+    let asked = (result.connections * result.pipeline) as f64;
+    let closing = result.rate_achieved * result.closing_mean_us / 1e6;
+    let found = result.mean_in_flight + closing;
+    ((asked - found).abs() > gates::LITTLE_GAP_MAX * asked).then(|| {
+        let text = format!(
+            "{found:.2} requests were in flight on average, but {asked:.0} were to be kept"
+        );
+        invalid(Code::LittlesLaw, text)
+            .with("found_requests", found)
+            .with("asked_requests", asked)
+            .spoiling(&[Figure::Throughput, Figure::Latency])
     })
 }
 

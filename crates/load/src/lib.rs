@@ -72,6 +72,7 @@ mod run;
 mod schedule;
 mod shared;
 mod sink;
+mod slices;
 mod slot;
 mod socket;
 mod table;

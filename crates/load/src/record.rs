@@ -98,6 +98,14 @@ impl RunRecord {
         }
     }
 
+    /// The histogram of the response times of correct replies, nanoseconds, as text: HdrHistogram
+    /// version 2, deflated, base 64.
+    pub(crate) fn response_hdr(&self) -> String {
+        let response = serde_json::to_value(self.counts.response(|_| true));
+        let text = response.expect("a histogram always serialises");
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
     /// Adds a reason why the figures may not be believed, unless it is known.
     pub(crate) fn add_reason(&mut self, reason: Reason) {
         let known = |known: &Reason| known.code == reason.code && known.text == reason.text;

@@ -17,6 +17,7 @@ use crate::extra_clients::{self, ExtraCounts, IdleConnections};
 use crate::plan::Plan;
 use crate::record::{RunRecord, StartTimes};
 use crate::shared::{Progress, Shared};
+use crate::slices::Sockets;
 use crate::slot::Slot;
 use crate::socket;
 use crate::thread_result::ThreadResult;
@@ -44,13 +45,23 @@ pub struct Observer<'a> {
 /// An unusable plan, a target that refuses every connection, or a lack of descriptors: nothing was
 /// measured then. All other failures are counted in the record.
 pub fn run_observed(plan: &Plan, stop: &AtomicBool, observer: Observer<'_>) -> Result<RunRecord> {
+    run_on(plan, stop, observer, None)
+}
+
+/// The same on the connections in `sockets`, where those stay that are open at its end.
+pub(crate) fn run_on(
+    plan: &Plan,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+    sockets: Option<&Sockets>,
+) -> Result<RunRecord> {
     plan.check()?;
     let connections = plan.connections + plan.idle + plan.slow.senders + plan.slow.readers;
     let wanted = connections as u64 + DESCRIPTORS_SPARE;
     if let Some(limit) = socket::raise_descriptor_limit().filter(|&limit| limit < wanted) {
         bail!("{connections} connections need {wanted} descriptors; the limit is {limit}");
     }
-    let shared = Shared::new(plan, stop);
+    let shared = Shared::new(plan, stop, sockets);
     let idle = (plan.idle > 0)
         .then(|| IdleConnections::open(plan, &shared.reference_bodies, stop))
         .transpose()?;
@@ -150,7 +161,10 @@ fn run_load<'scope>(
                 let _ = done.send(result);
                 drop(done);
                 barrier.wait_for_end();
-                drop(open);
+                match shared.sockets {
+                    Some(sockets) => sockets.keep(thread, open),
+                    None => drop(open),
+                }
             })
             .inspect_err(|_| barrier.cancel())
             .context("cannot start a thread")?;

@@ -4,22 +4,26 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::checker::{ReferenceBodies, reference_bodies};
 use crate::plan::Plan;
+use crate::slices::Sockets;
 
 /// The plan, the bodies that replies are compared with, and the interrupt.
 pub(crate) struct Shared<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) reference_bodies: ReferenceBodies,
     pub(crate) stop: &'a AtomicBool,
+    /// Where a run in slices keeps its connections from one to the next.
+    pub(crate) sockets: Option<&'a Sockets>,
     /// When the window ends because of an interrupt; 0 until there is one.
     stop_at_ns: AtomicU64,
 }
 
 impl<'a> Shared<'a> {
-    pub(crate) fn new(plan: &'a Plan, stop: &'a AtomicBool) -> Self {
+    pub(crate) fn new(plan: &'a Plan, stop: &'a AtomicBool, sockets: Option<&'a Sockets>) -> Self {
         Self {
             plan,
             reference_bodies: reference_bodies(plan),
             stop,
+            sockets,
             stop_at_ns: AtomicU64::new(0),
         }
     }

@@ -88,6 +88,20 @@ impl Slot {
             .as_fd()
     }
 
+    /// Takes a socket that is connected and has nothing in flight.
+    pub(crate) fn adopt(&mut self, socket: OwnedFd) {
+        self.socket = Some(socket);
+        self.state = State::Open;
+        self.has_replied = true;
+    }
+
+    /// Its socket, when nothing is in flight on it.
+    pub(crate) fn into_idle(self) -> Option<OwnedFd> {
+        let idle =
+            self.state == State::Open && self.pending.is_empty() && self.unwritten_bytes == 0;
+        self.socket.filter(|_| idle)
+    }
+
     /// Takes a socket that is being connected.
     pub(crate) fn fill(&mut self, socket: OwnedFd) {
         self.socket = Some(socket);

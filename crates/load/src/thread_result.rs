@@ -34,10 +34,14 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// CPU seconds per second, polling left out.
+    /// CPU seconds per second, polling left out; 0 for a window that an interrupt left without a
+    /// length.
     pub(crate) fn busy_share(&self) -> f64 {
+        if self.wall_ns == 0 {
+            return 0.0;
+        }
         let busy_ns = self.cpu_ns.saturating_sub(self.spin_ns);
-        busy_ns as f64 / self.wall_ns.max(1) as f64
+        busy_ns as f64 / self.wall_ns as f64
     }
 
     /// Adds the usage of a thread that ran at the same time.

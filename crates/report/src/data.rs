@@ -81,6 +81,13 @@ pub struct Figures {
     pub silent_connections: Option<u64>,
     /// CPU of the server's process tree, dead children included, µs per correct answer.
     pub server_cpu_us_per_request: Option<f64>,
+    /// CPU of the server's process tree per second without load, its connections open, µs; on the line
+    /// of a drain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_cpu_us_per_s: Option<f64>,
+    /// The same at ten requests per second, µs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trickle_cpu_us_per_s: Option<f64>,
     /// CPU of the whole machine, µs per correct answer: the kernel's work for the loopback is charged
     /// to whoever sends.
     pub machine_cpu_us_per_request: Option<f64>,
@@ -90,6 +97,10 @@ pub struct Figures {
     pub pss_kib: Option<u64>,
     /// The same before any connection, KiB.
     pub pss_idle_kib: Option<u64>,
+    /// Memory under load that only one process has mapped, summed over the server's tree, KiB: unlike
+    /// the proportional set size it does not depend on who else runs the same program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_kib: Option<u64>,
     /// Processes and threads of the server under load.
     pub tasks: Option<u32>,
     /// CPU of the generator, µs per request.
@@ -171,6 +182,13 @@ pub struct Trial {
     pub order: u32,
     /// Seed of this trial's arrivals; the same for every model of a block and scenario.
     pub seed: u64,
+    /// Where it belongs, when it is a slice; `None` for a whole trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<schema::slice::Slice>,
+    /// The response times of a slice as a histogram of nanoseconds: HdrHistogram version 2, deflated,
+    /// base 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_hdr: Option<String>,
     /// Workers the server was given, when the scenario sizes them.
     pub workers: Option<u32>,
     /// The load.
@@ -251,6 +269,10 @@ mod tests {
             "mix",
             "idle",
             "jain",
+            "slice",
+            "response_hdr",
+            "private_kib",
+            "idle_cpu_us_per_s",
             "drain_connections",
             "workers_connections",
         ] {

@@ -91,6 +91,8 @@ pub fn step(
         figures: &figures,
         load: &sample.load,
         ticks: sample.machine.used,
+        others: &sample.others,
+        slice: false,
         ceiling,
     });
     let failed = figures.scheduled.saturating_sub(figures.requests);

@@ -6,11 +6,15 @@
 //! result. The limits are those of [`schema::gates`].
 
 use report::data::{Figures, Mode, Shape, Validity};
-use schema::gates::{GENERATOR_CPU_SHARE_MAX, LITTLE_GAP_MAX, NULL_SHARE_MAX, STEAL_SHARE_MAX};
+use schema::Figure::{Latency, ServerCpu, Throughput};
+use schema::gates::{
+    GENERATOR_CPU_SHARE_MAX, LITTLE_GAP_MAX, NULL_SHARE_MAX, OTHERS_SHARE_MAX, STEAL_SHARE_MAX,
+};
 use schema::load::LoadResult;
 use schema::{Code, Effect, Reason, Reasons, gates};
 
 use crate::observe::machine::Ticks;
+use crate::observe::others::{Others, Used};
 
 /// What the gates judge.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +27,10 @@ pub struct Evidence<'a> {
     pub load: &'a LoadResult,
     /// Time on the CPUs used, and how much of it was stolen.
     pub ticks: Ticks,
+    /// What others used of these CPUs.
+    pub others: &'a Others,
+    /// Whether the window is a slice: so short that the requests at its edges count.
+    pub slice: bool,
     /// What the null server did in the same block and scenario.
     pub ceiling: Ceiling,
 }
@@ -39,7 +47,13 @@ pub enum Ceiling {
 }
 
 /// What makes a trial INVALID by chance: a second attempt may do better.
-const NOISE: [Code; 3] = [Code::Steal, Code::GeneratorLate, Code::NotSent];
+const NOISE: [Code; 5] = [
+    Code::Steal,
+    Code::ServerCpusShared,
+    Code::LoadCpusShared,
+    Code::GeneratorLate,
+    Code::NotSent,
+];
 
 /// Judges a window by every gate: a reason for each that it does not pass.
 pub fn judge(evidence: &Evidence<'_>) -> Reasons {
@@ -52,6 +66,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Reasons {
         late,
         generator_cpu,
         steal,
+        server_cpus,
+        load_cpus,
+        another_bench,
         ceiling,
     ];
     let mut reasons: Vec<Reason> = gates.iter().filter_map(|gate| gate(evidence)).collect();
@@ -73,13 +90,13 @@ pub fn validity(reasons: &Reasons) -> Validity {
     }
 }
 
-/// Whether a trial is INVALID because of noise alone.
+/// Whether a trial is INVALID because of noise alone. What was in flight is disturbed with the rest.
 pub fn is_noise(reasons: &Reasons) -> bool {
-    let mut invalid = reasons
-        .iter()
-        .filter(|reason| reason.effect == Effect::Invalidates)
-        .peekable();
-    invalid.peek().is_some() && invalid.all(|reason| NOISE.contains(&reason.code))
+    let noise = |reason: &&Reason| NOISE.contains(&reason.code);
+    let invalid = |reason: &&Reason| reason.effect == Effect::Invalidates;
+    let mut invalid = reasons.iter().filter(invalid);
+    let some = invalid.clone().any(|reason| noise(&reason));
+    some && invalid.all(|reason| noise(&reason) || reason.code == Code::LittlesLaw)
 }
 
 fn invalid(code: Code, text: impl Into<String>) -> Reason {
@@ -122,7 +139,12 @@ fn little(e: &Evidence<'_>) -> Option<Reason> {
     let asked = f64::from(e.shape.connections * e.shape.pipeline);
     // A connection that carries one request is busy until it is closed.
     let busy_us = e.figures.response_us.mean? + e.load.closing_mean_us;
-    let found = e.figures.throughput_rps * busy_us / 1e6;
+    let closing = e.figures.throughput_rps * e.load.closing_mean_us / 1e6;
+    let found = match e.slice {
+        // In a short window the replies behind its end are many: the generator adds up what was there.
+        true if e.load.mean_in_flight > 0.0 => e.load.mean_in_flight + closing,
+        _ => e.figures.throughput_rps * busy_us / 1e6,
+    };
     ((asked - found).abs() > LITTLE_GAP_MAX * asked).then(|| {
         let text = format!(
             "Little's law: rate times response time is {found:.1} requests in flight where {asked} were held"
@@ -130,6 +152,7 @@ fn little(e: &Evidence<'_>) -> Option<Reason> {
         invalid(Code::LittlesLaw, text)
             .with("found_in_flight", found)
             .with("asked_in_flight", asked)
+            .spoiling(&[Throughput, Latency])
     })
 }
 
@@ -164,6 +187,7 @@ fn late(e: &Evidence<'_>) -> Option<Reason> {
         invalid(Code::GeneratorLate, text)
             .with("late_p99_us", late_us)
             .with("late_p99_max_us", max_us)
+            .spoiling(&[Latency])
     })
 }
 
@@ -179,6 +203,7 @@ fn generator_cpu(e: &Evidence<'_>) -> Option<Reason> {
         limited(Code::GeneratorCpu, text)
             .with("busiest_thread_share", share)
             .with("busiest_thread_share_max", GENERATOR_CPU_SHARE_MAX)
+            .spoiling(&[Throughput, Latency])
     })
 }
 
@@ -194,6 +219,39 @@ fn steal(e: &Evidence<'_>) -> Option<Reason> {
         invalid(Code::Steal, text)
             .with("steal_share", share)
             .with("steal_share_max", STEAL_SHARE_MAX)
+            .spoiling(&[Throughput, Latency, ServerCpu])
+    })
+}
+
+fn server_cpus(e: &Evidence<'_>) -> Option<Reason> {
+    shared(Code::ServerCpusShared, "server", &e.others.server)
+}
+
+fn load_cpus(e: &Evidence<'_>) -> Option<Reason> {
+    shared(Code::LoadCpusShared, "generator", &e.others.load)
+}
+
+fn another_bench(e: &Evidence<'_>) -> Option<Reason> {
+    let pid = e.others.bench?;
+    let text = format!("another bench ran on the same CPUs, process {pid}");
+    Some(Reason::new(Code::AnotherBench, Effect::Notes, text))
+}
+
+/// Others take time away, and fill the caches with what is theirs.
+fn shared(code: Code, whose: &str, others: &Used) -> Option<Reason> {
+    (others.share > OTHERS_SHARE_MAX).then(|| {
+        let most = others.most.as_ref();
+        let most = most.map(|(name, share)| format!(" ({name}: {:.0} %)", share * 100.0));
+        let text = format!(
+            "others used {:.0} % of the {whose}'s CPUs{}, {:.0} % allowed",
+            others.share * 100.0,
+            most.unwrap_or_default(),
+            OTHERS_SHARE_MAX * 100.0
+        );
+        invalid(code, text)
+            .with("others_share", others.share)
+            .with("others_share_max", OTHERS_SHARE_MAX)
+            .spoiling(&[Throughput, Latency, ServerCpu])
     })
 }
 
@@ -207,7 +265,8 @@ fn ceiling(e: &Evidence<'_>) -> Option<Reason> {
         Ceiling::Unknown => Some(limited(
             Code::NoNullServer,
             "no figure of the null server to compare with: the generator may be the limit",
-        )),
+        )
+        .spoiling(&[Throughput, Latency])),
         Ceiling::Rps(null) => (throughput > NULL_SHARE_MAX * null).then(|| {
             let text = format!(
                 "at least {throughput:.0}/s: this is {:.0} % of the null server's throughput, and above {:.0} % the generator may be the limit",
@@ -217,6 +276,7 @@ fn ceiling(e: &Evidence<'_>) -> Option<Reason> {
             limited(Code::NearNullServer, text)
                 .with("null_share", throughput / null)
                 .with("null_share_max", NULL_SHARE_MAX)
+                .spoiling(&[Throughput, Latency])
         }),
     }
 }

@@ -1,6 +1,6 @@
 use Code::*;
 use Mode::{Closed, Open};
-use report::data::Latency;
+use report::data::Latency as Percentiles;
 
 use super::*;
 
@@ -9,6 +9,8 @@ struct Case {
     figures: Figures,
     load: LoadResult,
     ticks: Ticks,
+    others: Others,
+    slice: bool,
     ceiling: Ceiling,
 }
 
@@ -29,11 +31,11 @@ fn good(mode: Mode) -> Case {
             scheduled: 10_010,
             requests: 10_000,
             throughput_rps: 10_000.0,
-            response_us: Latency {
+            response_us: Percentiles {
                 count: 10_010,
                 mean: Some(6_400.0),
                 p99: Some(10_000.0),
-                ..Latency::default()
+                ..Percentiles::default()
             },
             errors: [("timeout".to_owned(), 10)].into(),
             silent_connections: Some(0),
@@ -48,7 +50,10 @@ fn good(mode: Mode) -> Case {
         ticks: Ticks {
             all: 200,
             stolen: 2,
+            ..Ticks::default()
         },
+        others: Others::default(),
+        slice: false,
         ceiling: Ceiling::Rps(14_286.0),
     }
 }
@@ -59,6 +64,8 @@ fn verdict(case: &Case) -> Reasons {
         figures: &case.figures,
         load: &case.load,
         ticks: case.ticks,
+        others: &case.others,
+        slice: case.slice,
         ceiling: case.ceiling,
     })
 }
@@ -223,7 +230,11 @@ fn an_overloaded_server_is_a_result() {
 fn the_null_server_is_not_compared_with_itself_and_one_tick_of_steal_says_nothing() {
     let mut case = good(Mode::Closed);
     case.ceiling = Ceiling::Itself;
-    case.ticks = Ticks { all: 40, stolen: 1 };
+    case.ticks = Ticks {
+        all: 40,
+        stolen: 1,
+        ..Ticks::default()
+    };
     assert_eq!(validity(&verdict(&case)), Validity::Valid);
 }
 
@@ -255,4 +266,55 @@ fn what_both_have_seen_is_said_once() {
     case.load.reasons = says(NothingDue, Effect::Invalidates);
     let reasons = verdict(&case);
     assert_eq!((reasons.len(), reasons[0].code), (1, NothingAnswered));
+}
+
+#[test]
+fn others_on_the_cpus_are_noise_and_leave_memory_alone() {
+    for mode in [Mode::Closed, Mode::Open] {
+        let mut case = good(mode);
+        case.others.server = Used {
+            share: 0.48,
+            most: Some(("loop".to_owned(), 0.47)),
+        };
+        let reasons = verdict(&case);
+        assert!(is_noise(&reasons), "{reasons:?}");
+        assert_eq!(reasons[0].code, ServerCpusShared);
+        assert_eq!(
+            reasons.text(),
+            "others used 48 % of the server's CPUs (loop: 47 %), 5 % allowed"
+        );
+        let worst = |figure| reasons.worst(figure);
+        assert_eq!(worst(Throughput), Some(Effect::Invalidates));
+        assert_eq!(worst(ServerCpu), Some(Effect::Invalidates));
+        assert_eq!(worst(schema::Figure::Memory), None);
+        case.others = Others::default();
+        case.others.load.share = 0.06;
+        assert_eq!(verdict(&case)[0].code, LoadCpusShared);
+        case.others.load.share = 0.05;
+        assert!(verdict(&case).is_empty());
+    }
+}
+
+#[test]
+fn a_late_generator_spoils_latency_and_nothing_else() {
+    let mut case = good(Mode::Open);
+    case.figures.generator_late_p99_us = Some(501.0);
+    let reasons = verdict(&case);
+    assert_eq!(validity(&reasons), Validity::Invalid);
+    assert_eq!(reasons.worst(Latency), Some(Effect::Invalidates));
+    assert_eq!(reasons.worst(ServerCpu), None);
+    assert_eq!(reasons.worst(Throughput), None);
+}
+
+#[test]
+fn the_edges_of_a_slice_are_part_of_what_was_in_flight() {
+    let mut case = good(Mode::Closed);
+    // The last 64 of 700 replies came behind the end.
+    case.figures.throughput_rps *= 0.91;
+    case.load.mean_in_flight = 64.0;
+    assert_eq!(verdict(&case)[0].code, LittlesLaw);
+    case.slice = true;
+    assert!(verdict(&case).is_empty());
+    case.load.mean_in_flight = 60.0;
+    assert_eq!(verdict(&case)[0].code, LittlesLaw);
 }

@@ -72,6 +72,11 @@ impl CpuList {
         self.0.len()
     }
 
+    /// Whether `cpu` is one of them.
+    pub fn has(&self, cpu: usize) -> bool {
+        self.0.contains(&cpu)
+    }
+
     /// `true` when the lists have a CPU in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         !self.0.is_disjoint(&other.0)

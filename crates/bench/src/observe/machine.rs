@@ -9,20 +9,22 @@ use std::io;
 use crate::observe::cpus::CpuList;
 
 /// A tick of `/proc/stat`, µs (USER_HZ is 100).
-const TICK_US: u64 = 10_000;
+pub const TICK_US: u64 = 10_000;
 
 /// The counters of `/proc/stat` at one moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reading {
     busy_ticks: u64,
-    used: Ticks,
+    used: [Ticks; 2],
 }
 
-/// Time of the CPUs that the trial uses.
+/// Time of a list of CPUs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ticks {
     /// All of it, stolen included.
     pub all: u64,
+    /// What tasks used, the kernel's work for interrupts left out.
+    pub tasks: u64,
     /// What the hypervisor took.
     pub stolen: u64,
 }
@@ -32,20 +34,24 @@ pub struct Ticks {
 pub struct Window {
     /// CPU time that all processes of the machine used, µs.
     pub busy_us: f64,
-    /// Time of the CPUs that the trial uses.
+    /// Time of the server's CPUs.
+    pub server: Ticks,
+    /// Time of the generator's CPUs.
+    pub load: Ticks,
+    /// Time of the CPUs that the trial uses; one that both use counts twice.
     pub used: Ticks,
 }
 
 impl Reading {
-    /// Reads the counters; `cpus` are those that steal is judged for.
+    /// Reads the counters for the CPUs of the server and those of the generator.
     ///
     /// # Errors
     /// When `/proc/stat` cannot be read.
-    pub fn take(cpus: &[&CpuList]) -> io::Result<Self> {
+    pub fn take(cpus: [&CpuList; 2]) -> io::Result<Self> {
         Ok(Self::parse(&fs::read_to_string("/proc/stat")?, cpus))
     }
 
-    fn parse(text: &str, cpus: &[&CpuList]) -> Self {
+    fn parse(text: &str, cpus: [&CpuList; 2]) -> Self {
         let mut reading = Self::default();
         for line in text.lines() {
             let mut fields = line.split_whitespace();
@@ -60,15 +66,19 @@ impl Reading {
             let [user, nice, system, idle, iowait, irq, softirq, stolen] = ticks[..] else {
                 continue;
             };
-            let busy = user + nice + system + irq + softirq;
-            if cpu.is_empty() {
+            let tasks = user + nice + system;
+            let busy = tasks + irq + softirq;
+            let Ok(cpu) = cpu.parse::<usize>() else {
+                // The line of all CPUs has no number.
                 reading.busy_ticks = busy;
-            } else if cpu
-                .parse()
-                .is_ok_and(|cpu: usize| cpus.iter().any(|list| list.iter().any(|c| c == cpu)))
-            {
-                reading.used.all += busy + idle + iowait + stolen;
-                reading.used.stolen += stolen;
+                continue;
+            };
+            for (used, list) in reading.used.iter_mut().zip(cpus) {
+                if list.has(cpu) {
+                    used.all += busy + idle + iowait + stolen;
+                    used.tasks += tasks;
+                    used.stolen += stolen;
+                }
             }
         }
         reading
@@ -77,17 +87,33 @@ impl Reading {
     /// What happened since `before`. A counter of the kernel may go back by a tick: that counts as
     /// zero.
     pub fn since(&self, before: &Self) -> Window {
+        let [server, load] = [0, 1].map(|list| self.used[list].since(before.used[list]));
         Window {
             busy_us: (self.busy_ticks.saturating_sub(before.busy_ticks) * TICK_US) as f64,
-            used: Ticks {
-                all: self.used.all.saturating_sub(before.used.all),
-                stolen: self.used.stolen.saturating_sub(before.used.stolen),
-            },
+            server,
+            load,
+            used: server.and(load),
         }
     }
 }
 
 impl Ticks {
+    fn since(self, before: Self) -> Self {
+        Self {
+            all: self.all.saturating_sub(before.all),
+            tasks: self.tasks.saturating_sub(before.tasks),
+            stolen: self.stolen.saturating_sub(before.stolen),
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            all: self.all + other.all,
+            tasks: self.tasks + other.tasks,
+            stolen: self.stolen + other.stolen,
+        }
+    }
+
     /// Stolen time as a share; zero when nothing passed.
     pub fn stolen_share(&self) -> f64 {
         self.stolen as f64 / self.all.max(1) as f64
@@ -108,11 +134,13 @@ mod tests {
                 "cpu {user} 0 10 100 5 1 2 99 7 0\ncpu{first} {user} 0 0 50 0 0 0 {stolen} 0 0\n\
                  cpu9999 0 0 0 0 0 0 0 77 0 0\nintr 1 2 3\n"
             );
-            Reading::parse(&text, &[&one])
+            Reading::parse(&text, [&one, &one])
         };
         let window = stat(3, 120).since(&stat(1, 100));
         assert_eq!(window.busy_us, 200_000.0);
-        assert_eq!(window.used, Ticks { all: 22, stolen: 2 });
+        let (all, tasks, stolen) = (22, 20, 2);
+        let ticks = Ticks { all, tasks, stolen };
+        assert_eq!((window.server, window.load), (ticks, ticks));
         assert!((window.used.stolen_share() - 2.0 / 22.0).abs() < 1e-9);
     }
 }

@@ -5,6 +5,7 @@ use schema::{Reason, Reasons};
 
 use crate::observe::connections::ByWorker;
 use crate::observe::machine;
+use crate::observe::others::Others;
 use crate::observe::sys::Exit;
 use crate::observe::tree::{Footprint, Usage};
 use crate::observe::whoami::Served;
@@ -41,6 +42,8 @@ pub struct WarmUp {
     pub served: Served,
     /// Correct replies so far.
     pub replies: u64,
+    /// Correct replies per second in the closed loop of the warm-up.
+    pub rps: f64,
 }
 
 /// What was read in one window.
@@ -52,6 +55,8 @@ pub struct Sample {
     pub usage: Usage,
     /// What the whole machine used.
     pub machine: machine::Window,
+    /// What others used of the CPUs.
+    pub others: Others,
     /// Its memory and tasks with the idle connections of the scenario open, if it has any.
     pub with_idle: Option<Footprint>,
     /// The generator's command line.

@@ -30,6 +30,8 @@ pub struct Process {
     pidfd: OwnedFd,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
+    /// What has been read and not been asked for.
+    unread: Vec<u8>,
     stderr: Receiver<String>,
     exit: Option<Exit>,
     /// The whole tree has ended: its process numbers may belong to others by now.
@@ -83,6 +85,7 @@ impl Process {
             pidfd,
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),
+            unread: Vec::new(),
             stderr: receive,
             exit: None,
             gone: false,
@@ -120,22 +123,70 @@ impl Process {
     /// # Errors
     /// `UnexpectedEof` when output ends first, `TimedOut`, or `Interrupted` by a signal to the bench.
     pub fn line(&mut self, within: Duration, interrupt: &Interrupt) -> io::Result<String> {
+        self.long_line(LINE_BYTES_MAX, within, interrupt)
+    }
+
+    /// The same for a line of up to `bytes_max` bytes; of a longer one, its beginning.
+    ///
+    /// # Errors
+    /// As [`Process::line`].
+    pub fn long_line(
+        &mut self,
+        bytes_max: usize,
+        within: Duration,
+        interrupt: &Interrupt,
+    ) -> io::Result<String> {
         let deadline = Instant::now() + within;
         let stdout = self.stdout.as_mut().ok_or(io::ErrorKind::UnexpectedEof)?;
-        let (mut line, mut byte) = (Vec::new(), [0_u8]);
-        while !line.ends_with(b"\n") && line.len() < LINE_BYTES_MAX {
+        let mut buffer = [0_u8; 16_384];
+        let mut searched = 0;
+        let end = loop {
+            let new = &self.unread[searched..];
+            if let Some(end) = new.iter().position(|&byte| byte == b'\n') {
+                break searched + end + 1;
+            }
+            searched = self.unread.len();
+            if searched >= bytes_max {
+                break bytes_max;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             match interrupt.wait(stdout.as_fd(), left)? {
                 Waited::Ready => {}
                 Waited::TimedOut => return Err(io::ErrorKind::TimedOut.into()),
                 Waited::Interrupted => return Err(io::ErrorKind::Interrupted.into()),
             }
-            if stdout.read(&mut byte)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            match stdout.read(&mut buffer) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => self.unread.extend_from_slice(&buffer[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            line.push(byte[0]);
-        }
+        };
+        let line: Vec<u8> = self.unread.drain(..end).collect();
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+    }
+
+    /// Writes a line to its standard input.
+    ///
+    /// # Errors
+    /// When it has ended, or was not started by [`Process::spawn_with_stdin`].
+    pub fn tell(&mut self, line: &str) -> io::Result<()> {
+        let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        stdin.write_all(format!("{line}\n").as_bytes())
+    }
+
+    /// Closes its standard input.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Stops its process group, or lets it go on.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn stop(&self, stopped: bool) -> io::Result<()> {
+        let signal = if stopped { Signal::STOP } else { Signal::CONT };
+        Ok(kill_process_group(rustix_pid(self.pid)?, signal)?)
     }
 
     /// Ends the pause of a child that waits to read a line.
@@ -143,8 +194,7 @@ impl Process {
     /// # Errors
     /// When it has ended, or was not started by [`Process::spawn_with_stdin`].
     pub fn let_go_on(&mut self) -> io::Result<()> {
-        let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        stdin.write_all(b"\n")
+        self.tell("")
     }
 
     /// Waits for the child to end, for `time` at most.

@@ -78,6 +78,8 @@ impl Usage {
 pub struct Footprint {
     /// Proportional set size, KiB.
     pub pss_kib: u64,
+    /// What no process outside of this one has mapped, KiB.
+    pub private_kib: u64,
     /// Resident set size, KiB: what processes share counts once for each.
     pub rss_kib: u64,
     /// Processes and threads.
@@ -135,6 +137,11 @@ impl Snapshot {
         Ok(snapshot)
     }
 
+    /// The processes of the tree.
+    pub fn pids(&self) -> BTreeSet<u32> {
+        self.tasks.iter().map(|&(pid, _)| pid).collect()
+    }
+
     /// Adds the tasks of a process and their switches; returns the run time of the living, ns.
     fn add_tasks(&mut self, pid: u32) -> u64 {
         let mut living_ns = 0;
@@ -173,6 +180,9 @@ impl Footprint {
                 continue;
             };
             footprint.pss_kib += field(&memory, "Pss:").unwrap_or(0);
+            let private = ["Private_Clean:", "Private_Dirty:"];
+            let private = private.map(|name| field(&memory, name).unwrap_or(0));
+            footprint.private_kib += private.iter().sum::<u64>();
             footprint.rss_kib += field(&memory, "Rss:").unwrap_or(0);
             let tasks = numbers(&format!("/proc/{pid}/task")).len();
             footprint.tasks += u32::try_from(tasks).unwrap_or(u32::MAX);
@@ -217,7 +227,7 @@ fn stat(pid: u32) -> Option<Stat> {
 }
 
 /// The numeric names in a folder of /proc.
-fn numbers(folder: &str) -> Vec<u32> {
+pub(super) fn numbers(folder: &str) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };

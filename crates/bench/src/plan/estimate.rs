@@ -14,6 +14,8 @@ const SERVER: Duration = Duration::from_millis(120);
 const WORKER: Duration = Duration::from_micros(300);
 /// A call of the generator beyond its window: its start, connections, counters and result.
 const CALL: Duration = Duration::from_millis(60);
+/// A slice beyond its window: its counters, its result.
+const SLICE: Duration = Duration::from_millis(35);
 /// Opening a connection outside of the load, having it served once, and closing it.
 const CONNECTION: Duration = Duration::from_micros(120);
 /// The part of a drain in which idle connections are given time for one more request.
@@ -32,24 +34,61 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
     }
     let windows = size.windows();
     let measured: Duration = match visit.pass {
-        Pass::Measure => {
+        // A drain is the end of a visit, and none of its own.
+        Pass::Measure | Pass::Drain if visit.measured_in_slices() => {
+            let slices = visit.slices_planned(size);
+            return standing(visit, size) + slice(size) * slices;
+        }
+        Pass::Measure | Pass::Drain => {
             let windows = visit.windows.iter().map(|w| window(visit, w, size));
             windows.sum::<Duration>() + drain(visit)
         }
         Pass::Capacity => {
-            let steps = size.search().map_or(0, |search| search.steps_expected);
             // Each step opens the idle connections anew.
-            (CALL + windows.step + CONNECTION * visit.idle) * steps
+            let call = CALL + CONNECTION * visit.idle;
+            let rate = visit.scenario.rates(size).last().copied();
+            let search = visit.scenario.search(size).zip(rate);
+            search.map_or(Duration::ZERO, |((how, _), rate)| {
+                let near = visit.scenario.near_window(&how, rate).min(how.near[1]);
+                let [far_steps, near_steps] = how.steps_expected;
+                (call + how.far) * far_steps + (call + near) * near_steps
+            })
         }
         Pass::SystemCalls => CALL + TRACER + windows.calls,
         Pass::Memory => return memory(visit, size),
     };
+    started(visit, size) + measured
+}
+
+/// Time of a visit that is measured in slices, without these.
+pub fn standing(visit: &Visit, size: Size) -> Duration {
+    match visit.blocked {
+        Some(_) => Duration::ZERO,
+        None => started(visit, size) + CALL + drain(visit) + trickle(visit, size),
+    }
+}
+
+/// Time of ten requests per second.
+fn trickle(visit: &Visit, size: Size) -> Duration {
+    match visit.trickles() {
+        true => SLICE + size.trickle(),
+        false => Duration::ZERO,
+    }
+}
+
+/// Time of one slice.
+pub fn slice(size: Size) -> Duration {
+    SLICE + size.slices().1
+}
+
+/// Starting, verifying and warming up.
+fn started(visit: &Visit, size: Size) -> Duration {
     let store = if visit.scenario.db && !visit.is_null() {
         STORE
     } else {
         Duration::ZERO
     };
-    SERVER + WORKER * visit.workers.unwrap_or(0) + store + CALL + windows.warm_up + measured
+    SERVER + WORKER * visit.workers.unwrap_or(0) + store + CALL + size.windows().warm_up
 }
 
 /// Opening connections, and draining the server with them.
@@ -87,11 +126,6 @@ fn memory(visit: &Visit, size: Size) -> Duration {
             own + CONNECTION * connections
         })
         .sum()
-}
-
-/// Time of a whole plan.
-pub fn total<'a>(visits: impl IntoIterator<Item = &'a Visit>, size: Size) -> Duration {
-    visits.into_iter().map(|v| visit(v, size)).sum()
 }
 
 /// `40 s`, `12 min`, `1 h 50 min`.
@@ -142,7 +176,7 @@ mod tests {
             server_cpus: 1,
             idle: size.idle_connections(),
         });
-        total(&plan, size)
+        plan.iter().map(|v| visit(v, size)).sum()
     }
 
     #[test]

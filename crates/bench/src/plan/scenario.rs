@@ -1,10 +1,13 @@
 //! A scenario: one shape of load, the same for every server.
 
+use std::time::Duration;
+
 use report::data::{Deciding, Objective, ScenarioInfo};
-use schema::Reason;
+use schema::{Measured, Reason};
 
 use crate::plan::contender::Contender;
-use crate::plan::size::Size;
+use crate::plan::search::near_window;
+use crate::plan::size::{self, Size};
 
 /// The route of the smallest reply.
 pub const PLAINTEXT: &str = "/plaintext";
@@ -18,6 +21,9 @@ pub struct Scenario {
     pub purpose: &'static str,
     /// The figure by which servers are ranked in it.
     pub decides: Deciding,
+    /// In slices, where servers that stand side by side do not disturb each other; in trials of one
+    /// server at a time, where they would: thousands of connections, more load than a server can carry.
+    pub measured: Measured,
     /// `true` where the smaller sizes measure it by default.
     pub key: bool,
     /// The path that is asked for.
@@ -56,6 +62,8 @@ pub struct Scenario {
     pub reply_bytes: u32,
     /// What a server must keep for a rate to count as served.
     pub objective: Option<Objective>,
+    /// `true` where the CPU of a server at ten requests per second is measured, in the first block.
+    pub trickle: bool,
     /// The least size in which the capacity is searched for.
     pub capacity: Depth,
     /// The least size in which system calls are counted.
@@ -87,6 +95,7 @@ impl Scenario {
             name: self.name.to_owned(),
             purpose: self.purpose.to_owned(),
             decides: self.decides,
+            measured: self.measured,
             objective: self.objective,
         }
     }
@@ -103,6 +112,33 @@ impl Scenario {
     pub fn is_generic(&self) -> bool {
         let only = self.slow == 0 && self.poison.is_none() && !self.db;
         self.path == PLAINTEXT && self.mix.is_empty() && only
+    }
+
+    /// The share of its rarest kind of request.
+    pub fn rarest_share(&self) -> f64 {
+        let weight = |kind: &&str| kind.split(':').next()?.parse::<f64>().ok();
+        let weights: Vec<f64> = self.mix.iter().filter_map(weight).collect();
+        let least = weights.iter().copied().reduce(f64::min);
+        least.map_or(1.0, |least| least / weights.iter().sum::<f64>())
+    }
+
+    /// How its capacity is searched for, and whether that is coarse: where the windows that a narrow
+    /// bracket takes are longer than the size allows.
+    pub fn search(&self, size: Size) -> Option<(size::Search, bool)> {
+        let fine = size.fine_search()?;
+        let rate = self.rates(size).last().copied()?;
+        let longest = self.near_window(&fine, rate);
+        if longest <= fine.near[1] {
+            return Some((fine, false));
+        }
+        Some((size.search()?, true))
+    }
+
+    /// How long a window near the edge must be at `rate`.
+    pub fn near_window(&self, how: &size::Search, rate: f64) -> Duration {
+        let objective_us = self.objective.map_or(0.0, |objective| objective.p99_us);
+        let needed = near_window(how.ratio, rate, self.rarest_share(), objective_us);
+        needed.max(how.near[0])
     }
 
     /// Connections that a server must hold at once, `idle` of them idle.

@@ -5,8 +5,15 @@
 //! double, until it has a rate at which the objective was kept below one at which it was not; then it
 //! halves the gap until the two are neighbours; then each end is tried once more. A rate with one success and one
 //! failure is tried a third time, and the majority counts.
+//!
+//! *Near the edge*, where the gap is no wider than a first step, windows are long: they hold
+//! [`RAREST_MIN`] requests of the rarest kind, and last so long that at a rate one place too high the
+//! queue outgrows the objective. Far from it they are short, since there a server keeps the objective
+//! with ease or misses it by far. What a short window says is believed until a long one says
+//! otherwise, and confirms nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::plan::size;
 
@@ -17,9 +24,17 @@ const RATE_MAX: f64 = 1e6;
 /// How often an end of the bracket must have come out the same.
 const CONFIRMED: u32 = 2;
 
+/// The fewest requests of the rarest kind in a window near the edge: four of them make up the slowest
+/// hundredth.
+pub const RAREST_MIN: f64 = 400.0;
+/// How much longer a window near the edge is than the queue needs to outgrow the objective.
+const OUTGROWN: f64 = 1.5;
+
 /// What came of a rate.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tries {
+    /// What the last short window said.
+    far: Option<bool>,
     kept: u32,
     failed: u32,
 }
@@ -27,8 +42,18 @@ struct Tries {
 impl Tries {
     /// Whether it kept the objective; `None` while it is undecided.
     fn verdict(self) -> Option<bool> {
+        if self.kept + self.failed == 0 {
+            return self.far;
+        }
         (self.kept != self.failed).then_some(self.kept > self.failed)
     }
+}
+
+/// How long a window near the edge must be, for a bracket of this ratio: see the module.
+pub fn near_window(ratio: f64, rate: f64, rarest_share: f64, objective_p99_us: f64) -> Duration {
+    let enough_s = RAREST_MIN / (rate * rarest_share);
+    let outgrown_s = OUTGROWN * objective_p99_us / 1e6 / (ratio - 1.0);
+    Duration::from_secs_f64(enough_s.max(outgrown_s))
 }
 
 /// A search under way.
@@ -99,12 +124,28 @@ impl Search {
         }
     }
 
+    /// Whether the search is near the edge: the next window is then a long one.
+    pub fn is_near(&self) -> bool {
+        // Without a first step of several places there is nothing to be far from.
+        self.stride <= 1
+            || match (self.lower(), self.upper()) {
+                (Some(lower), Some(upper)) => upper - lower <= self.stride,
+                (None, None) => false,
+                // Beyond the lowest and the highest rate there is nothing to find.
+                (Some(lower), None) => lower >= self.top,
+                (None, Some(upper)) => upper == 0,
+            }
+    }
+
     /// Records whether `rate` kept the objective.
     pub fn record(&mut self, rate: f64, kept: bool) {
+        let near = self.is_near();
         // Rounding may have put a low rate below its place.
         let place = self.place(rate + 0.5);
         let tries = self.tries.entry(place).or_default();
-        if kept {
+        if !near {
+            tries.far = Some(kept);
+        } else if kept {
             tries.kept += 1;
         } else {
             tries.failed += 1;
@@ -239,6 +280,66 @@ mod tests {
         );
         assert_eq!(endless.lowest_failed(), None);
         assert!(!endless.confirmed());
+    }
+
+    fn fine(size: Size) -> size::Search {
+        size.fine_search().expect("this size searches")
+    }
+
+    #[test]
+    fn a_fine_search_ends_within_three_per_cent_and_spends_its_time_near_the_edge() {
+        for size in [Size::Quick, Size::Full] {
+            let how = fine(size);
+            for capacity in [150.0, 990.0, 4_321.0, 25_000.0, 130_000.0] {
+                for off in [0.5, 0.8, 1.0, 1.3, 2.0] {
+                    let mut search = Search::new(&how, capacity * off, None);
+                    let (mut far, mut near) = (0, 0);
+                    while let Some(rate) = search.next().filter(|_| far + near < how.steps_max) {
+                        *(if search.is_near() {
+                            &mut near
+                        } else {
+                            &mut far
+                        }) += 1;
+                        search.record(rate, rate <= capacity);
+                    }
+                    let (lower, upper) = (search.highest_ok(), search.lowest_failed());
+                    let (lower, upper) = (lower.expect("found"), upper.expect("found"));
+                    assert!(lower <= capacity && capacity < upper);
+                    // Low rates are rounded to whole requests per second.
+                    assert!(upper / lower < 1.035, "{lower} {upper}");
+                    assert!(search.confirmed(), "{capacity} from {off}");
+                    assert!(
+                        near >= 4 && far <= 8,
+                        "{capacity} from {off}: {far}, {near}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_window_that_was_wrong_is_overruled_by_long_ones() {
+        let how = fine(Size::Quick);
+        let mut search = Search::new(&how, 4_000.0, None);
+        let mut steps = 0;
+        // In short windows the server seems to hold a fifth more than it does.
+        while let Some(rate) = search.next().filter(|_| steps < how.steps_max) {
+            let seems = if search.is_near() { 1.0 } else { 1.2 };
+            search.record(rate, rate <= 5_000.0 * seems);
+            steps += 1;
+        }
+        let (lower, upper) = (search.highest_ok(), search.lowest_failed());
+        assert!(search.confirmed(), "{lower:?} {upper:?} in {steps}");
+        assert!(lower <= Some(5_000.0) && upper > Some(5_000.0));
+    }
+
+    #[test]
+    fn windows_near_the_edge_hold_the_rarest_and_outlast_the_objective() {
+        let seconds = |rate, share, ms| near_window(1.03, rate, share, ms * 1e3).as_secs_f64();
+        // A hundredth of 2,500 requests per second are long ones.
+        assert_eq!(seconds(2_500.0, 0.01, 5.0), 16.0);
+        // At a rate 3 % too high the queue has outgrown 25 ms after 0.83 s.
+        assert!((seconds(20_000.0, 1.0, 25.0) - 1.25).abs() < 1e-9);
     }
 
     #[test]

@@ -47,9 +47,17 @@ pub struct Search {
     pub stride: u32,
     /// The most windows for one server.
     pub steps_max: u32,
-    /// The windows that a search usually takes: for the estimate only.
-    pub steps_expected: u32,
+    /// The windows that a search usually takes far from the edge and near it: for the estimate only.
+    pub steps_expected: [u32; 2],
+    /// The length of a window far from the edge, where a server keeps the objective with ease or
+    /// misses it by far.
+    pub far: Duration,
+    /// The least and the longest near it.
+    pub near: [Duration; 2],
 }
+
+/// Width of a bracket that is searched for to within 3 %.
+const FINE_RATIO: f64 = 1.03;
 
 impl Size {
     /// Reads a size by its name.
@@ -124,8 +132,27 @@ impl Size {
         }
     }
 
-    /// How a capacity is searched for; `None` where there is no time for it.
+    /// Slices of each window per block, and how long one is.
+    pub fn slices(self) -> (u32, Duration) {
+        match self {
+            Self::Smoke => (4, Duration::from_millis(80)),
+            Self::Quick => (4, Duration::from_millis(160)),
+            Self::Full => (4, Duration::from_millis(450)),
+        }
+    }
+
+    /// How long ten requests per second are offered.
+    pub fn trickle(self) -> Duration {
+        match self {
+            Self::Smoke => Duration::from_millis(500),
+            Self::Quick | Self::Full => Duration::from_secs(1),
+        }
+    }
+
+    /// How a capacity is searched for in steps of a quarter or a twentieth, where windows that hold
+    /// enough requests for less would take too long; `None` where there is no time for any.
     pub fn search(self) -> Option<Search> {
+        let step = self.windows().step;
         match self {
             Self::Smoke => None,
             Self::Quick => Some(Search {
@@ -133,16 +160,40 @@ impl Size {
                 ratio: 1.25,
                 stride: 1,
                 steps_max: 10,
-                steps_expected: 6,
+                steps_expected: [0, 6],
+                far: step,
+                near: [step, step],
             }),
             Self::Full => Some(Search {
                 blocks: 3,
                 ratio: 1.05,
                 stride: 4,
                 steps_max: 24,
-                steps_expected: 11,
+                steps_expected: [4, 7],
+                far: step,
+                near: [step, step],
             }),
         }
+    }
+
+    /// How it is searched for to within 3 %: in short windows as long as the edge is far, and in long
+    /// ones near it.
+    pub fn fine_search(self) -> Option<Search> {
+        let ms = Duration::from_millis;
+        let coarse = self.search()?;
+        let (far, near) = match self {
+            Self::Smoke | Self::Quick => (ms(230), [ms(450), ms(1_000)]),
+            Self::Full => (ms(600), [ms(1_500), ms(20_000)]),
+        };
+        Some(Search {
+            ratio: FINE_RATIO,
+            stride: 8,
+            steps_max: 2 * coarse.steps_max,
+            steps_expected: [4, 6],
+            far,
+            near,
+            ..coarse
+        })
     }
 
     /// Numbers of connections at which memory is read.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use report::data::{Mode, Pass, Role};
-use schema::Reason;
+use schema::{Measured, Reason};
 
 use crate::plan::contender::Contender;
 use crate::plan::scenario::Scenario;
@@ -80,6 +80,33 @@ impl Visit {
     /// `true` for the null server.
     pub fn is_null(&self) -> bool {
         self.contender.role == Role::Null
+    }
+
+    /// Whether its windows are measured in slices, beside the other servers of the scenario.
+    pub fn measured_in_slices(&self) -> bool {
+        self.pass == Pass::Measure && self.scenario.measured == Measured::Slices
+    }
+
+    /// Slices that are planned for it; none where it is not measured in slices, or not at all.
+    pub fn slices_planned(&self, size: Size) -> u32 {
+        let windows = u32::try_from(self.windows.len()).unwrap_or(0);
+        match self.measured_in_slices() && self.blocked.is_none() {
+            true => size.slices().0 * windows,
+            false => 0,
+        }
+    }
+
+    /// Whether its CPU at ten requests per second is measured.
+    pub fn trickles(&self) -> bool {
+        self.scenario.trickle && self.block == 0 && !self.is_null()
+    }
+
+    /// Lines that are planned for it, in the measurement of its windows.
+    pub fn lines_planned(&self, size: Size) -> u64 {
+        match self.slices_planned(size) {
+            0 => self.windows.len() as u64,
+            slices => slices.into(),
+        }
     }
 
     /// The path of a target's URL, where it is asked for instead of the scenario's.

@@ -34,6 +34,40 @@ impl Call<'_> {
     pub fn args(&self) -> Vec<String> {
         let shape = self.shape;
         let ms = |time: Duration| format!("{}ms", time.as_millis());
+        let mut args = self.common();
+        match &shape.profile {
+            Some(profile) => args.push(format!("--profile={profile}")),
+            None => args.push(format!(
+                "--duration={}",
+                ms(Duration::from_secs_f64(shape.duration_s))
+            )),
+        }
+        if let (None, Mode::Open, Some(rate)) = (&shape.profile, shape.mode, shape.rate) {
+            args.push(format!("--rate={rate}"));
+        }
+        if shape.mode == Mode::Open {
+            args.push("--arrivals=poisson".to_owned());
+        }
+        if let Some(us) = self.within_us.filter(|_| shape.profile.is_some()) {
+            args.push(format!("--objective-us={us:.0}"));
+        }
+        args.extend(self.requests());
+        args
+    }
+
+    /// The arguments of a generator that loads in slices.
+    pub fn slices_args(&self) -> Vec<String> {
+        let mut args = self.common();
+        args.retain(|arg| !arg.starts_with("--warmup") && !arg.starts_with("--seed"));
+        args.push("--slices".to_owned());
+        args.extend(self.requests());
+        args
+    }
+
+    /// What every call has.
+    fn common(&self) -> Vec<String> {
+        let shape = self.shape;
+        let ms = |time: Duration| format!("{}ms", time.as_millis());
         // The kinds of a mix have their own paths.
         let path = if shape.mix.is_empty() {
             &shape.path
@@ -56,27 +90,18 @@ impl Call<'_> {
         if threads > 1 {
             args.push(format!("--threads={threads}"));
         }
-        match &shape.profile {
-            Some(profile) => args.push(format!("--profile={profile}")),
-            None => args.push(format!(
-                "--duration={}",
-                ms(Duration::from_secs_f64(shape.duration_s))
-            )),
-        }
-        if let (None, Mode::Open, Some(rate)) = (&shape.profile, shape.mode, shape.rate) {
-            args.push(format!("--rate={rate}"));
-        }
-        if shape.mode == Mode::Open {
-            args.push("--arrivals=poisson".to_owned());
-        }
+        args
+    }
+
+    /// What is asked for, and on which connections.
+    fn requests(&self) -> Vec<String> {
+        let shape = self.shape;
+        let mut args = Vec::new();
         if shape.pipeline > 1 {
             args.push(format!("--pipeline={}", shape.pipeline));
         }
         if !shape.keep_alive {
             args.push("--new-connection".to_owned());
-        }
-        if let Some(us) = self.within_us.filter(|_| shape.profile.is_some()) {
-            args.push(format!("--objective-us={us:.0}"));
         }
         args.extend(mix(shape));
         args.extend(bystanders(shape));
@@ -85,8 +110,17 @@ impl Call<'_> {
 
     /// The command line as it is recorded: without the port, which differs from run to run.
     pub fn command(&self) -> String {
+        self.recorded(&self.args())
+    }
+
+    /// The same of a generator that loads in slices.
+    pub fn slices_command(&self) -> String {
+        self.recorded(&self.slices_args())
+    }
+
+    fn recorded(&self, args: &[String]) -> String {
         let port = self.address.rsplit(':').next().unwrap_or_default();
-        format!("turnstile {}", self.args().join(" ")).replace(&format!(":{port}/"), ":PORT/")
+        format!("turnstile {}", args.join(" ")).replace(&format!(":{port}/"), ":PORT/")
     }
 }
 

@@ -1,14 +1,16 @@
 //! The search for the capacity of a server: the highest offered rate at which it keeps the objective.
 
+use std::time::Duration;
+
 use report::data::{Capacity, Mode, Objective, Shape};
-use schema::Reasons;
 use schema::gates::NULL_SHARE_MAX;
+use schema::{Code, Effect, Reason, Reasons};
 
 use crate::failure::Unmeasured;
 use crate::judge::capacity::{SearchEnd, conclude, step};
 use crate::judge::gates::Ceiling;
 use crate::plan::scenario::Scenario;
-use crate::plan::search::Search;
+use crate::plan::search::{RAREST_MIN, Search};
 use crate::plan::size::{self, Size};
 use crate::plan::visit::Visit;
 use crate::run::server::Server;
@@ -63,7 +65,11 @@ pub fn search(
     let mut end = SearchEnd::default();
     for _ in 0..how.steps_max {
         let Some(rate) = search.next() else { break };
-        let shape = shape(setup, visit, rate);
+        let length = match search.is_near() {
+            true => visit.scenario.near_window(how, rate).min(how.near[1]),
+            false => how.far,
+        };
+        let shape = shape(setup, visit, rate, length);
         let sample = visit::sample(setup, visit, &shape, server)?;
         let (step, outcome) = step(&shape, &sample, objective, known.ceiling);
         found.command = sample.command;
@@ -77,6 +83,18 @@ pub fn search(
     Ok(found)
 }
 
+/// Why a bracket is wider than 3 %.
+pub fn why_coarse(how: &size::Search, visit: &Visit) -> Reason {
+    let percent = (how.ratio - 1.0) * 100.0;
+    let text = format!(
+        "in steps of {percent:.0} %: a window that holds {RAREST_MIN:.0} of the rarest requests, as 3 % would take, is longer than this size allows"
+    );
+    let share = visit.scenario.rarest_share();
+    Reason::new(Code::CapacityCoarse, Effect::Notes, text)
+        .with("step_share", how.ratio - 1.0)
+        .with("rarest_share", share)
+}
+
 /// Where the search begins. A scenario without a closed loop offers rates of which nearly every model
 /// holds the highest or comes close to it.
 fn guess(known: Known, scenario: &Scenario, size: Size) -> f64 {
@@ -85,11 +103,11 @@ fn guess(known: Known, scenario: &Scenario, size: Size) -> f64 {
     closed.or(offered.copied()).unwrap_or(GUESS_RPS)
 }
 
-fn shape(setup: &Setup, visit: &Visit, rate: f64) -> Shape {
+fn shape(setup: &Setup, visit: &Visit, rate: f64, length: Duration) -> Shape {
     Shape {
         mode: Mode::Open,
         rate: Some(rate),
-        duration_s: setup.size.windows().step.as_secs_f64(),
+        duration_s: length.as_secs_f64(),
         // The shape of the window, with the idle and slow clients that the warm-up does without.
         ..setup.shape(visit, visit.windows.first())
     }

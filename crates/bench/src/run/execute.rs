@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use report::data::{Mode, Pass, Role, Trial, Validity};
-use schema::{Code, Effect, Reason};
+use schema::{Code, Effect, Figure, Reason};
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -19,10 +19,17 @@ use crate::run::prepare::{Prepared, prepare};
 use crate::run::progress::Progress;
 use crate::run::record::Record;
 use crate::run::setup::Setup;
+use crate::run::tasks::{Task, tasks};
 use crate::run::trial::{self, ATTEMPTS_MAX};
 
 /// How far the time of a run may be from the one announced, as a share of that.
 const ANNOUNCED_OFF_SHARE_MAX: f64 = 0.2;
+
+/// What is said when two benches disturb each other.
+const ANOTHER_BENCH: &str = "Another bench runs on the same CPUs: what the two disturb is INVALID";
+
+/// How far it may be in any case.
+const ANNOUNCED_OFF_MAX: Duration = Duration::from_secs(5);
 
 /// Time for second attempts, as a share of the estimate.
 const SPARE_SHARE: f64 = 0.1;
@@ -34,6 +41,9 @@ const SPARE_SHARE: f64 = 0.1;
 pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     let mut prepared = prepare(args)?;
     let folder = prepared.record.folder().to_owned();
+    if args.resume.is_some() && prepared.is_finished() {
+        return finished(prepared);
+    }
     let started = Instant::now();
     let result = measure(&mut prepared);
     let Prepared {
@@ -48,11 +58,7 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     }
     let took = started.elapsed();
     env.duration_s += took.as_secs_f64();
-    let ids = record.ids();
-    env.complete = visits
-        .iter()
-        .flat_map(|v| &v.windows)
-        .all(|window| ids.contains(&window.id));
+    env.complete = tasks(&visits, &record.trials, setup.size).is_empty();
     if env.complete && result.is_ok() {
         let (kept, said) = as_announced(took, announced);
         eprintln!("{said}");
@@ -74,13 +80,38 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
+/// A run that is resumed and has nothing left to measure: what it may lack is its report.
+fn finished(prepared: Prepared) -> Result<PathBuf, Failure> {
+    let Prepared {
+        record, mut env, ..
+    } = prepared;
+    let folder = record.folder().to_owned();
+    if !env.complete {
+        env.complete = true;
+        record.write_env(&env)?;
+        report::write(&folder).context("the report cannot be written")?;
+        record.link_latest()?;
+    }
+    let (shown, lines) = (folder.display(), record.trials.len());
+    eprintln!("{shown} is finished: it holds all {lines} measurements, nothing is left to do");
+    Ok(folder)
+}
+
+impl Prepared {
+    fn is_finished(&self) -> bool {
+        tasks(&self.visits, &self.record.trials, self.setup.size).is_empty()
+    }
+}
+
 /// A plan while it is carried out.
-struct Execution<'a> {
-    setup: &'a Setup,
-    record: &'a mut Record,
-    progress: Progress,
+pub(super) struct Execution<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) record: &'a mut Record,
+    pub(super) progress: Progress,
     /// Time left for second attempts: a noisy machine must not make a run twice as long as announced.
-    spare: Duration,
+    pub(super) spare: Duration,
+    /// That another bench runs has been said.
+    pub(super) bench_seen: Option<u32>,
 }
 
 /// Carries out the plan, without the trials that the folder already holds.
@@ -93,53 +124,65 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
         record,
         env,
     } = prepared;
-    let done = record.ids();
-    let missing = |visit: &Visit| -> Vec<Window> {
-        visit
-            .windows
-            .iter()
-            .filter(|window| !done.contains(&window.id))
-            .cloned()
-            .collect()
-    };
-    let mut todo: Vec<(&Visit, Vec<Window>)> = visits.iter().map(|v| (v, missing(v))).collect();
-    todo.retain(|(_, windows)| !windows.is_empty());
-    let total = estimate::total(todo.iter().map(|(visit, _)| *visit), setup.size);
-    if done.is_empty() {
-        env.announced_s = total.as_secs_f64();
+    let size = setup.size;
+    let tasks = tasks(visits, &record.trials, size);
+    let total = tasks.iter().map(|task| task.time(size)).sum();
+    let done = record.trials.len();
+    if done == 0 {
+        env.announced_s = Duration::as_secs_f64(&total);
     }
-    eprintln!("{}", announcement(setup.size, visits, todo.len(), total));
-    let progress = Progress::new(total, setup.size.blocks());
+    eprintln!("{}", announcement(size, visits, done, total));
+    let progress = Progress::new(total, size.blocks());
     let mut execution = Execution {
         setup,
         record,
         progress,
         spare: total.mul_f64(SPARE_SHARE),
+        bench_seen: None,
     };
-    let result = todo
-        .into_iter()
-        .try_for_each(|(visit, windows)| execution.visit(visit, windows));
+    let result = tasks.into_iter().try_for_each(|task| execution.task(task));
     execution.progress.finish();
+    env.remarks
+        .extend(execution.bench_seen.map(|_| ANOTHER_BENCH.to_owned()));
     result.map(|()| total)
 }
 
 /// Whether a run took about as long as was announced, and a line that says how long.
 fn as_announced(took: Duration, announced: Duration) -> (bool, String) {
     let ratio = took.as_secs_f64() / announced.as_secs_f64().max(1e-9);
-    let kept = (ratio - 1.0).abs() <= ANNOUNCED_OFF_SHARE_MAX;
+    // Of a few seconds the start alone is a large share.
+    let kept = (ratio - 1.0).abs() <= ANNOUNCED_OFF_SHARE_MAX
+        || took.abs_diff(announced) <= ANNOUNCED_OFF_MAX;
     let said = format!(
         "took {}, announced {}",
         estimate::words(took),
         estimate::words(announced)
     );
-    let off = format!(
-        "{said}: {:+.0} %, more than 20 % apart",
-        (ratio - 1.0) * 100.0
-    );
+    let off = match announced >= ANNOUNCED_OFF_MAX {
+        true => format!(
+            "{said}: {:+.0} %, more than 20 % apart",
+            (ratio - 1.0) * 100.0
+        ),
+        false => format!("{said}: far apart"),
+    };
     (kept, if kept { said } else { off })
 }
 
 impl Execution<'_> {
+    fn task(&mut self, task: Task<'_>) -> Result<(), Failure> {
+        if self.bench_seen.is_none() {
+            self.bench_seen = self.setup.benches.other();
+            if let Some(pid) = self.bench_seen {
+                self.progress
+                    .say(&format!("{ANOTHER_BENCH} (process {pid})"));
+            }
+        }
+        match task {
+            Task::Visit(visit, windows) => self.visit(visit, windows),
+            Task::Slices(group, _) => self.slices(&group),
+        }
+    }
+
     /// Measures a visit, and once more the windows that only noise has spoilt.
     fn visit(&mut self, visit: &Visit, mut windows: Vec<Window>) -> Result<(), Failure> {
         self.progress.visit(visit);
@@ -215,19 +258,14 @@ fn closed_rps(trials: &[Trial], visit: &Visit) -> Option<f64> {
     figures.map(|f| f.throughput_rps).find(|&rps| rps > 0.0)
 }
 
-fn announcement(size: Size, visits: &[Visit], todo: usize, total: Duration) -> String {
-    let windows: usize = visits.iter().map(|v| v.windows.len()).sum();
-    let rest = if todo < visits.len() {
-        format!(
-            ", {} of {} visits done before",
-            visits.len() - todo,
-            visits.len()
-        )
-    } else {
-        String::new()
+fn announcement(size: Size, visits: &[Visit], done: usize, total: Duration) -> String {
+    let lines: u64 = visits.iter().map(|visit| visit.lines_planned(size)).sum();
+    let rest = match done {
+        0 => String::new(),
+        done => format!(", {done} measured before"),
     };
     format!(
-        "{}: {} block(s), {} visits, {windows} trials{rest}; about {}",
+        "{}: {} block(s), {} visits, {lines} measurements{rest}; about {}",
         size.name(),
         size.blocks(),
         visits.len(),
@@ -252,10 +290,14 @@ fn tally(trials: &[Trial]) -> String {
     )
 }
 
-/// A run in which no trial of any server is valid has failed, although it has a report.
+/// A run in which no figure of any server may be used has failed, although it has a report.
 fn usable(trials: &[Trial]) -> Result<(), Failure> {
     let measured = |t: &Trial| matches!(t.role, Role::Model | Role::Target);
-    let usable = |t: &Trial| t.validity != Validity::Invalid && measured(t);
+    let some = |t: &Trial| {
+        let good = |&figure: &Figure| t.reasons.worst(figure) != Some(Effect::Invalidates);
+        t.validity != Validity::Invalid || (t.figures.is_some() && Figure::ALL.iter().any(good))
+    };
+    let usable = |t: &Trial| measured(t) && some(t);
     if trials.iter().any(usable) {
         return Ok(());
     }
@@ -285,5 +327,10 @@ mod tests {
             "too short is not as announced either"
         );
         assert!(as_announced(s(95), s(80)).0);
+        // What is left of a resumed run may be next to nothing: no percentage of that is told.
+        let (kept, said) = as_announced(s(4), Duration::ZERO);
+        assert!(kept && !said.contains('%'), "{said}");
+        let (kept, said) = as_announced(s(60), Duration::from_millis(1));
+        assert!(!kept && !said.contains('%'), "{said}");
     }
 }

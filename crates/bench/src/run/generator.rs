@@ -17,15 +17,18 @@ use crate::run::call::Call;
 use crate::run::setup::Setup;
 
 /// A generator that takes so much longer than it was asked for hangs.
-const OVERTIME: Duration = Duration::from_secs(20);
+pub const OVERTIME: Duration = Duration::from_secs(20);
 /// How long connections may take to be opened, idle ones included.
-const OPENED_WITHIN: Duration = Duration::from_secs(60);
+pub const OPENED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What is done while a call of the generator pauses.
 ///
 /// Between the two pauses lies the load and nothing else. Connections are opened before and closed
 /// after, unless each request has one of its own.
 pub trait Pauses {
+    /// The generator runs as this process.
+    fn generator(&mut self, _pid: u32) {}
+
     /// All connections are open, and no request of the load has been sent.
     ///
     /// # Errors
@@ -66,6 +69,7 @@ pub fn run(
     args.extend(["--edges".into(), "--json".into(), (&setup.json).into()]);
     let mut process = Process::spawn_with_stdin(program, &args, &setup.load_cpus)
         .map_err(|error| failed(format!("cannot run {}: {error}", program.display())))?;
+    pauses.generator(process.pid());
     if paused(process.line(OPENED_WITHIN, interrupt))? {
         pauses.before_load()?;
         process.let_go_on().map_err(failed)?;
@@ -91,7 +95,7 @@ pub fn run(
 
 const LATE: &str = "it did not end in time";
 
-fn failed(why: impl std::fmt::Display) -> Unmeasured {
+pub fn failed(why: impl std::fmt::Display) -> Unmeasured {
     Unmeasured::new(
         Code::GeneratorFailed,
         format!("the generator failed: {why}"),
@@ -99,7 +103,7 @@ fn failed(why: impl std::fmt::Display) -> Unmeasured {
 }
 
 /// Whether the generator pauses; `false` when it has ended, which its result explains.
-fn paused(line: io::Result<String>) -> Result<bool, Unmeasured> {
+pub fn paused(line: io::Result<String>) -> Result<bool, Unmeasured> {
     match line {
         Ok(_) => Ok(true),
         Err(error) => match error.kind() {
@@ -187,6 +191,7 @@ cd "${json%/*}" || exit 1
         assert!(written.expect("sh starts").success());
         let cpus = CpuList::allowed().expect("the kernel tells");
         let setup = Setup {
+            benches: crate::observe::benches::Benches::join(&[]),
             server: PathBuf::new(),
             own: PathBuf::new(),
             load: program,

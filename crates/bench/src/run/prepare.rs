@@ -11,6 +11,7 @@ use schema::{Code, Effect, Reason};
 use crate::args::Args;
 use crate::failure::Failure;
 use crate::judge::verify::{Trust, verify};
+use crate::observe::benches::Benches;
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::environment;
@@ -84,6 +85,7 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     };
     let setup = Setup {
         server,
+        benches: Benches::join(&[&server_cpus, &load_cpus]),
         load: args.load.clone().unwrap_or_else(|| own.clone()),
         own,
         server_cpus,
@@ -155,7 +157,8 @@ fn open(
     planned: &Planned,
 ) -> Result<(Record, Env), Failure> {
     request.digest = digest_of(&planned.visits);
-    let trials = planned.visits.iter().map(|v| v.windows.len() as u64).sum();
+    let size = Size::parse(&request.size)?;
+    let trials = planned.visits.iter().map(|v| v.lines_planned(size)).sum();
     let mut env = environment::describe(&request, allowed, trials);
     env.remarks.extend(planned.remarks.iter().cloned());
     let scenarios = || planned.scenarios.iter().copied();

@@ -56,7 +56,11 @@ impl Progress {
         if let Some(bar) = &self.bar {
             let share = self.done.as_secs_f64() / self.total.as_secs_f64().max(1e-9);
             bar.set_position((share * 100.0) as u64);
-            bar.set_message(format!("{left} left  {place}, {}", visit.contender.label));
+            let who = match visit.measured_in_slices() {
+                true => "all side by side",
+                false => &visit.contender.label,
+            };
+            bar.set_message(format!("{left} left  {place}, {who}"));
         } else if self.line != Some((visit.block, visit.scenario.name)) {
             self.line = Some((visit.block, visit.scenario.name));
             eprintln!("{place}: about {left} left");

@@ -1,13 +1,16 @@
 //! What is read while the generator pauses, and while it warms the server up.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use schema::Code;
+use schema::load::LoadResult;
 
 use crate::failure::{Because, Unmeasured};
 use crate::observe::machine;
+use crate::observe::measured::Sample;
+use crate::observe::others::{self, Others, Side};
 use crate::observe::strace::{SystemCalls, Tracer};
-use crate::observe::tree::{Footprint, Snapshot};
+use crate::observe::tree::{Footprint, Snapshot, Usage};
 use crate::run::generator::Pauses;
 use crate::run::server::Server;
 use crate::run::setup::Setup;
@@ -38,6 +41,8 @@ pub struct Readings<'a> {
     /// The root of the tree whose system calls are counted.
     pub traced: Option<u32>,
     pub tracer: Option<Tracer<'a>>,
+    /// The generator's process.
+    pub generator: Option<u32>,
     pub before: Option<Reading>,
     pub after: Option<Reading>,
 }
@@ -46,18 +51,112 @@ pub struct Readings<'a> {
 pub struct Reading {
     pub tree: Option<Snapshot>,
     pub machine: machine::Reading,
+    pub processes: others::Reading,
+    pub at: Instant,
     pub with_idle: Option<Footprint>,
     pub counted: Option<SystemCalls>,
 }
 
-impl Readings<'_> {
+impl<'a> Readings<'a> {
+    /// Readings of a window on `server`.
+    pub fn new(setup: &'a Setup, server: &'a Server) -> Self {
+        Self {
+            setup,
+            server,
+            with_idle: false,
+            traced: None,
+            tracer: None,
+            generator: None,
+            before: None,
+            after: None,
+        }
+    }
+
+    /// What lies between the two readings, and what the tracer counted.
+    ///
+    /// # Errors
+    /// When the generator did not pause.
+    pub fn sample(
+        self,
+        load: LoadResult,
+        command: String,
+    ) -> Result<(Sample, Option<SystemCalls>), Unmeasured> {
+        let (Some(before), Some(after)) = (&self.before, &self.after) else {
+            let text = "the generator did not pause to be read";
+            return Err(Unmeasured::new(Code::GeneratorFailed, text));
+        };
+        let usage = match (&before.tree, &after.tree) {
+            (Some(before), Some(after)) => after.since(before),
+            _ => Usage::UNKNOWN,
+        };
+        let machine = after.machine.since(&before.machine);
+        let sample = Sample {
+            load,
+            usage,
+            machine,
+            others: self.others(before, after, usage, machine),
+            with_idle: after.with_idle,
+            command,
+        };
+        Ok((sample, self.after.and_then(|after| after.counted)))
+    }
+
+    /// What others used of the CPUs between the two readings.
+    fn others(
+        &self,
+        before: &Reading,
+        after: &Reading,
+        usage: Usage,
+        machine: machine::Window,
+    ) -> Others {
+        let Setup {
+            server_cpus,
+            load_cpus,
+            ..
+        } = self.setup;
+        let trees = [&before.tree, &after.tree].into_iter().flatten();
+        let mut own: Vec<u32> = trees.flat_map(Snapshot::pids).collect();
+        own.extend(self.generator);
+        own.push(std::process::id());
+        let server_ns = usage.cpu_us.map(|us| (us * 1e3) as u64);
+        let generator_ns = self
+            .generator
+            .and_then(|pid| after.processes.used_ns(&before.processes, pid));
+        let both_ns = server_ns.zip(generator_ns).map(|(a, b)| a + b);
+        let shared = server_cpus.overlaps(load_cpus);
+        let side = |cpus, ticks, own_ns| Side {
+            cpus,
+            ticks,
+            own_ns: if shared { both_ns } else { own_ns },
+        };
+        let window_ns = after.at.duration_since(before.at).as_nanos();
+        let others = Others::between(
+            &before.processes,
+            &after.processes,
+            &own,
+            u64::try_from(window_ns).unwrap_or(u64::MAX),
+            [
+                side(server_cpus, machine.server, server_ns),
+                side(load_cpus, machine.load, generator_ns),
+            ],
+        );
+        Others {
+            bench: self.setup.benches.other().filter(|_| others.too_much()),
+            ..others
+        }
+    }
+
     fn machine(&self) -> Result<machine::Reading, Unmeasured> {
         let cpus = [&self.setup.server_cpus, &self.setup.load_cpus];
-        machine::Reading::take(&cpus).because(Code::NotCounted)
+        machine::Reading::take(cpus).because(Code::NotCounted)
     }
 }
 
 impl Pauses for Readings<'_> {
+    fn generator(&mut self, pid: u32) {
+        self.generator = Some(pid);
+    }
+
     fn before_load(&mut self) -> Result<(), Unmeasured> {
         let Setup {
             trace,
@@ -71,7 +170,9 @@ impl Pauses for Readings<'_> {
         }
         self.before = Some(Reading {
             tree: self.server.snapshot()?,
+            processes: others::Reading::take(),
             machine: self.machine()?,
+            at: Instant::now(),
             with_idle: None,
             counted: None,
         });
@@ -79,7 +180,8 @@ impl Pauses for Readings<'_> {
     }
 
     fn after_load(&mut self) -> Result<(), Unmeasured> {
-        let machine = self.machine()?;
+        let (at, machine) = (Instant::now(), self.machine()?);
+        let processes = others::Reading::take();
         let tracer = self.tracer.take();
         let counted = tracer
             .map(|tracer| tracer.finish(&self.setup.interrupt))
@@ -94,7 +196,9 @@ impl Pauses for Readings<'_> {
         let with_idle = self.with_idle.then(|| self.server.footprint()).flatten();
         self.after = Some(Reading {
             tree,
+            processes,
             machine,
+            at,
             with_idle,
             counted,
         });

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use report::data::{Env, Trial};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -60,10 +62,12 @@ impl Record {
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)
-            .open(folder.join(TRIALS));
+            .open(folder.join(TRIALS))
+            .map_err(cannot)?;
+        lock(&file, folder)?;
         let record = Self {
             folder: folder.to_owned(),
-            file: file.map_err(cannot)?,
+            file,
             trials: Vec::new(),
         };
         record.write(PLAN, request)?;
@@ -89,12 +93,22 @@ impl Record {
         })
     }
 
-    /// Opens the folder of a run again. A last line that was cut off when the run ended is removed.
+    /// Opens the folder of a run again, for this process alone. A last line that was cut off when the run ended is removed.
     ///
     /// # Errors
-    /// When the folder cannot be read or written, or a line is not a trial.
+    /// When another bench writes to the folder, when it cannot be read or written, or a line is not a
+    /// trial.
     pub fn resume(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join(TRIALS);
+        let cannot = |error: io::Error| {
+            Failure::usage(format!("cannot write to {}: {error}", folder.display()))
+        };
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(cannot)?;
+        // Before it is read: what another bench still writes would be missing.
+        lock(&file, folder)?;
         let text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
@@ -106,12 +120,6 @@ impl Record {
                     .with_context(|| format!("{}, line {}", path.display(), n + 1))
             })
             .collect::<anyhow::Result<Vec<Trial>>>()?;
-        let file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .map_err(|error| {
-                Failure::usage(format!("cannot write to {}: {error}", folder.display()))
-            })?;
         file.set_len(whole as u64)?;
         Ok(Self {
             folder: folder.to_owned(),
@@ -201,6 +209,21 @@ impl Record {
         fs::write(&new, text)
             .and_then(|()| fs::rename(&new, &path))
             .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Makes this process the only writer of a folder, until it ends in whatever way.
+fn lock(file: &File, folder: &Path) -> Result<(), Failure> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(Errno::WOULDBLOCK) => Err(Failure::Failed(anyhow::anyhow!(
+            "another bench is writing to {}: it is left alone",
+            folder.display()
+        ))),
+        Err(error) => {
+            let cannot = || format!("cannot lock {}", folder.join(TRIALS).display());
+            Err(anyhow::Error::new(error).context(cannot()).into())
+        }
     }
 }
 

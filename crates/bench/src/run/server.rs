@@ -106,7 +106,8 @@ impl Launch {
                 // wait for each other, and above its capacity a server would look better than it is.
                 add(&["--queue-delay-ms", "0"]);
             }
-            if visit.idle > 0 || visit.pass == Pass::Memory {
+            let stands = visit.measured_in_slices();
+            if visit.idle > 0 || stands || visit.pass == Pass::Memory {
                 add(&["--idle-ms", IDLE_MS]);
             }
             if with_db {
@@ -223,6 +224,15 @@ impl Server {
             before = now;
         }
         false
+    }
+
+    /// Stops it by a signal, or lets it go on: one that does not come to rest by itself would take the
+    /// CPU from its neighbours. A target is left alone.
+    pub fn stop(&self, stopped: bool) {
+        if let Some(process) = &self.process {
+            // One that has ended is noticed by what is read next.
+            let _ended = process.stop(stopped);
+        }
     }
 
     /// Sends SIGTERM, times the drain, and kills what is left. A target is left alone.

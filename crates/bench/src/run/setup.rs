@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use report::data::{Mode, Shape};
 
+use crate::observe::benches::Benches;
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::Interrupt;
 use crate::plan::size::Size;
@@ -30,11 +31,25 @@ pub struct Setup {
     pub db: PathBuf,
     /// The file of the tracer's count, which is removed when it has been read.
     pub trace: PathBuf,
+    /// Other benches that run at the same time.
+    pub benches: Benches,
     /// Ctrl-C.
     pub interrupt: Interrupt,
 }
 
 impl Setup {
+    /// The file of the store of a visit: servers that stand side by side have one each.
+    pub fn db_of(&self, visit: &Visit) -> PathBuf {
+        match (self.db.parent(), self.db.file_name()) {
+            (Some(folder), Some(name)) if visit.measured_in_slices() => {
+                let mut own = folder.as_os_str().to_owned();
+                own.push(format!("-{}", visit.order));
+                PathBuf::from(own).join(name)
+            }
+            _ => self.db.clone(),
+        }
+    }
+
     /// The load of a window, or that of the warm-up with `None`.
     pub fn shape(&self, visit: &Visit, window: Option<&Window>) -> Shape {
         let scenario = visit.scenario;

@@ -43,7 +43,7 @@ pub fn run(
         windows.iter().map(run).collect()
     };
     let result = match visit.pass {
-        Pass::Measure => measure(setup, visit, windows, known, line),
+        Pass::Measure | Pass::Drain => measure(setup, visit, windows, known, line),
         Pass::Capacity => each(&|trial, _| search(setup, visit, trial, known)),
         Pass::Memory => each(&|trial, _| read_memory(setup, visit, trial)),
         Pass::SystemCalls => each(&|trial, window| count(setup, visit, window, trial)),
@@ -56,7 +56,7 @@ pub fn run(
 }
 
 /// The trial with `reasons`, and the validity that follows from them.
-fn judged(mut trial: Trial, reasons: impl IntoIterator<Item = Reason>) -> Trial {
+pub fn judged(mut trial: Trial, reasons: impl IntoIterator<Item = Reason>) -> Trial {
     trial.reasons.extend(reasons);
     Trial {
         validity: gates::validity(&trial.reasons),
@@ -81,16 +81,20 @@ fn measure(
 }
 
 fn search(setup: &Setup, visit: &Visit, trial: Trial, known: Known) -> Result<Trial, Unmeasured> {
-    let (Some(how), Some(objective)) = (setup.size.search(), visit.scenario.objective) else {
+    let how = visit.scenario.search(setup.size);
+    let (Some((how, coarse)), Some(objective)) = (how, visit.scenario.objective) else {
         let text = "there is no objective to search for";
         return Err(Unmeasured::new(Code::NoObjective, text));
     };
     let (server, _) = visit::begin(setup, visit)?;
-    let found = capacity::search(setup, visit, &server, &how, objective, known)?;
+    let mut found = capacity::search(setup, visit, &server, &how, objective, known)?;
+    found
+        .reasons
+        .extend(coarse.then(|| capacity::why_coarse(&how, visit)));
     let drained = server.drain(&setup.interrupt)?;
     let mut shape = trial.shape.clone();
     shape.rate = found.capacity.highest_ok_rps;
-    shape.duration_s = setup.size.windows().step.as_secs_f64();
+    shape.duration_s = how.near[0].as_secs_f64();
     let trial = Trial {
         shape,
         load_command: found.command,
@@ -147,7 +151,7 @@ fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<
 }
 
 /// The line of a trial before anything is measured.
-fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
+pub fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
     let retried = if attempt == 0 { "" } else { "r" };
     let target = visit.contender.target.as_ref();
     let launch = || Launch::of(visit, &setup.server, &setup.own, &setup.db).command();
@@ -165,6 +169,8 @@ fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
         block: visit.block,
         order: visit.order,
         seed: visit.seed,
+        slice: None,
+        response_hdr: None,
         workers: visit.workers,
         shape: setup.shape(visit, Some(window)),
         validity: Validity::Blocks,
@@ -196,6 +202,8 @@ fn finish(
         figures: &figures,
         load: &sample.load,
         ticks: sample.machine.used,
+        others: &sample.others,
+        slice: false,
         ceiling: known.ceiling,
     });
     let drained = &measured.drained;

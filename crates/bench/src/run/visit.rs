@@ -17,7 +17,6 @@ use crate::judge::verify::{Trust, verify};
 use crate::observe::connections::{OpenConnections, Wanted};
 use crate::observe::measured::{Drained, Measured, Sample, WarmUp};
 use crate::observe::strace::SystemCalls;
-use crate::observe::tree::Usage;
 use crate::observe::whoami;
 use crate::plan::scenario::PLAINTEXT;
 use crate::plan::visit::{Visit, Window};
@@ -77,7 +76,7 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasure
     let (server, trust) = match &visit.contender.target {
         Some(target) => (Server::running(target), Trust::Target),
         None => {
-            let launch = Launch::of(visit, &setup.server, &setup.own, &setup.db);
+            let launch = Launch::of(visit, &setup.server, &setup.own, &setup.db_of(visit));
             let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
             let null = visit.contender.role == Role::Null;
             (server, if null { Trust::Null } else { Trust::Model })
@@ -100,6 +99,7 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasure
         loaded: warming.loaded,
         served,
         replies: 1 + load.requests,
+        rps: load.rate_achieved,
     };
     Ok((server, warm_up))
 }
@@ -152,34 +152,15 @@ fn sample_under(
 ) -> Result<(Sample, Option<SystemCalls>), Unmeasured> {
     let call = call(setup, visit, server, shape);
     let mut readings = Readings {
-        setup,
-        server,
         with_idle: visit.idle > 0,
         traced,
-        tracer: None,
-        before: None,
-        after: None,
+        ..Readings::new(setup, server)
     };
     let load = generator::run(setup, &call, &mut readings)?;
-    let (Some(before), Some(after)) = (readings.before, readings.after) else {
-        let text = "the generator did not pause to be read";
-        return Err(Unmeasured::new(Code::GeneratorFailed, text));
-    };
-    let usage = match (&before.tree, &after.tree) {
-        (Some(before), Some(after)) => after.since(before),
-        _ => Usage::UNKNOWN,
-    };
-    let sample = Sample {
-        load,
-        usage,
-        machine: after.machine.since(&before.machine),
-        with_idle: after.with_idle,
-        command: call.command(),
-    };
-    Ok((sample, after.counted))
+    readings.sample(load, call.command())
 }
 
-fn call<'a>(setup: &Setup, visit: &Visit, server: &'a Server, shape: &'a Shape) -> Call<'a> {
+pub fn call<'a>(setup: &Setup, visit: &Visit, server: &'a Server, shape: &'a Shape) -> Call<'a> {
     Call {
         address: server.address(),
         shape,
@@ -191,13 +172,13 @@ fn call<'a>(setup: &Setup, visit: &Visit, server: &'a Server, shape: &'a Shape) 
 }
 
 /// Workers that a server is known to have, 0 where that is not known.
-fn workers_of(setup: &Setup, visit: &Visit) -> u32 {
+pub fn workers_of(setup: &Setup, visit: &Visit) -> u32 {
     let known = visit.workers_known(setup.server_cpus.len());
     known.filter(|_| !visit.is_null()).unwrap_or(0)
 }
 
 /// Opens the connections of the scenario, to be held while the server is told to stop.
-fn hold(setup: &Setup, visit: &Visit, server: &Server) -> OpenConnections {
+pub fn hold(setup: &Setup, visit: &Visit, server: &Server) -> OpenConnections {
     let keep = visit.scenario.keep_alive;
     // Where each reply ends its connection, more of them cost little, and a few would tell little.
     let times = if keep { 1 } else { FRESH_TIMES };

@@ -9,7 +9,7 @@ use crate::harness::{Folder, env, run, trials};
 pub fn a_capacity_is_a_bracket_around_what_the_server_can(folder: &Folder) {
     // The hypervisor may spoil steps of a search, which says so then, and even those of every search.
     if !(0..CAPACITY_TRIES).any(|n| capacity_found(folder, &format!("capacity{n}"))) {
-        println!("a bracket: skipped, the hypervisor took CPU from {CAPACITY_TRIES} searches");
+        println!("a bracket: skipped, others took CPU from {CAPACITY_TRIES} searches");
     }
 }
 
@@ -26,14 +26,16 @@ fn capacity_found(folder: &Folder, out: &str) -> bool {
     let trials = trials(&folder.0.join(out));
     assert_eq!(trials.len(), 1, "one block, and no null server to wait for");
     let capacity = trials[0].capacity.as_ref().expect("a search");
-    assert!((1..=10).contains(&capacity.steps.len()), "{capacity:?}");
+    assert!((1..=20).contains(&capacity.steps.len()), "{capacity:?}");
     for step in &capacity.steps {
         assert_eq!(step.ok, step.rate <= FAKE_CAPACITY, "{step:?}");
     }
     if !capacity.confirmed {
         let reason = &trials[0].reasons[0];
         assert_eq!(reason.about, About::Generator, "{reason:?}");
-        assert!(reason.text.contains("the hypervisor took"), "{reason:?}");
+        let noise = ["the hypervisor took", "others used"];
+        let noise = noise.iter().any(|text| reason.text.contains(text));
+        assert!(noise, "{reason:?}");
         return false;
     }
     assert!(output.status.success(), "{error}");
@@ -48,7 +50,7 @@ fn capacity_found(folder: &Folder, out: &str) -> bool {
         lower <= FAKE_CAPACITY && FAKE_CAPACITY < upper,
         "{capacity:?}"
     );
-    assert!(upper / lower < 1.27, "{capacity:?}");
+    assert!(upper / lower < 1.035, "{capacity:?}");
     let env = env(&folder.0.join(out));
     assert_eq!(
         env.objectives["tiny-keepalive"].p99_us,

@@ -13,7 +13,7 @@ pub struct Load {
     url: String,
     #[arg(long)]
     connections: usize,
-    #[arg(long, required_unless_present = "profile")]
+    #[arg(long, required_unless_present_any = ["profile", "slices"])]
     duration: Option<String>,
     #[arg(long, value_delimiter = ',')]
     profile: Vec<String>,
@@ -31,8 +31,10 @@ pub struct Load {
     slow_readers: u32,
     #[arg(long)]
     poison: Option<String>,
+    #[arg(long, required_unless_present = "slices")]
+    json: Option<PathBuf>,
     #[arg(long)]
-    json: PathBuf,
+    slices: bool,
     #[arg(long)]
     rate: Option<f64>,
     #[arg(long)]
@@ -41,10 +43,10 @@ pub struct Load {
     quiet: bool,
     #[arg(long, default_value_t = 1)]
     pipeline: usize,
-    #[arg(long)]
+    #[arg(long, default_value_t = 1)]
     seed: u64,
-    #[arg(long)]
-    warmup: String,
+    #[arg(long, required_unless_present = "slices")]
+    warmup: Option<String>,
     #[arg(long)]
     drain: String,
     #[arg(long)]
@@ -94,42 +96,22 @@ pub fn generate(load: &Load) -> ExitCode {
         None => path.to_owned(),
     };
     let request = format!("GET /{path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    if load.slices {
+        return slices(load, address, &request, path.is_empty());
+    }
     let steps: Vec<(f64, u64)> = load.profile.iter().map(|step| parsed(step)).collect();
     let ms = match &load.duration {
         Some(duration) => milliseconds(duration),
         None => steps.iter().map(|(_, ms)| ms).sum(),
     };
     let idle = idle(load, address, &request);
-    let mut requests = 0_u64;
     let mut stream = TcpStream::connect(address).expect("it listens");
     pause(load, "opened");
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_millis(ms) {
-        if load.new_connection {
-            stream = TcpStream::connect(address).expect("it listens");
-        }
-        stream.write_all(request.as_bytes()).expect("sent");
-        let mut reply = [0; 512];
-        assert!(stream.read(&mut reply).expect("received") > 0);
-        requests += 1;
-        std::thread::sleep(Duration::from_micros(if path.is_empty() { 0 } else { 200 }));
-    }
-    let seconds = start.elapsed().as_secs_f64();
+    let window = Duration::from_millis(ms);
+    let (requests, seconds) = send(load, &mut stream, &request, path.is_empty(), window);
     pause(load, "done");
     drop(idle);
-    // The result obeys Little's law.
-    let mean_us = (load.connections * load.pipeline) as f64 * seconds * 1e6 / requests as f64;
-    let p99_us = load
-        .rate
-        .filter(|rate| *rate <= FAKE_CAPACITY)
-        .map(|_| 900.0);
-    let mut json = serde_json::json!({
-        "requests": requests, "scheduled": requests, "duration_s": seconds,
-        "rate_achieved": requests as f64 / seconds,
-        "response_us": {"count": requests, "mean": mean_us, "p50": 250.0, "p99": p99_us, "max": null},
-        "errors": {}, "valid": true, "reasons": [], "silent_connections": 0,
-        "generator": {"cpu_us_per_request": 5.0, "late_p99_us": 1.0, "cpu_share": 0.1},
-    });
+    let mut json = result(load, requests, seconds, load.rate);
     if !steps.is_empty() {
         let (phases, timeline) = stepped(&steps);
         json["phases"] = phases;
@@ -141,8 +123,66 @@ pub fn generate(load: &Load) -> ExitCode {
     if load.poison.is_some() {
         json["poison"] = serde_json::json!({"sent": 1, "answered": 1, "lost": 0});
     }
-    fs::write(&load.json, json.to_string()).expect("written");
+    let file = load.json.as_ref().expect("a file");
+    fs::write(file, json.to_string()).expect("written");
     ExitCode::SUCCESS
+}
+
+/// Sends requests for so long; gives their number and the seconds it took.
+fn send(
+    load: &Load,
+    stream: &mut TcpStream,
+    request: &str,
+    fast: bool,
+    window: Duration,
+) -> (u64, f64) {
+    let (start, mut requests) = (Instant::now(), 0);
+    while start.elapsed() < window {
+        if load.new_connection {
+            let address = stream.peer_addr().expect("connected");
+            *stream = TcpStream::connect(address).expect("it listens");
+        }
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut reply = [0; 512];
+        assert!(stream.read(&mut reply).expect("received") > 0);
+        requests += 1;
+        std::thread::sleep(Duration::from_micros(if fast { 0 } else { 200 }));
+    }
+    (requests, start.elapsed().as_secs_f64())
+}
+
+/// A result that obeys Little's law.
+fn result(load: &Load, requests: u64, seconds: f64, rate: Option<f64>) -> serde_json::Value {
+    let in_flight = (load.connections * load.pipeline) as f64;
+    let mean_us = in_flight * seconds * 1e6 / requests as f64;
+    let p99_us = rate.filter(|rate| *rate <= FAKE_CAPACITY).map(|_| 900.0);
+    serde_json::json!({
+        "requests": requests, "scheduled": requests, "duration_s": seconds,
+        "rate_achieved": requests as f64 / seconds, "mean_in_flight": in_flight,
+        "response_us": {"count": requests, "mean": mean_us, "p50": 250.0, "p99": p99_us, "max": null},
+        "errors": {}, "valid": true, "reasons": [], "silent_connections": 0,
+        "generator": {"cpu_us_per_request": 5.0, "late_p99_us": 1.0, "cpu_share": 0.1},
+    })
+}
+
+/// Loads in slices, as it is told on standard input.
+fn slices(load: &Load, address: &str, request: &str, fast: bool) -> ExitCode {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    loop {
+        let mut line = String::new();
+        if std::io::stdin().read_line(&mut line).expect("a line") == 0 {
+            return ExitCode::SUCCESS;
+        }
+        let asked: serde_json::Value = serde_json::from_str(&line).expect("a slice");
+        let seconds = asked["seconds"].as_f64().expect("a length");
+        pause(load, "opened");
+        let window = Duration::from_secs_f64(seconds);
+        let (requests, seconds) = send(load, &mut stream, request, fast, window);
+        pause(load, "done");
+        let mut json = result(load, requests, seconds, asked["rate"].as_f64());
+        json["response_hdr"] = "made up".into();
+        println!("{json}");
+    }
 }
 
 fn milliseconds(text: &str) -> u64 {

@@ -14,6 +14,7 @@ mod fake;
 mod harness;
 mod passes;
 mod runs;
+mod sharing;
 mod store;
 
 use harness::Folder;
@@ -41,11 +42,14 @@ enum Cli {
     NullServer(bench::NullArgs),
     Load(fake::Load),
     Bench(bench::Args),
+    Spin {
+        cpu: usize,
+    },
 }
 
 fn main() -> ExitCode {
     // Test runners pass filters and flags, none of which is a command.
-    let commands = ["models", "serve", "null-server", "load", "bench"];
+    let commands = ["models", "serve", "null-server", "load", "bench", "spin"];
     if !std::env::args()
         .nth(1)
         .is_some_and(|first| commands.contains(&first.as_str()))
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         }),
         Cli::NullServer(args) => bench::null_main(args),
         Cli::Load(load) => fake::generate(&load),
+        Cli::Spin { cpu } => sharing::spin(cpu),
         Cli::Bench(args) => bench::main(args),
     }
 }
@@ -106,6 +111,8 @@ fn tests() {
     runs::a_run_leaves_every_trial_and_nothing_else(&folder);
     runs::a_resumed_run_measures_what_is_missing_only(&folder);
     runs::an_interrupted_run_keeps_what_it_has(&folder);
+    sharing::a_busy_loop_on_the_servers_cpu_is_found(&folder);
+    sharing::a_folder_has_one_writer_and_two_benches_see_each_other(&folder);
     passes::a_target_is_measured_where_it_answers(&folder);
     passes::a_target_that_is_not_there_is_one_line(&folder);
     capacity::a_capacity_is_a_bracket_around_what_the_server_can(&folder);

@@ -138,7 +138,8 @@ pub fn overload_idle_and_poison_leave_their_figures(folder: &Folder) {
     assert!(output.status.success(), "{error}");
     let trials = trials(&folder.0.join("others"));
     let of = |label: &str, scenario: &str| {
-        let own = |t: &&Trial| t.label == label && t.scenario == scenario;
+        let measured = |t: &&Trial| t.pass == Pass::Measure;
+        let own = |t: &&Trial| measured(t) && t.label == label && t.scenario == scenario;
         trials.iter().rfind(own).expect("a trial")
     };
     let reactor = |scenario| {
@@ -235,6 +236,10 @@ pub fn system_calls_are_counted_apart(folder: &Folder) {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     let trials = trials(&folder.0.join("calls"));
+    let model = |t: &&Trial| t.pass == Pass::Drain && t.role == Role::Model;
+    let ended = trials.iter().find(model).and_then(|t| t.figures.as_ref());
+    let trickle_us = ended.and_then(|figures| figures.trickle_cpu_us_per_s);
+    assert!(trickle_us.is_some_and(|us| us > 0.0), "{ended:?}");
     let counted = trials.iter().find(|t| t.pass == Pass::SystemCalls);
     let Some(counted) = counted else {
         let remarks = env(&folder.0.join("calls")).remarks.join(" ");

@@ -157,7 +157,7 @@ fn each_gate_closes() {
     for (code, expected, damage) in gates {
         let mut result = sound();
         damage(&mut result);
-        let reasons = reasons(&result);
+        let reasons = reasons(&result, little);
         assert_eq!(reasons.len(), 1, "{expected}: {reasons:?}");
         assert!(reasons[0].text.starts_with(expected), "{reasons:?}");
         assert_eq!(reasons[0].code, code);
@@ -171,11 +171,11 @@ fn lateness_is_judged_against_the_reported_latency() {
     let mut result = sound();
     result.response_us.p99 = Some(10_000.0);
     result.generator.late_p99_us = Some(499.0);
-    assert!(reasons(&result).is_empty());
+    assert!(reasons(&result, little).is_empty());
     result.generator.late_p99_us = Some(501.0);
-    assert_eq!(reasons(&result).len(), 1);
+    assert_eq!(reasons(&result, little).len(), 1);
     result.response_us.p99 = None;
-    assert!(reasons(&result).is_empty());
+    assert!(reasons(&result, little).is_empty());
 }
 
 #[test]
@@ -183,7 +183,32 @@ fn a_full_generator_invalidates_an_open_loop() {
     let mut result = sound();
     result.mode = Mode::Open;
     result.generator.busiest_thread_share = Some(0.9);
-    let found = &reasons(&result)[0];
+    let found = &reasons(&result, little)[0];
     let expected = (Code::GeneratorCpu, Effect::Invalidates);
     assert_eq!((found.code, found.effect), expected);
+}
+
+#[test]
+fn a_slice_counts_what_was_in_flight_and_not_what_ended_in_time() {
+    // Sixteen in flight, each for 16 ms, in 0.2 s: the last sixteen end behind it.
+    let mut slice = LoadResult {
+        mode: Mode::Closed,
+        connections: 16,
+        pipeline: 1,
+        rate_achieved: 184.0 / 0.2,
+        response_us: schema::load::Latency {
+            mean: Some(16_000.0),
+            ..schema::load::Latency::default()
+        },
+        mean_in_flight: 16.0,
+        ..LoadResult::default()
+    };
+    assert!(
+        little(&slice).is_some(),
+        "a whole run would not be believed"
+    );
+    assert_eq!(in_flight(&slice), None);
+    slice.mean_in_flight = 15.0;
+    let reason = in_flight(&slice).unwrap();
+    assert!(reason.concerns(Figure::Latency) && !reason.concerns(Figure::ServerCpu));
 }

@@ -29,11 +29,14 @@ impl Worker<'_> {
         if self.plan.new_connection {
             return Ok(());
         }
+        self.adopt_kept()?;
         let deadline_ns = self.now_ns + self.timeout_ns.max(OPENING_NS_MIN);
         let mut next = 0;
         while self.alive() < self.slots.len() as u64 && self.now_ns < deadline_ns {
             while next < self.slots.len() && self.connecting < OPENING_MAX {
-                self.open_slot(next)?;
+                if self.slots[next].state == State::Down {
+                    self.open_slot(next)?;
+                }
                 next += 1;
             }
             self.handle_opening(1_000_000)?;
@@ -46,6 +49,22 @@ impl Worker<'_> {
         }
         if !self.ever_connected {
             bail!("{}: no connection could be opened", self.plan.target);
+        }
+        Ok(())
+    }
+
+    /// Goes on with the connections that the slice before has left.
+    fn adopt_kept(&mut self) -> Result<()> {
+        let kept = self.shared.sockets.map(|sockets| sockets.take(self.thread));
+        for (index, socket) in kept.into_iter().flatten().enumerate() {
+            let flags = self.watched();
+            let Some(slot) = self.slots.get_mut(index) else {
+                break;
+            };
+            slot.adopt(socket);
+            let slot = &self.slots[index];
+            self.poller.add(slot.socket(), slot.token(index), flags)?;
+            self.ever_connected = true;
         }
         Ok(())
     }

@@ -1,0 +1,360 @@
+//! The servers of a scenario side by side: started fresh for the block, loaded in rotations, drained.
+//!
+//! Every slice is written before the next one is measured, so that nothing measured is lost. What is
+//! known only when a server has ended, its drain above all, is a line of its own
+//! ([`Pass::Drain`](report::data::Pass::Drain)).
+
+use std::collections::BTreeSet;
+
+use report::data::{Mode, Pass, Trial};
+use schema::slice::Slice;
+use schema::{Reason, Reasons};
+
+use crate::failure::{Failure, Unmeasured};
+use crate::judge::fairness::Shares;
+use crate::judge::gates::{self, Ceiling, Evidence};
+use crate::observe::measured::Sample;
+use crate::plan::estimate;
+use crate::plan::rotation::{self, Rotation, Seen};
+use crate::plan::visit::{Visit, Window};
+use crate::run::execute::Execution;
+use crate::run::slice_generator::Asked;
+use crate::run::standing::{Ended, Standing};
+use crate::run::trial::{as_ceiling, blank, judged};
+
+/// The servers of one scenario in one block, as places of the plan.
+#[derive(Debug)]
+pub struct Group<'a>(pub Vec<&'a Visit>);
+
+/// What happened so far.
+struct Progress<'a> {
+    /// The servers that stand, at their places; `None` for one that does not, or not any more.
+    standing: Vec<Option<Standing<'a>>>,
+    /// The null server's closed-loop throughput, as it was last.
+    null_rps: Option<f64>,
+    /// Rotations that noise has spoilt.
+    spoilt: Vec<u32>,
+    slices: usize,
+    /// Reasons of INVALID slices, and how often each was given.
+    invalid: Vec<(String, usize)>,
+}
+
+impl<'a> Group<'a> {
+    fn first(&self) -> &'a Visit {
+        self.0[0]
+    }
+
+    /// The windows that take turns.
+    fn windows(&self) -> &'a [Window] {
+        &self.first().windows
+    }
+
+    /// The rotations that are planned.
+    pub fn planned(&self, per_window: u32) -> u32 {
+        per_window * u32::try_from(self.windows().len()).unwrap_or(1)
+    }
+
+    fn holds(&self, trial: &Trial) -> bool {
+        let first = self.first();
+        let here = trial.block == first.block && trial.scenario == first.scenario.name;
+        here && trial.pass == Pass::Measure
+    }
+
+    /// The rotations that `trials` hold of it.
+    fn seen(&self, trials: &[Trial]) -> Seen {
+        let mut seen = Seen::new();
+        for trial in trials.iter().filter(|trial| self.holds(trial)) {
+            if let Some(slice) = trial.slice {
+                seen.entry(slice.rotation)
+                    .or_default()
+                    .insert(trial.label.clone());
+            }
+        }
+        seen
+    }
+
+    /// Places of the servers that can be measured: not blocked by design, and not failed before. One
+    /// that has failed has a line of a whole trial.
+    fn able(&self, ids: &BTreeSet<String>) -> BTreeSet<usize> {
+        let able = |visit: &Visit| {
+            let failed = |window: &Window| ids.contains(&window.id);
+            visit.blocked.is_none() && !visit.windows.iter().any(failed)
+        };
+        (0..self.0.len())
+            .filter(|&place| able(self.0[place]))
+            .collect()
+    }
+
+    /// The numbers under which its rotations are still to be measured.
+    pub fn due(&self, per_window: u32, trials: &[Trial]) -> Vec<u32> {
+        let ids = trials.iter().map(|trial| trial.id.clone()).collect();
+        let able = self.able(&ids);
+        let labels = able
+            .iter()
+            .map(|&place| self.0[place].contender.label.clone());
+        if able.is_empty() {
+            return Vec::new();
+        }
+        rotation::due(
+            self.planned(per_window),
+            &labels.collect(),
+            &self.seen(trials),
+        )
+    }
+}
+
+impl Execution<'_> {
+    /// Measures a group, as far as the folder does not hold it.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn slices(&mut self, group: &Group<'_>) -> Result<(), Failure> {
+        let (per_window, _) = self.setup.size.slices();
+        let due = group.due(per_window, &self.record.trials);
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.progress.visit(group.first());
+        let mut so_far = self.start(group)?;
+        for &number in &due {
+            self.rotate(group, number, &mut so_far)?;
+        }
+        self.repeat(group, &mut so_far)?;
+        if let Some(line) = so_far.invalid_line(group) {
+            self.progress.say(&line);
+        }
+        for standing in so_far.standing.into_iter().flatten() {
+            let visit = standing.visit;
+            match standing.end(self.setup) {
+                Ok(ended) => self.record.append(self.drain_line(visit, ended))?,
+                Err(Unmeasured::Because(reason)) => self.failed(visit, &reason)?,
+                Err(Unmeasured::Interrupted) => return Err(Failure::Interrupted),
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the servers, one after the other.
+    fn start<'a>(&mut self, group: &Group<'a>) -> Result<Progress<'a>, Failure> {
+        let ids = self.record.ids();
+        let able = group.able(&ids);
+        let mut so_far = Progress {
+            standing: Vec::new(),
+            null_rps: None,
+            spoilt: Vec::new(),
+            slices: 0,
+            invalid: Vec::new(),
+        };
+        for (place, &visit) in group.0.iter().enumerate() {
+            let standing = match able.contains(&place) {
+                true => self.stand(visit)?,
+                false => None,
+            };
+            if let Some(null) = standing.as_ref().filter(|s| s.visit.is_null()) {
+                so_far.null_rps = Some(null.warm_up_rps()).filter(|&rps| rps > 0.0);
+            }
+            so_far.standing.push(standing);
+            let time = estimate::standing(visit, self.setup.size);
+            self.progress.done(time);
+        }
+        Ok(so_far)
+    }
+
+    fn stand<'a>(&mut self, visit: &'a Visit) -> Result<Option<Standing<'a>>, Failure> {
+        match Standing::start(self.setup, visit) {
+            Ok(standing) => Ok(Some(standing)),
+            Err(Unmeasured::Interrupted) => Err(Failure::Interrupted),
+            Err(Unmeasured::Because(reason)) => self.failed(visit, &reason).map(|()| None),
+        }
+    }
+
+    /// Writes for each window of a server that it cannot be measured any more.
+    fn failed(&mut self, visit: &Visit, reason: &Reason) -> Result<(), Failure> {
+        let label = &visit.contender.label;
+        self.progress.say(&format!(
+            "INVALID {label}, {}: {reason}",
+            visit.scenario.name
+        ));
+        for window in &visit.windows {
+            let trial = judged(blank(self.setup, visit, window, 0), [reason.clone()]);
+            self.record.append(trial)?;
+        }
+        Ok(())
+    }
+
+    /// Loads each server that stands once.
+    fn rotate(
+        &mut self,
+        group: &Group<'_>,
+        number: u32,
+        so_far: &mut Progress<'_>,
+    ) -> Result<(), Failure> {
+        let rotation = Rotation::new(
+            group.first().seed,
+            number,
+            group.windows().len(),
+            group.0.len(),
+        );
+        let order = rotation.order.iter().copied();
+        let standing: Vec<usize> = order
+            .filter(|&place| so_far.standing[place].is_some())
+            .collect();
+        let mut noisy = false;
+        for (position, &place) in (0..).zip(&standing) {
+            noisy |= self.load(&rotation, position, place, so_far)?;
+        }
+        if noisy {
+            so_far.spoilt.push(number);
+        }
+        let servers = u32::try_from(standing.len()).unwrap_or(0);
+        self.progress
+            .done(estimate::slice(self.setup.size) * servers);
+        self.progress.visit(group.first());
+        Ok(())
+    }
+
+    /// Loads the server at `place` for its slice of a rotation; `true` when noise has spoilt that.
+    fn load(
+        &mut self,
+        rotation: &Rotation,
+        position: u32,
+        place: usize,
+        so_far: &mut Progress<'_>,
+    ) -> Result<bool, Failure> {
+        let Some(standing) = &mut so_far.standing[place] else {
+            return Ok(false);
+        };
+        let (_, length) = self.setup.size.slices();
+        let visit = standing.visit;
+        let window = &visit.windows[rotation.window];
+        let asked = Asked {
+            seconds: length.as_secs_f64(),
+            rate: window.rate.filter(|_| window.mode == Mode::Open),
+            seed: rotation.seed,
+        };
+        match standing.slice(self.setup, &asked) {
+            Ok(sample) => {
+                let slice = Slice {
+                    rotation: rotation.number,
+                    position,
+                    seconds: asked.seconds,
+                };
+                let mut trial = self.slice_line(standing, window, slice, &sample, so_far.null_rps);
+                trial.seed = asked.seed;
+                let noisy = so_far.count(&trial);
+                self.record.append(trial)?;
+                Ok(noisy)
+            }
+            Err(Unmeasured::Interrupted) => Err(Failure::Interrupted),
+            Err(Unmeasured::Because(reason)) => {
+                so_far.standing[place] = None;
+                self.failed(visit, &reason).map(|()| false)
+            }
+        }
+    }
+
+    /// Measures the rotations that noise has spoilt once more, as long as there is time to spare.
+    fn repeat(&mut self, group: &Group<'_>, so_far: &mut Progress<'_>) -> Result<(), Failure> {
+        let (per_window, _) = self.setup.size.slices();
+        let servers = u32::try_from(group.0.len()).unwrap_or(0);
+        let time = estimate::slice(self.setup.size) * servers;
+        for number in std::mem::take(&mut so_far.spoilt) {
+            if self.spare < time {
+                break;
+            }
+            self.spare -= time;
+            let seen = group.seen(&self.record.trials);
+            let number = rotation::next(group.planned(per_window), number, &seen);
+            self.rotate(group, number, so_far)?;
+        }
+        Ok(())
+    }
+
+    /// The line of a slice, judged by the gates.
+    fn slice_line(
+        &self,
+        standing: &Standing<'_>,
+        window: &Window,
+        slice: Slice,
+        sample: &Sample,
+        null_rps: Option<f64>,
+    ) -> Trial {
+        let visit = standing.visit;
+        let mut trial = blank(self.setup, visit, window, 0);
+        trial.id = format!("{}.{}", window.id, slice.rotation);
+        trial.order = slice.position;
+        trial.shape.duration_s = slice.seconds;
+        trial.slice = Some(slice);
+        trial.response_hdr.clone_from(&sample.load.response_hdr);
+        trial.load_command.clone_from(&sample.command);
+        let figures = standing.figures(sample);
+        let reasons = gates::judge(&Evidence {
+            shape: &trial.shape,
+            figures: &figures,
+            load: &sample.load,
+            ticks: sample.machine.used,
+            others: &sample.others,
+            slice: true,
+            ceiling: match (visit.is_null(), null_rps) {
+                (true, _) => Ceiling::Itself,
+                (false, Some(rps)) => Ceiling::Rps(rps),
+                (false, None) => Ceiling::Unknown,
+            },
+        });
+        trial.figures = Some(figures);
+        judged(trial, reasons.0.into_iter().chain(standing.notes(sample)))
+    }
+
+    /// The line of how a server ended.
+    fn drain_line(&self, visit: &Visit, ended: Ended) -> Trial {
+        // Any of its windows stands for it: nothing in this line is about the load.
+        let window = &visit.windows[0];
+        let mut blank = blank(self.setup, visit, window, 0);
+        blank.shape.duration_s = 0.0;
+        let Reasons(problems) = ended.drained.problems;
+        let fresh = Shares::of_connections(&ended.fresh, ended.workers);
+        let trial = Trial {
+            id: format!("{}.d", window.id),
+            pass: Pass::Drain,
+            drain_connections: ended.drained.drain_ms.is_some().then_some(ended.held),
+            workers_connections: fresh.counts,
+            jain_connections: fresh.jain,
+            figures: Some(ended.figures),
+            ..blank
+        };
+        judged(trial, problems)
+    }
+}
+
+impl Progress<'_> {
+    /// Counts a slice; `true` when noise has spoilt it.
+    fn count(&mut self, trial: &Trial) -> bool {
+        self.slices += 1;
+        if trial.role == report::data::Role::Null {
+            self.null_rps = as_ceiling(trial).or(self.null_rps);
+        }
+        let invalid = |reason: &&Reason| reason.effect == schema::Effect::Invalidates;
+        for reason in trial.reasons.iter().filter(invalid) {
+            let known = self
+                .invalid
+                .iter_mut()
+                .find(|(text, _)| *text == reason.text);
+            match known {
+                Some((_, times)) => *times += 1,
+                None => self.invalid.push((reason.text.clone(), 1)),
+            }
+        }
+        gates::is_noise(&trial.reasons)
+    }
+
+    /// One line about the slices that are INVALID, if some are: the reason that was given most, and how
+    /// many there are.
+    fn invalid_line(&self, group: &Group<'_>) -> Option<String> {
+        let (text, _) = self.invalid.iter().max_by_key(|(_, times)| *times)?;
+        let times: usize = self.invalid.iter().map(|(_, times)| times).sum();
+        let (name, slices) = (group.first().scenario.name, self.slices);
+        Some(format!(
+            "INVALID in {name}: {times} findings in {slices} slices, such as: {text}"
+        ))
+    }
+}
