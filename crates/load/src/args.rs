@@ -1,14 +1,16 @@
 //! The command line.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use schema::load::{Arrivals, BodyCheck};
 
 use crate::choice::{Choice, choice};
 use crate::duration;
+use crate::fail_on::FailOn;
 use crate::kind::Kind;
 use crate::merge::Merge;
 use crate::plan::{Pace, Plan, Poison, Slow};
@@ -110,6 +112,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = body_bytes)]
     pub body_bytes: usize,
 
+    /// The request body, or @FILE for the bytes of a file; in a mix, of POST, PUT and PATCH requests
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with = "body_bytes")]
+    pub body: Option<String>,
+
     /// An additional header line, NAME: VALUE
     #[arg(long = "header", short = 'H', value_name = "LINE")]
     pub headers: Vec<String>,
@@ -164,6 +170,15 @@ pub struct Args {
     /// Write the result as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Write the result as comma-separated values: the run, steps, kinds of request, slices of time
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+
+    /// Exit with status 1 if this holds: errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION, rate<N;
+    /// may be given many times
+    #[arg(long, value_name = "CONDITION", value_parser = fail_on)]
+    pub fail_on: Vec<FailOn>,
 
     /// Write the exact counts and histograms, for turnstile load merge
     #[arg(long, value_name = "FILE")]
@@ -227,7 +242,9 @@ impl Args {
     /// A malformed URL, or a value out of its range; the message is one line.
     pub fn plan(&self) -> Result<Plan> {
         let arrivals = self.arrivals;
-        let method = if self.body_bytes > 0 { "POST" } else { "GET" };
+        let body = self.body.as_deref().map(body).transpose()?;
+        let carries = self.body_bytes > 0 || body.is_some();
+        let method = if carries { "POST" } else { "GET" };
         let first = self.profile.first().map(|step| step.rate_from);
         let duration = if self.profile.is_empty() {
             self.duration
@@ -262,6 +279,7 @@ impl Args {
             headers: self.headers.clone(),
             requests: self.requests.clone(),
             body_bytes: self.body_bytes,
+            body,
             expect_status: self.expect_status.clone(),
             body_check: self.body_check,
             objective: self.objective_us.map(Duration::from_micros),
@@ -276,11 +294,13 @@ impl Args {
         };
         plan.check()?;
         let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
+        let to_stdout = [&self.json, &self.emit_hdr, &self.csv].map(to_stdout);
+        let on_stdout = to_stdout.into_iter().filter(|&it| it).count();
         ensure!(
-            !(to_stdout(&self.json) && to_stdout(&self.emit_hdr)),
-            "--json and --emit-hdr cannot both go to standard output"
+            on_stdout < 2,
+            "only one of --json, --emit-hdr and --csv can go to standard output"
         );
-        let stdout_taken = to_stdout(&self.json) || to_stdout(&self.emit_hdr);
+        let stdout_taken = on_stdout > 0;
         ensure!(
             !(self.edges && stdout_taken),
             "with --edges results cannot go to standard output"
@@ -294,6 +314,29 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 
 fn step(text: &str) -> Result<Step, String> {
     text.parse().map_err(|error| format!("{error:#}"))
+}
+
+fn fail_on(text: &str) -> Result<FailOn, String> {
+    text.parse().map_err(|error| format!("{error:#}"))
+}
+
+/// The text itself, or the bytes of the file behind an @.
+fn body(text: &str) -> Result<Vec<u8>> {
+    let Some(path) = text.strip_prefix('@') else {
+        return Ok(text.as_bytes().to_vec());
+    };
+    let cannot = || format!("cannot read the body from {path}");
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).with_context(cannot)?;
+    // A device may never end.
+    file.take(BODY_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(cannot)?;
+    ensure!(
+        bytes.len() <= BODY_BYTES_MAX,
+        "the body in {path} is longer than {BODY_BYTES_MAX} bytes"
+    );
+    Ok(bytes)
 }
 
 fn kind(text: &str) -> Result<Kind, String> {

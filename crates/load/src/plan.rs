@@ -107,6 +107,8 @@ pub struct Plan {
     pub requests: Vec<Kind>,
     /// Bytes of the request body; in a mix, of the methods that carry one.
     pub body_bytes: usize,
+    /// The request body itself, instead of so many bytes.
+    pub body: Option<Vec<u8>>,
     /// The statuses that count as correct; any 2xx when empty.
     pub expect_status: Vec<u16>,
     /// How much of the body is compared; when absent every byte, but nothing where the path
@@ -143,6 +145,7 @@ impl Plan {
             headers: Vec::new(),
             requests: Vec::new(),
             body_bytes: 0,
+            body: None,
             expect_status: Vec::new(),
             body_check: None,
             objective: None,

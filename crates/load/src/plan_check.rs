@@ -97,6 +97,7 @@ impl Plan {
             && self.headers.is_empty()
             && self.requests.is_empty()
             && self.body_bytes == 0
+            && self.body.is_none()
             && self.expect_status.is_empty();
         ensure!(
             plain,
