@@ -15,6 +15,7 @@ use crate::kind::Kind;
 use crate::merge::Merge;
 use crate::plan::{Pace, Plan, Poison, Slow};
 use crate::profile::Step;
+use crate::script::{Script, Use};
 use crate::target::Target;
 
 /// Send load to a server and measure it without hiding late replies.
@@ -68,8 +69,9 @@ pub struct Args {
     pub threads: usize,
 
     /// Length of the measured window (10s, 500ms, 2m)
-    #[arg(long, short, value_name = "D", default_value = "10s", value_parser = duration::parse)]
-    pub duration: Duration,
+    /// [default: 10s; of a replay, the length of the log]
+    #[arg(long, short, value_name = "D", value_parser = duration::parse)]
+    pub duration: Option<Duration>,
 
     /// Load of the same kind before the window, which is not recorded
     #[arg(long, value_name = "D", default_value = "1s", value_parser = duration::parse)]
@@ -107,6 +109,28 @@ pub struct Args {
     /// replaced by a number below K, drawn for every request. May be given many times
     #[arg(long = "request", value_name = "KIND", value_parser = kind, conflicts_with = "method")]
     pub requests: Vec<Kind>,
+
+    /// Send the requests of an access log (common, combined, JSON lines) or a HAR at their own times;
+    /// a reply is right if its status is the one in the file, whatever its body
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["rate", "profile", "requests", "method", "mix_from", "warmup", "body_check"]
+    )]
+    pub replay: Option<PathBuf>,
+
+    /// Replay so many times faster
+    #[arg(long, value_name = "X", requires = "replay", default_value_t = 1.0)]
+    pub speed: f64,
+
+    /// Smooth the bursts of a replay: spread the requests of each D over it, as --arrivals says. A log
+    /// of whole seconds is smoothed over 1s at least
+    #[arg(long, value_name = "D", requires = "replay", value_parser = duration::parse)]
+    pub smooth: Option<Duration>,
+
+    /// Draw the requests from an access log or a HAR, each as often as it is in it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["requests", "method", "body_check"])]
+    pub mix_from: Option<PathBuf>,
 
     /// Bytes of the request body; in a mix, of POST, PUT and PATCH requests
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = body_bytes)]
@@ -247,7 +271,7 @@ impl Args {
         let method = if carries { "POST" } else { "GET" };
         let first = self.profile.first().map(|step| step.rate_from);
         let duration = if self.profile.is_empty() {
-            self.duration
+            self.duration.unwrap_or(DURATION)
         } else {
             self.profile.iter().map(|step| step.duration).sum()
         };
@@ -259,7 +283,7 @@ impl Args {
             unp || self.unp_bytes.is_none(),
             "--unp-bytes belongs to --protocol unp"
         );
-        let plan = Plan {
+        let mut plan = Plan {
             target,
             pace: first
                 .or(self.rate)
@@ -277,6 +301,7 @@ impl Args {
             unp_bytes: unp.then_some(self.unp_bytes.unwrap_or(UNP_BYTES)),
             method: self.method.clone().unwrap_or_else(|| method.to_owned()),
             headers: self.headers.clone(),
+            script: None,
             requests: self.requests.clone(),
             body_bytes: self.body_bytes,
             body,
@@ -292,6 +317,7 @@ impl Args {
             },
             poison: self.poison.clone(),
         };
+        self.add_script(&mut plan)?;
         plan.check()?;
         let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
         let to_stdout = [&self.json, &self.emit_hdr, &self.csv].map(to_stdout);
@@ -308,6 +334,34 @@ impl Args {
         Ok(plan)
     }
 }
+
+impl Args {
+    /// Adds the requests of a file, if one is given.
+    fn add_script(&self, plan: &mut Plan) -> Result<()> {
+        ensure!(
+            self.speed.is_finite() && self.speed > 0.0,
+            "--speed must be above 0"
+        );
+        ensure!(
+            self.smooth.is_none_or(|window| !window.is_zero()),
+            "--smooth must be above 0"
+        );
+        let (speed, smooth) = (self.speed, self.smooth);
+        let (path, how) = match (&self.replay, &self.mix_from) {
+            (Some(path), _) => (path, Use::Replay { speed, smooth }),
+            (None, Some(path)) => (path, Use::Mix),
+            (None, None) => return Ok(()),
+        };
+        if let Use::Replay { .. } = how {
+            let (rate, arrivals) = (1.0, self.arrivals);
+            plan.pace = Pace::Open { rate, arrivals };
+        }
+        Script::apply(path, how, self.duration, plan)
+    }
+}
+
+/// Length of the window where none is given.
+const DURATION: Duration = Duration::from_secs(10);
 
 /// Largest request body, bytes.
 const BODY_BYTES_MAX: usize = 64 << 20;

@@ -73,6 +73,9 @@ fn measure(args: &Args, plan: &Plan) -> Result<()> {
     let record_sink = args.emit_hdr.as_deref().map(Sink::open).transpose()?;
     let csv_sink = args.csv.as_deref().map(Sink::open).transpose()?;
     let stop = stop_on_signals().context("cannot handle signals")?;
+    if let Some(script) = plan.script.as_ref().filter(|_| !args.quiet) {
+        eprintln!("{}", script.summary());
+    }
     let bar = progress_bar(args, plan);
     let observer = Observer {
         progress: &mut |finished, failed| {

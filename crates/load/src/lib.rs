@@ -74,6 +74,7 @@ mod request_bytes;
 mod result;
 mod run;
 mod schedule;
+mod script;
 mod shared;
 mod sink;
 mod slot;
@@ -98,6 +99,7 @@ pub use profile::{RATE_MAX, Step};
 pub use record::RunRecord;
 pub use run::{Observer, run_observed};
 pub use schema::load::{Arrivals, BodyCheck, LoadResult};
+pub use script::Script;
 pub use target::Target;
 
 /// Runs a plan to its end, and checkers the result.

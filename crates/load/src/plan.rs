@@ -1,11 +1,13 @@
 //! What a run is to do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schema::load::{Arrivals, BodyCheck};
 
 use crate::kind::Kind;
 use crate::profile::Step;
+use crate::script::Script;
 use crate::target::Target;
 
 /// Most connections accepted: beyond it one address has no local ports left.
@@ -103,6 +105,8 @@ pub struct Plan {
     pub method: String,
     /// Additional header lines, `Name: value`.
     pub headers: Vec<String>,
+    /// Requests from a file, which replace all others; set together with `requests`.
+    pub(crate) script: Option<Arc<Script>>,
     /// A mix, instead of the method and the target's path; empty when all requests are equal.
     pub requests: Vec<Kind>,
     /// Bytes of the request body; in a mix, of the methods that carry one.
@@ -143,6 +147,7 @@ impl Plan {
             unp_bytes: None,
             method: "GET".to_owned(),
             headers: Vec::new(),
+            script: None,
             requests: Vec::new(),
             body_bytes: 0,
             body: None,

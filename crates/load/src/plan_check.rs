@@ -121,7 +121,9 @@ impl Plan {
             self.requests.len() <= KINDS_MAX,
             "a mix has at most {KINDS_MAX} kinds of request"
         );
-        self.requests.iter().try_for_each(Kind::check)?;
+        if self.script.is_none() {
+            self.requests.iter().try_for_each(Kind::check)?;
+        }
         ensure!(
             self.expect_status.iter().all(|s| (200..=599).contains(s)),
             "an expected status must be 200 to 599"

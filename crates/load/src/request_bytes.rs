@@ -17,6 +17,9 @@ impl Plan {
         if self.unp_bytes.is_some() {
             return self.request();
         }
+        if let Some(first) = self.script.as_ref().and_then(|script| script.bytes.first()) {
+            return first.clone();
+        }
         let Some(kind) = self.requests.first() else {
             return self.request_for(&self.method, self.target.path(), false);
         };

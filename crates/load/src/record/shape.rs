@@ -23,6 +23,9 @@ pub(crate) struct Shape {
     pub(crate) headers: Vec<String>,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) body_bytes: usize,
+    /// A digest of the requests from a file.
+    #[serde(default)]
+    pub(crate) script_digest: Option<u64>,
     /// A digest of the body that was given.
     #[serde(default)]
     pub(crate) body_digest: Option<u64>,
@@ -77,6 +80,7 @@ impl Shape {
             headers: plan.headers.clone(),
             kinds: plan.requests.clone(),
             body_bytes: plan.body_bytes,
+            script_digest: plan.script.as_ref().map(|script| script.digest()),
             body_digest: plan.body.as_deref().map(digest),
             expect_status: plan.expect_status.clone(),
             body_check: plan.body_check,
