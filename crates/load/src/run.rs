@@ -56,6 +56,7 @@ pub(crate) fn run_on(
     sockets: Option<&Sockets>,
 ) -> Result<RunRecord> {
     plan.check()?;
+    plan.target.reach(plan.timeout)?;
     let connections = plan.connections + plan.idle + plan.slow.senders + plan.slow.readers;
     let wanted = connections as u64 + DESCRIPTORS_SPARE;
     if let Some(limit) = socket::raise_descriptor_limit().filter(|&limit| limit < wanted) {
