@@ -14,3 +14,4 @@ pub mod size;
 pub mod target;
 pub mod visit;
 pub mod workers;
+pub mod workload;

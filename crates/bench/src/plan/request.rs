@@ -17,6 +17,9 @@ pub struct Request {
     pub targets: Vec<String>,
     /// `--scenarios`, as given.
     pub scenarios: String,
+    /// The text of `--workload`, which is then the only scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
     /// `--passes`, as given.
     #[serde(default = "every_pass")]
     pub passes: String,

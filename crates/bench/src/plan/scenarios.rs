@@ -5,13 +5,14 @@ use report::data::{Deciding, Objective};
 use crate::plan::scenario::{Depth, PLAINTEXT, Scenario};
 
 /// What most scenarios share.
-const TINY: Scenario = Scenario {
+pub(crate) const TINY: Scenario = Scenario {
     name: "",
     purpose: "",
     decides: Deciding::ThroughputRps,
     key: false,
     path: PLAINTEXT,
     mix: &[],
+    body_bytes: 0,
     connections: 64,
     pipeline: 1,
     keep_alive: true,
