@@ -8,6 +8,7 @@ pub mod interrupt;
 pub mod machine;
 pub mod measured;
 pub mod process;
+pub mod slice;
 pub mod strace;
 pub mod sys;
 pub mod tree;

@@ -7,6 +7,7 @@ pub mod generator;
 pub mod memory;
 pub mod null;
 pub mod prepare;
+pub mod profile;
 pub mod progress;
 pub mod readings;
 pub mod record;

@@ -25,6 +25,8 @@ enum Act {
     Load(load::Args),
     /// Measure models side by side
     Bench(bench::Args),
+    /// Measure what every variant costs on this machine, for pick
+    Profile(bench::ProfileArgs),
     /// Rebuild a run's reports from its raw data
     Report(report::Args),
     /// Did anything become slower between two runs? Exit 1 when something did
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Act::Serve(args) => serve::main(args),
         Act::Load(args) => load::main(args),
         Act::Bench(args) => bench::main(args),
+        Act::Profile(args) => bench::profile_main(&args),
         Act::Report(args) => report::main(&args),
         Act::Compare(args) => report::compare::main(&args),
         Act::NullServer(args) => bench::null_main(args),

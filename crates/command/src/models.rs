@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use turnstile::models::ALL;
-use turnstile::{Count, Holds, Listeners, Model, Roles, Variant};
+use turnstile::{Count, Holds, Listeners, Model, Roles, Topology, Variant};
 
 /// Flags of `turnstile models`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,13 @@ struct Entry {
     shares: bool,
     /// More connections than this are ruled out by the design.
     connections_max: Option<usize>,
+    /// Which worker serves a request: `loops` (the one that holds its connection), `shared` (whichever
+    /// is free), `seats` (the one that its connection occupies), or `staged` (one behind a loop).
+    topology: &'static str,
+    /// How connections are spread over workers: `even`, or `hashed` by the kernel.
+    spread: &'static str,
+    /// Whether the kernel must offer io_uring.
+    io_uring: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,6 +80,16 @@ impl Entry {
             Holds::Workers => "workers",
             Holds::Many => "many",
         };
+        let topology = match variant_workers.topology {
+            Topology::Loops => "loops",
+            Topology::Shared => "shared",
+            Topology::Seats => "seats",
+            Topology::Staged => "staged",
+        };
+        let spread = match variant.needs.listeners {
+            Listeners::PerWorker => "hashed",
+            _ => "even",
+        };
         Entry {
             model: model.name,
             variant: variant.name,
@@ -93,6 +110,9 @@ impl Entry {
             processes: variant_workers.processes,
             shares: variant_workers.shares,
             connections_max: variant_workers.connections_max,
+            topology,
+            spread,
+            io_uring: variant.needs.io_uring,
         }
     }
 

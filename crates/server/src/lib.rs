@@ -53,7 +53,7 @@ pub use drain::{Drain, Phase};
 pub use error::{Error, Result};
 pub use listeners::{Listener, Listeners};
 pub use log::log;
-pub use model::{Count, Holds, Model, Needs, Roles, Variant, Workers};
+pub use model::{Count, Holds, Model, Needs, Roles, Topology, Variant, Workers};
 pub use options::ServeArgs;
 pub use processes::{Children, ServingChild};
 pub use proto::{Limits, Method, Nature, Place, Protocol, Request, Response, Service};

@@ -109,7 +109,7 @@ pub use services::Files;
 pub use server::{
     Accepted, Backoff, Block, Board, Children, Connection, Count, Drain, Error, Holds, Listener,
     Listeners, Model, Need, Needs, OnDeadline, Phase, Result, Roles, Server, ServingChild,
-    Shutdown, ThreadSlot, ThreadSlots, Threads, Variant, Worker, Workers, log,
+    Shutdown, ThreadSlot, ThreadSlots, Threads, Topology, Variant, Worker, Workers, log,
 };
 
 /// The models, one crate each, under the names of the features that bring them.

@@ -6,7 +6,7 @@ use crate::plan::digest::digest;
 use crate::plan::visit::Visit;
 
 /// What a run was asked for: kept as `plan.json`, so that a resumed run measures the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// `smoke`, `quick` or `full`.
     pub size: String,

@@ -39,7 +39,7 @@
 
 mod tasks;
 
-use server::{Model, Needs, Roles, Server, Threads, Variant, Workers};
+use server::{Model, Needs, Roles, Server, Threads, Topology, Variant, Workers};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::tasks::Tasks;
@@ -54,6 +54,7 @@ pub const MODEL: Model = Model {
             summary: "There is a coroutine per connection; each worker is a thread that keeps its tasks.",
             pick_when: "handlers await other services, and state must not move between threads",
             breaks_when: "a handler computes or blocks: every connection of its worker waits",
+            workers: Workers::LOOPS,
             run: runtime_per_worker,
             ..THREADS
         },
@@ -67,7 +68,7 @@ const THREADS: Variant = Variant {
     summary: "There is a coroutine per connection, on threads that steal tasks from each other.",
     pick_when: "handlers await other services, and there are many connections",
     breaks_when: "a handler computes or blocks without awaiting: the tasks of its thread wait",
-    workers: Workers::LOOPS,
+    workers: Workers::LOOPS.arranged(Topology::Shared),
     needs: Needs::USUAL,
     run: one_runtime,
 };

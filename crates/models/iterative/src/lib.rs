@@ -39,7 +39,8 @@
 //! chapter 13 for `inetd`.
 
 use server::{
-    Backoff, Connection, Holds, Listeners, Model, Needs, Roles, Server, Variant, Worker, Workers,
+    Backoff, Connection, Holds, Listeners, Model, Needs, Roles, Server, Topology, Variant, Worker,
+    Workers,
 };
 
 /// The model.
@@ -75,6 +76,7 @@ pub const MODEL: Model = Model {
 const ONE_CLIENT: Workers = Workers {
     holds: Holds::One,
     processes: true,
+    topology: Topology::Seats,
     ..Workers::ONE_LOOP
 };
 

@@ -1,7 +1,7 @@
 //! `pool`: the loops read and write, and a pool of threads computes for all of them.
 
 use reactor::{Epoll, Reactor, Sharing};
-use server::{Needs, Roles, Server, Threads, Variant, Workers};
+use server::{Needs, Roles, Server, Threads, Topology, Variant, Workers};
 
 use crate::acceptor;
 
@@ -16,7 +16,7 @@ pub(crate) const VARIANT: Variant = Variant {
     summary: "An acceptor gives sockets to several reactors; a pool of threads computes for them.",
     pick_when: "handlers compute or block for long, and one loop cannot read and write for all",
     breaks_when: "handlers are short: moving the connection there and back costs more than the service",
-    workers: Workers::LOOPS,
+    workers: Workers::LOOPS.arranged(Topology::Staged),
     needs: Needs {
         extra_threads: |limits| limits.threads_max,
         ..Needs::USUAL

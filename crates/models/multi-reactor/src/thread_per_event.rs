@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use reactor::{Events, Handle, Handles, Inbox};
-use server::{Needs, Roles, Server, Threads, Variant, Worker, Workers, log};
+use server::{Needs, Roles, Server, Threads, Topology, Variant, Worker, Workers, log};
 
 use crate::acceptor;
 
@@ -14,7 +14,7 @@ pub(crate) const VARIANT: Variant = Variant {
     summary: "Reactors wait, and a thread is started for every event of a connection.",
     pick_when: "you want to know whether it is as bad as they say; never otherwise",
     breaks_when: "there are requests: each costs the start of a thread",
-    workers: Workers::LOOPS,
+    workers: Workers::LOOPS.arranged(Topology::Staged),
     needs: Needs {
         extra_threads: |limits| limits.threads_max,
         ..Needs::USUAL
