@@ -86,6 +86,7 @@ mod plan;
 mod run;
 
 pub use args::Args;
+pub use run::capacities::{Asked, STEP_S, capacities};
 pub use run::null::{NullArgs, null_main};
 pub use run::profile::{ProfileArgs, machine as this_machine, profile_main};
 

@@ -1,6 +1,7 @@
 //! The run itself: visits to fresh servers under load, and the record of what was measured.
 
 pub mod call;
+pub mod capacities;
 pub mod capacity;
 pub mod execute;
 pub mod generator;

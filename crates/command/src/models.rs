@@ -126,21 +126,28 @@ impl Entry {
     }
 }
 
-/// Prints the catalogue.
-pub fn main(args: &Args) -> ExitCode {
-    let entries: Vec<_> = ALL
-        .iter()
+/// The catalogue.
+fn entries() -> Vec<Entry> {
+    ALL.iter()
         .flat_map(|model| {
             model
                 .variants
                 .iter()
                 .map(|variant| Entry::of(model, variant))
         })
-        .collect();
+        .collect()
+}
+
+/// What `models --json` prints.
+pub fn json() -> String {
+    serde_json::to_string_pretty(&entries()).expect("plain strings serialize") + "\n"
+}
+
+/// Prints the catalogue.
+pub fn main(args: &Args) -> ExitCode {
+    let entries = entries();
     let text = match (args.json, args.markdown) {
-        (true, _) => {
-            serde_json::to_string_pretty(&entries).expect("plain strings serialize") + "\n"
-        }
+        (true, _) => json(),
         (_, true) => markdown(&entries),
         _ => plain(&entries),
     };

@@ -12,12 +12,15 @@ const WATCHED: Duration = Duration::from_millis(600);
 /// How long the sleeper sleeps: long enough that it has credit with the scheduler when it wakes up.
 const SLEEP: Duration = Duration::from_micros(2_500);
 
+/// Interrupts cut a run into pieces; those below this are no slices, µs.
+const RUN_US_MIN: f64 = 200.0;
+
 /// How a core is shared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slices {
     /// How long a thread runs while another waits, median, µs.
     pub slice_us: f64,
-    /// How long a thread that wakes up waits for one that runs, mean, µs.
+    /// How long a thread that wakes up waits for one that runs, median, µs.
     pub preempt_us: f64,
 }
 
@@ -49,11 +52,16 @@ pub fn measure(cpus: &CpuList) -> std::io::Result<Slices> {
         joined(hog)?;
         late.map(|late| (runs, late))
     })?;
-    let mean = late.iter().sum::<f64>() / late.len().max(1) as f64;
-    Ok(Slices {
-        slice_us: median(runs).unwrap_or(WATCHED.as_secs_f64() * 1e6),
-        preempt_us: mean.max(1.0),
-    })
+    let (slice_us, preempt_us) = (median(runs, RUN_US_MIN), median(late, 0.0));
+    match (slice_us, preempt_us) {
+        (Some(slice_us), Some(preempt_us)) => Ok(Slices {
+            slice_us,
+            preempt_us: preempt_us.max(1.0),
+        }),
+        _ => Err(std::io::Error::other(
+            "two threads on one CPU did not take turns: its time slice cannot be told",
+        )),
+    }
 }
 
 fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, std::io::Result<T>>) -> std::io::Result<T> {
@@ -93,9 +101,8 @@ fn lateness() -> Vec<f64> {
     late
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    // Interrupts cut a run into pieces that are no slices.
-    values.retain(|us| *us > 200.0);
+fn median(mut values: Vec<f64>, least: f64) -> Option<f64> {
+    values.retain(|us| *us >= least);
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }

@@ -64,7 +64,7 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
     }
     let kind = |k: &workload::Kind| leaked(format!("{}:{}:{}", k.weight, k.method, k.path));
     let kinds: Vec<&'static str> = mix.kinds.iter().map(kind).collect();
-    let objective = is_p99.then(|| Objective {
+    let objective = is_p99.then_some(Objective {
         p99_us: kept.response_ms * 1_000.0,
         errors_max_share: kept.errors_share_max,
     });

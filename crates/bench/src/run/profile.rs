@@ -268,7 +268,7 @@ impl Variant<'_> {
         };
         let opened = self.cpu_us(&visit, &own, &server)?;
         let scan = match self.contender.workers.holds {
-            Holds::Many => Some(self.scan(&server, &low, idle_cpu, costs)?),
+            Holds::Many => Some(self.scan(&server, costs)?),
             Holds::One | Holds::Workers => None,
         };
         server.drain(&self.setup.interrupt)?;
@@ -284,17 +284,17 @@ impl Variant<'_> {
         Ok(())
     }
 
-    /// What each idle connection adds to a request that is alone in its wait.
-    fn scan(
-        &self,
-        server: &Server,
-        low: &Shape,
-        idle_cpu: f64,
-        costs: &mut VariantCosts,
-    ) -> Result<f64, Unmeasured> {
+    /// What each idle connection adds to a request that is alone in its wait: one client asks again and
+    /// again, without idle connections and beside them.
+    fn scan(&self, server: &Server, costs: &mut VariantCosts) -> Result<f64, Unmeasured> {
+        let alone = self.cpu_us(
+            &self.visit(&KEPT, AWAITING, 0),
+            &closed(PLAINTEXT, 1),
+            server,
+        )?;
         let shape = Shape {
             idle: IDLE,
-            ..low.clone()
+            ..closed(PLAINTEXT, 1)
         };
         let visit = self.visit(&KEPT, AWAITING, IDLE);
         let before = server.footprint();
@@ -303,7 +303,7 @@ impl Variant<'_> {
             let more = with.pss_kib.saturating_sub(before.pss_kib);
             costs.connection_kib = more as f64 / f64::from(IDLE);
         }
-        Ok(((per_request(&sample)? - idle_cpu) / f64::from(IDLE)).max(0.0))
+        Ok(((per_request(&sample)? - alone) / f64::from(IDLE)).max(0.0))
     }
 
     /// Memory at rest, with few workers and with more.
