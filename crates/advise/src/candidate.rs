@@ -4,7 +4,7 @@ use simulate::{Costs, Server, Topology};
 use workload::{Offered, Workload};
 
 use crate::bounds;
-use crate::facts::{self, Count, Facts, Holds};
+use crate::facts::{Count, Facts, Holds, Topology as Arranged};
 use crate::profile::Priced;
 
 /// Most processes that are proposed, and threads.
@@ -47,7 +47,12 @@ impl Candidate {
             workers: None,
             memory_mib: 0.0,
         };
-        let workers = candidate.workers_for(workload);
+        let fixed = facts.topology == Arranged::Shared && !candidate.is_sized();
+        let workers = if fixed {
+            cores as u32
+        } else {
+            candidate.workers_for(workload)
+        };
         candidate.sized(workers, priced, workload);
         Some(candidate)
     }
@@ -62,11 +67,11 @@ impl Candidate {
             Count::One | Count::Pool | Count::UpTo => 1,
         };
         self.server.topology = match (self.facts.topology, self.facts.holds) {
-            (facts::Topology::Loops, _) => Topology::Loops { loops, spread },
-            (facts::Topology::Shared, _) => Topology::Shared { threads: n },
-            (facts::Topology::Seats, Holds::One) => Topology::Seats { seats: 1, spread },
-            (facts::Topology::Seats, _) => Topology::Seats { seats: n, spread },
-            (facts::Topology::Staged, _) => Topology::Staged { loops, workers: n },
+            (Arranged::Loops, _) => Topology::Loops { loops, spread },
+            (Arranged::Shared, _) => Topology::Shared { threads: n },
+            (Arranged::Seats, Holds::One) => Topology::Seats { seats: 1, spread },
+            (Arranged::Seats, _) => Topology::Seats { seats: n, spread },
+            (Arranged::Staged, _) => Topology::Staged { loops, workers: n },
         };
         self.workers = self.is_sized().then_some(workers);
         let held = match self.facts.holds {
@@ -87,8 +92,8 @@ impl Candidate {
     /// Whether the number of its workers is a choice.
     pub fn is_sized(&self) -> bool {
         match (self.facts.topology, self.facts.workers) {
-            (facts::Topology::Loops, _) | (_, Count::One) => false,
-            (facts::Topology::Shared, Count::PerCpu) => self.facts.holds == Holds::Many,
+            (Arranged::Loops, _) | (_, Count::One) => false,
+            (Arranged::Shared, Count::PerCpu) => self.facts.shares,
             _ => true,
         }
     }
@@ -107,10 +112,10 @@ impl Candidate {
     /// allow (Little), with half as many again.
     fn workers_for(&self, workload: &Workload) -> u32 {
         let cores = self.server.cores;
-        if self.facts.topology == facts::Topology::Seats {
+        if self.facts.topology == Arranged::Seats {
             return self.seats_for(workload);
         }
-        if self.facts.topology == facts::Topology::Staged && self.facts.workers == Count::PerCpu {
+        if self.facts.topology == Arranged::Staged && self.facts.workers == Count::PerCpu {
             return POOL as u32;
         }
         let [_, blocked, _] = workload.means_us();

@@ -17,13 +17,13 @@ use crate::rules;
 use crate::sizing;
 
 /// Requests of the first look at every candidate.
-const COARSE: usize = 6_000;
+const COARSE: usize = 10_000;
 /// Requests of the second look, at those that may win.
 const FINE: usize = 40_000;
 /// How near the best a candidate must be at the first look to be looked at again.
 const NEAR_SHARE: f64 = 0.75;
 /// How many of them.
-const FINALISTS: usize = 8;
+const FINALISTS: usize = 12;
 /// Variants whose capacities differ by less are equals, whatever the intervals.
 const TIE_SHARE: f64 = 0.05;
 /// More cores than this, as a multiple of those measured, are not answered for.
@@ -275,8 +275,8 @@ fn finalists(question: &Question<'_>, able: Vec<Candidate>) -> Vec<Found> {
         let expected = question.capacity(&f.candidate, &trace, Some(f.expected), 0.02);
         Found { expected, ..f }
     });
-    sort(&mut fine);
     fine.extend(rest);
+    sort(&mut fine);
     fine
 }
 
@@ -355,8 +355,14 @@ fn residual(profile: &Profile) -> Option<f64> {
 
 /// The choice of the first tier: the smallest memory, then isolation, then the simplest.
 fn choice(found: &[Found], lines: &[CandidateLine]) -> Option<usize> {
-    // Memories within a tenth, or a MiB, are the same: what the allocator does moves them that much.
-    let memory = |at: usize| (found[at].candidate.memory_mib.max(1.0).ln() / 0.25).round();
+    let tied: Vec<usize> = (0..found.len()).filter(|&at| lines[at].tier == 1).collect();
+    let mibs = tied.iter().map(|&at| found[at].candidate.memory_mib);
+    let least = mibs.fold(f64::INFINITY, f64::min);
+    // Memories within a tenth and a third of a MiB are the same: pages that happen to be touched.
+    let memory = |at: usize| {
+        let mib = found[at].candidate.memory_mib;
+        if mib <= least * 1.1 + 0.3 { least } else { mib }
+    };
     let isolated = |at: usize| {
         let facts = &found[at].candidate.facts;
         facts.processes && facts.holds != Holds::Many
@@ -371,9 +377,7 @@ fn choice(found: &[Found], lines: &[CandidateLine]) -> Option<usize> {
             })
             .then(found[*b].expected.total_cmp(&found[*a].expected))
     };
-    (0..found.len())
-        .filter(|&at| lines[at].tier == 1)
-        .min_by(by)
+    tied.iter().copied().min_by(by)
 }
 
 /// The choice of the coarse results alone, as a label.

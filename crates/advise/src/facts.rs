@@ -21,6 +21,8 @@ pub struct Facts {
     pub listens: bool,
     /// Whether its workers are processes.
     pub processes: bool,
+    /// Whether a worker that blocks leaves its connections to the others.
+    pub shares: bool,
     /// The design rules out more connections.
     pub connections_max: Option<u32>,
     /// Which worker serves a request.

@@ -20,7 +20,7 @@ pub fn page(
     facts: &[Facts],
     seed: u64,
 ) -> String {
-    let plots = plot::all(answer, workload, profile, facts, seed);
+    let plots = plot::plots(answer, workload, profile, facts, seed);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -38,7 +38,7 @@ pub fn page(
                     h2 { "Predictions" }
                     p { "Each point is a simulation; both axes are logarithmic." }
                 }
-                @for plot in &plots { (PreEscaped(plot)) }
+                @for (_, plot) in &plots { (PreEscaped(plot.inline())) }
                 h2 { "The workload" }
                 pre { (workload.to_string()) }
             }

@@ -36,6 +36,7 @@ pub use facts::Facts;
 pub use generate::{generated, regret};
 pub use html::page;
 pub use plan::plan;
+pub use plot::plots;
 pub use profile::{Foreign, read, suits};
 pub use text::text;
 

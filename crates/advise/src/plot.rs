@@ -29,14 +29,14 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
-/// Capacity against objective, response against rate, memory against connections.
-pub(crate) fn all(
+/// Drawings with their names: capacity against objective, response against rate, memory against connections.
+pub fn plots(
     answer: &Answer,
     workload: &Workload,
     profile: &Profile,
     facts: &[Facts],
     seed: u64,
-) -> Vec<String> {
+) -> Vec<(&'static str, Svg)> {
     let question = Question::new(workload, profile, facts, seed);
     let candidates: Vec<Candidate> = shown(answer, facts)
         .filter_map(|f| Candidate::of(f, &question.priced, workload, question.cores))
@@ -84,24 +84,33 @@ pub(crate) fn all(
         memory.push(line(at_connections.collect()));
     }
     let goal = format!("p{}", workload.objective.percentile);
-    [
-        draw(
-            "Capacity against the objective",
-            &format!("{goal} objective, ms"),
-            "requests/s",
-            &capacity,
+    let across = format!("{goal} objective, ms");
+    let plots = [
+        (
+            "capacity",
+            draw(
+                "Capacity against the objective",
+                &across,
+                "requests/s",
+                &capacity,
+            ),
         ),
-        draw(
-            &format!("{goal} against the rate"),
-            "requests/s",
-            "ms",
-            &response,
+        (
+            "response",
+            draw(
+                &format!("{goal} against the rate"),
+                "requests/s",
+                "ms",
+                &response,
+            ),
         ),
-        draw("Memory against connections", "connections", "MiB", &memory),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+        (
+            "memory",
+            draw("Memory against connections", "connections", "MiB", &memory),
+        ),
+    ];
+    let drawn = |(name, svg): (&'static str, Option<Svg>)| svg.map(|svg| (name, svg));
+    plots.into_iter().filter_map(drawn).collect()
 }
 
 /// The best variant of each model, the recommended among them.
@@ -128,7 +137,7 @@ fn shown<'a>(answer: &'a Answer, facts: &'a [Facts]) -> impl Iterator<Item = &'a
     })
 }
 
-fn draw(title: &str, across: &str, up: &str, lines: &[Line]) -> Option<String> {
+fn draw(title: &str, across: &str, up: &str, lines: &[Line]) -> Option<Svg> {
     let points = || lines.iter().flat_map(|l| &l.points);
     let drawn = |v: &f64| v.is_finite() && *v > 0.0;
     let xs: Vec<f64> = points().map(|p| p.0).filter(drawn).collect();
@@ -185,7 +194,7 @@ fn draw(title: &str, across: &str, up: &str, lines: &[Line]) -> Option<String> {
             &line.label,
         );
     }
-    Some(svg.inline())
+    Some(svg)
 }
 
 fn short(value: f64) -> String {

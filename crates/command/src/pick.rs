@@ -89,6 +89,10 @@ pub struct Args {
     /// Also write a page with drawings
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+
+    /// Also write the drawings, as SVG files whose names begin so
+    #[arg(long, value_name = "PREFIX")]
+    plots: Option<String>,
 }
 
 /// Why there is no answer, and the exit status.
@@ -136,6 +140,13 @@ fn answer(args: &Args) -> Result<ExitCode, Refused> {
         let page = advise::page(&answer, &workload, &profile, &facts, args.seed);
         fs::write(file, page)
             .map_err(|error| failed(format!("--html {}: {error}", file.display())))?;
+    }
+    if let Some(prefix) = &args.plots {
+        for (name, svg) in advise::plots(&answer, &workload, &profile, &facts, args.seed) {
+            let file = format!("{prefix}{name}.svg");
+            fs::write(&file, svg.standalone(""))
+                .map_err(|error| failed(format!("--plots {file}: {error}")))?;
+        }
     }
     let text = if args.json {
         serde_json::to_string_pretty(&answer).map_err(|error| failed(error.to_string()))? + "\n"
