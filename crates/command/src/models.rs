@@ -37,6 +37,8 @@ struct Entry {
     holds: &'static str,
     /// Whether it has a listener; if not, it serves an inherited connection.
     listens: bool,
+    /// Whether it refuses requests under overload, unless `--queue-delay-ms 0` says not to.
+    sheds: bool,
     /// Whether its workers are processes.
     processes: bool,
     /// Whether any worker may serve any connection.
@@ -107,6 +109,7 @@ impl Entry {
             workers_default,
             holds,
             listens: variant.needs.listeners != Listeners::None,
+            sheds: true,
             processes: variant_workers.processes,
             shares: variant_workers.shares,
             connections_max: variant_workers.connections_max,

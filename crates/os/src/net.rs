@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -166,6 +166,28 @@ pub fn accept(listener: BorrowedFd<'_>, nonblocking: bool) -> Result<OwnedFd> {
         SocketFlags::empty()
     };
     rustix::net::accept_with(listener, SocketFlags::CLOEXEC | flags)
+}
+
+/// How long ago the last bytes came on a TCP connection, in steps of the kernel's tick (1 to 10 ms).
+/// `None`: it is no TCP connection.
+pub fn input_age(socket: BorrowedFd<'_>) -> Option<Duration> {
+    // `struct tcp_info` of linux/tcp.h in units of four bytes, up to tcpi_last_data_recv; the kernel
+    // copies as much as there is room for.
+    const LAST_DATA_RECV: usize = 13;
+    let mut info = [0_u32; LAST_DATA_RECV + 1];
+    let mut bytes = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the buffer and its size are those of `info`.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut bytes,
+        )
+    };
+    let known = failed == 0 && bytes as usize == size_of_val(&info);
+    known.then(|| Duration::from_millis(info[LAST_DATA_RECV].into()))
 }
 
 /// Receives into `buffer`, at most its capacity. Returns the number of bytes, 0 for the peer's FIN.

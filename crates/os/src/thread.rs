@@ -1,6 +1,9 @@
 //! Threads in which signals are blocked, so that the main thread handles them.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
 
 /// Spawns a named thread in which all signals are blocked, so that handlers run in the main thread and
 /// interrupt its system calls only. From now on this process must not fork.
@@ -25,4 +28,17 @@ pub fn spawn<T: Send + 'static>(
 /// The id of the calling thread (`gettid(2)`).
 pub fn id() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
+}
+
+/// How long the calling thread has waited for a CPU since it began, while it could have run. `None`: the
+/// kernel does not count that, or descriptors have run out.
+pub fn run_delay() -> Option<Duration> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::open("/proc/thread-self/schedstat", flags, Mode::empty()).ok()?;
+    let mut room = [0; 80];
+    let bytes = rustix::io::read(&file, &mut room).ok()?;
+    // Three numbers: time on a CPU, time waited for one, both ns, and how often.
+    let text = std::str::from_utf8(&room[..bytes]).ok()?;
+    let waited = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(Duration::from_nanos(waited))
 }

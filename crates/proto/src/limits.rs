@@ -64,6 +64,11 @@ pub struct Limits {
     pub threads_max: usize,
     /// Connections that wait in the kernel to be accepted (`listen(2)`).
     pub backlog: i32,
+    /// Time that requests may wait for a worker, ms: once most have waited longer for an interval, those that
+    /// have are answered with 503. 0: all are served, however late.
+    pub queue_delay_ms: u64,
+    /// That interval, ms.
+    pub queue_delay_interval_ms: u64,
     /// Events taken from the kernel at once, and operations submitted to io_uring at once.
     pub events_max: usize,
     /// Receive buffers of io_uring, for all connections together; rounded up to a power of two, at most
@@ -109,6 +114,8 @@ impl Default for Limits {
             queue_max: 1_024,
             threads_max: 64,
             backlog: 4_096,
+            queue_delay_ms: 5,
+            queue_delay_interval_ms: 100,
             events_max: 512,
             lent_buffers: 256,
             lent_buffer_bytes: 4 << 10,

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use crate::admission::QueueDelay;
 use crate::alarm::Alarm;
 
 /// What concerns the whole server.
@@ -13,6 +14,8 @@ pub struct Board {
     pub(crate) cut: AtomicU64,
     /// Workers that ended unexpectedly and were replaced.
     pub(crate) respawned: AtomicU64,
+    /// How long requests wait for workers that take from one queue.
+    pub(crate) queue_delay: QueueDelay,
 }
 
 /// The part of one worker, on cache lines of its own. Only this worker writes the counters.
@@ -37,6 +40,8 @@ pub struct Block {
     pub requests: AtomicU64,
     /// Requests refused: malformed, too large, too slow.
     pub refused: AtomicU64,
+    /// Of the requests served, those that were answered with 503 because they had waited too long.
+    pub shed: AtomicU64,
     /// Connections that a peer has reset or the network has lost.
     pub broken: AtomicU64,
     /// Bytes received.

@@ -59,6 +59,8 @@ pub struct Connection {
     /// The worker that has accepted it, and counts it.
     block: &'static Block,
     accepted: Instant,
+    /// When its last request was complete, if another worker computes it.
+    queued: Instant,
     fin_sent: bool,
     /// See [`would_block`](Connection::would_block).
     would_block: bool,
@@ -119,7 +121,10 @@ impl Connection {
                 Want::Read if !is_first => Err(Need::Readable),
                 Want::Read => self.receive::<BLOCKING>(worker),
                 Want::Write => self.send::<BLOCKING>(worker),
-                Want::Compute => Err(Need::Compute),
+                Want::Compute => {
+                    self.queued = worker.waits_since();
+                    Err(Need::Compute)
+                }
                 Want::Wait => Err(Need::Time),
                 Want::Linger => self.linger(worker),
                 Want::Close => Err(Need::Closed),
@@ -149,6 +154,7 @@ impl Connection {
 
     /// Calls the service for the request that was received. The next step sends the reply.
     pub fn compute(&mut self, worker: &mut Worker) {
+        worker.look_at_queued(self.queued);
         let (_, mut turn) = worker.turn();
         self.session.compute(&mut turn);
         self.session.keep_output(worker.scratch_mut());
@@ -188,6 +194,9 @@ impl Connection {
             Ok(bytes) => {
                 self.would_block = bytes < worker.input().capacity();
                 board::add(&worker.block.bytes_in, bytes as u64);
+                if worker.is_look_due() {
+                    worker.look(self.socket.as_fd());
+                }
                 let (input, mut turn) = worker.turn();
                 self.session.receive(input, &mut turn);
                 Ok(())

@@ -19,6 +19,7 @@
 mod accept;
 mod accepting;
 mod address;
+mod admission;
 mod alarm;
 mod backoff;
 mod blocking;

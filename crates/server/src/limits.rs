@@ -55,6 +55,7 @@ const MAY_BE_ZERO: &[&str] = &[
     "trailer_bytes_max",
     "trailer_fields_max",
     "spare_bytes_max",
+    "queue_delay_ms",
     "drain_idle_ms",
     "drain_ms",
 ];
@@ -108,6 +109,10 @@ limits! {
     threads_max: usize,
     /// Connections waiting in the kernel for an accept (4096)
     backlog: i32,
+    /// Time requests may wait for a worker before some are answered with 503, ms; 0: for ever (5)
+    queue_delay_ms: u64,
+    /// For so long most must have waited longer, ms (100)
+    queue_delay_interval_ms: u64,
     /// Events taken from the kernel at once (512)
     events_max: usize,
     /// Receive buffers lent to the kernel for all connections, at most 32768 (256)

@@ -60,6 +60,8 @@ pub struct Shutdown {
     pub connections: u64,
     /// Requests served.
     pub requests: u64,
+    /// Of these, requests answered with 503 because they had waited too long.
+    pub shed: u64,
     /// Connections that were cut at the end of the grace.
     pub cut: u64,
     /// Workers that ended unexpectedly and were replaced.
@@ -71,13 +73,18 @@ impl fmt::Display for Shutdown {
         let Shutdown {
             connections,
             requests,
+            shed,
             cut,
             respawned,
         } = self;
         write!(
             f,
             "drained: {connections} connections, {requests} requests, {cut} cut, {respawned} workers replaced"
-        )
+        )?;
+        match shed {
+            0 => Ok(()),
+            _ => write!(f, ", {shed} shed"),
+        }
     }
 }
 
@@ -139,6 +146,7 @@ impl Server {
         Shutdown {
             connections: sum(|block| block.connections.load(Ordering::Relaxed)),
             requests: sum(|block| block.requests.load(Ordering::Relaxed)),
+            shed: sum(|block| block.shed.load(Ordering::Relaxed)),
             cut: self.board.cut.load(Ordering::Relaxed),
             respawned: self.board.respawned.load(Ordering::Relaxed),
         }

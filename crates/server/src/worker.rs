@@ -3,10 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use proto::{Place, Scratch, Turn};
+use proto::{Place, Scratch, Service, Turn};
 
+use crate::admission::Overloaded;
 use crate::alarm::{ALARM, Alarm};
+use crate::worker::looks::Looks;
 use crate::{Block, Server, board, signals};
+
+mod looks;
 
 /// A worker. A connection borrows its buffers for one step.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub struct Worker {
     place: Place,
     input: Vec<u8>,
     scratch: Scratch,
+    /// What it knows of the delay of requests.
+    looks: Looks,
     /// Requests served and refused that are in the scoreboard already.
     counted: (u64, u64),
 }
@@ -46,10 +52,11 @@ impl Worker {
         // page with it.
         let scratch = Scratch::new(SystemTime::now);
         let input = Vec::with_capacity(server.limits.input_bytes);
+        let now = Instant::now();
         Worker {
             server,
             number,
-            now: Instant::now(),
+            now,
             block,
             alarm: &ALARM,
             blocking,
@@ -60,6 +67,7 @@ impl Worker {
             },
             input,
             scratch,
+            looks: Looks::new(&server.limits, now),
             counted: (0, 0),
         }
     }
@@ -100,17 +108,27 @@ impl Worker {
         if now != self.counted {
             board::add(&self.block.requests, now.0 - self.counted.0);
             board::add(&self.block.refused, now.1 - self.counted.1);
+            if self.looks.sheds {
+                board::add(&self.block.shed, now.0 - self.counted.0);
+            }
             self.counted = now;
+        }
+        if self.looks.is_tracked {
+            self.end_call();
         }
     }
 
     /// The bytes received last, and what a session needs to process them.
     #[inline(always)]
     pub(crate) fn turn(&mut self) -> (&[u8], Turn<'_>) {
+        let service: &dyn Service = match self.looks.sheds {
+            true => &Overloaded,
+            false => self.server.service,
+        };
         let turn = Turn {
             now: self.now,
             limits: &self.server.limits,
-            service: self.server.service,
+            service,
             scratch: &mut self.scratch,
             place: &self.place,
             draining: self.server.drain.flag(),

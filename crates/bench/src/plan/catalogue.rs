@@ -22,6 +22,9 @@ struct Entry {
     #[serde(default)]
     default: bool,
     listens: Option<bool>,
+    /// Earlier versions do not shed.
+    #[serde(default)]
+    sheds: bool,
     #[serde(flatten)]
     told: Told,
 }
@@ -70,6 +73,7 @@ impl Catalogue {
             })?;
             Ok(Contender {
                 listens,
+                sheds: entry.sheds,
                 ..Contender::model(&entry.model, variant, default, workers)
             })
         };

@@ -23,6 +23,8 @@ pub struct Contender {
     /// Whether it has a listener. One that serves an inherited connection has none, and no load can
     /// be measured on it.
     pub listens: bool,
+    /// Whether it refuses requests under overload, unless told not to.
+    pub sheds: bool,
     /// `true`: with its default pool size, whatever the scenario needs.
     pub default_pool: bool,
     /// The server that is running already, for a target.
@@ -45,6 +47,7 @@ impl Contender {
             role: Role::Model,
             workers,
             listens: true,
+            sheds: false,
             default_pool: false,
             target: None,
         }

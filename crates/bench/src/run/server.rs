@@ -101,6 +101,11 @@ impl Launch {
             if let Some(workers) = visit.workers {
                 add(&["--workers", &workers.to_string()]);
             }
+            if visit.contender.sheds && scenario.overload_cpu_us.is_none() {
+                // What a model does is measured without shedding: in a closed loop requests always
+                // wait for each other, and above its capacity a server would look better than it is.
+                add(&["--queue-delay-ms", "0"]);
+            }
             if visit.idle > 0 || visit.pass == Pass::Memory {
                 add(&["--idle-ms", IDLE_MS]);
             }

@@ -5,6 +5,7 @@
 //! that is to write, it sends the output that it [takes](Connection::take_output). It also receives as
 //! long as the connection [takes input](Connection::takes_input), and waits until the deadline.
 
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use proto::Want;
@@ -36,6 +37,9 @@ impl Connection {
     /// Processes received bytes.
     pub fn received(&mut self, bytes: &[u8], worker: &mut Worker) {
         board::add(&worker.block.bytes_in, bytes.len() as u64);
+        if worker.is_look_due() {
+            worker.look(self.socket.as_fd());
+        }
         let (_, mut turn) = worker.turn();
         self.session.receive(bytes, &mut turn);
         self.finish_step(worker);

@@ -39,6 +39,7 @@ impl Connection {
             session,
             block: worker.block,
             accepted: worker.now,
+            queued: worker.now,
             fin_sent: false,
             would_block: false,
             received_nothing: false,

@@ -8,6 +8,7 @@ mod framing;
 mod halfclose;
 mod limits;
 mod listeners;
+mod overload;
 mod refusals;
 mod routes;
 mod scarcity;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Row> {
         limits::ROWS,
         refusals::ROWS,
         listeners::ROWS,
+        overload::ROWS,
         unp::ROWS,
     ]
     .concat()
@@ -38,7 +40,14 @@ pub fn all() -> Vec<Row> {
 
 /// Whether a row asks for what is the affair of a super-server, where one accepts for the model.
 pub fn is_the_super_servers(name: &str) -> bool {
-    let rows = [scarcity::ROWS, drain::ROWS, crash::ROWS, listeners::ROWS].concat();
+    let rows = [
+        scarcity::ROWS,
+        drain::ROWS,
+        crash::ROWS,
+        listeners::ROWS,
+        overload::ROWS,
+    ]
+    .concat();
     rows.iter().any(|row| row.name == name) || name.contains("kill -9")
 }
 

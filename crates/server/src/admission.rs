@@ -1,0 +1,306 @@
+//! Admission: when requests have waited too long for too long, some are refused so that the others are
+//! answered in time.
+//!
+//! Under overload a queue that is served in order makes every answer late, and late answers are worth
+//! nothing: the server works as hard as it can for nobody. CoDel (Nichols and Jacobson, *Controlling
+//! Queue Delay*, ACM Queue 2012; RFC 8289) tells a queue that absorbs a burst from one that stands: the
+//! former is empty again within an interval. CoDel then drops packets ever more often until the delay
+//! is below its target; senders slow down meanwhile. Clients of a server do not, so a server in overload
+//! refuses at once whatever has waited longer than the target: 503 with `Retry-After`, before the service
+//! is called, on a connection that stays open.
+//!
+//! A request waits in three places. In its socket, for a worker: the kernel knows since when, and is
+//! asked. In a queue of the server, for a thread of a pool: the server knows. And while it is served, for
+//! a CPU, where the scheduler lets many workers take turns: the scheduler knows, and is asked before and
+//! after a call of the service. The last makes no request older before its call; so where workers
+//! share CPUs, there is a bound on how many serve at once besides, which is found as TCP finds its window:
+//! up by a little while requests are in time, down by a quarter when they are late.
+//!
+//! Of requests in time, one in an eighth of an interval is looked at.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use proto::{Limits, Request, Response, Service};
+
+/// The delay of one queue, seen by all workers that take from it. Two that update it at once may lose
+/// one observation, which does not matter.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct QueueDelay {
+    /// When the present interval ends, monotonic ns.
+    ends_ns: AtomicU64,
+    /// Requests that were looked at in it, those that were late, and those that were refused.
+    seen: AtomicU32,
+    late: AtomicU32,
+    refused: AtomicU32,
+    /// Whether the last interval was one of overload.
+    overloaded: AtomicBool,
+    /// How many may serve at once during overload, and how many do of those that began in it.
+    window: AtomicU32,
+    serving: AtomicU32,
+    /// When the window is adjusted again, and the next request is followed, monotonic ns.
+    adjust_ns: AtomicU64,
+    follow_ns: AtomicU64,
+}
+
+/// An eighth of an interval is the rhythm of looking at requests, and of adjusting the window.
+const RHYTHM: u64 = 8;
+
+/// Workers that serve at once when an overload begins.
+const WINDOW_AT_FIRST: u32 = 4;
+
+/// The bounds of [`Limits`] in the units of this module.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    target: Duration,
+    interval_ns: u64,
+}
+
+impl Bounds {
+    fn of(limits: &Limits) -> Bounds {
+        Bounds {
+            target: Duration::from_millis(limits.queue_delay_ms),
+            interval_ns: limits.queue_delay_interval_ms.saturating_mul(1_000_000),
+        }
+    }
+}
+
+/// How often a worker looks when all is well, ns.
+pub(crate) fn rhythm_ns(limits: &Limits) -> u64 {
+    Bounds::of(limits).interval_ns / RHYTHM
+}
+
+impl QueueDelay {
+    /// Takes note that a request was delayed by so much until `now_ns`, and returns whether it was late.
+    ///
+    /// An interval is one of overload if three of four requests were late. CoDel asks for all; where
+    /// several workers take from one queue, one that the scheduler has favoured would hide the others.
+    /// An overload ends with an interval in which few were late and none had to be refused.
+    pub(crate) fn observe(&self, delay: Duration, now_ns: u64, limits: &Limits) -> bool {
+        let bounds = Bounds::of(limits);
+        let ends_ns = self.ends_ns.load(Ordering::Relaxed);
+        if now_ns >= ends_ns {
+            // What was seen before a silence says nothing, unless this request has waited since then.
+            let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+            let is_recent = now_ns.saturating_sub(delay_ns) < ends_ns + bounds.interval_ns;
+            self.begin_interval(is_recent);
+            self.ends_ns
+                .store(now_ns + bounds.interval_ns, Ordering::Relaxed);
+        }
+        let is_late = delay > bounds.target;
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        self.late.fetch_add(u32::from(is_late), Ordering::Relaxed);
+        if now_ns >= self.adjust_ns.load(Ordering::Relaxed) {
+            self.adjust_window(is_late);
+            self.adjust_ns
+                .store(now_ns + bounds.interval_ns / RHYTHM, Ordering::Relaxed);
+        }
+        is_late
+    }
+
+    fn begin_interval(&self, is_recent: bool) {
+        let seen = self.seen.swap(0, Ordering::Relaxed);
+        let late = self.late.swap(0, Ordering::Relaxed);
+        let refused = self.refused.swap(0, Ordering::Relaxed);
+        let was = self.overloaded.load(Ordering::Relaxed);
+        let stands = seen > 0 && late * 4 >= seen * 3;
+        let overloaded = is_recent && (stands || was && refused > 0);
+        if overloaded && !was {
+            self.window.store(WINDOW_AT_FIRST, Ordering::Relaxed);
+            self.serving.store(0, Ordering::Relaxed);
+        }
+        self.overloaded.store(overloaded, Ordering::Relaxed);
+    }
+
+    fn adjust_window(&self, is_late: bool) {
+        let window = self.window.load(Ordering::Relaxed);
+        let next = match is_late {
+            true => (window - window / 4 - u32::from(window < 4 && window > 1)).max(1),
+            false => window + (window / 8).max(1),
+        };
+        self.window
+            .store(next.min(u32::from(u16::MAX)), Ordering::Relaxed);
+    }
+
+    /// Whether requests are being refused. An overload is over when nothing was seen for an interval.
+    #[inline]
+    pub(crate) fn is_overloaded(&self, now_ns: u64, limits: &Limits) -> bool {
+        let ends_ns = self.ends_ns.load(Ordering::Relaxed);
+        let is_recent = || now_ns < ends_ns + Bounds::of(limits).interval_ns;
+        self.overloaded.load(Ordering::Relaxed) && is_recent()
+    }
+
+    /// Refuses a request that was late before its call.
+    pub(crate) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// During an overload, a worker begins to serve, unless enough do.
+    pub(crate) fn enter(&self) -> bool {
+        let window = self.window.load(Ordering::Relaxed);
+        let has_room = self.serving.fetch_add(1, Ordering::Relaxed) < window;
+        if !has_room {
+            self.leave();
+            self.refuse();
+        }
+        has_room
+    }
+
+    /// One that had entered has served.
+    pub(crate) fn leave(&self) {
+        // A new overload counts from 0, whoever still serves.
+        let _ = self
+            .serving
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |serving| {
+                serving.checked_sub(1)
+            });
+    }
+
+    /// Whether it is time to follow a request to its end: once in a rhythm, however many workers there
+    /// are.
+    #[inline]
+    pub(crate) fn is_follow_due(&self, now_ns: u64) -> bool {
+        now_ns >= self.follow_ns.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that one is followed.
+    pub(crate) fn follow(&self, now_ns: u64, limits: &Limits) {
+        self.follow_ns
+            .store(now_ns + rhythm_ns(limits), Ordering::Relaxed);
+    }
+}
+
+/// What answers in the place of the service.
+#[derive(Debug)]
+pub(crate) struct Overloaded;
+
+impl Service for Overloaded {
+    fn call(&self, _: &Request<'_>, response: &mut Response<'_>) {
+        response
+            .status(503)
+            .field("Retry-After", "1")
+            .content_type("text/plain")
+            .body(b"overloaded\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// One request per ms from `from_ms` on, each delayed by so much. Which of them were late.
+    fn observe(queue: &QueueDelay, from_ms: u64, delays_ms: &[u64]) -> Vec<bool> {
+        let limits = Limits::default();
+        let observed = delays_ms.iter().zip(from_ms..);
+        observed
+            .map(|(delay, at)| queue.observe(Duration::from_millis(*delay), at * MS, &limits))
+            .collect()
+    }
+
+    fn is_overloaded(queue: &QueueDelay, at_ms: u64) -> bool {
+        queue.is_overloaded(at_ms * MS, &Limits::default())
+    }
+
+    #[test]
+    fn a_short_queue_is_left_alone() {
+        let queue = QueueDelay::default();
+        assert!(!observe(&queue, 1_000, &[5; 1_000]).contains(&true));
+        assert!(!is_overloaded(&queue, 2_000));
+    }
+
+    #[test]
+    fn a_burst_shorter_than_an_interval_is_served_whole() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[0; 50]);
+        observe(&queue, 1_050, &[80; 40]);
+        observe(&queue, 1_090, &[0; 200]);
+        assert!(!is_overloaded(&queue, 1_290));
+    }
+
+    #[test]
+    fn a_standing_queue_is_an_overload() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 101]);
+        assert!(is_overloaded(&queue, 1_101));
+        assert!(!is_overloaded(&queue, 1_500), "nothing was seen since");
+    }
+
+    #[test]
+    fn an_overload_ends_after_an_interval_without_refusals() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 150]);
+        queue.refuse();
+        observe(&queue, 1_150, &[0; 100]);
+        assert!(is_overloaded(&queue, 1_250), "one was refused");
+        observe(&queue, 1_250, &[0; 150]);
+        assert!(!is_overloaded(&queue, 1_400));
+    }
+
+    #[test]
+    fn one_favoured_worker_of_four_hides_nothing() {
+        let queue = QueueDelay::default();
+        let delays: Vec<_> = (0..101).map(|n| if n % 4 == 3 { 0 } else { 20 }).collect();
+        observe(&queue, 1_000, &delays);
+        assert!(is_overloaded(&queue, 1_101));
+    }
+
+    #[test]
+    fn a_worker_slower_than_the_interval_is_overloaded_too() {
+        let queue = QueueDelay::default();
+        for at in [1_000, 2_000, 3_000] {
+            observe(&queue, at, &[1_500]);
+        }
+        assert!(is_overloaded(&queue, 3_000));
+    }
+
+    #[test]
+    fn what_was_seen_long_ago_is_forgotten() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 20]);
+        observe(&queue, 9_000, &[20]);
+        assert!(!is_overloaded(&queue, 9_000));
+    }
+
+    #[test]
+    fn so_many_enter_as_the_window_has_room_for() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 101]);
+        let mut entered = 0;
+        while queue.enter() {
+            entered += 1;
+        }
+        assert!((1..=WINDOW_AT_FIRST).contains(&entered), "{entered}");
+        assert!(!queue.enter());
+        queue.leave();
+        assert!(queue.enter());
+    }
+
+    #[test]
+    fn the_window_grows_while_requests_are_in_time_and_keeps_room_for_one() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 101]);
+        let mut now = 1_101;
+        for _ in 0..40 {
+            queue.refuse();
+            observe(&queue, now, &[0]);
+            now += 13;
+        }
+        let grown = queue.window.load(Ordering::Relaxed);
+        assert!(grown > 64, "{grown}");
+        for _ in 0..40 {
+            observe(&queue, now, &[20]);
+            now += 13;
+        }
+        assert_eq!(queue.window.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn whoever_leaves_late_takes_no_room_of_others() {
+        let queue = QueueDelay::default();
+        queue.leave();
+        assert_eq!(queue.serving.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,169 @@
+//! When a worker looks at how long requests have waited, and what it does then: see
+//! [`admission`](crate::admission).
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use os::net;
+use proto::Limits;
+
+use crate::Worker;
+use crate::admission::{QueueDelay, rhythm_ns};
+
+/// What a worker knows of the delay of its requests.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// When it looks again.
+    at: Instant,
+    /// Requests are answered with 503 until it has looked again.
+    pub(super) sheds: bool,
+    /// The present request counts in the window, or is followed.
+    pub(super) is_tracked: bool,
+    entered: bool,
+    followed: Option<Followed>,
+    /// How long the last input had waited, if that was looked at.
+    input_age: Duration,
+    /// The queue of a loop, which is its own.
+    own: QueueDelay,
+}
+
+/// A request of which the delay is measured to its end.
+#[derive(Debug)]
+struct Followed {
+    waited: Duration,
+    run_delay: Duration,
+}
+
+/// A time that does not come.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+impl Looks {
+    pub(super) fn new(limits: &Limits, now: Instant) -> Looks {
+        let first = match limits.queue_delay_ms {
+            0 => NEVER,
+            _ => Duration::ZERO,
+        };
+        Looks {
+            at: now + first,
+            sheds: false,
+            is_tracked: false,
+            entered: false,
+            followed: None,
+            input_age: Duration::ZERO,
+            own: QueueDelay::default(),
+        }
+    }
+}
+
+impl Worker {
+    /// Whether it is time to look at how long what was received has waited.
+    #[inline(always)]
+    pub(crate) fn is_look_due(&self) -> bool {
+        self.now >= self.looks.at
+    }
+
+    /// Decides whether what was received from `socket` is served.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn look(&mut self, socket: BorrowedFd<'_>) {
+        // A loop reads the clock once per wake-up, and much may have been computed since.
+        let now = Instant::now();
+        let now_ns = self.server.drain.shared_ns(now);
+        let limits = &self.server.limits;
+        let shared = &self.server.board.queue_delay;
+        let looks_at_all = if self.blocking {
+            let looks = shared.is_overloaded(now_ns, limits) || shared.is_follow_due(now_ns);
+            if looks {
+                // Not a TCP socket: no age is known, but the rest is.
+                let waited = net::input_age(socket).unwrap_or_default();
+                self.begin_call(waited, now_ns);
+            } else {
+                self.looks.sheds = false;
+            }
+            self.server.board.queue_delay.is_overloaded(now_ns, limits)
+        } else {
+            let age = net::input_age(socket).unwrap_or_default();
+            let is_late = self.looks.own.observe(age, now_ns, limits);
+            self.looks.sheds = is_late && self.looks.own.is_overloaded(now_ns, limits);
+            if self.looks.sheds {
+                self.looks.own.refuse();
+            }
+            self.looks.input_age = age;
+            is_late
+                || self.looks.own.is_overloaded(now_ns, limits)
+                || shared.is_overloaded(now_ns, limits)
+        };
+        self.looks.at = match looks_at_all {
+            true => now,
+            false => now + Duration::from_nanos(rhythm_ns(limits)),
+        };
+    }
+
+    /// Since when the request that was received last has waited for a worker.
+    pub(crate) fn waits_since(&mut self) -> Instant {
+        let age = std::mem::take(&mut self.looks.input_age);
+        self.now.checked_sub(age).unwrap_or(self.now)
+    }
+
+    /// Decides whether a request is served that has waited in a queue of the server since `queued`.
+    #[inline]
+    pub(crate) fn look_at_queued(&mut self, queued: Instant) {
+        if self.server.limits.queue_delay_ms > 0 {
+            let waited = self.now.saturating_duration_since(queued);
+            let now_ns = self.server.drain.shared_ns(self.now);
+            self.begin_call(waited, now_ns);
+        }
+    }
+
+    /// A request that has waited for so long is about to be served by one of several workers that share
+    /// CPUs: decides whether it is.
+    fn begin_call(&mut self, waited: Duration, now_ns: u64) {
+        let (limits, looks) = (&self.server.limits, &mut self.looks);
+        let queue = &self.server.board.queue_delay;
+        let is_late = waited > Duration::from_millis(limits.queue_delay_ms);
+        looks.sheds = false;
+        if queue.is_overloaded(now_ns, limits) {
+            if is_late {
+                looks.sheds = true;
+                queue.refuse();
+            } else {
+                looks.entered = queue.enter();
+                looks.sheds = !looks.entered;
+            }
+        }
+        if looks.sheds && !is_late {
+            return; // How long it would have waited is not known.
+        }
+        if queue.is_follow_due(now_ns) {
+            queue.follow(now_ns, limits);
+            match os::thread::run_delay() {
+                Some(run_delay) if !looks.sheds => {
+                    looks.followed = Some(Followed { waited, run_delay });
+                }
+                _ => {
+                    queue.observe(waited, now_ns, limits);
+                }
+            }
+        }
+        looks.is_tracked = looks.entered || looks.followed.is_some();
+    }
+
+    /// The request is answered, or waits for something else than a worker.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn end_call(&mut self) {
+        let looks = &mut self.looks;
+        let queue = &self.server.board.queue_delay;
+        looks.is_tracked = false;
+        if std::mem::take(&mut looks.entered) {
+            queue.leave();
+        }
+        if let Some(followed) = looks.followed.take()
+            && let Some(run_delay) = os::thread::run_delay()
+        {
+            let while_served = run_delay.saturating_sub(followed.run_delay);
+            let now_ns = self.server.drain.shared_ns(Instant::now());
+            queue.observe(followed.waited + while_served, now_ns, &self.server.limits);
+        }
+    }
+}
