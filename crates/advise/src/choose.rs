@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
 
 use schema::profile::Profile;
-use simulate::{Goal, Load, Trace, capacity, run};
+use simulate::{Goal, Load, Topology, Trace, capacity, run};
 use workload::{Offered, Workload};
 
 use crate::answer::{Answer, CandidateLine, Interval, Recommended, Response};
@@ -28,6 +28,8 @@ const FINALISTS: usize = 12;
 const TIE_SHARE: f64 = 0.05;
 /// More cores than this, as a multiple of those measured, are not answered for.
 const EXTRAPOLATION_MAX: f64 = 2.0;
+/// Seats of a server whose clients are searched.
+const CLIENTS_MAX: usize = 1_000;
 /// Residuals below this many say nothing of a nine in ten interval.
 const RESIDUALS_MIN: usize = 9;
 
@@ -101,8 +103,19 @@ impl<'a> Question<'a> {
         within: f64,
     ) -> f64 {
         let bound = candidate.rate_max(self.workload);
-        let server = &candidate.server;
-        capacity(server, &self.load, trace, &self.goal, bound, around, within).rate
+        let mut server = candidate.server;
+        // In a closed loop clients are searched, and each that is added brings a seat for itself.
+        if let (Load::Closed { .. }, Topology::Seats { seats, spread }) =
+            (&self.load, server.topology)
+            && candidate.facts.holds == Holds::Workers
+        {
+            let seats = seats.max(CLIENTS_MAX);
+            server.topology = Topology::Seats { seats, spread };
+        }
+        capacity(
+            &server, &self.load, trace, &self.goal, bound, around, within,
+        )
+        .rate
     }
 
     /// The candidates that rules leave, and the lines of the others.

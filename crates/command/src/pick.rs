@@ -13,6 +13,7 @@ use crate::models;
 
 mod check;
 mod learn;
+mod traffic;
 
 /// The profile of the reference machine, for a checkout that has none of its own.
 const REFERENCE: &str = include_str!("../reference/profile.json");
@@ -69,8 +70,12 @@ pub struct Args {
     #[arg(long, value_name = "PID", requires = "learn")]
     learn_pid: Option<u32>,
 
+    /// The workload of an access log (common or combined format, JSON lines) or a HAR file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "learn"])]
+    from: Option<PathBuf>,
+
     /// Hold predictions to account: measure generated workloads over the default variants
-    #[arg(long, value_name = "SEED", conflicts_with_all = ["file", "verify", "learn", "peak"])]
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["file", "from", "verify", "learn", "peak"])]
     validate: Option<u64>,
 
     /// Of the generated workloads, FIRST..END
@@ -225,6 +230,12 @@ fn workload(args: &Args) -> Result<Workload, Refused> {
         let learned = learn::learn(url, args.learn_pid)?;
         eprintln!("{learned}");
         return args.flags.over(Some(&learned)).map_err(unusable);
+    }
+    if let Some(file) = &args.from {
+        let seen = traffic::workload(file)?;
+        eprintln!("{seen}");
+        let line = |line| unusable(format!("--from {}: {line}", file.display()));
+        return args.flags.over(Some(&seen)).map_err(line);
     }
     if text.is_none() && args.flags.is_empty() {
         return Err(unusable(

@@ -134,6 +134,32 @@ fn each_bad_input_gets_one_line_and_status_2() {
 }
 
 #[test]
+fn a_log_gives_the_rate_and_broken_lines_are_told() {
+    let line = |second: u32| {
+        format!(
+            "127.0.0.1 - - [10/Oct/2000:13:55:{second:02} -0700] \"GET /a HTTP/1.1\" 200 2326\n"
+        )
+    };
+    let lines: String = (0..60).map(line).collect();
+    let log = file("access.log", &format!("{lines}nonsense\n"));
+    let log_arg = log.display().to_string();
+    let output = pick(&["--from", &log_arg, "--cpu-us", "100", "--connections", "20"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("60 requests in 59 s") && said.contains("1 broken lines were skipped"),
+        "{said}"
+    );
+    assert!(said.contains("reply_bytes = 2326"), "{said}");
+    let none = file("empty.log", "");
+    let output = pick(&["--from", &none.display().to_string()]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    for file in [log, none] {
+        std::fs::remove_file(file).expect("it is there");
+    }
+}
+
+#[test]
 fn an_objective_that_no_model_meets_has_no_answer_and_status_1() {
     let output = pick(&["--rate", "10", "--wait-us", "50000", "--p99-ms", "20"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

@@ -1,18 +1,21 @@
 //! The command line.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use schema::load::{Arrivals, BodyCheck};
 
 use crate::choice::{Choice, choice};
 use crate::duration;
+use crate::fail_on::FailOn;
 use crate::kind::Kind;
 use crate::merge::Merge;
 use crate::plan::{Pace, Plan, Poison, Slow};
 use crate::profile::Step;
+use crate::script::{Script, Use};
 use crate::target::Target;
 
 /// Send load to a server and measure it without hiding late replies.
@@ -66,8 +69,9 @@ pub struct Args {
     pub threads: usize,
 
     /// Length of the measured window (10s, 500ms, 2m)
-    #[arg(long, short, value_name = "D", default_value = "10s", value_parser = duration::parse)]
-    pub duration: Duration,
+    /// [default: 10s; of a replay, the length of the log]
+    #[arg(long, short, value_name = "D", value_parser = duration::parse)]
+    pub duration: Option<Duration>,
 
     /// Load of the same kind before the window, which is not recorded
     #[arg(long, value_name = "D", default_value = "1s", value_parser = duration::parse)]
@@ -106,9 +110,35 @@ pub struct Args {
     #[arg(long = "request", value_name = "KIND", value_parser = kind, conflicts_with = "method")]
     pub requests: Vec<Kind>,
 
+    /// Send the requests of an access log (common, combined, JSON lines) or a HAR at their own times;
+    /// a reply is right if its status is the one in the file, whatever its body
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["rate", "profile", "requests", "method", "mix_from", "warmup", "body_check"]
+    )]
+    pub replay: Option<PathBuf>,
+
+    /// Replay so many times faster
+    #[arg(long, value_name = "X", requires = "replay", default_value_t = 1.0)]
+    pub speed: f64,
+
+    /// Smooth the bursts of a replay: spread the requests of each D over it, as --arrivals says. A log
+    /// of whole seconds is smoothed over 1s at least
+    #[arg(long, value_name = "D", requires = "replay", value_parser = duration::parse)]
+    pub smooth: Option<Duration>,
+
+    /// Draw the requests from an access log or a HAR, each as often as it is in it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["requests", "method", "body_check"])]
+    pub mix_from: Option<PathBuf>,
+
     /// Bytes of the request body; in a mix, of POST, PUT and PATCH requests
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = body_bytes)]
     pub body_bytes: usize,
+
+    /// The request body, or @FILE for the bytes of a file; in a mix, of POST, PUT and PATCH requests
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with = "body_bytes")]
+    pub body: Option<String>,
 
     /// An additional header line, NAME: VALUE
     #[arg(long = "header", short = 'H', value_name = "LINE")]
@@ -164,6 +194,15 @@ pub struct Args {
     /// Write the result as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Write the result as comma-separated values: the run, steps, kinds of request, slices of time
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+
+    /// Exit with status 1 if this holds: errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION, rate<N;
+    /// may be given many times
+    #[arg(long, value_name = "CONDITION", value_parser = fail_on)]
+    pub fail_on: Vec<FailOn>,
 
     /// Write the exact counts and histograms, for turnstile load merge
     #[arg(long, value_name = "FILE")]
@@ -227,10 +266,12 @@ impl Args {
     /// A malformed URL, or a value out of its range; the message is one line.
     pub fn plan(&self) -> Result<Plan> {
         let arrivals = self.arrivals;
-        let method = if self.body_bytes > 0 { "POST" } else { "GET" };
+        let body = self.body.as_deref().map(body).transpose()?;
+        let carries = self.body_bytes > 0 || body.is_some();
+        let method = if carries { "POST" } else { "GET" };
         let first = self.profile.first().map(|step| step.rate_from);
         let duration = if self.profile.is_empty() {
-            self.duration
+            self.duration.unwrap_or(DURATION)
         } else {
             self.profile.iter().map(|step| step.duration).sum()
         };
@@ -242,7 +283,7 @@ impl Args {
             unp || self.unp_bytes.is_none(),
             "--unp-bytes belongs to --protocol unp"
         );
-        let plan = Plan {
+        let mut plan = Plan {
             target,
             pace: first
                 .or(self.rate)
@@ -260,8 +301,10 @@ impl Args {
             unp_bytes: unp.then_some(self.unp_bytes.unwrap_or(UNP_BYTES)),
             method: self.method.clone().unwrap_or_else(|| method.to_owned()),
             headers: self.headers.clone(),
+            script: None,
             requests: self.requests.clone(),
             body_bytes: self.body_bytes,
+            body,
             expect_status: self.expect_status.clone(),
             body_check: self.body_check,
             objective: self.objective_us.map(Duration::from_micros),
@@ -274,13 +317,16 @@ impl Args {
             },
             poison: self.poison.clone(),
         };
+        self.add_script(&mut plan)?;
         plan.check()?;
         let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
+        let to_stdout = [&self.json, &self.emit_hdr, &self.csv].map(to_stdout);
+        let on_stdout = to_stdout.into_iter().filter(|&it| it).count();
         ensure!(
-            !(to_stdout(&self.json) && to_stdout(&self.emit_hdr)),
-            "--json and --emit-hdr cannot both go to standard output"
+            on_stdout < 2,
+            "only one of --json, --emit-hdr and --csv can go to standard output"
         );
-        let stdout_taken = to_stdout(&self.json) || to_stdout(&self.emit_hdr);
+        let stdout_taken = on_stdout > 0;
         ensure!(
             !(self.edges && stdout_taken),
             "with --edges results cannot go to standard output"
@@ -289,11 +335,62 @@ impl Args {
     }
 }
 
+impl Args {
+    /// Adds the requests of a file, if one is given.
+    fn add_script(&self, plan: &mut Plan) -> Result<()> {
+        ensure!(
+            self.speed.is_finite() && self.speed > 0.0,
+            "--speed must be above 0"
+        );
+        ensure!(
+            self.smooth.is_none_or(|window| !window.is_zero()),
+            "--smooth must be above 0"
+        );
+        let (speed, smooth) = (self.speed, self.smooth);
+        let (path, how) = match (&self.replay, &self.mix_from) {
+            (Some(path), _) => (path, Use::Replay { speed, smooth }),
+            (None, Some(path)) => (path, Use::Mix),
+            (None, None) => return Ok(()),
+        };
+        if let Use::Replay { .. } = how {
+            let (rate, arrivals) = (1.0, self.arrivals);
+            plan.pace = Pace::Open { rate, arrivals };
+        }
+        Script::apply(path, how, self.duration, plan)
+    }
+}
+
+/// Length of the window where none is given.
+const DURATION: Duration = Duration::from_secs(10);
+
 /// Largest request body, bytes.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
 fn step(text: &str) -> Result<Step, String> {
     text.parse().map_err(|error| format!("{error:#}"))
+}
+
+fn fail_on(text: &str) -> Result<FailOn, String> {
+    text.parse().map_err(|error| format!("{error:#}"))
+}
+
+/// The text itself, or the bytes of the file behind an @.
+fn body(text: &str) -> Result<Vec<u8>> {
+    let Some(path) = text.strip_prefix('@') else {
+        return Ok(text.as_bytes().to_vec());
+    };
+    let cannot = || format!("cannot read the body from {path}");
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).with_context(cannot)?;
+    // A device may never end.
+    file.take(BODY_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(cannot)?;
+    ensure!(
+        bytes.len() <= BODY_BYTES_MAX,
+        "the body in {path} is longer than {BODY_BYTES_MAX} bytes"
+    );
+    Ok(bytes)
 }
 
 fn kind(text: &str) -> Result<Kind, String> {

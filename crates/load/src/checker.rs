@@ -51,6 +51,7 @@ impl Checker {
     /// checkers of the other threads.
     pub(crate) fn new(plan: &Plan, kind: usize, references: &ReferenceBodies) -> Self {
         let (method, check) = match plan.requests.get(kind) {
+            Some(kind) if plan.script.is_some() => (&kind.method, BodyCheck::None),
             Some(kind) => (&kind.method, kind.body_check(plan.body_check)),
             None => (&plan.method, plan.body_check.unwrap_or(BodyCheck::Exact)),
         };
@@ -68,7 +69,13 @@ impl Checker {
             template,
             headless,
             bodiless: method == "HEAD",
-            expect_status: plan.expect_status.clone(),
+            expect_status: match &plan.script {
+                // What the server of the file answered is right, unless the plan says otherwise.
+                Some(script) if plan.expect_status.is_empty() => {
+                    script.statuses[kind].into_iter().collect()
+                }
+                _ => plan.expect_status.clone(),
+            },
             check,
             references: Arc::clone(references),
             first_reference: kind * plan.expect_status.len().max(1),

@@ -6,14 +6,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use schema::load::LoadResult;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::args::Args;
+use crate::csv;
 use crate::edges::Edge;
+use crate::fail_on::FailOn;
 use crate::gates;
 use crate::merge::Merge;
 use crate::plan::Plan;
@@ -27,8 +29,8 @@ const EXIT_USAGE: u8 = 2;
 /// Exit status, by convention, of a process that SIGINT ends.
 const EXIT_INTERRUPTED: i32 = 130;
 
-/// Runs the command: exit 0 with a result (valid or not), 2 for unusable arguments and 1 for a
-/// failure, each with one line on standard error.
+/// Runs the command: exit 0 with a result (valid or not), 2 for unusable arguments, 1 for a failure or
+/// for a condition of --fail-on that holds, each with one line on standard error.
 pub fn main(args: Args) -> ExitCode {
     if let Some(merge) = args.merge() {
         return exit(merge_records(merge));
@@ -54,17 +56,26 @@ fn fail(error: &anyhow::Error, status: u8) -> ExitCode {
 fn merge_records(merge: &Merge) -> Result<()> {
     let mut sum = merge.sum()?;
     let sink = merge.json.as_deref().map(Sink::open).transpose()?;
+    let csv_sink = merge.csv.as_deref().map(Sink::open).transpose()?;
     let result = gates::apply(&mut sum);
     if !merge.quiet {
-        print(&result, &[merge.json.as_deref()])?;
+        print(&result, &[merge.json.as_deref(), merge.csv.as_deref()])?;
     }
-    sink.map_or(Ok(()), |sink| sink.write(&json(&result)))
+    if let Some(sink) = csv_sink {
+        sink.write(&csv::of(&result))?;
+    }
+    sink.map_or(Ok(()), |sink| sink.write(&json(&result)))?;
+    fail_if_any_holds(&merge.fail_on, &result)
 }
 
 fn measure(args: &Args, plan: &Plan) -> Result<()> {
     let sink = args.json.as_deref().map(Sink::open).transpose()?;
     let record_sink = args.emit_hdr.as_deref().map(Sink::open).transpose()?;
+    let csv_sink = args.csv.as_deref().map(Sink::open).transpose()?;
     let stop = stop_on_signals().context("cannot handle signals")?;
+    if let Some(script) = plan.script.as_ref().filter(|_| !args.quiet) {
+        eprintln!("{}", script.summary());
+    }
     let bar = progress_bar(args, plan);
     let observer = Observer {
         progress: &mut |finished, failed| {
@@ -78,12 +89,26 @@ fn measure(args: &Args, plan: &Plan) -> Result<()> {
     let mut record = record?;
     let result = gates::apply(&mut record);
     if !args.quiet {
-        print(&result, &[args.json.as_deref(), args.emit_hdr.as_deref()])?;
+        let files = [&args.json, &args.emit_hdr, &args.csv];
+        print(&result, &files.map(|file| file.as_deref()))?;
     }
     if let Some(sink) = record_sink {
         sink.write(&record.to_text())?;
     }
-    sink.map_or(Ok(()), |sink| sink.write(&json(&result)))
+    if let Some(sink) = csv_sink {
+        sink.write(&csv::of(&result))?;
+    }
+    sink.map_or(Ok(()), |sink| sink.write(&json(&result)))?;
+    fail_if_any_holds(&args.fail_on, &result)
+}
+
+/// Fails, after everything is written, if a condition holds.
+fn fail_if_any_holds(conditions: &[FailOn], result: &LoadResult) -> Result<()> {
+    let found: Vec<String> = conditions.iter().filter_map(|c| c.holds(result)).collect();
+    if !found.is_empty() {
+        bail!("{}", found.join("; "));
+    }
+    Ok(())
 }
 
 fn json(result: &LoadResult) -> String {

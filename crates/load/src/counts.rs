@@ -1,5 +1,7 @@
 //! What was measured, in exact counts that add up across threads and machines.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::durations::Durations;
@@ -110,6 +112,12 @@ pub(crate) struct Counts {
     pub(crate) late: Durations,
     /// The part of the slip that was spent waiting for a free connection.
     pub(crate) no_connection: Durations,
+    /// Whole replies by status, right and wrong ones.
+    #[serde(default)]
+    pub(crate) statuses: BTreeMap<u16, u64>,
+    /// Connections whose bytes were no reply, by the reason.
+    #[serde(default)]
+    pub(crate) malformed: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -179,5 +187,11 @@ impl Counts {
         self.connect.merge(&other.connect);
         self.late.merge(&other.late);
         self.no_connection.merge(&other.no_connection);
+        for (&status, n) in &other.statuses {
+            *self.statuses.entry(status).or_default() += n;
+        }
+        for (why, n) in &other.malformed {
+            *self.malformed.entry(why.clone()).or_default() += n;
+        }
     }
 }

@@ -31,6 +31,7 @@ fn reasons(result: &LoadResult) -> Vec<Reason> {
         closed(result),
         idle(result),
         wrong_bodies(result),
+        answered(result),
         overlap(result),
     ];
     gates.into_iter().flatten().collect()
@@ -147,14 +148,21 @@ fn alive(result: &LoadResult) -> Option<Reason> {
 
 fn closed(result: &LoadResult) -> Option<Reason> {
     let closed = result.connections_closed;
+    let idle = result.connections_closed_idle;
+    let text = match idle {
+        0 => format!(
+            "the server closed {closed} connections that were to be kept, each after a reply; \
+             --new-connection opens one per request"
+        ),
+        idle => format!(
+            "the server closed {closed} connections that were to be kept, {idle} of them idle; \
+             of fewer --connections each is used more often"
+        ),
+    };
     (closed > 0).then(|| {
-        invalid(
-            Code::ConnectionsClosed,
-            format!(
-                "the server closed {closed} connections that were to be kept, each after a reply"
-            ),
-        )
-        .with("closed_connections", closed as f64)
+        invalid(Code::ConnectionsClosed, text)
+            .with("closed_connections", closed as f64)
+            .with("closed_idle_connections", idle as f64)
     })
 }
 
@@ -190,6 +198,14 @@ fn overlap(result: &LoadResult) -> Option<Reason> {
         )
         .with("overlap_share", share)
         .with("required_share", gates::OVERLAP_SHARE_MIN)
+    })
+}
+
+fn answered(result: &LoadResult) -> Option<Reason> {
+    let none = result.requests == 0 && result.scheduled > 0;
+    none.then(|| {
+        let text = "no request was answered correctly";
+        invalid(Code::NothingAnswered, text).with("scheduled_requests", result.scheduled as f64)
     })
 }
 

@@ -2,11 +2,16 @@
 
 use std::ops::Range;
 
+use crate::malformed::Why;
+
 /// Longest reply head accepted, bytes.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// Most fields in a reply head.
-const FIELDS_MAX: usize = 128;
+/// Fields for which there is room on the stack; more of them take an allocation.
+const FIELDS_USUAL: usize = 128;
+
+/// Most fields that fit into a head: a name of one byte, a colon and an end of line.
+const FIELDS_MAX: usize = HEAD_BYTES_MAX / 3;
 
 /// How the body is delimited (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,46 +42,88 @@ pub(crate) enum Parsed {
         date: Option<Range<usize>>,
     },
     Partial,
-    Malformed,
+    Malformed(Why),
 }
 
 /// Parses a head at the beginning of `input`. `bodiless` is set for replies to HEAD.
 pub(crate) fn parse(input: &[u8], bodiless: bool) -> Parsed {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut reply = httparse::Response::new(&mut fields);
-    let length = match reply.parse(input) {
-        Ok(httparse::Status::Complete(length)) if length <= HEAD_BYTES_MAX => length,
-        Ok(httparse::Status::Partial) if input.len() < HEAD_BYTES_MAX => return Parsed::Partial,
-        _ => return Parsed::Malformed,
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_USUAL];
+    match parse_with(&mut fields, input, bodiless) {
+        Err(httparse::Error::TooManyHeaders) => parse_many(input, bodiless),
+        Err(error) => Parsed::Malformed(error.into()),
+        Ok(parsed) => parsed,
+    }
+}
+
+/// The same for a head of very many fields.
+#[cold]
+fn parse_many(input: &[u8], bodiless: bool) -> Parsed {
+    let mut fields = vec![httparse::EMPTY_HEADER; FIELDS_MAX];
+    parse_with(&mut fields, input, bodiless).unwrap_or_else(|error| Parsed::Malformed(error.into()))
+}
+
+fn parse_with<'a>(
+    fields: &mut [httparse::Header<'a>],
+    input: &'a [u8],
+    bodiless: bool,
+) -> Result<Parsed, httparse::Error> {
+    let mut reply = httparse::Response::new(fields);
+    let mut config = httparse::ParserConfig::default();
+    // What RFC 9112 sections 5.1 and 5.2 let a client take: old servers fold fields.
+    config
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true);
+    let length = match config.parse_response(&mut reply, input)? {
+        httparse::Status::Complete(length) if length <= HEAD_BYTES_MAX => length,
+        httparse::Status::Partial if input.len() < HEAD_BYTES_MAX => return Ok(Parsed::Partial),
+        _ => return Ok(Parsed::Malformed(Why::HeadTooLong)),
     };
+    Ok(match facts(&reply, input, bodiless) {
+        Ok((facts, date)) => Parsed::Complete {
+            length,
+            facts,
+            date,
+        },
+        Err(why) => Parsed::Malformed(why),
+    })
+}
+
+/// What a complete head says, and where its date is.
+fn facts(
+    reply: &httparse::Response<'_, '_>,
+    input: &[u8],
+    bodiless: bool,
+) -> Result<(Facts, Option<Range<usize>>), Why> {
     let Some(status @ 100..=999) = reply.code else {
-        return Parsed::Malformed;
+        return Err(Why::StatusLine);
     };
     let mut content_length = None;
     let mut chunked = false;
-    let mut close = reply.version == Some(0);
+    let (mut close, mut keep_alive) = (false, false);
     let mut date = None;
     for field in reply.headers.iter() {
         let named = |name: &str| field.name.eq_ignore_ascii_case(name);
         if named("content-length") {
-            match digits(field.value) {
-                Some(n) if content_length.is_none_or(|before| before == n) => {
-                    content_length = Some(n);
+            // Equal lengths may be repeated, on one line too (RFC 9110 section 8.6).
+            for length in field.value.split(|&b| b == b',') {
+                match digits(length.trim_ascii()) {
+                    Some(n) if content_length.is_none_or(|before| before == n) => {
+                        content_length = Some(n);
+                    }
+                    _ => return Err(Why::ContentLength),
                 }
-                _ => return Parsed::Malformed,
             }
         } else if named("transfer-encoding") {
             // This client offered no other coding in TE and cannot decode one.
-            if chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
-                return Parsed::Malformed;
+            let coding = field.value.trim_ascii();
+            if chunked || !coding.eq_ignore_ascii_case(b"chunked") {
+                return Err(Why::TransferCoding);
             }
             chunked = true;
         } else if named("connection") {
-            close = match () {
-                () if lists(field.value, b"close") => true,
-                () if lists(field.value, b"keep-alive") => false,
-                () => close,
-            };
+            // On however many lines: close wins.
+            close |= lists(field.value, b"close");
+            keep_alive |= lists(field.value, b"keep-alive");
         } else if named("date") {
             let start = field.value.as_ptr().addr() - input.as_ptr().addr();
             date = Some(start..start + field.value.len());
@@ -84,21 +131,19 @@ pub(crate) fn parse(input: &[u8], bodiless: bool) -> Parsed {
     }
     let framing = match (chunked, content_length) {
         _ if bodiless || matches!(status, 100..=199 | 204 | 304) => Framing::Fixed(0),
-        (true, Some(_)) => return Parsed::Malformed,
+        (true, Some(_)) => return Err(Why::LengthAndCoding),
         (true, None) => Framing::Chunked,
         (false, Some(n)) => Framing::Fixed(n),
         (false, None) => Framing::UntilEnd,
     };
-    let close = close || framing == Framing::UntilEnd;
-    Parsed::Complete {
-        length,
-        facts: Facts {
-            status,
-            framing,
-            close,
-        },
-        date,
-    }
+    // HTTP/1.0 closes unless it says otherwise.
+    let close = close || framing == Framing::UntilEnd || (reply.version == Some(0) && !keep_alive);
+    let facts = Facts {
+        status,
+        framing,
+        close,
+    };
+    Ok((facts, date))
 }
 
 fn digits(value: &[u8]) -> Option<u64> {
@@ -169,7 +214,7 @@ mod tests {
                 Some(facts)
             }
             Parsed::Partial => panic!("partial: {text}"),
-            Parsed::Malformed => None,
+            Parsed::Malformed(_) => None,
         }
     }
 
@@ -205,7 +250,90 @@ mod tests {
             Some(Framing::Fixed(0))
         );
         assert!(facts("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n").is_some_and(|f| f.close));
-        assert_eq!(parse(b"SSH-2.0-x\r\n", false), Parsed::Malformed);
+        assert_eq!(
+            parse(b"SSH-2.0-x\r\n", false),
+            Parsed::Malformed(Why::NotHttp)
+        );
+    }
+
+    #[test]
+    fn what_old_and_wordy_servers_send_is_read() {
+        let read = |head: &str| facts(&format!("HTTP/1.{head}\r\n")).map(|f| (f.framing, f.close));
+        let five = |close| Some((Framing::Fixed(5), close));
+        for (head, expected) in [
+            (
+                "1 200 OK\r\nX: a\r\n b\r\nContent-Length: 5\r\n",
+                five(false),
+            ),
+            ("1 200 OK\r\nContent-Length:\r\n 5\r\n", five(false)),
+            ("1 200 OK\r\nContent-Length : 5\r\n", five(false)),
+            (
+                "1 200 OK\r\nContent-Length: 5, 5\r\nContent-Length: 5\r\n",
+                five(false),
+            ),
+            (
+                "1 200\r\nConnection: close\r\nConnection: keep-alive\r\nContent-Length: 5\r\n",
+                five(true),
+            ),
+            (
+                "1 200\r\nConnection: keep-alive\r\nConnection: x,\r\n close\r\nContent-Length: 5\r\n",
+                five(true),
+            ),
+            (
+                "0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 5\r\n",
+                five(false),
+            ),
+            (
+                "0 200 OK\r\nConnection: keep-alive\r\nConnection: close\r\nContent-Length: 5\r\n",
+                five(true),
+            ),
+            (
+                "1 200 OK\r\nTransfer-Encoding:\r\n\tchunked\r\n",
+                Some((Framing::Chunked, false)),
+            ),
+        ] {
+            assert_eq!(read(head), expected, "{head}");
+        }
+        for fields in [129, 1000, 9000] {
+            let many = format!(
+                "1 200 OK\r\n{}Content-Length: 5\r\n",
+                "a: \r\n".repeat(fields)
+            );
+            assert_eq!(read(&many), five(false), "{fields} fields");
+        }
+    }
+
+    #[test]
+    fn a_malformed_head_says_why() {
+        for (head, why) in [
+            ("\x16\x03\x01\r\n\r\n", Why::NotHttp),
+            ("HTTP/2.0 200 OK\r\n\r\n", Why::NotHttp),
+            ("HTTP/1.1 2x0 OK\r\n\r\n", Why::StatusLine),
+            ("HTTP/1.1 200 OK\r\nno field\r\n\r\n", Why::Field),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\n",
+                Why::ContentLength,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+                Why::TransferCoding,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+                Why::LengthAndCoding,
+            ),
+        ] {
+            assert_eq!(
+                parse(head.as_bytes(), false),
+                Parsed::Malformed(why),
+                "{head:?}"
+            );
+        }
+        let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(HEAD_BYTES_MAX));
+        assert_eq!(
+            parse(long.as_bytes(), false),
+            Parsed::Malformed(Why::HeadTooLong)
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
+use crate::fail_on::FailOn;
 use crate::record::RunRecord;
 
 /// Least share of their windows that runs must have in common to be merged at all.
@@ -25,6 +26,14 @@ pub struct Merge {
     /// Write the result as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Write the sum as comma-separated values
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+
+    /// Exit with status 1 if this holds: errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION, rate<N
+    #[arg(long, value_name = "CONDITION")]
+    pub fail_on: Vec<FailOn>,
 
     /// Do not print the table
     #[arg(long, short)]

@@ -1,12 +1,14 @@
 //! A mix of requests, drawn by weight from the seed.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use schema::random::SplitMix64;
 
 use crate::kind::{Kind, split};
 use crate::plan::Plan;
 use crate::random;
+use crate::script::Script;
 
 /// Makes the random numbers of a mix differ from those of the arrivals.
 const STREAM: u64 = 0x6D69_785F_6F66_5F72;
@@ -26,6 +28,17 @@ pub(crate) struct Mix {
     random: SplitMix64,
     weights: u32,
     kinds: Vec<Compiled>,
+    /// Requests from a file, instead of the kinds.
+    player: Option<Player>,
+}
+
+/// The position of a thread in the requests of a file.
+#[derive(Debug)]
+struct Player {
+    script: Arc<Script>,
+    /// In a replay: the next arrival of this thread, and the number of threads.
+    next: usize,
+    threads: usize,
 }
 
 /// A kind whose bytes are ready except for the number.
@@ -40,6 +53,18 @@ struct Compiled {
 impl Mix {
     /// The mix of a thread; `None` when all requests of the plan are equal.
     pub(crate) fn new(plan: &Plan, thread: usize) -> Option<Self> {
+        if let Some(script) = &plan.script {
+            return Some(Self {
+                random: random::of_thread(plan.seed ^ STREAM, thread),
+                weights: 0,
+                kinds: Vec::new(),
+                player: Some(Player {
+                    script: Arc::clone(script),
+                    next: thread,
+                    threads: plan.threads,
+                }),
+            });
+        }
         let mut weights = 0;
         let compile = |kind: &Kind| {
             weights += kind.weight;
@@ -69,11 +94,15 @@ impl Mix {
             random: random::of_thread(plan.seed ^ STREAM, thread),
             weights,
             kinds,
+            player: None,
         })
     }
 
     /// The kind and the number of the next request.
     pub(crate) fn draw(&mut self) -> Draw {
+        if let Some(player) = &mut self.player {
+            return player.draw(&mut self.random);
+        }
         let at = self.random.below(self.weights);
         let kind = self.kinds.partition_point(|kind| kind.until <= at);
         let number = self.kinds[kind]
@@ -89,6 +118,10 @@ impl Mix {
     /// Appends the bytes of a drawn request, and returns how many there are.
     pub(crate) fn append(&self, draw: Draw, bytes: &mut Vec<u8>) -> usize {
         let start = bytes.len();
+        if let Some(player) = &self.player {
+            bytes.extend_from_slice(&player.script.bytes[draw.number as usize]);
+            return bytes.len() - start;
+        }
         let kind = &self.kinds[draw.kind as usize];
         bytes.extend_from_slice(&kind.before);
         if let Some((_, after)) = &kind.number {
@@ -96,6 +129,24 @@ impl Mix {
             bytes.extend_from_slice(after);
         }
         bytes.len() - start
+    }
+}
+
+impl Player {
+    /// The next request of a replay, or one of all.
+    fn draw(&mut self, random: &mut SplitMix64) -> Draw {
+        let order = &self.script.order;
+        let at = if self.script.due_ns.is_empty() {
+            random.below(order.len() as u32) as usize
+        } else {
+            // As the schedule counts them.
+            let at = self.next.min(order.len() - 1);
+            self.next += self.threads;
+            at
+        };
+        let number = order[at];
+        let kind = self.script.kinds_of[number as usize];
+        Draw { kind, number }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a run is to do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schema::load::{Arrivals, BodyCheck};
 
 use crate::kind::Kind;
 use crate::profile::Step;
+use crate::script::Script;
 use crate::target::Target;
 
 /// Most connections accepted: beyond it one address has no local ports left.
@@ -103,10 +105,14 @@ pub struct Plan {
     pub method: String,
     /// Additional header lines, `Name: value`.
     pub headers: Vec<String>,
+    /// Requests from a file, which replace all others; set together with `requests`.
+    pub(crate) script: Option<Arc<Script>>,
     /// A mix, instead of the method and the target's path; empty when all requests are equal.
     pub requests: Vec<Kind>,
     /// Bytes of the request body; in a mix, of the methods that carry one.
     pub body_bytes: usize,
+    /// The request body itself, instead of so many bytes.
+    pub body: Option<Vec<u8>>,
     /// The statuses that count as correct; any 2xx when empty.
     pub expect_status: Vec<u16>,
     /// How much of the body is compared; when absent every byte, but nothing where the path
@@ -141,8 +147,10 @@ impl Plan {
             unp_bytes: None,
             method: "GET".to_owned(),
             headers: Vec::new(),
+            script: None,
             requests: Vec::new(),
             body_bytes: 0,
+            body: None,
             expect_status: Vec::new(),
             body_check: None,
             objective: None,

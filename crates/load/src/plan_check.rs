@@ -97,6 +97,7 @@ impl Plan {
             && self.headers.is_empty()
             && self.requests.is_empty()
             && self.body_bytes == 0
+            && self.body.is_none()
             && self.expect_status.is_empty();
         ensure!(
             plain,
@@ -120,7 +121,9 @@ impl Plan {
             self.requests.len() <= KINDS_MAX,
             "a mix has at most {KINDS_MAX} kinds of request"
         );
-        self.requests.iter().try_for_each(Kind::check)?;
+        if self.script.is_none() {
+            self.requests.iter().try_for_each(Kind::check)?;
+        }
         ensure!(
             self.expect_status.iter().all(|s| (200..=599).contains(s)),
             "an expected status must be 200 to 599"

@@ -5,6 +5,7 @@ mod shape;
 use schema::{Code, Effect, Reason, Reasons};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::shape::digest;
 use self::shape::{NANO, Offer, Shape, offers};
 use crate::counts::Counts;
 use crate::extra_clients::ExtraCounts;
@@ -39,6 +40,8 @@ pub struct RunRecord {
     pub(crate) lost: u64,
     #[serde(default)]
     pub(crate) closed: u64,
+    #[serde(default)]
+    pub(crate) closed_idle: u64,
     pub(crate) silent: u64,
     #[serde(flatten)]
     pub(crate) extra: ExtraCounts,
@@ -66,6 +69,7 @@ impl RunRecord {
         let sum = |of: fn(&ThreadResult) -> u64| results.iter().map(of).sum::<u64>();
         let (alive, lost) = (sum(|r| r.alive), sum(|r| r.lost));
         let (closed, silent) = (sum(|r| r.closed), sum(|r| r.silent));
+        let closed_idle = sum(|r| r.closed_idle);
         let busy = results.iter().map(|result| result.usage.busy_share());
         let busiest_thread_nano = (busy.fold(0.0, f64::max) * NANO).round() as u64;
         let mut results = results.into_iter();
@@ -92,6 +96,7 @@ impl RunRecord {
             alive,
             lost,
             closed,
+            closed_idle,
             silent,
             extra,
             reasons: reasons.into(),
@@ -196,6 +201,7 @@ impl RunRecord {
         self.alive += other.alive;
         self.lost += other.lost;
         self.closed += other.closed;
+        self.closed_idle += other.closed_idle;
         self.silent += other.silent;
         self.extra.merge(&other.extra);
         for reason in other.reasons.iter() {

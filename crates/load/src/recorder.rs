@@ -8,6 +8,7 @@ use crate::clock::duration_ns;
 use crate::counts::{Counts, KindCounts, PhaseCounts, SliceCounts};
 use crate::durations::Durations;
 use crate::error_class::ErrorClass;
+use crate::malformed::Why;
 use crate::mix::Draw;
 use crate::plan::{Pace, Plan};
 use crate::timeline::{self, Span};
@@ -60,7 +61,15 @@ pub(crate) struct Recorder {
     late: Durations,
     no_connection: Durations,
     no_connection_zero: u64,
+    /// Whole replies, by status.
+    statuses: Box<[u64; STATUS_END]>,
+    malformed: [u64; Why::ALL.len()],
+    /// Replies have no status.
+    headless: bool,
 }
+
+/// One more than the largest status that a reply can have.
+const STATUS_END: usize = 1000;
 
 impl Recorder {
     /// A recorder for a plan; its window is set by [`Recorder::set_window`].
@@ -100,6 +109,9 @@ impl Recorder {
             late: Durations::new(),
             no_connection: Durations::new(),
             no_connection_zero: 0,
+            statuses: Box::new([0; STATUS_END]),
+            malformed: [0; Why::ALL.len()],
+            headless: plan.unp_bytes.is_some(),
         }
     }
 
@@ -176,6 +188,22 @@ impl Recorder {
                 self.phases[slice.phase].slip.record(slip_ns);
             }
         }
+    }
+
+    /// Counts the status of a whole reply.
+    #[inline]
+    pub(crate) fn replied(&mut self, pending: &PendingRequest, status: u16) {
+        if pending.measured()
+            && let Some(count) = self.statuses.get_mut(usize::from(status))
+        {
+            *count += 1;
+        }
+    }
+
+    /// Counts a connection whose bytes are no reply.
+    #[cold]
+    pub(crate) fn malformed(&mut self, why: Why, now_ns: u64) {
+        self.malformed[why as usize] += u64::from(now_ns >= self.window.start_ns);
     }
 
     /// Counts the outcome of a request: answered correctly, or the class of its failure.
@@ -293,6 +321,16 @@ impl Recorder {
             connect: self.connect,
             late: self.late,
             no_connection: self.no_connection,
+            statuses: (0u16..)
+                .zip(*self.statuses)
+                .filter(|&(_, n)| n > 0 && !self.headless)
+                .collect(),
+            malformed: Why::ALL
+                .into_iter()
+                .zip(self.malformed)
+                .filter(|&(_, n)| n > 0)
+                .map(|(why, n)| (why.name().to_owned(), n))
+                .collect(),
         };
         assert_eq!(
             (

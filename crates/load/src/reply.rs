@@ -8,6 +8,7 @@ use crate::checker::{Checker, Comparison};
 use crate::chunked::{Decoder, Piece};
 use crate::error_class::ErrorClass;
 use crate::head::{self, Facts, Framing, Parsed};
+use crate::malformed::Why;
 
 /// The result of reading.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,8 +17,8 @@ pub(crate) enum Reading {
     Incomplete,
     /// A reply is complete.
     Complete(Verdict),
-    /// The bytes are not HTTP/1.x: nothing after them can be trusted.
-    Malformed,
+    /// The bytes are no reply: nothing after them can be trusted.
+    Malformed(Why),
 }
 
 /// What was found about a complete reply.
@@ -25,6 +26,7 @@ pub(crate) enum Reading {
 pub(crate) struct Verdict {
     /// Why it is not correct; `None` when it is.
     pub(crate) class: Option<ErrorClass>,
+    pub(crate) status: u16,
     /// The server announced that it will close the connection.
     pub(crate) close: bool,
 }
@@ -45,6 +47,7 @@ pub(crate) struct Reader {
     partial: Vec<u8>,
     /// The comparison of the body being read.
     comparison: Option<Comparison>,
+    status: u16,
     close: bool,
 }
 
@@ -55,6 +58,7 @@ impl Reader {
             state: State::Head,
             partial: Vec::new(),
             comparison: None,
+            status: 0,
             close: false,
         }
     }
@@ -82,6 +86,7 @@ impl Reader {
             *input = &input[head_length + body.len()..];
             return Reading::Complete(Verdict {
                 class,
+                status: facts.status,
                 close: facts.close,
             });
         }
@@ -101,14 +106,14 @@ impl Reader {
                 Ok(Some(facts)) if facts.status < 200 && facts.status != 101 => {}
                 Ok(Some(facts)) => self.start_body(checker, facts),
                 Ok(None) => return Reading::Incomplete,
-                Err(()) => return Reading::Malformed,
+                Err(why) => return Reading::Malformed(why),
             }
         }
         self.body(checker, input)
     }
 
     /// The facts of the head, once it is complete.
-    fn head(&mut self, checker: &mut Checker, input: &mut &[u8]) -> Result<Option<Facts>, ()> {
+    fn head(&mut self, checker: &mut Checker, input: &mut &[u8]) -> Result<Option<Facts>, Why> {
         if input.is_empty() {
             return Ok(None);
         }
@@ -142,11 +147,12 @@ impl Reader {
                 *input = &[];
                 Ok(None)
             }
-            Parsed::Malformed => Err(()),
+            Parsed::Malformed(why) => Err(why),
         }
     }
 
     fn start_body(&mut self, checker: &Checker, facts: Facts) {
+        self.status = facts.status;
         self.close = facts.close;
         self.comparison = Some(Comparison::new(checker, facts.status));
         self.state = match facts.framing {
@@ -178,7 +184,7 @@ impl Reader {
                     Piece::Data(data) => comparison.feed(checker, data),
                     Piece::End => break,
                     Piece::More => return Reading::Incomplete,
-                    Piece::Malformed => return Reading::Malformed,
+                    Piece::Malformed => return Reading::Malformed(Why::Chunk),
                 }
             },
             State::UntilEnd => {
@@ -198,6 +204,7 @@ impl Reader {
             .and_then(|mut comparison| comparison.finish(checker));
         Verdict {
             class,
+            status: self.status,
             close: self.close,
         }
     }

@@ -17,6 +17,9 @@ impl Plan {
         if self.unp_bytes.is_some() {
             return self.request();
         }
+        if let Some(first) = self.script.as_ref().and_then(|script| script.bytes.first()) {
+            return first.clone();
+        }
         let Some(kind) = self.requests.first() else {
             return self.request_for(&self.method, self.target.path(), false);
         };
@@ -48,10 +51,12 @@ impl Plan {
         }
         let carries = matches!(method, "POST" | "PUT" | "PATCH");
         // Without a mix the only method was given together with the body, whatever method it is.
-        let body_bytes = if carries || self.requests.is_empty() {
-            self.body_bytes
-        } else {
-            0
+        let has_body = carries || self.requests.is_empty();
+        let given_body = self.body.as_deref().filter(|_| has_body);
+        let body_bytes = match given_body {
+            Some(body) => body.len(),
+            None if has_body => self.body_bytes,
+            None => 0,
         };
         if body_bytes > 0 || carries {
             head += &format!("Content-Length: {body_bytes}\r\n");
@@ -62,6 +67,10 @@ impl Plan {
         }
         head += "\r\n";
         let mut bytes = head.into_bytes();
+        if let Some(body) = given_body {
+            bytes.extend_from_slice(body);
+            return bytes;
+        }
         // Different letters, so that a reply that echoes shifted bytes is found to be wrong.
         bytes.extend((0..body_bytes).map(|i| b'a' + (i % 26) as u8));
         bytes

@@ -45,6 +45,7 @@ pub struct Observer<'a> {
 /// measured then. All other failures are counted in the record.
 pub fn run_observed(plan: &Plan, stop: &AtomicBool, observer: Observer<'_>) -> Result<RunRecord> {
     plan.check()?;
+    plan.target.reach(plan.timeout)?;
     let connections = plan.connections + plan.idle + plan.slow.senders + plan.slow.readers;
     let wanted = connections as u64 + DESCRIPTORS_SPARE;
     if let Some(limit) = socket::raise_descriptor_limit().filter(|&limit| limit < wanted) {

@@ -1,11 +1,14 @@
 //! When requests are due in an open loop: constant or Poisson arrivals from a seed.
 
+use std::sync::Arc;
+
 use schema::load::Arrivals;
 use schema::random::SplitMix64;
 
 use crate::clock::SECOND_NS;
 use crate::profile::Step;
 use crate::random;
+use crate::script::Script;
 
 /// A part of the schedule in which the rate changes linearly.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +64,8 @@ pub(crate) struct Schedule {
     shares: f64,
     next_due_ns: u64,
     random: SplitMix64,
+    /// The arrivals of a replay, instead of all this.
+    replay: Option<Arc<Script>>,
 }
 
 impl Schedule {
@@ -83,10 +88,24 @@ impl Schedule {
             shares: shares as f64,
             next_due_ns: u64::MAX,
             random: random::of_thread(seed, share),
+            replay: None,
         };
         if arrivals == Arrivals::Poisson {
             schedule.count = schedule.random_gap();
         }
+        schedule.place();
+        schedule
+    }
+
+    /// Share number `share` of `shares` of a replay: every `shares`-th request, at its own time.
+    pub(crate) fn replay(
+        script: &Arc<Script>,
+        (share, shares): (usize, usize),
+        anchor_ns: u64,
+    ) -> Self {
+        let none = std::iter::empty();
+        let mut schedule = Self::new(Arrivals::Constant, none, 0, (share, shares), anchor_ns);
+        schedule.replay = Some(Arc::clone(script));
         schedule.place();
         schedule
     }
@@ -110,6 +129,12 @@ impl Schedule {
 
     /// Finds the time of the counted arrival.
     fn place(&mut self) {
+        if let Some(script) = &self.replay {
+            // The counts are whole numbers, far below 2^53.
+            let due_ns = script.due_ns.get(self.count as usize);
+            self.next_due_ns = due_ns.map_or(u64::MAX, |ns| self.anchor_ns + ns);
+            return;
+        }
         while let Some(segment) = self.segments.get(self.segment) {
             if self.count < segment.until {
                 self.next_due_ns = self.anchor_ns + segment.reached_ns(self.count) as u64;

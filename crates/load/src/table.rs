@@ -5,6 +5,8 @@ use std::fmt::Write;
 use schema::Effect;
 use schema::load::{Latency, LoadResult, Mode};
 
+use crate::headline;
+
 /// The table printed at the end of a run.
 pub(crate) fn render(result: &LoadResult) -> String {
     let mut text = String::new();
@@ -14,6 +16,9 @@ pub(crate) fn render(result: &LoadResult) -> String {
 }
 
 fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
+    if let Some(line) = headline::of(result) {
+        writeln!(text, "{line}")?;
+    }
     let pipelined = match result.pipeline {
         1 => String::new(),
         n => format!(" x {n} in flight"),
@@ -32,13 +37,16 @@ fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
         "{}: {} loop, {} connections{kind}{pipelined}, {:.3} s",
         result.url, mode, result.connections, result.duration_s
     )?;
-    let offered = result
-        .rate_offered
-        .map_or(String::new(), |rate| format!(" of {rate:.0} offered"));
+    let offered = result.rate_offered.map_or(String::new(), |offered| {
+        format!(" of {} offered", rate(offered))
+    });
     writeln!(
         text,
-        "{:.0} requests/s{offered}; {} of {} scheduled answered correctly; {:.1} in flight",
-        result.rate_achieved, result.requests, result.scheduled, result.mean_in_flight
+        "{} requests/s{offered}; {} of {} scheduled answered correctly; {:.1} in flight",
+        rate(result.rate_achieved),
+        result.requests,
+        result.scheduled,
+        result.mean_in_flight
     )?;
     writeln!(
         text,
@@ -58,6 +66,14 @@ fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
             .iter()
             .map(|(class, n)| format!("{class} {n}"));
         writeln!(text, "errors: {}", errors.collect::<Vec<_>>().join(", "))?;
+    }
+    // One 2xx for all is what is expected, and not worth a line.
+    let usual = |status: &String| status.starts_with('2');
+    if result.statuses.len() > 1 || !result.statuses.keys().all(usual) {
+        writeln!(text, "statuses: {}", headline::counted(&result.statuses))?;
+    }
+    if !result.malformed.is_empty() {
+        writeln!(text, "malformed: {}", headline::reasons(result))?;
     }
     let silent = result.silent_connections.unwrap_or(0);
     if silent > 0 && !result.new_connection {
@@ -89,7 +105,7 @@ fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
 /// A line for each step of the profile and each kind of request.
 fn parts(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     let phases = result.phases.iter().map(|phase| {
-        let name = format!("{:.0} to {:.0}/s", phase.rate_from, phase.rate_to);
+        let name = format!("{} to {}/s", rate(phase.rate_from), rate(phase.rate_to));
         (name, phase.scheduled, phase.requests, phase.response_us)
     });
     let kinds = result.kinds.iter().map(|kind| {
@@ -133,6 +149,14 @@ fn extra_clients(text: &mut String, result: &LoadResult) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// A number per second: whole, unless that would say too little.
+fn rate(per_s: f64) -> String {
+    match per_s {
+        ..10.0 if per_s.fract() != 0.0 => format!("{per_s:.2}"),
+        _ => format!("{per_s:.0}"),
+    }
 }
 
 /// A percentile of a population that may be empty.

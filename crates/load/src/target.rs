@@ -1,14 +1,21 @@
 //! The server: a URL, or a Unix socket, parsed and resolved once.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::words;
+
 /// The beginning of a URL whose server speaks the line protocol of UNP chapter 30.
 const UNP: &str = "unp://";
+
+/// Longest wait for one of several addresses.
+const REACH_MAX: Duration = Duration::from_secs(3);
 
 /// A peer's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +36,10 @@ pub(crate) enum Address {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     url: String,
-    address: Address,
+    /// In the resolver's order, at least one.
+    addresses: Vec<Address>,
+    /// Which of them is used, once that is known.
+    reached: OnceLock<usize>,
     host: String,
     path: String,
 }
@@ -52,11 +62,36 @@ impl Target {
 
     /// Whether it is a Unix socket, on which either protocol may be spoken.
     pub(crate) fn is_unix(&self) -> bool {
-        matches!(self.address, Address::Unix(_))
+        matches!(self.address(), Address::Unix(_))
     }
 
     pub(crate) fn address(&self) -> &Address {
-        &self.address
+        &self.addresses[self.reached.get().copied().unwrap_or(0)]
+    }
+
+    /// Tries the addresses of a name in their order, and keeps to the first that accepts a
+    /// connection. A single address is not tried.
+    ///
+    /// # Errors
+    /// None accepts; the message says why, for each.
+    pub(crate) fn reach(&self, timeout: Duration) -> Result<()> {
+        if self.addresses.len() < 2 || self.reached.get().is_some() {
+            return Ok(());
+        }
+        let mut refusals = Vec::new();
+        for (index, address) in self.addresses.iter().enumerate() {
+            let Address::Tcp(address) = address else {
+                continue;
+            };
+            match TcpStream::connect_timeout(address, timeout.min(REACH_MAX)) {
+                Ok(_) => {
+                    self.reached.get_or_init(|| index);
+                    return Ok(());
+                }
+                Err(error) => refusals.push(format!("{address}: {}", words::of(&error))),
+            }
+        }
+        bail!("{self}: {}", refusals.join(", "))
     }
 }
 
@@ -70,7 +105,7 @@ impl FromStr for Target {
     type Err = anyhow::Error;
 
     /// Reads `http://host[:port][/path]`, with an IPv6 host in brackets, `unp://host:port`, or
-    /// `unix:/socket[:/path]`. A host name is resolved here, to its first address.
+    /// `unix:/socket[:/path]`. A host name is resolved here, to all of its addresses.
     fn from_str(url: &str) -> Result<Self> {
         ensure!(
             url.bytes().all(|b| b.is_ascii_graphic()),
@@ -99,7 +134,8 @@ impl FromStr for Target {
         let slash = if path.starts_with('/') { "" } else { "/" };
         Ok(Self {
             url: url.to_owned(),
-            address: Address::Tcp(resolve(authority)?),
+            addresses: resolve(authority)?,
+            reached: OnceLock::new(),
             host: authority.to_owned(),
             path: format!("{slash}{path}"),
         })
@@ -117,15 +153,16 @@ fn unix(url: &str, rest: &str) -> Result<Target> {
     );
     Ok(Target {
         url: url.to_owned(),
-        address: Address::Unix(PathBuf::from(socket)),
+        addresses: vec![Address::Unix(PathBuf::from(socket))],
+        reached: OnceLock::new(),
         host: "localhost".to_owned(),
         path: path.to_owned(),
     })
 }
 
-fn resolve(authority: &str) -> Result<SocketAddr> {
+fn resolve(authority: &str) -> Result<Vec<Address>> {
     if let Ok(address) = authority.parse() {
-        return Ok(address);
+        return Ok(vec![Address::Tcp(address)]);
     }
     let bare_v6 = authority.starts_with('[') && authority.ends_with(']');
     let (host, port) = match authority.rsplit_once(':') {
@@ -137,11 +174,17 @@ fn resolve(authority: &str) -> Result<SocketAddr> {
         .with_context(|| format!("malformed URL: {port:?} is not a port"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     ensure!(!host.is_empty(), "malformed URL: no host in {authority:?}");
-    (host, port)
+    let found = (host, port)
         .to_socket_addrs()
-        .ok()
-        .and_then(|mut found| found.next())
-        .with_context(|| format!("malformed URL: host {host:?} is not known"))
+        .map_err(|error| anyhow::anyhow!("host {host:?}: {}", words::of(&error)))?;
+    let mut addresses: Vec<Address> = Vec::new();
+    for address in found.map(Address::Tcp) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    ensure!(!addresses.is_empty(), "host {host:?} has no address");
+    Ok(addresses)
 }
 
 #[cfg(test)]
@@ -165,15 +208,42 @@ mod tests {
         ] {
             let target: Target = url.parse().unwrap();
             assert_eq!(
-                target.address,
+                *target.address(),
                 Address::Tcp(address.parse().unwrap()),
                 "{url}"
             );
             assert_eq!((target.host(), target.path()), (host, path), "{url}");
         }
         let target: Target = "unix:/run/a.sock:/json".parse().unwrap();
-        assert_eq!(target.address, Address::Unix("/run/a.sock".into()));
+        assert_eq!(*target.address(), Address::Unix("/run/a.sock".into()));
         assert_eq!(target.path(), "/json");
+    }
+
+    #[test]
+    fn the_first_address_that_accepts_is_used() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let open = listener.local_addr().unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let mut target: Target = format!("http://{closed}/").parse().unwrap();
+        target.addresses = vec![Address::Tcp(closed), Address::Tcp(open)];
+        target.reach(Duration::from_secs(1)).unwrap();
+        assert_eq!(*target.address(), Address::Tcp(open));
+        target.addresses = vec![Address::Tcp(closed); 2];
+        target.reached = OnceLock::new();
+        let error = target.reach(Duration::from_secs(1)).unwrap_err();
+        let refused = format!("{closed}: connection refused");
+        assert!(
+            error
+                .to_string()
+                .ends_with(&format!("{refused}, {refused}"))
+        );
+        let error = "http://no.such.host.invalid/"
+            .parse::<Target>()
+            .unwrap_err();
+        assert!(!error.to_string().contains("malformed"), "{error}");
     }
 
     #[test]

@@ -14,8 +14,11 @@ pub(crate) struct ThreadResult {
     pub(crate) alive: u64,
     /// Connections that broke within the window.
     pub(crate) lost: u64,
-    /// Connections that were to be kept and that the server closed within the window, as announced.
+    /// Connections that were to be kept and that the server closed within the window: as announced, or
+    /// while they were idle.
     pub(crate) closed: u64,
+    /// Of them, those that had answered before and had no request.
+    pub(crate) closed_idle: u64,
     /// Connections that got no reply in the window.
     pub(crate) silent: u64,
 }

@@ -338,3 +338,65 @@ fn edges_need_a_standard_output_of_their_own() {
         assert_eq!(output.status.code(), Some(2));
     }
 }
+
+#[test]
+fn a_run_of_wrong_replies_begins_with_what_came_and_can_fail() {
+    let server = Server::start(always(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"));
+    let url = server.url();
+    let output = load(&[&[url.as_str(), "--fail-on", "errors>0.1%"][..], &SHORT].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let first = text.lines().next().unwrap();
+    assert!(
+        first.contains("404") && first.contains("--expect-status 404"),
+        "{first}"
+    );
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.starts_with("error: errors>0.1%: ") && error.lines().count() == 1);
+    let accepted = [
+        "--expect-status",
+        "404",
+        "--fail-on",
+        "errors>0",
+        "--fail-on",
+        "rate<1",
+    ];
+    let output = load(&[&[url.as_str()][..], &accepted, &SHORT].concat());
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn csv_and_a_body_from_a_file() {
+    let echoed = |stream: &mut std::net::TcpStream, _: usize, head: &str| {
+        let whole = head.contains("Content-Length: 11\r\n") && head.contains("POST /");
+        let reply: &[u8] = if whole {
+            GOOD
+        } else {
+            b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n"
+        };
+        common::send(stream, reply)
+    };
+    let server = Server::reading(echoed);
+    let folder = Folder::new("csv");
+    let (body, csv) = (folder.0.join("body"), folder.0.join("out.csv"));
+    fs::write(&body, "hello world").unwrap();
+    let url = server.url();
+    let body = format!("@{}", body.display());
+    let flags = [
+        url.as_str(),
+        "--body",
+        &body,
+        "--csv",
+        csv.to_str().unwrap(),
+    ];
+    let output = load(&[&flags[..], &SHORT, &["--fail-on", "errors>0"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let text = fs::read_to_string(&csv).unwrap();
+    assert!(
+        text.starts_with("part,name,") && text.lines().count() >= 3,
+        "{text}"
+    );
+    let output = load(&[url.as_str(), "--body", "@/nowhere/at/all"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere/at/all"));
+}

@@ -476,3 +476,84 @@ fn large_requests_survive_short_writes() {
         "{result:?}"
     );
 }
+
+#[test]
+fn malformed_replies_say_why_and_statuses_are_counted() {
+    let extra = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhello";
+    for (reply, why) in [
+        (&b"220 smtp.example ESMTP\r\n\r\n"[..], "not_http"),
+        (extra, "extra_bytes"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+            "content_length",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "chunk",
+        ),
+    ] {
+        let server = Server::start(always(reply));
+        let result = run(&server.plan());
+        assert_eq!(only_class(&result), "malformed");
+        assert_eq!(result.malformed.keys().collect::<Vec<_>>(), [why]);
+        assert!(result.requests == 0 && result.reasons.has(Code::NothingAnswered));
+    }
+    let server = Server::start(|stream, n| match n % 2 {
+        0 => send(stream, GOOD),
+        _ => send(stream, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"),
+    });
+    let result = run(&server.plan());
+    assert_eq!(result.statuses["200"], result.requests);
+    assert_eq!(result.statuses["404"], result.errors["status"]);
+}
+
+#[test]
+fn the_client_that_asked_for_close_closes() {
+    for announced in ["", "Connection: close\r\n"] {
+        let reply = format!("HTTP/1.1 200 OK\r\n{announced}Content-Length: 2\r\n\r\nok")
+            .leak()
+            .as_bytes();
+        let server = Server::start(always(reply));
+        let mut plan = server.plan();
+        plan.new_connection = true;
+        plan.duration = Duration::from_millis(500);
+        let result = run(&plan);
+        assert!(
+            result.errors.is_empty() && result.requests >= 3,
+            "{result:?}"
+        );
+        assert_eq!((result.connections_lost, result.connections_closed), (0, 0));
+    }
+}
+
+#[test]
+fn idle_connections_that_the_server_closes_are_named_as_such() {
+    let server = Server::start(|stream, _| {
+        let _ = stream.set_read_timeout(Some(Duration::from_millis(50)));
+        send(stream, GOOD)
+    });
+    let mut plan = server.plan();
+    plan.connections = 20;
+    plan.duration = Duration::from_secs(1);
+    plan.pace = Pace::Open {
+        rate: 60.0,
+        arrivals: Arrivals::Constant,
+    };
+    let result = run(&plan);
+    assert!(result.connections_closed_idle > 0, "{result:?}");
+    assert_eq!(result.connections_closed, result.connections_closed_idle);
+    let closed = |reason: &&schema::Reason| reason.code == Code::ConnectionsClosed;
+    let reason = result.reasons.iter().find(closed).unwrap();
+    assert!(reason.text.contains("idle"), "{reason}");
+}
+
+#[test]
+fn a_request_that_was_never_sent_is_part_of_the_failure_before_it() {
+    let server = Server::start(|_, _| Then::Reset);
+    let mut plan = server.plan();
+    plan.pace = OPEN;
+    plan.timeout = Duration::from_millis(60);
+    let result = run(&plan);
+    assert!(result.sent < result.scheduled, "{result:?}");
+    assert!(!result.errors.contains_key("timeout"), "{result:?}");
+}

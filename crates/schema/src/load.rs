@@ -79,6 +79,10 @@ pub struct LoadResult {
     pub closing_mean_us: f64,
     /// Outcomes other than a correct reply, by class; classes that did not occur are absent.
     pub errors: BTreeMap<String, u64>,
+    /// Whole replies by status, right and wrong ones; empty where replies have none.
+    pub statuses: BTreeMap<String, u64>,
+    /// Connections whose bytes were no reply, by the reason; empty when there was none.
+    pub malformed: BTreeMap<String, u64>,
     /// The steps of the profile; empty without one.
     pub phases: Vec<PhaseFigures>,
     /// The window in slices of a hundredth of it, but at least 100 ms.
@@ -90,8 +94,11 @@ pub struct LoadResult {
     /// Connections that broke within the window, unannounced.
     pub connections_lost: u64,
     /// Connections that were to be kept and that the server closed within the window behind a
-    /// reply, as it announced. Each was replaced, which is another load than the one asked for.
+    /// reply, as it announced, or while they were idle. Each was replaced, which is another load than
+    /// the one asked for.
     pub connections_closed: u64,
+    /// Of them, those that had answered before and had no request: the server ended idle ones.
+    pub connections_closed_idle: u64,
     /// Connections that got no reply in the window; `None` when the generator does not tell.
     pub silent_connections: Option<u64>,
     /// The connections held idle, if any were asked for.

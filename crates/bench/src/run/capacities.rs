@@ -156,7 +156,10 @@ pub fn capacities(
             .server
             .drain(&setup.interrupt)
             .map_err(|why| said(&why));
-        let Search { low, high, .. } = runner.search;
+        let Search { low, high, next } = runner.search;
+        if low == 0.0 {
+            return Err(format!("no rate down to {next:.0}/s kept the objective"));
+        }
         drained.map(|_| {
             if high.is_finite() {
                 f64::midpoint(low, high.min(low * 1.25))

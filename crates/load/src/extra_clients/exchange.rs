@@ -124,7 +124,7 @@ impl Exchange {
         let mut input = &scratch[..n];
         Ok(match self.reader.next(checker, &mut input) {
             Reading::Incomplete => None,
-            Reading::Malformed => Some(RequestState::Lost(ErrorClass::Malformed)),
+            Reading::Malformed(_) => Some(RequestState::Lost(ErrorClass::Malformed)),
             Reading::Complete(_) if !input.is_empty() => {
                 Some(RequestState::Lost(ErrorClass::Malformed))
             }

@@ -40,6 +40,7 @@ fn sound() -> LoadResult {
         alive: 4,
         lost: 0,
         closed: 0,
+        closed_idle: 0,
         silent: 0,
     };
     apply(&mut RunRecord::new(

@@ -108,6 +108,7 @@ fn record<'a>(plan: &Plan, events: impl Iterator<Item = &'a Event>, n: u64) -> R
         alive: 1,
         lost: n,
         closed: n + 1,
+        closed_idle: n,
         silent: n,
     };
     let mut slow = SlowCounts {

@@ -23,6 +23,12 @@ pub(crate) struct Shape {
     pub(crate) headers: Vec<String>,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) body_bytes: usize,
+    /// A digest of the requests from a file.
+    #[serde(default)]
+    pub(crate) script_digest: Option<u64>,
+    /// A digest of the body that was given.
+    #[serde(default)]
+    pub(crate) body_digest: Option<u64>,
     pub(crate) expect_status: Vec<u16>,
     pub(crate) body_check: Option<BodyCheck>,
     #[serde(default)]
@@ -74,6 +80,8 @@ impl Shape {
             headers: plan.headers.clone(),
             kinds: plan.requests.clone(),
             body_bytes: plan.body_bytes,
+            script_digest: plan.script.as_ref().map(|script| script.digest()),
+            body_digest: plan.body.as_deref().map(digest),
             expect_status: plan.expect_status.clone(),
             body_check: plan.body_check,
             objective_ns: plan.objective.map(duration_ns),
@@ -90,6 +98,12 @@ impl Shape {
             poison_path: plan.poison.as_ref().map(|poison| poison.path.clone()),
         }
     }
+}
+
+/// A digest by which equal bytes are told from others (FNV-1a).
+pub(crate) fn digest(bytes: &[u8]) -> u64 {
+    let fold = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+    bytes.iter().fold(0xCBF2_9CE4_8422_2325, fold)
 }
 
 /// What a plan offers in its window, step by step.

@@ -32,8 +32,8 @@ fn read(checker: &mut Checker, pieces: &[&[u8]]) -> Vec<Reading> {
         while !piece.is_empty() {
             match reader.next(checker, &mut piece) {
                 Reading::Incomplete => assert!(piece.is_empty()),
-                Reading::Malformed => {
-                    steps.push(Reading::Malformed);
+                Reading::Malformed(why) => {
+                    steps.push(Reading::Malformed(why));
                     return steps;
                 }
                 done => steps.push(done),
@@ -118,7 +118,7 @@ fn what_is_not_http_breaks_the_stream() {
     let pieces: Vec<&[u8]> = endless.as_bytes().chunks(4096).collect();
     assert_eq!(
         read(&mut checker(BodyCheck::Exact), &pieces),
-        [Reading::Malformed]
+        [Reading::Malformed(crate::malformed::Why::HeadTooLong)]
     );
 }
 
@@ -136,6 +136,7 @@ fn a_close_ends_a_body_without_a_length() {
         assert_eq!(
             reader.end(&checker),
             Some(Verdict {
+                status: 200,
                 class: expected,
                 close: true
             })

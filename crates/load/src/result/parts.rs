@@ -7,7 +7,7 @@ use schema::load::{
 };
 
 use crate::clock::SECOND_NS;
-use crate::counts::{ErrorCounts, SliceCounts};
+use crate::counts::{Counts, ErrorCounts, SliceCounts};
 use crate::extra_clients::{PoisonCounts, SlowCounts, SlowSideCounts};
 use crate::record::RunRecord;
 
@@ -23,6 +23,13 @@ fn seconds(ns: u64) -> f64 {
 pub(super) fn errors(failed: &ErrorCounts) -> BTreeMap<String, u64> {
     let occurred = failed.occurred();
     occurred.map(|(class, n)| (class.to_owned(), n)).collect()
+}
+
+pub(super) fn statuses(counts: &Counts) -> BTreeMap<String, u64> {
+    let statuses = counts.statuses.iter();
+    statuses
+        .map(|(status, &n)| (status.to_string(), n))
+        .collect()
 }
 
 /// The slices of the window, which an interrupt may have ended early.

@@ -117,6 +117,7 @@ impl Worker<'_> {
             alive: start.alive.min(end.alive),
             lost: self.lost,
             closed: self.closed,
+            closed_idle: self.closed_idle,
             silent: end.silent,
         };
         (result, self.slots)

@@ -14,10 +14,14 @@ use crate::plan::Pace;
 use crate::recorder::PendingRequest;
 use crate::slot::State;
 use crate::socket;
+use crate::words;
 
 /// Most connections being opened at once before the run: fewer than the shortest usual backlog, so
 /// that no SYN is dropped and retried a second later.
 const OPENING_MAX: usize = 100;
+
+/// How long a server that announced to close may take; then the client closes, as it asked for.
+const CLOSING_NS_MAX: u64 = 100_000_000;
 
 /// Least time for opening all connections, however short the time-out of a request is.
 const OPENING_NS_MIN: u64 = 5_000_000_000;
@@ -60,7 +64,12 @@ impl Worker<'_> {
         }
         if !self.ever_connected && self.connect_failures >= self.slots.len() as u64 {
             match self.last_failure {
-                Some(ErrorClass::Refused) => bail!("{}: connection refused", self.plan.target),
+                Some(ErrorClass::Refused) => {
+                    let why = self
+                        .last_errno
+                        .map_or_else(Default::default, words::of_errno);
+                    bail!("{}: {why}", self.plan.target)
+                }
                 Some(ErrorClass::AddressUnavailable) => {
                     bail!("{}: no local address", self.plan.target)
                 }
@@ -110,6 +119,7 @@ impl Worker<'_> {
         match socket::open(self.plan.target.address(), None) {
             Ok(socket) => slot.fill(socket),
             Err(errno) => {
+                self.last_errno = Some(errno);
                 self.connect_failed(index, ErrorClass::of_connect(errno));
                 return Ok(());
             }
@@ -141,7 +151,10 @@ impl Worker<'_> {
         if slot.pending.is_empty() {
             match socket_error(slot.socket()).unwrap_or_else(Err) {
                 Ok(()) => return self.established(index),
-                Err(errno) => self.connect_failed(index, ErrorClass::of_connect(errno)),
+                Err(errno) => {
+                    self.last_errno = Some(errno);
+                    self.connect_failed(index, ErrorClass::of_connect(errno));
+                }
             }
             return Ok(());
         }
@@ -159,6 +172,7 @@ impl Worker<'_> {
                 self.established(index)
             }
             Err(errno) => {
+                self.last_errno = Some(errno);
                 self.connect_failed(index, ErrorClass::of_connect(errno));
                 Ok(())
             }
@@ -217,7 +231,25 @@ impl Worker<'_> {
         self.release(index, class);
     }
 
+    /// The peer closed or reset a connection. If it had answered everything, it was idle: many
+    /// servers end those after a time.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn closed_by_peer(&mut self, index: usize, class: ErrorClass) {
+        let slot = &self.slots[index];
+        let idle = slot.state == State::Open && slot.has_replied && slot.pending.is_empty();
+        if !idle || self.plan.new_connection {
+            return self.connection_lost(index, class);
+        }
+        if self.recorder.window.contains(self.now_ns) {
+            self.closed += 1;
+            self.closed_idle += 1;
+        }
+        self.release(index, class);
+    }
+
     fn release(&mut self, index: usize, class: ErrorClass) {
+        self.last_loss = class;
         let slot = &mut self.slots[index];
         self.connecting -= usize::from(slot.state == State::Connecting);
         for pending in slot.pending.drain(..) {
@@ -269,6 +301,7 @@ impl Worker<'_> {
     /// Gives up requests and connections that have waited for longer than the time-out.
     pub(super) fn apply_timeouts(&mut self) -> Result<()> {
         let limit_ns = self.now_ns.saturating_sub(self.timeout_ns);
+        let closing_limit_ns = self.now_ns - CLOSING_NS_MAX.min(self.timeout_ns).min(self.now_ns);
         for index in 0..self.slots.len() {
             let slot = &self.slots[index];
             let oldest_ns = slot.pending.front().map(|pending| pending.intended_ns);
@@ -280,15 +313,22 @@ impl Worker<'_> {
                     self.connection_lost(index, ErrorClass::Timeout);
                 }
                 // Its request is answered; a server that does not close only keeps the slot busy.
-                State::Closing if slot.since_ns <= limit_ns => self.closed_as_announced(index)?,
+                State::Closing if slot.since_ns <= closing_limit_ns => {
+                    self.closed_as_announced(index)?;
+                }
                 _ => {}
             }
         }
         while let Some(pending) = self.queue.front()
             && pending.intended_ns <= limit_ns
         {
-            self.recorder
-                .finish(pending, Some(ErrorClass::Timeout), self.now_ns);
+            // One that was never sent, because connections pause after a failure, is part of that
+            // failure; one that waited for a busy connection was let wait by the server.
+            let class = match self.down.is_empty() {
+                true => ErrorClass::Timeout,
+                false => self.last_loss,
+            };
+            self.recorder.finish(pending, Some(class), self.now_ns);
             self.queue.pop_front();
         }
         Ok(())

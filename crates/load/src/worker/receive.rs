@@ -8,6 +8,7 @@ use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use super::state::Worker;
 use crate::clock::now_ns;
 use crate::error_class::ErrorClass;
+use crate::malformed::Why;
 use crate::reply::Reading;
 use crate::slot::State;
 
@@ -15,10 +16,11 @@ use crate::slot::State;
 enum Received {
     /// That many replies are complete.
     Replies(usize),
-    /// The last reply is the last one of its connection, as it announced.
-    LastReply,
+    /// The last reply is the last one of its connection: the server announced that, or the client
+    /// asked for it.
+    LastReply { announced: bool },
     /// The bytes are not the replies to the requests.
-    Malformed,
+    Malformed(Why),
 }
 
 impl Worker<'_> {
@@ -66,11 +68,11 @@ impl Worker<'_> {
             Ok((n, _)) => {
                 self.usage.received_bytes += n as u64;
                 match self.read_replies(index, n) {
-                    Received::Malformed => self.connection_lost(index, ErrorClass::Malformed),
-                    Received::LastReply => {
+                    Received::Malformed(why) => self.malformed(index, why),
+                    Received::LastReply { announced } => {
                         let close_is_next =
                             n < self.scratch.len() && flags.contains(EventFlags::RDHUP);
-                        return self.last_reply(index, close_is_next);
+                        return self.last_reply(index, close_is_next, announced);
                     }
                     Received::Replies(0) => {}
                     Received::Replies(n) => return self.refill(index, n),
@@ -80,10 +82,18 @@ impl Worker<'_> {
             Err(Errno::AGAIN | Errno::INTR) => Ok(()),
             Err(_) if self.slots[index].state == State::Closing => self.closed_as_announced(index),
             Err(_) => {
-                self.connection_lost(index, ErrorClass::Reset);
+                self.closed_by_peer(index, ErrorClass::Reset);
                 Ok(())
             }
         }
+    }
+
+    /// The bytes of a connection are no reply.
+    #[cold]
+    #[inline(never)]
+    fn malformed(&mut self, index: usize, why: Why) {
+        self.recorder.malformed(why, self.now_ns);
+        self.connection_lost(index, ErrorClass::Malformed);
     }
 
     /// Checks and records every reply in the first `n` bytes of the scratch buffer.
@@ -95,27 +105,30 @@ impl Worker<'_> {
         while !input.is_empty() {
             let Some(&pending) = slot.pending.front() else {
                 // Bytes without a request.
-                return Received::Malformed;
+                return Received::Malformed(Why::ExtraBytes);
             };
             let checker = &mut self.checkers[pending.kind as usize];
             match slot.reader.next(checker, &mut input) {
                 Reading::Incomplete => break,
-                Reading::Malformed => return Received::Malformed,
+                Reading::Malformed(why) => return Received::Malformed(why),
                 Reading::Complete(verdict) => {
                     slot.pending.pop_front();
                     let last = verdict.close || self.plan.new_connection;
-                    if last && !input.is_empty() {
-                        // Nothing can follow the last reply of a connection.
+                    self.recorder.replied(&pending, verdict.status);
+                    if !input.is_empty() && (last || slot.pending.is_empty()) {
+                        // Nothing can follow the last reply of a connection, nor one behind which
+                        // no request was sent.
                         let class = Some(ErrorClass::Malformed);
                         self.recorder.finish(&pending, class, self.now_ns);
-                        return Received::Malformed;
+                        return Received::Malformed(Why::ExtraBytes);
                     }
                     self.recorder.finish(&pending, verdict.class, self.now_ns);
                     replies += 1;
                     if last {
                         slot.has_replied = true;
                         slot.last_reply_ns = self.now_ns;
-                        return Received::LastReply;
+                        let announced = verdict.close;
+                        return Received::LastReply { announced };
                     }
                 }
             }
@@ -128,9 +141,10 @@ impl Worker<'_> {
     }
 
     /// After the last reply of a connection: a held connection is replaced at once; a connection
-    /// that was opened for its request waits until the server closes it, as announced.
+    /// that was opened for its request waits a little until the server closes it, as announced. If
+    /// the server announced nothing, the client closes, as it asked for (RFC 9112 section 9.6).
     #[inline(never)]
-    fn last_reply(&mut self, index: usize, close_is_next: bool) -> Result<()> {
+    fn last_reply(&mut self, index: usize, close_is_next: bool, announced: bool) -> Result<()> {
         if !self.plan.new_connection || close_is_next {
             return self.closed_as_announced(index);
         }
@@ -144,9 +158,9 @@ impl Worker<'_> {
         }
         // The server's close usually arrives with the reply.
         match recv(slot.socket(), &mut *self.scratch, RecvFlags::empty()) {
-            Err(Errno::AGAIN) => Ok(()),
+            Err(Errno::AGAIN) if announced || self.plan.unp_bytes.is_some() => Ok(()),
             Ok((1.., _)) => {
-                self.connection_lost(index, ErrorClass::Malformed);
+                self.malformed(index, Why::ExtraBytes);
                 Ok(())
             }
             _ => self.closed_as_announced(index),
@@ -165,10 +179,11 @@ impl Worker<'_> {
             slot.pending.pop_front();
             slot.has_replied = true;
             slot.last_reply_ns = self.now_ns;
+            self.recorder.replied(&pending, verdict.status);
             self.recorder.finish(&pending, verdict.class, self.now_ns);
             return self.closed_as_announced(index);
         }
-        self.connection_lost(index, ErrorClass::EarlyEnd);
+        self.closed_by_peer(index, ErrorClass::EarlyEnd);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use anyhow::Result;
+use rustix::io::Errno;
 
 use crate::checker::Checker;
 use crate::clock::{self, now_ns};
@@ -59,14 +60,21 @@ pub(crate) struct Worker<'a> {
     pub(super) at_start: Option<Snapshot>,
     pub(super) at_end: Option<Snapshot>,
     pub(super) lost: u64,
-    /// Connections that were to be kept and that the server closed behind a reply, as announced.
+    /// Connections that were to be kept and that the server closed: behind a reply, as announced, or
+    /// while they were idle.
     pub(super) closed: u64,
+    /// Of them, those that had answered before and had no request.
+    pub(super) closed_idle: u64,
     /// The run has started: before that, connections are opened without requests.
     pub(super) started: bool,
     pub(super) connecting: usize,
     pub(super) ever_connected: bool,
     pub(super) connect_failures: u64,
     pub(super) last_failure: Option<ErrorClass>,
+    /// What the kernel said when a connection was last refused.
+    pub(super) last_errno: Option<Errno>,
+    /// Why a connection was last lost, or could not be opened.
+    pub(super) last_loss: ErrorClass,
 }
 
 impl<'a> Worker<'a> {
@@ -110,11 +118,14 @@ impl<'a> Worker<'a> {
             at_end: None,
             lost: 0,
             closed: 0,
+            closed_idle: 0,
             started: false,
             connecting: 0,
             ever_connected: false,
             connect_failures: 0,
             last_failure: None,
+            last_errno: None,
+            last_loss: ErrorClass::Timeout,
         })
     }
 }

@@ -1,0 +1,123 @@
+//! Requests from life: what a log says is what is sent, and when.
+#![allow(clippy::unwrap_used)] // A test that cannot go on ends.
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+use common::{GOOD, Server, send};
+
+const LOG: &str = "h - - [10/Oct/2000:13:55:36.000 +0000] \"GET /a?x=1 HTTP/1.1\" 200 5\n\
+                   no request at all\n\
+                   h - - [10/Oct/2000:13:55:36.500 +0000] \"POST /b HTTP/1.1\" 200 5\n\
+                   h - - [10/Oct/2000:13:55:36.500 +0000] \"GET /missing HTTP/1.1\" 404 0\n\
+                   h - - [10/Oct/2000:13:55:36.700 +0000] \"GET /a?x=1 HTTP/1.1\" 200 5\n";
+
+/// Runs load on a server that answers 404 below `/missing`, with `log` as a file.
+fn load(name: &str, log: &str, flags: &[&str]) -> (Output, Vec<String>) {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let lines = Arc::clone(&seen);
+    let server = Server::reading(move |stream, _, head| {
+        let line = head.lines().next().unwrap_or_default().to_owned();
+        let missing = line.contains("/missing");
+        lines.lock().unwrap().push(line);
+        match missing {
+            true => send(stream, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"),
+            false => send(stream, GOOD),
+        }
+    });
+    let path = std::env::temp_dir().join(format!("load-{name}-{}.log", std::process::id()));
+    fs::write(&path, log).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args([&server.url(), flags[0], path.to_str().unwrap()])
+        .args(["--json", "-", "--connections", "4"])
+        .args(&flags[1..])
+        .output()
+        .unwrap();
+    fs::remove_file(&path).unwrap();
+    let seen = seen.lock().unwrap().clone();
+    (output, seen)
+}
+
+fn json(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_times_of_the_log_are_the_intended_times() {
+    let (output, mut seen) = load("replay", LOG, &["--replay"]);
+    let result = json(&output);
+    assert_eq!(
+        (&result["scheduled"], &result["requests"]),
+        (&4.into(), &4.into())
+    );
+    assert_eq!(result["statuses"]["404"], 1);
+    let due: Vec<(u64, u64)> = result["timeline"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|slice| {
+            let start_ms = (slice["start_s"].as_f64().unwrap() * 1e3).round();
+            (start_ms as u64, slice["scheduled"].as_u64().unwrap())
+        })
+        .filter(|&(_, n)| n > 0)
+        .collect();
+    assert_eq!(due, [(0, 1), (500, 2), (700, 1)]);
+    seen.sort();
+    let expected = ["GET /a?x=1", "GET /a?x=1", "GET /missing", "POST /b"];
+    assert_eq!(seen, expected.map(|line| format!("{line} HTTP/1.1")));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("1 broken lines, the first 2: "), "{told}");
+}
+
+#[test]
+fn a_replay_may_be_faster_shorter_and_smoothed() {
+    let result = json(&load("fast", LOG, &["--replay", "--speed", "2"]).0);
+    assert!((0.35..0.36).contains(&result["duration_s"].as_f64().unwrap()));
+    let result = json(&load("short", LOG, &["--replay", "--duration", "600ms"]).0);
+    assert_eq!(result["scheduled"], 3);
+    // A log of whole seconds: its requests do not all come at the beginning of their second.
+    let whole = LOG
+        .replace(".000", "")
+        .replace(".500", "")
+        .replace(".700", "")
+        .repeat(10);
+    let flags = ["--replay", "--arrivals", "constant"];
+    let result = json(&load("smooth", &whole, &flags).0);
+    let counts: Vec<u64> = result["timeline"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|slice| slice["scheduled"].as_u64().unwrap())
+        .collect();
+    assert_eq!(counts, [4; 10]);
+}
+
+#[test]
+fn a_mix_is_drawn_from_a_log_as_often_as_it_says() {
+    let log = LOG.repeat(20);
+    let flags = ["--mix-from", "--duration", "300ms", "--warmup", "0s"];
+    let (output, seen) = load("mix", &log, &flags);
+    let result = json(&output);
+    assert!(result["errors"].as_object().unwrap().is_empty(), "{result}");
+    let share = |path: &str| {
+        let found = seen.iter().filter(|line| line.contains(path)).count();
+        found as f64 / seen.len() as f64
+    };
+    assert!(seen.len() > 400, "{}", seen.len());
+    assert!((0.4..0.6).contains(&share("/a?x=1")) && (0.15..0.35).contains(&share("/b")));
+}
+
+#[test]
+fn what_is_no_log_is_one_line() {
+    let (output, seen) = load("none", "nothing\n", &["--replay"]);
+    assert_eq!((output.status.code(), seen.len()), (Some(2), 0));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.starts_with("error: ") && told.lines().count() == 1,
+        "{told}"
+    );
+}
