@@ -26,6 +26,11 @@ pub struct Args {
     #[arg(long, value_name = "A,B")]
     pub scenarios: Option<String>,
 
+    /// A workload in a TOML file instead of scenarios: a mix of /work requests, its rate or its
+    /// population, and its objective
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenarios", "targets"])]
+    pub workload: Option<PathBuf>,
+
     /// The passes: measure, capacity, memory, system-calls [default: all of them]
     #[arg(long, value_name = "A,B")]
     pub passes: Option<String>,

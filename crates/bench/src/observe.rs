@@ -10,6 +10,7 @@ pub mod machine;
 pub mod measured;
 pub mod others;
 pub mod process;
+pub mod slice;
 pub mod strace;
 pub mod sys;
 pub mod tree;

@@ -15,3 +15,4 @@ pub mod size;
 pub mod target;
 pub mod visit;
 pub mod workers;
+pub mod workload;

@@ -1,12 +1,14 @@
 //! The run itself: visits to fresh servers under load, and the record of what was measured.
 
 pub mod call;
+pub mod capacities;
 pub mod capacity;
 pub mod execute;
 pub mod generator;
 pub mod memory;
 pub mod null;
 pub mod prepare;
+pub mod profile;
 pub mod progress;
 pub mod readings;
 pub mod record;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod models;
+mod pick;
 mod serve;
 
 #[derive(Debug, Parser)]
@@ -25,6 +26,10 @@ enum Act {
     Load(load::Args),
     /// Measure models side by side
     Bench(bench::Args),
+    /// Measure what every variant costs on this machine, for pick
+    Profile(bench::ProfileArgs),
+    /// Which model should run this workload, with how many workers, and what will it carry?
+    Pick(pick::Args),
     /// Rebuild a run's reports from its raw data
     Report(report::Args),
     /// Did anything become slower between two runs? Exit 1 when something did
@@ -44,6 +49,8 @@ fn main() -> ExitCode {
         Act::Serve(args) => serve::main(args),
         Act::Load(args) => load::main(args),
         Act::Bench(args) => bench::main(args),
+        Act::Profile(args) => bench::profile_main(&args),
+        Act::Pick(args) => pick::main(&args),
         Act::Report(args) => report::main(&args),
         Act::Compare(args) => report::compare::main(&args),
         Act::NullServer(args) => bench::null_main(args),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use turnstile::models::ALL;
-use turnstile::{Calls, Count, Holds, Listeners, Model, Roles, Variant};
+use turnstile::{Calls, Count, Holds, Listeners, Model, Roles, Topology, Variant};
 
 /// Flags of `turnstile models`.
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,13 @@ struct Entry {
     shares: bool,
     /// More connections than this are ruled out by the design.
     connections_max: Option<usize>,
+    /// Which worker serves a request: `loops` (the one that holds its connection), `shared` (whichever
+    /// is free), `seats` (the one that its connection occupies), or `staged` (one behind a loop).
+    topology: &'static str,
+    /// How connections are spread over workers: `even`, or `hashed` by the kernel.
+    spread: &'static str,
+    /// Whether the kernel must offer io_uring.
+    io_uring: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -84,6 +91,16 @@ impl Entry {
             Calls::ExtraThread => "extra-thread",
             Calls::Task => "task",
         };
+        let topology = match variant_workers.topology {
+            Topology::Loops => "loops",
+            Topology::Shared => "shared",
+            Topology::Seats => "seats",
+            Topology::Staged => "staged",
+        };
+        let spread = match variant.needs.listeners {
+            Listeners::PerWorker => "hashed",
+            _ => "even",
+        };
         Entry {
             model: model.name,
             variant: variant.name,
@@ -106,6 +123,9 @@ impl Entry {
             calls,
             shares: variant_workers.shares,
             connections_max: variant_workers.connections_max,
+            topology,
+            spread,
+            io_uring: variant.needs.io_uring,
         }
     }
 
@@ -119,21 +139,28 @@ impl Entry {
     }
 }
 
-/// Prints the catalogue.
-pub fn main(args: &Args) -> ExitCode {
-    let entries: Vec<_> = ALL
-        .iter()
+/// The catalogue.
+fn entries() -> Vec<Entry> {
+    ALL.iter()
         .flat_map(|model| {
             model
                 .variants
                 .iter()
                 .map(|variant| Entry::of(model, variant))
         })
-        .collect();
+        .collect()
+}
+
+/// What `models --json` prints.
+pub fn json() -> String {
+    serde_json::to_string_pretty(&entries()).expect("plain strings serialize") + "\n"
+}
+
+/// Prints the catalogue.
+pub fn main(args: &Args) -> ExitCode {
+    let entries = entries();
     let text = match (args.json, args.markdown) {
-        (true, _) => {
-            serde_json::to_string_pretty(&entries).expect("plain strings serialize") + "\n"
-        }
+        (true, _) => json(),
         (_, true) => markdown(&entries),
         _ => plain(&entries),
     };

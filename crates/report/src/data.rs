@@ -40,6 +40,9 @@ pub struct Shape {
     /// A mix, as the generator takes it: `90:GET:/kv/{n:1000}`; empty where all requests are alike.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mix: Vec<String>,
+    /// Bytes of the bodies of the POST requests in it.
+    #[serde(default, skip_serializing_if = "absent::zero_bytes")]
+    pub body_bytes: u64,
     /// A load in steps, as the generator takes it; [`Shape::rate`] is then the highest of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,

@@ -38,16 +38,16 @@ mod markdown;
 mod matrix;
 mod metric;
 mod noise;
-mod palette;
+pub mod palette;
 mod plot;
 mod primary;
 mod read;
 mod run;
-mod scale;
+pub mod scale;
 mod session;
 mod sheet;
 pub mod stats;
-mod svg;
+pub mod svg;
 mod words;
 
 /// Arguments of `turnstile report`.

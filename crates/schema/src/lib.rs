@@ -9,6 +9,7 @@
 pub mod gates;
 mod legacy;
 pub mod load;
+pub mod profile;
 pub mod random;
 pub mod reason;
 pub mod reasons;

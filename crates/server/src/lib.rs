@@ -60,7 +60,7 @@ pub use drain::{Drain, Phase};
 pub use error::{Error, Result};
 pub use listeners::{Listener, Listeners};
 pub use log::{Topic, log, repeated};
-pub use model::{Calls, Count, Holds, Model, Needs, Roles, Variant, Workers};
+pub use model::{Calls, Count, Holds, Model, Needs, Roles, Topology, Variant, Workers};
 pub use observe::format::LogFormat;
 pub use observe::sink::LogTarget;
 pub use options::ServeArgs;

@@ -75,6 +75,21 @@ pub struct Workers {
     pub shares: bool,
     /// By design, the variant cannot have more connections than this.
     pub connections_max: Option<usize>,
+    /// Which worker serves a request.
+    pub topology: Topology,
+}
+
+/// Which worker serves a request: what a prediction needs to know of a variant beside its costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topology {
+    /// The loop that holds its connection.
+    Loops,
+    /// Whichever worker is free; one that blocks is not.
+    Shared,
+    /// The worker that its connection occupies.
+    Seats,
+    /// A loop reads and writes, and a worker of a pool behind it computes.
+    Staged,
 }
 
 impl Workers {
@@ -86,6 +101,7 @@ impl Workers {
         calls: Calls::Loop,
         shares: false,
         connections_max: None,
+        topology: Topology::Loops,
     };
 
     /// One loop.
@@ -100,6 +116,7 @@ impl Workers {
             count,
             holds: Holds::Workers,
             calls: Calls::Worker,
+            topology: Topology::Seats,
             ..Workers::LOOPS
         }
     }
@@ -110,6 +127,11 @@ impl Workers {
             processes: true,
             ..Workers::threads(count)
         }
+    }
+
+    /// The same workers, of which a request reaches another one.
+    pub const fn arranged(self, topology: Topology) -> Workers {
+        Workers { topology, ..self }
     }
 
     /// The same workers, each in a process of its own.
@@ -126,6 +148,7 @@ impl Workers {
             count,
             calls: Calls::Worker,
             shares: true,
+            topology: Topology::Shared,
             ..Workers::LOOPS
         }
     }
@@ -195,6 +218,8 @@ pub enum Holds {
 pub struct Needs {
     /// Whose the listeners are.
     pub listeners: Listeners,
+    /// Whether the kernel must offer io_uring.
+    pub io_uring: bool,
     /// Whether it needs UDP sockets on the addresses of the listeners.
     pub datagrams: bool,
     /// How many threads may serve in addition to the workers, each with a block of the scoreboard: a loop
@@ -212,6 +237,7 @@ impl Needs {
     /// Shared listeners, and nothing else.
     pub const USUAL: Needs = Needs {
         listeners: Listeners::Shared,
+        io_uring: false,
         datagrams: false,
         extra_threads: |_| 0,
         kernel: || Ok(()),

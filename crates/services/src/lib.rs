@@ -9,6 +9,7 @@
 //! | `GET /wait/MICROS` | a back end that takes that long, worker free meanwhile |
 //! | `GET /sleep/MICROS` | a back end that takes that long, worker blocked |
 //! | `GET /stream/N/MICROS` | N lines, a pause of so long behind each; 0 lines: without end |
+//! | `GET /work/CPU_US/BLOCKED_US/WAIT_US/REPLY_BYTES` | burns, then blocks its worker, then waits with the worker free, then replies with so many bytes; `?lock=NAME` holds a lock meanwhile that all workers share; POST takes a body, too |
 //! | `GET /files/PATH` | a static file below `--root`, and nothing outside it |
 //! | `GET`, `PUT`, `DELETE /kv/KEY` | a key-value store in SQLite, in the file `--db` |
 //! | `GET /whoami` | JSON: model, variant, pid, thread, worker number, requests served by it |
@@ -32,6 +33,8 @@ mod cpu;
 mod kv;
 #[cfg(feature = "workloads")]
 mod router;
+#[cfg(feature = "workloads")]
+mod work;
 
 use std::fmt;
 use std::io::Write;

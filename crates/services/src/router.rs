@@ -1,10 +1,11 @@
 //! The workloads behind one router.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::{Method, Nature, Piece, Pull, Request, Response, Service};
 
+use crate::work::{Locks, Work};
 use crate::{Calibration, Files, Store, plain};
 
 /// Most that `/bytes/N` sends.
@@ -27,6 +28,7 @@ static PATTERN: [u8; 16 << 10] = {
 #[derive(Debug)]
 pub struct Router {
     cpu: Calibration,
+    locks: Locks,
     files: Option<Files>,
     store: Option<Store>,
 }
@@ -37,6 +39,7 @@ impl Router {
     pub fn new(files: Option<Files>, store: Option<Store>) -> Router {
         Router {
             cpu: Calibration::measure(),
+            locks: Locks::new(),
             files,
             store,
         }
@@ -54,6 +57,7 @@ enum Route<'a> {
     Wait(&'a str),
     Sleep(&'a str),
     Stream(&'a str),
+    Work(&'a str),
     Files(&'a str),
     Kv(&'a str),
     Whoami,
@@ -77,6 +81,7 @@ impl Route<'_> {
             Some(("wait", number)) => Route::Wait(number),
             Some(("sleep", number)) => Route::Sleep(number),
             Some(("stream", numbers)) => Route::Stream(numbers),
+            Some(("work", numbers)) => Route::Work(numbers),
             Some(("files", path)) => Route::Files(path),
             Some(("kv", key)) => Route::Kv(key),
             _ => Route::Nothing,
@@ -86,6 +91,7 @@ impl Route<'_> {
     fn allow(self) -> &'static str {
         match self {
             Route::Echo => "POST, OPTIONS",
+            Route::Work(_) => "GET, HEAD, POST, OPTIONS",
             Route::Kv(_) => "GET, HEAD, PUT, DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
@@ -107,6 +113,7 @@ impl Service for Router {
             (_, Route::Nothing | Route::Server) => plain(response, 404, "There is nothing here.\n"),
             (Method::Options, route) => drop(response.status(204).field("Allow", route.allow())),
             (Method::Post, Route::Echo) => echo(request, response),
+            (Method::Post, Route::Work(numbers)) => self.work(numbers, request, response),
             (Method::Get | Method::Head | Method::Put | Method::Delete, Route::Kv(key)) => {
                 match &self.store {
                     Some(store) => store.answer(key, request, response),
@@ -130,6 +137,11 @@ impl Service for Router {
     fn nature(&self, request: &Request<'_>) -> Nature {
         match Route::of(request.path) {
             Route::Cpu(_) => Nature::Cpu,
+            Route::Work(numbers) => match Work::parse(numbers, None) {
+                Some(work) if work.blocked_us > 0 => Nature::Blocking,
+                Some(work) if work.cpu_us > 0 => Nature::Cpu,
+                _ => Nature::Quick,
+            },
             Route::Sleep(_) | Route::Files(_) | Route::Kv(_) => Nature::Blocking,
             _ => Nature::Quick,
         }
@@ -180,6 +192,7 @@ impl Router {
                     "/stream/N/MICROS takes a number of lines, 0 for no end, and a pause up to 60000000.\n",
                 ),
             },
+            Route::Work(numbers) => self.work(numbers, request, response),
             Route::Files(path) => match &self.files {
                 Some(files) => files.get(path, request, response),
                 None => plain(
@@ -204,6 +217,37 @@ impl Router {
             _ => drop(response.wait(time)),
         }
         response.content_type("text/plain").static_body(b"done\n");
+    }
+
+    /// Burns, then blocks its worker, then waits with the worker free, then replies with so many bytes.
+    #[inline(never)]
+    fn work(&self, numbers: &str, request: &Request<'_>, response: &mut Response<'_>) {
+        let Some(work) = Work::parse(numbers, request.query) else {
+            return plain(
+                response,
+                400,
+                "/work takes CPU_US/BLOCKED_US/WAIT_US/REPLY_BYTES, up to 60000000 each and 67108864 bytes, and perhaps ?lock=NAME.\n",
+            );
+        };
+        let start = Instant::now();
+        if work.lock.is_empty() {
+            self.cpu.burn(work.cpu_us);
+        } else {
+            let Some(_held) = self.locks.hold(work.lock) else {
+                return plain(response, 500, "This machine gave no lock.\n");
+            };
+            self.cpu.burn(work.cpu_us);
+        }
+        if work.blocked_us > 0 {
+            std::thread::sleep(Duration::from_micros(work.blocked_us));
+        }
+        if work.wait_us > 0 {
+            // A delay counts from the arrival of the request, and the wait comes after the work.
+            response.wait(start.elapsed() + Duration::from_micros(work.wait_us));
+        }
+        response
+            .content_type("application/octet-stream")
+            .repeat(&PATTERN, work.reply_bytes);
     }
 }
 
@@ -264,7 +308,7 @@ fn whoami(request: &Request<'_>, response: &mut Response<'_>) {
 }
 
 /// A plain decimal number up to `max`.
-fn number_up_to(text: &str, max: u64) -> Option<u64> {
+pub(crate) fn number_up_to(text: &str, max: u64) -> Option<u64> {
     let digits =
         !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&number| digits && number <= max)

@@ -123,7 +123,8 @@ pub use services::Files;
 pub use server::{
     Accepted, Backoff, Block, Board, Calls, Children, Connection, Count, Drain, Error, Holds,
     Listener, Listeners, Model, Need, Needs, OnDeadline, Phase, Result, Roles, Server,
-    ServingChild, Shutdown, ThreadSlot, ThreadSlots, Threads, Variant, Worker, Workers, log,
+    ServingChild, Shutdown, ThreadSlot, ThreadSlots, Threads, Topology, Variant, Worker, Workers,
+    log,
 };
 
 /// The whole `main` of a program whose flag `--model` chooses one of [`models::ALL`], with flags of its

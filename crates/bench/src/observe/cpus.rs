@@ -67,6 +67,16 @@ impl CpuList {
         )
     }
 
+    /// Keeps the calling thread on the first of them.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn pin_to_first(&self) -> std::io::Result<()> {
+        let mut set = CpuSet::new();
+        set.set(self.0.first().copied().unwrap_or(0));
+        Ok(rustix::thread::sched_setaffinity(None, &set)?)
+    }
+
     /// How many CPUs there are.
     pub fn len(&self) -> usize {
         self.0.len()

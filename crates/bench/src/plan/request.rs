@@ -6,7 +6,7 @@ use crate::plan::digest::digest;
 use crate::plan::visit::Visit;
 
 /// What a run was asked for: kept as `plan.json`, so that a resumed run measures the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// `smoke`, `quick` or `full`.
     pub size: String,
@@ -17,6 +17,9 @@ pub struct Request {
     pub targets: Vec<String>,
     /// `--scenarios`, as given.
     pub scenarios: String,
+    /// The text of `--workload`, which is then the only scenario.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
     /// `--passes`, as given.
     #[serde(default = "every_pass")]
     pub passes: String,

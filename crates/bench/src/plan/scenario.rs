@@ -30,6 +30,8 @@ pub struct Scenario {
     pub path: &'static str,
     /// A mix of requests instead, as the generator takes it: `WEIGHT:METHOD:PATH`.
     pub mix: &'static [&'static str],
+    /// Bytes of the bodies that the POST requests of the mix have.
+    pub body_bytes: u64,
     /// Connections held, or open at a time where each carries one request.
     pub connections: u32,
     /// Requests in flight on a connection.

@@ -6,7 +6,7 @@ use schema::Measured;
 use crate::plan::scenario::{Depth, PLAINTEXT, Scenario};
 
 /// What most scenarios share.
-const TINY: Scenario = Scenario {
+pub(crate) const TINY: Scenario = Scenario {
     name: "",
     purpose: "",
     decides: Deciding::ThroughputRps,
@@ -14,6 +14,7 @@ const TINY: Scenario = Scenario {
     key: false,
     path: PLAINTEXT,
     mix: &[],
+    body_bytes: 0,
     connections: 64,
     pipeline: 1,
     keep_alive: true,

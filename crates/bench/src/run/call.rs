@@ -134,6 +134,9 @@ fn mix(shape: &Shape) -> Vec<String> {
         // The store holds the value that is put: whatever the order, there is one right reply.
         args.push("--body-check=exact".to_owned());
     }
+    if shape.body_bytes > 0 {
+        args.push(format!("--body-bytes={}", shape.body_bytes));
+    }
     args
 }
 

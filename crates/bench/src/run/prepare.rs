@@ -27,6 +27,7 @@ use crate::plan::scenarios::MEMORY;
 use crate::plan::size::Size;
 use crate::plan::target::Target;
 use crate::plan::visit::Visit;
+use crate::plan::workload;
 use crate::run::record::{RESULTS, Record};
 use crate::run::request::{fresh, resumed};
 use crate::run::setup::Setup;
@@ -112,9 +113,17 @@ fn plan(
     size: Size,
     server_cpus: usize,
 ) -> Result<Planned, Failure> {
-    let scenarios = passes::scenarios(&request.scenarios)?;
+    let workload = request.workload.as_deref();
+    let made = workload.map(|text| workload::scenario(text, request.seed));
+    let made = made.transpose()?;
+    let scenarios = match &made {
+        Some(made) => vec![made.scenario],
+        None => passes::scenarios(&request.scenarios)?,
+    };
     let targets = Target::parse_all(&request.targets)?;
-    let mut remarks = Vec::new();
+    let mut remarks = made
+        .as_ref()
+        .map_or_else(Vec::new, |made| made.remarks.clone());
     let mut contenders = if request.models.is_empty() {
         Vec::new()
     } else {
@@ -128,7 +137,10 @@ fn plan(
         )));
     }
     contenders.extend(targets.iter().map(Contender::target));
-    let (passes, idle) = possible(request, size, &scenarios, &mut remarks)?;
+    let asked = made
+        .as_ref()
+        .map_or(size.idle_connections(), |made| made.idle);
+    let (passes, idle) = possible(request, asked, &scenarios, &mut remarks)?;
     let mut visits = layout::lay_out(&Spec {
         size,
         contenders: &contenders,
@@ -214,7 +226,7 @@ fn models(
 /// What is possible on this machine: the passes that can be run, and the number of idle connections.
 fn possible(
     request: &Request,
-    size: Size,
+    asked: u32,
     scenarios: &[&Scenario],
     remarks: &mut Vec<String>,
 ) -> Result<(Passes, u32), Failure> {
@@ -234,7 +246,6 @@ fn possible(
     }
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let room = u32::try_from(files.saturating_sub(SPARE_FILES)).unwrap_or(u32::MAX);
-    let asked = size.idle_connections();
     if room < asked && scenarios.iter().any(|s| s.idle) {
         remarks.push(format!(
             "Idle connections: {room} instead of {asked}, because a process may have {files} descriptors here."

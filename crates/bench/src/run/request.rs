@@ -21,8 +21,13 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
     let scenarios = passes::default_scenarios(Size::parse(&size)?);
     // With a target, no model is measured unless it is named as well.
     let models = if args.targets.is_empty() { "all" } else { "" };
+    let workload = args.workload.as_ref().map(|file| {
+        std::fs::read_to_string(file)
+            .map_err(|error| Failure::usage(format!("--workload {}: {error}", file.display())))
+    });
     Ok(Request {
         size,
+        workload: workload.transpose()?,
         models: args.models.clone().unwrap_or_else(|| models.to_owned()),
         targets: args.targets.clone(),
         scenarios: args
@@ -56,6 +61,11 @@ pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
                 folder.display()
             )));
         }
+    }
+    if args.workload.is_some() {
+        return Err(Failure::usage(
+            "--workload is not given again: the run that is resumed keeps its own",
+        ));
     }
     if !args.targets.is_empty() && args.targets != request.targets {
         return Err(Failure::usage(format!(

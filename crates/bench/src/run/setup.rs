@@ -71,6 +71,7 @@ impl Setup {
             path: visit.path().to_owned(),
             duration_s: duration.as_secs_f64(),
             mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),
+            body_bytes: scenario.body_bytes,
             profile: (!profile.is_empty()).then(|| profile.join(",")),
             ..Shape::default()
         };

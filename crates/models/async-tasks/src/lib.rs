@@ -39,7 +39,7 @@
 
 mod tasks;
 
-use server::{Calls, Model, Needs, Roles, Server, Threads, Variant, Workers};
+use server::{Calls, Model, Needs, Roles, Server, Threads, Topology, Variant, Workers};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::tasks::Tasks;
@@ -54,6 +54,7 @@ pub const MODEL: Model = Model {
             summary: "There is a coroutine per connection; each worker is a thread that keeps its tasks.",
             pick_when: "handlers await other services, and state must not move between threads",
             breaks_when: "a handler computes or blocks: every connection of its worker waits",
+            workers: TASKS.arranged(Topology::Loops),
             needs: Needs::USUAL,
             run: runtime_per_worker,
             ..THREADS
@@ -68,7 +69,7 @@ const THREADS: Variant = Variant {
     summary: "There is a coroutine per connection, on threads that steal tasks from each other.",
     pick_when: "handlers await other services, and there are many connections",
     breaks_when: "a handler computes or blocks without awaiting: the tasks of its thread wait",
-    workers: TASKS,
+    workers: TASKS.arranged(Topology::Shared),
     needs: Needs {
         // Each request that is served aside takes its thread with it, and another goes on in its place.
         extra_threads: |limits| limits.threads_max,

@@ -39,8 +39,8 @@
 //! chapter 13 for `inetd`.
 
 use server::{
-    Backoff, Calls, Connection, Holds, Listeners, Model, Needs, Roles, Server, Variant, Worker,
-    Workers,
+    Backoff, Calls, Connection, Holds, Listeners, Model, Needs, Roles, Server, Topology, Variant,
+    Worker, Workers,
 };
 
 /// The model.
@@ -77,6 +77,7 @@ const ONE_CLIENT: Workers = Workers {
     holds: Holds::One,
     calls: Calls::Worker,
     processes: true,
+    topology: Topology::Seats,
     ..Workers::ONE_LOOP
 };
 

@@ -1,7 +1,7 @@
 //! `pool`: the loops read and write, and a pool of threads computes for all of them.
 
 use reactor::{Epoll, Reactor, Sharing};
-use server::{Calls, Needs, Roles, Server, Threads, Variant, Workers};
+use server::{Calls, Needs, Roles, Server, Threads, Topology, Variant, Workers};
 
 use crate::acceptor;
 
@@ -18,6 +18,7 @@ pub(crate) const VARIANT: Variant = Variant {
     breaks_when: "handlers are short: moving the connection there and back costs more than the service",
     workers: Workers {
         calls: Calls::ExtraThread,
+        topology: Topology::Staged,
         ..Workers::LOOPS
     },
     needs: Needs {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use reactor::{Events, Handle, Handles, Inbox};
-use server::{Calls, Needs, Roles, Server, Threads, Variant, Worker, Workers, log};
+use server::{Calls, Needs, Roles, Server, Threads, Topology, Variant, Worker, Workers, log};
 
 use crate::acceptor;
 
@@ -16,6 +16,7 @@ pub(crate) const VARIANT: Variant = Variant {
     breaks_when: "there are requests: each costs the start of a thread",
     workers: Workers {
         calls: Calls::ExtraThread,
+        topology: Topology::Staged,
         ..Workers::LOOPS
     },
     needs: Needs {

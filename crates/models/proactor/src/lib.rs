@@ -69,7 +69,7 @@ mod uring;
 
 use std::sync::{Arc, Barrier, mpsc};
 
-use server::{Count, Model, Needs, Roles, Server, Threads, Variant, Workers};
+use server::{Count, Model, Needs, Roles, Server, Threads, Topology, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -88,6 +88,7 @@ pub const MODEL: Model = Model {
             breaks_when: "a handler computes or blocks: all other connections wait for it; or io_uring is forbidden",
             workers: Workers::ONE_LOOP,
             needs: Needs {
+                io_uring: true,
                 kernel: os::ring::Ring::probe,
                 ..Needs::USUAL
             },
@@ -106,6 +107,7 @@ pub const MODEL: Model = Model {
             breaks_when: "there are few connections, or one loop is busy: what hashes to it waits for it",
             workers: Workers::LOOPS,
             needs: Needs {
+                io_uring: true,
                 kernel: os::ring::Ring::probe,
                 ..Needs::OWN_LISTENERS
             },
@@ -122,7 +124,8 @@ pub const MODEL: Model = Model {
             summary: "Helper threads of the C library read and write; one loop computes when requests are complete.",
             pick_when: "you want to know what it costs; otherwise, a thread per client needs a third of the calls",
             breaks_when: "there are more clients than helper threads: each idle client occupies one",
-            workers: Workers::threads(Count::UpTo(512)),
+            // One loop computes for all; the helper threads that connections occupy only read and write.
+            workers: Workers::threads(Count::UpTo(512)).arranged(Topology::Loops),
             needs: Needs::USUAL,
             run: |server| {
                 aio::Proactor::new(server)?.run();

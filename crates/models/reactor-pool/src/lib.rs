@@ -61,7 +61,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use reactor::{Epoll, Events, Handle, Handles, Producer, Reactor, Sharing, pool, work_queue};
-use server::{Count, Model, Needs, Roles, Server, Threads, Variant, Worker, Workers};
+use server::{Count, Model, Needs, Roles, Server, Threads, Topology, Variant, Worker, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -95,7 +95,7 @@ const RETURN: Variant = Variant {
     summary: "A loop accepts, reads and writes; the connection moves to a pool that computes, and comes back.",
     pick_when: "handlers compute or block for long, and most connections are idle",
     breaks_when: "handlers are short: moving the connection there and back costs more than the service",
-    workers: Workers::sharing(Count::Pool(64)),
+    workers: Workers::sharing(Count::Pool(64)).arranged(Topology::Staged),
     needs: A_LOOP,
     run: return_to_loop,
 };

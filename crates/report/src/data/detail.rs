@@ -125,6 +125,11 @@ pub struct MemoryStep {
 
 /// `false` values and empty collections are not written: most trials have none of these.
 pub(super) mod absent {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+    pub fn zero_bytes(n: &u64) -> bool {
+        *n == 0
+    }
+
     use std::collections::BTreeMap;
 
     pub fn zero(value: &u32) -> bool {

@@ -14,10 +14,62 @@ pub const ROWS: &[Row] = &[
     row("echo", echo),
     row("bytes", bytes),
     row("cpu, wait and sleep take their time", takes_time),
+    row("work burns, blocks, waits and replies", work),
     row("whoami", whoami),
     row("HEAD", head),
     row("404, 405, 501, OPTIONS", methods),
 ];
+
+fn work(column: &Column) -> anyhow::Result<()> {
+    let server = column.serve(&[])?;
+    let mut client = server.connect()?;
+    for size in [0, 13, 65_537] {
+        let reply = client.get(&format!("/work/0/0/0/{size}"))?.expect(200)?;
+        let same = reply.body.iter().enumerate();
+        ensure!(
+            reply.body.len() == size,
+            "{size} bytes, not {}",
+            reply.body.len()
+        );
+        ensure!(
+            same.clone().all(|(at, byte)| *byte == pattern(at)),
+            "other bytes"
+        );
+    }
+    // What blocks or waits takes its time, whatever the machine does beside it.
+    for path in [
+        "/work/100/20000/0/5",
+        "/work/100/0/20000/5",
+        "/work/0/10000/10000/5",
+    ] {
+        let start = Instant::now();
+        let reply = client.get(path)?.expect(200)?;
+        ensure!(
+            start.elapsed() >= ms(20),
+            "{path} took {:?}",
+            start.elapsed()
+        );
+        ensure!(reply.body == b"abcde", "{path}: {reply}");
+    }
+    client.get("/work/50/0/0/1?lock=store")?.expect(200)?;
+    client.send("POST /work/10/0/0/2 HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nxyz")?;
+    ensure!(
+        client.reply()?.expect(200)?.body == b"ab",
+        "a body is taken"
+    );
+    for bad in [
+        "1/2/3",
+        "1/2/3/4/5",
+        "-1/0/0/0",
+        "60000001/0/0/0",
+        "0/0/0/67108865",
+        "a/0/0/0",
+    ] {
+        client.get(&format!("/work/{bad}"))?.expect(400)?;
+    }
+    client.get("/work/0/0/0/1?colour=red")?.expect(400)?;
+    Ok(())
+}
 
 fn tiny(column: &Column) -> anyhow::Result<()> {
     let server = column.serve(&[])?;

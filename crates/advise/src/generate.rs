@@ -1,0 +1,96 @@
+//! Workloads spread over the whole space, from a seed: what predictions are held to.
+
+use schema::random::SplitMix64;
+use workload::{Class, Distribution, Objective, Offered, Workload};
+
+/// `many` workloads that one load can send, in turn of each kind.
+pub fn generated(seed: u64, many: usize) -> Vec<Workload> {
+    let random = SplitMix64::new(seed);
+    (0..many)
+        .map(|n| one(random.fork(n as u64 + 1), n))
+        .collect()
+}
+
+/// Between two ends, evenly in the logarithm.
+fn between(random: &mut SplitMix64, low: f64, high: f64) -> f64 {
+    (low.ln() + (high / low).ln() * random.uniform()).exp()
+}
+
+fn time(random: &mut SplitMix64, mean: f64) -> Distribution {
+    let mean = mean.round();
+    match random.below(3) {
+        0 => Distribution::Constant(mean),
+        1 => Distribution::Exponential { mean },
+        _ => Distribution::Lognormal { mean, cv: 1.5 },
+    }
+}
+
+fn one(mut random: SplitMix64, n: usize) -> Workload {
+    let many = 1 + random.below(3) as usize;
+    let shares = [vec![1.0], vec![0.9, 0.1], vec![0.7, 0.25, 0.05]];
+    let (blocks, awaits) = (n % 4 == 1 || n % 4 == 3, n % 4 == 2 || n % 4 == 3);
+    let class = |at: usize, random: &mut SplitMix64| {
+        // Rarer classes are longer.
+        let scale = 4f64.powi(at as i32);
+        let cpu = between(random, 10.0, 300.0) * scale;
+        let blocked = between(random, 100.0, 3_000.0) * scale;
+        let wait = between(random, 200.0, 10_000.0);
+        Class {
+            name: format!("class-{}", at + 1),
+            share: shares[many - 1][at],
+            cpu_us: time(random, cpu),
+            blocked_us: if blocks {
+                time(random, blocked)
+            } else {
+                Distribution::Constant(0.0)
+            },
+            wait_us: if awaits {
+                time(random, wait)
+            } else {
+                Distribution::Constant(0.0)
+            },
+            reply_bytes: between(random, 13.0, 16_384.0) as u64,
+            ..Class::default()
+        }
+    };
+    let classes: Vec<Class> = (0..many).map(|at| class(at, &mut random)).collect();
+    let churn = if random.below(4) == 0 { 1.0 } else { 0.0 };
+    let active = between(&mut random, 8.0, 128.0) as u32;
+    let idle = if random.below(3) == 0 && churn == 0.0 {
+        between(&mut random, 50.0, 1_000.0) as u32
+    } else {
+        0
+    };
+    let mut workload = Workload {
+        offered: Offered::Open { rate: 1.0 },
+        connections: active + idle,
+        active,
+        churn,
+        classes,
+        objective: Objective::default(),
+        machine: workload::Machine::default(),
+        needs: workload::Needs::default(),
+    };
+    let [cpu, _, _] = workload.means_us();
+    let late = |c: &Class| {
+        c.cpu_us.quantile(0.99) + c.blocked_us.quantile(0.99) + c.wait_us.quantile(0.99)
+    };
+    let longest = workload.classes.iter().map(late).fold(0.0, f64::max);
+    // Tight and loose: from half above what the longest class takes alone to fifteen times that.
+    let factor = between(&mut random, 1.5, 15.0);
+    workload.objective.response_ms = (longest * factor / 1_000.0).max(2.0).ceil();
+    let rate = 0.5e6 / (cpu + 15.0);
+    workload.offered = Offered::Open {
+        rate: rate.round().max(1.0),
+    };
+    workload
+}
+
+/// What a choice lost against the best that was measured, as a share.
+pub fn regret(chosen: f64, best: f64) -> f64 {
+    if best > 0.0 {
+        (1.0 - chosen / best).max(0.0)
+    } else {
+        0.0
+    }
+}

@@ -1,0 +1,183 @@
+//! A scenario made from a workload file.
+
+use report::data::{Deciding, Objective};
+use workload::{Mix, Offered, Workload};
+
+use crate::failure::Failure;
+use crate::plan::scenario::{Depth, Scenario};
+use crate::plan::scenarios::TINY;
+
+/// Its name in the results.
+pub const NAME: &str = "workload";
+
+/// A scenario, and what of the workload the bench cannot do.
+#[derive(Debug)]
+pub struct FromWorkload {
+    /// The scenario.
+    pub scenario: &'static Scenario,
+    /// Connections that are held idle beside it.
+    pub idle: u32,
+    /// What is measured otherwise than it is written, or not at all.
+    pub remarks: Vec<String>,
+}
+
+/// Makes a scenario of the workload in `text`. The requests of classes whose times vary are drawn from
+/// `seed`. The scenario stays for the life of the process, like those of the table.
+///
+/// # Errors
+/// A usage failure: the text is no workload, or one that this generator cannot send.
+pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
+    let usage = |line: String| Failure::usage(format!("--workload: {line}"));
+    let workload = Workload::parse(text).map_err(usage)?;
+    let mix = Mix::of(&workload, seed).map_err(usage)?;
+    if workload.churn > 0.0 && workload.churn < 1.0 {
+        return Err(usage(format!(
+            "churn is {}: one load either opens a connection per request (1) or keeps them all (0)",
+            workload.churn
+        )));
+    }
+    let rate = match workload.offered {
+        Offered::Open { rate } => Some(rate),
+        Offered::Closed { think_ms, .. } if think_ms > 0.0 => {
+            return Err(usage(format!(
+                "think_ms is {think_ms}: the generator's clients do not think; give a rate"
+            )));
+        }
+        Offered::Closed { .. } => None,
+    };
+    let mut remarks = Vec::new();
+    let kept = &workload.objective;
+    let is_p99 = (kept.percentile - 99.0).abs() < 1e-9 && kept.class.is_empty();
+    if !is_p99 {
+        remarks.push(format!(
+            "No capacity was searched for: the search keeps a p99 of all requests, and the objective of the workload is p{} {}.",
+            kept.percentile,
+            if kept.class.is_empty() { "of all" } else { &kept.class }
+        ));
+    }
+    let varied = mix.kinds.len() > workload.classes.len();
+    if varied {
+        remarks.push(
+            "Of each class whose times vary, a hundred requests stand for its distribution: the mean of each hundredth of it, so that its longest times are shorter than in the workload."
+                .to_owned(),
+        );
+    }
+    let kind = |k: &workload::Kind| leaked(format!("{}:{}:{}", k.weight, k.method, k.path));
+    let kinds: Vec<&'static str> = mix.kinds.iter().map(kind).collect();
+    let objective = is_p99.then_some(Objective {
+        p99_us: kept.response_ms * 1_000.0,
+        errors_max_share: kept.errors_share_max,
+    });
+    let path = leaked(
+        mix.kinds
+            .first()
+            .map_or_else(String::new, |k| k.path.clone()),
+    );
+    let reply = workload.classes.iter().map(|c| c.reply_bytes).max();
+    let alone = kinds.len() == 1 && mix.kinds[0].method == "GET";
+    let open = workload.rate().is_some();
+    let scenario = Scenario {
+        name: NAME,
+        purpose: leaked(purpose(&workload, mix.kinds.len())),
+        decides: match rate {
+            Some(_) => Deciding::ResponseP99Us,
+            None => Deciding::ThroughputRps,
+        },
+        key: true,
+        path,
+        mix: if alone { &[] } else { Vec::leak(kinds) },
+        body_bytes: mix.body_bytes,
+        connections: workload.active,
+        keep_alive: workload.churn == 0.0,
+        blocks_worker: workload.means_us()[1] > 0.0
+            || workload.classes.iter().any(|c| !c.lock.is_empty()),
+        // Where the loop of the workload is open, the closed one tells where a search may begin.
+        closed: true,
+        rates: Vec::leak(rate.into_iter().collect()),
+        rates_full: Vec::leak(rate.into_iter().collect()),
+        idle: workload.connections > workload.active,
+        reply_bytes: reply
+            .and_then(|bytes| u32::try_from(bytes).ok())
+            .unwrap_or(0),
+        objective,
+        capacity: if objective.is_some() && open {
+            Depth::Always
+        } else {
+            Depth::Never
+        },
+        ..TINY
+    };
+    Ok(FromWorkload {
+        scenario: Box::leak(Box::new(scenario)),
+        idle: workload.connections - workload.active,
+        remarks,
+    })
+}
+
+fn leaked(text: String) -> &'static str {
+    String::leak(text)
+}
+
+/// What is measured, in words.
+fn purpose(workload: &Workload, kinds: usize) -> String {
+    let [cpu, blocked, wait] = workload.means_us();
+    let load = match workload.offered {
+        Offered::Open { rate } => format!("{rate} requests per second"),
+        Offered::Closed { population, .. } => format!("{population} clients in a closed loop"),
+    };
+    let churn = if workload.churn > 0.0 {
+        ", a connection per request"
+    } else {
+        ""
+    };
+    format!(
+        "A workload file: {load} over {} of {} connections{churn}; per request {cpu:.0} µs of CPU, {blocked:.0} µs blocked and {wait:.0} µs awaited in the mean, in {} classes ({kinds} kinds of request).",
+        workload.active,
+        workload.connections,
+        workload.classes.len(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workload_becomes_a_scenario() {
+        let text = "rate = 2000\nconnections = 200\nactive = 50\n[[class]]\nshare = 0.99\ncpu_us = 100\n[[class]]\nshare = 0.01\nblocked_us = 500\nrequest_bytes = 7\n";
+        let made = scenario(text, 1).expect("a workload");
+        let scenario = made.scenario;
+        assert_eq!(
+            scenario.mix,
+            ["99000:GET:/work/100/0/0/13", "1000:POST:/work/0/500/0/13"]
+        );
+        assert_eq!(
+            (scenario.connections, made.idle, scenario.body_bytes),
+            (50, 150, 7)
+        );
+        assert_eq!(scenario.rates, [2000.0]);
+        assert!(scenario.idle && scenario.keep_alive && scenario.blocks_worker);
+        assert_eq!(scenario.objective.map(|o| o.p99_us), Some(25_000.0));
+        assert!(made.remarks.is_empty(), "{:?}", made.remarks);
+    }
+
+    #[test]
+    fn what_the_generator_cannot_send_is_refused_or_said() {
+        for (text, says) in [
+            ("rate = 1\nchurn = 0.5\n[[class]]\n", "churn is 0.5"),
+            ("population = 1\nthink_ms = 5\n[[class]]\n", "do not think"),
+            ("rate = -1\n[[class]]\n", "--workload: rate is -1"),
+        ] {
+            let failure = scenario(text, 1).expect_err(text);
+            assert!(failure.to_string().contains(says), "{failure}");
+            assert_eq!(failure.code(), 2);
+        }
+        let other =
+            "rate = 1\n[[class]]\ncpu_us = { exponential = 5 }\n[objective]\npercentile = 90\n";
+        let made = scenario(other, 1).expect("a workload");
+        assert_eq!(
+            (made.remarks.len(), made.scenario.capacity),
+            (2, Depth::Never)
+        );
+    }
+}

@@ -1,0 +1,371 @@
+//! `turnstile profile`: what every variant costs on this machine, measured once.
+//!
+//! Each variant is started once and asked for one kind of request after another. What it cost is the CPU of
+//! its process tree, divided by the replies; differences of those are the figures of the profile. They
+//! come from windows in which the server is the limit, except where the cost of an idle server is meant.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use report::data::{Mode, Pass, Shape};
+use schema::profile::{MachineOf, Profile, VERSION, VariantCosts};
+
+use crate::failure::{Failure, Unmeasured};
+use crate::observe::cpus::CpuList;
+use crate::observe::environment;
+use crate::observe::interrupt::Interrupt;
+use crate::observe::measured::Sample;
+use crate::observe::slice;
+use crate::observe::tree::Footprint;
+use crate::plan::catalogue::Catalogue;
+use crate::plan::contender::Contender;
+use crate::plan::request::Request;
+use crate::plan::scenario::{PLAINTEXT, Scenario};
+use crate::plan::scenarios::TINY;
+use crate::plan::size::Size;
+use crate::plan::visit::Visit;
+use crate::plan::workers::Holds;
+use crate::run::server::{Launch, Server};
+use crate::run::setup::Setup;
+use crate::run::visit;
+
+/// `turnstile profile`: measure what every variant costs on this machine, for `turnstile pick`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ProfileArgs {
+    /// The file to write
+    #[arg(long, value_name = "FILE", default_value = "results/profile.json")]
+    pub out: PathBuf,
+
+    /// Models, as `turnstile bench` takes them
+    #[arg(long, value_name = "A,B", default_value = "all-variants")]
+    pub models: String,
+
+    /// How often everything is measured
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub repeats: u32,
+
+    /// CPUs for the server, such as 0-3,8 [default: the lower half of the allowed]
+    #[arg(long, value_name = "LIST")]
+    pub server_cpus: Option<String>,
+
+    /// CPUs for the load generator [default: the upper half of the allowed]
+    #[arg(long, value_name = "LIST")]
+    pub load_cpus: Option<String>,
+
+    /// Mark it as measured beside other work
+    #[arg(long)]
+    pub provisional: bool,
+}
+
+/// Connections of a saturating load.
+const CONNECTIONS: u32 = 32;
+/// Connections where requests await, so that a loop still is the limit.
+const AWAITING: u32 = 128;
+/// Idle connections by which the cost of one is told.
+const IDLE: u32 = 400;
+/// The length of a window, s.
+const WINDOW_S: f64 = 0.4;
+/// A rate at which every server is nearly idle.
+const LOW_RPS: f64 = 500.0;
+/// CPU of the requests that keep the server busier than the generator, µs.
+const WORK_US: f64 = 20.0;
+/// The same by which the true length of a µs is told.
+const LONG_US: f64 = 1_000.0;
+const KIB: f64 = 64.0;
+
+static KEPT: Scenario = Scenario {
+    name: "profile",
+    connections: AWAITING,
+    ..TINY
+};
+static CHURN: Scenario = Scenario {
+    name: "profile-churn",
+    keep_alive: false,
+    ..TINY
+};
+
+/// Runs `turnstile profile`: 0 when written, 2 for arguments that cannot be used, 1 for a failure.
+pub fn profile_main(args: &ProfileArgs) -> ExitCode {
+    match measure(args) {
+        Ok(()) => {
+            println!("{}", args.out.display());
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("turnstile profile: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// This machine, as a profile names it, where the server would have `server_cpus` CPUs.
+///
+/// # Errors
+/// The kernel does not tell.
+pub fn machine(server_cpus: u32) -> anyhow::Result<MachineOf> {
+    let allowed = CpuList::allowed()?;
+    let env = environment::describe(&Request::default(), &allowed, 0);
+    Ok(MachineOf {
+        cpu: env.cpu,
+        server_cpus,
+        cpus: env.cpus,
+        memory_mib: env.memory_mib,
+        kernel: env.kernel,
+    })
+}
+
+fn measure(args: &ProfileArgs) -> Result<(), Failure> {
+    let allowed = CpuList::allowed()?;
+    let (lower, upper) = allowed.halves();
+    let cpus = |given: &Option<String>, flag, half: CpuList| match given {
+        Some(list) => CpuList::parse(list, flag, &allowed),
+        None => Ok(half),
+    };
+    let server_cpus = cpus(&args.server_cpus, "--server-cpus", lower)?;
+    let load_cpus = cpus(&args.load_cpus, "--load-cpus", upper)?;
+    let own = std::env::current_exe().context("this command does not find itself")?;
+    let contenders = Catalogue::ask(&own)?.choose(&args.models)?;
+    let folder = args.out.parent().unwrap_or_else(|| ".".as_ref()).to_owned();
+    fs::create_dir_all(&folder).map_err(|error| {
+        Failure::usage(format!("--out: cannot make {}: {error}", folder.display()))
+    })?;
+    let scratch = std::path::absolute(&folder).context("there is no such folder")?;
+    let scratch = |name: &str| scratch.join(format!(".profile-{}-{name}", std::process::id()));
+    let setup = Setup {
+        server: own.clone(),
+        load: own.clone(),
+        own,
+        server_cpus,
+        load_cpus,
+        size: Size::Smoke,
+        json: scratch("load.json"),
+        db: scratch("store").join("kv.db"),
+        trace: scratch("calls"),
+        interrupt: Interrupt::watch()?,
+    };
+    let slices = slice::measure(&setup.server_cpus)?;
+    let env = environment::describe(&Request::default(), &allowed, 0);
+    let mut profile = Profile {
+        version: VERSION,
+        turnstile: env.turnstile,
+        commit: env.commit,
+        measured: env.started,
+        provisional: args.provisional,
+        remarks: env.remarks,
+        machine: machine(u32::try_from(setup.server_cpus.len()).unwrap_or(u32::MAX))?,
+        slice_us: slices.slice_us,
+        preempt_us: slices.preempt_us,
+        ..Profile::default()
+    };
+    if args.provisional {
+        let remark = "Provisional: it was measured beside other work.";
+        profile.remarks.push(remark.to_owned());
+    }
+    for (at, contender) in contenders.iter().enumerate() {
+        eprintln!("{}/{} {}", at + 1, contenders.len(), contender.label);
+        let mut costs = VariantCosts {
+            model: contender.model.clone(),
+            variant: contender.variant.clone(),
+            ..VariantCosts::default()
+        };
+        for _ in 0..args.repeats {
+            let asked = Variant {
+                setup: &setup,
+                contender,
+            };
+            match asked.measure(&mut costs, &mut profile.cpu_factor) {
+                Ok(()) => {}
+                Err(Unmeasured::Interrupted) => return Err(Failure::Interrupted),
+                Err(Unmeasured::Because(reason)) => costs.failed = reason.text.clone(),
+            }
+        }
+        if costs.request_us.is_empty() {
+            eprintln!("  not measured: {}", costs.failed);
+        } else {
+            costs.failed.clear();
+        }
+        profile.variants.push(costs);
+    }
+    let text = serde_json::to_string_pretty(&profile).context("a profile is plain data")? + "\n";
+    let new = args.out.with_extension("new");
+    fs::write(&new, text)
+        .and_then(|()| fs::rename(&new, &args.out))
+        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    Ok(())
+}
+
+/// A variant that is measured.
+struct Variant<'a> {
+    setup: &'a Setup,
+    contender: &'a Contender,
+}
+
+impl Variant<'_> {
+    fn visit(&self, scenario: &'static Scenario, held: u32, idle: u32) -> Visit {
+        let cpus = self.setup.server_cpus.len();
+        Visit {
+            block: 0,
+            order: 0,
+            pass: Pass::Measure,
+            scenario,
+            idle,
+            contender: self.contender.clone(),
+            workers: self.contender.workers.asked_for(held, false, cpus),
+            seed: 1,
+            windows: Vec::new(),
+            blocked: None,
+        }
+    }
+
+    /// Adds a figure to every list of `costs` that this variant has one for.
+    fn measure(&self, costs: &mut VariantCosts, factors: &mut Vec<f64>) -> Result<(), Unmeasured> {
+        self.memory(costs)?;
+        let one = self.contender.workers.holds == Holds::One;
+        let visit = self.visit(&KEPT, AWAITING, 0);
+        let (server, warm_up) = match one {
+            // A server of one client at a time cannot be warmed up by many.
+            true => visit::begin(self.setup, &self.visit(&CHURN, 1, 0))?,
+            false => visit::begin(self.setup, &visit)?,
+        };
+        // Where a connection occupies a worker, this is what the worker and its connection take.
+        if let (Some(rest), Some(with), false) = (warm_up.unloaded, warm_up.loaded, one) {
+            let more = with.pss_kib.saturating_sub(rest.pss_kib) as f64;
+            costs.connection_kib = more / f64::from(AWAITING);
+        }
+        let connections = if one { 1 } else { CONNECTIONS };
+        let cpu = |path: &str, connections: u32| {
+            let shape = closed(path, connections);
+            self.cpu_us(&visit, &shape, &server)
+        };
+        let short = cpu(&work(WORK_US, 0.0), connections)?;
+        let long = cpu(&work(LONG_US, 0.0), connections)?;
+        let factor = (long - short) / (LONG_US - WORK_US);
+        let request = short - WORK_US * factor;
+        let low = Shape {
+            mode: Mode::Open,
+            rate: Some(LOW_RPS),
+            ..closed(PLAINTEXT, connections)
+        };
+        let sample = self.sample(&visit, &low, &server)?;
+        let idle_cpu = per_request(&sample)?;
+        let p50 = sample.load.response_us.p50.unwrap_or(idle_cpu);
+        let awaiting = if one { 1 } else { AWAITING };
+        let resumed = cpu(&work(WORK_US, 1_000.0), awaiting)?;
+        let sent = cpu(&format!("/work/0/0/0/{}", KIB * 1024.0), connections)?;
+        let received = {
+            let shape = Shape {
+                mix: vec!["1:POST:/work/0/0/0/13".into()],
+                body_bytes: (KIB * 1024.0) as u64,
+                ..closed("/work/0/0/0/13", connections)
+            };
+            self.cpu_us(&visit, &shape, &server)?
+        };
+        let own = Shape {
+            keep_alive: false,
+            ..closed(PLAINTEXT, connections)
+        };
+        let opened = self.cpu_us(&visit, &own, &server)?;
+        let scan = match self.contender.workers.holds {
+            Holds::Many => Some(self.scan(&server, costs)?),
+            Holds::One | Holds::Workers => None,
+        };
+        server.drain(&self.setup.interrupt)?;
+        factors.push(factor);
+        costs.request_us.push(request.max(0.1));
+        costs.wake_us.push((idle_cpu - request).max(0.0));
+        costs.base_us.push((p50 - idle_cpu).max(0.0));
+        costs.resume_us.push((resumed - short).max(0.0));
+        costs.kib_out_us.push(((sent - request) / KIB).max(0.0));
+        costs.kib_in_us.push(((received - request) / KIB).max(0.0));
+        costs.connection_us.push((opened - request).max(0.0));
+        costs.scan_us.extend(scan);
+        Ok(())
+    }
+
+    /// What each idle connection adds to a request that is alone in its wait: one client asks again and
+    /// again, without idle connections and beside them.
+    fn scan(&self, server: &Server, costs: &mut VariantCosts) -> Result<f64, Unmeasured> {
+        let alone = self.cpu_us(
+            &self.visit(&KEPT, AWAITING, 0),
+            &closed(PLAINTEXT, 1),
+            server,
+        )?;
+        let shape = Shape {
+            idle: IDLE,
+            ..closed(PLAINTEXT, 1)
+        };
+        let visit = self.visit(&KEPT, AWAITING, IDLE);
+        let before = server.footprint();
+        let sample = self.sample(&visit, &shape, server)?;
+        if let (Some(before), Some(with)) = (before, sample.with_idle) {
+            let more = with.pss_kib.saturating_sub(before.pss_kib);
+            costs.connection_kib = more as f64 / f64::from(IDLE);
+        }
+        Ok(((per_request(&sample)? - alone) / f64::from(IDLE)).max(0.0))
+    }
+
+    /// Memory at rest, with few workers and with more.
+    fn memory(&self, costs: &mut VariantCosts) -> Result<(), Unmeasured> {
+        let read = |workers: Option<u32>| -> Result<Option<Footprint>, Unmeasured> {
+            let visit = Visit {
+                workers,
+                ..self.visit(&KEPT, 1, 0)
+            };
+            let launch = Launch::of(&visit, &self.setup.server, &self.setup.own, &self.setup.db);
+            let server = Server::start(&launch, &self.setup.server_cpus, &self.setup.interrupt)?;
+            let footprint = server.footprint();
+            server.drain(&self.setup.interrupt)?;
+            Ok(footprint)
+        };
+        let asked = self.contender.workers.asked_for(33, false, 1);
+        let (few, more) = (1, 33);
+        let kib = |footprint: Option<Footprint>| footprint.map_or(0.0, |f| f.pss_kib as f64);
+        match asked {
+            Some(_) => {
+                let (less, much) = (kib(read(Some(few))?), kib(read(Some(more))?));
+                costs.worker_kib = ((much - less) / f64::from(more - few)).max(0.0);
+                costs.rest_kib = (less - costs.worker_kib).max(0.0);
+            }
+            None => costs.rest_kib = kib(read(None)?),
+        }
+        Ok(())
+    }
+
+    fn sample(&self, visit: &Visit, shape: &Shape, server: &Server) -> Result<Sample, Unmeasured> {
+        visit::sample(self.setup, visit, shape, server)
+    }
+
+    fn cpu_us(&self, visit: &Visit, shape: &Shape, server: &Server) -> Result<f64, Unmeasured> {
+        per_request(&self.sample(visit, shape, server)?)
+    }
+}
+
+/// CPU of the server's tree per reply, µs.
+fn per_request(sample: &Sample) -> Result<f64, Unmeasured> {
+    let replies = sample.load.requests;
+    match sample.usage.cpu_us {
+        Some(us) if replies > 0 => Ok(us / replies as f64),
+        _ => {
+            let text = "the server answered nothing, or its CPU is not known";
+            Err(Unmeasured::new(schema::Code::NothingAnswered, text))
+        }
+    }
+}
+
+fn work(cpu_us: f64, wait_us: f64) -> String {
+    format!("/work/{cpu_us}/0/{wait_us}/13")
+}
+
+fn closed(path: &str, connections: u32) -> Shape {
+    Shape {
+        mode: Mode::Closed,
+        connections,
+        pipeline: 1,
+        keep_alive: true,
+        path: path.to_owned(),
+        duration_s: WINDOW_S,
+        ..Shape::default()
+    }
+}

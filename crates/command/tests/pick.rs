@@ -1,0 +1,218 @@
+//! `turnstile pick` from outside: answers, and one line for everything that cannot be answered.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn pick(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_turnstile"))
+        .arg("pick")
+        .args(args)
+        .current_dir(std::env::temp_dir())
+        .output()
+        .expect("it runs")
+}
+
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("pick-{}-{name}", std::process::id()));
+    std::fs::write(&path, text).expect("a file");
+    path
+}
+
+#[test]
+fn a_fresh_checkout_answers_and_says_whose_profile_it_is() {
+    let output = pick(&[
+        "--rate",
+        "500",
+        "--cpu-us",
+        "100",
+        "--connections",
+        "50",
+        "--json",
+    ]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text} {output:?}");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for field in ["model", "variant", "workers", "threads"] {
+        assert!(
+            !answer["recommended"][field].is_null() || field == "workers",
+            "{field}: {text}"
+        );
+    }
+    let first = &answer["candidates"][0];
+    for field in ["low", "expected", "high"] {
+        assert!(
+            first["capacity_rps"][field]
+                .as_f64()
+                .is_some_and(|n| n > 0.0),
+            "{first}"
+        );
+    }
+    assert!(
+        first["response_us"]["p99"]
+            .as_f64()
+            .is_some_and(|n| n > 0.0),
+        "{first}"
+    );
+    assert!(
+        first["memory_mib"].is_f64() && first["tier"] == 1,
+        "{first}"
+    );
+    assert!(answer["would_change"].is_array() && answer["rests_on"].is_array());
+}
+
+#[test]
+fn a_page_and_drawings_are_written() {
+    let page = std::env::temp_dir().join(format!("pick-{}.html", std::process::id()));
+    let prefix = std::env::temp_dir().join(format!("pick-{}-", std::process::id()));
+    let (page_arg, prefix_arg) = (page.display().to_string(), prefix.display().to_string());
+    let output = pick(&[
+        "--rate",
+        "500",
+        "--cpu-us",
+        "100",
+        "--html",
+        &page_arg,
+        "--plots",
+        &prefix_arg,
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let html = std::fs::read_to_string(&page).expect("a page");
+    assert!(html.contains("<svg") && html.contains("turnstile serve --model"));
+    for name in ["capacity", "response", "memory"] {
+        let svg = format!("{prefix_arg}{name}.svg");
+        assert!(
+            std::fs::read_to_string(&svg).is_ok_and(|text| text.contains("</svg>")),
+            "{svg}"
+        );
+        std::fs::remove_file(svg).expect("it is there");
+    }
+    std::fs::remove_file(page).expect("it is there");
+}
+
+#[test]
+fn each_bad_input_gets_one_line_and_status_2() {
+    let shares = file("shares.toml", "rate = 1\n[[class]]\nshare = 0.5\n");
+    let broken = file("profile.json", "{}");
+    let own = include_str!("../reference/profile.json");
+    let foreign = own.replace("\"kernel\": \"", "\"kernel\": \"another ");
+    let foreign = file("foreign.json", &foreign);
+    let path = |file: &PathBuf| file.display().to_string();
+    let (shares_arg, broken_arg, foreign_arg) = (path(&shares), path(&broken), path(&foreign));
+    for (args, says) in [
+        (vec![], "which workload?"),
+        (vec!["/nowhere.toml"], "No such file"),
+        (vec![shares_arg.as_str()], "add up to 0.5"),
+        (vec!["--rate", "-1"], "rate is -1"),
+        (vec!["--rate", "nan"], "rate is NaN"),
+        (vec!["--rate", "1", "--cpu-us", "1e12"], "it must be 0 to"),
+        (
+            vec!["--rate", "1", "--model", "preforked"],
+            "there is no model",
+        ),
+        (vec!["--rate", "1", "--cpus", "64"], "beyond twice"),
+        (vec!["--rate", "1", "--profile", &broken_arg], "no profile"),
+        (
+            vec!["--rate", "1", "--profile", &foreign_arg],
+            "say --foreign",
+        ),
+        (vec!["--rate", "1", "--peak", "-5"], "unexpected argument"),
+        (vec!["--rate", "1", "--learn", "ftp://x"], "must be http://"),
+        (vec!["--validate", "1", "--subset", "5..2"], "FIRST..END"),
+    ] {
+        let output = pick(&args);
+        let line = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {line}");
+        assert!(line.contains(says), "{args:?}: {line:?}, not {says:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+    let output = pick(&["--rate", "1", "--profile", &foreign_arg, "--foreign"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("FOREIGN PROFILE"));
+    for file in [shares, broken, foreign] {
+        std::fs::remove_file(file).expect("it is there");
+    }
+}
+
+#[test]
+fn a_log_gives_the_rate_and_broken_lines_are_told() {
+    let line = |second: u32| {
+        format!(
+            "127.0.0.1 - - [10/Oct/2000:13:55:{second:02} -0700] \"GET /a HTTP/1.1\" 200 2326\n"
+        )
+    };
+    let lines: String = (0..60).map(line).collect();
+    let log = file("access.log", &format!("{lines}nonsense\n"));
+    let log_arg = log.display().to_string();
+    let output = pick(&["--from", &log_arg, "--cpu-us", "100", "--connections", "20"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("60 requests in 59 s") && said.contains("1 broken lines were skipped"),
+        "{said}"
+    );
+    assert!(said.contains("reply_bytes = 2326"), "{said}");
+    let none = file("empty.log", "");
+    let output = pick(&["--from", &none.display().to_string()]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    for file in [log, none] {
+        std::fs::remove_file(file).expect("it is there");
+    }
+}
+
+#[test]
+fn an_objective_that_no_model_meets_has_no_answer_and_status_1() {
+    let output = pick(&["--rate", "10", "--wait-us", "50000", "--p99-ms", "20"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("the work alone takes p99 50.0 ms"), "{text}");
+}
+
+#[test]
+fn a_service_that_is_learned_becomes_a_class_and_one_that_errs_does_not() {
+    let mut server = Command::new(env!("CARGO_BIN_EXE_turnstile"))
+        .args([
+            "serve",
+            "--model",
+            "thread-per-client",
+            "--listen",
+            "127.0.0.1:0",
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut line = String::new();
+    let stdout = server.stdout.take().expect("piped");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("a line");
+    let address = line
+        .trim()
+        .strip_prefix("listening on ")
+        .expect("an address")
+        .to_owned();
+    let pid = server.id().to_string();
+    let learn = |path: &str| {
+        let url = format!("http://{address}{path}");
+        pick(&[
+            "--learn",
+            &url,
+            "--learn-pid",
+            &pid,
+            "--rate",
+            "50",
+            "--connections",
+            "20",
+        ])
+    };
+    let (learned, erred) = (learn("/sleep/2000"), learn("/nothing"));
+    server.kill().expect("it runs");
+    server.wait().expect("it has ended");
+    assert!(learned.status.success(), "{learned:?}");
+    let said = String::from_utf8_lossy(&learned.stderr);
+    let blocked = said.lines().find_map(|l| l.strip_prefix("blocked_us = "));
+    let blocked: f64 = blocked.and_then(|n| n.parse().ok()).expect("it is told");
+    assert!(blocked > 1_500.0, "{said}");
+    assert_eq!(erred.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&erred.stderr).contains("status 404"),
+        "{erred:?}"
+    );
+}

@@ -1,0 +1,89 @@
+//! A profile: what a machine's variants cost, measured once, from which any workload is predicted.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this shape of file.
+pub const VERSION: u32 = 1;
+
+/// What `turnstile profile` leaves behind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Version of `turnstile` that was measured.
+    pub turnstile: String,
+    /// Commit of the build when known, else empty.
+    #[serde(default)]
+    pub commit: String,
+    /// When it was measured, RFC 3339, UTC.
+    pub measured: String,
+    /// Whether it was measured beside other work, so that a better one should take its place.
+    #[serde(default)]
+    pub provisional: bool,
+    /// What a reader must know of it.
+    #[serde(default)]
+    pub remarks: Vec<String>,
+    /// The machine.
+    pub machine: MachineOf,
+    /// How long a running thread keeps its core while others wait, µs, and after another has woken up.
+    pub slice_us: f64,
+    /// How long a running thread keeps its core when another wakes up, µs.
+    pub preempt_us: f64,
+    /// CPU really used for a µs of `/work`'s CPU, once for each variant that told.
+    pub cpu_factor: Vec<f64>,
+    /// The variants.
+    pub variants: Vec<VariantCosts>,
+    /// Logarithms of measured over predicted capacity, of workloads that were tried with this profile.
+    #[serde(default)]
+    pub residuals: Vec<f64>,
+}
+
+/// The machine of a profile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MachineOf {
+    /// CPU model, as `/proc/cpuinfo` names it.
+    pub cpu: String,
+    /// CPUs that the server had.
+    pub server_cpus: u32,
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// Memory, MiB.
+    pub memory_mib: u64,
+    /// Kernel release.
+    pub kernel: String,
+}
+
+/// What a variant costs. A list has a figure for each time that it was measured, µs of CPU where
+/// nothing else is said; it is empty where the variant cannot do what would have been measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VariantCosts {
+    /// Model name.
+    pub model: String,
+    /// Variant name, as `models --json` has it.
+    pub variant: String,
+    /// A small request, saturated.
+    pub request_us: Vec<f64>,
+    /// What a request costs more when it wakes an idle core.
+    pub wake_us: Vec<f64>,
+    /// A connection that is opened for a request and closed after it.
+    pub connection_us: Vec<f64>,
+    /// Going on after an awaited time.
+    pub resume_us: Vec<f64>,
+    /// What each idle connection adds to a wait.
+    pub scan_us: Vec<f64>,
+    /// A KiB received.
+    pub kib_in_us: Vec<f64>,
+    /// A KiB sent.
+    pub kib_out_us: Vec<f64>,
+    /// What the median response takes beside the server's CPU at a low rate.
+    pub base_us: Vec<f64>,
+    /// Memory of the server at rest, without workers where they can be told apart, KiB.
+    pub rest_kib: f64,
+    /// Memory of a worker, KiB.
+    pub worker_kib: f64,
+    /// Memory of an idle connection, KiB.
+    pub connection_kib: f64,
+    /// Why it could not be measured; empty where it was.
+    pub failed: String,
+}

@@ -1,0 +1,356 @@
+//! The simulation itself.
+
+use std::collections::VecDeque;
+
+use crate::Outcome;
+use crate::events::{Event, Events};
+use crate::histogram::Histogram;
+use crate::server::Server;
+use crate::steps::{Step, Steps};
+use crate::threads::{Cores, NONE, Thread};
+use crate::trace::{Load, Trace};
+
+/// The part of the requests that is not counted.
+const WARM_UP: usize = 10;
+
+#[derive(Debug, Clone, Copy)]
+struct Under {
+    due: u64,
+    connection: u32,
+    step: u8,
+}
+
+struct Queue {
+    waiting: VecDeque<u32>,
+    idle: Vec<u32>,
+    /// Threads that it may still have.
+    more: usize,
+}
+
+#[derive(Default)]
+struct Lock {
+    held: bool,
+    waiting: VecDeque<u32>,
+}
+
+pub(crate) struct Engine<'a> {
+    server: &'a Server,
+    load: &'a Load,
+    trace: &'a Trace,
+    steps: Steps<'a>,
+    events: Events,
+    cores: Cores,
+    threads: Vec<Thread>,
+    queues: Vec<Queue>,
+    locks: Vec<Lock>,
+    requests: Vec<Under>,
+    /// Connections without a request, the one that is idle for longest first.
+    free: VecDeque<u32>,
+    /// Requests that are due and have no connection.
+    unsent: VecDeque<u32>,
+    now: u64,
+    begun: usize,
+    done: usize,
+    answered: (u64, u64),
+    outcome: Outcome,
+}
+
+impl<'a> Engine<'a> {
+    pub(crate) fn new(server: &'a Server, load: &'a Load, trace: &'a Trace) -> Self {
+        let active = match *load {
+            Load::Open { connections, .. } => connections,
+            Load::Closed { population, .. } => population,
+        };
+        let steps = Steps::new(server, trace, active.max(1));
+        let queue = |&more: &usize| Queue {
+            waiting: VecDeque::new(),
+            idle: Vec::new(),
+            more,
+        };
+        let locks = trace
+            .classes
+            .iter()
+            .filter_map(|c| c.lock)
+            .max()
+            .map_or(0, |n| n + 1);
+        Self {
+            server,
+            load,
+            trace,
+            events: Events::default(),
+            cores: Cores::new(server.cores.max(1), &server.scheduler),
+            threads: Vec::new(),
+            queues: steps.queues().threads.iter().map(queue).collect(),
+            steps,
+            locks: (0..locks).map(|_| Lock::default()).collect(),
+            requests: Vec::with_capacity(trace.len()),
+            free: (0..active.max(1) as u32).collect(),
+            unsent: VecDeque::new(),
+            now: 0,
+            begun: 0,
+            done: 0,
+            answered: (0, 0),
+            outcome: Outcome {
+                all: Histogram::default(),
+                classes: vec![Histogram::default(); trace.classes.len()],
+                throughput_rps: 0.0,
+                utilisation: 0.0,
+                threads: 0,
+            },
+        }
+    }
+
+    pub(crate) fn run(mut self) -> Outcome {
+        let total = self.trace.len();
+        let mut arrival = match *self.load {
+            Load::Open { .. } => self.gap(0.0, 0),
+            Load::Closed { population, .. } => {
+                // Clients begin at different times, as they would have come to be.
+                for client in 0..population.min(total) as u32 {
+                    self.events
+                        .at(u64::from(client) * 1_000, Event::Thought { client });
+                }
+                f64::INFINITY
+            }
+        };
+        let (mut warm_at, mut used_at) = (0, 0);
+        let warm = total / WARM_UP;
+        while self.done < total {
+            if self.begun < total && arrival <= self.events.next_at() as f64 {
+                self.now = arrival as u64;
+                let request = self.begun;
+                self.begin(NONE);
+                arrival = self.gap(arrival, request + 1);
+            } else {
+                let Some((at, event)) = self.events.pop() else {
+                    break;
+                };
+                self.now = at;
+                self.on(event);
+            }
+            if self.done >= warm && warm_at == 0 {
+                (warm_at, used_at) = (self.now.max(1), self.cores.used);
+            }
+            // What comes after the last arrival is an emptying server.
+            if self.begun == total && self.answered.1 == 0 {
+                self.answered = (self.now, self.done as u64);
+                let time = self.now.saturating_sub(warm_at).max(1) as f64;
+                self.outcome.throughput_rps = self.done.saturating_sub(warm) as f64 * 1e9 / time;
+                let cores = self.server.cores.max(1) as f64;
+                self.outcome.utilisation = (self.cores.used - used_at) as f64 / time / cores;
+            }
+        }
+        self.outcome.threads = self.threads.len();
+        self.outcome
+    }
+
+    /// When request `next` of an open loop is due, after one at `at`.
+    fn gap(&self, at: f64, next: usize) -> f64 {
+        match (self.load, self.trace.requests.get(next)) {
+            (Load::Open { rate, .. }, Some(request)) => at + f64::from(request.gap) * 1e9 / rate,
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// The next request is due; of client `client` in a closed loop.
+    fn begin(&mut self, client: u32) {
+        if self.begun == self.trace.len() {
+            return;
+        }
+        let request = self.begun as u32;
+        self.begun += 1;
+        self.requests.push(Under {
+            due: self.now,
+            connection: client,
+            step: 0,
+        });
+        if client != NONE || self.trace.requests[request as usize].own_connection {
+            self.submit(request);
+        } else if let Some(connection) = self.free.pop_front() {
+            self.requests[request as usize].connection = connection;
+            self.submit(request);
+        } else {
+            self.unsent.push_back(request);
+        }
+    }
+
+    fn step_of(&self, request: u32) -> Step {
+        let Under {
+            connection, step, ..
+        } = self.requests[request as usize];
+        self.steps.step(request as usize, connection as usize, step)
+    }
+
+    /// The request asks for a thread of its next step.
+    fn submit(&mut self, request: u32) {
+        let step = self.step_of(request);
+        let queue = &mut self.queues[step.queue as usize];
+        let id = match queue.idle.pop() {
+            Some(id) => id,
+            None if queue.more > 0 => {
+                queue.more -= 1;
+                self.threads.push(Thread {
+                    request: NONE,
+                    step,
+                    left: 0,
+                    unblocked: false,
+                    batch: 0,
+                });
+                self.threads.len() as u32 - 1
+            }
+            None => {
+                queue.waiting.push_back(request);
+                return;
+            }
+        };
+        let wake = if self.cores.has_idle() {
+            self.server.costs.wake_us
+        } else {
+            0.0
+        };
+        if self.take(id, request, step, wake) {
+            self.cores
+                .wake(self.now, id, &self.threads, &mut self.events);
+        }
+    }
+
+    /// The thread takes the step of a request; `false` if it must wait for a lock first.
+    fn take(&mut self, id: u32, request: u32, step: Step, more_us: f64) -> bool {
+        let waiting = self.queues[step.queue as usize].waiting.len();
+        let thread = &mut self.threads[id as usize];
+        let mut left = step.burst + (more_us * 1_000.0) as u64;
+        if thread.batch == 0 {
+            thread.batch = waiting + 1;
+            left += (self.server.costs.scan_us * self.server.connections as f64 * 1_000.0) as u64;
+        }
+        thread.batch -= 1;
+        (thread.request, thread.step, thread.left) = (request, step, left);
+        thread.unblocked = false;
+        let Some(lock) = step.lock else { return true };
+        let lock = &mut self.locks[lock as usize];
+        if lock.held {
+            lock.waiting.push_back(id);
+            return false;
+        }
+        lock.held = true;
+        true
+    }
+
+    fn on(&mut self, event: Event) {
+        match event {
+            Event::Core { core, version } => {
+                let ended = self.cores.ended(self.now, core, version, &mut self.threads);
+                match ended {
+                    Some(id) if self.threads[id as usize].left > 0 => {
+                        self.cores
+                            .rotate(self.now, core, &self.threads, &mut self.events);
+                    }
+                    Some(id) => self.computed(core, id),
+                    None => {}
+                }
+            }
+            Event::Unblocked { thread } => {
+                let wake = if self.cores.has_idle() {
+                    self.server.costs.wake_us
+                } else {
+                    0.0
+                };
+                let state = &mut self.threads[thread as usize];
+                state.left = state.step.tail + (wake * 1_000.0) as u64;
+                self.cores
+                    .wake(self.now, thread, &self.threads, &mut self.events);
+            }
+            Event::Waited { request } => {
+                self.requests[request as usize].step += 1;
+                self.submit(request);
+            }
+            Event::Thought { client } => self.begin(client),
+        }
+    }
+
+    /// The thread on `core` has computed what it had to.
+    fn computed(&mut self, core: u32, id: u32) {
+        let thread = &mut self.threads[id as usize];
+        let (step, request) = (thread.step, thread.request);
+        if !thread.unblocked {
+            thread.unblocked = true;
+            if let Some(lock) = step.lock {
+                self.unlock(lock);
+            }
+            if step.blocked > 0 {
+                let until = self.now + step.blocked;
+                self.events.at(until, Event::Unblocked { thread: id });
+                self.cores
+                    .release(self.now, core, &self.threads, &mut self.events);
+                return;
+            }
+        }
+        // The thread goes on with the next request in its queue before others are woken by this one.
+        let next = self.queues[step.queue as usize].waiting.pop_front();
+        match next {
+            Some(next) => {
+                let step = self.step_of(next);
+                if self.take(id, next, step, 0.0) {
+                    self.cores
+                        .go_on(self.now, core, id, &self.threads, &mut self.events);
+                } else {
+                    self.cores
+                        .release(self.now, core, &self.threads, &mut self.events);
+                }
+            }
+            None => {
+                self.threads[id as usize].batch = 0;
+                self.queues[step.queue as usize].idle.push(id);
+                self.cores
+                    .release(self.now, core, &self.threads, &mut self.events);
+            }
+        }
+        if step.wait > 0 {
+            self.events
+                .at(self.now + step.wait, Event::Waited { request });
+        } else if step.last {
+            self.complete(request);
+        } else {
+            self.requests[request as usize].step += 1;
+            self.submit(request);
+        }
+    }
+
+    fn unlock(&mut self, lock: u32) {
+        let lock = &mut self.locks[lock as usize];
+        match lock.waiting.pop_front() {
+            Some(next) => self
+                .cores
+                .wake(self.now, next, &self.threads, &mut self.events),
+            None => lock.held = false,
+        }
+    }
+
+    fn complete(&mut self, request: u32) {
+        let Under {
+            due, connection, ..
+        } = self.requests[request as usize];
+        let drawn = &self.trace.requests[request as usize];
+        self.done += 1;
+        if request as usize >= self.trace.len() / WARM_UP {
+            let took = self.now - due + (self.server.costs.base_us * 1_000.0) as u64;
+            self.outcome.all.record(took);
+            self.outcome.classes[drawn.class as usize].record(took);
+        }
+        if let Load::Closed { think_us, .. } = self.load {
+            let chance = f64::from(drawn.chance).clamp(1e-7, 1.0 - 1e-7);
+            let think = (think_us.quantile(chance) + self.server.costs.base_us) * 1_000.0;
+            let client = connection;
+            self.events
+                .at(self.now + think as u64, Event::Thought { client });
+        } else if !drawn.own_connection {
+            match self.unsent.pop_front() {
+                Some(next) => {
+                    self.requests[next as usize].connection = connection;
+                    self.submit(next);
+                }
+                None => self.free.push_back(connection),
+            }
+        }
+    }
+}

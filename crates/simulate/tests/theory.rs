@@ -1,0 +1,250 @@
+//! The simulator against what theory says in closed form.
+
+use simulate::{Costs, Load, Scheduler, Server, Spread, Topology, Trace, run};
+use workload::{Distribution, Workload};
+
+const MANY: usize = 1_500_000;
+
+/// A server that costs nothing but the work of the handler.
+fn server(cores: usize, topology: Topology) -> Server {
+    Server {
+        cores,
+        topology,
+        costs: Costs {
+            cpu_factor: 1.0,
+            ..Costs::default()
+        },
+        scheduler: Scheduler {
+            slice_us: 1e9,
+            preempt_us: 1e9,
+        },
+        connections: 1,
+    }
+}
+
+const ONE_LOOP: Topology = Topology::Loops {
+    loops: 1,
+    spread: Spread::Even,
+};
+
+fn workload(cpu: &str) -> Workload {
+    Workload::parse(&format!("rate = 1\n[[class]]\ncpu_us = {cpu}\n")).expect("a workload")
+}
+
+fn open(rate: f64) -> Load {
+    Load::Open {
+        rate,
+        connections: 200_000,
+    }
+}
+
+#[track_caller]
+fn close(what: &str, found: f64, theory: f64, within: f64) {
+    let off = found / theory - 1.0;
+    assert!(
+        off.abs() < within,
+        "{what}: {found:.2}, theory {theory:.2}, {off:+.4}"
+    );
+}
+
+#[test]
+fn mm1() {
+    let trace = Trace::draw(&workload("{ exponential = 100 }"), MANY, 1);
+    for load in [0.3, 0.6, 0.8] {
+        let outcome = run(&server(1, ONE_LOOP), &open(load * 10_000.0), &trace);
+        let mean = 100.0 / (1.0 - load);
+        close("mean", outcome.all.mean_us(), mean, 0.02);
+        // The response is exponential.
+        close(
+            "p99",
+            outcome.all.percentile_us(99.0),
+            mean * 100f64.ln(),
+            0.02,
+        );
+        close("utilisation", outcome.utilisation, load, 0.01);
+    }
+}
+
+/// Pollaczek and Khinchine: the mean wait is ρ/(1-ρ) · (1+c²)/2 · x.
+#[test]
+fn mg1() {
+    for (form, cv, within) in [
+        ("100", 0.0, 0.01),
+        ("{ exponential = 100 }", 1.0, 0.02),
+        ("{ lognormal = { mean = 100, cv = 1.5 } }", 1.5, 0.02),
+        ("{ values = [50, 550], weights = [9, 1] }", 1.5, 0.02),
+    ] {
+        let trace = Trace::draw(&workload(form), MANY, 2);
+        let load = 0.6;
+        let outcome = run(&server(1, ONE_LOOP), &open(load * 10_000.0), &trace);
+        let mean = 100.0 + load / (1.0 - load) * (1.0 + cv * cv) / 2.0 * 100.0;
+        close(form, outcome.all.mean_us(), mean, within);
+    }
+}
+
+/// The share of arrivals that wait, by Erlang's C formula.
+fn erlang_c(servers: usize, offered: f64) -> f64 {
+    let mut blocking = 1.0;
+    for n in 1..=servers {
+        blocking = offered * blocking / (n as f64 + offered * blocking);
+    }
+    let load = offered / servers as f64;
+    blocking / (1.0 - load + load * blocking)
+}
+
+#[test]
+fn mmk() {
+    let trace = Trace::draw(&workload("{ exponential = 100 }"), MANY, 3);
+    for (cores, load) in [(2, 0.7), (4, 0.8), (16, 0.9)] {
+        let server = server(cores, Topology::Shared { threads: cores });
+        let outcome = run(&server, &open(load * cores as f64 * 10_000.0), &trace);
+        let waits = erlang_c(cores, load * cores as f64);
+        let mean = 100.0 + waits * 100.0 / (cores as f64 * (1.0 - load));
+        close("mean", outcome.all.mean_us(), mean, 0.02);
+    }
+}
+
+/// Under processor sharing the mean response is x/(1-ρ), whatever the distribution of x.
+#[test]
+fn sharing_is_insensitive() {
+    for form in [
+        "100",
+        "{ exponential = 100 }",
+        "{ values = [50, 550], weights = [9, 1] }",
+    ] {
+        let trace = Trace::draw(&workload(form), 400_000, 4);
+        let seats = Topology::Seats {
+            seats: 1_000,
+            spread: Spread::Even,
+        };
+        let server = Server {
+            scheduler: Scheduler {
+                slice_us: 1.0,
+                preempt_us: 1.0,
+            },
+            ..server(1, seats)
+        };
+        let load = Load::Open {
+            rate: 6_000.0,
+            connections: 900,
+        };
+        let outcome = run(&server, &load, &trace);
+        close(form, outcome.all.mean_us(), 250.0, 0.02);
+    }
+}
+
+/// Each partition is a queue of its own: k servers of M/M/1, and not an M/M/k.
+#[test]
+fn partitions_do_not_help_each_other() {
+    let mut workload = workload("{ exponential = 100 }");
+    workload.churn = 1.0; // A new connection each time, by hash: independent of the others' lengths.
+    let trace = Trace::draw(&workload, MANY, 5);
+    let loops = Topology::Loops {
+        loops: 4,
+        spread: Spread::Hashed,
+    };
+    let outcome = run(&server(4, loops), &open(0.6 * 40_000.0), &trace);
+    close("mean", outcome.all.mean_us(), 250.0, 0.02);
+}
+
+/// The machine repairman: N clients that think, one server. Exact mean value analysis.
+#[test]
+fn machine_repairman() {
+    let trace = Trace::draw(&workload("{ exponential = 100 }"), MANY, 6);
+    for clients in [1, 3, 10, 30] {
+        let think = 1_000.0;
+        let load = Load::Closed {
+            population: clients,
+            think_us: Distribution::Exponential { mean: think },
+        };
+        let outcome = run(&server(1, ONE_LOOP), &load, &trace);
+        let (mut queue, mut rate, mut response) = (0.0, 0.0, 0.0);
+        for n in 1..=clients {
+            response = 100.0 * (1.0 + queue);
+            rate = n as f64 / (think + response);
+            queue = rate * response;
+        }
+        close("rate", outcome.throughput_rps, rate * 1e6, 0.01);
+        close("response", outcome.all.mean_us(), response, 0.02);
+    }
+}
+
+/// A seat that blocks is a server of a queue: M/M/k again, with the core nearly free.
+#[test]
+fn blocked_time_holds_a_worker_and_no_core() {
+    let text = "rate = 1\n[[class]]\nblocked_us = { exponential = 1000 }\n";
+    let trace = Trace::draw(&Workload::parse(text).expect("a workload"), MANY, 7);
+    let outcome = run(
+        &server(1, Topology::Shared { threads: 8 }),
+        &open(6_000.0),
+        &trace,
+    );
+    let mean = 1_000.0 + erlang_c(8, 6.0) * 1_000.0 / (8.0 * 0.25);
+    close("mean", outcome.all.mean_us(), mean, 0.02);
+    // One loop is held by it: M/M/1.
+    let outcome = run(&server(1, ONE_LOOP), &open(500.0), &trace);
+    close("loop", outcome.all.mean_us(), 2_000.0, 0.02);
+}
+
+/// What is awaited holds nothing: its time is added, however many await. When it is over, the reply waits
+/// for the loop once more.
+#[test]
+fn awaited_time_holds_nothing() {
+    let text = "rate = 1\n[[class]]\ncpu_us = { exponential = 100 }\nwait_us = 5000\n";
+    let trace = Trace::draw(&Workload::parse(text).expect("a workload"), MANY, 8);
+    let outcome = run(&server(1, ONE_LOOP), &open(5_000.0), &trace);
+    close("mean", outcome.all.mean_us(), 5_300.0, 0.01);
+}
+
+/// All threads that need one lock are one server: M/M/1, however many cores there are.
+#[test]
+fn a_lock_makes_one_queue_of_many_threads() {
+    let text = "rate = 1\n[[class]]\ncpu_us = { exponential = 100 }\nlock = \"store\"\n";
+    let trace = Trace::draw(&Workload::parse(text).expect("a workload"), MANY, 9);
+    let server = server(4, Topology::Shared { threads: 64 });
+    let outcome = run(&server, &open(5_000.0), &trace);
+    close("mean", outcome.all.mean_us(), 200.0, 0.02);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_answer_and_another_seed_another() {
+    let of = |seed| {
+        let trace = Trace::draw(&workload("{ exponential = 100 }"), 50_000, seed);
+        let outcome = run(&server(1, ONE_LOOP), &open(6_000.0), &trace);
+        (
+            outcome.all.mean_us().to_bits(),
+            outcome.all.percentile_us(99.0).to_bits(),
+        )
+    };
+    assert_eq!(of(1), of(1));
+    assert_ne!(of(1), of(2));
+}
+
+#[test]
+fn a_hog_is_shared_with_and_queued_behind() {
+    let text = "rate = 1\n[[class]]\nshare = 0.99\ncpu_us = 100\n[[class]]\nshare = 0.01\ncpu_us = 10000\n";
+    let trace = Trace::draw(&Workload::parse(text).expect("a workload"), 400_000, 10);
+    let p90 = |topology, slice_us| {
+        let server = Server {
+            scheduler: Scheduler {
+                slice_us,
+                preempt_us: slice_us,
+            },
+            ..server(1, topology)
+        };
+        let load = Load::Open {
+            rate: 2_400.0,
+            connections: 32,
+        };
+        run(&server, &load, &trace).all.percentile_us(90.0)
+    };
+    let seats = Topology::Seats {
+        seats: 32,
+        spread: Spread::Even,
+    };
+    let (queued, shared, finer) = (p90(ONE_LOOP, 1e9), p90(seats, 1_000.0), p90(seats, 100.0));
+    assert!(
+        queued > 3.0 * shared && shared > finer,
+        "{queued} {shared} {finer}"
+    );
+}
