@@ -69,6 +69,8 @@ pub(crate) fn of(record: &RunRecord) -> LoadResult {
             spin_share: ratio(usage.spin_ns as f64, usage.wall_ns as f64),
             busiest_thread_share: Some(record.busiest_thread_share()),
         },
+        response_hdr: None,
+        connections_reopened: 0,
         valid: false,
         reasons: record.reasons.clone(),
     }

@@ -28,6 +28,7 @@ pub fn pass(run: &Run, pass: Pass, scenario: &str, label: &str) -> String {
         Pass::Memory => 'k',
         Pass::SystemCalls => 's',
         Pass::Capacity => 'c',
+        Pass::Drain => 'd',
     };
     let scenarios = run.scenarios_of(pass);
     let scenario = scenarios.iter().position(|each| each == scenario);

@@ -90,6 +90,10 @@ pub struct Figures {
     pub pss_kib: Option<u64>,
     /// The same before any connection, KiB.
     pub pss_idle_kib: Option<u64>,
+    /// Memory of the server's tree under load that no other process has, KiB: unlike the proportional
+    /// set size it does not depend on who else runs the same program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_kib: Option<u64>,
     /// Processes and threads of the server under load.
     pub tasks: Option<u32>,
     /// CPU of the generator, µs per request.
@@ -171,6 +175,13 @@ pub struct Trial {
     pub order: u32,
     /// Seed of this trial's arrivals; the same for every model of a block and scenario.
     pub seed: u64,
+    /// Where it belongs, when it is a slice; `None` for a whole trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slice: Option<schema::slice::Slice>,
+    /// The response times of a slice as a histogram of nanoseconds: HdrHistogram version 2, deflated,
+    /// base 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_hdr: Option<String>,
     /// Workers the server was given, when the scenario sizes them.
     pub workers: Option<u32>,
     /// The load.
@@ -251,6 +262,9 @@ mod tests {
             "mix",
             "idle",
             "jain",
+            "slice",
+            "response_hdr",
+            "private_kib",
             "drain_connections",
             "workers_connections",
         ] {

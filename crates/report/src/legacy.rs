@@ -39,6 +39,7 @@ pub fn scenarios(env: &Env) -> Vec<ScenarioInfo> {
         name: name.to_owned(),
         purpose: env.purposes.get(name).cloned().unwrap_or_default(),
         decides,
+        measured: schema::Measured::Trials,
         objective: env.objectives.get(name).copied(),
     };
     SCENARIOS.into_iter().chain(others).map(info).collect()

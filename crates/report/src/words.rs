@@ -130,6 +130,7 @@ pub fn load(trial: &Trial) -> String {
         Pass::Memory => "memory by connections".to_owned(),
         Pass::SystemCalls => "system calls".to_owned(),
         Pass::Capacity => "capacity search".to_owned(),
+        Pass::Drain => "drain".to_owned(),
     }
 }
 

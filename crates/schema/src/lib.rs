@@ -12,6 +12,8 @@ pub mod load;
 pub mod random;
 pub mod reason;
 pub mod reasons;
+pub mod slice;
 
 pub use reason::{About, Code, Effect, Reason};
 pub use reasons::Reasons;
+pub use slice::{Figure, Measured};

@@ -106,6 +106,13 @@ pub struct LoadResult {
     pub bytes_received: u64,
     /// What the generator itself cost.
     pub generator: GeneratorCost,
+    /// The histogram of the response times in nanoseconds, in the text form of HdrHistogram's logs
+    /// (version 2, deflated, base 64); in the record of a slice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_hdr: Option<String>,
+    /// Connections that were opened again before a slice.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub connections_reopened: u64,
     /// Every gate was passed. A result that does not say so is not valid.
     pub valid: bool,
     /// Why it is not.
@@ -182,6 +189,11 @@ impl GeneratorCost {
         self.cpu_share
             .map(|share| (share - self.spin_share).max(0.0))
     }
+}
+
+/// A count that is not written.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

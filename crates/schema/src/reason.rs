@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::slice::Figure;
+
 /// One reason: a code to decide by, the figures behind it, and a text to print.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
@@ -17,6 +19,9 @@ pub struct Reason {
     /// The figures behind it, by name; the unit is the last word of the name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, f64>,
+    /// The figures that it spoils, where it invalidates or limits; empty means all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spoils: Vec<Figure>,
     /// One sentence for people. Nothing is ever decided by it.
     pub text: String,
 }
@@ -81,6 +86,12 @@ macro_rules! codes {
 codes! {
     /// The hypervisor took time from the CPUs used.
     Steal: Machine,
+    /// Something other than the server used the server's CPUs.
+    ServerCpusShared: Machine,
+    /// Something other than the generator used the generator's CPUs.
+    LoadCpusShared: Machine,
+    /// Another bench ran on the same CPUs.
+    AnotherBench: Machine,
     /// A counter cannot be read here, or a tracer cannot attach to the server.
     NotCounted: Machine,
     /// The generator sent what was due too late.
@@ -134,6 +145,11 @@ codes! {
     ConnectionsMissing: Server,
     /// The server closed connections that were to be kept.
     ConnectionsClosed: Server,
+    /// Connections were opened again before a slice: the server had closed them, or had left a
+    /// request on them unanswered.
+    ConnectionsReopened: Server,
+    /// The server does not come to rest without load, and is stopped by a signal between its slices.
+    StoppedBetween: Server,
     /// Fewer idle connections were opened than asked for.
     IdleMissing: Server,
     /// The server closed idle connections.
@@ -164,6 +180,7 @@ impl Reason {
             about: code.about(),
             effect,
             figures: BTreeMap::new(),
+            spoils: Vec::new(),
             text: text.into(),
         }
     }
@@ -173,6 +190,18 @@ impl Reason {
     pub fn with(mut self, name: &str, figure: f64) -> Reason {
         self.figures.insert(name.to_owned(), figure);
         self
+    }
+
+    /// The same about some of the figures only; the others may be used.
+    #[must_use]
+    pub fn spoiling(mut self, spoils: &[Figure]) -> Reason {
+        self.spoils = spoils.to_vec();
+        self
+    }
+
+    /// Whether `figure` is among what its effect holds for.
+    pub fn concerns(&self, figure: Figure) -> bool {
+        self.spoils.is_empty() || self.spoils.contains(&figure)
     }
 }
 

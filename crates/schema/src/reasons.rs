@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::legacy;
 use crate::reason::{About, Code, Effect, Reason};
+use crate::slice::Figure;
 
 /// Reasons, to be flattened into the object they belong to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -81,6 +82,17 @@ impl Reasons {
         self.iter().any(|reason| reason.effect == effect)
     }
 
+    /// The worst that they say of one group of figures: invalid before limited; `None` when it may
+    /// be used.
+    pub fn worst(&self, figure: Figure) -> Option<Effect> {
+        let says = |effect| {
+            let mut all = self.iter();
+            all.any(|reason| reason.effect == effect && reason.concerns(figure))
+        };
+        let worst = [Effect::Invalidates, Effect::Limits];
+        worst.into_iter().find(|&effect| says(effect))
+    }
+
     /// Their texts on one line.
     pub fn text(&self) -> String {
         let texts: Vec<&str> = self.iter().map(|reason| reason.text.as_str()).collect();
@@ -109,6 +121,29 @@ mod tests {
         assert_eq!(json["reasons"], serde_json::json!(["stolen"]));
         assert_eq!(json["findings"][0]["code"], "steal");
         assert_eq!(serde_json::from_value::<Trial>(json).unwrap(), trial);
+    }
+
+    #[test]
+    fn a_finding_about_one_figure_leaves_the_others() {
+        let late = Reason::new(Code::GeneratorLate, Effect::Invalidates, "late");
+        let bound = Reason::new(Code::NearNullServer, Effect::Limits, "bound");
+        let some = [
+            late.clone().spoiling(&[Figure::Latency]),
+            bound.spoiling(&[Figure::Latency, Figure::Throughput]),
+        ];
+        let reasons = Reasons(some.to_vec());
+        assert_eq!(reasons.worst(Figure::Latency), Some(Effect::Invalidates));
+        assert_eq!(reasons.worst(Figure::Throughput), Some(Effect::Limits));
+        assert_eq!(reasons.worst(Figure::ServerCpu), None);
+        // A finding that names no figure is about all of them.
+        let all = Reasons(vec![late]);
+        assert_eq!(all.worst(Figure::Memory), Some(Effect::Invalidates));
+        let json = serde_json::to_value(&reasons).unwrap();
+        assert_eq!(
+            json["findings"][0]["spoils"],
+            serde_json::json!(["latency"])
+        );
+        assert_eq!(serde_json::from_value::<Reasons>(json).unwrap(), reasons);
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub fn figures(visit: &Visit, window: &Window, sample: &Sample, measured: &Measu
         context_switches_per_request: switches,
         pss_kib: loaded.map(|footprint| footprint.pss_kib),
         pss_idle_kib: idle.map(|footprint| footprint.pss_kib),
+        private_kib: loaded.map(|footprint| footprint.private_kib),
         tasks: loaded.map(|footprint| footprint.tasks),
         drain_ms: measured.drained.drain_ms,
         phases: phases::phases(load, &window.steps, objective),

@@ -78,6 +78,8 @@ impl Usage {
 pub struct Footprint {
     /// Proportional set size, KiB.
     pub pss_kib: u64,
+    /// What no process outside of this one has mapped, KiB.
+    pub private_kib: u64,
     /// Resident set size, KiB: what processes share counts once for each.
     pub rss_kib: u64,
     /// Processes and threads.
@@ -173,6 +175,9 @@ impl Footprint {
                 continue;
             };
             footprint.pss_kib += field(&memory, "Pss:").unwrap_or(0);
+            let private = ["Private_Clean:", "Private_Dirty:"];
+            let private = private.map(|name| field(&memory, name).unwrap_or(0));
+            footprint.private_kib += private.iter().sum::<u64>();
             footprint.rss_kib += field(&memory, "Rss:").unwrap_or(0);
             let tasks = numbers(&format!("/proc/{pid}/task")).len();
             footprint.tasks += u32::try_from(tasks).unwrap_or(u32::MAX);

@@ -32,7 +32,8 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
     }
     let windows = size.windows();
     let measured: Duration = match visit.pass {
-        Pass::Measure => {
+        // A drain is the end of a visit, and none of its own.
+        Pass::Measure | Pass::Drain => {
             let windows = visit.windows.iter().map(|w| window(visit, w, size));
             windows.sum::<Duration>() + drain(visit)
         }

@@ -179,7 +179,7 @@ impl Layout<'_> {
         let plain = |mode, rate| (mode, rate, Vec::new());
         let closed = plain(Mode::Closed, None);
         let shapes = match pass {
-            Pass::Memory | Pass::SystemCalls => vec![closed],
+            Pass::Memory | Pass::SystemCalls | Pass::Drain => vec![closed],
             Pass::Capacity => vec![plain(Mode::Open, None)],
             Pass::Measure => {
                 let open = scenario.rates(size).iter();

@@ -1,7 +1,7 @@
 //! A scenario: one shape of load, the same for every server.
 
 use report::data::{Deciding, Objective, ScenarioInfo};
-use schema::Reason;
+use schema::{Measured, Reason};
 
 use crate::plan::contender::Contender;
 use crate::plan::size::Size;
@@ -18,6 +18,9 @@ pub struct Scenario {
     pub purpose: &'static str,
     /// The figure by which servers are ranked in it.
     pub decides: Deciding,
+    /// In slices, where servers that stand side by side do not disturb each other; in trials of one
+    /// server at a time, where they would: thousands of connections, more load than a server can carry.
+    pub measured: Measured,
     /// `true` where the smaller sizes measure it by default.
     pub key: bool,
     /// The path that is asked for.
@@ -87,6 +90,7 @@ impl Scenario {
             name: self.name.to_owned(),
             purpose: self.purpose.to_owned(),
             decides: self.decides,
+            measured: self.measured,
             objective: self.objective,
         }
     }

@@ -1,6 +1,7 @@
 //! The table of scenarios, in the order in which they are run and shown.
 
 use report::data::{Deciding, Objective};
+use schema::Measured;
 
 use crate::plan::scenario::{Depth, PLAINTEXT, Scenario};
 
@@ -9,6 +10,7 @@ const TINY: Scenario = Scenario {
     name: "",
     purpose: "",
     decides: Deciding::ThroughputRps,
+    measured: Measured::Slices,
     key: false,
     path: PLAINTEXT,
     mix: &[],
@@ -167,6 +169,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "idle-many",
         purpose: "10,000 idle connections and 64 active ones: what holding the idle ones costs the others.",
+        measured: Measured::Trials,
         decides: Deciding::ServerCpuUsPerRequest,
         key: true,
         closed: false,
@@ -180,6 +183,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "slow-clients",
         purpose: "Clients that send or read slowly, and others that do not: what the slow ones cost the others.",
+        measured: Measured::Trials,
         decides: Deciding::ResponseP99Us,
         closed: false,
         rates: &[2_000.0],
@@ -191,6 +195,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "overload",
         purpose: "Half of what the CPU can compute, then twice as much as it can, then half again: what is still answered in time, and how soon the server recovers.",
+        measured: Measured::Trials,
         decides: Deciding::GoodputRps,
         path: "/cpu/200",
         closed: false,
@@ -201,6 +206,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "poison",
         purpose: "One request that blocks its worker for 300 ms among many short ones: how many others have to wait.",
+        measured: Measured::Trials,
         decides: Deciding::ResponseP99Us,
         closed: false,
         rates: &[2_000.0],
@@ -215,6 +221,7 @@ pub const SCENARIOS: &[Scenario] = &[
 pub const MEMORY: Scenario = Scenario {
     name: "memory",
     purpose: "Memory and tasks of a server by the connections it holds, each of which was served once.",
+    measured: Measured::Trials,
     connections: 0,
     closed: false,
     ..TINY

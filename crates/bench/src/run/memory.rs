@@ -63,6 +63,9 @@ pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Unmeasured>
         steps.push(MemoryStep {
             connections: connections.into(),
             pss_kib: footprint.map(|f| f.pss_kib).filter(|_| reason.is_none()),
+            private_kib: footprint
+                .map(|f| f.private_kib)
+                .filter(|_| reason.is_none()),
             rss_kib: footprint.map(|f| f.rss_kib).filter(|_| reason.is_none()),
             tasks: footprint.map(|f| f.tasks).filter(|_| reason.is_none()),
             held: reason.is_none(),

@@ -43,7 +43,7 @@ pub fn run(
         windows.iter().map(run).collect()
     };
     let result = match visit.pass {
-        Pass::Measure => measure(setup, visit, windows, known, line),
+        Pass::Measure | Pass::Drain => measure(setup, visit, windows, known, line),
         Pass::Capacity => each(&|trial, _| search(setup, visit, trial, known)),
         Pass::Memory => each(&|trial, _| read_memory(setup, visit, trial)),
         Pass::SystemCalls => each(&|trial, window| count(setup, visit, window, trial)),
@@ -165,6 +165,8 @@ fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
         block: visit.block,
         order: visit.order,
         seed: visit.seed,
+        slice: None,
+        response_hdr: None,
         workers: visit.workers,
         shape: setup.shape(visit, Some(window)),
         validity: Validity::Blocks,

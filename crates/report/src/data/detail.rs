@@ -110,6 +110,9 @@ pub struct MemoryStep {
     pub connections: u64,
     /// Proportional set size of the tree, KiB.
     pub pss_kib: Option<u64>,
+    /// Memory that no other process has, KiB; absent in runs that did not keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_kib: Option<u64>,
     /// Resident set size, KiB: counts pages that processes share once for each.
     pub rss_kib: Option<u64>,
     /// Processes and threads.

@@ -29,6 +29,9 @@ pub enum Pass {
     Memory,
     /// System calls, counted by a tracer that slows everything down: no speed figures.
     SystemCalls,
+    /// How a server that was measured in slices ended: its drain, and the connections of its workers.
+    /// Its findings are about all slices of its scenario, block and label.
+    Drain,
     /// The search for the highest rate within the objective: [`Trial::capacity`](super::Trial::capacity).
     Capacity,
 }

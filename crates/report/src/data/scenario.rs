@@ -12,6 +12,8 @@ pub struct ScenarioInfo {
     pub purpose: String,
     /// The figure by which servers are ranked in it, fixed before any result is seen.
     pub decides: Deciding,
+    /// In slices side by side, or in trials of one server at a time.
+    pub measured: schema::Measured,
     /// What a server must keep for a rate to count as served; `None` where no capacity is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objective: Option<Objective>,
