@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::out;
 use crate::read;
 use crate::run::Run;
 
@@ -78,5 +79,5 @@ fn usable(dir: &Path) -> Result<Run, String> {
 }
 
 fn write_json(file: &Path, report: &Report) -> anyhow::Result<()> {
-    read::replace(file, &(serde_json::to_string_pretty(report)? + "\n"))
+    out::replace(file, &(serde_json::to_string_pretty(report)? + "\n"))
 }

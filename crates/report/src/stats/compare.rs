@@ -139,7 +139,15 @@ fn smallest(below: f64, zone: f64) -> f64 {
 /// wholly within the zone.
 fn decided(log: f64, span: (f64, f64), zone: f64) -> Verdict {
     let least = floor().min(zone);
-    sequential::verdict(log, span, Bounds { least, zone })
+    sequential::verdict(
+        log,
+        span,
+        Bounds {
+            least,
+            zone,
+            within: zone,
+        },
+    )
 }
 
 /// The verdict of a span, from the smallest difference to the largest, that is short of the truth by
@@ -181,14 +189,10 @@ pub fn compare_sessions(
         Evidence::Intervals => shift_interval(one, other, LEVEL)?,
     };
     let (verdict, smallest) = match evidence {
-        Evidence::Ranges => (
-            verdict_of_span((low, high), zone, 0.0),
-            zone + (log - low),
-        ),
-        Evidence::Figures | Evidence::Intervals => (
-            decided(log, (low, high), zone),
-            smallest(log - low, zone),
-        ),
+        Evidence::Ranges => (verdict_of_span((low, high), zone, 0.0), zone + (log - low)),
+        Evidence::Figures | Evidence::Intervals => {
+            (decided(log, (low, high), zone), smallest(log - low, zone))
+        }
     };
     Some(Comparison {
         log,

@@ -20,6 +20,10 @@ use super::signed_rank::{hodges_lehmann, wilcoxon_interval};
 /// Pairs at the first look. Fewer could not reach the level that a first look is given.
 pub const FIRST: usize = 12;
 
+/// Pairs that are worth fewer independent ones than these decide nothing: that few do not tell how much
+/// they depend on each other either.
+const WORTH_MIN: f64 = 8.0;
+
 /// Each look comes when there are this many times the pairs of the one before.
 const GROWTH: f64 = 1.25;
 
@@ -28,8 +32,10 @@ const GROWTH: f64 = 1.25;
 pub struct Bounds {
     /// A difference counts when its interval lies wholly beyond this...
     pub least: f64,
-    /// ...and its estimate beyond this; two are equal when the interval lies within it.
+    /// ...and its estimate beyond this.
     pub zone: f64,
+    /// Two are equal when the interval lies within this.
+    pub within: f64,
 }
 
 /// When to look, and how much of the probability of an error each look may use.
@@ -50,7 +56,10 @@ impl Schedule {
             next = (next as f64 * GROWTH).ceil() as usize;
         }
         // A look shortly before the last one would cost more than it saves.
-        if places.last().is_some_and(|&n| n as f64 * 1.1 > pairs_max as f64) {
+        if places
+            .last()
+            .is_some_and(|&n| n as f64 * 1.1 > pairs_max as f64)
+        {
             places.pop();
         }
         places.push(pairs_max);
@@ -71,6 +80,15 @@ impl Schedule {
         self.looks.get(&pairs).copied()
     }
 
+    /// What a last look at `pairs` pairs may spend when it has to end there: the share of the pairs since
+    /// the look before. `None` where there are none.
+    pub fn rest(&self, pairs: usize) -> Option<f64> {
+        let before = self.looks.keys().rev().find(|look| **look <= pairs);
+        let since = pairs - before.copied().unwrap_or(0);
+        let alpha: f64 = self.looks.values().sum();
+        (since > 0).then(|| alpha * since as f64 / self.pairs_max as f64)
+    }
+
     /// The number of pairs at which it ends.
     pub fn pairs_max(&self) -> usize {
         self.pairs_max
@@ -86,29 +104,39 @@ impl Schedule {
 /// with the probability `alpha` at most; `None` for too few pairs.
 ///
 /// The interval is Wilcoxon's around the Hodges-Lehmann estimate, stretched by the root of the
-/// [`dependence`] of the pairs.
+/// [`dependence`] of the pairs. Pairs that depend on each other so much that they are worth fewer than
+/// eight are left open.
 pub fn judge(logs: &[f64], alpha: f64, bounds: Bounds) -> Option<Comparison> {
     let log = hodges_lehmann(logs)?;
     let (low, high) = wilcoxon_interval(logs, 1.0 - alpha)?;
-    let stretch = dependence(logs).sqrt();
+    let dependence = dependence(logs);
+    let stretch = dependence.sqrt();
     let (low, high) = (log - (log - low) * stretch, log + (high - log) * stretch);
     Some(Comparison {
         log,
         low,
         high,
         pairs: logs.len(),
-        verdict: verdict(log, (low, high), bounds),
+        verdict: match logs.len() as f64 / dependence {
+            worth if worth < WORTH_MIN => Verdict::TooClose,
+            _ => verdict(log, (low, high), bounds),
+        },
         smallest: bounds.zone.max(bounds.least + (log - low)),
     })
 }
 
 /// The verdict of an estimate with its interval: see [`Bounds`].
-pub fn verdict(log: f64, (low, high): (f64, f64), Bounds { least, zone }: Bounds) -> Verdict {
+pub fn verdict(log: f64, (low, high): (f64, f64), bounds: Bounds) -> Verdict {
+    let Bounds {
+        least,
+        zone,
+        within,
+    } = bounds;
     if low > least && log > zone {
         Verdict::Slower
     } else if high < -least && log < -zone {
         Verdict::Faster
-    } else if low >= -zone && high <= zone {
+    } else if low >= -within && high <= within {
         Verdict::Equivalent
     } else {
         Verdict::TooClose
@@ -117,14 +145,20 @@ pub fn verdict(log: f64, (low, high): (f64, f64), Bounds { least, zone }: Bounds
 
 /// How many pairs in all would decide what `now` leaves open, if the estimate stays where it is and its
 /// interval shrinks with the root of their number; `None` where it is decided already.
-pub fn pairs_to_decide(now: &Comparison, Bounds { least, zone }: Bounds) -> Option<usize> {
+pub fn pairs_to_decide(now: &Comparison, bounds: Bounds) -> Option<usize> {
+    let Bounds {
+        least,
+        zone,
+        within,
+    } = bounds;
     if now.verdict != Verdict::TooClose {
         return None;
     }
     let size = now.log.abs();
     let half = (now.high - now.low) / 2.0;
-    // Beyond the zone a difference is to be shown, within it that there is none.
-    let room = if size > zone { size - least } else { zone - size };
+    // Whichever comes first: a difference, where there is one that counts, or that there is none.
+    let to_differ = if size > zone { size - least } else { 0.0 };
+    let room = to_differ.max(within - size);
     let times = (half / room).powi(2);
     let pairs = now.pairs as f64 * times.max(1.0);
     // A value on the edge of the zone would take for ever.
@@ -138,6 +172,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds {
         least: 0.01,
         zone: 0.03,
+        within: 0.03,
     };
 
     #[test]
@@ -151,20 +186,28 @@ mod tests {
         let looks: Vec<usize> = Schedule::new(60, 0.05).looks().map(|(n, _)| n).collect();
         assert_eq!(looks, [12, 15, 19, 24, 30, 38, 48, 60]);
         assert_eq!(Schedule::new(60, 0.05).due(13), None);
+        // The time was over at 27 pairs, three behind the look at 24.
+        let rest = Schedule::new(60, 0.05).rest(27).expect("three pairs");
+        assert!((rest - 0.05 * 3.0 / 60.0).abs() < 1e-12);
+        assert_eq!(Schedule::new(60, 0.05).rest(24), None);
         // The first of 60 pairs may spend a fifth.
         let first = Schedule::new(60, 0.05).due(12).expect("a look");
         assert!((first - 0.01).abs() < 1e-12);
     }
 
     #[test]
-    fn the_interval_of_independent_values_is_wilcoxons() {
+    fn the_interval_of_alternating_values_is_wilcoxons_but_for_a_doubt() {
         // Twenty values, 1 to 20 hundredths with alternating signs: batches do not vary more.
         let logs: Vec<f64> = (1..=20)
             .map(|i| f64::from(i) * if i % 2 == 0 { 0.01 } else { -0.01 })
             .collect();
         let told = judge(&logs, 0.05, BOUNDS).expect("twenty values");
-        let plain = wilcoxon_interval(&logs, 0.95).expect("twenty values");
-        assert_eq!((told.low, told.high), plain);
+        let (low, high) = wilcoxon_interval(&logs, 0.95).expect("twenty values");
+        // The doubt about a correlation of nothing in twenty values.
+        let doubt = 0.5 / f64::sqrt(20.0);
+        let stretch = f64::sqrt((1.0 + doubt) / (1.0 - doubt));
+        assert!((told.high - told.log - (high - told.log) * stretch).abs() < 1e-12);
+        assert!((told.log - told.low - (told.log - low) * stretch).abs() < 1e-12);
         assert_eq!(told.verdict, Verdict::TooClose);
     }
 

@@ -254,7 +254,7 @@ impl Noise {
     ) -> Vec<f64> {
         let scale = (self.window_s / slice_s).max(1.0).sqrt();
         let fresh = (1.0 - carried * carried).sqrt();
-        let mut noise = |random: &mut SplitMix64| {
+        let noise = |random: &mut SplitMix64| {
             (drawn(&self.rests, random) - drawn(&self.rests, random)) * scale
         };
         let mut last = noise(random);
