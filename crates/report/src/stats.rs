@@ -27,7 +27,7 @@ mod zone;
 pub use compare::{Comparison, INFINITE_LOG, Verdict, compare, compare_sessions, verdict_of_span};
 pub use dependence::dependence;
 pub use evidence::{Evidence, LEVEL};
-pub use median::{Spread, median, median_interval, median_rank, percentile_95};
+pub use median::{Spread, median, median_interval, median_rank, percentile_95, percentile_of};
 pub use rank::{Ranked, rank};
 pub use signed_rank::{hodges_lehmann, wilcoxon_critical, wilcoxon_interval};
 pub use unpaired::{mann_whitney_critical, shift, shift_interval};

@@ -245,6 +245,7 @@ impl Noise {
     /// costs `factor` times as much. Each half is a rest as recorded, as wide as so short a slice makes
     /// it; what a rotation shares cancels. A part `carried` of each pair's noise is that of the pair
     /// before.
+    #[allow(dead_code)] // Sessions of trials have none.
     pub fn pairs(
         &self,
         (pairs, slice_s): (usize, f64),
