@@ -1,8 +1,8 @@
 //! Result files to Markdown, HTML and SVG.
 //!
 //! [`write()`] reads `env.json` and `trials.ndjson` of a run (or, where that is absent, the same packed
-//! as `trials.ndjson.gz`) and leaves beside them `summary.md` for terminals and code review,
-//! `index.html` for people, and `plots/*.svg` for everything else. The same input gives the same
+//! as `trials.ndjson.gz`) and leaves beside them `summary.md` for terminals, `index.html` for people,
+//! `figures.md` with every table for code review, and `plots/*.svg` for everything else. The same input gives the same
 //! bytes, and nothing is measured again.
 //!
 //! ```text
@@ -75,6 +75,7 @@ pub fn write(dir: &Path) -> anyhow::Result<()> {
         out::replace(&file, &plot.svg.standalone(plot.style))?;
     }
     out::replace(&dir.join("index.html"), &html::page(&session))?;
+    out::replace(&dir.join("figures.md"), &markdown::figures(&session))?;
     out::replace(&dir.join("summary.md"), &markdown::summary(&session))
 }
 
