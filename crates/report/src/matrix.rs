@@ -158,6 +158,9 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
 /// column.
 pub const TIED_FACTOR: f64 = 1.1;
 
+/// Blocks from which on there are intervals: see [`Evidence::of`].
+const INTERVAL_BLOCKS: usize = 10;
+
 /// Where a ranked cell stands in its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -191,9 +194,12 @@ impl Column {
             verdict: Verdict::TooClose,
             ..against
         };
+        // Ranges of few blocks do not shrink: intervals need ten.
+        let more = |blocks: usize| blocks.max(against.pairs + 1).max(INTERVAL_BLOCKS);
         (entry.standing() == Some(Standing::Undecided))
             .then(|| pairs_to_decide(&open, bounds))
             .flatten()
+            .map(more)
     }
 
     /// The indexes of the rows in `tier`, best first.

@@ -64,9 +64,10 @@ pub fn table(run: &Run, matrix: &Matrix, id: &str) -> Markup {
     }
 }
 
-/// `proactor, wins by 8–14 %`, or `proactor, ≈ 3 more, next +8–14 %`, above a column.
+/// `proactor, wins; next +8–14 %`, or `proactor, ≈ 3 more, next +8–14 %`, above a column.
 fn won(column: &Column, rows: &[Row]) -> Markup {
     let headline = column.headline(rows);
+    let metric = column.choice.metric;
     let tied = headline.equivalent.len() + headline.too_close.len();
     html! {
         @if let Some(best) = &headline.best {
@@ -74,9 +75,9 @@ fn won(column: &Column, rows: &[Row]) -> Markup {
             span.by {
                 @if tied > 0 {
                     "≈ " (tied) " more"
-                    @if let Some((margin, twice)) = headline.margin() { br; "next " @if !twice { "+" } (margin) }
+                    @if let Some(margin) = headline.margin(metric) { br; "next " (margin) }
                 }
-                @else if let Some((margin, _)) = headline.margin() { "wins by " (margin) }
+                @else if let Some(margin) = headline.margin(metric) { "wins; next " (margin) }
                 @else { "wins" }
             }
         }
@@ -171,7 +172,7 @@ fn ranked(column: &Column, entry: &Entry, place: &Ranked, figure: &str) -> Marku
     }
     html! {
         (tier)
-        b { @if !entry.mark().is_empty() { (entry.mark()) " " } (format::factor(place.against_best.log.exp())) }
+        b { (format::factor(place.against_best.log.exp())) }
         @match entry.interval().filter(|_| !place.best) {
             Some(interval) => {
                 span.iv { (interval) }
@@ -257,7 +258,7 @@ pub fn key(evidence: Evidence, peers: bool) -> Markup {
             } @else {
                 li { span.swatch.tier1.best { "1.00×" } " best of its column" }
                 li { span.swatch.tier1 { "1.04×" } " tied: at most " (format!("{:.0} %", (TIED_FACTOR - 1.0) * 100.0)) " worse, with its whole interval" }
-                li { span.swatch.open { "≈ 1.20×" } " undecided, with the blocks that it would take to decide" }
+                li { span.swatch.open { "1.20×" } " undecided, with the blocks that it would take to decide" }
                 li { "(5 µs) too few valid trials to rank" }
                 li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse, in a lower tier; 2.00× is twice as bad" }
             }

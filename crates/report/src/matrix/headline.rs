@@ -23,12 +23,16 @@ pub struct Headline {
 pub type Pieces = Vec<(bool, String)>;
 
 impl Headline {
-    /// How far the next tier is behind: `12–18 %`, or `2.1–2.4×` and `true`; `None` where there is
-    /// none, or it is infinitely far behind.
-    pub fn margin(&self) -> Option<(String, bool)> {
+    /// How far the next tier is behind: `+12–18 %`, `2.1–2.4×`, or of a rate `−11–15 %`; `None` where there
+    /// is none, or it is infinitely far behind.
+    pub fn margin(&self, metric: Metric) -> Option<String> {
         let (_, against) = self.next.as_ref()?;
         let is_finite = against.log < stats::INFINITE_LOG / 2.0;
-        is_finite.then(|| size(against))
+        is_finite.then(|| match (metric, size(against)) {
+            (Metric::Throughput | Metric::Goodput, _) => format!("−{}", less(against)),
+            (_, (size, true)) => size,
+            (_, (size, false)) => format!("+{size}"),
+        })
     }
 
     /// The outcome in one sentence: who won, by how much over whom, what is too close to call.
