@@ -89,11 +89,13 @@ use std::process::ExitCode;
 mod args;
 mod failure;
 mod judge;
+mod live;
 mod observe;
 mod plan;
 mod run;
 
 pub use args::Args;
+pub use live::{LiveArgs, live_main};
 pub use run::capacities::{Asked, STEP_S, capacities};
 pub use run::null::{NullArgs, null_main};
 pub use run::profile::{ProfileArgs, machine as this_machine, profile_main};
@@ -102,20 +104,29 @@ pub use run::profile::{ProfileArgs, machine as this_machine, profile_main};
 /// after Ctrl-C with what was measured kept; one line on standard error for each of the latter.
 pub fn main(args: Args) -> ExitCode {
     if args.list_scenarios {
+        let mut text = String::new();
         for scenario in plan::scenarios::SCENARIOS {
             let key = if scenario.key { "key" } else { "" };
-            println!("{:<15} {key:<4} {}", scenario.name, scenario.purpose);
+            let line = format!("{:<15} {key:<4} {}\n", scenario.name, scenario.purpose);
+            text.push_str(&line);
         }
-        return ExitCode::SUCCESS;
+        return printed(&text);
     }
     match run::execute::run(&args) {
-        Ok(folder) => {
-            println!("{}", folder.display());
-            ExitCode::SUCCESS
-        }
+        Ok(folder) => printed(&format!("{}\n", folder.display())),
         Err(failure) => {
             eprintln!("turnstile bench: {failure}");
             ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn printed(text: &str) -> ExitCode {
+    match report::out::print(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("turnstile bench: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

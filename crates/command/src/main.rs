@@ -34,6 +34,7 @@ enum Act {
     Report(report::Args),
     /// Did anything become slower between two runs? Exit 1 when something did
     Compare(report::compare::Args),
+    CompareLive(bench::LiveArgs),
     /// The ceiling of machine and generator: a constant reply, no parsing
     #[command(hide = true)]
     NullServer(bench::NullArgs),
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Act::Pick(args) => pick::main(&args),
         Act::Report(args) => report::main(&args),
         Act::Compare(args) => report::compare::main(&args),
+        Act::CompareLive(args) => bench::live_main(&args),
         Act::NullServer(args) => bench::null_main(args),
     }
 }

@@ -11,19 +11,21 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::out;
 use crate::read;
 use crate::run::Run;
 
 mod both;
 mod capacity;
 mod environment;
+mod exact;
 mod line;
 mod lines;
 mod memory;
 mod report;
 mod text;
 
-use report::Report;
+use report::{Report, Rule};
 
 /// Arguments of `turnstile compare`.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,21 +40,51 @@ pub struct Args {
     /// AFTER measured a part on purpose: what is missing in it is no regression
     #[arg(long)]
     pub partial: bool,
-    /// Write every comparison to FILE as JSON
+    /// A slowdown of this many per cent must have been visible in every figure that decides its
+    /// scenario; where it would not have been, and nothing became slower, the exit status is 3
+    #[arg(long, value_name = "PERCENT", default_value_t = SEE_PERCENT)]
+    pub see: f64,
+    /// What the exit status rests on: every figure, or those that are counted and not timed (system
+    /// calls per request), which a noisy machine does not change
+    #[arg(long, value_enum, default_value_t = Gate::All)]
+    pub gate: Gate,
+    /// Write every comparison to FILE as JSON; a pipe or a device is written to
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
 
-/// Runs `turnstile compare`: 0 when nothing is worse, 1 when something is, or has lost its figure by
-/// its own doing (or a file cannot be written), 2 when a folder holds no usable run or the two have
-/// nothing in common.
+/// What must have been visible, per cent, unless something else is asked for.
+pub const SEE_PERCENT: f64 = 25.0;
+
+/// What the exit status rests on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Gate {
+    /// Every figure.
+    #[default]
+    All,
+    /// Figures that are counted and not timed.
+    Exact,
+}
+
+/// Runs `turnstile compare`: 0 when nothing is worse and it would have been seen, 1 when something is
+/// worse, or has lost its figure by its own doing (or a file cannot be written), 2 when a folder holds
+/// no usable run or the two have nothing in common, 3 when nothing is worse as far as can be seen, and
+/// that is not far enough.
 #[must_use]
 pub fn main(args: &Args) -> ExitCode {
     let (before, after) = match (usable(&args.before), usable(&args.after)) {
         (Ok(before), Ok(after)) => (before, after),
         (Err(reason), _) | (_, Err(reason)) => return refused(&reason),
     };
-    let report = Report::of(&before, &after, args.partial);
+    if !(args.see > 0.0 && args.see.is_finite()) {
+        return refused("--see is a percentage over 0");
+    }
+    let rule = Rule {
+        partial: args.partial,
+        see: 1.0 + args.see / 100.0,
+        exact: args.gate == Gate::Exact,
+    };
+    let report = Report::of(&before, &after, rule);
     let shared = before.contenders().any(|row| after.has(&row.label));
     if report.lines.is_empty() || !shared {
         return refused("the two runs share no model in one scenario and load");
@@ -63,8 +95,13 @@ pub fn main(args: &Args) -> ExitCode {
         eprintln!("turnstile compare: {error:#}");
         return ExitCode::FAILURE;
     }
-    print!("{}", text::markdown(&report, args.all));
-    ExitCode::from(u8::from(report.worse + report.lost > 0))
+    match out::print(&text::markdown(&report, args.all)) {
+        Ok(()) => ExitCode::from(report.outcome.code()),
+        Err(error) => {
+            eprintln!("turnstile compare: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn refused(reason: &str) -> ExitCode {
@@ -78,5 +115,5 @@ fn usable(dir: &Path) -> Result<Run, String> {
 }
 
 fn write_json(file: &Path, report: &Report) -> anyhow::Result<()> {
-    read::replace(file, &(serde_json::to_string_pretty(report)? + "\n"))
+    out::replace(file, &(serde_json::to_string_pretty(report)? + "\n"))
 }

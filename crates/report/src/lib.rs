@@ -1,8 +1,8 @@
 //! Result files to Markdown, HTML and SVG.
 //!
 //! [`write()`] reads `env.json` and `trials.ndjson` of a run (or, where that is absent, the same packed
-//! as `trials.ndjson.gz`) and leaves beside them `summary.md` for terminals and code review,
-//! `index.html` for people, and `plots/*.svg` for everything else. The same input gives the same
+//! as `trials.ndjson.gz`) and leaves beside them `summary.md` for terminals, `index.html` for people,
+//! `figures.md` with every table for code review, and `plots/*.svg` for everything else. The same input gives the same
 //! bytes, and nothing is measured again.
 //!
 //! ```text
@@ -31,13 +31,14 @@ pub mod compare;
 pub mod costs;
 pub mod data;
 mod figures;
-mod format;
+pub mod format;
 mod html;
 mod legacy;
 mod markdown;
 mod matrix;
 mod metric;
 mod noise;
+pub mod out;
 pub mod palette;
 mod plot;
 mod primary;
@@ -71,10 +72,11 @@ pub fn write(dir: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(&plots).with_context(|| plots.display().to_string())?;
     for plot in plot::all(&session) {
         let file = plots.join(format!("{}.svg", plot.name));
-        read::replace(&file, &plot.svg.standalone(plot.style))?;
+        out::replace(&file, &plot.svg.standalone(plot.style))?;
     }
-    read::replace(&dir.join("index.html"), &html::page(&session))?;
-    read::replace(&dir.join("summary.md"), &markdown::summary(&session))
+    out::replace(&dir.join("index.html"), &html::page(&session))?;
+    out::replace(&dir.join("figures.md"), &markdown::figures(&session))?;
+    out::replace(&dir.join("summary.md"), &markdown::summary(&session))
 }
 
 /// Runs `turnstile report`: 0 when written, 2 when `args.dir` is no folder of a run, 1 for a failure.
@@ -84,12 +86,16 @@ pub fn main(args: &Args) -> ExitCode {
         eprintln!("turnstile report: {reason}");
         return ExitCode::from(2);
     }
-    match write(&args.dir) {
+    let written = match write(&args.dir) {
         Ok(()) => {
-            println!("{}", args.dir.join("summary.md").display());
-            println!("{}", args.dir.join("index.html").display());
-            ExitCode::SUCCESS
+            let files = ["summary.md", "index.html"].map(|name| args.dir.join(name));
+            let [summary, page] = files.map(|file| file.display().to_string());
+            out::print(&format!("{summary}\n{page}\n"))
         }
+        Err(error) => Err(error),
+    };
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("turnstile report: {error:#}");
             ExitCode::FAILURE

@@ -1,7 +1,8 @@
-//! `summary.md`: the report for terminals and code review, aligned so that it reads well raw.
+//! The report as Markdown, aligned so that it reads well raw: `summary.md` for a terminal, `figures.md`
+//! with every table.
 
 use crate::cell::State;
-use crate::figures;
+use crate::figures as fields;
 use crate::format;
 use crate::matrix::{Column, Entry, Matrix};
 use crate::primary;
@@ -12,14 +13,16 @@ use crate::stats::Evidence;
 use crate::words;
 
 mod noise;
+mod summary;
 mod table;
 mod text;
 
+pub use summary::summary;
 pub use table::Table;
 use text::{absent, paragraph};
 
-/// The whole summary.
-pub fn summary(session: &Session) -> String {
+/// Every table.
+pub fn figures(session: &Session) -> String {
     let run = &session.run;
     let mut out = String::new();
     heading(session, &mut out);
@@ -155,17 +158,17 @@ fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {
     paragraph(out, &words::scenario(run, scenario));
     for window in run.windows(scenario) {
         paragraph(out, &format!("### {scenario}, {}", window.describe()));
-        let columns = figures::columns(run, scenario, Some(window));
+        let columns = fields::columns(run, scenario, Some(window));
         let mut table = Table::new(columns.iter().map(|(head, _)| *head));
         for row in &run.rows {
             let cell = run.cell(&row.label, scenario, window);
             if cell.state != State::Missing {
-                let text = |field| figures::text(run, row, &cell, field).unwrap_or_else(absent);
+                let text = |field| fields::text(run, row, &cell, field).unwrap_or_else(absent);
                 table.push(columns.iter().map(|(_, field)| text(*field)));
             }
         }
         table.put(out);
-        if figures::is_unserved(run, scenario, window) {
+        if fields::is_unserved(run, scenario, window) {
             paragraph(out, words::UNSERVED);
         }
     }

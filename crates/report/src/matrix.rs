@@ -8,6 +8,7 @@ use crate::metric::Metric;
 use crate::noise;
 use crate::primary::{self, Choice};
 use crate::run::{Row, Run};
+use crate::stats::sequential::{Bounds, pairs_to_decide};
 use crate::stats::{self, Comparison, Evidence, Ranked, Spread, Verdict};
 
 mod headline;
@@ -77,11 +78,13 @@ impl Matrix {
     fn build(run: &Run, choose: impl Fn(&str) -> Choice) -> Self {
         let evidence = Evidence::of(run.blocks);
         let rows: Vec<Row> = run.contenders().cloned().collect();
-        let columns = run
+        let mut columns: Vec<Column> = run
             .scenarios
             .iter()
             .map(|scenario| column(run, &rows, scenario, choose(scenario), evidence))
             .collect();
+        // What separates models is read first; otherwise the order of the run remains.
+        columns.sort_by_key(|column| std::cmp::Reverse(column.separated()));
         Self {
             evidence,
             rows,
@@ -151,7 +154,54 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
     }
 }
 
+/// The largest factor from the best at which a cell still counts as tied, whatever the noise of its
+/// column.
+pub const TIED_FACTOR: f64 = 1.1;
+
+/// Blocks from which on there are intervals: see [`Evidence::of`].
+const INTERVAL_BLOCKS: usize = 10;
+
+/// Where a ranked cell stands in its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The best.
+    Best,
+    /// No worse than the best by more than [`TIED_FACTOR`], with its whole interval.
+    Tied,
+    /// Neither that nor behind was shown.
+    Undecided,
+    /// Behind the best.
+    Behind,
+}
+
 impl Column {
+    /// How many rows were found to be behind the best.
+    fn separated(&self) -> usize {
+        let behind = |entry: &&Entry| entry.standing() == Some(Standing::Behind);
+        self.entries.iter().filter(behind).count()
+    }
+
+    /// How many blocks in all would decide an entry that is undecided.
+    pub fn blocks_to_decide(&self, entry: &Entry) -> Option<usize> {
+        let against = entry.place?.against_best;
+        let bounds = Bounds {
+            least: stats::floor(),
+            zone: self.zone,
+            within: TIED_FACTOR.ln(),
+        };
+        // A verdict of equivalence within a wide zone is no tie yet.
+        let open = Comparison {
+            verdict: Verdict::TooClose,
+            ..against
+        };
+        // Ranges of few blocks do not shrink: intervals need ten.
+        let more = |blocks: usize| blocks.max(against.pairs + 1).max(INTERVAL_BLOCKS);
+        (entry.standing() == Some(Standing::Undecided))
+            .then(|| pairs_to_decide(&open, bounds))
+            .flatten()
+            .map(more)
+    }
+
     /// The indexes of the rows in `tier`, best first.
     pub fn tier(&self, tier: usize) -> Vec<usize> {
         let place = |index: &usize| self.entries[*index].place;
@@ -207,6 +257,18 @@ impl Column {
 }
 
 impl Entry {
+    /// Where it stands; `None` where it is not ranked.
+    pub fn standing(&self) -> Option<Standing> {
+        let place = self.place?;
+        Some(match place.against_best.verdict {
+            _ if place.best => Standing::Best,
+            _ if self.overloaded => Standing::Behind,
+            Verdict::Slower => Standing::Behind,
+            _ if place.against_best.high <= TIED_FACTOR.ln() => Standing::Tied,
+            Verdict::Faster | Verdict::Equivalent | Verdict::TooClose => Standing::Undecided,
+        })
+    }
+
     /// `≈` or `=` where no difference from the best was found; nothing for the best itself.
     pub fn mark(&self) -> &'static str {
         match self.place {

@@ -88,18 +88,3 @@ fn trials(bytes: &[u8]) -> Result<(Vec<Trial>, Option<String>), (usize, String)>
     }
     Ok((trials, None))
 }
-
-/// Writes `text` beside `path` and renames it into place.
-pub fn replace(path: &Path, text: &str) -> Result<()> {
-    let name = path
-        .file_name()
-        .context("a report file has a name")?
-        .to_string_lossy();
-    let unfinished = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        // The first error is the one worth reporting.
-        let _ = fs::remove_file(&unfinished);
-    }
-    written.with_context(|| path.display().to_string())
-}

@@ -1,5 +1,5 @@
-//! Statistics on trials. The trial is the unit: what goes in is one value per trial, never
-//! one per request.
+//! Statistics on trials and on slices. What goes in is one value per trial, or per rotation of slices,
+//! never one per request.
 //!
 //! * [`median()`] with its [order-statistic interval](median_interval): no assumption on the
 //!   distribution beyond independent trials (Conover, *Practical Nonparametric Statistics*, 3.2).
@@ -9,18 +9,25 @@
 //!   blocks (the same, 4.2-4.3).
 //! * [`zone()`]: what a difference must exceed to count as one, from the A/A placebo.
 //! * [`rank()`]: verdicts and tiers out of these.
+//! * [`sequential`]: the same on a growing number of pairs, with looks that do not add to the error.
+//! * [`resample`]: percentiles of merged histograms, by drawing rotations.
+//! * [`dependence()`]: how much less neighbouring rotations tell than independent ones.
 
 mod compare;
+mod dependence;
 mod evidence;
 mod median;
 mod rank;
+pub mod resample;
+pub mod sequential;
 mod signed_rank;
 mod unpaired;
 mod zone;
 
 pub use compare::{Comparison, INFINITE_LOG, Verdict, compare, compare_sessions, verdict_of_span};
+pub use dependence::dependence;
 pub use evidence::{Evidence, LEVEL};
-pub use median::{Spread, median, median_interval, median_rank, percentile_95};
+pub use median::{Spread, median, median_interval, median_rank, percentile_95, percentile_of};
 pub use rank::{Ranked, rank};
 pub use signed_rank::{hodges_lehmann, wilcoxon_critical, wilcoxon_interval};
 pub use unpaired::{mann_whitney_critical, shift, shift_interval};

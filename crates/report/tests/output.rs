@@ -18,6 +18,7 @@ fn every_file_is_there_and_none_holds_what_is_no_number() {
         let files = reported(size, &env, &fixture::ndjson(&trials)).expect("a report");
         for name in [
             "summary.md",
+            "figures.md",
             "index.html",
             "overview.svg",
             "memory.svg",

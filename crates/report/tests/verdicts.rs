@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use fixture::written::{full, reported};
 use report::data::{Figures, Trial, Validity};
 
-/// The cells of the verdict matrix in summary.md, by model and scenario.
+/// The cells of the verdict matrix in figures.md, by model and scenario.
 fn matrix(summary: &str) -> BTreeMap<(String, String), String> {
     let verdict = summary
         .split("## Verdict")
@@ -35,7 +35,7 @@ fn matrix(summary: &str) -> BTreeMap<(String, String), String> {
 }
 
 fn cell(files: &BTreeMap<String, String>, model: &str, scenario: &str) -> String {
-    matrix(&files["summary.md"])[&(model.to_owned(), scenario.to_owned())].clone()
+    matrix(&files["figures.md"])[&(model.to_owned(), scenario.to_owned())].clone()
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_limited_leader_moves_the_verdict_to_cpu() {
         "cpu (server CPU per request, at 5,000/s)",
     );
     let summary =
-        &reported("led", &env, &fixture::ndjson(&trials)).expect("a report")["summary.md"];
+        &reported("led", &env, &fixture::ndjson(&trials)).expect("a report")["figures.md"];
     assert!(summary.contains(before) && !summary.contains(after));
     let closed = |trial: &&mut Trial| trial.scenario == "cpu" && trial.shape.rate.is_none();
     for trial in trials
@@ -84,7 +84,7 @@ fn a_limited_leader_moves_the_verdict_to_cpu() {
         trial.validity = Validity::Limited;
     }
     let summary =
-        &reported("led", &env, &fixture::ndjson(&trials)).expect("a report")["summary.md"];
+        &reported("led", &env, &fixture::ndjson(&trials)).expect("a report")["figures.md"];
     assert!(summary.contains(after) && !summary.contains(before));
 }
 
@@ -98,7 +98,7 @@ fn invalid_is_named_and_never_drawn() {
             "{name} shows an excluded figure"
         );
     }
-    for name in ["summary.md", "index.html"] {
+    for name in ["figures.md", "index.html"] {
         assert!(
             files[name].contains("steal 3.1 %"),
             "{name} names the reason"
@@ -131,14 +131,14 @@ fn one_block_ranks_nothing_and_three_know_no_equivalence() {
     let (env, trials) = fixture::run("smoke", 1, 3);
     let smoke = reported("one", &env, &fixture::ndjson(&trials)).expect("a report");
     assert!(
-        matrix(&smoke["summary.md"])
+        matrix(&smoke["figures.md"])
             .values()
             .all(|cell| !cell.contains('#'))
     );
     assert!(!smoke["index.html"].contains("class=\"tier1"));
     let (env, trials) = fixture::run("quick", 3, 3);
     let quick = reported("three", &env, &fixture::ndjson(&trials)).expect("a report");
-    let cells = matrix(&quick["summary.md"]);
+    let cells = matrix(&quick["figures.md"]);
     assert!(cells.values().any(|cell| cell.contains("#2")));
     assert!(cells.values().all(|cell| !cell.ends_with('=')));
 }
@@ -146,7 +146,7 @@ fn one_block_ranks_nothing_and_three_know_no_equivalence() {
 #[test]
 fn a_difference_in_a_a_is_said_at_the_top() {
     let (env, mut trials) = fixture::run("full", 10, 42);
-    assert!(!full()["summary.md"].contains("A/A shows a difference"));
+    assert!(!full()["figures.md"].contains("A/A shows a difference"));
     let cpu = |figures: &mut Figures| {
         if let Some(cpu) = &mut figures.server_cpu_us_per_request {
             *cpu *= 1.2;
@@ -159,7 +159,7 @@ fn a_difference_in_a_a_is_said_at_the_top() {
         .filter_map(|trial| trial.figures.as_mut())
         .for_each(cpu);
     let files = reported("placebo", &env, &fixture::ndjson(&trials)).expect("a report");
-    let top = files["summary.md"]
+    let top = files["figures.md"]
         .split("## Verdict")
         .next()
         .expect("a top");

@@ -35,7 +35,7 @@ const SHEETS: [&str; 11] = [
 
 #[test]
 fn every_sheet_stands_in_both_and_leads_somewhere() {
-    let (page, summary) = (&wide()["index.html"], &wide()["summary.md"]);
+    let (page, summary) = (&wide()["index.html"], &wide()["figures.md"]);
     for title in SHEETS {
         assert!(page.contains(&format!("<h2>{title}</h2>")), "{title}");
         assert!(summary.contains(&format!("\n## {title}\n")), "{title}");
@@ -54,7 +54,7 @@ fn an_old_run_has_no_sheet_it_knows_nothing_of() {
     for title in SHEETS {
         let known = title == "Time to drain";
         assert_eq!(
-            full()["summary.md"].contains(&format!("\n## {title}\n")),
+            full()["figures.md"].contains(&format!("\n## {title}\n")),
             known,
             "{title}"
         );
@@ -71,7 +71,7 @@ fn the_run_says_the_order_of_scenarios_and_what_decides_each() {
     let (mut env, trials) = fixture::wide::run("quick", 3, 11);
     let report = |env: &Env, name| {
         let files = reported(name, env, &fixture::ndjson(&trials)).expect("a report");
-        files["summary.md"].clone()
+        files["figures.md"].clone()
     };
     // A run that does not list its scenarios is one from when the report knew them by name.
     let listed = std::mem::take(&mut env.scenarios);
@@ -82,7 +82,7 @@ fn the_run_says_the_order_of_scenarios_and_what_decides_each() {
             .map(|objective| (each.name.clone(), objective));
         env.objectives.extend(objective);
     }
-    assert_eq!(&report(&env, "old"), &wide()["summary.md"]);
+    assert_eq!(&report(&env, "old"), &wide()["figures.md"]);
     env.scenarios = listed;
     env.scenarios.reverse();
     env.scenarios[0].decides = Deciding::ServerCpuUsPerRequest;
@@ -94,7 +94,7 @@ fn the_run_says_the_order_of_scenarios_and_what_decides_each() {
 
 /// The lines of the verdict matrix that begin with `label`.
 fn verdict_line(label: &str) -> String {
-    let verdict = wide()["summary.md"]
+    let verdict = wide()["figures.md"]
         .split("\n## ")
         .nth(1)
         .expect("a verdict");
@@ -117,7 +117,7 @@ fn a_peer_is_measured_against_the_best_model_and_never_ranked() {
         line.contains("× (") && line.contains("peer") && !line.contains('#'),
         "{line}"
     );
-    for sentence in wide()["summary.md"]
+    for sentence in wide()["figures.md"]
         .lines()
         .filter(|line| line.starts_with("- "))
     {
@@ -164,7 +164,7 @@ fn not_offered(reason: &str) {
         }
     }
     let files = reported("routes", &env, &fixture::ndjson(&trials)).expect("a report");
-    let summary = &files["summary.md"];
+    let summary = &files["figures.md"];
     let nginx: Vec<&str> = summary
         .lines()
         .filter(|line| line.starts_with("| nginx "))
@@ -196,18 +196,18 @@ fn connections_without_a_reply_are_counted_and_shown() {
     let page = &files["index.html"];
     assert!(page.contains("<span class=\"unserved\">58 of 64 unserved</span>"));
     assert!(page.contains("<td class=\"differs\">58/64") && page.contains("they starve"));
-    let summary = &files["summary.md"];
+    let summary = &files["figures.md"];
     assert!(summary.contains("(58 of 64 unserved)") && summary.contains("| unserved |"));
-    assert!(!wide()["summary.md"].contains("unserved"));
+    assert!(!wide()["figures.md"].contains("unserved"));
 }
 
 #[test]
 fn the_time_that_was_announced_stands_beside_the_time_taken() {
     let (mut env, trials) = fixture::wide::run("quick", 3, 11);
-    assert!(!wide()["summary.md"].contains("announced beforehand"));
+    assert!(!wide()["figures.md"].contains("announced beforehand"));
     (env.announced_s, env.duration_s) = (745.0, 694.0);
     let files = reported("clock", &env, &fixture::ndjson(&trials)).expect("a report");
-    for name in ["summary.md", "index.html"] {
+    for name in ["figures.md", "index.html"] {
         let told = "12 min 25 s announced beforehand, 11 min 34 s taken (7 % less)";
         assert!(files[name].contains(told), "{name}");
     }
@@ -224,7 +224,7 @@ fn variants_fold_away_unless_they_lead() {
 
 #[test]
 fn capacity_is_a_bracket_and_says_what_was_not_confirmed() {
-    let sheet = wide()["summary.md"]
+    let sheet = wide()["figures.md"]
         .split("\n## Capacity")
         .nth(1)
         .expect("the sheet");
@@ -246,7 +246,7 @@ fn capacity_is_a_bracket_and_says_what_was_not_confirmed() {
 
 #[test]
 fn a_load_in_steps_is_ranked_by_its_goodput_and_drawn_over_time() {
-    let summary = &wide()["summary.md"];
+    let summary = &wide()["figures.md"];
     assert!(summary.contains("- overload (goodput at twice the capacity"));
     assert!(wide().contains_key("timeline-p99-overload.svg"));
     assert!(wide()["timeline-p99-overload.svg"].contains("objective: p99 ≤ 10.0 ms"));
@@ -256,7 +256,7 @@ fn a_load_in_steps_is_ranked_by_its_goodput_and_drawn_over_time() {
 
 #[test]
 fn connections_stand_beside_requests_and_beside_the_time_to_drain() {
-    let summary = &wide()["summary.md"];
+    let summary = &wide()["figures.md"];
     let sheet = |title: &str| {
         let rest = summary.split(&format!("\n## {title}\n")).nth(1);
         let rest = rest.unwrap_or_else(|| panic!("{title}"));
@@ -271,7 +271,7 @@ fn connections_stand_beside_requests_and_beside_the_time_to_drain() {
     );
     assert!(wide()["index.html"].contains("0.95 (1–3 on 65)"));
     // Runs from before that have the time alone.
-    let old = full()["summary.md"].split("\n## Time to drain\n").nth(1);
+    let old = full()["figures.md"].split("\n## Time to drain\n").nth(1);
     let old = old
         .expect("the sheet")
         .split("\n## ")

@@ -109,13 +109,18 @@ impl Process {
         interrupt: &Interrupt,
     ) -> io::Result<String> {
         let line = self.line(within, interrupt)?;
-        // A pipe that nobody reads would block a child that goes on writing.
-        if let Some(mut stdout) = self.stdout.take() {
-            std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
-        }
+        self.discard_output();
         line.strip_prefix(prefix)
             .map(str::to_owned)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("printed '{line}'")))
+    }
+
+    /// Reads what it prints from now on, and forgets it: a pipe that nobody reads would block a child that
+    /// goes on writing.
+    pub fn discard_output(&mut self) {
+        if let Some(mut stdout) = self.stdout.take() {
+            std::thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+        }
     }
 
     /// Waits for the next line, and gives it without its end.

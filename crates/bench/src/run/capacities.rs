@@ -94,6 +94,7 @@ pub fn capacities(
     let scratch =
         |name: &str| std::env::temp_dir().join(format!("turnstile-{}-{name}", std::process::id()));
     let setup = Setup {
+        benches: crate::observe::benches::Benches::join(&[&server_cpus, &load_cpus]),
         server: own.clone(),
         load: own.clone(),
         own: own.clone(),

@@ -134,6 +134,7 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     let scratch = std::path::absolute(&folder).context("there is no such folder")?;
     let scratch = |name: &str| scratch.join(format!(".profile-{}-{name}", std::process::id()));
     let setup = Setup {
+        benches: crate::observe::benches::Benches::join(&[&server_cpus, &load_cpus]),
         server: own.clone(),
         load: own.clone(),
         own,

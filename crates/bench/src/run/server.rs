@@ -172,6 +172,16 @@ impl Server {
         }
     }
 
+    /// A server that `process` is, which listens on `address`.
+    pub fn started(process: Process, address: String) -> Self {
+        Self {
+            root: Some(process.pid()),
+            process: Some(process),
+            address,
+            _store: None,
+        }
+    }
+
     /// A server that is running already, and is neither started nor stopped.
     pub fn running(target: &Target) -> Self {
         Self {

@@ -129,12 +129,14 @@ fn compared(one: &[&Capacity], other: &[&Capacity], zone: f64) -> Option<Compari
     let (low, high) = (best(one)? - worst(other)?, worst(one)? - best(other)?);
     let log = median(one)? - median(other)?;
     let sure = all().all(|each| each.confirmed || each.lowest_failed_rps.is_none());
+    let unseen = if sure { unseen } else { INFINITE_LOG };
     Some(Comparison {
         log,
         low,
         high,
         pairs: one.len().min(other.len()),
-        verdict: verdict_of_span((low, high), zone, if sure { unseen } else { INFINITE_LOG }),
+        verdict: verdict_of_span((low, high), zone, unseen),
+        smallest: zone + unseen + (log - low),
     })
 }
 

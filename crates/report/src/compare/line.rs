@@ -5,6 +5,9 @@ use serde::Serialize;
 use crate::metric::Metric;
 use crate::stats::{Comparison, INFINITE_LOG, Verdict};
 
+/// The reason where there are too few trials for a verdict.
+pub const TOO_FEW: &str = "too few trials";
+
 /// What follows from comparing one figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,8 +60,14 @@ pub struct Line {
     pub high: Option<f64>,
     /// Indifference zone as a ratio: 1.03 is 3 %.
     pub zone: Option<f64>,
+    /// The smallest slowdown that would have been found, as a ratio; `null`: none would.
+    pub smallest_slowdown: Option<f64>,
     /// What follows.
     pub finding: Finding,
+    /// It decides its scenario.
+    pub decides: bool,
+    /// It is counted and not timed, and so has next to no noise.
+    pub exact: bool,
     /// Why it is not compared; else empty.
     pub reason: String,
     /// The figure's metric; `None` for validity.
@@ -67,6 +76,12 @@ pub struct Line {
 }
 
 impl Line {
+    /// `true` when a slowdown of the factor `see` would have been found.
+    pub fn would_have_shown(&self, see: f64) -> bool {
+        self.smallest_slowdown
+            .is_some_and(|smallest| smallest <= see)
+    }
+
     /// A line about `metric`, or about validity, not compared yet.
     pub fn empty(metric: Option<Metric>) -> Self {
         Self {
@@ -80,6 +95,9 @@ impl Line {
             low: None,
             high: None,
             zone: None,
+            smallest_slowdown: None,
+            decides: false,
+            exact: false,
             finding: Finding::NotCompared,
             reason: String::new(),
             metric,
@@ -89,7 +107,7 @@ impl Line {
     /// Writes down what follows from `comparison`; `None`: there were too few trials for one.
     pub fn judge(&mut self, comparison: Option<Comparison>) {
         let Some(comparison) = comparison else {
-            self.reason = "too few trials".to_owned();
+            self.reason = TOO_FEW.to_owned();
             return;
         };
         let ratio = |log: f64| (log.abs() < INFINITE_LOG / 2.0).then(|| log.exp());
@@ -98,6 +116,7 @@ impl Line {
             ratio(comparison.low),
             ratio(comparison.high),
         );
+        self.smallest_slowdown = ratio(comparison.smallest);
         self.finding = match comparison.verdict {
             Verdict::Slower => Finding::Worse,
             Verdict::Faster => Finding::Better,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::both::Both;
 use super::line::{Finding, Line, Side};
-use super::{capacity, memory};
+use super::{capacity, exact, memory};
 use crate::cell::{Cell, State};
 use crate::data::Pass;
 use crate::metric::Metric;
@@ -32,6 +32,9 @@ pub fn all(before: &Run, after: &Run, evidence: Evidence, partial: bool) -> Vec<
     for row in before.contenders() {
         lines.extend(memory::lines(&both, row));
     }
+    for scenario in before.scenarios_of(Pass::SystemCalls) {
+        lines.extend(exact::lines(&both, &scenario));
+    }
     for scenario in before.scenarios_of(Pass::Capacity) {
         lines.extend(capacity::lines(&both, &scenario));
     }
@@ -41,6 +44,7 @@ pub fn all(before: &Run, after: &Run, evidence: Evidence, partial: bool) -> Vec<
 /// Every row of a scenario: what it lost, and its figures one by one.
 fn of_scenario(both: &Both<'_>, scenario: &str) -> Vec<Line> {
     let mut lines = Vec::new();
+    let deciding = primary::choose(both.before, scenario);
     let shared = both.after.windows(scenario);
     let windows = both.before.windows(scenario).into_iter();
     for window in windows.filter(|window| shared.contains(window)) {
@@ -66,8 +70,9 @@ fn of_scenario(both: &Both<'_>, scenario: &str) -> Vec<Line> {
             }));
             if comparable && cells.0.state == State::Valid {
                 let figures = figures.iter();
-                lines.extend(figures.map(|(choice, zone)| {
-                    line(both, row, scenario, (&cells.0, &cells.1), *choice, *zone)
+                lines.extend(figures.map(|(choice, zone)| Line {
+                    decides: *choice == deciding,
+                    ..line(both, row, scenario, (&cells.0, &cells.1), *choice, *zone)
                 }));
             }
         }

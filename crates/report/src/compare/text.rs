@@ -2,7 +2,7 @@
 
 use super::environment::Difference;
 use super::line::{Finding, Line, Side};
-use super::report::Report;
+use super::report::{Outcome, Report};
 use crate::format;
 use crate::markdown::Table;
 use crate::metric::Metric;
@@ -15,7 +15,11 @@ pub fn markdown(report: &Report, all: bool) -> String {
         out.push_str(&format!("> {note}\n>\n"));
     }
     out.truncate(out.len() - ">\n".len());
-    out.push_str(&format!("\n{}\n\n", sentence(report)));
+    out.push_str(&format!(
+        "\n{}\n\n{}\n\n",
+        sentence(report),
+        visible(report)
+    ));
     let mut sections = vec![
         (
             Finding::Lost,
@@ -116,6 +120,36 @@ fn sentence(report: &Report) -> String {
     )
 }
 
+/// What the exit status says, and what could have been seen.
+fn visible(report: &Report) -> String {
+    let see = format!("{:.0} %", (report.see - 1.0) * 100.0);
+    let mut smallest: Vec<f64> = report
+        .lines
+        .iter()
+        .filter(|line| line.decides)
+        .filter_map(|line| line.smallest_slowdown)
+        .collect();
+    smallest.sort_by(f64::total_cmp);
+    let at = |q| crate::stats::percentile_of(&smallest, q).map(|ratio| (ratio - 1.0) * 100.0);
+    let span = match (at(0.5), at(1.0)) {
+        (Some(half), Some(all)) => format!(
+            " Of the figures that decide a scenario, half would have shown a slowdown of {half:.0} % and all of them one of {all:.0} %."
+        ),
+        _ => String::new(),
+    };
+    let outcome = match report.outcome {
+        Outcome::Slower => "Something became slower or was lost.".to_owned(),
+        Outcome::NotSlower => {
+            format!("Nothing became slower, and a slowdown of {see} would have been seen.")
+        }
+        Outcome::Undecided => format!(
+            "It cannot be decided: nothing was seen to become slower, but {} would not have shown a slowdown of {see} or were spoilt by the machine.",
+            format::count(report.blind, "figure")
+        ),
+    };
+    format!("{outcome}{span}")
+}
+
 fn table(lines: &[&Line]) -> String {
     let header = [
         "model",
@@ -127,6 +161,7 @@ fn table(lines: &[&Line]) -> String {
         "times worse",
         "interval",
         "zone",
+        "would show",
         "n",
         "verdict",
     ];
@@ -134,8 +169,11 @@ fn table(lines: &[&Line]) -> String {
     for line in lines {
         let show = |side: Option<Side>| {
             let median = side.map(|side| side.median.unwrap_or(f64::INFINITY));
-            let shown = line.metric.zip(median);
-            shown.map_or("-".to_owned(), |(metric, median)| metric.show(median))
+            match (line.metric, median) {
+                (Some(metric), Some(median)) => metric.show(median),
+                (None, Some(median)) => format::number(median),
+                (_, None) => "-".to_owned(),
+            }
         };
         let n = |side: Option<Side>| side.map_or(0, |side| side.n);
         let bare = |ratio: Option<f64>| format::factor_bare(ratio.unwrap_or(f64::INFINITY));
@@ -156,9 +194,16 @@ fn table(lines: &[&Line]) -> String {
             line.zone.map_or("-".to_owned(), |zone| {
                 format!("±{:.1} %", (zone - 1.0) * 100.0)
             }),
-            line.metric.map_or("-".to_owned(), |_| {
-                format!("{}/{}", n(line.before), n(line.after))
-            }),
+            only(
+                line.smallest_slowdown
+                    .map_or("nothing".to_owned(), |smallest| {
+                        format!("+{:.0} %", (smallest - 1.0) * 100.0)
+                    }),
+            ),
+            match line.metric.is_some() || line.exact {
+                true => format!("{}/{}", n(line.before), n(line.after)),
+                false => "-".to_owned(),
+            },
             verdict(line),
         ]);
     }
@@ -168,6 +213,7 @@ fn table(lines: &[&Line]) -> String {
 /// The verdict in the words of the figure.
 fn verdict(line: &Line) -> String {
     let (worse, better) = match line.metric {
+        _ if line.exact => ("more", "fewer"),
         Some(Metric::ServerCpu) => ("costlier", "cheaper"),
         Some(Metric::Pss) => ("larger", "smaller"),
         Some(Metric::Throughput | Metric::Goodput) => ("less", "more"),

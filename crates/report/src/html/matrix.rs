@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::anchor;
 use crate::cell::State;
 use crate::format;
-use crate::matrix::{Column, Entry, Matrix};
+use crate::matrix::{Column, Entry, Matrix, Standing, TIED_FACTOR};
 use crate::palette;
 use crate::run::{Row, Run};
 use crate::stats::{Evidence, Ranked};
@@ -64,9 +64,10 @@ pub fn table(run: &Run, matrix: &Matrix, id: &str) -> Markup {
     }
 }
 
-/// `proactor, wins by 8–14 %`, or `proactor, ≈ 3 more, next +8–14 %`, above a column.
+/// `proactor, wins; next +8–14 %`, or `proactor, ≈ 3 more, next +8–14 %`, above a column.
 fn won(column: &Column, rows: &[Row]) -> Markup {
     let headline = column.headline(rows);
+    let metric = column.choice.metric;
     let tied = headline.equivalent.len() + headline.too_close.len();
     html! {
         @if let Some(best) = &headline.best {
@@ -74,9 +75,9 @@ fn won(column: &Column, rows: &[Row]) -> Markup {
             span.by {
                 @if tied > 0 {
                     "≈ " (tied) " more"
-                    @if let Some((margin, twice)) = headline.margin() { br; "next " @if !twice { "+" } (margin) }
+                    @if let Some(margin) = headline.margin(metric) { br; "next " (margin) }
                 }
-                @else if let Some((margin, _)) = headline.margin() { "wins by " (margin) }
+                @else if let Some(margin) = headline.margin(metric) { "wins; next " (margin) }
                 @else { "wins" }
             }
         }
@@ -125,12 +126,12 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
     let figure = entry.spread.map(|spread| metric.show(spread.median));
     let hover = hover(column, row, entry);
     let body = match (entry.state, entry.place, &figure) {
-        (State::Valid, Some(place), Some(figure)) => ranked(entry, &place, figure),
+        (State::Valid, Some(place), Some(figure)) => ranked(column, entry, &place, figure),
         (State::Valid, None, Some(figure)) if entry.peer.is_some() => peer(entry, figure),
         (State::Valid, None, Some(_)) if entry.overloaded => overloaded(entry),
         (State::Valid, None, Some(figure)) => html! {
-            b { (figure) }
-            @if is_ranked(column) { span.iv { (unranked(entry)) } }
+            @if is_ranked(column) { b.few { "(" (figure) ")" } span.iv { (unranked(entry)) } }
+            @else { b { (figure) } }
         },
         (State::Limited, _, Some(figure)) => {
             html! {
@@ -146,6 +147,11 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
     };
     let class = match (entry.state, entry.place) {
         (State::Valid, Some(place)) if place.best => "tier1 best".to_owned(),
+        (State::Valid, Some(_)) if entry.standing() == Some(Standing::Tied) => "tier1".to_owned(),
+        (State::Valid, Some(_)) if entry.standing() == Some(Standing::Undecided) => {
+            "open".to_owned()
+        }
+        (State::Valid, Some(place)) if place.tier == 1 => "tier2".to_owned(),
         (State::Valid, Some(place)) => format!("tier{}", place.tier.min(3)),
         (State::Limited, _) => "limited".to_owned(),
         (State::Blocks, _) => "blocks".to_owned(),
@@ -159,16 +165,22 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
     }
 }
 
-fn ranked(entry: &Entry, place: &Ranked, figure: &str) -> Markup {
+fn ranked(column: &Column, entry: &Entry, place: &Ranked, figure: &str) -> Markup {
     let tier = html! { i.tier { (place.tier) } };
     if entry.overloaded {
         return html! { (tier) (overloaded(entry)) };
     }
     html! {
         (tier)
-        b { @if !entry.mark().is_empty() { (entry.mark()) " " } (format::factor(place.against_best.log.exp())) }
+        b { (format::factor(place.against_best.log.exp())) }
         @match entry.interval().filter(|_| !place.best) {
-            Some(interval) => { span.iv { (interval) } span.fig { (figure) } }
+            Some(interval) => {
+                span.iv { (interval) }
+                @if let Some(blocks) = column.blocks_to_decide(entry) {
+                    span.iv { (format::number(blocks as f64)) " blocks" }
+                }
+                span.fig { (figure) }
+            }
             None => {
                 span.iv { span.wide { "best · " } (figure) }
                 @if let Some(own) = entry.interval() { span.fig { (own) } }
@@ -245,8 +257,9 @@ pub fn key(evidence: Evidence, peers: bool) -> Markup {
                 li { span.swatch.plain { "5 µs" } " the figure itself, because there are too few blocks to rank" }
             } @else {
                 li { span.swatch.tier1.best { "1.00×" } " best of its column" }
-                li { span.swatch.tier1 { "= 1.01×" } " equivalent to it" }
-                li { span.swatch.tier1 { "≈ 1.10×" } " too close to call" }
+                li { span.swatch.tier1 { "1.04×" } " tied: at most " (format!("{:.0} %", (TIED_FACTOR - 1.0) * 100.0)) " worse, with its whole interval" }
+                li { span.swatch.open { "1.20×" } " undecided, with the blocks that it would take to decide" }
+                li { "(5 µs) too few valid trials to rank" }
                 li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse, in a lower tier; 2.00× is twice as bad" }
             }
             li { span.swatch.limited { "≥" } " the generator was the limit: a bound, never ranked" }
@@ -268,6 +281,7 @@ pub fn headlines(matrix: &Matrix) -> Markup {
                 @let headline = column.headline(&matrix.rows);
                 li {
                     a.what href={ "#" (anchor::deciding(&column.scenario)) } { (column.scenario) }
+                    @if let Some(means) = words::means(&column.scenario) { span.means { (means) } }
                     span.said {
                         @for (bold, text) in headline.sentence(column.choice.metric) {
                             @if bold { b { (text) } } @else { (text) }

@@ -23,12 +23,16 @@ pub struct Headline {
 pub type Pieces = Vec<(bool, String)>;
 
 impl Headline {
-    /// How far the next tier is behind: `12–18 %`, or `2.1–2.4×` and `true`; `None` where there is
-    /// none, or it is infinitely far behind.
-    pub fn margin(&self) -> Option<(String, bool)> {
+    /// How far the next tier is behind: `+12–18 %`, `2.1–2.4×`, or of a rate `−11–15 %`; `None` where there
+    /// is none, or it is infinitely far behind.
+    pub fn margin(&self, metric: Metric) -> Option<String> {
         let (_, against) = self.next.as_ref()?;
         let is_finite = against.log < stats::INFINITE_LOG / 2.0;
-        is_finite.then(|| size(against))
+        is_finite.then(|| match (metric, size(against)) {
+            (Metric::Throughput | Metric::Goodput, _) => format!("−{}", less(against)),
+            (_, (size, true)) => size,
+            (_, (size, false)) => format!("+{size}"),
+        })
     }
 
     /// The outcome in one sentence: who won, by how much over whom, what is too close to call.
@@ -104,6 +108,15 @@ fn size(against: &Comparison) -> (String, bool) {
     }
 }
 
+/// How much less a rate is that is so many times worse: 1.7 times worse is 41 % less.
+fn less(against: &Comparison) -> String {
+    let percent = |log: f64| format!("{:.0}", (1.0 - (-log).exp()) * 100.0);
+    match (percent(against.low), percent(against.high)) {
+        (low, high) if low == high => format!("{low} %"),
+        (low, high) => format!("{low}–{high} %"),
+    }
+}
+
 /// `needs 12–18 % more CPU`: how far the next tier is behind.
 fn behind(metric: Metric, against: &Comparison) -> String {
     let (size, twice) = size(against);
@@ -112,10 +125,34 @@ fn behind(metric: Metric, against: &Comparison) -> String {
         (Metric::ServerCpu | Metric::MachineCpu, true) => format!("needs {size} the CPU"),
         (Metric::Pss | Metric::PssIdle, false) => format!("takes {size} more memory"),
         (Metric::Pss | Metric::PssIdle, true) => format!("takes {size} the memory"),
-        // The factor is the best one's advantage: 1.25 times as fast is 25 % ahead.
-        (Metric::Throughput | Metric::Goodput, false) => format!("is behind by {size}"),
-        (Metric::Throughput | Metric::Goodput, true) => format!("is behind by {size}"),
+        (Metric::Throughput | Metric::Goodput, _) => format!("does {} less", less(against)),
         (_, false) => format!("takes {size} longer"),
         (_, true) => format!("takes {size} as long"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Verdict;
+
+    #[test]
+    fn a_rate_that_is_so_many_times_worse_is_so_much_less() {
+        let against = |low: f64, high: f64| Comparison {
+            log: low.ln(),
+            low: low.ln(),
+            high: high.ln(),
+            pairs: 10,
+            verdict: Verdict::Slower,
+            smallest: 0.0,
+        };
+        let said = |metric, low, high| behind(metric, &against(low, high));
+        assert_eq!(said(Metric::Throughput, 1.68, 1.75), "does 40–43 % less");
+        assert_eq!(said(Metric::Goodput, 4.0, 5.0), "does 75–80 % less");
+        assert_eq!(
+            said(Metric::ServerCpu, 1.68, 1.75),
+            "needs 68–75 % more CPU"
+        );
+        assert_eq!(said(Metric::P99, 2.5, 3.0), "takes 2.50–3.00× as long");
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::evidence::{Evidence, LEVEL};
 use super::median::Spread;
+use super::sequential::{self, Bounds};
 use super::signed_rank::{hodges_lehmann, wilcoxon_interval};
 use super::unpaired::{shift, shift_interval};
 use super::zone::floor;
@@ -50,6 +51,9 @@ pub struct Comparison {
     pub pairs: usize,
     /// What follows.
     pub verdict: Verdict,
+    /// The smallest difference to the worse that would have been declared with an interval of this
+    /// width, a logarithm: what the measurement could have shown.
+    pub smallest: f64,
 }
 
 /// Compares the logarithmic costs by block of `one` with those of `other`, as far as `evidence`
@@ -90,6 +94,7 @@ fn ranges(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>, zone: f64) -> Op
         high: a.high - b.median,
         pairs,
         verdict,
+        smallest: zone + unseen + (log - (a.low - b.high)),
     })
 }
 
@@ -120,23 +125,29 @@ fn intervals(
         high,
         pairs: differences.len(),
         verdict: decided(log, (low, high), zone),
+        smallest: smallest(log - low, zone),
     })
+}
+
+/// What an interval that reaches `below` its estimate could have shown: see [`decided`].
+fn smallest(below: f64, zone: f64) -> f64 {
+    zone.max(floor().min(zone) + below)
 }
 
 /// The verdict of an estimate with its interval. A difference counts when the estimate lies beyond
 /// the zone and the interval wholly beyond the least zone; an equivalence when the interval lies
 /// wholly within the zone.
-fn decided(log: f64, (low, high): (f64, f64), zone: f64) -> Verdict {
+fn decided(log: f64, span: (f64, f64), zone: f64) -> Verdict {
     let least = floor().min(zone);
-    if low > least && log > zone {
-        Verdict::Slower
-    } else if high < -least && log < -zone {
-        Verdict::Faster
-    } else if low >= -zone && high <= zone {
-        Verdict::Equivalent
-    } else {
-        Verdict::TooClose
-    }
+    sequential::verdict(
+        log,
+        span,
+        Bounds {
+            least,
+            zone,
+            within: zone,
+        },
+    )
 }
 
 /// The verdict of a span, from the smallest difference to the largest, that is short of the truth by
@@ -177,9 +188,11 @@ pub fn compare_sessions(
         Evidence::Ranges => span()?,
         Evidence::Intervals => shift_interval(one, other, LEVEL)?,
     };
-    let verdict = match evidence {
-        Evidence::Ranges => verdict_of_span((low, high), zone, 0.0),
-        Evidence::Figures | Evidence::Intervals => decided(log, (low, high), zone),
+    let (verdict, smallest) = match evidence {
+        Evidence::Ranges => (verdict_of_span((low, high), zone, 0.0), zone + (log - low)),
+        Evidence::Figures | Evidence::Intervals => {
+            (decided(log, (low, high), zone), smallest(log - low, zone))
+        }
     };
     Some(Comparison {
         log,
@@ -187,5 +200,6 @@ pub fn compare_sessions(
         high,
         pairs,
         verdict,
+        smallest,
     })
 }

@@ -80,3 +80,9 @@ pub fn percentile_95(values: &[f64]) -> Option<f64> {
     let rank = (sorted.len() * 95).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()
 }
+
+/// The `q` quantile of sorted values by the nearest rank.
+pub fn percentile_of(sorted: &[f64], q: f64) -> Option<f64> {
+    let rank = (sorted.len() as f64 * q).ceil() as usize;
+    sorted.get(rank.max(1) - 1).copied()
+}

@@ -241,6 +241,31 @@ impl Noise {
         tally
     }
 
+    /// Log-ratios of `pairs` pairs of slices of `slice_s` seconds of two servers, of which the first
+    /// costs `factor` times as much. Each half is a rest as recorded, as wide as so short a slice makes
+    /// it; what a rotation shares cancels. A part `carried` of each pair's noise is that of the pair
+    /// before.
+    #[allow(dead_code)] // Sessions of trials have none.
+    pub fn pairs(
+        &self,
+        (pairs, slice_s): (usize, f64),
+        factor: f64,
+        carried: f64,
+        random: &mut SplitMix64,
+    ) -> Vec<f64> {
+        let scale = (self.window_s / slice_s).max(1.0).sqrt();
+        let fresh = (1.0 - carried * carried).sqrt();
+        let noise = |random: &mut SplitMix64| {
+            (drawn(&self.rests, random) - drawn(&self.rests, random)) * scale
+        };
+        let mut last = noise(random);
+        let mut next = || {
+            last = carried * last + fresh * noise(random);
+            last + factor.ln()
+        };
+        (0..pairs).map(|_| next()).collect()
+    }
+
     /// The rows of a session, the first of them slower by `log`, and the zone its placebo gives.
     fn draw(
         &self,

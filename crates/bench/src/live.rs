@@ -1,0 +1,140 @@
+//! `turnstile compare-live A B`: two servers side by side, slice against slice.
+//!
+//! ```text
+//! contender   what A and B may be, and how each is started
+//! slice       one slice: a short load on one server, with its CPU read at both edges
+//! session     rotations of slices, looks, fresh processes now and then, until all is decided
+//! verdict     what the pairs amount to, figure by figure, and the exit status
+//! text        the table, and the JSON
+//! ```
+//!
+//! Both servers stand and hold the same CPUs; one of them is loaded at a time. A *rotation* loads each
+//! of them in an open loop (CPU per request, p50 and p99 at the same offered rate and with the same
+//! arrivals) and in a closed one (throughput), in an order drawn anew. What is compared is the pair of
+//! one rotation, so that a mood of the machine that lasts for a second is in both. The processes are
+//! started afresh every few rotations: where their memory came to lie is part of the noise, too.
+//!
+//! The session looks at its pairs again and again and stops as soon as every figure is decided; how that
+//! keeps its error rate is said in [`report::stats::sequential`].
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use report::out;
+
+use crate::failure::Failure;
+
+mod contender;
+mod session;
+mod slice;
+mod text;
+mod verdict;
+
+/// `turnstile compare-live`: is B slower than A? In under two minutes.
+///
+/// A and B are each one of:
+///
+///   prefork, prefork:flock     a model of this build, or one of its variants
+///   '--model M --workers 4'    arguments of `turnstile serve`, for this build
+///   './other/turnstile serve --model M'
+///                              another build (anything that prints `listening on ADDR` and takes
+///                              `--listen`; the flag is added)
+///   'nginx -c /tmp/a.conf -g "..."' with {addr} or {port} in it
+///                              any command; it is told where to listen on 127.0.0.1, and is ready
+///                              when it accepts a connection
+///
+/// No shell is involved: words are split at blanks, and quotes and backslashes keep them together.
+///
+/// Exit status: 0 nothing became slower, and a slowdown would have been seen; 1 B is slower in some
+/// figure, or answered wrongly where A did not; 2 unusable arguments; 3 it cannot be decided; 130
+/// interrupted.
+#[derive(Debug, Clone, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct LiveArgs {
+    /// What B is compared with
+    #[arg(allow_hyphen_values = true)]
+    pub a: String,
+
+    /// What is judged
+    #[arg(allow_hyphen_values = true)]
+    pub b: String,
+
+    /// Path to ask for
+    #[arg(long, value_name = "PATH", default_value = "/plaintext")]
+    pub path: String,
+
+    /// Connections, kept alive
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub connections: u32,
+
+    /// Requests per second of the open loop [default: four tenths of what the slower one can do]
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+
+    /// Seconds after which it ends, decided or not
+    #[arg(long, value_name = "N", default_value_t = 110, value_parser = clap::value_parser!(u64).range(10..=86_400))]
+    pub seconds: u64,
+
+    /// Two are equal when they differ by less than so many per cent (three times as many for p99)
+    #[arg(long, value_name = "PERCENT", default_value_t = 3.0)]
+    pub within: f64,
+
+    /// The seed of the order and the arrivals
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// CPUs for the servers [default: the lower half of the allowed]
+    #[arg(long, value_name = "LIST")]
+    pub server_cpus: Option<String>,
+
+    /// CPUs for the load generator [default: the upper half of the allowed]
+    #[arg(long, value_name = "LIST")]
+    pub load_cpus: Option<String>,
+
+    /// Write the result to FILE as JSON, too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// A generator other than this command, for tests.
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub load: Option<PathBuf>,
+}
+
+/// Runs `turnstile compare-live`; the exit statuses are those of [`LiveArgs`].
+pub fn live_main(args: &LiveArgs) -> ExitCode {
+    match compare(args) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => {
+            eprintln!("turnstile compare-live: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn compare(args: &LiveArgs) -> Result<u8, Failure> {
+    check(args)?;
+    let sink = args.json.as_deref().map(out::File::open).transpose()?;
+    let session = session::run(args)?;
+    let result = verdict::of(&session);
+    out::print(&text::table(&result))?;
+    if let Some(sink) = sink {
+        sink.write(&text::json(&result))?;
+    }
+    if session.interrupted {
+        return Err(Failure::Interrupted);
+    }
+    Ok(result.exit)
+}
+
+fn check(args: &LiveArgs) -> Result<(), Failure> {
+    if !(args.within > 0.0 && args.within <= 50.0) {
+        return Err(Failure::usage("--within is a percentage from 0 to 50"));
+    }
+    if args.rate.is_some_and(|rate| !(1.0..=1e7).contains(&rate)) {
+        return Err(Failure::usage("--rate is a number of requests per second"));
+    }
+    if !args.path.starts_with('/') || args.path.contains(char::is_whitespace) {
+        return Err(Failure::usage("--path begins with / and has no blanks"));
+    }
+    Ok(())
+}

@@ -1,0 +1,417 @@
+//! Rotations of slices until everything is decided.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use report::data::{Mode, Shape};
+use report::stats::sequential::{self, FIRST, Schedule};
+use report::stats::{Comparison, Verdict};
+use schema::random::SplitMix64;
+
+use super::LiveArgs;
+use super::contender::Contender;
+use super::slice::{self, REQUESTS_MIN_FOR_P99, Slice};
+use super::verdict::Kind;
+use crate::failure::{Failure, Unmeasured};
+use crate::observe::client::Client;
+use crate::observe::cpus::CpuList;
+use crate::observe::interrupt::Interrupt;
+use crate::plan::size::Size;
+use crate::run::server::Server;
+use crate::run::setup::Setup;
+
+/// A slice of the open loop, where the rate gives it enough requests for a 99th percentile...
+const OPEN_S: f64 = 0.25;
+/// ...and the longest, where it does not.
+const OPEN_S_MAX: f64 = 1.0;
+const CLOSED_S: f64 = 0.15;
+const WARM_UP_S: f64 = 0.4;
+/// The open loop offers this part of what the slower of the two can do.
+const RATE_SHARE: f64 = 0.4;
+/// Both servers are started afresh after so many rotations.
+const ROTATIONS_PER_START: usize = 12;
+/// The probability of a wrong verdict in a session, over all its figures and looks.
+const ALPHA: f64 = 0.05;
+const REPLY_WITHIN: Duration = Duration::from_secs(5);
+
+/// Both servers in one rotation.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotation {
+    /// Open loop: A, then B.
+    pub open: [Slice; 2],
+    /// Closed loop.
+    pub closed: [Slice; 2],
+}
+
+/// What was measured, and what followed at the looks.
+#[derive(Debug)]
+pub struct Session {
+    /// A and B.
+    pub contenders: [Contender; 2],
+    /// Path asked for.
+    pub path: String,
+    /// Connections of either loop.
+    pub connections: u32,
+    /// Rate of the open loop.
+    pub rate_rps: f64,
+    /// Per cent within which two are equal.
+    pub within: f64,
+    /// In the order in which they were measured.
+    pub rotations: Vec<Rotation>,
+    /// The latest judgement of each figure; what was decided is not judged again.
+    pub judged: BTreeMap<Kind, Comparison>,
+    /// Times that each of the servers was started.
+    pub starts: u32,
+    /// How long a rotation takes, seconds.
+    pub rotation_s: f64,
+    /// How long everything took, seconds.
+    pub taken_s: f64,
+    /// Ctrl-C.
+    pub interrupted: bool,
+    /// Which of the two failed on the way (0 is A), and how.
+    pub failed: Option<(usize, String)>,
+}
+
+/// Measures until every figure is decided or the time is over.
+///
+/// # Errors
+/// A usage failure where a server cannot be started or does not answer the path; a failure of the
+/// generator before the first rotation.
+pub fn run(args: &LiveArgs) -> Result<Session, Failure> {
+    let start = Instant::now();
+    let setup = setup(args)?;
+    let contenders = [("A", &args.a), ("B", &args.b)]
+        .map(|(name, text)| Contender::parse(name, text, &setup.own));
+    let [a, b] = contenders;
+    let contenders = [a?, b?];
+    let mut bench = Bench {
+        loads: Loads::of(args),
+        random: SplitMix64::new(args.seed),
+        setup,
+        servers: None,
+        starts: 0,
+    };
+    let begun = bench.begin(args, &contenders);
+    let rotation_s = begun.map_err(|failed| failed.or_usage(&contenders))?;
+    let mut session = Session {
+        contenders,
+        path: args.path.clone(),
+        connections: args.connections,
+        rate_rps: bench.loads.rate_rps,
+        within: args.within,
+        rotations: Vec::new(),
+        judged: BTreeMap::new(),
+        starts: 0,
+        rotation_s,
+        taken_s: 0.0,
+        interrupted: false,
+        failed: None,
+    };
+    let end = start + Duration::from_secs(args.seconds);
+    match bench.rotate(&mut session, end) {
+        Ok(()) => {}
+        Err(Failed {
+            why: Unmeasured::Interrupted,
+            ..
+        }) => session.interrupted = true,
+        Err(Failed {
+            whose,
+            why: Unmeasured::Because(reason),
+        }) => {
+            session.failed = Some((whose, reason.text));
+        }
+    }
+    session.starts = bench.starts;
+    session.taken_s = start.elapsed().as_secs_f64();
+    Ok(session)
+}
+
+/// A failure, and which of the two servers it is about.
+struct Failed {
+    whose: usize,
+    why: Unmeasured,
+}
+
+impl Failed {
+    /// Of the beginning: a server that cannot be started or asked is an argument that cannot be used.
+    fn or_usage(self, contenders: &[Contender; 2]) -> Failure {
+        match self.why {
+            Unmeasured::Interrupted => Failure::Interrupted,
+            Unmeasured::Because(reason) => {
+                let Contender { name, command, .. } = &contenders[self.whose];
+                Failure::usage(format!("{name}, '{command}': {}", reason.text))
+            }
+        }
+    }
+}
+
+/// The loads of a session.
+struct Loads {
+    path: String,
+    connections: u32,
+    rate_rps: f64,
+    open_s: f64,
+}
+
+impl Loads {
+    fn of(args: &LiveArgs) -> Self {
+        let mut loads = Self {
+            path: args.path.clone(),
+            connections: args.connections,
+            rate_rps: 0.0,
+            open_s: OPEN_S,
+        };
+        loads.set_rate(args.rate.unwrap_or(1.0));
+        loads
+    }
+
+    fn set_rate(&mut self, rate_rps: f64) {
+        self.rate_rps = rate_rps;
+        let enough_s = 1.1 * REQUESTS_MIN_FOR_P99 as f64 / rate_rps;
+        self.open_s = enough_s.clamp(OPEN_S, OPEN_S_MAX);
+    }
+
+    fn shape(&self, mode: Mode, duration_s: f64) -> Shape {
+        Shape {
+            mode,
+            rate: (mode == Mode::Open).then_some(self.rate_rps),
+            connections: self.connections,
+            pipeline: 1,
+            keep_alive: true,
+            path: self.path.clone(),
+            duration_s,
+            ..Shape::default()
+        }
+    }
+}
+
+/// The servers, and what loads them.
+struct Bench {
+    loads: Loads,
+    random: SplitMix64,
+    setup: Setup,
+    servers: Option<[Server; 2]>,
+    starts: u32,
+}
+
+impl Bench {
+    /// Starts both, finds the rate, and measures one rotation that does not count; returns how long it
+    /// took, seconds.
+    fn begin(&mut self, args: &LiveArgs, contenders: &[Contender; 2]) -> Result<f64, Failed> {
+        let throughput = self.start(contenders)?;
+        if args.rate.is_none() {
+            let slower = throughput.into_iter().fold(f64::INFINITY, f64::min);
+            // Two digits are enough, and read better.
+            let rate = (slower * RATE_SHARE).max(10.0);
+            let step = 10_f64.powf(rate.log10().floor() - 1.0);
+            self.loads.set_rate((rate / step).floor() * step);
+        }
+        let start = Instant::now();
+        self.rotation(0)?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+
+    /// Starts both afresh, asks each for the path and warms it up; returns what they did in a closed loop.
+    fn start(&mut self, contenders: &[Contender; 2]) -> Result<[f64; 2], Failed> {
+        self.stop()?;
+        let (cpus, interrupt) = (&self.setup.server_cpus, &self.setup.interrupt);
+        let start = |whose: usize| {
+            let started = contenders[whose].start(cpus, interrupt);
+            started.map_err(|why| Failed { whose, why })
+        };
+        let servers = [start(0)?, start(1)?];
+        let mut throughput = [0.0; 2];
+        for (whose, server) in servers.iter().enumerate() {
+            let failed = |why| Failed { whose, why };
+            answers(server, &self.loads.path).map_err(failed)?;
+            let shape = self.loads.shape(Mode::Closed, WARM_UP_S);
+            let warm = slice::measure(&self.setup, server, &shape, 0).map_err(failed)?;
+            throughput[whose] = warm.throughput_rps.unwrap_or(0.0);
+        }
+        self.servers = Some(servers);
+        self.starts += 1;
+        Ok(throughput)
+    }
+
+    fn stop(&mut self) -> Result<(), Failed> {
+        for (whose, server) in self.servers.take().into_iter().flatten().enumerate() {
+            let drained = server.drain(&self.setup.interrupt);
+            drained.map_err(|why| Failed { whose, why })?;
+        }
+        Ok(())
+    }
+
+    /// One slice of either loop on each server, in an order drawn anew.
+    fn rotation(&mut self, number: u64) -> Result<Rotation, Failed> {
+        let seed = self.random.next_u64() % 1_000_000 + number;
+        let mut visits: Vec<(Mode, usize)> = [Mode::Open, Mode::Closed]
+            .into_iter()
+            .flat_map(|mode| [(mode, 0), (mode, 1)])
+            .collect();
+        // The two of a loop stay neighbours: a pair is to be of one moment.
+        if self.random.below(2) == 1 {
+            visits.rotate_left(2);
+        }
+        for pair in visits.chunks_exact_mut(2) {
+            if self.random.below(2) == 1 {
+                pair.swap(0, 1);
+            }
+        }
+        let mut rotation = Rotation {
+            open: [Slice::default(); 2],
+            closed: [Slice::default(); 2],
+        };
+        for (mode, whose) in visits {
+            let Some(servers) = &self.servers else { break };
+            let (to, seconds) = match mode {
+                Mode::Open => (&mut rotation.open, self.loads.open_s),
+                Mode::Closed => (&mut rotation.closed, CLOSED_S),
+            };
+            let shape = self.loads.shape(mode, seconds);
+            let measured = slice::measure(&self.setup, &servers[whose], &shape, seed);
+            to[whose] = measured.map_err(|why| Failed { whose, why })?;
+        }
+        Ok(rotation)
+    }
+
+    /// Rotations and looks, until all is decided or `end` has come.
+    fn rotate(&mut self, session: &mut Session, end: Instant) -> Result<(), Failed> {
+        let left_s = end.saturating_duration_since(Instant::now()).as_secs_f64();
+        // What starting afresh takes is spread over the rotations.
+        let each_s = session.rotation_s + 2.5 * WARM_UP_S / ROTATIONS_PER_START as f64;
+        let pairs_max = ((left_s / each_s) as usize).max(FIRST);
+        let schedule = Schedule::new(pairs_max, ALPHA / Kind::ALL.len() as f64);
+        let start = Instant::now();
+        while session.rotations.len() < pairs_max && Instant::now() < end {
+            let done = session.rotations.len();
+            if done > 0 && done.is_multiple_of(ROTATIONS_PER_START) {
+                self.start(&session.contenders)?;
+            }
+            let rotation = self.rotation(done as u64)?;
+            session.rotations.push(rotation);
+            session.rotation_s = start.elapsed().as_secs_f64() / (done + 1) as f64;
+            if let Some(alpha) = schedule.due(done + 1) {
+                session.look(alpha);
+                session.progress();
+                if session.is_decided() {
+                    return Ok(());
+                }
+            }
+        }
+        // The time was over between two looks: what the next one may spend so far is spent now.
+        if let Some(alpha) = schedule.rest(session.rotations.len()) {
+            session.look(alpha);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // What cannot be drained is killed, and all is over anyway.
+        let _ = self.stop();
+    }
+}
+
+impl Session {
+    /// Judges what is not decided yet.
+    fn look(&mut self, alpha: f64) {
+        for kind in Kind::ALL {
+            let is_open = |judged: &Comparison| judged.verdict == Verdict::TooClose;
+            if !self.judged.get(&kind).is_none_or(is_open) {
+                continue;
+            }
+            let bounds = kind.bounds(self.within);
+            if let Some(told) = sequential::judge(&self.logs(kind), alpha, bounds) {
+                self.judged.insert(kind, told);
+            }
+        }
+    }
+
+    /// How many times worse B was in each rotation that has the figure of both, as logarithms.
+    pub fn logs(&self, kind: Kind) -> Vec<f64> {
+        let pairs = self.rotations.iter().map(|each| kind.of(each));
+        pairs
+            .filter_map(|[a, b]| Some(kind.cost(b?) - kind.cost(a?)))
+            .filter(|log| log.is_finite())
+            .collect()
+    }
+
+    /// Whether nothing is left to be decided: a figure that has no pairs will not get any.
+    fn is_decided(&self) -> bool {
+        Kind::ALL
+            .into_iter()
+            .all(|kind| match self.judged.get(&kind) {
+                Some(judged) => judged.verdict != Verdict::TooClose,
+                None => self.logs(kind).len() < self.rotations.len() / 2,
+            })
+    }
+
+    /// One line for somebody who waits.
+    fn progress(&self) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let said = |kind: Kind| {
+            let judged = self.judged.get(&kind)?;
+            let word = judged.verdict.words();
+            let half = (judged.high - judged.low) / 2.0 * 100.0;
+            Some(format!(
+                "{} {:+.1} ±{half:.1} % {word}",
+                kind.name(),
+                judged.log * 100.0
+            ))
+        };
+        let said: Vec<String> = Kind::ALL.into_iter().filter_map(said).collect();
+        eprintln!(
+            "{:>4} rotations: {}",
+            self.rotations.len(),
+            said.join(" · ")
+        );
+    }
+}
+
+/// Asks for the path once: a server that does not know it is not worth measuring.
+fn answers(server: &Server, path: &str) -> Result<(), Unmeasured> {
+    use crate::failure::Because;
+    use schema::Code;
+    let ask = || -> anyhow::Result<()> {
+        let reply = Client::connect(server.address(), REPLY_WITHIN)?.ask("GET", path, b"")?;
+        anyhow::ensure!(
+            reply.status == 200,
+            "GET {path} is answered with {}",
+            reply.status
+        );
+        Ok(())
+    };
+    ask().because(Code::NotVerified)
+}
+
+fn setup(args: &LiveArgs) -> Result<Setup, Failure> {
+    let allowed = CpuList::allowed()?;
+    let (lower, upper) = allowed.halves();
+    let cpus = |text: &Option<String>, flag, half: CpuList| match text {
+        Some(text) => CpuList::parse(text, flag, &allowed),
+        None => Ok(half),
+    };
+    let own = std::env::current_exe().context("this command does not find itself")?;
+    let scratch = |name: &str| {
+        let name = format!("turnstile-live-{}.{name}", std::process::id());
+        std::env::temp_dir().join(name)
+    };
+    Ok(Setup {
+        benches: crate::observe::benches::Benches::join(&[&server_cpus, &load_cpus]),
+        server: own.clone(),
+        load: args.load.clone().unwrap_or_else(|| own.clone()),
+        server_cpus: cpus(&args.server_cpus, "--server-cpus", lower)?,
+        load_cpus: cpus(&args.load_cpus, "--load-cpus", upper)?,
+        own,
+        size: Size::Quick,
+        json: scratch("json"),
+        db: scratch("db"),
+        trace: scratch("trace"),
+        interrupt: Interrupt::watch()?,
+    })
+}

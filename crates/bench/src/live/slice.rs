@@ -1,0 +1,201 @@
+//! One slice: a short load on one server.
+
+use std::time::Duration;
+
+use report::data::{Mode, Shape};
+use schema::load::LoadResult;
+use schema::{Code, Effect, Figure};
+
+use crate::failure::Unmeasured;
+use crate::observe::tree::Snapshot;
+use crate::run::call::Call;
+use crate::run::generator::{self, Pauses};
+use crate::run::server::Server;
+use crate::run::setup::Setup;
+
+/// How long the last requests of a slice are waited for.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// Fewer requests do not have a 99th percentile.
+pub const REQUESTS_MIN_FOR_P99: u64 = 400;
+
+/// What one slice says. `None` is not known, or not to be used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Slice {
+    /// CPU of the server's tree, µs per right answer.
+    pub cpu_us: Option<f64>,
+    /// Its context switches per right answer.
+    pub switches: Option<f64>,
+    /// Right answers per second.
+    pub throughput_rps: Option<f64>,
+    /// Median of the response, µs.
+    pub p50_us: Option<f64>,
+    /// Its 99th percentile, µs.
+    pub p99_us: Option<f64>,
+    /// Requests that were not answered rightly, by the server's doing.
+    pub failures: u64,
+    /// Requests due.
+    pub scheduled: u64,
+    /// Connections that got no reply.
+    pub silent: u64,
+    /// `true` where the generator was the limit.
+    pub generator_bound: bool,
+}
+
+/// Reads what the server used, at both edges of the load.
+struct Edges<'a> {
+    server: &'a Server,
+    before: Option<Snapshot>,
+    after: Option<Snapshot>,
+}
+
+impl Edges<'_> {
+    fn read(&self) -> Result<Option<Snapshot>, Unmeasured> {
+        self.server.wait_until_quiet();
+        self.server.snapshot()
+    }
+}
+
+impl Pauses for Edges<'_> {
+    fn before_load(&mut self) -> Result<(), Unmeasured> {
+        self.before = self.read()?;
+        Ok(())
+    }
+
+    fn after_load(&mut self) -> Result<(), Unmeasured> {
+        self.after = self.read()?;
+        Ok(())
+    }
+}
+
+/// Loads `server` as `shape` says, with the arrivals of `seed`.
+///
+/// # Errors
+/// [`Unmeasured::Interrupted`], or why there is no slice.
+pub fn measure(
+    setup: &Setup,
+    server: &Server,
+    shape: &Shape,
+    seed: u64,
+) -> Result<Slice, Unmeasured> {
+    let call = Call {
+        address: server.address(),
+        shape,
+        seed,
+        drain: DRAIN,
+        within_us: None,
+        threads: setup.load_cpus.len(),
+    };
+    let mut edges = Edges {
+        server,
+        before: None,
+        after: None,
+    };
+    let load = generator::run(setup, &call, &mut edges)?;
+    let usage = edges
+        .before
+        .zip(edges.after)
+        .map(|(before, after)| after.since(&before));
+    let per_request = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
+    let read = read(&load);
+    Ok(Slice {
+        cpu_us: usage.and_then(|each| per_request(each.cpu_us?)),
+        switches: usage.and_then(|each| per_request(each.switches? as f64)),
+        ..read
+    })
+}
+
+/// What the generator's result says, as far as its own gates let it.
+fn read(load: &LoadResult) -> Slice {
+    // Of a window this short, Little's law is off by what is in flight at its edges.
+    let about_latency = |code| {
+        matches!(
+            code,
+            Code::GeneratorLate | Code::GeneratorCpu | Code::NotSent | Code::LittlesLaw
+        )
+    };
+    let invalid = |figure: Figure| {
+        load.reasons.iter().any(|reason| {
+            reason.effect == Effect::Invalidates
+                && reason.concerns(figure)
+                && (figure == Figure::Latency && reason.code != Code::LittlesLaw
+                    || !about_latency(reason.code))
+        })
+    };
+    let latency = |value: Option<f64>, requests_min: u64| {
+        let open = load.mode == Mode::Open && load.scheduled >= requests_min;
+        let value = value.or_else(|| (load.failures() > 0).then_some(f64::INFINITY));
+        value.filter(|_| open && !invalid(Figure::Latency))
+    };
+    Slice {
+        throughput_rps: (load.mode == Mode::Closed && !invalid(Figure::Throughput))
+            .then_some(load.rate_achieved),
+        p50_us: latency(load.response_us.p50, 1),
+        p99_us: latency(load.response_us.p99, REQUESTS_MIN_FOR_P99),
+        failures: load.failures(),
+        scheduled: load.scheduled,
+        silent: load.silent_connections.unwrap_or(0),
+        generator_bound: load.reasons.has(Code::GeneratorCpu),
+        ..Slice::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::Reason;
+
+    use super::*;
+
+    fn result(mode: Mode, reasons: Vec<Reason>) -> LoadResult {
+        let mut load = LoadResult {
+            mode,
+            requests: 1_000,
+            scheduled: 1_000,
+            rate_achieved: 5_000.0,
+            reasons: reasons.into(),
+            ..LoadResult::default()
+        };
+        load.response_us.p50 = Some(80.0);
+        load.response_us.p99 = Some(300.0);
+        load
+    }
+
+    #[test]
+    fn each_loop_gives_its_own_figures() {
+        let open = read(&result(Mode::Open, Vec::new()));
+        assert_eq!((open.p50_us, open.p99_us), (Some(80.0), Some(300.0)));
+        assert_eq!(open.throughput_rps, None);
+        let closed = read(&result(Mode::Closed, Vec::new()));
+        assert_eq!(
+            (closed.p50_us, closed.throughput_rps),
+            (None, Some(5_000.0))
+        );
+    }
+
+    #[test]
+    fn a_late_generator_spoils_latency_and_a_short_window_no_throughput() {
+        let reason = |code, effect| vec![Reason::new(code, effect, "")];
+        let late = reason(Code::GeneratorLate, Effect::Invalidates);
+        assert_eq!(read(&result(Mode::Open, late)).p50_us, None);
+        let little = reason(Code::LittlesLaw, Effect::Invalidates);
+        assert!(read(&result(Mode::Closed, little)).throughput_rps.is_some());
+        let wrong = reason(Code::WrongBodies, Effect::Invalidates);
+        assert_eq!(read(&result(Mode::Closed, wrong)).throughput_rps, None);
+        let bound = read(&result(
+            Mode::Closed,
+            reason(Code::GeneratorCpu, Effect::Limits),
+        ));
+        assert!(bound.generator_bound && bound.throughput_rps.is_some());
+    }
+
+    #[test]
+    fn few_requests_have_no_99th_percentile_and_failures_are_infinite() {
+        let mut few = result(Mode::Open, Vec::new());
+        few.scheduled = 399;
+        assert_eq!((read(&few).p50_us, read(&few).p99_us), (Some(80.0), None));
+        let mut failed = result(Mode::Open, Vec::new());
+        failed.errors.insert("timeout".into(), 20);
+        failed.response_us.p99 = None;
+        assert_eq!(read(&failed).p99_us, Some(f64::INFINITY));
+    }
+}

@@ -1,0 +1,125 @@
+//! The outcome as a table and as JSON.
+
+use report::format::{clock, micros, rate};
+
+use super::verdict::{Figure, Kind, Outcome, Said};
+
+/// The outcome for a terminal.
+pub fn table(outcome: &Outcome) -> String {
+    let mut out = format!("A: {}\nB: {}\n", outcome.a, outcome.b);
+    out.push_str(&format!(
+        "GET {}, {} connections; {} offered for CPU and latency, a closed loop for throughput.\n{} rotations in {}, each server started {} times.\n\n",
+        outcome.path,
+        outcome.connections,
+        rate(outcome.rate_rps),
+        outcome.rotations,
+        clock(outcome.taken_s),
+        outcome.starts,
+    ));
+    out.push_str(&format!(
+        "{:16} {:>10} {:>10}   B compared with A\n",
+        "", "A", "B"
+    ));
+    for figure in &outcome.figures {
+        let show =
+            |value: Option<f64>| value.map_or("-".to_owned(), |value| shown(figure.figure, value));
+        out.push_str(&format!(
+            "{:16} {:>10} {:>10}   {}\n",
+            figure.figure.name(),
+            show(figure.a),
+            show(figure.b),
+            said(figure)
+        ));
+    }
+    if let [Some(a), Some(b)] = outcome.context_switches_per_request {
+        out.push_str(&format!(
+            "{:16} {a:>10.2} {b:>10.2}   per request, not judged\n",
+            "context switches"
+        ));
+    }
+    out.push('\n');
+    for note in &outcome.notes {
+        out.push_str(&format!("{note}\n"));
+    }
+    out.push_str(&format!("{}\n", conclusion(outcome)));
+    out
+}
+
+fn shown(kind: Kind, value: f64) -> String {
+    match kind {
+        Kind::Throughput => rate(value),
+        Kind::Cpu | Kind::P50 | Kind::P99 => micros(value),
+    }
+}
+
+/// `slower: 4.8 % more (3.1 to 6.4 %)`.
+fn said(figure: &Figure) -> String {
+    let (Some(ratio), Some(low), Some(high)) = (figure.ratio, figure.low, figure.high) else {
+        return format!("not judged: {}", figure.why);
+    };
+    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+    let (size, interval) = match percent(ratio) {
+        more if more >= 0.0 => (format!("{more:.1} % more"), (percent(low), percent(high))),
+        less => (
+            format!("{:.1} % less", -less),
+            (-percent(high), -percent(low)),
+        ),
+    };
+    let difference = format!("{size} ({:.1} to {:.1} %)", interval.0, interval.1);
+    match figure.said {
+        Said::Slower | Said::Faster => {
+            let word = match (figure.figure, figure.said) {
+                (Kind::Cpu, Said::Slower) => "costlier",
+                (Kind::Cpu, _) => "cheaper",
+                (_, Said::Slower) => "slower",
+                _ => "faster",
+            };
+            format!("{word}: {difference}")
+        }
+        Said::Equal => {
+            let most = figure.differs_by_at_most.unwrap_or_default();
+            format!("equal within {most:.1} %")
+        }
+        Said::Undecided | Said::NotJudged => {
+            let most = figure.smallest_slowdown.unwrap_or_default();
+            let more = figure
+                .seconds_to_decide
+                .map_or("for ever".to_owned(), |seconds| {
+                    format!("about {} more", clock(seconds))
+                });
+            format!(
+                "undecided: {difference}; a slowdown of {most:.1} % would have shown; to decide takes {more}"
+            )
+        }
+    }
+}
+
+fn conclusion(outcome: &Outcome) -> String {
+    let names = |wanted: Said| {
+        let found = outcome
+            .figures
+            .iter()
+            .filter(|figure| figure.said == wanted);
+        found
+            .map(|figure| figure.figure.name())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    match outcome.exit {
+        0 => "B is not slower than A: a slowdown would have been seen.".to_owned(),
+        1 if names(Said::Slower).is_empty() => {
+            "B is worse than A: it failed where A did not.".to_owned()
+        }
+        1 => format!("B is worse than A in {}.", names(Said::Slower)),
+        _ => match names(Said::Undecided) {
+            open if open.is_empty() => "It cannot be decided: too little was measured.".to_owned(),
+            open => format!("It cannot be decided for {open}. A longer run may: --seconds."),
+        },
+    }
+}
+
+/// The same for programs.
+pub fn json(outcome: &Outcome) -> String {
+    let json = serde_json::to_string_pretty(outcome);
+    json.expect("numbers and strings always serialise") + "\n"
+}

@@ -1,0 +1,300 @@
+//! What the pairs of a session amount to.
+
+use report::stats::sequential::{self, Bounds};
+use report::stats::{Comparison, Verdict};
+use serde::Serialize;
+
+use super::session::{Rotation, Session};
+
+/// A difference counts when its interval lies wholly beyond this...
+const LEAST: f64 = 0.005;
+/// ...and its estimate beyond this: a per cent that is certain is still worth no alarm.
+const WORTH: f64 = 0.01;
+/// A 99th percentile of a slice is as rough as that.
+const P99_WIDER: f64 = 3.0;
+
+/// The figures that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// CPU of the server per request, at the offered rate.
+    Cpu,
+    /// Requests per second in the closed loop.
+    Throughput,
+    /// Median response at the offered rate.
+    P50,
+    /// 99th percentile of the response at the offered rate.
+    P99,
+}
+
+impl Kind {
+    /// In the order in which they are shown.
+    pub const ALL: [Kind; 4] = [Kind::Cpu, Kind::Throughput, Kind::P50, Kind::P99];
+
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Cpu => "CPU per request",
+            Kind::Throughput => "throughput",
+            Kind::P50 => "p50 response",
+            Kind::P99 => "p99 response",
+        }
+    }
+
+    /// The figure of A and of B in a rotation.
+    pub fn of(self, rotation: &Rotation) -> [Option<f64>; 2] {
+        match self {
+            Kind::Cpu => rotation.open.map(|slice| slice.cpu_us),
+            Kind::Throughput => rotation.closed.map(|slice| slice.throughput_rps),
+            Kind::P50 => rotation.open.map(|slice| slice.p50_us),
+            Kind::P99 => rotation.open.map(|slice| slice.p99_us),
+        }
+    }
+
+    /// The value as a logarithmic cost: smaller is better.
+    pub fn cost(self, value: f64) -> f64 {
+        match self {
+            Kind::Throughput => -value.ln(),
+            Kind::Cpu | Kind::P50 | Kind::P99 => value.ln(),
+        }
+    }
+
+    /// When two are equal, and when they differ; `within` in per cent.
+    pub fn bounds(self, within: f64) -> Bounds {
+        let wider = if self == Kind::P99 { P99_WIDER } else { 1.0 };
+        Bounds {
+            least: LEAST,
+            zone: WORTH,
+            within: (within * wider / 100.0).ln_1p(),
+        }
+    }
+}
+
+/// What is said of one figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    /// B is worse.
+    Slower,
+    /// B is better.
+    Faster,
+    /// They differ by less than was asked for.
+    Equal,
+    /// Neither was shown.
+    Undecided,
+    /// It was not measured, or is the generator's and not the server's.
+    NotJudged,
+}
+
+/// One figure of both servers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figure {
+    /// Which.
+    pub figure: Kind,
+    /// Median over the slices: µs, or requests per second.
+    pub a: Option<f64>,
+    /// The same of B.
+    pub b: Option<f64>,
+    /// B divided by A: over 1 is more.
+    pub ratio: Option<f64>,
+    /// Lower end of its interval.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Pairs it rests on.
+    pub pairs: usize,
+    /// What follows.
+    pub said: Said,
+    /// They differ by this much at most, per cent.
+    pub differs_by_at_most: Option<f64>,
+    /// The smallest slowdown that would have been declared, per cent.
+    pub smallest_slowdown: Option<f64>,
+    /// How much longer it would take to decide, seconds; `None` where it is decided.
+    pub seconds_to_decide: Option<f64>,
+    /// Why it is not judged; empty where it is.
+    pub why: String,
+}
+
+/// The outcome of a session.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// The command of A.
+    pub a: String,
+    /// The command of B.
+    pub b: String,
+    /// The path asked for.
+    pub path: String,
+    /// Connections.
+    pub connections: u32,
+    /// Rate of the open loop.
+    pub rate_rps: f64,
+    /// Rotations measured.
+    pub rotations: usize,
+    /// Times that either server was started.
+    pub starts: u32,
+    /// How long it took, seconds.
+    pub taken_s: f64,
+    /// Figure by figure.
+    pub figures: Vec<Figure>,
+    /// Requests that A and B answered wrongly or not at all.
+    pub failures: [u64; 2],
+    /// Context switches per request of A and B, medians; not judged.
+    pub context_switches_per_request: [Option<f64>; 2],
+    /// What the reader must know.
+    pub notes: Vec<String>,
+    /// The exit status.
+    pub exit: u8,
+}
+
+/// Exit status: nothing became slower, and it would have been seen.
+const EXIT_NOT_SLOWER: u8 = 0;
+/// Something became slower.
+const EXIT_SLOWER: u8 = 1;
+/// It cannot be decided.
+const EXIT_UNDECIDED: u8 = 3;
+
+/// The outcome of `session`.
+pub fn of(session: &Session) -> Outcome {
+    let slices = |whose: usize| {
+        let both = move |each: &Rotation| [each.open[whose], each.closed[whose]];
+        session.rotations.iter().flat_map(both)
+    };
+    let failures = [0, 1].map(|whose| slices(whose).map(|slice| slice.failures).sum::<u64>());
+    let switches = [0, 1].map(|whose| {
+        let open = session.rotations.iter().map(|each| each.open[whose]);
+        median(open.filter_map(|slice| slice.switches).collect())
+    });
+    let figures: Vec<Figure> = Kind::ALL.map(|kind| figure(session, kind)).into();
+    let mut notes = Vec::new();
+    for (whose, contender) in session.contenders.iter().enumerate() {
+        let name = contender.name;
+        let all: u64 = slices(whose).map(|slice| slice.scheduled).sum();
+        if failures[whose] > 0 {
+            let failed = failures[whose];
+            notes.push(format!("{name} failed {failed} of {all} requests."));
+        }
+        let silent = slices(whose).map(|slice| slice.silent).max().unwrap_or(0);
+        if silent > 0 {
+            notes.push(format!(
+                "{name} left up to {silent} of {} connections without a reply in a slice: it has fewer workers than there are connections.",
+                session.connections
+            ));
+        }
+    }
+    if let Some((whose, why)) = &session.failed {
+        notes.push(format!(
+            "{} ended the session: {why}",
+            session.contenders[*whose].name
+        ));
+    }
+    let said = |wanted: Said| figures.iter().any(|figure| figure.said == wanted);
+    let b_failed = matches!(session.failed, Some((1, _)));
+    let worse = failures[1] > 0 && failures[0] == 0 || b_failed;
+    let nothing = figures.iter().all(|figure| figure.said == Said::NotJudged);
+    let exit = if said(Said::Slower) || worse {
+        EXIT_SLOWER
+    } else if said(Said::Undecided) || nothing || session.failed.is_some() {
+        EXIT_UNDECIDED
+    } else {
+        EXIT_NOT_SLOWER
+    };
+    Outcome {
+        a: session.contenders[0].command.clone(),
+        b: session.contenders[1].command.clone(),
+        path: session.path.clone(),
+        connections: session.connections,
+        rate_rps: session.rate_rps,
+        rotations: session.rotations.len(),
+        starts: session.starts,
+        taken_s: session.taken_s,
+        figures,
+        failures,
+        context_switches_per_request: switches,
+        notes,
+        exit,
+    }
+}
+
+fn figure(session: &Session, kind: Kind) -> Figure {
+    let side = |whose: usize| {
+        let values = session
+            .rotations
+            .iter()
+            .filter_map(|each| kind.of(each)[whose]);
+        median(values.collect())
+    };
+    let empty = Figure {
+        figure: kind,
+        a: side(0),
+        b: side(1),
+        ratio: None,
+        low: None,
+        high: None,
+        pairs: session.logs(kind).len(),
+        said: Said::NotJudged,
+        differs_by_at_most: None,
+        smallest_slowdown: None,
+        seconds_to_decide: None,
+        why: String::new(),
+    };
+    let Some(judged) = session.judged.get(&kind) else {
+        let why = "too few slices have it".to_owned();
+        return Figure { why, ..empty };
+    };
+    if kind == Kind::Throughput && is_generators(session) {
+        let why =
+            "the generator was the limit; CPU per request tells what the servers cost".to_owned();
+        return Figure { why, ..empty };
+    }
+    judge(session, judged, empty)
+}
+
+/// Fills in what `judged` says.
+fn judge(session: &Session, judged: &Comparison, empty: Figure) -> Figure {
+    let bounds = empty.figure.bounds(session.within);
+    // A cost that is lower by so much is a throughput that is higher by it.
+    let [low, log, high] = match empty.figure {
+        Kind::Throughput => [-judged.high, -judged.log, -judged.low],
+        _ => [judged.low, judged.log, judged.high],
+    };
+    let percent = |log: f64| log.exp_m1() * 100.0;
+    let more = sequential::pairs_to_decide(judged, bounds);
+    let more = more.map(|pairs| pairs.saturating_sub(judged.pairs) as f64 * session.rotation_s);
+    Figure {
+        ratio: Some(log.exp()),
+        low: Some(low.exp()),
+        high: Some(high.exp()),
+        pairs: judged.pairs,
+        said: match judged.verdict {
+            Verdict::Slower => Said::Slower,
+            Verdict::Faster => Said::Faster,
+            Verdict::Equivalent => Said::Equal,
+            Verdict::TooClose => Said::Undecided,
+        },
+        differs_by_at_most: Some(percent(judged.low.abs().max(judged.high.abs()))),
+        smallest_slowdown: Some(percent(judged.smallest)),
+        seconds_to_decide: more,
+        ..empty
+    }
+}
+
+/// `true` where the generator was the limit of most closed loops of either server.
+fn is_generators(session: &Session) -> bool {
+    let bound = |whose: usize| {
+        let rotations = session.rotations.iter();
+        2 * rotations
+            .filter(|each| each.closed[whose].generator_bound)
+            .count()
+            > session.rotations.len()
+    };
+    bound(0) || bound(1)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    report::stats::median(&values).filter(|value| value.is_finite())
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

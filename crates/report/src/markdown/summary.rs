@@ -1,0 +1,120 @@
+//! `summary.md`: what a terminal shows, about 150 lines.
+
+use super::table::Table;
+use super::text::paragraph;
+use super::{heading, headlines, outcome, row};
+use crate::cell::State;
+use crate::data::Validity;
+use crate::format;
+use crate::matrix::{Column, Entry, Matrix, Standing};
+use crate::noise;
+use crate::run::{Row, Run};
+use crate::session::Session;
+use crate::stats::Evidence;
+use crate::words;
+
+/// So many columns fit on a terminal.
+const COLUMNS_MAX: usize = 5;
+/// More placebos and reasons than these are in figures.md.
+const LINES_MAX: usize = 12;
+
+/// The summary.
+pub fn summary(session: &Session) -> String {
+    let (run, matrix) = (&session.run, &session.verdict);
+    let mut out = String::new();
+    heading(session, &mut out);
+    paragraph(&mut out, "## Verdict");
+    if matrix.columns.is_empty() {
+        paragraph(&mut out, "There is no trial to report.");
+        return out;
+    }
+    if matrix.evidence != Evidence::Figures {
+        headlines(matrix, &mut out);
+    }
+    paragraph(&mut out, &words::how_to_read(matrix.evidence));
+    for columns in matrix.columns.chunks(COLUMNS_MAX) {
+        table(matrix, columns).put(&mut out);
+    }
+    noise_of(run, &mut out);
+    paragraph(
+        &mut out,
+        "Every table is in figures.md; index.html has the same with plots and every trial.",
+    );
+    out
+}
+
+/// The default variants and the peers, and what a difference must exceed.
+fn table(matrix: &Matrix, columns: &[Column]) -> Table {
+    let heads = columns.iter().map(|column| column.scenario.clone());
+    let mut table = Table::new(row("model", heads));
+    let shown = |(_, each): &(usize, &Row)| !each.is_variant();
+    for (index, each) in matrix.rows.iter().enumerate().filter(shown) {
+        let cells = columns
+            .iter()
+            .map(|column| cell(column, &column.entries[index]));
+        table.push(row(&each.label, cells));
+    }
+    if matrix.evidence != Evidence::Figures {
+        let zones = columns
+            .iter()
+            .map(|column| format!("±{}", format::percent_of_log(column.zone)));
+        table.push(row("counts as no difference", zones));
+    }
+    table
+}
+
+/// `1.31× slower`, `1.02× tied`, `1.20× undecided`.
+fn cell(column: &Column, entry: &Entry) -> String {
+    let ranked = column.entries.iter().any(|entry| entry.place.is_some());
+    let Some(place) = entry.place.filter(|_| !entry.overloaded) else {
+        let text = outcome(column, entry);
+        // A figure that rests on too few trials must not look better than one that is ranked.
+        return match (entry.state, entry.peer, entry.overloaded) {
+            (State::Valid, None, false) if ranked && entry.spread.is_some() => format!("({text})"),
+            _ => text,
+        };
+    };
+    let factor = format::factor(place.against_best.log.exp());
+    match entry.standing() {
+        Some(Standing::Best) => format!("{factor} best"),
+        Some(Standing::Tied) => format!("{factor} tied"),
+        Some(Standing::Undecided) => format!("{factor} undecided"),
+        Some(Standing::Behind) | None => format!("{factor} #{}", place.tier),
+    }
+}
+
+fn noise_of(run: &Run, out: &mut String) {
+    paragraph(out, "## Noise");
+    let differing: Vec<String> = noise::placebos(run, Evidence::of(run.blocks))
+        .into_iter()
+        .filter(|placebo| placebo.differs)
+        .map(|placebo| format!("{} ({})", placebo.scenario, placebo.choice.metric.name()))
+        .collect();
+    paragraph(
+        out,
+        &match differing.as_slice() {
+            [] => "One server measured twice was never found to differ from itself.".to_owned(),
+            some => format!(
+                "One server measured twice differed from itself in {}.",
+                some.join(", ")
+            ),
+        },
+    );
+    let mut reasons: Vec<(usize, String)> = Vec::new();
+    for trial in noise::trials(run, Validity::Invalid) {
+        let code = trial
+            .reasons
+            .first()
+            .map_or("unknown".to_owned(), |reason| format!("{:?}", reason.code));
+        match reasons.iter_mut().find(|(_, known)| *known == code) {
+            Some((count, _)) => *count += 1,
+            None => reasons.push((1, code)),
+        }
+    }
+    reasons.sort_by(|a, b| b.cmp(a));
+    let mut table = Table::new(["excluded", "first reason"]);
+    for (count, reason) in reasons.into_iter().take(LINES_MAX) {
+        table.push([count.to_string(), reason]);
+    }
+    table.put(out);
+}
