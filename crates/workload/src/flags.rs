@@ -117,7 +117,12 @@ impl Flags {
             (file.population, file.rate) = (self.population, None);
         }
         file.think_ms = self.think_ms.or(file.think_ms);
-        file.connections = self.connections.or(file.connections);
+        if let Some(connections) = self.connections {
+            // Where all connections were active, all are; otherwise no more than there are.
+            let all = file.active == file.connections;
+            file.active = file.active.filter(|_| !all).map(|n| n.min(connections));
+            file.connections = self.connections;
+        }
         file.active = self.active.or(file.active);
         file.churn = self.churn.unwrap_or(file.churn);
         if let Some(ms) = self.p99_ms {
