@@ -22,7 +22,6 @@
 
 mod files;
 mod media;
-mod percent;
 
 #[cfg(feature = "workloads")]
 mod args;
