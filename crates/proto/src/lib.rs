@@ -59,6 +59,7 @@ mod target;
 mod turn;
 mod unp;
 mod warm_up;
+mod web;
 
 pub use intake::{Intake, Sink};
 pub use limits::Limits;
@@ -71,3 +72,11 @@ pub use service::{AsyncService, Fill, Lifecycle, Memory, Nature, Pending, Servic
 pub use session::Session;
 pub use stream::{Piece, Pull, Source, pieces, reader};
 pub use turn::{Protocol, Turn, Want};
+pub use web::auto_head::AutoHead;
+pub use web::conditions::{Condition, ETag, Validators};
+pub use web::content::Content;
+pub use web::cookies::{Cookie, InvalidCookie, SameSite};
+pub use web::events::Events;
+pub use web::pairs::Pairs;
+pub use web::percent::{Undecodable, decode as percent_decode};
+pub use web::ranges::RANGES_MAX;

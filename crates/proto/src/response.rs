@@ -62,6 +62,11 @@ impl<'a> Response<'a> {
         self
     }
 
+    /// Sets `Content-Type`, and returns the one before.
+    pub(crate) fn set_content_type(&mut self, content_type: &'static str) -> &'static str {
+        std::mem::replace(&mut self.content_type, content_type)
+    }
+
     /// Adds a field. The session itself writes `Content-Length`, `Connection`, `Date` and
     /// `Transfer-Encoding`.
     ///
@@ -110,6 +115,16 @@ impl<'a> Response<'a> {
     pub fn body_buffer(&mut self) -> &mut Vec<u8> {
         self.body = Body::Written;
         &mut self.scratch.body
+    }
+
+    /// The body so far, if it is in memory.
+    #[cfg(feature = "gzip")]
+    pub(crate) fn written(&self) -> &[u8] {
+        match &self.body {
+            Body::Written => &self.scratch.body,
+            Body::Static(bytes) => bytes,
+            Body::Long(_) => &[],
+        }
     }
 
     /// Sets the body to `bytes` bytes of `pattern`, repeated. They are generated as they are sent.

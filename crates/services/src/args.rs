@@ -15,6 +15,9 @@ pub struct ServiceArgs {
     /// Folder below which /files/PATH serves; without it that route is 404
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// Send FILE.br and FILE.gz below --root to clients that ask for these codings
+    #[arg(long, requires = "root")]
+    pub precompressed: bool,
     /// SQLite file of /kv/KEY, created if there is none; without it that route is 404
     #[arg(long, value_name = "FILE")]
     pub db: Option<PathBuf>,
@@ -36,6 +39,10 @@ pub fn open(args: &ServiceArgs) -> anyhow::Result<Router> {
     let busy = Duration::from_millis(args.db_busy_ms.into());
     let files = args.root.as_deref().map(Files::open).transpose();
     let files = files.map_err(|error| anyhow!("--root {error}"))?;
+    let files = match args.precompressed {
+        true => files.map(Files::precompressed),
+        false => files,
+    };
     let store = args.db.as_deref().map(|path| Store::open(path, busy));
     Ok(Router::new(files, store.transpose()?))
 }

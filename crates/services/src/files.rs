@@ -5,21 +5,24 @@
 //! meanwhile. So nothing here has to understand a path; it is decoded once and handed over.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use proto::{Method, Nature, Request, Response, Service};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use proto::{
+    Content, ETag, Method, Nature, Request, Response, Service, Validators, percent_decode,
+};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
 
-use crate::{log, media, percent, plain};
+use crate::{log, media, plain};
 
 /// Longest path, bytes (PATH_MAX, without its NUL).
 const PATH_BYTES_MAX: usize = 4_095;
-/// Files up to this size are read at once; longer ones as they are sent.
-const WHOLE_BYTES_MAX: u64 = 64 << 10;
+/// Codings of files that are compressed already, the better one first, and how their names end.
+const CODINGS: [(&str, &[u8]); 2] = [("br", b".br"), ("gzip", b".gz")];
 /// What stands for a folder.
 const INDEX: &[u8] = b"index.html";
 /// The last second of year 9999, the last that the format of dates can say.
@@ -29,6 +32,7 @@ const LAST_SECOND: u64 = 253_402_300_799;
 #[derive(Debug)]
 pub struct Files {
     root: OwnedFd,
+    precompressed: bool,
 }
 
 /// Why there is no such file to send.
@@ -64,7 +68,7 @@ impl From<Errno> for Miss {
 struct Found {
     file: File,
     bytes: u64,
-    modified: SystemTime,
+    version: Validators,
 }
 
 impl Files {
@@ -87,6 +91,7 @@ impl Files {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let files = Files {
             root: rustix::fs::open(root, flags, Mode::empty()).map_err(refused)?,
+            precompressed: false,
         };
         match files.beneath(b".", OFlags::PATH) {
             Ok(_) => Ok(files),
@@ -98,11 +103,25 @@ impl Files {
         }
     }
 
+    /// Looks for `a.css.br` and `a.css.gz` beside `a.css`, and sends those to clients that ask for these
+    /// codings. That takes a system call or two more for each such request.
+    pub fn precompressed(self) -> Files {
+        Files {
+            precompressed: true,
+            ..self
+        }
+    }
+
     /// Answers a GET or HEAD for `path`, which is not decoded.
     pub fn get(&self, path: &str, request: &Request<'_>, response: &mut Response<'_>) {
         let mut room = [0; PATH_BYTES_MAX];
-        let found = match percent::decode(path, &mut room) {
-            Ok(path) => self.find(path).map(|found| (found, media::of(path))),
+        let found = match percent_decode(path, &mut room) {
+            Ok(path) => self.find(path).map(|found| {
+                (
+                    self.encoded(path, found, request, response),
+                    media::of(path),
+                )
+            }),
             Err(_) => Err(Miss::Absent),
         };
         let sent = found.and_then(|(found, media)| {
@@ -148,6 +167,31 @@ impl Files {
         }
     }
 
+    /// The file that was found, or a compressed one beside it, if the client has asked for that coding.
+    fn encoded(
+        &self,
+        path: &[u8],
+        found: Found,
+        request: &Request<'_>,
+        response: &mut Response<'_>,
+    ) -> Found {
+        if !self.precompressed {
+            return found;
+        }
+        response.field("Vary", "Accept-Encoding");
+        let folder = path.is_empty() || path.ends_with(b"/");
+        let name = if folder { INDEX } else { b"" };
+        for (coding, ending) in CODINGS {
+            if request.accepts_encoding(coding)
+                && let Ok(encoded) = self.open_regular(&[path, name, ending].concat())
+            {
+                response.field("Content-Encoding", coding);
+                return encoded;
+            }
+        }
+        found
+    }
+
     /// Opens `path` if it is a regular file.
     fn open_regular(&self, path: &[u8]) -> Result<Found, Miss> {
         // Without NONBLOCK a FIFO would hold the worker until somebody writes to it.
@@ -158,7 +202,7 @@ impl Files {
             FileType::RegularFile => Ok(Found {
                 file: file.into(),
                 bytes: stat.st_size.try_into().unwrap_or(0),
-                modified: date(stat.st_mtime),
+                version: version(&stat),
             }),
             FileType::Directory => Err(Miss::Folder),
             _ => Err(Miss::Absent),
@@ -203,19 +247,24 @@ impl Service for Files {
     }
 }
 
+/// What tells this version of a file from others. Another file of that name has another inode, and a
+/// change of this one another time or size.
+fn version(stat: &Stat) -> Validators {
+    let (inode, bytes) = (stat.st_ino, stat.st_size);
+    let (seconds, nanos) = (stat.st_mtime, stat.st_mtime_nsec);
+    let tag = format!("{inode:x}-{bytes:x}-{seconds:x}-{nanos:x}");
+    Validators {
+        etag: Some(ETag::strong(tag)),
+        modified: Some(date(stat.st_mtime)),
+    }
+}
+
 /// A time of modification as dates can say it: not before 1970, and not later than now (RFC 9110
 /// section 8.8.2.1).
 fn date(seconds: i64) -> SystemTime {
     let seconds = u64::try_from(seconds).unwrap_or(0).min(LAST_SECOND);
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     modified.min(SystemTime::now())
-}
-
-/// Whether the client has this version already (RFC 9110 section 13.1.3).
-fn is_known(modified: SystemTime, request: &Request<'_>) -> bool {
-    let since = request.field("if-modified-since");
-    let since = since.and_then(|value| httpdate::parse_http_date(str::from_utf8(value).ok()?).ok());
-    request.field("if-none-match").is_none() && since.is_some_and(|since| modified <= since)
 }
 
 fn send(
@@ -225,41 +274,32 @@ fn send(
     response: &mut Response<'_>,
 ) -> io::Result<()> {
     let Found {
-        mut file,
+        file,
         bytes,
-        modified,
+        version,
     } = found;
-    response.field("Last-Modified", &httpdate::fmt_http_date(modified));
-    if is_known(modified, request) {
-        response.status(304);
-        return Ok(());
-    }
     response.content_type(media);
-    if bytes > WHOLE_BYTES_MAX {
-        response.reader(Box::new(Content { file, left: bytes }), bytes);
-        return Ok(());
-    }
-    let body = response.body_buffer();
-    body.resize(bytes as usize, 0);
-    file.read_exact(body)
+    response.content(request, &version, bytes, Announced { file, bytes })
 }
 
-/// The bytes of a file that were announced.
-struct Content {
+/// A file of which so many bytes were announced.
+struct Announced {
     file: File,
-    left: u64,
+    bytes: u64,
 }
 
-impl Read for Content {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let read = match self.file.read(to) {
-            Ok(0) if self.left > 0 && !to.is_empty() => Err(ErrorKind::UnexpectedEof.into()),
+impl Content for Announced {
+    fn read_at(&mut self, at: u64, to: &mut [u8]) -> io::Result<usize> {
+        let read = match self.file.read_at(to, at) {
+            Ok(0) if at < self.bytes && !to.is_empty() => Err(ErrorKind::UnexpectedEof.into()),
             read => read,
         };
         match &read {
-            Ok(bytes) => self.left = self.left.saturating_sub(*bytes as u64),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => log(format_args!("files: {} bytes short: {error}", self.left)),
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                let left = self.bytes.saturating_sub(at);
+                log(format_args!("files: {left} bytes short: {error}"));
+            }
+            _ => {}
         }
         read
     }

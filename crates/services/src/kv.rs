@@ -10,15 +10,18 @@
 //! all the same answers 500 and says so.
 
 use std::cell::RefCell;
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use proto::{Method, Request, Response};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use proto::{ETag, Method, Request, Response, Validators, percent_decode};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
+};
 
-use crate::{log, percent, plain};
+use crate::{log, plain};
 
 /// Longest key, bytes.
 pub const KEY_BYTES_MAX: usize = 255;
@@ -66,6 +69,8 @@ enum Outcome {
     Replaced,
     Deleted,
     Absent,
+    /// The response says so already: a precondition does not hold.
+    Refused,
 }
 
 /// Why nothing came of it.
@@ -125,12 +130,12 @@ impl Store {
     /// Answers a GET, HEAD, PUT or DELETE of `key`, which is not decoded.
     pub fn answer(&self, key: &str, request: &Request<'_>, response: &mut Response<'_>) {
         let mut room = [0; KEY_BYTES_MAX];
-        let key = match percent::decode(key, &mut room) {
+        let key = match percent_decode(key, &mut room) {
             Ok(key) if !key.is_empty() => key,
             _ => return plain(response, 400, "A key is 1 to 255 bytes, percent-encoded.\n"),
         };
         match self.with_connection(|connection| act(connection, key, request, response)) {
-            Ok(Outcome::Found) => {}
+            Ok(Outcome::Found | Outcome::Refused) => {}
             Ok(Outcome::Created) => drop(response.status(201)),
             Ok(Outcome::Replaced | Outcome::Deleted) => drop(response.status(204)),
             Ok(Outcome::Absent) => plain(response, 404, "There is no such key.\n"),
@@ -167,32 +172,100 @@ fn act(
     response: &mut Response<'_>,
 ) -> rusqlite::Result<Outcome> {
     match request.method {
-        Method::Put => {
-            let mut put = connection.prepare_cached(PUT)?;
-            let mut rows = put.query((key, request.body))?;
-            let puts: i64 = rows.next()?.map_or(Ok(1), |row| row.get(0))?;
-            // It commits only when it has been stepped to its end.
-            while rows.next()?.is_some() {}
-            Ok(match puts {
-                1 => Outcome::Created,
-                _ => Outcome::Replaced,
-            })
+        Method::Put | Method::Delete if is_conditional(request) => {
+            // Another writer must not come between the check and the change.
+            let immediate = TransactionBehavior::Immediate;
+            let transaction = Transaction::new_unchecked(connection, immediate)?;
+            let outcome = if is_allowed(&transaction, key, request, response)? {
+                change(&transaction, key, request)?
+            } else {
+                Outcome::Refused
+            };
+            transaction.commit()?;
+            Ok(outcome)
         }
-        Method::Delete => match connection.prepare_cached(DELETE)?.execute((key,))? {
-            0 => Ok(Outcome::Absent),
-            _ => Ok(Outcome::Deleted),
-        },
+        Method::Put | Method::Delete => change(connection, key, request),
         _ => {
             let mut get = connection.prepare_cached(GET)?;
             let found = get.query_row((key,), |row| {
-                let value = row.get_ref(0)?.as_blob()?;
-                response
-                    .content_type("application/octet-stream")
-                    .body(value);
+                send(row.get_ref(0)?.as_blob()?, request, response);
                 Ok(Outcome::Found)
             });
             Ok(found.optional()?.unwrap_or(Outcome::Absent))
         }
+    }
+}
+
+fn change(connection: &Connection, key: &[u8], request: &Request<'_>) -> rusqlite::Result<Outcome> {
+    if request.method == Method::Delete {
+        return match connection.prepare_cached(DELETE)?.execute((key,))? {
+            0 => Ok(Outcome::Absent),
+            _ => Ok(Outcome::Deleted),
+        };
+    }
+    let mut put = connection.prepare_cached(PUT)?;
+    let mut rows = put.query((key, request.body))?;
+    let puts: i64 = rows.next()?.map_or(Ok(1), |row| row.get(0))?;
+    // It commits only when it has been stepped to its end.
+    while rows.next()?.is_some() {}
+    Ok(match puts {
+        1 => Outcome::Created,
+        _ => Outcome::Replaced,
+    })
+}
+
+/// Whether the request has a precondition that a change must meet. The store knows no dates, so those are
+/// ignored (RFC 9110 section 13.1.4).
+fn is_conditional(request: &Request<'_>) -> bool {
+    request.field("if-match").is_some() || request.field("if-none-match").is_some()
+}
+
+/// Whether the preconditions hold for what is in the store now; if not, answers.
+fn is_allowed(
+    connection: &Connection,
+    key: &[u8],
+    request: &Request<'_>,
+    response: &mut Response<'_>,
+) -> rusqlite::Result<bool> {
+    let mut get = connection.prepare_cached(GET)?;
+    let current = get.query_row((key,), |row| Ok(version(row.get_ref(0)?.as_blob()?)));
+    let current = current.optional()?;
+    if current.is_none() && request.method == Method::Delete {
+        // That is 404, which preconditions do not change (RFC 9110 section 13.2.1).
+        return Ok(true);
+    }
+    let condition = request.condition(current.as_ref());
+    Ok(response.is_met(condition, current.as_ref()))
+}
+
+fn send(value: &[u8], request: &Request<'_>, response: &mut Response<'_>) {
+    let version = version(value);
+    response.content_type("application/octet-stream");
+    if request.field("range").is_some() {
+        let bytes = value.len() as u64;
+        // Memory can always be read.
+        let _ = response.content(request, &version, bytes, value.to_vec());
+        return;
+    }
+    let condition = request.condition(Some(&version));
+    if response.is_met(condition, Some(&version)) {
+        response.validators(&version).body(value);
+    }
+}
+
+/// The tag of a value is a hash of 128 bits of it, so that it needs no column of its own, and a key that is
+/// deleted and made again does not get an old tag for another value.
+fn version(value: &[u8]) -> Validators {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u8(salt);
+        hasher.write(value);
+        hasher.finish()
+    };
+    let tag = format!("{:016x}{:016x}", half(0), half(1));
+    Validators {
+        etag: Some(ETag::strong(tag)),
+        modified: None,
     }
 }
 

@@ -23,7 +23,6 @@
 
 mod files;
 mod media;
-mod percent;
 
 #[cfg(feature = "workloads")]
 mod args;

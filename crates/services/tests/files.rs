@@ -277,3 +277,61 @@ fn a_folder_is_a_service_of_its_own() {
     assert_eq!(reply.field("Allow"), Some("GET, HEAD"));
     assert_eq!(ask(&files, "OPTIONS *", "", b"").status, 405);
 }
+
+#[test]
+fn ranges_and_preconditions() {
+    let (folder, router) = tree("files-ranges");
+    let text: String = (0..30_000).map(|number| format!("{number} ")).collect();
+    fs::write(folder.at("root/long"), &text).unwrap();
+    let ask = |fields: &str| ask(&router, "GET /files/long", fields, b"");
+    let whole = ask("");
+    let tag = whole.field("ETag").unwrap().to_owned();
+    assert_eq!(whole.field("Accept-Ranges"), Some("bytes"));
+    assert_eq!(ask(&format!("If-None-Match: {tag}\r\n")).status, 304);
+    assert_eq!(ask("If-Match: \"x\"\r\n").status, 412);
+    let part = ask(&format!("Range: bytes=100-70000\r\nIf-Range: {tag}\r\n"));
+    assert_eq!((part.status, part.text()), (206, text[100..=70_000].into()));
+    assert_eq!(ask("Range: bytes=100-\r\nIf-Range: \"x\"\r\n").text(), text);
+    assert_eq!(ask("Range: bytes=999999-\r\n").status, 416);
+    let parts = ask("Range: bytes=0-9,100-70000\r\n");
+    assert_eq!(parts.status, 206);
+    assert!(parts.text().contains(&text[100..=70_000]));
+    let date = whole.field("Last-Modified").unwrap();
+    let twice = format!("If-Modified-Since: {date}\r\n").repeat(2);
+    assert_eq!(ask(&twice).status, 200, "two lines are no date");
+    fs::write(folder.at("root/long"), "changed").unwrap();
+    assert_ne!(ask("").field("ETag"), Some(&tag[..]));
+}
+
+#[test]
+fn compressed_files_beside_it_are_sent_to_those_who_ask() {
+    let (folder, _) = tree("files-compressed");
+    for (name, text) in [
+        ("a.txt.gz", "gz"),
+        ("index.html.br", "br"),
+        ("index.html.gz", "gz"),
+    ] {
+        fs::write(folder.at("root").join(name), text).unwrap();
+    }
+    let files = Files::open(folder.at("root")).unwrap().precompressed();
+    for (path, fields, body, coding) in [
+        ("/a.txt", "", "a", None),
+        (
+            "/a.txt",
+            "Accept-Encoding: gzip, br\r\n",
+            "gz",
+            Some("gzip"),
+        ),
+        ("/a.txt", "Accept-Encoding: gzip;q=0\r\n", "a", None),
+        ("/", "Accept-Encoding: gzip, br\r\n", "br", Some("br")),
+    ] {
+        let reply = ask(&files, &format!("GET {path}"), fields, b"");
+        assert_eq!(
+            (reply.text().as_str(), reply.field("Content-Encoding")),
+            (body, coding)
+        );
+        assert_eq!(reply.field("Vary"), Some("Accept-Encoding"));
+        let media = reply.field("Content-Type").unwrap();
+        assert!(media.starts_with("text/"), "{media}");
+    }
+}

@@ -182,3 +182,33 @@ fn a_file_that_can_be_no_store_is_refused() {
         "{reply:?}"
     );
 }
+
+/// RFC 9110 section 13: what a precondition forbids changes nothing.
+#[test]
+fn preconditions_hold() {
+    let folder = Folder::new("kv-conditions");
+    let router = router(&folder.at("store"));
+    let act = |line: &str, fields: &str, value: &[u8]| ask(&router, line, fields, value).status;
+    assert_eq!(act("PUT /kv/a", "If-Match: *\r\n", b"no"), 412);
+    assert_eq!(get(&router, "/kv/a").status, 404);
+    assert_eq!(act("PUT /kv/a", "If-None-Match: *\r\n", b"one"), 201);
+    assert_eq!(act("PUT /kv/a", "If-None-Match: *\r\n", b"two"), 412);
+    assert_eq!(get(&router, "/kv/a").body, b"one");
+    let tag = get(&router, "/kv/a").field("ETag").unwrap().to_owned();
+    let matches = format!("If-Match: {tag}\r\n");
+    assert_eq!(act("PUT /kv/a", &matches, b"two"), 204);
+    assert_eq!(act("PUT /kv/a", &matches, b"three"), 412);
+    assert_eq!(act("DELETE /kv/a", &matches, b""), 412);
+    assert_eq!(get(&router, "/kv/a").body, b"two");
+    let tag = get(&router, "/kv/a").field("ETag").unwrap().to_owned();
+    let known = format!("If-None-Match: {tag}\r\n");
+    let reply = ask(&router, "GET /kv/a", &known, b"");
+    assert_eq!((reply.status, reply.body.len()), (304, 0));
+    let reply = ask(&router, "GET /kv/a", "Range: bytes=1-\r\n", b"");
+    assert_eq!((reply.status, &reply.body[..]), (206, &b"wo"[..]));
+    assert_eq!(
+        act("DELETE /kv/a", &format!("If-Match: {tag}\r\n"), b""),
+        204
+    );
+    assert_eq!(act("DELETE /kv/a", "If-Match: *\r\n", b""), 404);
+}
