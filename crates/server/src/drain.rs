@@ -14,7 +14,7 @@
 //!                       send a last request         are closed            are cut
 //! ```
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use os::signal;
@@ -39,6 +39,8 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Drain {
     board: &'static Board,
+    /// Another process serves at the listeners, or may do so.
+    leaves: AtomicBool,
     idle: Duration,
     grace: Duration,
     /// One moment on two clocks, to convert shared nanoseconds to instants and back.
@@ -49,6 +51,7 @@ impl Drain {
     pub(crate) fn new(board: &'static Board, limits: &Limits) -> Drain {
         Drain {
             board,
+            leaves: AtomicBool::new(false),
             idle: Duration::from_millis(limits.drain_idle_ms),
             grace: Duration::from_millis(limits.drain_ms),
             anchor: (Instant::now(), signal::monotonic_ns()),
@@ -101,6 +104,22 @@ impl Drain {
     pub(crate) fn shared_ns(&self, moment: Instant) -> u64 {
         let since = moment.saturating_duration_since(self.anchor.0);
         self.anchor.1 + since.as_nanos() as u64
+    }
+
+    /// Whether a drain leaves the listeners as they are, for another process that serves at them.
+    #[inline]
+    pub(crate) fn leaves_listeners(&self) -> bool {
+        self.leaves.load(Ordering::Relaxed) || self.board.handed_over.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn leave_listeners(&self, leaves: bool) {
+        self.leaves.store(leaves, Ordering::SeqCst);
+    }
+
+    /// Whether nothing is accepted any more, because another process accepts.
+    #[inline]
+    pub(crate) fn accepts_no_more(&self) -> bool {
+        self.has_begun() && self.leaves_listeners()
     }
 
     /// How long ago it began, if it has. Async-signal-safe.

@@ -15,7 +15,7 @@ use os::signal;
 use crate::alarm::ALARM;
 use crate::drain::TIME_TO_EXIT;
 use crate::observe::helper;
-use crate::{Block, Server, listeners, log, watchdog};
+use crate::{Block, Server, listeners, log, restart, watchdog};
 
 /// How long after the grace the main process ends itself from a handler: its only thread is stuck in
 /// a service that blocks, and no other thread or process is left to end it.
@@ -34,6 +34,7 @@ pub(crate) fn install(server: &'static Server) {
     MAIN_PROCESS.store(os::process::id(), Ordering::SeqCst);
     signal::handle(&[Signal::TERM, Signal::INT], on_terminate);
     signal::handle(&[Signal::ALARM], on_alarm);
+    signal::handle(&[Signal::USR2], on_restart);
     signal::handle(&[Signal::USR1], on_reopen);
 }
 
@@ -83,7 +84,9 @@ pub(crate) fn on_listener_shut_down(server: &Server) {
 
 fn begin_drain(server: &Server) {
     server.drain.begin(); // A second signal changes nothing.
-    listeners::stop_accepting(&server.listeners);
+    if !server.drain.leaves_listeners() {
+        listeners::stop_accepting(&server.listeners);
+    }
     server.waker.wake();
 }
 
@@ -96,10 +99,30 @@ fn own_block(server: &Server) -> Option<&Block> {
 extern "C" fn on_terminate(_: i32) {
     signal::keeping_errno(|| {
         if let Some(server) = SERVER.get() {
-            begin_drain(server);
-            own_block(server)
-                .map_or(&ALARM, |block| &block.alarm)
-                .make_periodic();
+            if is_main_process() {
+                restart::cancel(server.board);
+            }
+            drain_now(server);
+        }
+    });
+}
+
+fn drain_now(server: &Server) {
+    begin_drain(server);
+    own_block(server)
+        .map_or(&ALARM, |block| &block.alarm)
+        .make_periodic();
+}
+
+/// Starts a successor, or learns how that has ended.
+extern "C" fn on_restart(_: i32) {
+    signal::keeping_errno(|| {
+        if let Some(server) = SERVER.get()
+            && is_main_process()
+            && restart::on_signal(server)
+        {
+            server.board.handed_over.store(true, Ordering::SeqCst);
+            drain_now(server);
         }
     });
 }

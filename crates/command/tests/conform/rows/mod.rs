@@ -9,6 +9,7 @@ mod halfclose;
 mod limits;
 mod listeners;
 mod refusals;
+mod restart;
 mod routes;
 mod scarcity;
 mod services;
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Row> {
         deadlines::ROWS,
         scarcity::ROWS,
         drain::ROWS,
+        restart::ROWS,
         crowd::ROWS,
         crash::ROWS,
         routes::ROWS,
@@ -38,7 +40,14 @@ pub fn all() -> Vec<Row> {
 
 /// Whether a row asks for what is the affair of a super-server, where one accepts for the model.
 pub fn is_the_super_servers(name: &str) -> bool {
-    let rows = [scarcity::ROWS, drain::ROWS, crash::ROWS, listeners::ROWS].concat();
+    let rows = [
+        scarcity::ROWS,
+        drain::ROWS,
+        restart::ROWS,
+        crash::ROWS,
+        listeners::ROWS,
+    ]
+    .concat();
     rows.iter().any(|row| row.name == name) || name.contains("kill -9")
 }
 
