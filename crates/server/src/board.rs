@@ -19,6 +19,8 @@ pub struct Board {
     pub(crate) retired: AtomicU64,
     /// Connections that the main thread has put into a queue for workers; see [`Block::queued`].
     pub(crate) queued: AtomicU64,
+    /// When busy connections are cut before their grace is over, monotonic ns; 0: they are not.
+    pub(crate) cut_at_ns: AtomicU64,
     /// The hot restart.
     pub(crate) restart: Restart,
     /// A successor serves at the listeners: they are left as they are.

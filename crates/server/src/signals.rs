@@ -6,7 +6,7 @@
 
 use std::io::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use os::process::{Pid, Signal};
@@ -20,6 +20,14 @@ use crate::{Block, Server, listeners, log, restart, watchdog};
 /// How long after the grace the main process ends itself from a handler: its only thread is stuck in
 /// a service that blocks, and no other thread or process is left to end it.
 const EXIT_AFTER_GRACE: Duration = Duration::from_millis(2 * TIME_TO_EXIT.as_millis() as u64);
+
+/// How long connections have after a second SIGTERM or SIGINT.
+const HURRY: Duration = Duration::from_secs(1);
+
+/// The main process was asked to end.
+static TERMINATED: AtomicBool = AtomicBool::new(false);
+/// How long after that the main process ends, whatever its loops and threads do.
+const EXIT_AFTER_HURRY: Duration = Duration::from_millis(200);
 
 static SERVER: OnceLock<&'static Server> = OnceLock::new();
 /// Id of the process that was started, which serves or has forked those that serve.
@@ -35,6 +43,10 @@ pub(crate) fn install(server: &'static Server) {
     signal::handle(&[Signal::TERM, Signal::INT], on_terminate);
     signal::handle(&[Signal::ALARM], on_alarm);
     signal::handle(&[Signal::USR2], on_restart);
+    signal::handle(&[Signal::HUP], on_reopen);
+    signal::handle(&[Signal::QUIT], on_quit);
+    // A write beyond a limit of file size fails then, as any other does.
+    signal::handle(&[Signal::XFSZ], signal::do_nothing);
     signal::handle(&[Signal::USR1], on_reopen);
 }
 
@@ -101,6 +113,22 @@ extern "C" fn on_terminate(_: i32) {
         if let Some(server) = SERVER.get() {
             if is_main_process() {
                 restart::cancel(server.board);
+                if TERMINATED.swap(true, Ordering::SeqCst) {
+                    server.drain.cut_after(HURRY);
+                }
+            }
+            drain_now(server);
+        }
+    });
+}
+
+/// Ends at once: every connection is cut.
+extern "C" fn on_quit(_: i32) {
+    signal::keeping_errno(|| {
+        if let Some(server) = SERVER.get() {
+            if is_main_process() {
+                restart::cancel(server.board);
+                server.drain.cut_after(Duration::ZERO);
             }
             drain_now(server);
         }
@@ -142,7 +170,8 @@ extern "C" fn on_alarm(_: i32) {
         if let Some(block) = own {
             server.drain.close_or_cut(block);
         }
-        if server.drain.has_outlived_grace_by(EXIT_AFTER_GRACE)
+        if (server.drain.has_outlived_grace_by(EXIT_AFTER_GRACE)
+            || server.drain.is_hurried(EXIT_AFTER_HURRY))
             && MAIN_PROCESS.load(Ordering::SeqCst) == os::process::id()
         {
             exit_from_handler(server);
