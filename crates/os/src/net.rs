@@ -210,6 +210,18 @@ fn unix_name(path: &Path) -> Result<SocketAddrUnix> {
     }
 }
 
+/// A socket that sends datagrams to the Unix socket at `path`, or to an abstract one (`@name`), without
+/// waiting.
+///
+/// # Errors
+/// Those of socket and connect.
+pub fn datagrams_to(path: &Path) -> Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    rustix::net::connect(&socket, &unix_name(path)?)?;
+    Ok(socket)
+}
+
 /// Accepts a connection. `nonblocking` is for the new socket, not for the listener.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ mod limits;
 mod listeners;
 mod log;
 mod model;
+mod notify;
 mod observe;
 mod options;
 mod pid_file;

@@ -23,7 +23,7 @@ use os::signal;
 use os::successor::{self, Outcome, Program};
 
 use crate::refusal::Refusal;
-use crate::{Board, Listener, Server, log};
+use crate::{Board, Listener, Server, log, notify};
 
 /// No restart is under way.
 const IDLE: u32 = 0;
@@ -127,8 +127,17 @@ pub(crate) fn program(server: &Server) -> Result<Program, String> {
 pub(crate) fn on_signal(server: &Server) -> bool {
     let restart = &server.board.restart;
     match restart.state.load(Ordering::SeqCst) {
-        READY => return true,
-        FAILED => restart.state.store(IDLE, Ordering::SeqCst),
+        READY => {
+            let id = restart.successor.load(Ordering::SeqCst);
+            notify::send(format_args!("MAINPID={id}\nREADY=1\nSTATUS=serving"));
+            return true;
+        }
+        FAILED => {
+            restart.state.store(IDLE, Ordering::SeqCst);
+            notify::send(format_args!(
+                "READY=1\nSTATUS=serving; the restart has failed"
+            ));
+        }
         IDLE if !server.drain.has_begun() => begin(server),
         _ => {}
     }
@@ -147,6 +156,10 @@ fn begin(server: &Server) {
     }
     let main = os::process::id();
     server.board.restart.state.store(STARTING, Ordering::SeqCst);
+    let now_us = signal::monotonic_ns() / 1_000;
+    notify::send(format_args!(
+        "RELOADING=1\nMONOTONIC_USEC={now_us}\nSTATUS=starting a successor"
+    ));
     match successor::fork_aside() {
         Ok(false) => {}
         Ok(true) => watch(server.board, program, main),
@@ -237,11 +250,14 @@ pub(crate) fn prepare(server: &Server) {
     }
 }
 
-/// Says to the predecessor, if there is one, that this server is ready. From now on the listeners are its
-/// own.
-pub(crate) fn say_ready(server: &Server) {
-    if let Some(ready) = server.predecessor.lock().ok().and_then(|mut it| it.take()) {
-        server.drain.leave_listeners(false);
-        successor::say_ready(ready.as_fd());
-    }
+/// Says to the predecessor that this server is ready. From now on the listeners are its own. False: it has
+/// no predecessor.
+pub(crate) fn say_ready(server: &Server) -> bool {
+    let predecessor = server.predecessor.lock();
+    let Some(ready) = predecessor.ok().and_then(|mut it| it.take()) else {
+        return false;
+    };
+    server.drain.leave_listeners(false);
+    successor::say_ready(ready.as_fd());
+    true
 }

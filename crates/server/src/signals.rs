@@ -15,7 +15,7 @@ use os::signal;
 use crate::alarm::ALARM;
 use crate::drain::TIME_TO_EXIT;
 use crate::observe::helper;
-use crate::{Block, Server, listeners, log, restart, watchdog};
+use crate::{Block, Server, listeners, log, notify, restart, watchdog};
 
 /// How long after the grace the main process ends itself from a handler: its only thread is stuck in
 /// a service that blocks, and no other thread or process is left to end it.
@@ -113,6 +113,7 @@ extern "C" fn on_terminate(_: i32) {
         if let Some(server) = SERVER.get() {
             if is_main_process() {
                 restart::cancel(server.board);
+                notify::send(format_args!("STOPPING=1\nSTATUS=draining"));
                 if TERMINATED.swap(true, Ordering::SeqCst) {
                     server.drain.cut_after(HURRY);
                 }

@@ -13,6 +13,7 @@ use os::net::{Addr, Waker};
 use proto::{Limits, Service};
 
 use crate::log::{self as logging, log};
+use crate::notify;
 use crate::observe::Observed;
 use crate::observe::access::AccessLog;
 use crate::observe::helper::{self, Tasks, View};
@@ -78,7 +79,11 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
         return end(1, line);
     }
     announce(server);
-    restart::say_ready(server);
+    // Of a successor, the predecessor tells: to the service manager it is the main process until then.
+    if !restart::say_ready(server) {
+        let id = os::process::id();
+        notify::send(format_args!("READY=1\nMAINPID={id}\nSTATUS=serving"));
+    }
     let ran = run(server);
     if let Some(observed) = server.observed {
         helper::finish(observed);
@@ -210,6 +215,7 @@ fn prepare(
     if !matches!(&server.listeners[server.listeners_of(0)], [listener] if listener.owned) {
         server.make_listeners_nonblocking().map_err(failed)?;
     }
+    notify::open().map_err(Refusal::Failure)?;
     signals::install(server);
     start_helper(server, variant, tasks).map_err(failed)?;
     Ok((variant.run, server))

@@ -121,32 +121,6 @@ pub fn descriptors(pid: u32) -> usize {
         .sum()
 }
 
-/// Listeners that it has open, and no process that descends from it.
-pub fn listening_descriptors(pid: u32) -> usize {
-    let inodes: Vec<_> = std::fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|fd| {
-            let target = std::fs::read_link(fd.path()).ok()?;
-            let name = target.to_str()?.strip_prefix("socket:[")?;
-            Some(name.strip_suffix(']')?.to_owned())
-        })
-        .collect();
-    // `proc_net_tcp(5)`: the state is 0A for a listener, and the tenth column is the inode.
-    let listening =
-        ["tcp", "tcp6"].map(|table| std::fs::read_to_string(format!("/proc/net/{table}")));
-    let listening = listening.into_iter().flatten().collect::<String>();
-    let is_listener = |line: &&str| {
-        let mut fields = line.split_ascii_whitespace();
-        fields.nth(3) == Some("0A")
-            && fields
-                .nth(5)
-                .is_some_and(|inode| inodes.iter().any(|own| own == inode))
-    };
-    listening.lines().filter(is_listener).count()
-}
-
 /// Sends a signal to a process that a test has started, or that such a process has.
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {
