@@ -30,6 +30,10 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (FOREIGN_PATH, "multi-reactor:reuseport", ONLY_TCP),
     (FOREIGN_PATH, "proactor:reuseport", ONLY_TCP),
     (FOREIGN_PATH, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (ACTIVATED, "prefork:reuseport", ONLY_OWN),
+    (ACTIVATED, "multi-reactor:reuseport", ONLY_OWN),
+    (ACTIVATED, "proactor:reuseport", ONLY_OWN),
+    (ACTIVATED, "multi-reactor:processes-reuseport", ONLY_OWN),
     (STALE, "prefork:reuseport", ONLY_TCP),
     (STALE, "multi-reactor:reuseport", ONLY_TCP),
     (STALE, "proactor:reuseport", ONLY_TCP),
@@ -91,6 +95,7 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (MORE_THAN_WORKERS, "proactor:posix-aio", ONE_WORKER_EACH),
 ];
 
+pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";
 pub const RESTART_UNIX: &str = "restart: a unix socket";
 pub const FOREIGN_PATH: &str = "unix socket, replaced by another server";
 pub const SLOWEST_READER: &str = "reader as slow as allowed gets all";

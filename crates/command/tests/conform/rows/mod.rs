@@ -13,6 +13,7 @@ mod restart;
 mod routes;
 mod scarcity;
 mod services;
+mod supervised;
 mod unp;
 
 use crate::runner::Row;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Row> {
         scarcity::ROWS,
         drain::ROWS,
         restart::ROWS,
+        supervised::ROWS,
         crowd::ROWS,
         crash::ROWS,
         routes::ROWS,
@@ -44,6 +46,7 @@ pub fn is_the_super_servers(name: &str) -> bool {
         scarcity::ROWS,
         drain::ROWS,
         restart::ROWS,
+        supervised::ROWS,
         crash::ROWS,
         listeners::ROWS,
     ]
