@@ -179,7 +179,7 @@ fn adopt(
     }
     let mut of_workers: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
     for (addr, mut all) in by_address {
-        while all.len() % workers != 0 {
+        while !all.len().is_multiple_of(workers) {
             let opened = os::reuseport::another(addr, limits.backlog);
             let opened = opened.map_err(|error| failed(&Addr::Tcp(addr), &error))?;
             all.push(Listener::given(opened, Addr::Tcp(addr), true));
