@@ -1,11 +1,12 @@
 //! On which CPUs this process may run.
 
 use rustix::process::Pid;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// On how many CPUs this process may run (`sched_getaffinity(2)`); at least 1.
+/// How many CPUs this process may use; at least 1: those that its affinity names (`sched_getaffinity(2)`),
+/// or fewer if the quota of its cgroup, version 1 or 2, is worth fewer.
 pub fn allowed() -> usize {
-    sched_getaffinity(None).map_or(1, |set| set.count().max(1) as usize)
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Confines this thread, and all processes and threads that it starts later, to `cpus`.

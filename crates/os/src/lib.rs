@@ -38,6 +38,7 @@ pub mod select;
 pub mod shared;
 pub mod sigio;
 pub mod signal;
+pub mod successor;
 pub mod thread;
 
 pub use rustix::io::Errno;

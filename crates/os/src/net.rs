@@ -1,9 +1,11 @@
 //! Addresses, listeners, and the system calls of a connection: accept, receive, send, shutdown.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,7 +28,7 @@ pub const O_NONBLOCK: i32 = OFlags::NONBLOCK.bits() as i32;
 pub enum Addr {
     /// `127.0.0.1:8080` or `[::1]:8080`; port 0 lets the kernel choose.
     Tcp(SocketAddr),
-    /// `unix:/path`.
+    /// `unix:/path`, or `unix:@name` for an abstract one (`unix(7)`).
     Unix(PathBuf),
     /// `fd:N`: a listener inherited from the process that started this one.
     Inherited(RawFd),
@@ -82,9 +84,12 @@ pub fn listen(addr: &Addr, backlog: i32) -> std::io::Result<OwnedFd> {
                 SocketFlags::CLOEXEC,
                 None,
             )?;
-            let name = SocketAddrUnix::new(path.as_path())?;
+            let name = unix_name(path)?;
             if let Err(error) = rustix::net::bind(&socket, &name) {
-                if error != rustix::io::Errno::ADDRINUSE || !is_stale(path, &name) {
+                if error != rustix::io::Errno::ADDRINUSE
+                    || is_abstract(path)
+                    || !is_stale(path, &name)
+                {
                     return Err(error.into());
                 }
                 std::fs::remove_file(path)?;
@@ -155,6 +160,66 @@ pub fn local_addr(listener: BorrowedFd<'_>, asked: &Addr) -> Addr {
         Some(addr) => Addr::Tcp(addr),
         None => asked.clone(),
     }
+}
+
+/// The address at which a descriptor listens.
+///
+/// # Errors
+/// What it is instead.
+pub fn listens_at(listener: BorrowedFd<'_>) -> std::result::Result<Addr, String> {
+    match sockopt::socket_acceptconn(listener) {
+        Ok(true) => {}
+        Ok(false) => return Err("it is a socket that does not listen".into()),
+        Err(error) => return Err(error.to_string()),
+    }
+    let bound = rustix::net::getsockname(listener).map_err(|error| error.to_string())?;
+    if let Ok(addr) = SocketAddr::try_from(bound.clone()) {
+        return Ok(Addr::Tcp(addr));
+    }
+    let unix = SocketAddrUnix::try_from(bound).map_err(|error| error.to_string())?;
+    let path = unix
+        .path_bytes()
+        .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)));
+    let name = || {
+        let name = OsStr::from_bytes(unix.abstract_name()?);
+        let mut path = std::ffi::OsString::from("@");
+        path.push(name);
+        Some(PathBuf::from(path))
+    };
+    let path = path.or_else(name).ok_or("it is a socket of another kind")?;
+    Ok(Addr::Unix(path))
+}
+
+/// The file at the path of a Unix listener: device and inode. `None`: there is none, or it is an abstract
+/// one.
+pub fn file_of(addr: &Addr) -> Option<(u64, u64)> {
+    let Addr::Unix(path) = addr else { return None };
+    let file = rustix::fs::lstat(path.as_path()).ok()?;
+    (!is_abstract(path)).then_some((file.st_dev, file.st_ino))
+}
+
+/// Whether `unix:@name` names no file.
+fn is_abstract(path: &Path) -> bool {
+    path.as_os_str().as_bytes().first() == Some(&b'@')
+}
+
+fn unix_name(path: &Path) -> Result<SocketAddrUnix> {
+    match path.as_os_str().as_bytes() {
+        [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name),
+        _ => SocketAddrUnix::new(path),
+    }
+}
+
+/// A socket that sends datagrams to the Unix socket at `path`, or to an abstract one (`@name`), without
+/// waiting.
+///
+/// # Errors
+/// Those of socket and connect.
+pub fn datagrams_to(path: &Path) -> Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    rustix::net::connect(&socket, &unix_name(path)?)?;
+    Ok(socket)
 }
 
 /// Accepts a connection. `nonblocking` is for the new socket, not for the listener.

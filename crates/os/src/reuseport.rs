@@ -33,6 +33,16 @@ pub fn listeners(addr: SocketAddr, backlog: i32, count: usize) -> std::io::Resul
     Ok(all)
 }
 
+/// Opens one more on an address that has such listeners.
+///
+/// # Errors
+/// Those of socket, bind and listen.
+pub fn another(addr: SocketAddr, backlog: i32) -> std::io::Result<OwnedFd> {
+    let listener = bound(&addr, true)?;
+    rustix::net::listen(&listener, backlog)?;
+    Ok(listener)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,6 +60,7 @@ struct Owner {
 }
 
 const F_SETOWN_EX: c_int = 15;
+const F_GETOWN_EX: c_int = 16;
 const F_SETSIG: c_int = 10;
 const F_OWNER_TID: c_int = 0;
 
@@ -101,6 +102,12 @@ impl Signals {
 
     /// Has `fd` send no more signals. Those it has sent already still arrive.
     pub fn unwatch(&self, fd: BorrowedFd<'_>) {
+        let mut owner = Owner { kind: 0, id: 0 };
+        // SAFETY: F_GETOWN_EX fills the struct it is given.
+        unsafe { libc::fcntl(fd.as_raw_fd(), F_GETOWN_EX, &raw mut owner) };
+        if (owner.kind, owner.id) != (F_OWNER_TID, self.thread) {
+            return; // A listener that a successor watches by now: the flag is one for both.
+        }
         // Of an open descriptor this does not fail.
         let _ = fcntl_setfl(fd, OFlags::NONBLOCK);
     }

@@ -62,7 +62,7 @@ impl Server {
             match accepted.find(|accepted| !matches!(accepted, Accepted::Empty)) {
                 Some(accepted) => return accepted,
                 None if self.drain.has_begun() => {
-                    shut_down(listeners);
+                    self.shut_down(listeners);
                     return Accepted::Empty;
                 }
                 None if self.poll_listeners(listeners, None).is_err() => {
@@ -187,6 +187,9 @@ impl Server {
         nonblocking: bool,
         backoff: &mut Backoff,
     ) -> Accepted {
+        if self.drain.accepts_no_more() {
+            return Accepted::Empty;
+        }
         self.accept_completed(net::accept(listener.as_fd(), nonblocking), backoff)
     }
 
@@ -230,7 +233,13 @@ impl Server {
     /// Shuts down our own listeners: from now on, the kernel refuses connections. This resets connections
     /// in the backlog, so it must come after the last accept.
     pub fn shut_down_listeners(&self) {
-        shut_down(&self.listeners);
+        self.shut_down(&self.listeners);
+    }
+
+    fn shut_down(&self, listeners: &[Listener]) {
+        if !self.drain.leaves_listeners() {
+            shut_down(listeners);
+        }
     }
 
     /// Makes the listeners non-blocking, for models that wait for readiness before they accept.

@@ -80,6 +80,11 @@ impl Address {
         Ok(all)
     }
 
+    /// Whether it is a descriptor that this process has inherited.
+    pub(crate) fn is_inherited(&self) -> bool {
+        matches!(self, Address::One(Addr::Inherited(_)))
+    }
+
     /// Whether the first candidate that can be had is enough.
     pub(crate) fn wants_one(&self) -> bool {
         matches!(self, Address::Every(_))

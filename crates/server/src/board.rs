@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::admission::QueueDelay;
 use crate::alarm::Alarm;
 use crate::log::Repeats;
+use crate::restart::Restart;
 
 /// What concerns the whole server.
 #[derive(Debug, Default)]
@@ -21,6 +22,12 @@ pub struct Board {
     pub(crate) retired: AtomicU64,
     /// Connections that the main thread has put into a queue for workers; see [`Block::queued`].
     pub(crate) queued: AtomicU64,
+    /// When busy connections are cut before their grace is over, monotonic ns; 0: they are not.
+    pub(crate) cut_at_ns: AtomicU64,
+    /// The hot restart.
+    pub(crate) restart: Restart,
+    /// A successor serves at the listeners: they are left as they are.
+    pub(crate) handed_over: AtomicBool,
     /// The server listens, and wants new connections.
     ready: AtomicBool,
     /// Messages that repeat.

@@ -14,7 +14,7 @@
 //!                       send a last request         are closed            are cut
 //! ```
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use os::signal;
@@ -39,6 +39,8 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Drain {
     board: &'static Board,
+    /// Another process serves at the listeners, or may do so.
+    leaves: AtomicBool,
     idle: Duration,
     grace: Duration,
     /// One moment on two clocks, to convert shared nanoseconds to instants and back.
@@ -49,6 +51,7 @@ impl Drain {
     pub(crate) fn new(board: &'static Board, limits: &Limits) -> Drain {
         Drain {
             board,
+            leaves: AtomicBool::new(false),
             idle: Duration::from_millis(limits.drain_idle_ms),
             grace: Duration::from_millis(limits.drain_ms),
             anchor: (Instant::now(), signal::monotonic_ns()),
@@ -80,6 +83,8 @@ impl Drain {
     pub fn phase(&self) -> Phase {
         match self.elapsed() {
             None => Phase::Serving,
+            Some(_) if self.is_hurried(Duration::ZERO) => Phase::Cutting,
+            Some(_) if self.cut_at_ns() != 0 => Phase::Closing,
             Some(elapsed) if elapsed >= self.grace => Phase::Cutting,
             Some(elapsed) if elapsed >= self.idle => Phase::Closing,
             Some(_) => Phase::Draining,
@@ -93,7 +98,32 @@ impl Drain {
 
     /// When a busy connection is cut.
     pub fn grace_ends(&self, began: Instant) -> Instant {
-        began + self.grace
+        let usual = began + self.grace;
+        match self.cut_at_ns() {
+            0 => usual,
+            ns => usual.min(self.anchor.0 + Duration::from_nanos(ns.saturating_sub(self.anchor.1))),
+        }
+    }
+
+    fn cut_at_ns(&self) -> u64 {
+        self.board.cut_at_ns.load(Ordering::SeqCst)
+    }
+
+    /// Has busy connections cut so long from now, unless they are sooner, and idle ones closed.
+    /// Async-signal-safe.
+    pub(crate) fn cut_after(&self, time: Duration) {
+        let at_ns = signal::monotonic_ns() + time.as_nanos() as u64;
+        let sooner = |now| (now == 0 || now > at_ns).then_some(at_ns);
+        let cut_at = &self.board.cut_at_ns;
+        let _ = cut_at.fetch_update(Ordering::SeqCst, Ordering::SeqCst, sooner);
+    }
+
+    /// Whether it was asked to hurry, and should have cut every connection at least `more` ago. Loops that
+    /// have armed their deadlines do not learn of it: the main process ends without them.
+    /// Async-signal-safe.
+    pub(crate) fn is_hurried(&self, more: Duration) -> bool {
+        let at_ns = self.cut_at_ns();
+        at_ns != 0 && signal::monotonic_ns() >= at_ns.saturating_add(more.as_nanos() as u64)
     }
 
     /// A moment on the clock that all processes share, monotonic ns.
@@ -101,6 +131,22 @@ impl Drain {
     pub(crate) fn shared_ns(&self, moment: Instant) -> u64 {
         let since = moment.saturating_duration_since(self.anchor.0);
         self.anchor.1 + since.as_nanos() as u64
+    }
+
+    /// Whether a drain leaves the listeners as they are, for another process that serves at them.
+    #[inline]
+    pub(crate) fn leaves_listeners(&self) -> bool {
+        self.leaves.load(Ordering::Relaxed) || self.board.handed_over.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn leave_listeners(&self, leaves: bool) {
+        self.leaves.store(leaves, Ordering::SeqCst);
+    }
+
+    /// Whether nothing is accepted any more, because another process accepts.
+    #[inline]
+    pub(crate) fn accepts_no_more(&self) -> bool {
+        self.has_begun() && self.leaves_listeners()
     }
 
     /// How long ago it began, if it has. Async-signal-safe.

@@ -27,6 +27,9 @@ macro_rules! limits {
             $(if limits.$name == 0 && !MAY_BE_ZERO.contains(&stringify!($name)) {
                 return Err(format!("--{} must be at least 1", hyphenated(stringify!($name))));
             })*
+            $(if let Some(most) = most_of(stringify!($name)) && limits.$name as u64 > most {
+                return Err(format!("--{} {} is not within 1 to {most}", hyphenated(stringify!($name)), limits.$name));
+            })*
             if limits.fields_max > Limits::FIELDS_CAP {
                 return Err(format!("--fields-max {} is above {}", limits.fields_max, Limits::FIELDS_CAP));
             }
@@ -34,6 +37,21 @@ macro_rules! limits {
         }
     };
 }
+
+/// A larger value must be a typing error, or cannot be had. Negative numbers are larger than all.
+fn most_of(name: &str) -> Option<u64> {
+    Some(match name {
+        "threads_max" | "backlog" => 65_536,
+        "events_max" => 8_192, // A ring has eight completions for each, 65,536 at most (io_uring_setup(2)).
+        "lent_buffers" => 32_768,
+        "queue_max" => 1 << 20,
+        "input_bytes" | "lent_buffer_bytes" => 1 << 30,
+        name if name.ends_with("_ms") || name.ends_with("_ms_max") => YEAR_MS,
+        _ => return None,
+    })
+}
+
+const YEAR_MS: u64 = 365 * 24 * 3_600_000;
 
 fn flag(name: &'static str, doc: &'static str) -> Arg {
     Arg::new(name)

@@ -32,14 +32,33 @@ pub struct Listener {
     /// Whether this server has opened it. Otherwise other processes may use it, and it must neither be made
     /// non-blocking nor shut down, nor its path removed.
     pub owned: bool,
+    /// Device and inode of its file, if it has one of its own. While it is open, no other file has them.
+    file: Option<(u64, u64)>,
 }
 
 impl Listener {
     fn of(listener: OwnedFd, asked: &Addr) -> Listener {
+        let addr = net::local_addr(listener.as_fd(), asked);
+        Listener::given(listener, addr, !matches!(asked, Addr::Inherited(_)))
+    }
+
+    /// One that another process has opened; `owned` if that has left it to this one.
+    pub(crate) fn given(listener: OwnedFd, addr: Addr, owned: bool) -> Listener {
         Listener {
-            addr: net::local_addr(listener.as_fd(), asked),
+            file: net::file_of(&addr).filter(|_| owned),
             listener,
-            owned: !matches!(asked, Addr::Inherited(_)),
+            addr,
+            owned,
+        }
+    }
+
+    /// Removes its path, unless that is another's by now: a server may have replaced the socket since it
+    /// was shut down. Async-signal-safe.
+    pub(crate) fn remove_path(&self) {
+        if let (Addr::Unix(path), Some(file)) = (&self.addr, self.file)
+            && net::file_of(&self.addr) == Some(file)
+        {
+            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -90,11 +109,15 @@ const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)
 /// `variant` is its name, for error messages.
 pub(crate) fn open(
     sharing: Listeners,
+    given: Vec<Listener>,
     addresses: &[Address],
     workers: usize,
     limits: &Limits,
     variant: &str,
 ) -> Result<Vec<Listener>, Refusal> {
+    if !given.is_empty() {
+        return adopt(sharing, given, workers, limits, variant);
+    }
     let usual = [Address::One(Addr::Tcp(USUAL))];
     let asked = match addresses {
         [] => &usual,
@@ -110,11 +133,62 @@ pub(crate) fn open(
             )));
         }
     };
+    bound_sends(listeners, limits)
+}
+
+fn bound_sends(listeners: Vec<Listener>, limits: &Limits) -> Result<Vec<Listener>, Refusal> {
     for listener in &listeners {
         net::set_send_timeout(listener.as_fd(), Duration::from_millis(limits.write_ms))
             .map_err(|error| failed(&listener.addr, &error.into()))?;
     }
     Ok(listeners)
+}
+
+/// Takes on listeners that were given to this process. Where each worker has its own, a predecessor may
+/// have had another number of workers: then each worker takes as many as the one that takes most, and what
+/// is missing for that is opened. None is left out, since the kernel gives connections to each.
+fn adopt(
+    sharing: Listeners,
+    given: Vec<Listener>,
+    workers: usize,
+    limits: &Limits,
+    variant: &str,
+) -> Result<Vec<Listener>, Refusal> {
+    match sharing {
+        Listeners::Shared => return bound_sends(given, limits),
+        Listeners::PerWorker => {}
+        Listeners::None => {
+            return Err(Refusal::Usage(format!(
+                "LISTEN_FDS: {variant} serves the connection on descriptor 0, and no listener"
+            )));
+        }
+    }
+    let mut by_address: Vec<(SocketAddr, Vec<Listener>)> = Vec::new();
+    for listener in given {
+        let (Addr::Tcp(addr), true) = (&listener.addr, listener.owned) else {
+            return Err(Refusal::Usage(format!(
+                "LISTEN_FDS: {}: {variant} needs a listener per worker, which it has to open itself",
+                listener.addr
+            )));
+        };
+        let addr = *addr;
+        match by_address.iter_mut().find(|(known, _)| *known == addr) {
+            Some((_, all)) => all.push(listener),
+            None => by_address.push((addr, vec![listener])),
+        }
+    }
+    let mut of_workers: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
+    for (addr, mut all) in by_address {
+        while !all.len().is_multiple_of(workers) {
+            let opened = os::reuseport::another(addr, limits.backlog);
+            let opened = opened.map_err(|error| failed(&Addr::Tcp(addr), &error))?;
+            all.push(Listener::given(opened, Addr::Tcp(addr), true));
+        }
+        for (number, listener) in all.into_iter().enumerate() {
+            of_workers[number % workers].push(listener);
+        }
+    }
+    bound_sends(of_workers.into_iter().flatten().collect(), limits)
 }
 
 /// Opens one listener at `address`, for the admin server, and returns it with its address.

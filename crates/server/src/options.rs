@@ -3,6 +3,8 @@
 //! The flags are described by hand: to derive them takes six crates more, a parser of Rust among
 //! them, in every program that serves with this library.
 
+use std::path::PathBuf;
+
 use clap::builder::{EnumValueParser, PossibleValue};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
 use proto::{Limits, Protocol};
@@ -22,6 +24,8 @@ pub struct ServeArgs {
     pub protocol: Protocol,
     /// List of CPUs to run on, such as `0` or `0-3,6`.
     pub cpus: Option<String>,
+    /// File that holds the id of the main process.
+    pub pid_file: Option<PathBuf>,
     /// Where to serve metrics and health.
     pub admin: Option<Address>,
     /// Where to write a line for each request.
@@ -59,6 +63,12 @@ impl Args for ServeArgs {
             Arg::new("cpus")
                 .value_name("LIST")
                 .help("CPUs to run on, such as 0 or 0-3,6"),
+            Arg::new("pid-file")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help(
+                    "File to write the process id to; after a hot restart, that of the new process",
+                ),
             Arg::new("admin")
                 .value_name("ADDR")
                 .value_parser(value_parser!(Address))
@@ -101,6 +111,7 @@ impl FromArgMatches for ServeArgs {
                 .get_one("protocol")
                 .map_or_else(Protocol::default, |&ProtocolArg(protocol)| protocol),
             cpus: matches.get_one("cpus").cloned(),
+            pid_file: matches.get_one("pid-file").cloned(),
             admin: matches.get_one("admin").cloned(),
             access_log: matches.get_one("access-log").cloned(),
             access_log_format: matches

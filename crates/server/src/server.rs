@@ -4,15 +4,16 @@ use std::fmt;
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use os::net::{Addr, Waker};
+use os::successor::Program;
 use proto::{Lifecycle, Limits, Protocol, Service};
 
 use crate::observe::Observed;
-use crate::{Block, Board, Calls, Drain, Listener, Listeners, board};
+use crate::{Block, Board, Calls, Drain, Listener, Listeners, board, pid_file};
 
 /// What a model works with. It is created before the first fork or thread, and never freed.
 pub struct Server {
@@ -56,6 +57,14 @@ pub struct Server {
     pub(crate) observed: Option<&'static Observed>,
     /// Path of the admin listener, if it is a Unix socket of our own.
     pub(crate) admin_path: Option<PathBuf>,
+    /// The admin listener, for a successor.
+    pub(crate) admin: Option<OwnedFd>,
+    /// What a successor of this server is, once that is known.
+    pub(crate) program: OnceLock<Program>,
+    /// Where to tell a predecessor that this server is ready.
+    pub(crate) predecessor: Mutex<Option<OwnedFd>>,
+    /// A file that holds the id of the main process.
+    pub(crate) pid_file: Option<PathBuf>,
 }
 
 impl fmt::Debug for Server {
@@ -158,10 +167,12 @@ impl Server {
     /// Removes the paths of our own Unix listeners. Async-signal-safe: std copies a path as short as
     /// a socket's (107 bytes at most, `unix(7)`) to the stack, not to the heap.
     pub(crate) fn remove_paths(&self) {
-        for listener in &self.listeners {
-            if let (Addr::Unix(path), true) = (&listener.addr, listener.owned) {
-                let _ = std::fs::remove_file(path);
-            }
+        if self.drain.leaves_listeners() {
+            return;
+        }
+        self.listeners.iter().for_each(Listener::remove_path);
+        if let Some(path) = &self.pid_file {
+            pid_file::remove(path);
         }
         if let Some(path) = &self.admin_path {
             let _ = std::fs::remove_file(path);

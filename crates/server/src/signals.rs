@@ -6,7 +6,7 @@
 
 use std::io::Write;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use os::process::{Pid, Signal};
@@ -15,11 +15,19 @@ use os::signal;
 use crate::alarm::ALARM;
 use crate::drain::TIME_TO_EXIT;
 use crate::observe::helper;
-use crate::{Block, Server, listeners, log, watchdog};
+use crate::{Block, Server, listeners, log, notify, restart, watchdog};
 
 /// How long after the grace the main process ends itself from a handler: its only thread is stuck in
 /// a service that blocks, and no other thread or process is left to end it.
 const EXIT_AFTER_GRACE: Duration = Duration::from_millis(2 * TIME_TO_EXIT.as_millis() as u64);
+
+/// How long connections have after a second SIGTERM or SIGINT.
+const HURRY: Duration = Duration::from_secs(1);
+
+/// The main process was asked to end.
+static TERMINATED: AtomicBool = AtomicBool::new(false);
+/// How long after that the main process ends, whatever its loops and threads do.
+const EXIT_AFTER_HURRY: Duration = Duration::from_millis(200);
 
 static SERVER: OnceLock<&'static Server> = OnceLock::new();
 /// Id of the process that was started, which serves or has forked those that serve.
@@ -34,6 +42,11 @@ pub(crate) fn install(server: &'static Server) {
     MAIN_PROCESS.store(os::process::id(), Ordering::SeqCst);
     signal::handle(&[Signal::TERM, Signal::INT], on_terminate);
     signal::handle(&[Signal::ALARM], on_alarm);
+    signal::handle(&[Signal::USR2], on_restart);
+    signal::handle(&[Signal::HUP], on_reopen);
+    signal::handle(&[Signal::QUIT], on_quit);
+    // A write beyond a limit of file size fails then, as any other does.
+    signal::handle(&[Signal::XFSZ], signal::do_nothing);
     signal::handle(&[Signal::USR1], on_reopen);
 }
 
@@ -88,7 +101,9 @@ pub(crate) fn end_server(server: &Server) {
 
 fn begin_drain(server: &Server) {
     server.drain.begin(); // A second signal changes nothing.
-    listeners::stop_accepting(&server.listeners);
+    if !server.drain.leaves_listeners() {
+        listeners::stop_accepting(&server.listeners);
+    }
     server.waker.wake();
 }
 
@@ -101,10 +116,47 @@ fn own_block(server: &Server) -> Option<&Block> {
 extern "C" fn on_terminate(_: i32) {
     signal::keeping_errno(|| {
         if let Some(server) = SERVER.get() {
-            begin_drain(server);
-            own_block(server)
-                .map_or(&ALARM, |block| &block.alarm)
-                .make_periodic();
+            if is_main_process() {
+                restart::cancel(server.board);
+                notify::send(format_args!("STOPPING=1\nSTATUS=draining"));
+                if TERMINATED.swap(true, Ordering::SeqCst) {
+                    server.drain.cut_after(HURRY);
+                }
+            }
+            drain_now(server);
+        }
+    });
+}
+
+/// Ends at once: every connection is cut.
+extern "C" fn on_quit(_: i32) {
+    signal::keeping_errno(|| {
+        if let Some(server) = SERVER.get() {
+            if is_main_process() {
+                restart::cancel(server.board);
+                server.drain.cut_after(Duration::ZERO);
+            }
+            drain_now(server);
+        }
+    });
+}
+
+fn drain_now(server: &Server) {
+    begin_drain(server);
+    own_block(server)
+        .map_or(&ALARM, |block| &block.alarm)
+        .make_periodic();
+}
+
+/// Starts a successor, or learns how that has ended.
+extern "C" fn on_restart(_: i32) {
+    signal::keeping_errno(|| {
+        if let Some(server) = SERVER.get()
+            && is_main_process()
+            && restart::on_signal(server)
+        {
+            server.board.handed_over.store(true, Ordering::SeqCst);
+            drain_now(server);
         }
     });
 }
@@ -124,7 +176,8 @@ extern "C" fn on_alarm(_: i32) {
         if let Some(block) = own {
             server.drain.close_or_cut(block);
         }
-        if server.drain.has_outlived_grace_by(EXIT_AFTER_GRACE)
+        if (server.drain.has_outlived_grace_by(EXIT_AFTER_GRACE)
+            || server.drain.is_hurried(EXIT_AFTER_HURRY))
             && MAIN_PROCESS.load(Ordering::SeqCst) == os::process::id()
         {
             exit_from_handler(server);

@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
@@ -12,13 +13,15 @@ use os::net::{Addr, Waker};
 use proto::{Limits, Service};
 
 use crate::log::{self as logging, log};
+use crate::notify;
 use crate::observe::Observed;
 use crate::observe::access::AccessLog;
 use crate::observe::helper::{self, Tasks, View};
+use crate::pid_file;
 use crate::refusal::Refusal;
 use crate::{
-    Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, limits, listeners,
-    natures, signals, starting, state, unusable,
+    Address, Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, limits,
+    listeners, natures, restart, signals, starting, state, unusable,
 };
 
 /// The whole `main` of a program that serves with one model: parses the command line, serves,
@@ -80,7 +83,16 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
         Err(Refusal::Usage(line)) => return end(2, line),
         Err(Refusal::Failure(line)) => return end(1, line),
     };
+    if let Err(line) = pid_file::write(server) {
+        server.remove_paths();
+        return end(1, line);
+    }
     announce(server);
+    // Of a successor, the predecessor tells: to the service manager it is the main process until then.
+    if !restart::say_ready(server) {
+        let id = os::process::id();
+        notify::send(format_args!("READY=1\nMAINPID={id}\nSTATUS=serving"));
+    }
     let ran = run(server);
     if let Some(observed) = server.observed {
         helper::finish(observed);
@@ -142,14 +154,26 @@ fn prepare(
     let workers = at_most_connections(workers, args, &limits);
     os::process::raise_descriptor_limit();
     os::rseq::unregister();
+    let mut given = restart::given()?;
+    if given.ready.is_none() && !given.listeners.is_empty() && !args.listen.is_empty() {
+        if !args.listen.iter().all(Address::is_inherited) {
+            return Err(Refusal::Usage(
+                "LISTEN_FDS passes listeners, and --listen names others: leave out one of them"
+                    .into(),
+            ));
+        }
+        given.listeners.clear();
+    }
     let listeners = listeners::open(
         variant.needs.listeners,
+        std::mem::take(&mut given.listeners),
         &args.listen,
         workers,
         &limits,
         variant.name,
     )?;
     let datagrams = match variant.needs.datagrams {
+        true if !given.datagrams.is_empty() => std::mem::take(&mut given.datagrams),
         true => listeners::open_for_datagrams(&listeners)?,
         false => Vec::new(),
     };
@@ -163,7 +187,9 @@ fn prepare(
     let failed = |error: os::Errno| Refusal::Failure(format!("cannot set up: {error}"));
     let blocks = workers + (variant.needs.extra_threads)(&limits);
     let (board, blocks) = os::shared::with_header::<Board, Block>(blocks).map_err(failed)?;
-    let (tasks, admin_path) = open_helper(args)?;
+    let (tasks, admin_path) = open_helper(args, given.admin)?;
+    let admin = tasks.admin.as_ref().map(OwnedFd::try_clone).transpose();
+    let admin = admin.map_err(|error| Refusal::Failure(format!("--admin: {error}")))?;
     let observed = match needs_helper(args, &limits) {
         true => {
             Some(Observed::new(blocks.len(), &limits, tasks.access_log.is_some()).map_err(failed)?)
@@ -193,10 +219,19 @@ fn prepare(
         board,
         observed,
         admin_path,
+        admin,
+        program: OnceLock::new(),
+        predecessor: Mutex::new(given.ready),
+        pid_file: args.pid_file.clone(),
     }));
+    if server.predecessor.lock().is_ok_and(|it| it.is_some()) {
+        server.drain.leave_listeners(true);
+    }
+    restart::prepare(server);
     if !matches!(&server.listeners[server.listeners_of(0)], [listener] if listener.owned) {
         server.make_listeners_nonblocking().map_err(failed)?;
     }
+    notify::open().map_err(Refusal::Failure)?;
     signals::install(server);
     start_helper(server, variant, tasks).map_err(failed)?;
     state::serving_begins();
@@ -215,14 +250,23 @@ fn needs_helper(args: &ServeArgs, limits: &Limits) -> bool {
 }
 
 /// Opens what the helper will use, and returns the path of the admin listener, if it is ours to remove.
-fn open_helper(args: &ServeArgs) -> Result<(Tasks, Option<PathBuf>), Refusal> {
+fn open_helper(
+    args: &ServeArgs,
+    given: Option<OwnedFd>,
+) -> Result<(Tasks, Option<PathBuf>), Refusal> {
     let mut tasks = Tasks {
         admin: None,
         access_log: None,
     };
     let mut path = None;
     if let Some(address) = &args.admin {
-        let (listener, addr) = listeners::open_one(address)?;
+        let (listener, addr) = match given {
+            Some(listener) => {
+                let addr = os::net::listens_at(listener.as_fd()).map_err(Refusal::Failure)?;
+                (listener, addr)
+            }
+            None => listeners::open_one(address)?,
+        };
         log(format_args!("admin on {addr}"));
         if let Addr::Unix(unix) = addr {
             path = Some(unix);

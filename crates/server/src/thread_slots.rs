@@ -94,8 +94,8 @@ impl ThreadSlot {
     /// Starts a thread that serves this connection to its end.
     ///
     /// # Errors
-    /// EAGAIN: the limit of threads is reached. The connection is closed, and the slot free.
-    pub fn serve(&'static self, socket: OwnedFd) -> std::io::Result<()> {
+    /// EAGAIN: the limit of threads is reached. The socket comes back, and the slot is free.
+    pub fn serve(&'static self, socket: OwnedFd) -> Result<(), (std::io::Error, Option<OwnedFd>)> {
         let running = self.shared.threads.count_one();
         {
             let mut handover = lock(&self.handover);
@@ -108,9 +108,10 @@ impl ThreadSlot {
             });
             handover.client = Some((socket, running));
         }
-        self.shared.spawner.start(self).inspect_err(|_| {
-            lock(&self.handover).client = None;
+        self.shared.spawner.start(self).map_err(|error| {
+            let client = lock(&self.handover).client.take();
             self.set_free();
+            (error, client.map(|(socket, _)| socket))
         })
     }
 

@@ -15,6 +15,7 @@ use super::contender::Contender;
 use super::slice::{self, REQUESTS_MIN_FOR_P99, Slice};
 use super::verdict::Kind;
 use crate::failure::{Failure, Unmeasured};
+use crate::observe::benches::Benches;
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::Interrupt;
@@ -401,12 +402,14 @@ fn setup(args: &LiveArgs) -> Result<Setup, Failure> {
         let name = format!("turnstile-live-{}.{name}", std::process::id());
         std::env::temp_dir().join(name)
     };
+    let server_cpus = cpus(&args.server_cpus, "--server-cpus", lower)?;
+    let load_cpus = cpus(&args.load_cpus, "--load-cpus", upper)?;
     Ok(Setup {
-        benches: crate::observe::benches::Benches::join(&[&server_cpus, &load_cpus]),
+        benches: Benches::join(&[&server_cpus, &load_cpus]),
         server: own.clone(),
         load: args.load.clone().unwrap_or_else(|| own.clone()),
-        server_cpus: cpus(&args.server_cpus, "--server-cpus", lower)?,
-        load_cpus: cpus(&args.load_cpus, "--load-cpus", upper)?,
+        server_cpus,
+        load_cpus,
         own,
         size: Size::Quick,
         json: scratch("json"),

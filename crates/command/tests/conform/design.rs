@@ -22,6 +22,18 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (UNIX, "multi-reactor:reuseport", ONLY_TCP),
     (UNIX, "proactor:reuseport", ONLY_TCP),
     (UNIX, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (RESTART_UNIX, "prefork:reuseport", ONLY_TCP),
+    (RESTART_UNIX, "multi-reactor:reuseport", ONLY_TCP),
+    (RESTART_UNIX, "proactor:reuseport", ONLY_TCP),
+    (RESTART_UNIX, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (FOREIGN_PATH, "prefork:reuseport", ONLY_TCP),
+    (FOREIGN_PATH, "multi-reactor:reuseport", ONLY_TCP),
+    (FOREIGN_PATH, "proactor:reuseport", ONLY_TCP),
+    (FOREIGN_PATH, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (ACTIVATED, "prefork:reuseport", ONLY_OWN),
+    (ACTIVATED, "multi-reactor:reuseport", ONLY_OWN),
+    (ACTIVATED, "proactor:reuseport", ONLY_OWN),
+    (ACTIVATED, "multi-reactor:processes-reuseport", ONLY_OWN),
     (STALE, "prefork:reuseport", ONLY_TCP),
     (STALE, "multi-reactor:reuseport", ONLY_TCP),
     (STALE, "proactor:reuseport", ONLY_TCP),
@@ -83,6 +95,9 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (MORE_THAN_WORKERS, "proactor:posix-aio", ONE_WORKER_EACH),
 ];
 
+pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";
+pub const RESTART_UNIX: &str = "restart: a unix socket";
+pub const FOREIGN_PATH: &str = "unix socket, replaced by another server";
 pub const SLOWEST_READER: &str = "reader as slow as allowed gets all";
 pub const DRIPPING_READER: &str = "dripping reader is cut";
 pub const WORKER_KILLED: &str = "kill -9 of a worker";

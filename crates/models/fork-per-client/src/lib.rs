@@ -33,8 +33,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use os::process::Signal;
 use os::signal;
 use server::{
-    Accepted, Backoff, Children, Connection, Count, Model, Needs, Roles, Server, Topic, Variant,
-    Worker, Workers, repeated,
+    Accepted, Backoff, Children, Connection, Count, Model, Needs, Phase, Roles, Server, Topic,
+    Variant, Worker, Workers, repeated,
 };
 
 /// The model.
@@ -67,6 +67,8 @@ fn run(server: &'static Server) -> server::Result {
     let mut children = Children::new(server);
     let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);
     let mut forking = accepting.clone();
+    // A client that is accepted and waits for a child.
+    let mut waiting = None;
     loop {
         if CHILD_ENDED.load(Ordering::Relaxed) {
             CHILD_ENDED.store(false, Ordering::Relaxed);
@@ -79,10 +81,13 @@ fn run(server: &'static Server) -> server::Result {
             children.wait();
             continue;
         }
-        let socket = match server.accept_blocking(false, &mut accepting) {
-            Accepted::Socket(socket) => socket,
-            Accepted::Interrupted | Accepted::Pause(_) => continue,
-            Accepted::Empty => break,
+        let socket = match waiting.take() {
+            Some(socket) => socket,
+            None => match server.accept_blocking(false, &mut accepting) {
+                Accepted::Socket(socket) => socket,
+                Accepted::Interrupted | Accepted::Pause(_) => continue,
+                Accepted::Empty => break,
+            },
         };
         worker.warm_up();
         match children.fork() {
@@ -94,10 +99,10 @@ fn run(server: &'static Server) -> server::Result {
             }
             Ok(None) => forking.reset(),
             Err(error) => {
-                // This client is closed; the others are served, and the next may find room.
+                waiting = Some(socket).filter(|_| server.drain.phase() < Phase::Cutting);
                 repeated(
                     Topic::Fork,
-                    format_args!("fork: {error}; a client was turned away"),
+                    format_args!("fork: {error}; clients wait until one can be had"),
                 );
                 let _ = server.wait_for_drain(forking.pause());
             }

@@ -30,7 +30,8 @@
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.10 (server 6).
 
 use server::{
-    Backoff, Count, Model, Needs, Roles, Server, ThreadSlots, Topic, Variant, Workers, repeated,
+    Backoff, Count, Model, Needs, Phase, Roles, Server, ThreadSlots, Topic, Variant, Workers,
+    repeated,
 };
 
 /// The model.
@@ -52,16 +53,20 @@ fn run(server: &'static Server) -> server::Result {
     let slots = ThreadSlots::new(server)?;
     let mut accepting = Backoff::new(server.limits.accept_pause_ms_max);
     let mut starting = accepting.clone();
+    // A client that is accepted and waits for a thread.
+    let mut waiting = None;
     while let Some(slot) = slots.free()
-        && let Some(socket) = server.next_socket(false, &mut accepting)
+        && let Some(socket) = waiting
+            .take()
+            .or_else(|| server.next_socket(false, &mut accepting))
     {
         match slot.serve(socket) {
             Ok(()) => starting.reset(),
-            Err(error) => {
-                // This client is closed; the others are served, and the next may find room.
+            Err((error, socket)) => {
+                waiting = socket.filter(|_| server.drain.phase() < Phase::Cutting);
                 repeated(
                     Topic::Thread,
-                    format_args!("thread: {error}; a client was turned away"),
+                    format_args!("thread: {error}; clients wait until one can be had"),
                 );
                 let _ = server.wait_for_drain(starting.pause());
             }

@@ -43,6 +43,13 @@ pub const ROWS: &[Row] = &[
         alone(column, Signal::INT)
     }),
     row("SIGTERM twice", twice),
+    row("SIGTERM twice hurries", |column| {
+        ends_soon(column, &[Signal::TERM, Signal::TERM])
+    }),
+    row("SIGQUIT ends at once", |column| {
+        ends_soon(column, &[Signal::QUIT])
+    }),
+    row("SIGHUP changes nothing", hang_up),
 ];
 
 fn alone(column: &Column, signal: Signal) -> anyhow::Result<()> {
@@ -304,5 +311,34 @@ fn cut(column: &Column, path: &str) -> anyhow::Result<()> {
     );
     let heard = client.hear_out()?;
     ensure!(heard < 60 << 20, "{heard} bytes came");
+    Ok(())
+}
+
+/// A request that would take a minute does not.
+fn ends_soon(column: &Column, signals: &[Signal]) -> anyhow::Result<()> {
+    for path in ["/wait/60000000", "/sleep/60000000"] {
+        let mut server = column.serve(&["--drain-idle-ms", "100"])?;
+        let mut client = server.connect()?;
+        client.ask(path)?;
+        client.silence(ms(150))?;
+        for signal in signals {
+            server.signal(*signal);
+            std::thread::sleep(ms(50)); // Two that come at once are one.
+        }
+        let exit = server.ends_well(PATIENCE)?;
+        ensure!(exit.stderr.contains(" 1 cut"), "{path}: {}", exit.stderr);
+        client.hear_out()?;
+    }
+    Ok(())
+}
+
+fn hang_up(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&[])?;
+    let mut client = server.connect()?;
+    client.get("/")?.expect(200)?;
+    server.signal(Signal::HUP);
+    client.get("/")?.expect(200)?;
+    drop(client);
+    server.drain(PATIENCE)?;
     Ok(())
 }

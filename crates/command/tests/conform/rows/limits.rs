@@ -13,6 +13,7 @@ pub const ROWS: &[Row] = &[
     row("413 of chunks, seen", large_chunks),
     row("refused after good ones, seen", pipelined_refusal),
     row("limits are flags", flags),
+    row("values out of range", out_of_range),
 ];
 
 /// How much a stubborn client sends after what is refused, bytes.
@@ -137,6 +138,30 @@ fn flags(column: &Column) -> anyhow::Result<()> {
         client.send(&request)?;
         let reply = client.reply().and_then(|reply| reply.expect(status));
         reply.with_context(|| request)?;
+    }
+    Ok(())
+}
+
+/// One line and exit code 2, before it listens.
+fn out_of_range(column: &Column) -> anyhow::Result<()> {
+    for flag in [
+        "--threads-max=9223372036854775808",
+        "--queue-max=9223372036854775808",
+        "--events-max=9223372036854775808",
+        "--input-bytes=1000000000000",
+        "--lent-buffers=32769",
+        "--backlog=-5",
+        "--idle-ms=18446744073709551615",
+        "--workers=65537",
+    ] {
+        let exit = crate::harness::run(column.command(&["127.0.0.1:0"], &[flag]))?;
+        ensure!(
+            exit.code == Some(2) && exit.stdout.is_empty(),
+            "{flag}: {exit:?}"
+        );
+        let name = flag.split('=').next().unwrap_or(flag);
+        let lines = exit.stderr.lines().count();
+        ensure!(lines == 1 && exit.stderr.contains(name), "{flag}: {exit:?}");
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 
 use super::framing::{expect_numbered, numbered};
 use super::row;
-use crate::design::{INHERITED, SEVERAL, SHUT_OUTSIDE, STALE, SUCCESSOR, UNIX};
+use crate::design::{FOREIGN_PATH, INHERITED, SEVERAL, SHUT_OUTSIDE, STALE, SUCCESSOR, UNIX};
 use crate::harness::process::Signal;
 use crate::harness::{Client, Column, PATIENCE, Server, TURNSTILE, ms};
 use crate::runner::Row;
@@ -20,6 +20,7 @@ pub const ROWS: &[Row] = &[
     row("IPv6", ipv6),
     row(UNIX, unix),
     row(STALE, stale),
+    row(FOREIGN_PATH, super::restart::path_of_another),
     row(INHERITED, inherited),
     row(SUCCESSOR, successor),
     row(SHUT_OUTSIDE, shut_outside),

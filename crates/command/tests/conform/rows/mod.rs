@@ -10,10 +10,12 @@ mod limits;
 mod listeners;
 mod overload;
 mod refusals;
+mod restart;
 mod routes;
 mod scarcity;
 mod services;
 mod streams;
+mod supervised;
 mod unp;
 
 use crate::runner::Row;
@@ -24,6 +26,8 @@ pub fn all() -> Vec<Row> {
         deadlines::ROWS,
         scarcity::ROWS,
         drain::ROWS,
+        restart::ROWS,
+        supervised::ROWS,
         crowd::ROWS,
         crash::ROWS,
         routes::ROWS,
@@ -45,12 +49,16 @@ pub fn is_the_super_servers(name: &str) -> bool {
     let rows = [
         scarcity::ROWS,
         drain::ROWS,
+        restart::ROWS,
+        supervised::ROWS,
         crash::ROWS,
         listeners::ROWS,
         overload::ROWS,
     ]
     .concat();
-    rows.iter().any(|row| row.name == name) || name.contains("kill -9")
+    rows.iter().any(|row| row.name == name)
+        || name == "values out of range"
+        || name.contains("kill -9")
 }
 
 /// A row.
