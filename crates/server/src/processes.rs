@@ -200,6 +200,9 @@ impl Children {
         let Life::Crashed(lived) = life else {
             return Duration::ZERO;
         };
+        if self.server.drain.has_begun() {
+            return Duration::ZERO; // It was told to end as well, and nobody replaces it.
+        }
         self.server.board.respawned.fetch_add(1, Ordering::Relaxed);
         if lived < CRASH_LOOP_BELOW {
             return backoff.pause();
