@@ -280,6 +280,9 @@ fn workers(view: &View, page: &mut Page) {
     per_worker(view, page);
 }
 
+/// A figure of a worker.
+type Figure = fn(&Block) -> u64;
+
 /// Workers that have never been are left out: fork-per-client may have hundreds.
 fn per_worker(view: &View, page: &mut Page) {
     let known = || {
@@ -289,7 +292,7 @@ fn per_worker(view: &View, page: &mut Page) {
                 || read(&block.connections) + read(&block.requests) > 0
         })
     };
-    let counters: [(&str, &str, fn(&Block) -> u64); 2] = [
+    let counters: [(&str, &str, Figure); 2] = [
         (
             "turnstile_worker_connections_total",
             "Connections accepted, by worker.",
