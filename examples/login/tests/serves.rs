@@ -1,0 +1,41 @@
+//! The example as it runs, on every model.
+
+#![allow(clippy::unwrap_used)] // A test that cannot go on ends.
+
+#[path = "../../every_model.rs"]
+mod every_model;
+#[path = "../../started.rs"]
+mod started;
+
+use started::Started;
+
+#[test]
+fn passwords_are_checked_on_every_model() {
+    for column in every_model::columns() {
+        let label = column.label();
+        let flags = [
+            "--model",
+            &label,
+            "--user",
+            "ada=countess",
+            "--workers",
+            "1",
+        ];
+        let login = Started::new(env!("CARGO_BIN_EXE_login"), &flags);
+        for (line, body, status) in [
+            ("POST /login", "ada=countess", 200),
+            ("POST /login", "ada=count", 403),
+            ("POST /login", "eve=countess", 403),
+            ("POST /login", "ada", 400),
+            ("GET /", "", 200),
+            ("GET /login", "", 404),
+        ] {
+            let reply = login.ask(line, body);
+            assert!(
+                reply.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{label}: {line}: {reply}"
+            );
+        }
+        login.drain();
+    }
+}
