@@ -1,6 +1,6 @@
 //! The services under test, which behave badly each in its way.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -64,7 +64,9 @@ struct Said(String);
 
 impl Drop for Said {
     fn drop(&mut self) {
-        eprintln!("{} dropped {}", std::process::id(), self.0);
+        // In one write, so that the lines of several processes do not mix.
+        let line = format!("{} dropped {}\n", std::process::id(), self.0);
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 

@@ -102,7 +102,12 @@ fn lines_name_the_models() {
 
 fn unbuildable(column: &Column) {
     for kind in ["unbuildable-worker", "unbuildable-process", "late-counter"] {
-        let end = ended(kind, column);
+        let workers = column.variant.workers;
+        // The first worker begins with the first client where each client has one.
+        let end = match (workers.processes, workers.count) {
+            (true, Count::UpTo(_)) => Program::start(kind, column, &[]).ended_by_a_client(),
+            _ => ended(kind, column),
+        };
         assert_eq!(end.code, Some(1), "{kind}: {end:?}");
         assert_eq!(
             end.stderr.matches("error: ").count(),
@@ -115,7 +120,6 @@ fn unbuildable(column: &Column) {
             "no room for it"
         };
         assert!(end.stderr.contains(why), "{end:?}");
-        let workers = column.variant.workers;
         if !workers.processes || workers.count == Count::One {
             assert_eq!(end.stdout, "", "it was known before it listened");
             assert_eq!(end.stderr.lines().count(), 1, "one line: {end:?}");

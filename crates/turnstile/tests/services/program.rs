@@ -124,6 +124,23 @@ impl Program {
         false
     }
 
+    /// How it ends by itself, at its first client.
+    pub fn ended_by_a_client(mut self) -> End {
+        drop(self.begin("/"));
+        let mut stderr = String::new();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
+        End {
+            code: self.child.wait().unwrap().code(),
+            stdout: String::new(),
+            stderr,
+        }
+    }
+
     /// Tells it to end, which it does well, and returns its standard error.
     pub fn drain(mut self) -> String {
         let kill = format!("kill -TERM {}", self.child.id());
