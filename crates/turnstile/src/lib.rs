@@ -122,9 +122,9 @@ pub use services::Files;
 #[doc(inline)]
 pub use server::{
     Accepted, Backoff, Block, Board, Calls, Children, Connection, Count, Drain, Error, Holds,
-    Listener, Listeners, Model, Need, Needs, OnDeadline, Phase, Result, Roles, Server,
-    ServingChild, Shutdown, ThreadSlot, ThreadSlots, Threads, Topology, Variant, Worker, Workers,
-    log,
+    Listener, Listeners, MAY_WAIT, Model, Need, Needs, ONE_PROCESS, OnDeadline, Phase, Result,
+    Roles, Server, ServingChild, Shutdown, ThreadSlot, ThreadSlots, Threads, Topology, Variant,
+    Worker, Workers, log,
 };
 
 /// The whole `main` of a program whose flag `--model` chooses one of [`models::ALL`], with flags of its
