@@ -41,6 +41,9 @@ struct Entry {
     processes: bool,
     /// Whether any worker may serve any connection.
     shares: bool,
+    /// Whether it can stand in front of a back end (`--fastcgi`, `--proxy`, `--exec`): a worker that waits
+    /// holds one connection only.
+    gateway: bool,
     /// More connections than this are ruled out by the design.
     connections_max: Option<usize>,
 }
@@ -92,6 +95,7 @@ impl Entry {
             listens: variant.needs.listeners != Listeners::None,
             processes: variant_workers.processes,
             shares: variant_workers.shares,
+            gateway: variant_workers.may_wait(),
             connections_max: variant_workers.connections_max,
         }
     }

@@ -108,6 +108,12 @@ impl Workers {
         }
     }
 
+    /// Whether a service may wait inside its call for as long as it likes, since that holds no other
+    /// connection up but those that wait for a worker: gateways need it.
+    pub fn may_wait(&self) -> bool {
+        self.holds != Holds::Many
+    }
+
     /// The same workers, each in a process of its own.
     pub const fn in_processes(self) -> Workers {
         Workers {
