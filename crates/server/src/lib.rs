@@ -56,6 +56,10 @@ pub use log::log;
 pub use model::{Count, Holds, Model, Needs, Roles, Variant, Workers};
 pub use options::ServeArgs;
 pub use processes::{Children, ServingChild};
+pub use proto::{
+    AutoHead, Condition, Content, Cookie, ETag, Events, Intake, InvalidCookie, Pairs, Piece, Pull,
+    SameSite, Sink, Source, Validators, pieces, reader,
+};
 pub use proto::{Limits, Method, Nature, Place, Protocol, Request, Response, Service};
 pub use server::{Server, Shutdown};
 pub use start::{main, main_with, serve, serve_with};

@@ -26,6 +26,7 @@
 //! turnstile = { path = "../turnstile/crates/turnstile", default-features = false, features = ["prefork"] }
 //! ```
 //!
+//! The features `json` and `gzip` add `Request::json`, `Response::json` and `Response::gzip`.
 //! The feature `files` adds `Files`, a service that sends the files below a folder. Flags of your own
 //! are a `clap::Args`, from which [`main_with`] has you make the service.
 //!
@@ -100,6 +101,12 @@
 pub use server::{
     Address, Limits, Method, Nature, Place, Protocol, Request, Response, ServeArgs, Service, main,
     main_with, serve, serve_with, unusable,
+};
+// What a handler finds: see docs/http.md.
+#[doc(inline)]
+pub use server::{
+    AutoHead, Condition, Content, Cookie, ETag, Events, Intake, InvalidCookie, Pairs, Piece, Pull,
+    SameSite, Sink, Source, Validators, pieces, reader,
 };
 #[cfg(feature = "files")]
 #[doc(inline)]
