@@ -23,6 +23,12 @@ impl Started {
         Started { child, addr }
     }
 
+    /// Where it listens.
+    #[allow(dead_code)] // Each example's test uses its part.
+    pub fn addr(&self) -> &str {
+        &self.addr
+    }
+
     /// The whole reply to a request with this line and this body.
     pub fn ask(&self, line: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.addr).unwrap();
