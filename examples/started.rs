@@ -23,6 +23,12 @@ impl Started {
         Started { child, addr }
     }
 
+    /// Where it listens.
+    #[allow(dead_code)] // Each example's test uses its part.
+    pub fn addr(&self) -> &str {
+        &self.addr
+    }
+
     /// The whole reply to a request with this line and this body.
     #[allow(dead_code)] // Each test uses its own part of this.
     pub fn ask(&self, line: &str, body: &str) -> String {

@@ -46,6 +46,9 @@ struct Entry {
     calls: &'static str,
     /// Whether any worker may serve any connection.
     shares: bool,
+    /// Whether it can stand in front of a back end (`--fastcgi`, `--proxy`, `--exec`): a worker that waits
+    /// holds one connection only.
+    gateway: bool,
     /// More connections than this are ruled out by the design.
     connections_max: Option<usize>,
     /// Which worker serves a request: `loops` (the one that holds its connection), `shared` (whichever
@@ -122,6 +125,7 @@ impl Entry {
             processes: variant_workers.processes,
             calls,
             shares: variant_workers.shares,
+            gateway: variant_workers.may_wait(),
             connections_max: variant_workers.connections_max,
             topology,
             spread,

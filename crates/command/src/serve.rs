@@ -14,15 +14,37 @@ pub struct Args {
     serve: ServeArgs,
     #[command(flatten)]
     services: services::ServiceArgs,
+    #[command(flatten)]
+    gateway: services::GatewayArgs,
 }
 
 /// Serves the stock routes until drained.
 pub fn main(mut args: Args) -> ExitCode {
     match turnstile::models::choose(&args.model, &mut args.serve) {
-        Ok(model) => turnstile::serve_with(model, &args.serve, || services::open(&args.services)),
+        Ok(model) => match args.gateway.asked() {
+            Some(flag) => serve_gateway(model, flag, &args),
+            None => turnstile::serve_with(model, &args.serve, || services::open(&args.services)),
+        },
         Err(line) => {
             eprintln!("error: {line}");
             ExitCode::from(2)
         }
     }
+}
+
+/// Serves what a back end answers, if the variant can wait for one.
+fn serve_gateway(model: &'static Model, flag: &str, args: &Args) -> ExitCode {
+    let variant = model.variant(args.serve.variant.as_deref());
+    if let Ok(variant) = variant
+        && !variant.workers.may_wait()
+    {
+        eprintln!(
+            "error: {flag} waits for a back end inside the call, which would hold up every connection of \
+             {}: pick a model with \"gateway\": true in `turnstile models --json`, such as thread-pool",
+            model.name
+        );
+        return ExitCode::from(2);
+    }
+    let root = args.services.root.as_deref();
+    turnstile::serve_with(model, &args.serve, || args.gateway.open(root))
 }

@@ -69,8 +69,9 @@ pub use observe::sink::LogTarget;
 pub use options::ServeArgs;
 pub use processes::{Children, Life, ServingChild};
 pub use proto::{
-    AsyncService, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Pending, Piece, Place,
-    Protocol, Pull, Request, Response, Service, Sink, Source, WorkerService,
+    AsyncService, AutoHead, Condition, Content, Cookie, ETag, Events, Fill, Intake, InvalidCookie,
+    Lifecycle, Limits, Memory, Method, Nature, Pairs, Pending, Piece, Place, Protocol, Pull,
+    Request, Response, SameSite, Service, Sink, Source, Validators, WorkerService, pieces, reader,
 };
 pub use server::{Server, Shutdown};
 pub use start::{main, main_owned, main_with, serve, serve_with};

@@ -134,6 +134,12 @@ impl Workers {
         Workers { topology, ..self }
     }
 
+    /// Whether a service may wait inside its call for as long as it likes, since that holds no other
+    /// connection up but those that wait for a worker: gateways need it.
+    pub fn may_wait(&self) -> bool {
+        self.holds != Holds::Many
+    }
+
     /// The same workers, each in a process of its own.
     pub const fn in_processes(self) -> Workers {
         Workers {

@@ -29,6 +29,8 @@ mod args;
 #[cfg(feature = "workloads")]
 mod cpu;
 #[cfg(feature = "workloads")]
+mod gateway;
+#[cfg(feature = "workloads")]
 mod kv;
 #[cfg(feature = "workloads")]
 mod router;
@@ -46,6 +48,7 @@ pub use files::Files;
 pub use {
     args::{ServiceArgs, open},
     cpu::Calibration,
+    gateway::{Gateway, GatewayArgs},
     kv::{KEY_BYTES_MAX, Store},
     router::{BYTES_MAX, MICROS_MAX, Router},
 };

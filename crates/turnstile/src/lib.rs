@@ -26,6 +26,7 @@
 //! turnstile = { path = "../turnstile/crates/turnstile", default-features = false, features = ["prefork"] }
 //! ```
 //!
+//! The features `json` and `gzip` add `Request::json`, `Response::json` and `Response::gzip`.
 //! The feature `files` adds `Files`, a service that sends the files below a folder. Flags of your own
 //! are a `clap::Args`, from which [`main_with`] has you make the service.
 //!
@@ -114,6 +115,12 @@ pub use server::{
     Piece, Place, Protocol, Pull, Request, Response, ServeArgs, Service, SharedByThreads,
     SharedCounter, Sink, Source, WorkerService, main, main_owned, main_with, per_process,
     per_process_and_worker, per_worker, serve, serve_with, unusable,
+};
+// What a handler finds: see docs/http.md.
+#[doc(inline)]
+pub use server::{
+    AutoHead, Condition, Content, Cookie, ETag, Events, InvalidCookie, Pairs, SameSite, Validators,
+    pieces, reader,
 };
 #[cfg(feature = "files")]
 #[doc(inline)]

@@ -22,6 +22,8 @@ pub struct Column {
     pub roles: Roles,
     /// Whether `--workers` may say more than one.
     several_workers: bool,
+    /// Whether it can stand in front of a back end, by its own word.
+    pub gateway: bool,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +32,7 @@ struct Entry {
     variant: String,
     default: bool,
     roles: Roles,
+    gateway: bool,
 }
 
 /// The four roles, as `models --json` words them.
@@ -57,6 +60,7 @@ pub fn columns() -> anyhow::Result<Vec<Column>> {
                 variant_name: entry.variant,
                 roles: entry.roles,
                 several_workers: false,
+                gateway: entry.gateway,
             };
             // An address that cannot be listened on: 1 says that all the flags before were good.
             if !column.needs_a_super_server() {

@@ -5,6 +5,7 @@ mod crowd;
 mod deadlines;
 mod drain;
 mod framing;
+mod gateways;
 mod halfclose;
 mod limits;
 mod listeners;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Row> {
         routes::ROWS,
         services::ROWS,
         streams::ROWS,
+        gateways::ROWS,
         framing::ROWS,
         halfclose::ROWS,
         limits::ROWS,
