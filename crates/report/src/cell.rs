@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use schema::Figure;
+
 use crate::data::{Figures, Mode, Trial, Validity};
+use crate::histogram;
 use crate::metric::Metric;
-use crate::stats::INFINITE_LOG;
+use crate::stats::{Evidence, INFINITE_LOG, LEVEL, Spread, median, resample};
 
 /// How far a cell's trials may be trusted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +38,15 @@ pub struct Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// The values of `metric` by block, from the trials the state rests on.
+    /// The values of `metric` by [unit](unit), from the trials the state rests on.
     ///
     /// VALID trials only, except in a LIMITED cell, which is shown but never ranked.
     pub fn values(&self, metric: Metric) -> BTreeMap<u32, f64> {
-        let value = |trial: &Trial| Some((trial.block, metric.value(trial.figures.as_ref()?)?));
-        self.used().filter_map(value).collect()
+        let value = |trial: &Trial| Some((unit(trial), metric.value(trial.figures.as_ref()?)?));
+        self.used_for(metric).filter_map(value).collect()
     }
 
-    /// Logarithmic costs of `metric` by block: infinite in a trial that did not hold its offered
+    /// Logarithmic costs of `metric` by [unit](unit): infinite in a trial that did not hold its offered
     /// rate, where the metric means nothing without.
     pub fn costs(&self, metric: Metric) -> BTreeMap<u32, f64> {
         let cost = |trial: &Trial| {
@@ -51,7 +54,7 @@ impl<'a> Cell<'a> {
             let value = metric.value(figures)?;
             let lost = metric.needs_the_rate_held() && !holds(trial, figures);
             Some((
-                trial.block,
+                unit(trial),
                 if lost {
                     INFINITE_LOG
                 } else {
@@ -59,7 +62,63 @@ impl<'a> Cell<'a> {
                 },
             ))
         };
-        self.used().filter_map(cost).collect()
+        self.used_for(metric).filter_map(cost).collect()
+    }
+
+    /// The same by block: of slices, the median of each block, because two sessions share no rotations and
+    /// what a block's processes share is not averaged out within it.
+    pub fn costs_by_block(&self, metric: Metric) -> BTreeMap<u32, f64> {
+        let mut blocks: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+        for (unit, cost) in self.costs(metric) {
+            blocks.entry(unit / UNITS_PER_BLOCK).or_default().push(cost);
+        }
+        let middle = |(block, mut costs): (u32, Vec<f64>)| {
+            costs.sort_by(f64::total_cmp);
+            Some((block, median(&costs)?))
+        };
+        blocks.into_iter().filter_map(middle).collect()
+    }
+
+    /// The figure over its trials, or over the merged histograms of its slices.
+    pub fn spread(&self, metric: Metric, evidence: Evidence) -> Option<Spread> {
+        let of_values = || Spread::of(self.values(metric).into_values(), evidence);
+        self.merged(metric).or_else(of_values)
+    }
+
+    /// A percentile of the response over all slices: that of their merged histograms, with the interval
+    /// that drawing rotations gives. `None` for other figures and for whole trials.
+    fn merged(&self, metric: Metric) -> Option<Spread> {
+        let q = metric.quantile()?;
+        let slices: Vec<resample::Counts> = self
+            .used_for(metric)
+            .filter_map(histogram::of_slice)
+            .collect();
+        let slices: Vec<&resample::Counts> = slices.iter().collect();
+        let told = resample::quantile(&slices, q, 1.0 - LEVEL)?;
+        let value = |log: f64| match log >= INFINITE_LOG / 2.0 {
+            true => f64::INFINITY,
+            false => log.exp(),
+        };
+        Some(Spread {
+            median: value(told.log),
+            low: value(told.low),
+            high: value(told.high),
+            n: told.n,
+        })
+    }
+
+    /// The trials whose figure of `metric` may be used: of a slice that a gate failed, the groups of figures
+    /// that its findings do not spoil.
+    fn used_for(&self, metric: Metric) -> impl Iterator<Item = &Trial> {
+        let (state, group) = (self.state, metric.group());
+        let unspoilt = move |trial: &Trial| {
+            trial.slice.is_some()
+                && group.is_some_and(|group: Figure| trial.reasons.worst(group).is_none())
+        };
+        self.trials.iter().copied().filter(move |trial| {
+            is_used(state, trial.validity)
+                || state == State::Valid && trial.validity == Validity::Invalid && unspoilt(trial)
+        })
     }
 
     /// `true` when at least half of the trials held their offered rate.
@@ -107,6 +166,20 @@ impl<'a> Cell<'a> {
     pub fn used_count(&self) -> usize {
         self.used().count()
     }
+}
+
+/// More rotations than any block has.
+const UNITS_PER_BLOCK: u32 = 100_000;
+
+/// What a trial is paired by: its block, and of a slice its rotation within it. In the order of time.
+fn unit(trial: &Trial) -> u32 {
+    let rotation = trial
+        .slice
+        .map_or(0, |slice| slice.rotation.min(UNITS_PER_BLOCK - 1));
+    trial
+        .block
+        .saturating_mul(UNITS_PER_BLOCK)
+        .saturating_add(rotation)
 }
 
 /// `true` when a trial of `validity` counts in a cell of `state`.

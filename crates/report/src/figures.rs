@@ -94,7 +94,7 @@ pub fn is_unserved(run: &Run, scenario: &str, window: Window) -> bool {
 /// The text of one cell of a table; `None` where there is none.
 pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> Option<String> {
     let evidence = Evidence::of(run.blocks);
-    let spread = |metric| Spread::of(cell.values(metric).into_values(), evidence);
+    let spread = |metric| cell.spread(metric, evidence);
     Some(match field {
         Field::Label if row.role == Role::Null => "null server (ceiling)".to_owned(),
         Field::Label => row.label.clone(),

@@ -32,6 +32,7 @@ pub mod costs;
 pub mod data;
 mod figures;
 pub mod format;
+mod histogram;
 mod html;
 mod legacy;
 mod markdown;
@@ -67,7 +68,17 @@ pub struct Args {
 /// One sentence naming the file, and for `trials.ndjson` the line, that cannot be read, unpacked,
 /// parsed or written. A last line cut short by an interrupted run is no error but a remark in the report.
 pub fn write(dir: &Path) -> anyhow::Result<()> {
-    let session = Session::of(read::run(dir)?);
+    write_and_tell(dir).map(drop)
+}
+
+/// The same; returns what whoever ran the command must know.
+fn write_and_tell(dir: &Path) -> anyhow::Result<Vec<String>> {
+    let run = read::run(dir)?;
+    let mut told = run.found.clone();
+    if run.trials.is_empty() && run.passes.is_empty() {
+        told.push("the run holds no trial".to_owned());
+    }
+    let session = Session::of(run);
     let plots = dir.join("plots");
     std::fs::create_dir_all(&plots).with_context(|| plots.display().to_string())?;
     for plot in plot::all(&session) {
@@ -76,7 +87,8 @@ pub fn write(dir: &Path) -> anyhow::Result<()> {
     }
     out::replace(&dir.join("index.html"), &html::page(&session))?;
     out::replace(&dir.join("figures.md"), &markdown::figures(&session))?;
-    out::replace(&dir.join("summary.md"), &markdown::summary(&session))
+    out::replace(&dir.join("summary.md"), &markdown::summary(&session))?;
+    Ok(told)
 }
 
 /// Runs `turnstile report`: 0 when written, 2 when `args.dir` is no folder of a run, 1 for a failure.
@@ -86,8 +98,11 @@ pub fn main(args: &Args) -> ExitCode {
         eprintln!("turnstile report: {reason}");
         return ExitCode::from(2);
     }
-    let written = match write(&args.dir) {
-        Ok(()) => {
+    let written = match write_and_tell(&args.dir) {
+        Ok(told) => {
+            for line in told {
+                eprintln!("turnstile report: {line}");
+            }
             let files = ["summary.md", "index.html"].map(|name| args.dir.join(name));
             let [summary, page] = files.map(|file| file.display().to_string());
             out::print(&format!("{summary}\n{page}\n"))

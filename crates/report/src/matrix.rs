@@ -76,12 +76,21 @@ impl Matrix {
     }
 
     fn build(run: &Run, choose: impl Fn(&str) -> Choice) -> Self {
-        let evidence = Evidence::of(run.blocks);
+        let all = run.scenarios.iter().map(|name| run.evidence(name));
+        let evidence = all.max().unwrap_or_else(|| Evidence::of(run.blocks));
         let rows: Vec<Row> = run.contenders().cloned().collect();
         let mut columns: Vec<Column> = run
             .scenarios
             .iter()
-            .map(|scenario| column(run, &rows, scenario, choose(scenario), evidence))
+            .map(|scenario| {
+                column(
+                    run,
+                    &rows,
+                    scenario,
+                    choose(scenario),
+                    run.evidence(scenario),
+                )
+            })
             .collect();
         // What separates models is read first; otherwise the order of the run remains.
         columns.sort_by_key(|column| std::cmp::Reverse(column.separated()));
@@ -132,7 +141,7 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
         .zip(peers)
         .map(|((cell, place), peer)| Entry {
             state: cell.state,
-            spread: Spread::of(cell.values(choice.metric).into_values(), evidence),
+            spread: cell.spread(choice.metric, evidence),
             trials: cell.trials.len(),
             overloaded: cell.state == State::Valid
                 && choice.metric.needs_the_rate_held()

@@ -1,5 +1,7 @@
 //! The figures a trial holds, each with its name, unit and direction.
 
+use schema::Figure;
+
 use crate::data::{Figures, Latency};
 use crate::format;
 
@@ -81,6 +83,28 @@ impl Metric {
             Self::ServerCpu => "CPU per request",
             Self::Goodput => "goodput at 2×",
             _ => self.name(),
+        }
+    }
+
+    /// The quantile of the response that it is; `None` for other figures.
+    pub fn quantile(self) -> Option<f64> {
+        match self {
+            Self::P50 => Some(0.5),
+            Self::P90 => Some(0.9),
+            Self::P99 => Some(0.99),
+            Self::P999 => Some(0.999),
+            _ => None,
+        }
+    }
+
+    /// The group of figures that it is of, as findings name it; `None` for what no finding names.
+    pub fn group(self) -> Option<Figure> {
+        match self {
+            Self::Throughput | Self::Goodput => Some(Figure::Throughput),
+            Self::ServerCpu | Self::MachineCpu | Self::Switches => Some(Figure::ServerCpu),
+            Self::Pss | Self::PssIdle | Self::Tasks => Some(Figure::Memory),
+            Self::Drain | Self::Lateness | Self::Jain => None,
+            _ => Some(Figure::Latency),
         }
     }
 

@@ -78,8 +78,9 @@ pub fn of_column(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) 
 
 /// The A/A placebo in every scenario: by the figure that decides it, by throughput, server CPU and
 /// p99.
-pub fn placebos(run: &Run, evidence: Evidence) -> Vec<Placebo> {
+pub fn placebos(run: &Run) -> Vec<Placebo> {
     let of = |scenario: &String| {
+        let evidence = run.evidence(scenario);
         let deciding = primary::choose(run, scenario);
         let others = [Metric::Throughput, Metric::ServerCpu, Metric::P99]
             .map(|metric| primary::of(run, scenario, metric))

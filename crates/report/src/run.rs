@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cell::{self, Cell};
 use crate::data::{Env, MemoryStep, Pass, Role, ScenarioInfo, Trial, Validity};
 use crate::legacy;
+use crate::stats::Evidence;
 
 mod order;
 mod row;
@@ -26,6 +27,8 @@ pub struct Run {
     pub passes: Vec<Trial>,
     /// What the reader must know first: the bench's own remarks and what reading added.
     pub remarks: Vec<String>,
+    /// Of these, what arose while the trials were read.
+    pub found: Vec<String>,
     /// The rows that hold trials.
     pub rows: Vec<Row>,
     /// The scenarios that hold trials.
@@ -45,7 +48,7 @@ impl Run {
             env.scenarios = legacy::scenarios(&env);
         }
         let mut remarks = env.remarks.clone();
-        remarks.extend(found);
+        remarks.extend(found.iter().cloned());
         if !env.complete {
             remarks.push(format!(
                 "The run is not complete: {} of {} planned trials are here",
@@ -79,11 +82,27 @@ impl Run {
             trials,
             passes,
             remarks,
+            found,
             rows,
             scenarios,
             blocks,
             windows,
             places,
+        }
+    }
+
+    /// What may be concluded in `scenario`: as much as its blocks allow, or of slices its rotations.
+    pub fn evidence(&self, scenario: &str) -> Evidence {
+        let here = self
+            .trials
+            .iter()
+            .filter(|trial| trial.scenario == scenario);
+        let rotations: BTreeSet<(u32, u32)> = here
+            .filter_map(|trial| Some((trial.block, trial.slice?.rotation)))
+            .collect();
+        match rotations.len() as u32 {
+            0 => Evidence::of(self.blocks),
+            rotations => Evidence::of(rotations),
         }
     }
 

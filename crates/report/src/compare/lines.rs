@@ -10,7 +10,7 @@ use crate::data::Pass;
 use crate::metric::Metric;
 use crate::primary::{self, Choice};
 use crate::run::{Row, Run, Window};
-use crate::stats::{self, Evidence, INFINITE_LOG, Spread};
+use crate::stats::{self, Evidence, INFINITE_LOG};
 use crate::words;
 
 /// Every figure that both runs hold, and what one of them lost, in the order of the reports.
@@ -149,7 +149,11 @@ fn line(
     Choice { metric, window }: Choice,
     zone: f64,
 ) -> Line {
-    let costs = |cell: &Cell<'_>| cell.costs(metric).into_values().collect::<Vec<f64>>();
+    let costs = |cell: &Cell<'_>| {
+        cell.costs_by_block(metric)
+            .into_values()
+            .collect::<Vec<f64>>()
+    };
     let (ours_costs, theirs_costs) = (costs(ours), costs(theirs));
     let mut line = Line {
         model: row.label.clone(),
@@ -184,7 +188,7 @@ fn trials(cell: &Cell<'_>) -> String {
 }
 
 fn side(cell: &Cell<'_>, metric: Metric) -> Option<Side> {
-    let spread = Spread::of(cell.values(metric).into_values(), Evidence::Ranges)?;
+    let spread = cell.spread(metric, Evidence::Ranges)?;
     Some(Side {
         median: spread.median.is_finite().then_some(spread.median),
         n: spread.n,

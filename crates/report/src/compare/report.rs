@@ -127,7 +127,7 @@ fn notes(before: &Run, after: &Run, evidence: Evidence) -> Vec<String> {
         Evidence::Intervals => "Each ratio is the Hodges-Lehmann shift with its 95 % Mann-Whitney interval.".to_owned(),
     });
     for (name, run) in [("BEFORE", before), ("AFTER", after)] {
-        let differing = noise::placebos(run, Evidence::of(run.blocks));
+        let differing = noise::placebos(run);
         let differing: Vec<String> = differing
             .into_iter()
             .filter(|placebo| placebo.differs)

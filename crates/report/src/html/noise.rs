@@ -7,12 +7,12 @@ use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::noise::{self, Generator, Placebo};
 use crate::run::{Run, Window};
-use crate::stats::{Evidence, Spread};
+use crate::stats::Spread;
 use crate::words;
 
 /// The section.
 pub fn section(run: &Run) -> Markup {
-    let placebos = noise::placebos(run, Evidence::of(run.blocks));
+    let placebos = noise::placebos(run);
     html! {
         section #noise {
             h2 { "Noise" }

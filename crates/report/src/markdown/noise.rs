@@ -6,7 +6,7 @@ use crate::data::Validity;
 use crate::format;
 use crate::noise::{self, Placebo};
 use crate::run::Run;
-use crate::stats::{Evidence, Spread};
+use crate::stats::Spread;
 use crate::words;
 
 /// The placebo, the gates, what was left out and why, the generator.
@@ -44,7 +44,7 @@ fn placebos(run: &Run) -> Table {
         "by block",
         "differs",
     ]);
-    for placebo in noise::placebos(run, Evidence::of(run.blocks)) {
+    for placebo in noise::placebos(run) {
         let Placebo {
             scenario,
             choice,

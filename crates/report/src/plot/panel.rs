@@ -43,7 +43,7 @@ pub fn figure(
     metric: Metric,
 ) -> Option<(Spread, bool)> {
     let cell = run.cell(&row.label, scenario, window);
-    let spread = Spread::of(cell.values(metric).into_values(), Evidence::of(run.blocks))?;
+    let spread = cell.spread(metric, Evidence::of(run.blocks))?;
     Some((spread, cell.state == State::Limited))
 }
 

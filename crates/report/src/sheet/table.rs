@@ -79,7 +79,7 @@ pub fn figure(run: &Run, row: &Row, scenario: &str, window: Window, metric: Metr
 }
 
 pub fn median(run: &Run, cell: &Cell<'_>, metric: Metric) -> Option<Spread> {
-    Spread::of(cell.values(metric).into_values(), Evidence::of(run.blocks))
+    cell.spread(metric, Evidence::of(run.blocks))
 }
 
 /// `at most 10 trials per figure`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::dependence::dependence;
 use super::evidence::{Evidence, LEVEL};
 use super::median::Spread;
 use super::sequential::{self, Bounds};
@@ -102,6 +103,9 @@ fn ranges(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>, zone: f64) -> Op
 /// differences is their whole range.
 const PAIRS_MIN: usize = 8;
 
+/// So many pairs are rotations of slices, which neighbours resemble; blocks are fewer and minutes apart.
+pub const ROTATIONS_MIN: usize = 20;
+
 /// Many blocks: within-block differences, the Hodges-Lehmann estimate and its interval. Where the
 /// gates left too few blocks that hold both, all trials of the one against all of the other.
 fn intervals(
@@ -118,7 +122,11 @@ fn intervals(
         return compare_sessions(&values(one), &values(other), zone, Evidence::Intervals);
     }
     let log = hodges_lehmann(&differences)?;
-    let (low, high) = wilcoxon_interval(&differences, LEVEL)?;
+    let (mut low, mut high) = wilcoxon_interval(&differences, LEVEL)?;
+    if differences.len() >= ROTATIONS_MIN {
+        let stretch = dependence(&differences).sqrt();
+        (low, high) = (log - (log - low) * stretch, log + (high - log) * stretch);
+    }
     Some(Comparison {
         log,
         low,

@@ -4,7 +4,7 @@
 pub const LEVEL: f64 = 0.95;
 
 /// What the number of blocks allows one to conclude.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Evidence {
     /// One or two blocks: figures, no ranking.
     Figures,

@@ -2,8 +2,10 @@
 
 use schema::random::SplitMix64;
 
-use super::evidence::Evidence;
+use super::compare::ROTATIONS_MIN;
+use super::evidence::{Evidence, LEVEL};
 use super::median::percentile_95;
+use super::sequential::{self, Bounds};
 use super::signed_rank::hodges_lehmann;
 
 /// A difference of 3 % changes nobody's choice of a model.
@@ -40,6 +42,8 @@ impl Noise {
         let by_block = || placebo_logs.iter().map(|log| log.abs()).collect::<Vec<_>>();
         let of_estimates = match evidence {
             _ if placebo_logs.is_empty() => Vec::new(),
+            // Of many rotations the interval itself tells how far equal servers may seem apart.
+            Evidence::Intervals if placebo_logs.len() >= ROTATIONS_MIN => reach(placebo_logs),
             Evidence::Intervals => exchanged(placebo_logs),
             Evidence::Figures | Evidence::Ranges => by_block(),
         };
@@ -67,6 +71,19 @@ pub fn zone_of_sessions(noises: &[Noise], moved: f64) -> f64 {
     let together = (squares.sum::<f64>() + moved * moved).sqrt();
     let own = noises.iter().map(|noise| noise.zone());
     own.fold(together.max(floor()), f64::max)
+}
+
+/// How far the interval of the placebo's ratios reaches from nothing; empty where there is none.
+fn reach(logs: &[f64]) -> Vec<f64> {
+    let anything = Bounds {
+        least: 0.0,
+        zone: 0.0,
+        within: 0.0,
+    };
+    let told = sequential::judge(logs, 1.0 - LEVEL, anything);
+    told.map(|each| each.low.abs().max(each.high.abs()))
+        .into_iter()
+        .collect()
 }
 
 /// The sizes of the Hodges-Lehmann estimates under every exchange of names, the mirrored half left
