@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use turnstile::Model;
 use turnstile::ServeArgs;
 
 /// Flags of `turnstile serve`.
