@@ -112,6 +112,13 @@ impl Signals {
         let _ = fcntl_setfl(fd, OFlags::NONBLOCK);
     }
 
+    /// Has `fd` send no signals, whoever has watched it: the number in a signal is that of the process
+    /// and the time of the first [`watch`](Self::watch) after this.
+    pub fn reset(&self, fd: BorrowedFd<'_>) {
+        // Of an open descriptor this does not fail.
+        let _ = fcntl_setfl(fd, OFlags::NONBLOCK);
+    }
+
     /// Takes one signal; waits for it at most `timeout`, without an end if that is `None`.
     pub fn take(&self, timeout: Option<Duration>) -> IoSignal {
         let taken = self.blocked.take(timeout);

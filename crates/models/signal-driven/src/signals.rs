@@ -81,6 +81,11 @@ impl Selector for SignalQueue {
 
     fn add(&mut self, fd: impl AsFd, source: Source, _: Interest) -> Result<(), Errno> {
         let fd = fd.as_fd();
+        if matches!(source, Source::Listener(_)) {
+            // One that was handed over may send signals already, which name the number that it had in
+            // the process before.
+            self.signals.reset(fd);
+        }
         self.signals.watch(fd, QUEUED)?;
         let number = fd.as_raw_fd();
         let index = number as usize;
