@@ -19,12 +19,19 @@ pub struct Row {
     pub role: Role,
     /// The model whose colour it is drawn in: its own, or the one that a peer implements.
     pub family: String,
+    /// It is shown beside a model that is measured too, and is not ranked itself.
+    pub peer: bool,
 }
 
 impl Row {
-    /// `true` for a server that is not of the collection, measured from outside.
+    /// `true` for a server that is not of the collection and is shown beside a model of it.
     pub fn is_peer(&self) -> bool {
-        self.role == Role::Target
+        self.peer
+    }
+
+    /// `true` for what is ranked: models, and servers that are measured for their own sake.
+    pub fn is_ranked(&self) -> bool {
+        matches!(self.role, Role::Model | Role::Target) && !self.peer
     }
 
     /// `true` for a variant of a model that is not its default.
@@ -42,6 +49,8 @@ impl Row {
 pub fn rows(trials: &[Trial]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut seen = BTreeSet::new();
+    // Where no model is measured, there is nothing to be shown beside.
+    let some_model = trials.iter().any(|trial| trial.role == Role::Model);
     for trial in trials {
         if seen.insert(trial.label.as_str()) {
             let family = trial.beside.as_ref().unwrap_or(&trial.model);
@@ -51,6 +60,7 @@ pub fn rows(trials: &[Trial]) -> Vec<Row> {
                 variant: trial.variant.clone(),
                 role: trial.role,
                 family: family.clone(),
+                peer: trial.role == Role::Target && trial.beside.is_some() && some_model,
             });
         }
     }
