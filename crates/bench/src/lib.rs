@@ -94,6 +94,7 @@ mod plan;
 mod run;
 
 pub use args::Args;
+pub use run::keep::{KeepArgs, keep_main};
 pub use run::null::{NullArgs, null_main};
 
 /// Runs `turnstile bench`: 0 when done, 2 for arguments that cannot be used, 1 for a failure, 130

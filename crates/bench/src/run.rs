@@ -2,11 +2,14 @@
 
 pub mod call;
 pub mod capacity;
+pub mod contender;
 pub mod execute;
 pub mod generator;
+pub mod keep;
 pub mod memory;
 pub mod null;
 pub mod prepare;
+pub mod probe;
 pub mod progress;
 pub mod readings;
 pub mod record;

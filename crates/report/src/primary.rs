@@ -90,8 +90,8 @@ pub fn choose(run: &Run, scenario: &str) -> Choice {
     of(run, scenario, metric)
 }
 
-/// `true` where servers were measured of which none tells its CPU, since its process is not known, and
-/// which the closed loop can compare instead.
+/// `true` where the process of a server is not known, so that its CPU cannot be compared, and a closed
+/// loop was measured that can be.
 fn cpu_is_unknown(run: &Run, scenario: &str) -> bool {
     let windows = run.windows(scenario);
     let told = |row: &Row| {

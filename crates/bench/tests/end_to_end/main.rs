@@ -42,6 +42,7 @@ enum Cli {
     NullServer(bench::NullArgs),
     Load(fake::Load),
     Bench(bench::Args),
+    Keep(bench::KeepArgs),
     Spin {
         cpu: usize,
     },
@@ -49,7 +50,7 @@ enum Cli {
 
 fn main() -> ExitCode {
     // Test runners pass filters and flags, none of which is a command.
-    let commands = ["models", "serve", "null-server", "load", "bench", "spin"];
+    let commands = ["models", "serve", "null-server", "load", "bench", "spin", "keep"];
     if !std::env::args()
         .nth(1)
         .is_some_and(|first| commands.contains(&first.as_str()))
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         }),
         Cli::NullServer(args) => bench::null_main(args),
         Cli::Load(load) => fake::generate(&load),
+        Cli::Keep(args) => bench::keep_main(&args),
         Cli::Spin { cpu } => sharing::spin(cpu),
         Cli::Bench(args) => bench::main(args),
     }
