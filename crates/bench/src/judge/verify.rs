@@ -72,6 +72,16 @@ pub fn verify(
     Ok(BodyCheck::Exact)
 }
 
+/// Whether the server ends a connection with its first reply, although it is not asked to.
+///
+/// # Errors
+/// When there is no reply.
+pub fn closes(address: &str, path: &str) -> anyhow::Result<bool> {
+    let mut client = Client::connect(address, REPLY_WITHIN)?;
+    client.ask("GET", path, b"")?;
+    Ok(client.is_closed())
+}
+
 fn not_answered(path: &str) -> String {
     format!("GET {path} was not answered as it must be")
 }
@@ -112,7 +122,10 @@ fn every_time(
     for _ in 1..TRIES {
         let again = client.ask_anew("GET", path, b"")?;
         ensure!(again.status == 200, "status {} the next time", again.status);
-        same = match (again.body == first.body, again.body.len() == first.body.len()) {
+        same = match (
+            again.body == first.body,
+            again.body.len() == first.body.len(),
+        ) {
             (true, _) => same,
             (false, true) if same == BodyCheck::Exact => BodyCheck::Length,
             (false, true) => same,
@@ -283,7 +296,11 @@ mod tests {
                 let mut stream = stream.expect("a client");
                 let _request = stream.read(&mut [0; 1024]);
                 // Every other reply does not say that it is the last one.
-                let says = if n % 2 == 0 { "Connection: close\r\n" } else { "" };
+                let says = if n % 2 == 0 {
+                    "Connection: close\r\n"
+                } else {
+                    ""
+                };
                 let reply = format!("HTTP/1.1 200 OK\r\n{says}Content-Length: 2\r\n\r\nok");
                 let _sent = stream.write_all(reply.as_bytes());
             }
@@ -291,5 +308,8 @@ mod tests {
         let own = Some("/");
         let check = verify(&address, scenario("latency"), own, Trust::Target, None);
         assert_eq!(check.expect("it answers"), BodyCheck::Exact);
+        let said = [closes(&address, "/"), closes(&address, "/")];
+        let said = said.map(|closes| closes.expect("it answers"));
+        assert!(said.contains(&true), "{said:?}");
     }
 }

@@ -57,6 +57,11 @@ impl Client {
         })
     }
 
+    /// Whether the last reply said that no other follows it on its connection.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// The same as [`Client::ask`], on a new connection where the server has closed this one.
     ///
     /// # Errors
@@ -71,7 +76,9 @@ impl Client {
         }
         let used = self.used;
         self.ask(method, path, body).or_else(|error| {
-            let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+            let kind = error
+                .downcast_ref::<std::io::Error>()
+                .map(std::io::Error::kind);
             let late = matches!(kind, Some(ErrorKind::WouldBlock | ErrorKind::TimedOut));
             // A server may close a connection at any time between two requests (RFC 9112, 9.5).
             match used && self.received.is_empty() && !late {
@@ -121,9 +128,11 @@ fn closes(reply: &[u8]) -> bool {
     let text = String::from_utf8_lossy(reply);
     let head = text.split("\r\n\r\n").next().unwrap_or_default();
     let says = |what: &str| {
-        head.lines().filter_map(|line| line.split_once(':')).any(|(name, value)| {
-            name.eq_ignore_ascii_case("connection") && value.to_ascii_lowercase().contains(what)
-        })
+        head.lines()
+            .filter_map(|line| line.split_once(':'))
+            .any(|(name, value)| {
+                name.eq_ignore_ascii_case("connection") && value.to_ascii_lowercase().contains(what)
+            })
     };
     says("close") || (head.starts_with("HTTP/1.0") && !says("keep-alive"))
 }

@@ -21,12 +21,16 @@ pub fn addresses(pids: &[u32]) -> Vec<String> {
             }
         }
     }
-    found.into_iter().map(|address| address.to_string()).collect()
+    found
+        .into_iter()
+        .map(|address| address.to_string())
+        .collect()
 }
 
 /// Whether a listener at `found` takes connections to `wanted`, an address of this host.
 pub fn is_same(found: &str, wanted: &str) -> bool {
-    let (Ok(found), Ok(wanted)) = (found.parse::<SocketAddr>(), wanted.parse::<SocketAddr>()) else {
+    let (Ok(found), Ok(wanted)) = (found.parse::<SocketAddr>(), wanted.parse::<SocketAddr>())
+    else {
         return false;
     };
     let here = found.ip() == wanted.ip() || found.ip().is_unspecified();

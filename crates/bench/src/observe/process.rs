@@ -213,7 +213,9 @@ impl Process {
         let signal = if stopped { Signal::STOP } else { Signal::CONT };
         if self.keeps {
             // What is below need not be in its group.
-            let below = tree::members(self.pid).into_iter().filter(|&pid| pid != self.pid);
+            let below = tree::members(self.pid)
+                .into_iter()
+                .filter(|&pid| pid != self.pid);
             for pid in below {
                 let _ended = kill_process(rustix_pid(pid)?, signal);
             }
@@ -347,7 +349,9 @@ fn keep_tail(mut from: impl Read, send: &Sender<String>, line: Option<&str>, sai
     while let Ok(n @ 1..) = from.read(&mut buffer) {
         tail.extend_from_slice(&buffer[..n]);
         if let Some(line) = line.filter(|_| !said.load(Ordering::Relaxed)) {
-            let found = tail.windows(line.len().max(1)).any(|w| w == line.as_bytes());
+            let found = tail
+                .windows(line.len().max(1))
+                .any(|w| w == line.as_bytes());
             said.store(found, Ordering::Relaxed);
         }
         let surplus = tail.len().saturating_sub(STDERR_BYTES_MAX);

@@ -122,7 +122,10 @@ pub fn names_below(root: u32) -> Vec<String> {
 /// Kills what is below `root`, and what that has forked meanwhile; gives up after a while.
 pub fn kill_below(root: u32) {
     for _ in 0..KILL_ROUNDS_MAX {
-        let below: Vec<u32> = members(root).into_iter().filter(|&pid| pid != root).collect();
+        let below: Vec<u32> = members(root)
+            .into_iter()
+            .filter(|&pid| pid != root)
+            .collect();
         if below.is_empty() {
             return;
         }

@@ -135,22 +135,29 @@ impl Contenders {
         let mut all = Self::default();
         for name in files {
             let file = Path::new(name);
-            let bad = |error: anyhow::Error| Failure::usage(format!("--contenders {name}: {error:#}"));
+            let bad =
+                |error: anyhow::Error| Failure::usage(format!("--contenders {name}: {error:#}"));
             let text = std::fs::read_to_string(file).map_err(|error| bad(error.into()))?;
-            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = file
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new("."));
             let folder = folder.canonicalize().map_err(|error| bad(error.into()))?;
             let read = Self::parse(&text, &folder).map_err(bad)?;
             for row in read.rows {
                 if all.rows.iter().any(|other| other.label == row.label) {
-                    return Err(bad(anyhow::anyhow!("the name '{}' is given twice", row.label)));
+                    return Err(bad(anyhow::anyhow!(
+                        "the name '{}' is given twice",
+                        row.label
+                    )));
                 }
                 all.rows.push(row);
             }
             for (scenario, path) in read.paths {
                 if all.paths.get(&scenario).is_some_and(|other| *other != path) {
                     let other = &all.paths[&scenario];
-                    let what = format!("{scenario} asks for {path} here and for {other} in another file");
+                    let what =
+                        format!("{scenario} asks for {path} here and for {other} in another file");
                     return Err(bad(anyhow::Error::msg(what)));
                 }
                 all.paths.insert(scenario, path);
@@ -164,8 +171,15 @@ impl Contenders {
         let file: File = toml::from_str(text).map_err(|error| {
             // The line that the parser draws below takes several.
             let at = error.span().map_or(0, |span| span.start);
-            let line = text.get(..at).map_or(1, |before| before.lines().count().max(1));
-            let what = error.message().lines().next().unwrap_or_default().to_owned();
+            let line = text
+                .get(..at)
+                .map_or(1, |before| before.lines().count().max(1));
+            let what = error
+                .message()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             anyhow::anyhow!("line {line}: {what}")
         })?;
         ensure!(!file.contender.is_empty(), "it names no contender");
@@ -206,16 +220,24 @@ impl Entry {
 
     fn rows(&self, folder: &Path) -> anyhow::Result<Vec<Row>> {
         let plain = !self.name.is_empty() && !self.name.contains(char::is_control);
-        ensure!(plain && self.name != "null", "'{}' is not a name", self.name);
+        ensure!(
+            plain && self.name != "null",
+            "'{}' is not a name",
+            self.name
+        );
         let words = words(&self.command)?;
         let program = words.first().context("the command is empty")?;
-        ensure!(!program.contains('{'), "the program itself is a template: {program}");
+        ensure!(
+            !program.contains('{'),
+            "the program itself is a template: {program}"
+        );
         find(program, folder)?;
         for word in &words {
             check_fields(word)?;
         }
         ensure!(
-            self.command.contains("{port}") || self.environment.values().any(|v| v.contains("{port}")),
+            self.command.contains("{port}")
+                || self.environment.values().any(|v| v.contains("{port}")),
             "neither the command nor the environment has {{port}}, so it cannot be told where to listen"
         );
         for value in self.environment.values() {
@@ -261,10 +283,9 @@ impl Entry {
         within: f64,
     ) -> Row {
         let mut label = self.name.clone();
-        for (field, value, numbers) in [
-            ("w", workers, &self.workers),
-            ("t", threads, &self.threads),
-        ] {
+        for (field, value, numbers) in
+            [("w", workers, &self.workers), ("t", threads, &self.threads)]
+        {
             if let Some(value) = value.filter(|_| matches!(numbers, Numbers::Several(_))) {
                 label.push_str(&format!(" {field}{value}"));
             }
@@ -295,13 +316,18 @@ impl Start {
         let fill = |text: &String| text.replace("{addr}", "127.0.0.1").replace("{port}", port);
         let words = self.words.iter().map(fill).collect();
         let environment = self.environment.iter();
-        (words, environment.map(|(k, v)| (k.clone(), fill(v))).collect())
+        (
+            words,
+            environment.map(|(k, v)| (k.clone(), fill(v))).collect(),
+        )
     }
 
     /// The command as it is recorded: without the port, which differs from start to start.
     pub fn command(&self) -> String {
         let (words, environment) = self.at("PORT");
-        let set = environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let set = environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
         set.chain(words).collect::<Vec<_>>().join(" ")
     }
 }
@@ -332,7 +358,10 @@ fn check_fields(text: &str) -> anyhow::Result<()> {
         let Some((field, _)) = part.split_once('}') else {
             continue;
         };
-        let name = !field.is_empty() && field.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let name = !field.is_empty()
+            && field
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_');
         ensure!(
             !name || ["addr", "port", "workers", "threads"].contains(&field),
             "'{{{field}}}' is no field of a template: {{addr}}, {{port}}, {{workers}}, {{threads}}"

@@ -33,13 +33,24 @@ fn a_grid_is_a_row_for_each_pair() {
     let labels: Vec<&str> = read.rows.iter().map(|row| row.label.as_str()).collect();
     assert_eq!(
         labels,
-        ["g w1 t1", "g w1 t8", "g w1 t32", "g w2 t1", "g w2 t8", "g w2 t32", "h"]
+        [
+            "g w1 t1", "g w1 t8", "g w1 t32", "g w2 t1", "g w2 t8", "g w2 t32", "h"
+        ]
     );
     assert_eq!(read.paths["cpu"], "/cpu/5000");
     let (words, environment) = read.rows[5].start.at("81");
     assert_eq!(
         words,
-        ["sh", "-c", "exec x \"y z\"", "127.0.0.1:81", "-w", "2", "-t", "32"]
+        [
+            "sh",
+            "-c",
+            "exec x \"y z\"",
+            "127.0.0.1:81",
+            "-w",
+            "2",
+            "-t",
+            "32"
+        ]
     );
     assert_eq!(environment["N"], "2");
     assert_eq!(read.rows[6].start.command(), "sh PORT 4");
@@ -55,15 +66,36 @@ fn what_is_wrong_is_said_in_one_line() {
         ("contender = []".into(), "it names no contender"),
         (one("comand = 3"), "unknown field `comand`"),
         (command(""), "the command is empty"),
-        (command("sh 'x {port}"), "a quote of the command is not closed"),
-        (command("no-such-server {port}"), "there is no command 'no-such-server'"),
-        (command("./no-such-server {port}"), "there is no command './no-such-server'"),
-        (command("sh {port} {cores}"), "'{cores}' is no field of a template"),
+        (
+            command("sh 'x {port}"),
+            "a quote of the command is not closed",
+        ),
+        (
+            command("no-such-server {port}"),
+            "there is no command 'no-such-server'",
+        ),
+        (
+            command("./no-such-server {port}"),
+            "there is no command './no-such-server'",
+        ),
+        (
+            command("sh {port} {cores}"),
+            "'{cores}' is no field of a template",
+        ),
         (command("sh {port} {workers}"), "workers is not given"),
         (command("sh 8000"), "has {port}"),
-        (one("command = \"sh {port}\"\nthreads = 3"), "has no {threads}"),
-        (one("command = \"sh {port} {threads}\"\nthreads = [0]"), "threads = 0"),
-        (one("command = \"sh {port}\"\nready_within_s = 1e9"), "ready_within_s"),
+        (
+            one("command = \"sh {port}\"\nthreads = 3"),
+            "has no {threads}",
+        ),
+        (
+            one("command = \"sh {port} {threads}\"\nthreads = [0]"),
+            "threads = 0",
+        ),
+        (
+            one("command = \"sh {port}\"\nready_within_s = 1e9"),
+            "ready_within_s",
+        ),
         (one("command = \"sh {port}\"\nready = \"x\""), "line"),
         (
             format!("{}{}", command("sh {port}"), command("sh {port}")),
@@ -75,7 +107,10 @@ fn what_is_wrong_is_said_in_one_line() {
         ),
     ] {
         let error = format!("{:#}", parse(&text).expect_err(&text));
-        assert!(error.contains(says) && error.lines().count() == 1, "{text}: {error}");
+        assert!(
+            error.contains(says) && error.lines().count() == 1,
+            "{text}: {error}"
+        );
     }
 }
 

@@ -90,7 +90,11 @@ fn started(visit: &Visit, size: Size) -> Duration {
     } else {
         Duration::ZERO
     };
-    let start = visit.contender.target.as_ref().and_then(|t| t.start.as_ref());
+    let start = visit
+        .contender
+        .target
+        .as_ref()
+        .and_then(|t| t.start.as_ref());
     let command = start.map_or(Duration::ZERO, |_| COMMAND);
     SERVER + command + WORKER * visit.workers.unwrap_or(0) + store + CALL + size.windows().warm_up
 }

@@ -133,6 +133,7 @@ impl Layout<'_> {
             seed,
             windows,
             check: BodyCheck::Exact,
+            closes: false,
             // Memory is read up to the step that the server cannot hold, and that step says why.
             blocked: scenario::blocks(&contender, scenario, idle).filter(|_| pass != Pass::Memory),
             contender,

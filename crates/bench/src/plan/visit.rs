@@ -36,6 +36,8 @@ pub struct Visit {
     pub windows: Vec<Window>,
     /// How much of the replies is compared with the first one.
     pub check: BodyCheck,
+    /// The server closes the connection after each reply, so that each request has a new one.
+    pub closes: bool,
     /// Why it is not measured at all: by its design, or because a route is not offered.
     pub blocked: Option<Reason>,
 }

@@ -129,16 +129,26 @@ fn is_ready(process: &Process, ready: &Ready, address: &str) -> bool {
 fn not_ready(process: &Process, start: &Start, address: &str) -> String {
     let within = start.within.as_secs_f64();
     let elsewhere = listening::addresses(&tree::members(process.pid()));
-    if elsewhere.iter().any(|other| listening::is_same(other, address)) {
+    if elsewhere
+        .iter()
+        .any(|other| listening::is_same(other, address))
+    {
         return match &start.ready {
-            Ready::Path(path) => format!("it listens, and does not answer GET {path} within {within} s"),
-            Ready::Line(line) => format!("it listens, and does not print '{line}' within {within} s"),
+            Ready::Path(path) => {
+                format!("it listens, and does not answer GET {path} within {within} s")
+            }
+            Ready::Line(line) => {
+                format!("it listens, and does not print '{line}' within {within} s")
+            }
             Ready::Port(_) => format!("it takes no connection within {within} s"),
         };
     }
     match elsewhere.is_empty() {
         true => format!("it does not listen within {within} s"),
-        false => format!("it listens on {}, not on {address}", elsewhere.join(" and ")),
+        false => format!(
+            "it listens on {}, not on {address}",
+            elsewhere.join(" and ")
+        ),
     }
 }
 
@@ -187,7 +197,8 @@ fn left(process: &mut Process, interrupt: &Interrupt) -> Reason {
     let within = GRACE.as_secs();
     if !ended {
         let text = format!("it did not end within {within} s after SIGTERM, and was killed");
-        return Reason::new(Code::NotDrained, Effect::Notes, text).with("drain_s_max", within as f64);
+        return Reason::new(Code::NotDrained, Effect::Notes, text)
+            .with("drain_s_max", within as f64);
     }
     let names = tree::names_below(process.pid());
     let count = names.len();

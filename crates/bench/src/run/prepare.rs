@@ -150,7 +150,10 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
     };
     if !others.rows.is_empty() {
         let visits = lay_out(&request.rates);
-        let time = visits.iter().map(|visit| estimate::visit(visit, setup.size)).sum();
+        let time = visits
+            .iter()
+            .map(|visit| estimate::visit(visit, setup.size))
+            .sum();
         bounded(others.rows.len() as u64, time, args)?;
     }
     let is_new = args.resume.is_none();
@@ -175,10 +178,7 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
 }
 
 /// The scenarios of `spec`, with the paths that a file of contenders gives them.
-fn asked(
-    spec: &str,
-    paths: &BTreeMap<String, String>,
-) -> Result<Vec<&'static Scenario>, Failure> {
+fn asked(spec: &str, paths: &BTreeMap<String, String>) -> Result<Vec<&'static Scenario>, Failure> {
     for name in paths.keys() {
         // One that is not measured is a slip of the pen, too.
         passes::scenarios(name).map_err(|error| Failure::usage(format!("[paths]: {error}")))?;

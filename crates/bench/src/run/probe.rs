@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::ensure;
 use report::data::{Mode, Shape};
 use schema::load::BodyCheck;
 use schema::{Code, Effect, Reason};
 
 use crate::failure::{Failure, Unmeasured};
-use crate::judge::verify::{Trust, verify};
+use crate::judge::verify::{Trust, closes, verify};
 use crate::plan::contender::Contender;
 use crate::plan::scenario::Scenario;
 use crate::plan::size::Size;
@@ -32,6 +33,8 @@ const SHARES: [&[f64]; 2] = [&[0.6], &[0.3, 0.6]];
 pub struct Offer {
     /// How much of its replies stays the same.
     pub check: BodyCheck,
+    /// It closes the connection after each reply, although it is not asked to.
+    pub closes: bool,
     /// Replies per second in a closed loop, where that was tried.
     pub rps: Option<f64>,
 }
@@ -71,7 +74,9 @@ pub fn ask(
                 let text = format!("route not offered: {error:#}");
                 Reason::new(Code::NotOffered, Effect::Excuses, text)
             });
-            offers.0.insert((contender.label.clone(), scenario.name), offer);
+            offers
+                .0
+                .insert((contender.label.clone(), scenario.name), offer);
         }
         let ended = server.drain(&setup.interrupt);
         let ended = ended.map_err(|why| failure(target, why))?;
@@ -102,12 +107,25 @@ fn offer(
 ) -> anyhow::Result<Offer> {
     let own = target.path.as_deref().filter(|_| scenario.is_generic());
     let check = verify(server.address(), scenario, own, Trust::Target, check)?;
+    let path = own.map_or_else(|| first_path(scenario), str::to_owned);
+    let closes = scenario.keep_alive && closes(server.address(), &path)?;
+    ensure!(
+        !closes || scenario.pipeline == 1,
+        "it closes the connection after each reply: nothing can be pipelined"
+    );
     let rates = with_rates && !scenario.rates(setup.size).is_empty() && !scenario.db;
-    let rps = rates.then(|| closed_loop(setup, server, scenario, own, check));
+    let rps = rates.then(|| closed_loop(setup, server, scenario, own, check, closes));
     Ok(Offer {
         check,
+        closes,
         rps: rps.flatten(),
     })
+}
+
+/// The first path that a scenario asks for.
+fn first_path(scenario: &Scenario) -> String {
+    let path = scenario.requests().first().map_or("/", |(_, path)| path);
+    path.replace("{n:1000}", "7")
 }
 
 /// What it does in a closed loop; nothing where the generator has no result.
@@ -117,12 +135,13 @@ fn closed_loop(
     scenario: &'static Scenario,
     own: Option<&str>,
     check: BodyCheck,
+    closes: bool,
 ) -> Option<f64> {
     let shape = Shape {
         mode: Mode::Closed,
         connections: scenario.connections,
         pipeline: scenario.pipeline,
-        keep_alive: scenario.keep_alive,
+        keep_alive: scenario.keep_alive && !closes,
         path: own.unwrap_or(scenario.path).to_owned(),
         duration_s: LOOP.as_secs_f64(),
         mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),
@@ -145,7 +164,10 @@ impl Offers {
     /// The rates that are offered in `scenario`: shares of what three quarters of these servers can do,
     /// and no more than its own highest; `None` where nothing was measured.
     pub fn rates(&self, scenario: &Scenario, size: Size) -> Option<Vec<f64>> {
-        let here = self.0.iter().filter(|((_, name), _)| *name == scenario.name);
+        let here = self
+            .0
+            .iter()
+            .filter(|((_, name), _)| *name == scenario.name);
         let mut able: Vec<f64> = here
             .filter_map(|(_, offer)| offer.as_ref().ok()?.rps)
             .collect();
@@ -169,7 +191,7 @@ impl Offers {
             };
             // A placebo has its own label, and the name of its server.
             match self.0.get(&(target.name.clone(), visit.scenario.name)) {
-                Some(Ok(offer)) => visit.check = offer.check,
+                Some(Ok(offer)) => (visit.check, visit.closes) = (offer.check, offer.closes),
                 Some(Err(reason)) => visit.blocked = Some(reason.clone()),
                 None => {}
             }
@@ -196,6 +218,7 @@ mod tests {
             let offer = |(n, &rps): (usize, &f64)| {
                 let offer = Offer {
                     check: BodyCheck::Exact,
+                    closes: false,
                     rps: Some(rps),
                 };
                 ((n.to_string(), tiny.name), Ok(offer))
@@ -205,7 +228,10 @@ mod tests {
         let rates = |of: &[f64], size| offers(of).rates(tiny, size);
         assert_eq!(rates(&[], Size::Quick), None);
         assert_eq!(rates(&[1234.0], Size::Quick), Some(vec![740.0]));
-        assert_eq!(rates(&[1000.0, 900.0], Size::Full), Some(vec![270.0, 540.0]));
+        assert_eq!(
+            rates(&[1000.0, 900.0], Size::Full),
+            Some(vec![270.0, 540.0])
+        );
         // One of four that is far slower does not decide for the others.
         assert_eq!(
             rates(&[50.0, 1000.0, 2000.0, 4000.0], Size::Quick),

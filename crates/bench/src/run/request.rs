@@ -34,7 +34,9 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
     rates.sort_by(f64::total_cmp);
     rates.dedup();
     let of_all = |scenario: &Scenario| (scenario.name.to_owned(), rates.clone());
-    let own_rates = SCENARIOS.iter().filter(|s| !s.rates.is_empty() && !rates.is_empty());
+    let own_rates = SCENARIOS
+        .iter()
+        .filter(|s| !s.rates.is_empty() && !rates.is_empty());
     Ok(Request {
         size,
         models: args.models.clone().unwrap_or_else(|| models.to_owned()),

@@ -219,7 +219,11 @@ impl Server {
 
     /// Its memory and tasks, where they can be read.
     pub fn footprint(&self) -> Option<Footprint> {
-        let take = if self.kept { Footprint::take_below } else { Footprint::take };
+        let take = if self.kept {
+            Footprint::take_below
+        } else {
+            Footprint::take
+        };
         self.root.map(take).filter(|f| f.tasks > 0)
     }
 

@@ -159,8 +159,16 @@ fn reply_changes(visit: &Visit) -> Option<Reason> {
         BodyCheck::Length => "length",
         BodyCheck::None => "status",
     };
-    let text = format!("only the {what} of its replies is checked: they are not the same every time");
+    let text =
+        format!("only the {what} of its replies is checked: they are not the same every time");
     Some(Reason::new(Code::ReplyChanges, Effect::Notes, text))
+}
+
+/// What a reader must know of a server that keeps no connection.
+fn closes(visit: &Visit) -> Option<Reason> {
+    let text = "it closes the connection after each reply: each request has a new one";
+    let note = || Reason::new(Code::ConnectionsClosed, Effect::Notes, text);
+    visit.closes.then(note)
 }
 
 /// The line of a trial before anything is measured.
@@ -189,7 +197,12 @@ pub fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Tri
         workers: visit.workers,
         shape: setup.shape(visit, Some(window)),
         validity: Validity::Blocks,
-        reasons: Reasons(reply_changes(visit).into_iter().collect()),
+        reasons: Reasons(
+            reply_changes(visit)
+                .into_iter()
+                .chain(closes(visit))
+                .collect(),
+        ),
         server_command: target.map_or_else(launch, |target| {
             let started = target.start.as_ref().map(Start::command);
             started.unwrap_or_else(|| "not started by the bench".to_owned())

@@ -1,9 +1,9 @@
 //! What stands at the head of a report.
 
+use crate::data::Role;
 use crate::format;
 use crate::matrix::Matrix;
 use crate::noise::{self, Placebo};
-use crate::data::Role;
 use crate::run::{Row, Run};
 use crate::session::Session;
 use crate::stats::Evidence;
@@ -32,7 +32,10 @@ pub fn measured(run: &Run) -> String {
     } else {
         rows.truncate(1);
     }
-    let rows: Vec<String> = rows.iter().map(|(n, what)| format::count(*n, what)).collect();
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|(n, what)| format::count(*n, what))
+        .collect();
     let mut text = format!(
         "{} in {}, {} trials in {}",
         rows.join(" and "),
