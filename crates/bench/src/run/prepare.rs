@@ -126,10 +126,17 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
     };
     let started = others.rows.iter().map(Target::started);
     for target in targets.into_iter().chain(started) {
-        if contenders.iter().any(|c| c.label == target.name) {
-            let flag = target.start.as_ref().map_or("--target", |_| "--contenders");
+        if let Some(other) = contenders.iter().find(|c| c.label == target.name) {
+            let flag = target
+                .start
+                .as_ref()
+                .map_or("--target", |_| "--contenders");
+            let what = match &other.target {
+                Some(_) => "a target",
+                None => "a model",
+            };
             return Err(Failure::usage(format!(
-                "{flag}: '{}' is the name of another row, such as a model that is measured too",
+                "{flag}: '{}' is the name of {what} that is measured too",
                 target.name
             )));
         }
