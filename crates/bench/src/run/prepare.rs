@@ -127,10 +127,7 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
     let started = others.rows.iter().map(Target::started);
     for target in targets.into_iter().chain(started) {
         if let Some(other) = contenders.iter().find(|c| c.label == target.name) {
-            let flag = target
-                .start
-                .as_ref()
-                .map_or("--target", |_| "--contenders");
+            let flag = target.start.as_ref().map_or("--target", |_| "--contenders");
             let what = match &other.target {
                 Some(_) => "a target",
                 None => "a model",

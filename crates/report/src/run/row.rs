@@ -81,3 +81,38 @@ pub fn rows(trials: &[Trial]) -> Vec<Row> {
     });
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial(label: &str, role: &str, beside: Option<&str>) -> Trial {
+        let beside = beside.map_or("null".to_owned(), |model| format!("\"{model}\""));
+        let line = format!(
+            r#"{{"id":"1","model":"{label}","variant":"","label":"{label}","role":"{role}",
+            "beside":{beside},"scenario":"s","size":"quick","block":0,"order":0,"seed":7,
+            "workers":null,"shape":{{"mode":"closed","rate":null,"connections":1,"pipeline":1,
+            "keep_alive":true,"path":"/","duration_s":1.0}},"validity":"VALID","reasons":[],
+            "server_command":"s","load_command":"l","figures":null}}"#
+        );
+        serde_json::from_str(&line).expect("a line")
+    }
+
+    #[test]
+    fn a_target_is_ranked_unless_it_is_shown_beside_a_model_that_is_there() {
+        let ranked = |trials: &[Trial]| -> Vec<String> {
+            let rows = rows(trials).into_iter();
+            rows.filter(Row::is_ranked).map(|row| row.label).collect()
+        };
+        let (alone, beside) = (
+            trial("alone", "target", None),
+            trial("beside", "target", Some("prefork")),
+        );
+        let null = trial("null", "null", None);
+        let targets = [null, alone, beside];
+        assert_eq!(ranked(&targets), ["beside", "alone"]);
+        let model = trial("prefork", "model", None);
+        let with_model = [&targets[..], &[model]].concat();
+        assert_eq!(ranked(&with_model), ["prefork", "alone"]);
+    }
+}
