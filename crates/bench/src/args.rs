@@ -10,7 +10,7 @@ pub struct Args {
     pub size: Option<String>,
 
     /// Models, as `prefork`, `prefork:flock` or `prefork:all`; or `all`, or `all-variants`
-    /// [default: all; with --target, none]
+    /// [default: all; with --target or --contenders, none]
     #[arg(long, value_name = "A,B")]
     pub models: Option<String>,
 
@@ -21,6 +21,24 @@ pub struct Args {
     /// With its PID, CPU and memory of its process tree are read; without it, they are not known.
     #[arg(long = "target", value_name = "[NAME=]URL")]
     pub targets: Vec<String>,
+
+    /// A file of servers that the bench starts by a command, in a grid of sizes (TOML); repeatable
+    ///
+    /// Each is a row beside the models that are named. docs/contenders.md has examples.
+    #[arg(long, value_name = "FILE")]
+    pub contenders: Vec<String>,
+
+    /// How much of a target's reply must stay the same: exact, length or none [default: what does]
+    #[arg(long, value_name = "HOW")]
+    pub body_check: Option<String>,
+
+    /// Rates to offer in every scenario, per second [default: from the scenario, or from what targets do]
+    #[arg(long, value_name = "R,R", value_delimiter = ',')]
+    pub rates: Vec<f64>,
+
+    /// Measure a grid of contenders that is larger than 40 rows
+    #[arg(long)]
+    pub yes: bool,
 
     /// Scenarios, or `key`, or `all`; --list-scenarios names them [default: key; all in full]
     #[arg(long, value_name = "A,B")]

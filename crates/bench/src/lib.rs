@@ -97,6 +97,7 @@ mod run;
 pub use args::Args;
 pub use live::{LiveArgs, live_main};
 pub use run::capacities::{Asked, STEP_S, capacities};
+pub use run::keep::{KeepArgs, keep_main};
 pub use run::null::{NullArgs, null_main};
 pub use run::profile::{ProfileArgs, machine as this_machine, profile_main};
 

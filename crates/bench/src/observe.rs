@@ -6,6 +6,7 @@ pub mod connections;
 pub mod cpus;
 pub mod environment;
 pub mod interrupt;
+pub mod listening;
 pub mod machine;
 pub mod measured;
 pub mod others;

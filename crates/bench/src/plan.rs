@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod contender;
+pub mod contenders;
 pub mod digest;
 pub mod estimate;
 pub mod layout;

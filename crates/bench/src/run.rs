@@ -3,11 +3,14 @@
 pub mod call;
 pub mod capacities;
 pub mod capacity;
+pub mod contender;
 pub mod execute;
 pub mod generator;
+pub mod keep;
 pub mod memory;
 pub mod null;
 pub mod prepare;
+pub mod probe;
 pub mod profile;
 pub mod progress;
 pub mod readings;

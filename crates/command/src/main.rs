@@ -38,6 +38,9 @@ enum Act {
     /// The ceiling of machine and generator: a constant reply, no parsing
     #[command(hide = true)]
     NullServer(bench::NullArgs),
+    /// Stands above a server of somebody else's, so that nothing of it is left running
+    #[command(hide = true)]
+    Keep(bench::KeepArgs),
 }
 
 fn main() -> ExitCode {
@@ -56,5 +59,6 @@ fn main() -> ExitCode {
         Act::Compare(args) => report::compare::main(&args),
         Act::CompareLive(args) => bench::live_main(&args),
         Act::NullServer(args) => bench::null_main(args),
+        Act::Keep(args) => bench::keep_main(&args),
     }
 }

@@ -1,9 +1,9 @@
 //! Which figure decides a scenario, and under which load it is compared.
 
 use crate::cell::State;
-use crate::data::Deciding;
+use crate::data::{Deciding, Role};
 use crate::metric::Metric;
-use crate::run::{Run, Window};
+use crate::run::{Row, Run, Window};
 use crate::stats::{Evidence, Spread};
 
 /// The metric and window by which a scenario is ranked.
@@ -35,9 +35,9 @@ pub fn rule(run: &Run) -> String {
         text.push_str(&format!(" {figure} decides {}{why}.", names.join(", ")));
     }
     text + " The common rate is the highest offered rate that at least half of the models hold \
-(99 % answered, VALID); a model that does not hold it comes last. A peer, a server that is \
-not of this collection, is shown beside the model that it implements; it is compared with the best \
-model and is never ranked."
+(99 % answered, VALID); a model that does not hold it comes last. A server that is \
+not of this collection is a row like a model, unless it is a peer: that is shown beside the model \
+that it implements, is compared with the best model and is not ranked."
 }
 
 /// A deciding figure, and why it is the one.
@@ -50,7 +50,8 @@ fn in_words(decides: Deciding) -> (&'static str, &'static str) {
         ),
         Deciding::ServerCpuUsPerRequest => (
             "Server CPU per request at the common rate",
-            ": there the load generator saturates before a good server does",
+            ": there the load generator saturates before a good server does (closed-loop throughput \
+             where a server is measured whose process is not known)",
         ),
         Deciding::ResponseP50Us => (
             "p50 response time at the common rate",
@@ -79,6 +80,7 @@ pub fn choose(run: &Run, scenario: &str) -> Choice {
     let metric = match deciding(run, scenario) {
         Deciding::ThroughputRps if leader_is_limited(run, scenario) => Metric::ServerCpu,
         Deciding::ThroughputRps => Metric::Throughput,
+        Deciding::ServerCpuUsPerRequest if cpu_is_unknown(run, scenario) => Metric::Throughput,
         Deciding::ServerCpuUsPerRequest => Metric::ServerCpu,
         Deciding::ResponseP50Us => Metric::P50,
         Deciding::ResponseP90Us => Metric::P90,
@@ -86,6 +88,19 @@ pub fn choose(run: &Run, scenario: &str) -> Choice {
         Deciding::GoodputRps => Metric::Goodput,
     };
     of(run, scenario, metric)
+}
+
+/// `true` where the process of a server is not known, so that its CPU cannot be compared, and a closed
+/// loop was measured that can be.
+fn cpu_is_unknown(run: &Run, scenario: &str) -> bool {
+    let windows = run.windows(scenario);
+    let told = |row: &Row| {
+        let cell = |window: &Window| run.cell(&row.label, scenario, *window);
+        let told = |window| !cell(window).values(Metric::ServerCpu).is_empty();
+        windows.iter().any(told)
+    };
+    let mut others = run.models().filter(|row| row.role == Role::Target);
+    windows.contains(&Window::Closed) && others.any(|row| !told(row))
 }
 
 /// The window in which `metric` is compared: throughput in the closed loop, all else at the common

@@ -33,7 +33,7 @@ pub struct Run {
     pub rows: Vec<Row>,
     /// The scenarios that hold trials.
     pub scenarios: Vec<String>,
-    /// Blocks in which models were measured.
+    /// Blocks in which models or other servers were measured.
     pub blocks: u32,
     /// The load windows of each scenario.
     windows: BTreeMap<String, BTreeSet<Window>>,
@@ -63,7 +63,8 @@ impl Run {
         let scenarios = scenarios(&env, trials.iter());
         let blocks: BTreeSet<u32> = trials
             .iter()
-            .filter(|trial| trial.role == Role::Model && trial.figures.is_some())
+            .filter(|trial| matches!(trial.role, Role::Model | Role::Target))
+            .filter(|trial| trial.figures.is_some())
             .map(|trial| trial.block)
             .collect();
         let blocks = blocks.len() as u32;
@@ -106,9 +107,9 @@ impl Run {
         }
     }
 
-    /// The measured models, without controls.
+    /// The rows that are ranked: the measured models and the servers that stand beside none.
     pub fn models(&self) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(|row| row.role == Role::Model)
+        self.rows.iter().filter(|row| row.is_ranked())
     }
 
     /// The models and the peers beside them: everything that is measured for its own sake.

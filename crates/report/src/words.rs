@@ -1,9 +1,9 @@
 //! The sentences that the Markdown and the HTML share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cell::{Cell, State};
-use crate::data::{Pass, Trial, Validity};
+use crate::data::{Pass, Role, Trial, Validity};
 use crate::format;
 use crate::matrix::{Column, Entry};
 use crate::metric::Metric;
@@ -128,7 +128,10 @@ pub fn scenario(run: &Run, scenario: &str) -> String {
     let mut text = run
         .scenario(scenario)
         .map_or_else(String::new, |each| each.purpose.clone());
-    let first = run.trials.iter().find(|trial| trial.scenario == scenario);
+    let here = || run.trials.iter().filter(|trial| trial.scenario == scenario);
+    // The null server answers everything alike; what the others are asked for is the load.
+    let first = here().find(|trial| trial.role != Role::Null);
+    let first = first.or_else(|| here().next());
     if let Some(shape) = first.map(|trial| &trial.shape) {
         let reuse = if shape.keep_alive {
             "keep-alive"
@@ -139,14 +142,43 @@ pub fn scenario(run: &Run, scenario: &str) -> String {
             text.push(' ');
         }
         text.push_str(&format!(
-            "Load: GET {}, {}, {reuse}, {} in flight on each, window of {} s.",
-            shape.path,
+            "Load: {}, {}, {reuse}, {} in flight on each, window of {} s.",
+            asked_for(here()),
             format::count(shape.connections as usize, "connection"),
             shape.pipeline,
             format::number(shape.duration_s),
         ));
     }
     text
+}
+
+/// `GET /plaintext`, or which server was asked for what where they differ.
+fn asked_for<'a>(trials: impl Iterator<Item = &'a Trial>) -> String {
+    let mut paths: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut null = None;
+    for trial in trials {
+        match trial.role {
+            Role::Null => null = Some(trial.shape.path.as_str()),
+            Role::Placebo => {}
+            Role::Model | Role::Target => {
+                let labels = paths.entry(&trial.shape.path).or_default();
+                labels.insert(&trial.label);
+            }
+        }
+    }
+    let common = paths.iter().max_by_key(|(_, labels)| labels.len());
+    let common = common.map(|(path, _)| *path).or(null).unwrap_or("/");
+    let others = paths.iter().filter(|(path, _)| **path != common);
+    let others: Vec<String> = others
+        .map(|(path, labels)| {
+            let labels: Vec<&str> = labels.iter().copied().collect();
+            format!("{path} of {}", labels.join(" and "))
+        })
+        .collect();
+    match others.is_empty() {
+        true => format!("GET {common}"),
+        false => format!("GET {common} ({})", others.join(", ")),
+    }
 }
 
 /// The load of a trial, or what else it is there for.

@@ -162,6 +162,8 @@ codes! {
     NotVerified: Server,
     /// The server ended before it was told to.
     EndedEarly: Server,
+    /// The server's reply is not the same every time: only its length or status is checked.
+    ReplyChanges: Server,
     /// The server did not end within its grace.
     NotDrained: Server,
     /// The server left processes behind.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use schema::load::BodyCheck;
 
 use crate::observe::client::{Client, Reply};
 use crate::plan::scenario::Scenario;
@@ -36,7 +37,9 @@ pub enum Trust {
 /// scenario has one.
 ///
 /// Where `own` is given, that path of a target is asked for in place of the scenario's. Its reply is not
-/// known beforehand, but must be the same every time.
+/// known beforehand. How much of it stays the same is given back, so that this much can be checked
+/// under load; where `allowed` says how much must, anything less is an error. A server may close its
+/// connection after each reply.
 ///
 /// # Errors
 /// What is wrong with a reply, with its path.
@@ -45,10 +48,11 @@ pub fn verify(
     scenario: &Scenario,
     own: Option<&str>,
     trust: Trust,
-) -> anyhow::Result<()> {
+    allowed: Option<BodyCheck>,
+) -> anyhow::Result<BodyCheck> {
     let mut client = Client::connect(address, REPLY_WITHIN)?;
     if let Some(path) = own {
-        return same_every_time(&mut client, path).with_context(|| not_answered(path));
+        return every_time(&mut client, path, allowed).with_context(|| not_answered(path));
     }
     if scenario.db && trust != Trust::Null {
         fill(&mut client)?;
@@ -65,7 +69,17 @@ pub fn verify(
     for path in others.filter(|_| trust == Trust::Target) {
         check(&mut client, path, trust).with_context(|| not_answered(path))?;
     }
-    Ok(())
+    Ok(BodyCheck::Exact)
+}
+
+/// Whether the server ends a connection with its first reply, although it is not asked to.
+///
+/// # Errors
+/// When there is no reply.
+pub fn closes(address: &str, path: &str) -> anyhow::Result<bool> {
+    let mut client = Client::connect(address, REPLY_WITHIN)?;
+    client.ask("GET", path, b"")?;
+    Ok(client.is_closed())
 }
 
 fn not_answered(path: &str) -> String {
@@ -78,7 +92,7 @@ fn fill(client: &mut Client) -> anyhow::Result<()> {
     for key in 0..KEYS {
         let path = format!("/kv/{key}");
         let reply = client
-            .ask("PUT", &path, &value)
+            .ask_anew("PUT", &path, &value)
             .with_context(|| format!("PUT {path} was not answered as it must be"))?;
         ensure!(
             matches!(reply.status, 200 | 201 | 204),
@@ -92,19 +106,44 @@ fn fill(client: &mut Client) -> anyhow::Result<()> {
 /// The path that the generator's slow readers ask for.
 const SLOW_PATH: &str = "/bytes/1048576";
 
-/// Asks a target several times for a path of its own.
-fn same_every_time(client: &mut Client, path: &str) -> anyhow::Result<()> {
-    let first = client.ask("GET", path, b"")?;
+/// Asks a target several times for a path of its own: how much of the reply stays the same.
+fn every_time(
+    client: &mut Client,
+    path: &str,
+    allowed: Option<BodyCheck>,
+) -> anyhow::Result<BodyCheck> {
+    let first = client.ask_anew("GET", path, b"")?;
     ensure!(
         first.status == 200,
         "status {} instead of 200",
         first.status
     );
+    let mut same = BodyCheck::Exact;
     for _ in 1..TRIES {
-        let again = client.ask("GET", path, b"")?;
-        ensure!(again == first, "not the same reply every time");
+        let again = client.ask_anew("GET", path, b"")?;
+        ensure!(again.status == 200, "status {} the next time", again.status);
+        same = match (
+            again.body == first.body,
+            again.body.len() == first.body.len(),
+        ) {
+            (true, _) => same,
+            (false, true) if same == BodyCheck::Exact => BodyCheck::Length,
+            (false, true) => same,
+            (false, false) => BodyCheck::None,
+        };
     }
-    Ok(())
+    match allowed {
+        Some(BodyCheck::Exact) => ensure!(
+            same == BodyCheck::Exact,
+            "not the same reply every time (--body-check length, or none)"
+        ),
+        Some(BodyCheck::Length) => ensure!(
+            same != BodyCheck::None,
+            "not a reply of the same length every time (--body-check none)"
+        ),
+        Some(BodyCheck::None) | None => {}
+    }
+    Ok(allowed.unwrap_or(same))
 }
 
 /// How often a target is asked for the same path.
@@ -112,7 +151,7 @@ const TRIES: usize = 5;
 
 fn timed(client: &mut Client, path: &str) -> anyhow::Result<(Reply, Duration)> {
     let start = Instant::now();
-    let reply = client.ask("GET", path, b"")?;
+    let reply = client.ask_anew("GET", path, b"")?;
     Ok((reply, start.elapsed()))
 }
 
@@ -213,9 +252,9 @@ mod tests {
     fn a_store_that_forgets_what_was_put_is_seen() {
         let sqlite = scenario("sqlite");
         let kept = server(|_| String::from_utf8(value()).expect("letters"));
-        verify(&kept, sqlite, None, Trust::Model).expect("the value that was put");
+        verify(&kept, sqlite, None, Trust::Model, None).expect("the value that was put");
         let forgotten = server(|_| "v".repeat(VALUE_BYTES));
-        let error = verify(&forgotten, sqlite, None, Trust::Model).expect_err("another one");
+        let error = verify(&forgotten, sqlite, None, Trust::Model, None).expect_err("another one");
         assert!(format!("{error:#}").contains("another value than was put"));
     }
 
@@ -224,10 +263,53 @@ mod tests {
         let latency = scenario("latency");
         let own = Some("/index.html");
         let steady = server(|_| "<html>".to_owned());
-        verify(&steady, latency, own, Trust::Target).expect("always the same");
+        let exact = Some(BodyCheck::Exact);
+        verify(&steady, latency, own, Trust::Target, exact).expect("always the same");
         let fickle = server(|n| format!("visitor {}", n / 3));
-        let error = verify(&fickle, latency, own, Trust::Target).expect_err("it changes");
+        let error = verify(&fickle, latency, own, Trust::Target, exact).expect_err("it changes");
         let line = format!("{error:#}");
         assert!(line.starts_with("GET /index.html") && line.contains("not the same reply"));
+    }
+
+    #[test]
+    fn as_much_of_a_reply_is_checked_as_stays_the_same() {
+        let latency = scenario("latency");
+        let own = Some("/index.html");
+        let check = |address: &str, allowed| verify(address, latency, own, Trust::Target, allowed);
+        let steady = server(|_| "<html>".to_owned());
+        assert_eq!(check(&steady, None).expect("answers"), BodyCheck::Exact);
+        let counts = server(|n| format!("visitor {}", n % 10));
+        assert_eq!(check(&counts, None).expect("answers"), BodyCheck::Length);
+        let grows = server(|n| "x".repeat(n + 1));
+        assert_eq!(check(&grows, None).expect("answers"), BodyCheck::None);
+        let grows = server(|n| "x".repeat(n + 1));
+        let error = check(&grows, Some(BodyCheck::Length)).expect_err("it grows");
+        assert!(format!("{error:#}").contains("--body-check none"));
+    }
+
+    #[test]
+    fn a_server_that_closes_after_each_reply_is_asked_anew() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        std::thread::spawn(move || {
+            for (n, stream) in listener.incoming().enumerate() {
+                let mut stream = stream.expect("a client");
+                let _request = stream.read(&mut [0; 1024]);
+                // Every other reply does not say that it is the last one.
+                let says = if n % 2 == 0 {
+                    "Connection: close\r\n"
+                } else {
+                    ""
+                };
+                let reply = format!("HTTP/1.1 200 OK\r\n{says}Content-Length: 2\r\n\r\nok");
+                let _sent = stream.write_all(reply.as_bytes());
+            }
+        });
+        let own = Some("/");
+        let check = verify(&address, scenario("latency"), own, Trust::Target, None);
+        assert_eq!(check.expect("it answers"), BodyCheck::Exact);
+        let said = [closes(&address, "/"), closes(&address, "/")];
+        let said = said.map(|closes| closes.expect("it answers"));
+        assert!(said.contains(&true), "{said:?}");
     }
 }

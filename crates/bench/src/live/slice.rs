@@ -1,5 +1,6 @@
 //! One slice: a short load on one server.
 
+use schema::load::BodyCheck;
 use std::time::Duration;
 
 use report::data::{Mode, Shape};
@@ -79,6 +80,7 @@ pub fn measure(
     seed: u64,
 ) -> Result<Slice, Unmeasured> {
     let call = Call {
+        check: BodyCheck::Exact,
         address: server.address(),
         shape,
         seed,

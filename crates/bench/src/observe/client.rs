@@ -3,7 +3,7 @@
 //!
 //! The load always comes from the generator; nothing that this client does is measured.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -18,6 +18,11 @@ pub struct Client {
     stream: TcpStream,
     host: String,
     received: Vec<u8>,
+    within: Duration,
+    /// It has carried a reply.
+    used: bool,
+    /// The last reply was the last one of its connection.
+    closed: bool,
 }
 
 /// A reply that tells its length.
@@ -46,6 +51,40 @@ impl Client {
             stream,
             host: address.to_owned(),
             received: Vec::new(),
+            within,
+            used: false,
+            closed: false,
+        })
+    }
+
+    /// Whether the last reply said that no other follows it on its connection.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The same as [`Client::ask`], on a new connection where the server has closed this one.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub fn ask_anew(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Reply> {
+        let again = |client: &mut Self| {
+            *client = Self::connect(&client.host.clone(), client.within)?;
+            client.ask(method, path, body)
+        };
+        if self.closed {
+            return again(self);
+        }
+        let used = self.used;
+        self.ask(method, path, body).or_else(|error| {
+            let kind = error
+                .downcast_ref::<std::io::Error>()
+                .map(std::io::Error::kind);
+            let late = matches!(kind, Some(ErrorKind::WouldBlock | ErrorKind::TimedOut));
+            // A server may close a connection at any time between two requests (RFC 9112, 9.5).
+            match used && self.received.is_empty() && !late {
+                true => again(self),
+                false => Err(error),
+            }
         })
     }
 
@@ -70,6 +109,8 @@ impl Client {
         let mut chunk = [0; 16_384];
         loop {
             if let Some((reply, bytes)) = complete(&self.received)? {
+                self.closed = closes(&self.received[..bytes]);
+                self.used = true;
                 self.received.drain(..bytes);
                 return Ok(reply);
             }
@@ -80,6 +121,20 @@ impl Client {
             self.received.extend_from_slice(&chunk[..n]);
         }
     }
+}
+
+/// Whether a reply says that no other follows it on its connection (RFC 9112, 9.3).
+fn closes(reply: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(reply);
+    let head = text.split("\r\n\r\n").next().unwrap_or_default();
+    let says = |what: &str| {
+        head.lines()
+            .filter_map(|line| line.split_once(':'))
+            .any(|(name, value)| {
+                name.eq_ignore_ascii_case("connection") && value.to_ascii_lowercase().contains(what)
+            })
+    };
+    says("close") || (head.starts_with("HTTP/1.0") && !says("keep-alive"))
 }
 
 /// A reply and its length, once it is all there.

@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,10 @@ pub struct Process {
     unread: Vec<u8>,
     stderr: Receiver<String>,
     exit: Option<Exit>,
+    /// A line that was waited for on standard error has been seen.
+    said: Arc<AtomicBool>,
+    /// The root only keeps what is below it, see [`Process::spawn_kept`].
+    keeps: bool,
     /// The whole tree has ended: its process numbers may belong to others by now.
     gone: bool,
 }
@@ -44,7 +50,30 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(program: &Path, args: &[impl AsRef<OsStr>], cpus: &CpuList) -> io::Result<Self> {
-        Self::start(program, args, cpus, Stdio::null())
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::null());
+        Self::start(command, cpus, None)
+    }
+
+    /// The same with a command that keeps another one below it (`turnstile keep`): what is below is
+    /// killed before the root. [`Process::has_said`] tells when a line of standard error holds `line`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_kept(
+        mut command: Command,
+        cpus: &CpuList,
+        line: Option<&str>,
+    ) -> io::Result<Self> {
+        command.stdin(Stdio::null());
+        let mut process = Self::start(command, cpus, line)?;
+        process.keeps = true;
+        Ok(process)
+    }
+
+    /// Whether the line that was waited for has been printed.
+    pub fn has_said(&self) -> bool {
+        self.said.load(Ordering::Relaxed)
     }
 
     /// The same with a child that pauses until it reads a line: see [`Process::line`] and
@@ -57,26 +86,20 @@ impl Process {
         args: &[impl AsRef<OsStr>],
         cpus: &CpuList,
     ) -> io::Result<Self> {
-        Self::start(program, args, cpus, Stdio::piped())
+        let mut command = Command::new(program);
+        command.args(args).stdin(Stdio::piped());
+        Self::start(command, cpus, None)
     }
 
-    fn start(
-        program: &Path,
-        args: &[impl AsRef<OsStr>],
-        cpus: &CpuList,
-        stdin: Stdio,
-    ) -> io::Result<Self> {
-        let mut command = Command::new(program);
-        command
-            .args(args)
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+    fn start(mut command: Command, cpus: &CpuList, line: Option<&str>) -> io::Result<Self> {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         sys::confine(&mut command, cpus.mask());
         let mut child = command.spawn()?;
         let (send, receive) = channel();
+        let said = Arc::new(AtomicBool::new(false));
         if let Some(stderr) = child.stderr.take() {
-            std::thread::spawn(move || keep_tail(stderr, &send));
+            let (line, said) = (line.map(str::to_owned), Arc::clone(&said));
+            std::thread::spawn(move || keep_tail(stderr, &send, line.as_deref(), &said));
         }
         let pid = child.id();
         let pidfd = pidfd_open(rustix_pid(pid)?, PidfdFlags::empty())?;
@@ -88,6 +111,8 @@ impl Process {
             unread: Vec::new(),
             stderr: receive,
             exit: None,
+            said,
+            keeps: false,
             gone: false,
         })
     }
@@ -191,6 +216,16 @@ impl Process {
     /// When it has ended.
     pub fn stop(&self, stopped: bool) -> io::Result<()> {
         let signal = if stopped { Signal::STOP } else { Signal::CONT };
+        if self.keeps {
+            // What is below need not be in its group.
+            let below = tree::members(self.pid)
+                .into_iter()
+                .filter(|&pid| pid != self.pid);
+            for pid in below {
+                let _ended = kill_process(rustix_pid(pid)?, signal);
+            }
+            return Ok(());
+        }
         Ok(kill_process_group(rustix_pid(self.pid)?, signal)?)
     }
 
@@ -271,6 +306,9 @@ impl Process {
         if self.gone {
             return;
         }
+        if self.keeps && self.exit.is_none() {
+            tree::kill_below(self.pid);
+        }
         for pid in tree::members(self.pid) {
             if let Ok(pid) = rustix_pid(pid) {
                 let _ended_by_itself = kill_process(pid, Signal::KILL);
@@ -311,10 +349,16 @@ fn rustix_pid(pid: u32) -> io::Result<Pid> {
 }
 
 /// Reads to the end, keeping the last bytes only.
-fn keep_tail(mut from: impl Read, send: &Sender<String>) {
+fn keep_tail(mut from: impl Read, send: &Sender<String>, line: Option<&str>, said: &AtomicBool) {
     let (mut tail, mut buffer) = (Vec::new(), [0_u8; 1024]);
     while let Ok(n @ 1..) = from.read(&mut buffer) {
         tail.extend_from_slice(&buffer[..n]);
+        if let Some(line) = line.filter(|_| !said.load(Ordering::Relaxed)) {
+            let found = tail
+                .windows(line.len().max(1))
+                .any(|w| w == line.as_bytes());
+            said.store(found, Ordering::Relaxed);
+        }
         let surplus = tail.len().saturating_sub(STDERR_BYTES_MAX);
         tail.drain(..surplus);
     }

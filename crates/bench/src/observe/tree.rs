@@ -21,6 +21,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::observe::sys;
 
@@ -31,6 +34,10 @@ const SIGCHLD_BIT: u64 = 1 << (signal_hook::consts::SIGCHLD - 1);
 /// A thread uses more CPU than this from its start to its end, and two readings of a quiet process
 /// differ by less.
 const LOST_THREAD_NS: u64 = 50_000;
+
+/// How often what is forked while a tree is killed is looked for, and when that is given up.
+const KILL_EVERY: Duration = Duration::from_millis(5);
+const KILL_ROUNDS_MAX: u32 = 400;
 
 /// The fields of `/proc/PID/stat` that are used here.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +100,42 @@ pub fn members(root: u32) -> Vec<u32> {
         .filter(|stat| !stat.zombie)
         .map(|stat| stat.pid)
         .collect()
+}
+
+/// The processes whose parent is `pid`.
+pub fn children(pid: u32) -> Vec<u32> {
+    let all = numbers("/proc").into_iter().filter_map(stat);
+    let own = all.filter(|stat| stat.parent == pid && !stat.zombie);
+    own.map(|stat| stat.pid).collect()
+}
+
+/// The names of the processes below `root`.
+pub fn names_below(root: u32) -> Vec<String> {
+    let below = members(root).into_iter().filter(|&pid| pid != root);
+    let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm"));
+    below
+        .filter_map(|pid| name(pid).ok())
+        .map(|name| name.trim().to_owned())
+        .collect()
+}
+
+/// Kills what is below `root`, and what that has forked meanwhile; gives up after a while.
+pub fn kill_below(root: u32) {
+    for _ in 0..KILL_ROUNDS_MAX {
+        let below: Vec<u32> = members(root)
+            .into_iter()
+            .filter(|&pid| pid != root)
+            .collect();
+        if below.is_empty() {
+            return;
+        }
+        for pid in below {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                let _ended_by_itself = kill_process(pid, Signal::KILL);
+            }
+        }
+        std::thread::sleep(KILL_EVERY);
+    }
 }
 
 /// CPU time of the living processes, ns: a cheap way to see whether a tree is quiet.
@@ -174,8 +217,18 @@ impl Snapshot {
 impl Footprint {
     /// Reads the tree of `root`; what ends while it is read is left out.
     pub fn take(root: u32) -> Self {
+        Self::of(&members(root))
+    }
+
+    /// The same without the root itself, where that only keeps the server.
+    pub fn take_below(root: u32) -> Self {
+        let below = members(root).into_iter().filter(|&pid| pid != root);
+        Self::of(&below.collect::<Vec<_>>())
+    }
+
+    fn of(pids: &[u32]) -> Self {
         let mut footprint = Self::default();
-        for pid in members(root) {
+        for &pid in pids {
             let Ok(memory) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else {
                 continue;
             };

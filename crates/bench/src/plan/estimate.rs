@@ -10,6 +10,8 @@ use crate::plan::workers::Holds;
 
 /// Starting, verifying and stopping a server.
 const SERVER: Duration = Duration::from_millis(120);
+/// Starting somebody else's server, and stopping it, in addition.
+const COMMAND: Duration = Duration::from_millis(1_200);
 /// The same for each worker, where a worker holds a connection.
 const WORKER: Duration = Duration::from_micros(300);
 /// A call of the generator beyond its window: its start, connections, counters and result.
@@ -88,7 +90,13 @@ fn started(visit: &Visit, size: Size) -> Duration {
     } else {
         Duration::ZERO
     };
-    SERVER + WORKER * visit.workers.unwrap_or(0) + store + CALL + size.windows().warm_up
+    let start = visit
+        .contender
+        .target
+        .as_ref()
+        .and_then(|t| t.start.as_ref());
+    let command = start.map_or(Duration::ZERO, |_| COMMAND);
+    SERVER + command + WORKER * visit.workers.unwrap_or(0) + store + CALL + size.windows().warm_up
 }
 
 /// Opening connections, and draining the server with them.
@@ -175,6 +183,7 @@ mod tests {
             seed: 1,
             server_cpus: 1,
             idle: size.idle_connections(),
+            rates: &std::collections::BTreeMap::new(),
         });
         plan.iter().map(|v| visit(v, size)).sum()
     }

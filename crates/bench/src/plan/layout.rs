@@ -5,7 +5,10 @@
 //! and scenario. The passes that are not compared by speed follow: capacity and system calls behind
 //! the scenario they belong to, memory at the end of the first block.
 
+use std::collections::BTreeMap;
+
 use report::data::{Mode, Pass};
+use schema::load::BodyCheck;
 use schema::random::SplitMix64;
 
 use crate::plan::contender::Contender;
@@ -14,6 +17,7 @@ use crate::plan::passes::Passes;
 use crate::plan::scenario::{self, Scenario};
 use crate::plan::scenarios::MEMORY;
 use crate::plan::size::Size;
+use crate::plan::target::Target;
 use crate::plan::visit::{Step, Visit, Window};
 use crate::plan::workers::{Count, Holds};
 
@@ -34,6 +38,8 @@ pub struct Spec<'a> {
     pub server_cpus: usize,
     /// Idle connections, in scenarios that hold many.
     pub idle: u32,
+    /// Offered rates by scenario, where they are not those of the table.
+    pub rates: &'a BTreeMap<String, Vec<f64>>,
 }
 
 /// Lays out the whole run.
@@ -99,7 +105,7 @@ impl Layout<'_> {
     /// process must be known.
     fn competitors(&self, pass: Pass) -> Vec<Contender> {
         let known = |c: &&Contender| {
-            let process = c.target.as_ref().is_none_or(|t| t.pid.is_some());
+            let process = c.target.as_ref().is_none_or(Target::has_process);
             process || pass == Pass::Capacity
         };
         self.spec.contenders.iter().filter(known).cloned().collect()
@@ -126,6 +132,8 @@ impl Layout<'_> {
             workers: workers.filter(|_| pass != Pass::Memory),
             seed,
             windows,
+            check: BodyCheck::Exact,
+            closes: false,
             // Memory is read up to the step that the server cannot hold, and that step says why.
             blocked: scenario::blocks(&contender, scenario, idle).filter(|_| pass != Pass::Memory),
             contender,
@@ -182,7 +190,8 @@ impl Layout<'_> {
             Pass::Memory | Pass::SystemCalls | Pass::Drain => vec![closed],
             Pass::Capacity => vec![plain(Mode::Open, None)],
             Pass::Measure => {
-                let open = scenario.rates(size).iter();
+                let own = self.spec.rates.get(scenario.name).map(Vec::as_slice);
+                let open = own.unwrap_or(scenario.rates(size)).iter();
                 let open = open.map(|&rate| plain(Mode::Open, Some(rate)));
                 let steps = overload(scenario, size, self.spec.server_cpus);
                 let peak = steps.iter().map(|step| step.rate).reduce(f64::max);

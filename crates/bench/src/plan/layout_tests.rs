@@ -24,6 +24,7 @@ fn spec<'a>(
         seed,
         server_cpus: 1,
         idle: 10_000,
+        rates: const { &BTreeMap::new() },
     }
 }
 

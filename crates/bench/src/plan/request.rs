@@ -1,12 +1,15 @@
 //! What a run is asked for, and the digest of the plan that came of it.
 
+use std::collections::BTreeMap;
+
+use schema::load::BodyCheck;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::digest::digest;
 use crate::plan::visit::Visit;
 
 /// What a run was asked for: kept as `plan.json`, so that a resumed run measures the same.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// `smoke`, `quick` or `full`.
     pub size: String,
@@ -15,6 +18,15 @@ pub struct Request {
     /// `--target`, as given.
     #[serde(default)]
     pub targets: Vec<String>,
+    /// The files of `--contenders`.
+    #[serde(default)]
+    pub contenders: Vec<String>,
+    /// `--body-check`, where it was given.
+    #[serde(default)]
+    pub body_check: Option<BodyCheck>,
+    /// Offered rates by scenario, where they are not those of the table.
+    #[serde(default)]
+    pub rates: BTreeMap<String, Vec<f64>>,
     /// `--scenarios`, as given.
     pub scenarios: String,
     /// The text of `--workload`, which is then the only scenario.
@@ -43,8 +55,10 @@ pub fn digest_of(visits: &[Visit]) -> String {
         .iter()
         .map(|v| {
             let s = v.scenario;
+            let start = v.contender.target.as_ref().and_then(|t| t.start.as_ref());
+            let start = start.map_or_else(String::new, |start| format!(" {}", start.command()));
             format!(
-                "{} {} {:?} {} {} {:?} {} {} {} {:?} {:?}\n",
+                "{} {} {:?} {} {} {:?} {} {} {} {:?} {:?}{start}\n",
                 v.block,
                 v.contender.label,
                 v.pass,

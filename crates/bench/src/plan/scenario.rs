@@ -9,11 +9,14 @@ use crate::plan::contender::Contender;
 use crate::plan::search::near_window;
 use crate::plan::size::{self, Size};
 
+/// The least objective of a request, in times of its own work.
+const OBJECTIVE_TIMES: f64 = 5.0;
+
 /// The route of the smallest reply.
 pub const PLAINTEXT: &str = "/plaintext";
 
 /// One shape of load. Everything that a server is measured with in it is the same for every server.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Scenario {
     /// Name, as `--scenarios` takes it.
     pub name: &'static str,
@@ -100,6 +103,33 @@ impl Scenario {
             measured: self.measured,
             objective: self.objective,
         }
+    }
+
+    /// The same with another path. It lives as long as the program, as the table does.
+    ///
+    /// # Errors
+    /// Why its path cannot be another one.
+    pub fn asking_for(&self, path: &str) -> Result<&'static Self, String> {
+        let more = self.poison.is_some() || self.slow > 0 || self.overload_cpu_us.is_some();
+        if !self.mix.is_empty() || self.db || more {
+            return Err(format!("{} asks for more than one path", self.name));
+        }
+        let path: &'static str = Box::leak(path.to_owned().into_boxed_str());
+        let purpose = format!("{} Every row is asked for {path}.", self.purpose);
+        let times = ["/cpu/", "/sleep/", "/wait/"].into_iter();
+        let mut micros = times.filter_map(|prefix| path.strip_prefix(prefix)?.parse::<f64>().ok());
+        // A server cannot be held to less than a few times the work of one request.
+        let least_us = OBJECTIVE_TIMES * micros.next().unwrap_or(0.0);
+        let objective = self.objective.map(|objective| Objective {
+            p99_us: objective.p99_us.max(least_us),
+            ..objective
+        });
+        Ok(Box::leak(Box::new(Self {
+            path,
+            purpose: Box::leak(purpose.into_boxed_str()),
+            objective,
+            ..*self
+        })))
     }
 
     /// Rates of the open-loop windows.

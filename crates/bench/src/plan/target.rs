@@ -1,6 +1,7 @@
 //! Servers that are running already: `--target [NAME=]URL[,pid=PID][,beside=MODEL]`.
 
 use crate::failure::Failure;
+use crate::plan::contenders::{Row, Start};
 
 /// A server to be measured that the bench neither starts nor stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +18,29 @@ pub struct Target {
     pub pid: Option<u32>,
     /// The model that the report shows it beside.
     pub beside: Option<String>,
+    /// How the bench starts it; `None` for one that is running already.
+    pub start: Option<Start>,
 }
 
 impl Target {
+    /// A server that the bench starts by a command. Its address is known when it runs.
+    pub fn started(row: &Row) -> Self {
+        Self {
+            name: row.label.clone(),
+            url: String::new(),
+            address: String::new(),
+            path: row.path.clone(),
+            pid: None,
+            beside: None,
+            start: Some(row.start.clone()),
+        }
+    }
+
+    /// Whether its process is known, so that its counters can be read.
+    pub fn has_process(&self) -> bool {
+        self.pid.is_some() || self.start.is_some()
+    }
+
     /// Reads the argument of `--target`.
     ///
     /// # Errors
@@ -47,6 +68,7 @@ impl Target {
             path,
             pid: None,
             beside: None,
+            start: None,
         };
         for part in parts {
             match part.split_once('=') {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use report::data::{Mode, Pass, Role};
+use schema::load::BodyCheck;
 use schema::{Measured, Reason};
 
 use crate::plan::contender::Contender;
@@ -33,6 +34,10 @@ pub struct Visit {
     pub seed: u64,
     /// The trials, in order.
     pub windows: Vec<Window>,
+    /// How much of the replies is compared with the first one.
+    pub check: BodyCheck,
+    /// The server closes the connection after each reply, so that each request has a new one.
+    pub closes: bool,
     /// Why it is not measured at all: by its design, or because a route is not offered.
     pub blocked: Option<Reason>,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use report::data::{Mode, Shape};
+use schema::load::BodyCheck;
 
 use crate::judge::verify::VALUE_BYTES;
 
@@ -24,6 +25,8 @@ pub struct Call<'a> {
     pub within_us: Option<f64>,
     /// Threads of the generator: one for each of its CPUs, but no more than there are connections.
     pub threads: usize,
+    /// How much of each reply is compared with the first one.
+    pub check: BodyCheck,
 }
 
 impl Call<'_> {
@@ -105,6 +108,11 @@ impl Call<'_> {
         }
         args.extend(mix(shape));
         args.extend(bystanders(shape));
+        match self.check {
+            BodyCheck::Exact => {}
+            BodyCheck::Length => args.push("--body-check=length".to_owned()),
+            BodyCheck::None => args.push("--body-check=none".to_owned()),
+        }
         args
     }
 
@@ -185,6 +193,7 @@ mod tests {
                 drain: Duration::ZERO,
                 within_us: Some(20_000.0),
                 threads: 1,
+                check: BodyCheck::Exact,
             };
             call.command()
         };

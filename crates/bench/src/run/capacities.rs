@@ -5,6 +5,7 @@
 
 use anyhow::{Context, anyhow};
 use report::data::{Mode, Pass, Shape};
+use schema::load::BodyCheck;
 use workload::Workload;
 
 use crate::failure::Unmeasured;
@@ -188,6 +189,8 @@ fn visit_of(
         workers,
         seed: 1,
         windows: Vec::new(),
+        check: BodyCheck::Exact,
+        closes: false,
         blocked: None,
     }
 }

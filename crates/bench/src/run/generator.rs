@@ -210,6 +210,7 @@ cd "${json%/*}" || exit 1
             drain: Duration::ZERO,
             within_us: None,
             threads: 1,
+            check: schema::load::BodyCheck::Exact,
         };
         let mut steps = Steps {
             folder: &folder,

@@ -96,7 +96,7 @@ fn impossible(workers: &Workers, connections: u32, before: &[MemoryStep]) -> Opt
 
 fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Unmeasured> {
     if let Some(target) = &visit.contender.target {
-        return Ok(Server::running(target));
+        return Server::of_target(setup, target);
     }
     let workers = visit.contender.workers;
     let most = match workers.count {

@@ -1,16 +1,15 @@
 //! Everything that is decided before anything is measured: the plan, the folder, the set-up.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use report::data::{Env, Pass};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use schema::{Code, Effect, Reason};
 
 use crate::args::Args;
 use crate::failure::Failure;
-use crate::judge::verify::{Trust, verify};
 use crate::observe::benches::Benches;
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
@@ -19,6 +18,8 @@ use crate::observe::interrupt::Interrupt;
 use crate::observe::strace;
 use crate::plan::catalogue::Catalogue;
 use crate::plan::contender::Contender;
+use crate::plan::contenders::{Contenders, ROWS_MAX};
+use crate::plan::estimate;
 use crate::plan::layout::{self, Spec};
 use crate::plan::passes::{self, Passes};
 use crate::plan::request::{Request, digest_of};
@@ -28,6 +29,7 @@ use crate::plan::size::Size;
 use crate::plan::target::Target;
 use crate::plan::visit::Visit;
 use crate::plan::workload;
+use crate::run::probe;
 use crate::run::record::{RESULTS, Record};
 use crate::run::request::{fresh, resumed};
 use crate::run::setup::Setup;
@@ -65,7 +67,7 @@ struct Planned {
 /// Usage failures for everything that the arguments can get wrong.
 pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let allowed = CpuList::allowed()?;
-    let request = match &args.resume {
+    let mut request = match &args.resume {
         Some(folder) => resumed(args, folder)?,
         None => fresh(args, &allowed)?,
     };
@@ -74,8 +76,25 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let load_cpus = CpuList::parse(&request.load_cpus, "--load-cpus", &allowed)?;
     let own = std::env::current_exe().context("this command does not find itself")?;
     let server = args.server.clone().unwrap_or_else(|| own.clone());
-    let mut planned = plan(args, &request, &server, size, server_cpus.len())?;
     let shared = server_cpus.overlaps(&load_cpus) && allowed.len() > 1;
+    // Servers are asked before there is a folder.
+    let scratch = std::env::temp_dir().join(format!("turnstile-bench-{}", std::process::id()));
+    let mut setup = Setup {
+        server,
+        benches: Benches::join(&[&server_cpus, &load_cpus]),
+        load: args.load.clone().unwrap_or_else(|| own.clone()),
+        own,
+        server_cpus,
+        load_cpus,
+        size,
+        json: scratch.with_extension("json"),
+        db: scratch.with_extension("db"),
+        trace: scratch.with_extension("calls"),
+        interrupt: Interrupt::watch()?,
+    };
+    let planned = plan(args, &mut request, &setup);
+    let _mostly_gone = std::fs::remove_file(&setup.json);
+    let mut planned = planned?;
     if shared {
         let remark = "Server and generator share a CPU: each slows the other down.";
         planned.remarks.push(remark.to_owned());
@@ -84,19 +103,9 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
         Some(folder) => reopen(folder, &request, &planned)?,
         None => open(args.out.clone(), request, &allowed, &planned)?,
     };
-    let setup = Setup {
-        server,
-        benches: Benches::join(&[&server_cpus, &load_cpus]),
-        load: args.load.clone().unwrap_or_else(|| own.clone()),
-        own,
-        server_cpus,
-        load_cpus,
-        size,
-        json: record.scratch(".load.json"),
-        db: record.scratch(".store").join("kv.db"),
-        trace: record.scratch(".calls"),
-        interrupt: Interrupt::watch()?,
-    };
+    setup.json = record.scratch(".load.json");
+    setup.db = record.scratch(".store").join("kv.db");
+    setup.trace = record.scratch(".calls");
     Ok(Prepared {
         setup,
         visits: planned.visits,
@@ -106,59 +115,120 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
 }
 
 /// Lays out what `request` asks for, as far as this machine allows it.
-fn plan(
-    args: &Args,
-    request: &Request,
-    server: &Path,
-    size: Size,
-    server_cpus: usize,
-) -> Result<Planned, Failure> {
+fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Failure> {
     let workload = request.workload.as_deref();
     let made = workload.map(|text| workload::scenario(text, request.seed));
     let made = made.transpose()?;
+    let targets = Target::parse_all(&request.targets)?;
+    let others = Contenders::read(&request.contenders)?;
     let scenarios = match &made {
         Some(made) => vec![made.scenario],
-        None => passes::scenarios(&request.scenarios)?,
+        None => asked(&request.scenarios, &others.paths)?,
     };
-    let targets = Target::parse_all(&request.targets)?;
     let mut remarks = made
         .as_ref()
         .map_or_else(Vec::new, |made| made.remarks.clone());
     let mut contenders = if request.models.is_empty() {
         Vec::new()
     } else {
-        models(args, server, &request.models, &mut remarks)?
+        models(args, &setup.server, &request.models, &mut remarks)?
     };
-    let named_twice = |target: &&Target| contenders.iter().any(|c| c.label == target.name);
-    if let Some(target) = targets.iter().find(named_twice) {
-        return Err(Failure::usage(format!(
-            "--target: '{}' is the name of a model that is measured too",
-            target.name
-        )));
+    let started = others.rows.iter().map(Target::started);
+    for target in targets.into_iter().chain(started) {
+        if let Some(other) = contenders.iter().find(|c| c.label == target.name) {
+            let flag = target.start.as_ref().map_or("--target", |_| "--contenders");
+            let what = match &other.target {
+                Some(_) => "a target",
+                None => "a model",
+            };
+            return Err(Failure::usage(format!(
+                "{flag}: '{}' is the name of {what} that is measured too",
+                target.name
+            )));
+        }
+        contenders.push(Contender::target(&target));
     }
-    contenders.extend(targets.iter().map(Contender::target));
-    let asked = made
+    let idle = made
         .as_ref()
-        .map_or(size.idle_connections(), |made| made.idle);
-    let (passes, idle) = possible(request, asked, &scenarios, &mut remarks)?;
-    let mut visits = layout::lay_out(&Spec {
-        size,
-        contenders: &contenders,
-        scenarios: &scenarios,
-        passes: &passes,
-        seed: request.seed,
-        server_cpus,
-        idle,
-    });
-    for target in &targets {
-        rule_out(target, &scenarios, &mut visits)?;
+        .map_or(setup.size.idle_connections(), |made| made.idle);
+    let (passes, idle) = possible(request, idle, &scenarios, &mut remarks)?;
+    let lay_out = |rates: &BTreeMap<String, Vec<f64>>| {
+        layout::lay_out(&Spec {
+            size: setup.size,
+            contenders: &contenders,
+            scenarios: &scenarios,
+            passes: &passes,
+            seed: request.seed,
+            server_cpus: setup.server_cpus.len(),
+            idle,
+            rates,
+        })
+    };
+    if !others.rows.is_empty() {
+        let visits = lay_out(&request.rates);
+        let time = visits
+            .iter()
+            .map(|visit| estimate::visit(visit, setup.size))
+            .sum();
+        bounded(others.rows.len() as u64, time, args)?;
     }
+    let is_new = args.resume.is_none();
+    let with_rates = is_new && request.rates.is_empty();
+    let asked: Vec<_> = scenarios.iter().copied().chain([&MEMORY]).collect();
+    reachable(&contenders)?;
+    let offers = probe::ask(setup, &contenders, &asked, request.body_check, with_rates)?;
+    let mut rates = request.rates.clone();
+    if with_rates {
+        let own = |s: &&Scenario| Some((s.name.to_owned(), offers.rates(s, setup.size)?));
+        rates.extend(scenarios.iter().filter_map(own));
+    }
+    let mut visits = lay_out(&rates);
+    offers.apply(&mut visits);
+    request.rates = rates;
     Ok(Planned {
         visits,
         scenarios,
         memory: passes.has(Pass::Memory),
         remarks,
     })
+}
+
+/// The scenarios of `spec`, with the paths that a file of contenders gives them.
+fn asked(spec: &str, paths: &BTreeMap<String, String>) -> Result<Vec<&'static Scenario>, Failure> {
+    for name in paths.keys() {
+        // One that is not measured is a slip of the pen, too.
+        passes::scenarios(name).map_err(|error| Failure::usage(format!("[paths]: {error}")))?;
+    }
+    let scenarios = passes::scenarios(spec)?.into_iter();
+    let with_path = |scenario: &'static Scenario| match paths.get(scenario.name) {
+        Some(path) => scenario
+            .asking_for(path)
+            .map_err(|why| Failure::usage(format!("[paths]: {why}"))),
+        None => Ok(scenario),
+    };
+    scenarios.map(with_path).collect()
+}
+
+/// Says how large a grid is and how long it takes, and refuses one that nobody can have meant.
+fn bounded(rows: u64, time: Duration, args: &Args) -> Result<(), Failure> {
+    let time = estimate::words(time);
+    if rows > ROWS_MAX && !args.yes {
+        return Err(Failure::usage(format!(
+            "--contenders: {rows} rows, about {time}: narrow the grid to {ROWS_MAX}, or say --yes"
+        )));
+    }
+    eprintln!("contenders: {rows} rows, about {time}; each is started and asked once before that");
+    Ok(())
+}
+
+/// A target that is not there ends the run before it begins.
+fn reachable(contenders: &[Contender]) -> Result<(), Failure> {
+    let targets = contenders.iter().filter_map(|c| c.target.as_ref());
+    for target in targets.filter(|target| target.start.is_none()) {
+        Client::connect(&target.address, TARGET_WITHIN)
+            .with_context(|| format!("--target {}: {}", target.name, target.url))?;
+    }
+    Ok(())
 }
 
 /// Opens the folder of a new run, with what is known before its first trial.
@@ -252,28 +322,4 @@ fn possible(
         ));
     }
     Ok((passes, asked.min(room)))
-}
-
-/// Excludes a target from the scenarios whose paths it does not answer.
-fn rule_out(
-    target: &Target,
-    scenarios: &[&'static Scenario],
-    visits: &mut [Visit],
-) -> Result<(), Failure> {
-    Client::connect(&target.address, TARGET_WITHIN)
-        .with_context(|| format!("--target {}: {}", target.name, target.url))?;
-    for scenario in scenarios.iter().copied().chain([&MEMORY]) {
-        let own = target.path.as_deref().filter(|_| scenario.is_generic());
-        let Err(error) = verify(&target.address, scenario, own, Trust::Target) else {
-            continue;
-        };
-        let own = |v: &&mut Visit| {
-            v.contender.target.as_ref() == Some(target) && v.scenario.name == scenario.name
-        };
-        for visit in visits.iter_mut().filter(own) {
-            let text = format!("route not offered: {error:#}");
-            visit.blocked = Some(Reason::new(Code::NotOffered, Effect::Excuses, text));
-        }
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@
 //! its process tree, divided by the replies; differences of those are the figures of the profile. They
 //! come from windows in which the server is the limit, except where the cost of an idle server is meant.
 
+use schema::load::BodyCheck;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -216,6 +217,8 @@ impl Variant<'_> {
             workers: self.contender.workers.asked_for(held, false, cpus),
             seed: 1,
             windows: Vec::new(),
+            check: BodyCheck::Exact,
+            closes: false,
             blocked: None,
         }
     }

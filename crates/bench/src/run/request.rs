@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use schema::load::BodyCheck;
+
 use crate::args::Args;
 use crate::failure::Failure;
 use crate::observe::cpus::CpuList;
 use crate::plan::passes;
 use crate::plan::request::Request;
+use crate::plan::scenario::Scenario;
+use crate::plan::scenarios::SCENARIOS;
 use crate::plan::size::Size;
 use crate::run::record::Record;
 
@@ -20,16 +24,31 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
     let size = args.size.clone().unwrap_or_else(|| "quick".to_owned());
     let scenarios = passes::default_scenarios(Size::parse(&size)?);
     // With a target, no model is measured unless it is named as well.
-    let models = if args.targets.is_empty() { "all" } else { "" };
     let workload = args.workload.as_ref().map(|file| {
         std::fs::read_to_string(file)
             .map_err(|error| Failure::usage(format!("--workload {}: {error}", file.display())))
     });
+    let others = args.targets.is_empty() && args.contenders.is_empty();
+    let models = if others { "all" } else { "" };
+    let good = |rate: &f64| rate.is_finite() && (0.1..=1e7).contains(rate);
+    if let Some(rate) = args.rates.iter().find(|rate| !good(rate)) {
+        return Err(Failure::usage(format!("--rates: {rate} is no rate")));
+    }
+    let mut rates = args.rates.clone();
+    rates.sort_by(f64::total_cmp);
+    rates.dedup();
+    let of_all = |scenario: &Scenario| (scenario.name.to_owned(), rates.clone());
+    let own_rates = SCENARIOS
+        .iter()
+        .filter(|s| !s.rates.is_empty() && !rates.is_empty());
     Ok(Request {
         size,
         workload: workload.transpose()?,
         models: args.models.clone().unwrap_or_else(|| models.to_owned()),
         targets: args.targets.clone(),
+        contenders: args.contenders.iter().map(absolute).collect(),
+        body_check: args.body_check.as_deref().map(body_check).transpose()?,
+        rates: own_rates.map(of_all).collect(),
         scenarios: args
             .scenarios
             .clone()
@@ -67,6 +86,13 @@ pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
             "--workload is not given again: the run that is resumed keeps its own",
         ));
     }
+    let files: Vec<String> = args.contenders.iter().map(absolute).collect();
+    if !files.is_empty() && files != request.contenders {
+        return Err(Failure::usage(format!(
+            "{} was begun with other contenders",
+            folder.display()
+        )));
+    }
     if !args.targets.is_empty() && args.targets != request.targets {
         return Err(Failure::usage(format!(
             "{} was begun with other targets: {}",
@@ -75,6 +101,24 @@ pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
         )));
     }
     Ok(request)
+}
+
+/// The file from wherever the run is resumed; one that is not there is named when it is read.
+fn absolute(file: &String) -> String {
+    let found = Path::new(file).canonicalize().ok();
+    let found = found.and_then(|path| path.into_os_string().into_string().ok());
+    found.unwrap_or_else(|| file.clone())
+}
+
+fn body_check(name: &str) -> Result<BodyCheck, Failure> {
+    match name {
+        "exact" => Ok(BodyCheck::Exact),
+        "length" => Ok(BodyCheck::Length),
+        "none" => Ok(BodyCheck::None),
+        _ => Err(Failure::usage(format!(
+            "--body-check '{name}': exact, length or none"
+        ))),
+    }
 }
 
 /// A seed for a run without `--seed`; it is recorded like a given one.

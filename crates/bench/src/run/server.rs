@@ -18,6 +18,8 @@ use crate::observe::process::Process;
 use crate::observe::tree::{self, Footprint, Snapshot};
 use crate::plan::target::Target;
 use crate::plan::visit::Visit;
+use crate::run::contender;
+use crate::run::setup::Setup;
 
 /// How long a server may take until it prints its line.
 const START_WITHIN: Duration = Duration::from_secs(10);
@@ -50,6 +52,8 @@ pub struct Server {
     process: Option<Process>,
     root: Option<u32>,
     address: String,
+    /// The root only keeps the server, which is below it.
+    kept: bool,
     /// Removes the store when the server has ended.
     _store: Option<Store>,
 }
@@ -158,6 +162,7 @@ impl Server {
                 root: Some(process.pid()),
                 process: Some(process),
                 address,
+                kept: false,
                 _store: store,
             }),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -178,8 +183,28 @@ impl Server {
             root: Some(process.pid()),
             process: Some(process),
             address,
+            kept: false,
             _store: None,
         }
+    }
+
+    /// A server that is not of the collection: started by its command, or running already.
+    ///
+    /// # Errors
+    /// [`Unmeasured::Interrupted`], or why it does not serve.
+    pub fn of_target(setup: &Setup, target: &Target) -> Result<Self, Unmeasured> {
+        let Some(start) = &target.start else {
+            return Ok(Self::running(target));
+        };
+        let (cpus, interrupt) = (&setup.server_cpus, &setup.interrupt);
+        let (process, address) = contender::start(start, &setup.own, cpus, interrupt)?;
+        Ok(Self {
+            root: Some(process.pid()),
+            process: Some(process),
+            address,
+            kept: true,
+            _store: None,
+        })
     }
 
     /// A server that is running already, and is neither started nor stopped.
@@ -188,6 +213,7 @@ impl Server {
             process: None,
             root: target.pid,
             address: target.address.clone(),
+            kept: false,
             _store: None,
         }
     }
@@ -204,7 +230,12 @@ impl Server {
 
     /// Its memory and tasks, where they can be read.
     pub fn footprint(&self) -> Option<Footprint> {
-        self.root.map(Footprint::take).filter(|f| f.tasks > 0)
+        let take = if self.kept {
+            Footprint::take_below
+        } else {
+            Footprint::take
+        };
+        self.root.map(take).filter(|f| f.tasks > 0)
     }
 
     /// What its tree has used so far, where that can be read.
@@ -251,6 +282,7 @@ impl Server {
     /// [`Unmeasured::Interrupted`] or a failed system call; the tree has ended then, too.
     pub fn drain(mut self, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
         match self.process.take() {
+            Some(process) if self.kept => contender::drain(process, interrupt),
             Some(process) => drain(process, interrupt),
             None => Ok(Drained {
                 drain_ms: None,

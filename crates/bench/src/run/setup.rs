@@ -67,7 +67,7 @@ impl Setup {
             rate: window.and_then(|w| w.rate),
             connections: scenario.connections,
             pipeline: scenario.pipeline,
-            keep_alive: scenario.keep_alive,
+            keep_alive: scenario.keep_alive && !visit.closes,
             path: visit.path().to_owned(),
             duration_s: duration.as_secs_f64(),
             mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),

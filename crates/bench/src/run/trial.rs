@@ -1,13 +1,15 @@
 //! The trials of a visit: runs it, and makes a line of each window, with figures and reasons.
 
 use report::data::{Figures, Mode, Pass, Trial, Validity};
-use schema::{Code, Reason, Reasons};
+use schema::load::BodyCheck;
+use schema::{Code, Effect, Reason, Reasons};
 
 use crate::failure::{Failure, Unmeasured};
 use crate::judge::fairness::Shares;
 use crate::judge::figures::figures;
 use crate::judge::gates::{self, Evidence};
 use crate::observe::measured::{Measured, Sample};
+use crate::plan::contenders::Start;
 use crate::plan::visit::{Visit, Window};
 use crate::run::capacity::{self, Known};
 use crate::run::memory;
@@ -150,6 +152,25 @@ fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<
     Ok(judged(trial, drained.problems.0))
 }
 
+/// What a reader must know of a reply that changes.
+fn reply_changes(visit: &Visit) -> Option<Reason> {
+    let what = match visit.check {
+        BodyCheck::Exact => return None,
+        BodyCheck::Length => "length",
+        BodyCheck::None => "status",
+    };
+    let text =
+        format!("only the {what} of its replies is checked: they are not the same every time");
+    Some(Reason::new(Code::ReplyChanges, Effect::Notes, text))
+}
+
+/// What a reader must know of a server that keeps no connection.
+fn closes(visit: &Visit) -> Option<Reason> {
+    let text = "it closes the connection after each reply: each request has a new one";
+    let note = || Reason::new(Code::ConnectionsClosed, Effect::Notes, text);
+    visit.closes.then(note)
+}
+
 /// The line of a trial before anything is measured.
 pub fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Trial {
     let retried = if attempt == 0 { "" } else { "r" };
@@ -162,7 +183,9 @@ pub fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Tri
         label: visit.contender.label.clone(),
         role: visit.contender.role,
         pass: visit.pass,
-        target: target.map(|target| target.url.clone()),
+        target: target
+            .filter(|target| target.start.is_none())
+            .map(|target| target.url.clone()),
         beside: target.and_then(|target| target.beside.clone()),
         scenario: visit.scenario.name.to_owned(),
         size: setup.size.name().to_owned(),
@@ -174,8 +197,16 @@ pub fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Tri
         workers: visit.workers,
         shape: setup.shape(visit, Some(window)),
         validity: Validity::Blocks,
-        reasons: Reasons::default(),
-        server_command: target.map_or_else(launch, |_| "not started by the bench".to_owned()),
+        reasons: Reasons(
+            reply_changes(visit)
+                .into_iter()
+                .chain(closes(visit))
+                .collect(),
+        ),
+        server_command: target.map_or_else(launch, |target| {
+            let started = target.start.as_ref().map(Start::command);
+            started.unwrap_or_else(|| "not started by the bench".to_owned())
+        }),
         load_command: String::new(),
         figures: None,
         capacity: None,

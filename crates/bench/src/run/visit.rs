@@ -74,7 +74,7 @@ pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measu
 /// [`Unmeasured::Interrupted`], or why there is no such server.
 pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasured> {
     let (server, trust) = match &visit.contender.target {
-        Some(target) => (Server::running(target), Trust::Target),
+        Some(target) => (Server::of_target(setup, target)?, Trust::Target),
         None => {
             let launch = Launch::of(visit, &setup.server, &setup.own, &setup.db_of(visit));
             let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
@@ -83,7 +83,8 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasure
         }
     };
     let unloaded = server.footprint();
-    verify(server.address(), visit.scenario, visit.own_path(), trust).because(Code::NotVerified)?;
+    let (path, check) = (visit.own_path(), Some(visit.check));
+    verify(server.address(), visit.scenario, path, trust, check).because(Code::NotVerified)?;
     let served = whoami::served(server.address(), workers_of(setup, visit));
     let shape = setup.shape(visit, None);
     let mut warming = WarmUpReading {
@@ -168,6 +169,7 @@ pub fn call<'a>(setup: &Setup, visit: &Visit, server: &'a Server, shape: &'a Sha
         drain: setup.size.windows().drain,
         within_us: visit.scenario.objective.map(|objective| objective.p99_us),
         threads: setup.load_cpus.len(),
+        check: visit.check,
     }
 }
 

@@ -10,6 +10,7 @@ use clap::Parser;
 
 mod capacity;
 mod checks;
+mod contenders;
 mod fake;
 mod harness;
 mod passes;
@@ -42,6 +43,7 @@ enum Cli {
     NullServer(bench::NullArgs),
     Load(fake::Load),
     Bench(bench::Args),
+    Keep(bench::KeepArgs),
     Spin {
         cpu: usize,
     },
@@ -49,7 +51,15 @@ enum Cli {
 
 fn main() -> ExitCode {
     // Test runners pass filters and flags, none of which is a command.
-    let commands = ["models", "serve", "null-server", "load", "bench", "spin"];
+    let commands = [
+        "models",
+        "serve",
+        "null-server",
+        "load",
+        "bench",
+        "spin",
+        "keep",
+    ];
     if !std::env::args()
         .nth(1)
         .is_some_and(|first| commands.contains(&first.as_str()))
@@ -80,6 +90,7 @@ fn main() -> ExitCode {
         }),
         Cli::NullServer(args) => bench::null_main(args),
         Cli::Load(load) => fake::generate(&load),
+        Cli::Keep(args) => bench::keep_main(&args),
         Cli::Spin { cpu } => sharing::spin(cpu),
         Cli::Bench(args) => bench::main(args),
     }
@@ -115,6 +126,8 @@ fn tests() {
     sharing::a_folder_has_one_writer_and_two_benches_see_each_other(&folder);
     passes::a_target_is_measured_where_it_answers(&folder);
     passes::a_target_that_is_not_there_is_one_line(&folder);
+    contenders::what_does_not_serve_is_one_line(&folder);
+    contenders::whatever_it_does_nothing_of_it_is_left(&folder);
     capacity::a_capacity_is_a_bracket_around_what_the_server_can(&folder);
     passes::overload_idle_and_poison_leave_their_figures(&folder);
     passes::system_calls_are_counted_apart(&folder);

@@ -1,9 +1,10 @@
 //! What stands at the head of a report.
 
+use crate::data::Role;
 use crate::format;
 use crate::matrix::Matrix;
 use crate::noise::{self, Placebo};
-use crate::run::Run;
+use crate::run::{Row, Run};
 use crate::session::Session;
 use crate::stats::Evidence;
 
@@ -22,10 +23,22 @@ pub fn title(run: &Run) -> String {
 /// One sentence: what was measured on which machine.
 pub fn measured(run: &Run) -> String {
     let env = &run.env;
-    let models = run.models().count();
+    let (models, servers): (Vec<&Row>, Vec<&Row>) =
+        run.models().partition(|row| row.role == Role::Model);
+    let mut rows = vec![(models.len(), "model"), (servers.len(), "other server")];
+    // A run of nothing says so.
+    if rows.iter().any(|(count, _)| *count > 0) {
+        rows.retain(|(count, _)| *count > 0);
+    } else {
+        rows.truncate(1);
+    }
+    let rows: Vec<String> = rows
+        .iter()
+        .map(|(n, what)| format::count(*n, what))
+        .collect();
     let mut text = format!(
         "{} in {}, {} trials in {}",
-        format::count(models, "model"),
+        rows.join(" and "),
         format::count(run.scenarios.len(), "scenario"),
         format::number(
             run.trials

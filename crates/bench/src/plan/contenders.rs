@@ -1,0 +1,387 @@
+//! Servers that the bench starts by a command: `--contenders FILE`.
+//!
+//! ```toml
+//! [paths]                       # what scenarios ask for, of every row, where it is not their own path
+//! cpu = "/cpu/5000"
+//!
+//! [[contender]]
+//! name = "gunicorn-gthread"
+//! command = "gunicorn --bind {addr}:{port} --workers {workers} --threads {threads} app:application"
+//! workers = [1, 2]              # a grid: a row for each pair
+//! threads = [1, 8, 32]
+//! environment = { WEB_CONCURRENCY = "1" }
+//! ready = { path = "/plaintext" }   # or { line = "Listening at" }, or { port = true }
+//! path = "/"                    # asked for where a scenario asks for no more than a small reply
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// More rows than this are not measured without `--yes`.
+pub const ROWS_MAX: u64 = 40;
+/// More are never measured.
+const ROWS_LIMIT: u64 = 1_000;
+/// How long a server may take to become ready, unless its file says otherwise.
+const READY_S: f64 = 15.0;
+/// The most that a file may say.
+const READY_S_MAX: f64 = 600.0;
+
+/// A file of contenders.
+#[derive(Debug, Clone, Default)]
+pub struct Contenders {
+    /// Paths that scenarios ask for, by the scenario's name.
+    pub paths: BTreeMap<String, String>,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// A server as a row of the comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What the report calls it: its name, and what it has of the grid.
+    pub label: String,
+    /// Asked for in place of `/plaintext`.
+    pub path: Option<String>,
+    /// How it is started.
+    pub start: Start,
+}
+
+/// How a server is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The command, in words, with `{addr}` and `{port}` to be filled in.
+    words: Vec<String>,
+    /// Where it is started: the folder of the file.
+    pub folder: PathBuf,
+    /// What its environment has in addition.
+    pub environment: BTreeMap<String, String>,
+    /// How it is seen to be ready.
+    pub ready: Ready,
+    /// How long that may take.
+    pub within: Duration,
+}
+
+/// How a server is seen to be ready.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ready {
+    /// This path is answered with a status below 500.
+    Path(String),
+    /// It prints a line that holds this text.
+    Line(String),
+    /// Its port takes connections.
+    Port(bool),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    paths: BTreeMap<String, String>,
+    contender: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    command: String,
+    #[serde(default)]
+    workers: Numbers,
+    #[serde(default)]
+    threads: Numbers,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    ready: Option<Ready>,
+    ready_within_s: Option<f64>,
+    path: Option<String>,
+}
+
+/// A number, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Numbers {
+    One(u32),
+    Several(Vec<u32>),
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl Numbers {
+    fn list(&self) -> Vec<u32> {
+        match self {
+            Self::One(number) => vec![*number],
+            Self::Several(numbers) => numbers.clone(),
+        }
+    }
+}
+
+impl Contenders {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// A usage failure that names file and contender.
+    pub fn read(files: &[String]) -> Result<Self, Failure> {
+        let mut all = Self::default();
+        for name in files {
+            let file = Path::new(name);
+            let bad =
+                |error: anyhow::Error| Failure::usage(format!("--contenders {name}: {error:#}"));
+            let text = std::fs::read_to_string(file).map_err(|error| bad(error.into()))?;
+            let folder = file
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            let folder = folder.canonicalize().map_err(|error| bad(error.into()))?;
+            let read = Self::parse(&text, &folder).map_err(bad)?;
+            for row in read.rows {
+                if all.rows.iter().any(|other| other.label == row.label) {
+                    return Err(bad(anyhow::anyhow!(
+                        "the name '{}' is given twice",
+                        row.label
+                    )));
+                }
+                all.rows.push(row);
+            }
+            for (scenario, path) in read.paths {
+                if all.paths.get(&scenario).is_some_and(|other| *other != path) {
+                    let other = &all.paths[&scenario];
+                    let what =
+                        format!("{scenario} asks for {path} here and for {other} in another file");
+                    return Err(bad(anyhow::Error::msg(what)));
+                }
+                all.paths.insert(scenario, path);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads a file that lies in `folder`.
+    fn parse(text: &str, folder: &Path) -> anyhow::Result<Self> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            // The line that the parser draws below takes several.
+            let at = error.span().map_or(0, |span| span.start);
+            let line = text
+                .get(..at)
+                .map_or(1, |before| before.lines().count().max(1));
+            let what = error
+                .message()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            anyhow::anyhow!("line {line}: {what}")
+        })?;
+        ensure!(!file.contender.is_empty(), "it names no contender");
+        for (scenario, path) in &file.paths {
+            ensure!(
+                path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic()),
+                "'{path}', the path of {scenario}, is not a path"
+            );
+        }
+        let sizes = file.contender.iter().map(Entry::size);
+        let rows = sizes.fold(0_u64, u64::saturating_add);
+        ensure!(
+            rows <= ROWS_LIMIT,
+            "its grids have {rows} rows, more than the {ROWS_LIMIT} that can be measured"
+        );
+        let mut all = Vec::new();
+        for entry in &file.contender {
+            let rows = entry.rows(folder);
+            all.extend(rows.with_context(|| format!("contender '{}'", entry.name))?);
+        }
+        for (place, row) in all.iter().enumerate() {
+            let again = all[..place].iter().any(|other| other.label == row.label);
+            ensure!(!again, "the name '{}' is given twice", row.label);
+        }
+        Ok(Self {
+            paths: file.paths,
+            rows: all,
+        })
+    }
+}
+
+impl Entry {
+    /// The number of its rows.
+    fn size(&self) -> u64 {
+        let count = |numbers: &Numbers| numbers.list().len().max(1) as u64;
+        count(&self.workers).saturating_mul(count(&self.threads))
+    }
+
+    fn rows(&self, folder: &Path) -> anyhow::Result<Vec<Row>> {
+        let plain = !self.name.is_empty() && !self.name.contains(char::is_control);
+        ensure!(
+            plain && self.name != "null",
+            "'{}' is not a name",
+            self.name
+        );
+        let words = words(&self.command)?;
+        let program = words.first().context("the command is empty")?;
+        ensure!(
+            !program.contains('{'),
+            "the program itself is a template: {program}"
+        );
+        find(program, folder)?;
+        for word in &words {
+            check_fields(word)?;
+        }
+        ensure!(
+            self.command.contains("{port}")
+                || self.environment.values().any(|v| v.contains("{port}")),
+            "neither the command nor the environment has {{port}}, so it cannot be told where to listen"
+        );
+        for value in self.environment.values() {
+            check_fields(value)?;
+        }
+        let within = self.ready_within_s.unwrap_or(READY_S);
+        ensure!(
+            within > 0.0 && within <= READY_S_MAX,
+            "ready_within_s = {within}: more than 0 and at most {READY_S_MAX}"
+        );
+        ensure!(self.ready != Some(Ready::Port(false)), "ready: port = true");
+        let workers = self.grid("workers", &self.workers)?;
+        let threads = self.grid("threads", &self.threads)?;
+        let mut rows = Vec::new();
+        for workers in &workers {
+            for threads in &threads {
+                rows.push(self.row(&words, folder, *workers, *threads, within));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The values of a field, `None` where the command has none.
+    fn grid(&self, field: &str, numbers: &Numbers) -> anyhow::Result<Vec<Option<u32>>> {
+        let used = |text: &String| text.contains(&format!("{{{field}}}"));
+        let used = used(&self.command) || self.environment.values().any(used);
+        let list = numbers.list();
+        ensure!(!list.contains(&0), "{field} = 0 is no number of {field}");
+        match (used, list.is_empty()) {
+            (true, true) => bail!("the command has {{{field}}}, and {field} is not given"),
+            (false, false) => bail!("{field} is given, and the command has no {{{field}}}"),
+            (false, true) => Ok(vec![None]),
+            (true, false) => Ok(list.into_iter().map(Some).collect()),
+        }
+    }
+
+    fn row(
+        &self,
+        words: &[String],
+        folder: &Path,
+        workers: Option<u32>,
+        threads: Option<u32>,
+        within: f64,
+    ) -> Row {
+        let mut label = self.name.clone();
+        for (field, value, numbers) in
+            [("w", workers, &self.workers), ("t", threads, &self.threads)]
+        {
+            if let Some(value) = value.filter(|_| matches!(numbers, Numbers::Several(_))) {
+                label.push_str(&format!(" {field}{value}"));
+            }
+        }
+        let fill = |text: &String| {
+            let number = |n: Option<u32>| n.map_or_else(String::new, |n| n.to_string());
+            text.replace("{workers}", &number(workers))
+                .replace("{threads}", &number(threads))
+        };
+        let environment = self.environment.iter();
+        Row {
+            label,
+            path: self.path.clone(),
+            start: Start {
+                words: words.iter().map(fill).collect(),
+                folder: folder.to_owned(),
+                environment: environment.map(|(k, v)| (k.clone(), fill(v))).collect(),
+                ready: self.ready.clone().unwrap_or(Ready::Port(true)),
+                within: Duration::from_secs_f64(within),
+            },
+        }
+    }
+}
+
+impl Start {
+    /// The command and its environment for a server that is to listen on `port`.
+    pub fn at(&self, port: &str) -> (Vec<String>, BTreeMap<String, String>) {
+        let fill = |text: &String| text.replace("{addr}", "127.0.0.1").replace("{port}", port);
+        let words = self.words.iter().map(fill).collect();
+        let environment = self.environment.iter();
+        (
+            words,
+            environment.map(|(k, v)| (k.clone(), fill(v))).collect(),
+        )
+    }
+
+    /// The command as it is recorded: without the port, which differs from start to start.
+    pub fn command(&self) -> String {
+        let (words, environment) = self.at("PORT");
+        let set = environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        set.chain(words).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The words of a command line: split at blanks, held together by quotes. There is no shell.
+fn words(command: &str) -> anyhow::Result<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in command.chars() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, _) if c.is_whitespace() => words.extend(word.take()),
+            (None, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    ensure!(quote.is_none(), "a quote of the command is not closed");
+    words.extend(word);
+    Ok(words)
+}
+
+/// Finds fields of a template that are not known.
+fn check_fields(text: &str) -> anyhow::Result<()> {
+    for part in text.split('{').skip(1) {
+        let Some((field, _)) = part.split_once('}') else {
+            continue;
+        };
+        let name = !field.is_empty()
+            && field
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        ensure!(
+            !name || ["addr", "port", "workers", "threads"].contains(&field),
+            "'{{{field}}}' is no field of a template: {{addr}}, {{port}}, {{workers}}, {{threads}}"
+        );
+    }
+    Ok(())
+}
+
+/// Finds the program, so that one that is missing is said before anything runs.
+fn find(program: &str, folder: &Path) -> anyhow::Result<()> {
+    let found = if program.contains('/') {
+        folder.join(program).is_file()
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    };
+    ensure!(found, "there is no command '{program}'");
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "contenders_tests.rs"]
+mod tests;
