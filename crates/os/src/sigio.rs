@@ -95,6 +95,13 @@ impl Signals {
         fcntl_setfl(fd, OFlags::ASYNC | OFlags::NONBLOCK)
     }
 
+    /// Has `fd` forget what another process has made of it: in its signals it would go on to have the number
+    /// that it has there.
+    pub fn take_over(&self, fd: BorrowedFd<'_>) {
+        // Of an open descriptor this does not fail.
+        let _ = fcntl_setfl(fd, OFlags::NONBLOCK);
+    }
+
     /// Whether `fd` sends signals. The kernel ignores [`watch`](Self::watch) for a file that cannot.
     pub fn is_watched(&self, fd: BorrowedFd<'_>) -> bool {
         fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::ASYNC))

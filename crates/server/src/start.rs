@@ -17,7 +17,8 @@ use crate::notify;
 use crate::observe::Observed;
 use crate::observe::access::AccessLog;
 use crate::observe::helper::{self, Tasks, View};
-use crate::pid_file;
+use crate::pid_file::PidFile;
+use crate::ready::Gate;
 use crate::refusal::Refusal;
 use crate::{
     Address, Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, limits,
@@ -83,16 +84,6 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
         Err(Refusal::Usage(line)) => return end(2, line),
         Err(Refusal::Failure(line)) => return end(1, line),
     };
-    if let Err(line) = pid_file::write(server) {
-        server.remove_paths();
-        return end(1, line);
-    }
-    announce(server);
-    // Of a successor, the predecessor tells: to the service manager it is the main process until then.
-    if !restart::say_ready(server) {
-        let id = os::process::id();
-        notify::send(format_args!("READY=1\nMAINPID={id}\nSTATUS=serving"));
-    }
     let ran = run(server);
     if let Some(observed) = server.observed {
         helper::finish(observed);
@@ -185,6 +176,8 @@ fn prepare(
         Listeners::Shared | Listeners::PerWorker => None,
     };
     let failed = |error: os::Errno| Refusal::Failure(format!("cannot set up: {error}"));
+    let pid_file = args.pid_file.as_deref().map(PidFile::open).transpose();
+    let pid_file = pid_file.map_err(Refusal::Failure)?;
     let blocks = workers + (variant.needs.extra_threads)(&limits);
     let (board, blocks) = os::shared::with_header::<Board, Block>(blocks).map_err(failed)?;
     let (tasks, admin_path) = open_helper(args, given.admin)?;
@@ -222,7 +215,8 @@ fn prepare(
         admin,
         program: OnceLock::new(),
         predecessor: Mutex::new(given.ready),
-        pid_file: args.pid_file.clone(),
+        pid_file,
+        gate: Gate::default(),
     }));
     if server.predecessor.lock().is_ok_and(|it| it.is_some()) {
         server.drain.leave_listeners(true);
@@ -322,18 +316,4 @@ fn at_most_connections(workers: usize, args: &ServeArgs, limits: &Limits) -> usi
         ));
     }
     workers.min(most)
-}
-
-/// Prints one line per listener on standard output: the server is ready. If no process reads that any
-/// more, the server serves all the same.
-fn announce(server: &Server) {
-    let mut out = std::io::stdout().lock();
-    let mut listeners = server.listeners[server.listeners_of(0)].iter();
-    let printed = listeners
-        .try_for_each(|listener| writeln!(out, "listening on {}", listener.addr))
-        .and_then(|()| out.flush());
-    if let Err(error) = printed {
-        log(format_args!("cannot print the addresses: {error}"));
-    }
-    server.board.set_ready(true);
 }

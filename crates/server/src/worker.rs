@@ -9,7 +9,7 @@ use crate::admission::Overloaded;
 use crate::alarm::{ALARM, Alarm};
 use crate::observe::{Figures, Recorder};
 use crate::worker::looks::Looks;
-use crate::{Block, Server, board, signals};
+use crate::{Block, Drain, Server, board, signals};
 
 mod looks;
 
@@ -192,7 +192,7 @@ impl Worker {
 
     /// Whether this process is to end when it has served its connection, and to be replaced.
     pub fn is_retiring(&self) -> bool {
-        !std::ptr::eq(self.draining, self.server.drain.flag())
+        !std::ptr::eq(self.draining, self.server.drain.flag()) || self.server.drain.is_own()
     }
 
     /// Counts a connection or a request that it puts into a queue for other workers. Who takes it gives
@@ -225,7 +225,7 @@ impl Worker {
             service,
             scratch: &mut self.scratch,
             place: &self.place,
-            draining: self.draining,
+            draining: Drain::flag_or(self.draining),
         };
         (&self.input, turn)
     }
