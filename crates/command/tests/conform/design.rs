@@ -83,6 +83,7 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (OTHERS_DURING_SLOW_HEADS, "prefork:reuseport", HASHED),
     (WORKER_KILLED, "prefork:reuseport", HASHED),
     (WORKER_KILLED, "multi-reactor:processes-lock", LOCK_STAYS),
+    (ENDLESS, "prefork:reuseport", HASHED),
     (DRAIN_IDLE, "prefork:reuseport", HASHED),
     (DRAIN_LAST_REQUEST, "prefork:reuseport", HASHED),
     (DRAIN_RACE, "prefork:reuseport", HASHED),
@@ -106,6 +107,7 @@ pub const DRAIN_LAST_REQUEST: &str = "drain: one last request";
 pub const DRAIN_RACE: &str = "drain: request racing SIGTERM";
 pub const OUT_OF_DESCRIPTORS: &str = "descriptors run out";
 pub const DRAIN_WITHOUT_DESCRIPTORS: &str = "descriptors run out before a drain";
+pub const ENDLESS: &str = "stream: endless ones end in a drain";
 pub const WHOAMI: &str = "whoami";
 pub const UNIX: &str = "unix socket";
 pub const STALE: &str = "unix socket, stale";
