@@ -144,7 +144,7 @@ impl<S: Selector> Reactor<S> {
         self.worker.tick();
         // Before any event: the deadlines that events add are placed from here on.
         self.wheel.advance(self.worker.now, fired);
-        if self.server.drain.is_own() && !self.draining {
+        if self.worker.is_retiring() && !self.draining {
             self.on_drain(); // The waker is one for all processes.
         }
         self.take_computed();

@@ -279,6 +279,7 @@ impl Worker {
         self.accept_with(backoff, |server, listeners, backoff| {
             match server.poll_listeners(listeners, None) {
                 Ok(_) => server.accept_or_wait(listeners, false, backoff),
+                Err(_) if server.drain.accepts_no_more() => Accepted::Empty,
                 Err(_) => Accepted::Interrupted,
             }
         })

@@ -70,6 +70,8 @@ pub struct Block {
     pub(crate) alarm: Alarm,
     /// Whether the worker is a process of its own.
     is_process: AtomicBool,
+    /// Not 0: the worker's process drains, alone or with the server.
+    pub(crate) draining: AtomicU64,
     /// Whether the worker's process was told to end, and is to be replaced.
     pub(crate) retires: AtomicBool,
     /// Whether the service was started for the worker.
@@ -174,6 +176,7 @@ impl Block {
     /// Returns the id of that process.
     pub(crate) fn become_this_process(&self) -> u32 {
         self.retires.store(false, Ordering::SeqCst);
+        self.draining.store(0, Ordering::SeqCst);
         self.alarm.reset();
         let id = os::process::id();
         self.id.store(id, Ordering::Relaxed);

@@ -252,7 +252,7 @@ impl Connection {
                 }
                 Err(Errno::INTR) => {
                     worker.tick();
-                    if BLOCKING && self.is_late(worker) {
+                    if BLOCKING && !self.gets_room(worker) {
                         return Err(self.wait_for_room(worker));
                     }
                 }
@@ -264,13 +264,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    /// Whether a blocking worker has missed the deadline, so that it must not begin another call.
-    #[cold]
-    #[inline(never)]
-    fn is_late(&self, worker: &Worker) -> bool {
-        worker.now >= self.deadline(worker.server)
     }
 
     /// Waits until the peer has taken some of what was sent. False: it has not by the deadline.

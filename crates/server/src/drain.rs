@@ -52,15 +52,6 @@ pub struct Drain {
 static OWN: AtomicU64 = AtomicU64::new(0);
 
 impl Drain {
-    /// `flag`, or that of a process that drains by itself.
-    #[inline]
-    pub(crate) fn flag_or(flag: &'static AtomicU64) -> &'static AtomicU64 {
-        match OWN.load(Ordering::Relaxed) {
-            0 => flag,
-            _ => &OWN,
-        }
-    }
-
     /// Whether this process drains, and the others do not.
     #[inline]
     pub fn is_own(&self) -> bool {

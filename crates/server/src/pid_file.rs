@@ -34,6 +34,15 @@ impl PidFile {
     }
 }
 
+/// A server that does not come into being leaves no empty file behind.
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if self.file.metadata().is_ok_and(|it| it.len() == 0) {
+            self.remove();
+        }
+    }
+}
+
 fn failed(path: &Path, error: &std::io::Error) -> String {
     format!("--pid-file {}: {}", path.display(), listeners::plain(error))
 }

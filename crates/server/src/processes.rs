@@ -101,10 +101,11 @@ impl Children {
             .next_number()
             .expect("the caller has checked that there may be more");
         match fork()? {
-            Fork::Child => Ok(Some(ServingChild {
-                server: self.server,
-                number,
-            })),
+            Fork::Child => {
+                let server = self.server;
+                server.blocks[number].become_this_process();
+                Ok(Some(ServingChild { server, number }))
+            }
             Fork::Parent(pid) => {
                 self.free.pop();
                 self.numbers.insert(pid, (number, Instant::now()));

@@ -67,6 +67,7 @@ impl Server {
 /// Prints one line per listener on standard output. If no process reads that any more, the server serves
 /// all the same.
 fn announce(server: &Server) {
+    server.board.set_ready(true);
     let mut out = std::io::stdout().lock();
     let mut listeners = server.listeners[server.listeners_of(0)].iter();
     let printed = listeners
@@ -75,5 +76,4 @@ fn announce(server: &Server) {
     if let Err(error) = printed {
         log(format_args!("cannot print the addresses: {error}"));
     }
-    server.board.set_ready(true);
 }

@@ -74,6 +74,7 @@ extern "C" fn on_reopen(_: i32) {
 /// it was forked: the signal did not reach it.
 pub(crate) fn join_drain(server: &Server, block: &Block) {
     if server.drain.has_begun() {
+        block.draining.store(1, Ordering::SeqCst);
         block.alarm.make_periodic();
     }
 }
@@ -101,6 +102,8 @@ pub(crate) fn end_server(server: &Server) {
 
 fn begin_drain(server: &Server) {
     server.drain.begin(); // A second signal changes nothing.
+    let says_close = |block: &Block| block.draining.store(1, Ordering::SeqCst);
+    server.blocks.iter().for_each(says_close);
     if !server.drain.leaves_listeners() {
         listeners::stop_accepting(&server.listeners);
     }
@@ -142,6 +145,7 @@ extern "C" fn on_terminate(number: i32) {
 fn retire(server: &Server, block: &Block) {
     block.retires.store(true, Ordering::SeqCst);
     server.drain.begin_own();
+    block.draining.store(1, Ordering::SeqCst);
     block.alarm.make_periodic();
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
 use os::net::{Addr, Waker};
+use os::user::Identity;
 use proto::{Limits, Service};
 
 use crate::log::{self as logging, log};
@@ -155,6 +156,16 @@ fn prepare(
         }
         given.listeners.clear();
     }
+    let identity = match (&args.user, &args.group) {
+        (None, None) => None,
+        (user, group) => {
+            Some(Identity::find(user.as_deref(), group.as_deref()).map_err(Refusal::Usage)?)
+        }
+    };
+    // A socket has its permissions from the beginning.
+    let usual_mask = args
+        .unix_mode
+        .map(|mode| os::process::set_umask(!mode & 0o777));
     let listeners = listeners::open(
         variant.needs.listeners,
         std::mem::take(&mut given.listeners),
@@ -162,7 +173,11 @@ fn prepare(
         workers,
         &limits,
         variant.name,
-    )?;
+    );
+    if let Some(mask) = usual_mask {
+        os::process::set_umask(mask);
+    }
+    let listeners = listeners?;
     let datagrams = match variant.needs.datagrams {
         true if !given.datagrams.is_empty() => std::mem::take(&mut given.datagrams),
         true => listeners::open_for_datagrams(&listeners)?,
@@ -181,6 +196,9 @@ fn prepare(
     let blocks = workers + (variant.needs.extra_threads)(&limits);
     let (board, blocks) = os::shared::with_header::<Board, Block>(blocks).map_err(failed)?;
     let (tasks, admin_path) = open_helper(args, given.admin)?;
+    if let Some(identity) = &identity {
+        assume(identity, pid_file.as_ref())?;
+    }
     let admin = tasks.admin.as_ref().map(OwnedFd::try_clone).transpose();
     let admin = admin.map_err(|error| Refusal::Failure(format!("--admin: {error}")))?;
     let observed = match needs_helper(args, &limits) {
@@ -295,6 +313,23 @@ fn start_helper(server: &'static Server, variant: &Variant, tasks: Tasks) -> Res
         main: os::process::id(),
     };
     helper::start(view, tasks)
+}
+
+/// Runs as another user from here on: everything that needs more rights is open. A successor does already.
+fn assume(identity: &Identity, pid_file: Option<&PidFile>) -> Result<(), Refusal> {
+    if identity.is_own() {
+        return Ok(());
+    }
+    let (user, group) = identity.ids();
+    let failed = |error: &dyn Display| {
+        Refusal::Failure(format!("cannot run as user {user}, group {group}: {error}"))
+    };
+    // So that a successor can write it.
+    if let Some(PidFile { file, .. }) = pid_file {
+        std::os::unix::fs::fchown(file, Some(user), Some(group))
+            .map_err(|error| failed(&listeners::plain(&error)))?;
+    }
+    identity.assume().map_err(|error| failed(&error.desc()))
 }
 
 /// Confines this process to the CPUs of `list`.

@@ -26,6 +26,10 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (RESTART_UNIX, "multi-reactor:reuseport", ONLY_TCP),
     (RESTART_UNIX, "proactor:reuseport", ONLY_TCP),
     (RESTART_UNIX, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (UNIX_MODE, "prefork:reuseport", ONLY_TCP),
+    (UNIX_MODE, "multi-reactor:reuseport", ONLY_TCP),
+    (UNIX_MODE, "proactor:reuseport", ONLY_TCP),
+    (UNIX_MODE, "multi-reactor:processes-reuseport", ONLY_TCP),
     (FOREIGN_PATH, "prefork:reuseport", ONLY_TCP),
     (FOREIGN_PATH, "multi-reactor:reuseport", ONLY_TCP),
     (FOREIGN_PATH, "proactor:reuseport", ONLY_TCP),
@@ -84,6 +88,7 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (WORKER_KILLED, "prefork:reuseport", HASHED),
     (WORKER_KILLED, "multi-reactor:processes-lock", LOCK_STAYS),
     (ENDLESS, "prefork:reuseport", HASHED),
+    (WORKERS_TERMINATED, "prefork:reuseport", HASHED),
     (DRAIN_IDLE, "prefork:reuseport", HASHED),
     (DRAIN_LAST_REQUEST, "prefork:reuseport", HASHED),
     (DRAIN_RACE, "prefork:reuseport", HASHED),
@@ -98,6 +103,8 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
 
 pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";
 pub const RESTART_UNIX: &str = "restart: a unix socket";
+pub const WORKERS_TERMINATED: &str = "SIGTERM to worker processes";
+pub const UNIX_MODE: &str = "--unix-mode";
 pub const FOREIGN_PATH: &str = "unix socket, replaced by another server";
 pub const SLOWEST_READER: &str = "reader as slow as allowed gets all";
 pub const DRIPPING_READER: &str = "dripping reader is cut";

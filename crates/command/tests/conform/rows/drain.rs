@@ -206,7 +206,9 @@ fn backlog(column: &Column) -> anyhow::Result<()> {
     let mut server = column.serve_with_workers(1, &few)?;
     // Where a request that sleeps takes its thread with it, there is one thread more.
     let sleepers = 1 + usize::from(column.label() == "async-tasks");
-    let mut first: Vec<_> = (0..sleepers).map(|_| server.connect()).collect::<Result<_, _>>()?;
+    let mut first: Vec<_> = (0..sleepers)
+        .map(|_| server.connect())
+        .collect::<Result<_, _>>()?;
     for client in &mut first {
         client.ask("/sleep/500000")?;
         client.silence(ms(100))?; // It has the worker before anybody else comes.
