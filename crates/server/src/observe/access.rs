@@ -93,9 +93,7 @@ impl AccessLog {
         let wall_ns = wall.map_or(0, |wall| wall.as_nanos() as u64);
         let shift_ns = wall_ns.saturating_sub(monotonic_ns());
         for number in 0..observed.figures.len() {
-            let Some(ring) = observed.ring(number) else {
-                return None;
-            };
+            let ring = observed.ring(number)?;
             ring.take(buffer, |record| {
                 format.append(record, record.at_ns + shift_ns, text);
                 if text.len() >= WRITE_BYTES {

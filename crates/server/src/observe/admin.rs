@@ -170,7 +170,7 @@ fn answer(view: &View, request: &Request<'_>, response: &mut Response<'_>) {
         }
         // With every worker stuck nobody is served, and only a new start helps.
         "/healthz" if view.stuck_now() >= view.workers => {
-            say(response, 503, "all workers are stuck\n")
+            say(response, 503, "all workers are stuck\n");
         }
         "/healthz" => say(response, 200, "ok\n"),
         "/readyz" if view.board.is_ready() => say(response, 200, "ready\n"),
