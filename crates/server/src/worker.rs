@@ -62,7 +62,7 @@ impl Worker {
 
     fn new(server: &'static Server, number: usize, blocking: bool) -> Worker {
         let block = &server.blocks[number];
-        let thread = os::thread::id();
+        let (process, thread) = (os::process::id(), os::thread::id());
         block.id.store(thread, Ordering::Relaxed);
         // In this order, so that the input buffer is allocated behind the output buffer and shares a
         // page with it.
@@ -80,7 +80,7 @@ impl Worker {
                 model: server.model,
                 variant: server.variant,
                 worker: number as u32,
-                process: os::process::id(),
+                process,
                 thread,
                 may_wait_to_send: server.may_wait_to_send,
             },
@@ -90,7 +90,7 @@ impl Worker {
             counted: (0, 0),
             panics_counted: 0,
             figures: None,
-            draining: match block.is_process(os::process::id()) {
+            draining: match block.is_process(process) {
                 true => &block.draining,
                 false => server.drain.flag(),
             },

@@ -289,7 +289,8 @@ fn per_worker(view: &View, page: &mut Page) {
                 || read(&block.connections) + read(&block.requests) > 0
         })
     };
-    let counters: [(&str, &str, fn(&Block) -> u64); 2] = [
+    type Counter = (&'static str, &'static str, fn(&Block) -> u64);
+    let counters: [Counter; 2] = [
         (
             "turnstile_worker_connections_total",
             "Connections accepted, by worker.",
