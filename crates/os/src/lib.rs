@@ -40,6 +40,7 @@ pub mod sigio;
 pub mod signal;
 pub mod successor;
 pub mod thread;
+pub mod user;
 
 pub use rustix::io::Errno;
 

@@ -45,11 +45,12 @@ impl Channel {
     }
 
     /// Waits for a descriptor. `None`: the other end is closed, and all that it has sent is received.
-    /// Handlers of signals that run meanwhile do not end the wait.
+    /// Handlers of signals that run meanwhile do not end the wait, unless `is_enough` says so after one:
+    /// then the other end can send nothing more, and what it has sent is received.
     ///
     /// # Errors
     /// EMFILE: this process may have no more descriptors, and this one is lost.
-    pub fn receive(&self) -> Result<Option<OwnedFd>> {
+    pub fn receive(&self, is_enough: impl Fn() -> bool) -> Result<Option<OwnedFd>> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut byte = [0];
@@ -58,6 +59,9 @@ impl Channel {
             match rustix::net::recvmsg(&self.0, room, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
                 // ECONNRESET is returned once, if the other end was closed with bytes unread. What it has
                 // sent can still be received.
+                Err(Errno::INTR) if is_enough() => {
+                    rustix::net::shutdown(&self.0, rustix::net::Shutdown::Read)?;
+                }
                 Err(Errno::INTR | Errno::CONNRESET) => {}
                 got => break got?,
             }
@@ -128,7 +132,7 @@ mod tests {
         theirs.report_free().unwrap();
         drop((accepted, ours));
         let passed = theirs
-            .receive()
+            .receive(|| false)
             .unwrap()
             .expect("it was sent before the end");
         let mut passed = TcpStream::from(passed);
@@ -137,7 +141,7 @@ mod tests {
         let mut read = String::new();
         client.read_to_string(&mut read).unwrap();
         assert_eq!(read, "from the receiver");
-        assert!(theirs.receive().unwrap().is_none());
+        assert!(theirs.receive(|| false).unwrap().is_none());
         assert_eq!(theirs.report_free(), Err(Errno::PIPE));
         assert_eq!(theirs.has_reported_free(), None);
     }

@@ -146,6 +146,12 @@ pub fn limit_descriptors(end: usize) {
     }
 }
 
+/// What new files of this process are not permitted to be (`umask(2)`). Returns what it was before.
+pub fn set_umask(mask: u32) -> u32 {
+    let mask = rustix::fs::Mode::from_bits_truncate(mask);
+    rustix::process::umask(mask).bits()
+}
+
 /// Size of a page of memory, bytes.
 pub fn page_bytes() -> u64 {
     rustix::param::page_size() as u64

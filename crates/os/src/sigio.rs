@@ -95,6 +95,13 @@ impl Signals {
         fcntl_setfl(fd, OFlags::ASYNC | OFlags::NONBLOCK)
     }
 
+    /// Has `fd` forget what another process has made of it: in its signals it would go on to have the number
+    /// that it has there.
+    pub fn take_over(&self, fd: BorrowedFd<'_>) {
+        // Of an open descriptor this does not fail.
+        let _ = fcntl_setfl(fd, OFlags::NONBLOCK);
+    }
+
     /// Whether `fd` sends signals. The kernel ignores [`watch`](Self::watch) for a file that cannot.
     pub fn is_watched(&self, fd: BorrowedFd<'_>) -> bool {
         fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::ASYNC))
@@ -108,13 +115,6 @@ impl Signals {
         if (owner.kind, owner.id) != (F_OWNER_TID, self.thread) {
             return; // A listener that a successor watches by now: the flag is one for both.
         }
-        // Of an open descriptor this does not fail.
-        let _ = fcntl_setfl(fd, OFlags::NONBLOCK);
-    }
-
-    /// Has `fd` send no signals, whoever has watched it: the number in a signal is that of the process
-    /// and the time of the first [`watch`](Self::watch) after this.
-    pub fn reset(&self, fd: BorrowedFd<'_>) {
         // Of an open descriptor this does not fail.
         let _ = fcntl_setfl(fd, OFlags::NONBLOCK);
     }

@@ -83,6 +83,8 @@ pub struct Limits {
     /// Size of each, bytes.
     pub lent_buffer_bytes: usize,
 
+    /// After SIGTERM, how long the server goes on as before, and only says that it is not ready, ms.
+    pub drain_delay_ms: u64,
     /// In a drain, the time in which an idle connection may still send one last request, ms.
     pub drain_idle_ms: u64,
     /// In a drain, the time for busy connections to finish, ms; then they are cut.
@@ -136,6 +138,7 @@ impl Default for Limits {
             events_max: 512,
             lent_buffers: 256,
             lent_buffer_bytes: 4 << 10,
+            drain_delay_ms: 0,
             drain_idle_ms: 300,
             drain_ms: 30_000,
             accept_pause_ms_max: 100,

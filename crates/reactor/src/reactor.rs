@@ -144,6 +144,9 @@ impl<S: Selector> Reactor<S> {
         self.worker.tick();
         // Before any event: the deadlines that events add are placed from here on.
         self.wheel.advance(self.worker.now, fired);
+        if self.worker.is_retiring() && !self.draining {
+            self.on_drain(); // The waker is one for all processes.
+        }
         self.take_computed();
         self.take_accepted();
         self.accept_under_lock(events);

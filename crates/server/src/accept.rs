@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use os::Errno;
@@ -238,6 +239,7 @@ impl Server {
 
     fn shut_down(&self, listeners: &[Listener]) {
         if !self.drain.leaves_listeners() {
+            self.board.is_emptied.store(true, Ordering::SeqCst);
             shut_down(listeners);
         }
     }
@@ -277,6 +279,7 @@ impl Worker {
         self.accept_with(backoff, |server, listeners, backoff| {
             match server.poll_listeners(listeners, None) {
                 Ok(_) => server.accept_or_wait(listeners, false, backoff),
+                Err(_) if server.drain.accepts_no_more() => Accepted::Empty,
                 Err(_) => Accepted::Interrupted,
             }
         })

@@ -28,6 +28,14 @@ pub struct Board {
     pub(crate) restart: Restart,
     /// A successor serves at the listeners: they are left as they are.
     pub(crate) handed_over: AtomicBool,
+    /// Another process serves at the listeners, or may do so.
+    pub(crate) leaves: AtomicBool,
+    /// A worker process can serve.
+    pub(crate) has_worker: AtomicBool,
+    /// The listeners were emptied in a drain, and are shut.
+    pub(crate) is_emptied: AtomicBool,
+    /// When the drain begins that SIGTERM has announced, monotonic ns; 0: none is announced.
+    pub(crate) drain_due_ns: AtomicU64,
     /// The server listens, and wants new connections.
     ready: AtomicBool,
     /// Messages that repeat.
@@ -62,6 +70,10 @@ pub struct Block {
     pub(crate) alarm: Alarm,
     /// Whether the worker is a process of its own.
     is_process: AtomicBool,
+    /// Not 0: the worker's process drains, alone or with the server.
+    pub(crate) draining: AtomicU64,
+    /// Whether the worker's process was told to end, and is to be replaced.
+    pub(crate) retires: AtomicBool,
     /// Whether the service was started for the worker.
     pub(crate) is_started: AtomicBool,
     /// Process or thread id, 0 while there is none.
@@ -163,6 +175,8 @@ impl Block {
     ///
     /// Returns the id of that process.
     pub(crate) fn become_this_process(&self) -> u32 {
+        self.retires.store(false, Ordering::SeqCst);
+        self.draining.store(0, Ordering::SeqCst);
         self.alarm.reset();
         let id = os::process::id();
         self.id.store(id, Ordering::Relaxed);

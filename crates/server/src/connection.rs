@@ -25,6 +25,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use os::net::{PollFd, PollFlags};
 use os::{Errno, net};
 use proto::{Session, Want};
 
@@ -245,13 +246,13 @@ impl Connection {
                     board::add(&worker.block.bytes_out, bytes as u64);
                     let (_, mut turn) = worker.turn();
                     self.session.sent(bytes, &mut turn);
-                    if bytes < offered && BLOCKING && self.is_late(worker) {
+                    if bytes < offered && BLOCKING && !self.gets_room(worker) {
                         return Err(self.wait_for_room(worker));
                     }
                 }
                 Err(Errno::INTR) => {
                     worker.tick();
-                    if BLOCKING && self.is_late(worker) {
+                    if BLOCKING && !self.gets_room(worker) {
                         return Err(self.wait_for_room(worker));
                     }
                 }
@@ -265,11 +266,25 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether a blocking worker has missed the deadline, so that it must not begin another call.
+    /// Waits until the peer has taken some of what was sent. False: it has not by the deadline.
+    ///
+    /// A signal has interrupted the send. Every further call would put a little more into the socket than it
+    /// has room for, which would pass for progress.
     #[cold]
     #[inline(never)]
-    fn is_late(&self, worker: &Worker) -> bool {
-        worker.now >= self.deadline(worker.server)
+    fn gets_room(&self, worker: &mut Worker) -> bool {
+        loop {
+            let deadline = self.deadline(worker.server);
+            let left = deadline.saturating_duration_since(worker.now);
+            if left.is_zero() {
+                return false;
+            }
+            let waited = net::poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], Some(left));
+            worker.tick();
+            if matches!(waited, Ok(1..)) {
+                return true;
+            }
+        }
     }
 
     #[cold]

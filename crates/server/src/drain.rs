@@ -5,6 +5,9 @@
 //! a selector. SIGALRM is sent every 50 ms, so that no worker blocks through a change of phase. Every
 //! reply says `Connection: close`.
 //!
+//! A worker process that alone gets SIGTERM drains by itself: it accepts nothing more, leaves the listeners
+//! as they are, and ends when its connections have ended, by the same phases. Its parent replaces it.
+//!
 //! The phase follows from the time since the beginning, so all processes and threads agree about it
 //! without messages:
 //!
@@ -14,7 +17,7 @@
 //!                       send a last request         are closed            are cut
 //! ```
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use os::signal;
@@ -39,19 +42,39 @@ pub enum Phase {
 #[derive(Debug)]
 pub struct Drain {
     board: &'static Board,
-    /// Another process serves at the listeners, or may do so.
-    leaves: AtomicBool,
     idle: Duration,
     grace: Duration,
     /// One moment on two clocks, to convert shared nanoseconds to instants and back.
     anchor: (Instant, u64),
 }
 
+/// When this process began to drain by itself, monotonic ns; 0: it has not.
+static OWN: AtomicU64 = AtomicU64::new(0);
+
 impl Drain {
+    /// Whether this process drains, and the others do not.
+    #[inline]
+    pub fn is_own(&self) -> bool {
+        OWN.load(Ordering::Relaxed) != 0 && self.board.drain_began_ns.load(Ordering::SeqCst) == 0
+    }
+
+    /// Begins the drain of this process alone. Async-signal-safe.
+    pub(crate) fn begin_own(&self) {
+        let now = signal::monotonic_ns();
+        let _ = OWN.compare_exchange(0, now, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    #[inline]
+    fn began_ns(&self) -> u64 {
+        match self.board.drain_began_ns.load(Ordering::SeqCst) {
+            0 => OWN.load(Ordering::Relaxed),
+            ns => ns,
+        }
+    }
+
     pub(crate) fn new(board: &'static Board, limits: &Limits) -> Drain {
         Drain {
             board,
-            leaves: AtomicBool::new(false),
             idle: Duration::from_millis(limits.drain_idle_ms),
             grace: Duration::from_millis(limits.drain_ms),
             anchor: (Instant::now(), signal::monotonic_ns()),
@@ -61,7 +84,7 @@ impl Drain {
     /// When the drain began, if it has.
     #[inline]
     pub fn began(&self) -> Option<Instant> {
-        match self.board.drain_began_ns.load(Ordering::SeqCst) {
+        match self.began_ns() {
             0 => None,
             ns => Some(self.anchor.0 + Duration::from_nanos(ns.saturating_sub(self.anchor.1))),
         }
@@ -76,7 +99,7 @@ impl Drain {
     /// Whether it has begun.
     #[inline]
     pub fn has_begun(&self) -> bool {
-        self.board.drain_began_ns.load(Ordering::SeqCst) != 0
+        self.began_ns() != 0
     }
 
     /// The phase now. Async-signal-safe.
@@ -136,11 +159,13 @@ impl Drain {
     /// Whether a drain leaves the listeners as they are, for another process that serves at them.
     #[inline]
     pub(crate) fn leaves_listeners(&self) -> bool {
-        self.leaves.load(Ordering::Relaxed) || self.board.handed_over.load(Ordering::SeqCst)
+        self.board.leaves.load(Ordering::Relaxed)
+            || self.board.handed_over.load(Ordering::SeqCst)
+            || self.is_own()
     }
 
     pub(crate) fn leave_listeners(&self, leaves: bool) {
-        self.leaves.store(leaves, Ordering::SeqCst);
+        self.board.leaves.store(leaves, Ordering::SeqCst);
     }
 
     /// Whether nothing is accepted any more, because another process accepts.
@@ -151,7 +176,7 @@ impl Drain {
 
     /// How long ago it began, if it has. Async-signal-safe.
     pub(crate) fn elapsed(&self) -> Option<Duration> {
-        match self.board.drain_began_ns.load(Ordering::SeqCst) {
+        match self.began_ns() {
             0 => None,
             began => Some(Duration::from_nanos(
                 signal::monotonic_ns().saturating_sub(began),

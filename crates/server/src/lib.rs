@@ -38,6 +38,7 @@ mod observe;
 mod options;
 mod pid_file;
 mod processes;
+mod ready;
 mod refusal;
 mod restart;
 mod server;

@@ -74,6 +74,7 @@ const MAY_BE_ZERO: &[&str] = &[
     "trailer_fields_max",
     "spare_bytes_max",
     "queue_delay_ms",
+    "drain_delay_ms",
     "drain_idle_ms",
     "drain_ms",
     "stuck_ms",
@@ -142,6 +143,8 @@ limits! {
     lent_buffers: usize,
     /// Size of each, bytes (4096)
     lent_buffer_bytes: usize,
+    /// Time after SIGTERM before the drain, in which the server is not ready and still accepts, ms (0)
+    drain_delay_ms: u64,
     /// Drain: time for one last request on an idle connection, ms (300)
     drain_idle_ms: u64,
     /// Drain: time for busy connections, ms (30000)

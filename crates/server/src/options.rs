@@ -24,6 +24,12 @@ pub struct ServeArgs {
     pub protocol: Protocol,
     /// List of CPUs to run on, such as `0` or `0-3,6`.
     pub cpus: Option<String>,
+    /// Permissions of the Unix sockets that it makes, unless the umask's.
+    pub unix_mode: Option<u32>,
+    /// The user to run as once it listens, by name or number.
+    pub user: Option<String>,
+    /// The group to run as once it listens, unless the user's.
+    pub group: Option<String>,
     /// File that holds the id of the main process.
     pub pid_file: Option<PathBuf>,
     /// Where to serve metrics and health.
@@ -63,6 +69,18 @@ impl Args for ServeArgs {
             Arg::new("cpus")
                 .value_name("LIST")
                 .help("CPUs to run on, such as 0 or 0-3,6"),
+            Arg::new("unix-mode")
+                .value_name("MODE")
+                .value_parser(parse_mode)
+                .help(
+                    "Permissions of unix:/path listeners, octal such as 660 [default: the umask's]",
+                ),
+            Arg::new("user")
+                .value_name("NAME")
+                .help("User to run as once it listens: a name or a number"),
+            Arg::new("group")
+                .value_name("NAME")
+                .help("Group to run as once it listens [default: that of --user]"),
             Arg::new("pid-file")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
@@ -111,6 +129,9 @@ impl FromArgMatches for ServeArgs {
                 .get_one("protocol")
                 .map_or_else(Protocol::default, |&ProtocolArg(protocol)| protocol),
             cpus: matches.get_one("cpus").cloned(),
+            unix_mode: matches.get_one("unix-mode").copied(),
+            user: matches.get_one("user").cloned(),
+            group: matches.get_one("group").cloned(),
             pid_file: matches.get_one("pid-file").cloned(),
             admin: matches.get_one("admin").cloned(),
             access_log: matches.get_one("access-log").cloned(),
@@ -125,6 +146,13 @@ impl FromArgMatches for ServeArgs {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = ServeArgs::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+fn parse_mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode @ 0..=0o777) => Ok(mode),
+        _ => Err("not a mode such as 660".into()),
     }
 }
 

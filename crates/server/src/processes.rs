@@ -32,6 +32,11 @@ pub struct ServingChild {
 }
 
 impl ServingChild {
+    /// Says that this child can serve: with the first that can, the server is ready.
+    pub fn ready(&self) {
+        self.server.board.has_worker.store(true, Ordering::SeqCst);
+    }
+
     /// Ends the process, after what the service has built in it.
     pub fn end(self) -> ! {
         self.server.end_service();
@@ -56,6 +61,9 @@ pub enum Life {
 
 /// If a child ends sooner than this, its replacement will probably end as soon: a pause comes before it.
 const CRASH_LOOP_BELOW: Duration = Duration::from_secs(1);
+
+/// How often the parent looks whether its first child can serve. Afterwards it looks no more.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 impl Children {
     /// No children yet; there may be as many as the server has workers.
@@ -93,10 +101,11 @@ impl Children {
             .next_number()
             .expect("the caller has checked that there may be more");
         match fork()? {
-            Fork::Child => Ok(Some(ServingChild {
-                server: self.server,
-                number,
-            })),
+            Fork::Child => {
+                let server = self.server;
+                server.blocks[number].become_this_process();
+                Ok(Some(ServingChild { server, number }))
+            }
             Fork::Parent(pid) => {
                 self.free.pop();
                 self.numbers.insert(pid, (number, Instant::now()));
@@ -128,6 +137,7 @@ impl Children {
             }
             return None;
         };
+        let was_retired = ended == Ended::Exited(0) && self.server.has_retired(number);
         self.server.blocks[number].mark_ended();
         self.free.push(number);
         let is_drained = self.server.drain.has_begun();
@@ -140,7 +150,7 @@ impl Children {
                 ),
             );
         }
-        if ended == Ended::Exited(0) && self.server.has_retired(number) {
+        if was_retired {
             self.server.board.retired.fetch_add(1, Ordering::Relaxed);
             return Some(Life::Planned);
         }
@@ -154,12 +164,19 @@ impl Children {
     /// up to a limit, so that a crash loop does not use up the CPU.
     pub fn supervise(&mut self) -> Option<ServingChild> {
         let mut backoff = Backoff::new(self.server.limits.respawn_pause_ms_max);
+        // Not all children can be had now.
+        let mut is_short = false;
         while !self.server.drain.has_begun() {
+            let can_serve = self.server.board.has_worker.load(Ordering::SeqCst);
+            if can_serve && (self.is_full() || is_short) {
+                self.server.ready();
+            }
             if !self.is_full() {
                 match self.fork() {
                     Ok(Some(child)) => return Some(child),
                     Ok(None) => {}
                     Err(error) => {
+                        is_short = true;
                         repeated(
                             Topic::Fork,
                             format_args!("fork: {error}; it is tried again"),
@@ -169,6 +186,11 @@ impl Children {
                 }
                 continue;
             }
+            if !can_serve {
+                let pause = self.reap_to_replace(&mut backoff);
+                let _ = self.server.wait_for_drain(pause.max(LOOK_EVERY));
+                continue;
+            }
             if let Some(life) = self.wait() {
                 let pause = self.pause_after(life, &mut backoff);
                 if !pause.is_zero() {
@@ -176,11 +198,14 @@ impl Children {
                 }
             }
         }
-        // If the drain finds no child, it needs one, which serves the connections in the backlog.
-        if self.numbers.is_empty() {
-            return self.fork().ok().flatten();
+        self.await_children();
+        // Children that were told to end alone leave the backlog to others. If the drain finds no other, it
+        // needs one more.
+        let board = self.server.board;
+        if board.is_emptied.load(Ordering::SeqCst) || self.server.drain.leaves_listeners() {
+            return None;
         }
-        None
+        self.fork().ok().flatten()
     }
 
     /// Reaps all children that have ended, and returns how long to pause before replacing them. For a parent
@@ -221,6 +246,10 @@ impl Children {
     /// Drains all children: sends SIGTERM, waits until they have ended, and kills those that have not ended
     /// after the grace.
     pub fn drain(mut self) {
+        self.await_children();
+    }
+
+    fn await_children(&mut self) {
         self.signal_drain();
         let mut killed = false;
         while !self.numbers.is_empty() {

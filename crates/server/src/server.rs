@@ -13,7 +13,9 @@ use os::successor::Program;
 use proto::{Lifecycle, Limits, Protocol, Service};
 
 use crate::observe::Observed;
-use crate::{Block, Board, Calls, Drain, Listener, Listeners, board, pid_file};
+use crate::pid_file::PidFile;
+use crate::ready::Gate;
+use crate::{Block, Board, Calls, Drain, Listener, Listeners, board};
 
 /// What a model works with. It is created before the first fork or thread, and never freed.
 pub struct Server {
@@ -64,7 +66,9 @@ pub struct Server {
     /// Where to tell a predecessor that this server is ready.
     pub(crate) predecessor: Mutex<Option<OwnedFd>>,
     /// A file that holds the id of the main process.
-    pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) pid_file: Option<PidFile>,
+    /// What worker threads wait for before they begin.
+    pub(crate) gate: Gate,
 }
 
 impl fmt::Debug for Server {
@@ -128,8 +132,9 @@ impl Server {
 
     /// Whether the process of worker `number` was to end and to be replaced.
     pub(crate) fn has_retired(&self, number: usize) -> bool {
+        let was_told = self.blocks[number].retires.swap(false, Ordering::SeqCst);
         let figures = self.observed.map(|observed| &observed.figures[number]);
-        figures.is_some_and(|figures| figures.retire.swap(0, Ordering::SeqCst) != 0)
+        was_told || figures.is_some_and(|figures| figures.retire.swap(0, Ordering::SeqCst) != 0)
     }
 
     /// Whether there is an access log, which tells the addresses of peers.
@@ -171,8 +176,8 @@ impl Server {
             return;
         }
         self.listeners.iter().for_each(Listener::remove_path);
-        if let Some(path) = &self.pid_file {
-            pid_file::remove(path);
+        if let Some(file) = &self.pid_file {
+            file.remove();
         }
         if let Some(path) = &self.admin_path {
             let _ = std::fs::remove_file(path);

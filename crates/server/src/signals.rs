@@ -12,7 +12,7 @@ use std::time::Duration;
 use os::process::{Pid, Signal};
 use os::signal;
 
-use crate::alarm::ALARM;
+use crate::alarm::{ALARM, Alarm, set_timer};
 use crate::drain::TIME_TO_EXIT;
 use crate::observe::helper;
 use crate::{Block, Server, listeners, log, notify, restart, watchdog};
@@ -74,6 +74,7 @@ extern "C" fn on_reopen(_: i32) {
 /// it was forked: the signal did not reach it.
 pub(crate) fn join_drain(server: &Server, block: &Block) {
     if server.drain.has_begun() {
+        block.draining.store(1, Ordering::SeqCst);
         block.alarm.make_periodic();
     }
 }
@@ -101,6 +102,8 @@ pub(crate) fn end_server(server: &Server) {
 
 fn begin_drain(server: &Server) {
     server.drain.begin(); // A second signal changes nothing.
+    let says_close = |block: &Block| block.draining.store(1, Ordering::SeqCst);
+    server.blocks.iter().for_each(says_close);
     if !server.drain.leaves_listeners() {
         listeners::stop_accepting(&server.listeners);
     }
@@ -113,19 +116,65 @@ fn own_block(server: &Server) -> Option<&Block> {
     server.blocks.iter().find(|block| block.is_process(id))
 }
 
-extern "C" fn on_terminate(_: i32) {
+extern "C" fn on_terminate(number: i32) {
     signal::keeping_errno(|| {
-        if let Some(server) = SERVER.get() {
-            if is_main_process() {
-                restart::cancel(server.board);
-                notify::send(format_args!("STOPPING=1\nSTATUS=draining"));
-                if TERMINATED.swap(true, Ordering::SeqCst) {
-                    server.drain.cut_after(HURRY);
-                }
+        let Some(server) = SERVER.get() else {
+            return;
+        };
+        let is_term = number == Signal::TERM.as_raw();
+        if !is_main_process() {
+            match own_block(server) {
+                Some(block) if is_term && !server.drain.has_begun() => retire(server, block),
+                _ => drain_now(server),
             }
-            drain_now(server);
+            return;
         }
+        restart::cancel(server.board);
+        notify::send(format_args!("STOPPING=1\nSTATUS=draining"));
+        if TERMINATED.swap(true, Ordering::SeqCst) {
+            server.drain.cut_after(HURRY);
+        } else if is_term && announce_drain(server) {
+            return;
+        }
+        drain_now(server);
     });
+}
+
+/// SIGTERM to one worker process: it ends when it has served what it has, and its parent replaces it. Who
+/// means the whole group signals the parent as well, which tells this process to drain.
+fn retire(server: &Server, block: &Block) {
+    block.retires.store(true, Ordering::SeqCst);
+    server.drain.begin_own();
+    block.draining.store(1, Ordering::SeqCst);
+    block.alarm.make_periodic();
+}
+
+/// If there is to be a delay before the drain, says that the server is not ready any more, and goes on
+/// serving for so long. False: there is no delay, or the drain has begun.
+fn announce_drain(server: &Server) -> bool {
+    let delay_ns = server.limits.drain_delay_ms.saturating_mul(1_000_000);
+    if delay_ns == 0 || server.drain.has_begun() {
+        return false;
+    }
+    server.board.set_ready(false);
+    let due_ns = signal::monotonic_ns().saturating_add(delay_ns);
+    server.board.drain_due_ns.store(due_ns, Ordering::SeqCst);
+    own_alarm(server).cover(due_ns, set_timer);
+    true
+}
+
+/// Begins the drain that was announced, once it is due.
+fn begin_if_due(server: &Server) {
+    match server.board.drain_due_ns.load(Ordering::SeqCst) {
+        0 => {}
+        due_ns if signal::monotonic_ns() >= due_ns => drain_now(server),
+        due_ns => own_alarm(server).cover(due_ns, set_timer),
+    }
+}
+
+/// The alarm of this process.
+fn own_alarm(server: &Server) -> &Alarm {
+    own_block(server).map_or(&ALARM, |block| &block.alarm)
 }
 
 /// Ends at once: every connection is cut.
@@ -143,9 +192,7 @@ extern "C" fn on_quit(_: i32) {
 
 fn drain_now(server: &Server) {
     begin_drain(server);
-    own_block(server)
-        .map_or(&ALARM, |block| &block.alarm)
-        .make_periodic();
+    own_alarm(server).make_periodic();
 }
 
 /// Starts a successor, or learns how that has ended.
@@ -171,6 +218,9 @@ extern "C" fn on_alarm(_: i32) {
         let own = own_block(server);
         watchdog::on_alarm(server.blocks, own, &server.limits);
         if !server.drain.has_begun() {
+            if is_main_process() {
+                begin_if_due(server);
+            }
             return;
         }
         if let Some(block) = own {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
 use os::net::{Addr, Waker};
+use os::user::Identity;
 use proto::{Limits, Service};
 
 use crate::log::{self as logging, log};
@@ -17,7 +18,8 @@ use crate::notify;
 use crate::observe::Observed;
 use crate::observe::access::AccessLog;
 use crate::observe::helper::{self, Tasks, View};
-use crate::pid_file;
+use crate::pid_file::PidFile;
+use crate::ready::Gate;
 use crate::refusal::Refusal;
 use crate::{
     Address, Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, limits,
@@ -83,16 +85,6 @@ pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Serv
         Err(Refusal::Usage(line)) => return end(2, line),
         Err(Refusal::Failure(line)) => return end(1, line),
     };
-    if let Err(line) = pid_file::write(server) {
-        server.remove_paths();
-        return end(1, line);
-    }
-    announce(server);
-    // Of a successor, the predecessor tells: to the service manager it is the main process until then.
-    if !restart::say_ready(server) {
-        let id = os::process::id();
-        notify::send(format_args!("READY=1\nMAINPID={id}\nSTATUS=serving"));
-    }
     let ran = run(server);
     if let Some(observed) = server.observed {
         helper::finish(observed);
@@ -164,6 +156,16 @@ fn prepare(
         }
         given.listeners.clear();
     }
+    let identity = match (&args.user, &args.group) {
+        (None, None) => None,
+        (user, group) => {
+            Some(Identity::find(user.as_deref(), group.as_deref()).map_err(Refusal::Usage)?)
+        }
+    };
+    // A socket has its permissions from the beginning.
+    let usual_mask = args
+        .unix_mode
+        .map(|mode| os::process::set_umask(!mode & 0o777));
     let listeners = listeners::open(
         variant.needs.listeners,
         std::mem::take(&mut given.listeners),
@@ -171,7 +173,11 @@ fn prepare(
         workers,
         &limits,
         variant.name,
-    )?;
+    );
+    if let Some(mask) = usual_mask {
+        os::process::set_umask(mask);
+    }
+    let listeners = listeners?;
     let datagrams = match variant.needs.datagrams {
         true if !given.datagrams.is_empty() => std::mem::take(&mut given.datagrams),
         true => listeners::open_for_datagrams(&listeners)?,
@@ -185,9 +191,14 @@ fn prepare(
         Listeners::Shared | Listeners::PerWorker => None,
     };
     let failed = |error: os::Errno| Refusal::Failure(format!("cannot set up: {error}"));
+    let pid_file = args.pid_file.as_deref().map(PidFile::open).transpose();
+    let pid_file = pid_file.map_err(Refusal::Failure)?;
     let blocks = workers + (variant.needs.extra_threads)(&limits);
     let (board, blocks) = os::shared::with_header::<Board, Block>(blocks).map_err(failed)?;
     let (tasks, admin_path) = open_helper(args, given.admin)?;
+    if let Some(identity) = &identity {
+        assume(identity, pid_file.as_ref())?;
+    }
     let admin = tasks.admin.as_ref().map(OwnedFd::try_clone).transpose();
     let admin = admin.map_err(|error| Refusal::Failure(format!("--admin: {error}")))?;
     let observed = match needs_helper(args, &limits) {
@@ -222,7 +233,8 @@ fn prepare(
         admin,
         program: OnceLock::new(),
         predecessor: Mutex::new(given.ready),
-        pid_file: args.pid_file.clone(),
+        pid_file,
+        gate: Gate::default(),
     }));
     if server.predecessor.lock().is_ok_and(|it| it.is_some()) {
         server.drain.leave_listeners(true);
@@ -303,6 +315,23 @@ fn start_helper(server: &'static Server, variant: &Variant, tasks: Tasks) -> Res
     helper::start(view, tasks)
 }
 
+/// Runs as another user from here on: everything that needs more rights is open. A successor does already.
+fn assume(identity: &Identity, pid_file: Option<&PidFile>) -> Result<(), Refusal> {
+    if identity.is_own() {
+        return Ok(());
+    }
+    let (user, group) = identity.ids();
+    let failed = |error: &dyn Display| {
+        Refusal::Failure(format!("cannot run as user {user}, group {group}: {error}"))
+    };
+    // So that a successor can write it.
+    if let Some(PidFile { file, .. }) = pid_file {
+        std::os::unix::fs::fchown(file, Some(user), Some(group))
+            .map_err(|error| failed(&listeners::plain(&error)))?;
+    }
+    identity.assume().map_err(|error| failed(&error.desc()))
+}
+
 /// Confines this process to the CPUs of `list`.
 fn confine(list: &str) -> Result<(), Refusal> {
     let cpus = os::cpu::parse_list(list).ok_or_else(|| {
@@ -322,18 +351,4 @@ fn at_most_connections(workers: usize, args: &ServeArgs, limits: &Limits) -> usi
         ));
     }
     workers.min(most)
-}
-
-/// Prints one line per listener on standard output: the server is ready. If no process reads that any
-/// more, the server serves all the same.
-fn announce(server: &Server) {
-    let mut out = std::io::stdout().lock();
-    let mut listeners = server.listeners[server.listeners_of(0)].iter();
-    let printed = listeners
-        .try_for_each(|listener| writeln!(out, "listening on {}", listener.addr))
-        .and_then(|()| out.flush());
-    if let Err(error) = printed {
-        log(format_args!("cannot print the addresses: {error}"));
-    }
-    server.board.set_ready(true);
 }

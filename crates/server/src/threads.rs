@@ -44,11 +44,28 @@ impl Threads {
         })
     }
 
-    /// Starts a thread for worker `number`. [`finish`](Self::finish) waits until it has ended.
+    /// Starts a thread for worker `number`, which begins once the server is [ready](Server::ready).
+    /// [`finish`](Self::finish) waits until it has ended.
     ///
     /// # Errors
     /// EAGAIN: the limit of threads is reached.
     pub fn spawn(
+        &self,
+        number: usize,
+        body: impl FnOnce(usize) + Send + 'static,
+    ) -> std::io::Result<()> {
+        let server = self.server;
+        self.spawn_at_once(number, move |number| {
+            server.gate.wait();
+            body(number);
+        })
+    }
+
+    /// The same for a thread that has something to set up before the server is ready.
+    ///
+    /// # Errors
+    /// EAGAIN: the limit of threads is reached.
+    pub fn spawn_at_once(
         &self,
         number: usize,
         body: impl FnOnce(usize) + Send + 'static,

@@ -39,6 +39,8 @@ pub struct Worker {
     figures: Option<&'static Figures>,
     /// Not 0: every reply says close.
     draining: &'static AtomicU64,
+    /// This process is to be replaced, by its own figures.
+    retires: bool,
 }
 
 impl Worker {
@@ -60,7 +62,7 @@ impl Worker {
 
     fn new(server: &'static Server, number: usize, blocking: bool) -> Worker {
         let block = &server.blocks[number];
-        let thread = os::thread::id();
+        let (process, thread) = (os::process::id(), os::thread::id());
         block.id.store(thread, Ordering::Relaxed);
         // In this order, so that the input buffer is allocated behind the output buffer and shares a
         // page with it.
@@ -78,7 +80,7 @@ impl Worker {
                 model: server.model,
                 variant: server.variant,
                 worker: number as u32,
-                process: os::process::id(),
+                process,
                 thread,
                 may_wait_to_send: server.may_wait_to_send,
             },
@@ -88,7 +90,11 @@ impl Worker {
             counted: (0, 0),
             panics_counted: 0,
             figures: None,
-            draining: server.drain.flag(),
+            draining: match block.is_process(process) {
+                true => &block.draining,
+                false => server.drain.flag(),
+            },
+            retires: false,
         }
         .observed()
     }
@@ -122,6 +128,7 @@ impl Worker {
         self.block = &self.server.blocks[number];
         let process = self.block.become_this_process();
         self.alarm = &self.block.alarm;
+        self.draining = &self.block.draining;
         self.place.worker = number as u32;
         (self.place.process, self.place.thread) = (process, process);
         self.observe();
@@ -186,13 +193,18 @@ impl Worker {
             && self.block.is_process(os::process::id())
             && !signals::is_main_process()
         {
-            self.draining = &figures.retire;
+            self.retires = true;
+            self.block.draining.store(1, Ordering::SeqCst);
+            if !self.blocking {
+                // A loop ends with its connections: idle ones must not keep it.
+                self.server.drain.begin_own();
+            }
         }
     }
 
     /// Whether this process is to end when it has served its connection, and to be replaced.
     pub fn is_retiring(&self) -> bool {
-        !std::ptr::eq(self.draining, self.server.drain.flag())
+        self.retires || self.server.drain.is_own()
     }
 
     /// Counts a connection or a request that it puts into a queue for other workers. Who takes it gives

@@ -27,6 +27,10 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (RESTART_UNIX, "multi-reactor:reuseport", ONLY_TCP),
     (RESTART_UNIX, "proactor:reuseport", ONLY_TCP),
     (RESTART_UNIX, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (UNIX_MODE, "prefork:reuseport", ONLY_TCP),
+    (UNIX_MODE, "multi-reactor:reuseport", ONLY_TCP),
+    (UNIX_MODE, "proactor:reuseport", ONLY_TCP),
+    (UNIX_MODE, "multi-reactor:processes-reuseport", ONLY_TCP),
     (FOREIGN_PATH, "prefork:reuseport", ONLY_TCP),
     (FOREIGN_PATH, "multi-reactor:reuseport", ONLY_TCP),
     (FOREIGN_PATH, "proactor:reuseport", ONLY_TCP),
@@ -85,6 +89,8 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (WORKER_KILLED, "prefork:reuseport", HASHED),
     (WORKER_KILLED, "multi-reactor:processes-lock", LOCK_STAYS),
     (DRAIN_BACKLOG, "async-tasks", ASIDE),
+    (ENDLESS, "prefork:reuseport", HASHED),
+    (WORKERS_TERMINATED, "prefork:reuseport", HASHED),
     (DRAIN_IDLE, "prefork:reuseport", HASHED),
     (DRAIN_LAST_REQUEST, "prefork:reuseport", HASHED),
     (DRAIN_RACE, "prefork:reuseport", HASHED),
@@ -99,6 +105,8 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
 
 pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";
 pub const RESTART_UNIX: &str = "restart: a unix socket";
+pub const WORKERS_TERMINATED: &str = "SIGTERM to worker processes";
+pub const UNIX_MODE: &str = "--unix-mode";
 pub const FOREIGN_PATH: &str = "unix socket, replaced by another server";
 pub const SLOWEST_READER: &str = "reader as slow as allowed gets all";
 pub const DRIPPING_READER: &str = "dripping reader is cut";
@@ -109,6 +117,7 @@ pub const DRAIN_LAST_REQUEST: &str = "drain: one last request";
 pub const DRAIN_RACE: &str = "drain: request racing SIGTERM";
 pub const OUT_OF_DESCRIPTORS: &str = "descriptors run out";
 pub const DRAIN_WITHOUT_DESCRIPTORS: &str = "descriptors run out before a drain";
+pub const ENDLESS: &str = "stream: endless ones end in a drain";
 pub const WHOAMI: &str = "whoami";
 pub const UNIX: &str = "unix socket";
 pub const STALE: &str = "unix socket, stale";

@@ -39,6 +39,7 @@
 
 mod tasks;
 
+use parking_lot::RwLock;
 use server::{Calls, Model, Needs, Roles, Server, Threads, Topology, Variant, Workers};
 use tokio::runtime::{Builder, Runtime};
 
@@ -92,6 +93,7 @@ fn one_runtime(server: &'static Server) -> server::Result {
         .worker_threads(server.workers)
         .max_blocking_threads(server.limits.threads_max)
         .thread_name("worker");
+    threads_can_be_had(server.workers)?;
     let runtime = builder.enable_all().build()?;
     serve(server, &runtime, server.limits.connections_max)
 }
@@ -111,8 +113,25 @@ fn runtime_per_worker(server: &'static Server) -> server::Result {
             }
         })?;
     }
+    server.ready();
     threads.finish();
     Ok(())
+}
+
+/// Starts as many threads as the runtime will, and ends them. The runtime itself does not say that it could
+/// not start some of its own, and then serves nobody.
+fn threads_can_be_had(count: usize) -> server::Result {
+    let gate = RwLock::new(());
+    std::thread::scope(|scope| {
+        // They wait for this guard, so that all of them exist at once.
+        let _guard = gate.write();
+        (1..=count).try_for_each(|number| {
+            let started = std::thread::Builder::new().spawn_scoped(scope, || drop(gate.read()));
+            started
+                .map(drop)
+                .map_err(|error| format!("worker thread {number} of {count}: {error}").into())
+        })
+    })
 }
 
 /// Accepts and serves on `runtime` until drained, at most `max` at once.

@@ -45,6 +45,7 @@ impl Tasks {
             acceptors.spawn(Arc::clone(&tasks).accept(index, listener));
         }
         let waker = watch(Borrowed(server.waker.as_fd()), Interest::READABLE)?;
+        server.ready();
         let _ = waker.readable().await?; // It is never cleared.
         tasks.drain.notify_waiters();
         while let Some(acceptor) = acceptors.join_next().await {

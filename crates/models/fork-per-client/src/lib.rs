@@ -69,6 +69,7 @@ fn run(server: &'static Server) -> server::Result {
     let mut forking = accepting.clone();
     // A client that is accepted and waits for a child.
     let mut waiting = None;
+    server.ready();
     loop {
         if CHILD_ENDED.load(Ordering::Relaxed) {
             CHILD_ENDED.store(false, Ordering::Relaxed);

@@ -84,6 +84,7 @@ const ONE_CLIENT: Workers = Workers {
 fn run(server: &'static Server) -> server::Result {
     let mut worker = Worker::before_fork(server);
     worker.become_process(0);
+    server.ready();
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     while let Some(connection) = worker.accept(&mut backoff) {
         worker.serve(connection);
@@ -98,6 +99,7 @@ fn serve_given(server: &'static Server) -> server::Result {
     let socket = server
         .take_inetd_connection()
         .ok_or("descriptor 0 is served once")?;
+    server.ready();
     let connection = Connection::new(socket, &mut worker);
     worker.serve(connection);
     Ok(())

@@ -71,6 +71,7 @@ fn run(server: &'static Server) -> server::Result {
             follow(server, &handles, &leadership, number);
         })?;
     }
+    server.ready();
     threads.finish();
     Ok(())
 }

@@ -12,7 +12,7 @@ pub(crate) fn inboxes(server: &Server) -> server::Result<(Vec<Mailbox>, Vec<Inbo
     Ok(pairs.collect::<Result<Vec<_>, _>>()?.into_iter().unzip())
 }
 
-/// Accepts until drained.
+/// Says that the server is ready, and accepts until drained.
 ///
 /// # Errors
 /// None that a listener can cause.
@@ -20,6 +20,7 @@ pub(crate) fn accept(server: &Server, mailboxes: Vec<Mailbox>) -> server::Result
     server.make_listeners_nonblocking()?;
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     let (mut sockets, mut next) = (Vec::new(), 0);
+    server.ready();
     while server.accept_batch(&mut sockets, &mut backoff) {
         for socket in sockets.drain(..) {
             next = least_loaded(server, &mailboxes, next);

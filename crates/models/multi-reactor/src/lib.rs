@@ -160,6 +160,7 @@ fn threads(server: &'static Server, sharing: Sharing) -> server::Result {
     for (number, reactor) in reactors.into_iter().enumerate() {
         threads.spawn(number, move |_| reactor.run())?;
     }
+    server.ready();
     threads.finish();
     Ok(())
 }
@@ -170,7 +171,10 @@ fn processes(server: &'static Server, sharing: Sharing) -> server::Result {
     let mut children = Children::new(server);
     if let Some(child) = children.supervise() {
         match at_listeners(server, child.number, sharing) {
-            Ok(reactor) => reactor.run(),
+            Ok(reactor) => {
+                child.ready();
+                reactor.run();
+            }
             Err(error) => child.fail(&error),
         }
         child.end();
@@ -196,7 +200,9 @@ fn at_listeners(
 fn handoff(server: &'static Server) -> server::Result {
     if server.workers == 1 {
         // With one loop there is no need of an acceptor.
-        at_listeners(server, 0, Sharing::Nothing)?.run();
+        let reactor = at_listeners(server, 0, Sharing::Nothing)?;
+        server.ready();
+        reactor.run();
         return Ok(());
     }
     let threads = Threads::new(server)?;

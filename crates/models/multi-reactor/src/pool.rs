@@ -41,7 +41,9 @@ fn run(server: &'static Server) -> server::Result {
         && let Some(client) = clients.pop()
     {
         let reactor = Reactor::at_listeners(server, 0, Epoll::new()?, Sharing::Nothing)?;
-        reactor.with_pool(client)?.run();
+        let reactor = reactor.with_pool(client)?;
+        server.ready();
+        reactor.run();
     } else {
         let (mailboxes, inboxes) = acceptor::inboxes(server)?;
         for (number, (client, inbox)) in clients.into_iter().zip(inboxes).enumerate() {

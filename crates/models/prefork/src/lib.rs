@@ -174,6 +174,7 @@ where
         let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
         match set_up() {
             Ok(accept) => {
+                child.ready();
                 while let Some(connection) = accept(&mut worker, &mut backoff) {
                     worker.serve(connection);
                 }

@@ -41,7 +41,8 @@ const SPARE: usize = 16;
 /// ends.
 fn serve(worker: &mut Worker, channel: &Channel) {
     while !worker.is_retiring() && channel.report_free().is_ok() {
-        match channel.receive() {
+        // One that is told to end lets the parent pass nothing more, and serves what was passed.
+        match channel.receive(|| worker.is_retiring()) {
             Ok(Some(socket)) => {
                 let connection = Connection::new(socket, worker);
                 worker.serve(connection);
@@ -116,6 +117,9 @@ impl Parent {
                 if self.server.drain.phase() == Phase::Cutting {
                     break;
                 }
+            }
+            if self.first_free().is_some() {
+                self.server.ready();
             }
             let listeners = self.wait(draining);
             if !self.accept(&listeners) && draining && !listeners.is_empty() {

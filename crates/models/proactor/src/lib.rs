@@ -92,7 +92,11 @@ pub const MODEL: Model = Model {
                 kernel: os::ring::Ring::probe,
                 ..Needs::USUAL
             },
-            run: |server| uring::Proactor::new(server, 0)?.run(),
+            run: |server| {
+                let ring = uring::Proactor::new(server, 0)?;
+                server.ready();
+                ring.run()
+            },
         },
         Variant {
             name: "reuseport",
@@ -128,7 +132,9 @@ pub const MODEL: Model = Model {
             workers: Workers::threads(Count::UpTo(512)).arranged(Topology::Loops),
             needs: Needs::USUAL,
             run: |server| {
-                aio::Proactor::new(server)?.run();
+                let proactor = aio::Proactor::new(server)?;
+                server.ready();
+                proactor.run();
                 Ok(())
             },
         },
@@ -143,7 +149,7 @@ fn rings(server: &'static Server) -> server::Result {
     let gate = Arc::new(Barrier::new(server.workers + 1));
     for number in 0..server.workers {
         let (made, gate) = (made.clone(), Arc::clone(&gate));
-        threads.spawn(number, move |number| {
+        threads.spawn_at_once(number, move |number| {
             let ring = match uring::Proactor::new(server, number) {
                 Ok(ring) => ring,
                 Err(error) => return drop(made.send(Err(error.to_string()))),
@@ -161,6 +167,7 @@ fn rings(server: &'static Server) -> server::Result {
         results.recv()??;
     }
     gate.wait();
+    server.ready();
     threads.finish();
     Ok(())
 }

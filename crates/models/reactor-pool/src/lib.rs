@@ -123,7 +123,9 @@ fn return_to_loop(server: &'static Server) -> server::Result {
     for client in clients {
         let number = server.extra_thread(0);
         let reactor = Reactor::at_listeners(server, number, Epoll::new()?, Sharing::Nothing)?;
-        reactor.with_pool(client)?.run();
+        let reactor = reactor.with_pool(client)?;
+        server.ready();
+        reactor.run();
     }
     threads.finish();
     Ok(())
@@ -193,6 +195,7 @@ fn wait<T>(
     let mut worker = Worker::ready(server, server.extra_thread(0));
     let mut events = Events::with_capacity(server.limits.events_max);
     let mut ready = Vec::new();
+    server.ready();
     while !handles.is_over() {
         handles.wait(&mut worker, &mut events, None, &mut ready);
         for handle in ready.drain(..) {

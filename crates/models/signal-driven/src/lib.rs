@@ -80,7 +80,9 @@ const SIGNALS: Variant = Variant {
 };
 
 fn serve(server: &'static Server, signals: SignalQueue) -> server::Result {
-    Reactor::at_listeners(server, 0, signals, Sharing::Nothing)?.run();
+    let reactor = Reactor::at_listeners(server, 0, signals, Sharing::Nothing)?;
+    server.ready();
+    reactor.run();
     Ok(())
 }
 

@@ -42,6 +42,7 @@ impl SignalQueue {
     /// None that an open socket has.
     pub fn echo(&mut self, mut echo: Echo) -> Result<(), Errno> {
         for socket in echo.sockets() {
+            self.signals.take_over(socket.as_fd());
             self.signals.watch(socket.as_fd(), COALESCED)?;
         }
         echo.catch_up();
@@ -82,9 +83,7 @@ impl Selector for SignalQueue {
     fn add(&mut self, fd: impl AsFd, source: Source, _: Interest) -> Result<(), Errno> {
         let fd = fd.as_fd();
         if matches!(source, Source::Listener(_)) {
-            // One that was handed over may send signals already, which name the number that it had in
-            // the process before.
-            self.signals.reset(fd);
+            self.signals.take_over(fd); // A predecessor may watch it.
         }
         self.signals.watch(fd, QUEUED)?;
         let number = fd.as_raw_fd();

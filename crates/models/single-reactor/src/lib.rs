@@ -142,7 +142,9 @@ const EPOLL: Variant = Variant {
 const SELECT_CONNECTIONS_MAX: usize = 1_000;
 
 fn serve<S: Selector>(server: &'static Server) -> server::Result {
-    Reactor::at_listeners(server, 0, S::empty()?, Sharing::Nothing)?.run();
+    let reactor = Reactor::at_listeners(server, 0, S::empty()?, Sharing::Nothing)?;
+    server.ready();
+    reactor.run();
     Ok(())
 }
 

@@ -55,6 +55,7 @@ fn run(server: &'static Server) -> server::Result {
     let mut starting = accepting.clone();
     // A client that is accepted and waits for a thread.
     let mut waiting = None;
+    server.ready();
     while let Some(slot) = slots.free()
         && let Some(socket) = waiting
             .take()

@@ -4,6 +4,7 @@ mod crash;
 mod crowd;
 mod deadlines;
 mod drain;
+mod envelope;
 mod framing;
 mod gateways;
 mod halfclose;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Row> {
         deadlines::ROWS,
         scarcity::ROWS,
         drain::ROWS,
+        envelope::ROWS,
         restart::ROWS,
         supervised::ROWS,
         crowd::ROWS,
@@ -51,6 +53,7 @@ pub fn is_the_super_servers(name: &str) -> bool {
     let rows = [
         scarcity::ROWS,
         drain::ROWS,
+        envelope::ROWS,
         restart::ROWS,
         supervised::ROWS,
         crash::ROWS,

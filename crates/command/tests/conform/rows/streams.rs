@@ -3,6 +3,7 @@
 use anyhow::ensure;
 
 use super::row;
+use crate::design::ENDLESS;
 use crate::harness::process::Signal;
 use crate::harness::{Column, ms};
 use crate::runner::Row;
@@ -12,7 +13,7 @@ pub const ROWS: &[Row] = &[
     row("stream: HTTP/1.0 gets it up to the end", old_client),
     row("stream: many pieces, read slowly", many),
     row("stream: a client that goes away", gone),
-    row("stream: endless ones end in a drain", endless),
+    row(ENDLESS, endless),
 ];
 
 fn lines(count: usize) -> Vec<u8> {
