@@ -103,7 +103,10 @@ impl Children {
         match fork()? {
             Fork::Child => {
                 let server = self.server;
-                server.blocks[number].become_this_process();
+                // A loop has no other moment for it; other workers become a process by themselves.
+                if !server.may_wait_to_send {
+                    server.blocks[number].become_this_process();
+                }
                 Ok(Some(ServingChild { server, number }))
             }
             Fork::Parent(pid) => {

@@ -218,7 +218,7 @@ extern "C" fn on_alarm(_: i32) {
         let own = own_block(server);
         watchdog::on_alarm(server.blocks, own, &server.limits);
         if !server.drain.has_begun() {
-            if is_main_process() {
+            if server.board.drain_due_ns.load(Ordering::SeqCst) != 0 && is_main_process() {
                 begin_if_due(server);
             }
             return;
