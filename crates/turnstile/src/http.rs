@@ -2,7 +2,7 @@
 //!
 //! A request is copied into an [`http::Request`], its body included; the body of an [`http::Response`] is
 //! copied, or streamed where its length is not known. So a service of these types costs more than a
-//! [`Service`](crate::Service), which borrows the receive buffer and writes into the send buffer.
+//! [`Service`], which borrows the receive buffer and writes into the send buffer.
 //!
 //! | what | becomes |
 //! |---|---|

@@ -15,8 +15,8 @@ const CORRELATION_MAX: f64 = 0.9;
 /// rotations on the same pair of processes share where their memory came to lie. The larger of two
 /// estimates counts, so that an interval is stretched by its root and never shrunk:
 ///
-/// * [by the correlation of neighbours](by_correlation), for a mood that fades;
-/// * [by the means of batches](by_batches), for one that stays for a while.
+/// * by the correlation of neighbours (`by_correlation`), for a mood that fades;
+/// * by the means of batches (`by_batches`), for one that stays for a while.
 ///
 /// The values are first pulled in to three robust deviations from their middle: the interval is one of
 /// ranks, in which a single wild value counts for little, and here it would hide the rest.
