@@ -16,7 +16,7 @@ test:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 # What theory says and no short run can show: p99 of a second's stall in a minute, that a closed loop
 # hides it, the mean wait in a queue. One after the other, because each wants the machine for itself.

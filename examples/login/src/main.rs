@@ -1,7 +1,7 @@
 //! Passwords checked with argon2: requests that burn CPU, kept off the loop.
 //!
 //! ```text
-//! cargo run --release -p login -- --model reactor-pool --user ada=countess
+//! cargo run --release -p login -- --model reactor-pool --account ada=countess
 //! curl localhost:8080/login -d 'ada=countess'
 //! ```
 //!
@@ -20,8 +20,8 @@ use turnstile::{Method, Nature, Request, Response, Service};
 #[derive(clap::Args)]
 struct Flags {
     /// A user and the password, NAME=PASSWORD; may be given several times
-    #[arg(long, value_name = "USER", required = true)]
-    user: Vec<String>,
+    #[arg(long, value_name = "ACCOUNT", required = true)]
+    account: Vec<String>,
 }
 
 struct Login {
@@ -51,11 +51,11 @@ impl Login {
         let user = |text: &String| {
             let (name, password) = text
                 .split_once('=')
-                .ok_or_else(|| format!("--user {text}: not NAME=PASSWORD"))?;
+                .ok_or_else(|| format!("--account {text}: not NAME=PASSWORD"))?;
             Ok::<_, String>((name.to_owned(), hash(password)?))
         };
         Ok(Login {
-            users: flags.user.iter().map(user).collect::<Result<_, _>>()?,
+            users: flags.account.iter().map(user).collect::<Result<_, _>>()?,
             nobodys: hash("nobody's")?,
         })
     }

@@ -20,7 +20,7 @@ fn passwords_are_checked_on_every_model() {
         let flags = [
             "--model",
             &label,
-            "--user",
+            "--account",
             "ada=countess",
             "--workers",
             "1",
