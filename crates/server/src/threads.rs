@@ -90,6 +90,8 @@ impl Threads {
     /// requires. Threads that have not ended after the grace are stuck in a service; the process ends
     /// without them.
     pub fn finish(self) {
+        // All are started by now, and a model of one's own need not know of more.
+        self.server.ready();
         let none_is_left = || self.state.running.load(Ordering::SeqCst) == 0;
         while !none_is_left() {
             if self.are_overdue() {
