@@ -16,6 +16,8 @@ impl Server {
     fn start(model: &str) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_turnstile"));
         command.args(["serve", "--model", model, "--listen", "127.0.0.1:0"]);
+        // Tests run beside each other on few CPUs: requests wait, and all are to be served.
+        command.args(["--queue-delay-ms", "0"]);
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -137,10 +137,13 @@ fn under_load(column: &Column) -> anyhow::Result<()> {
             process::family(line.pid).len(),
         )
     };
-    eventually("a server at rest", PATIENCE, || {
+    // It is ready with its first worker, and starts the others meanwhile.
+    eventually("a server at rest", PATIENCE * 2, || {
         let before = at_rest();
-        std::thread::sleep(ms(50));
-        before == at_rest()
+        (0..12).all(|_| {
+            std::thread::sleep(ms(50));
+            before == at_rest()
+        })
     })?;
     let (descriptors, processes) = at_rest();
     let (done, counts) = (AtomicBool::new(false), Counts::default());
