@@ -168,10 +168,13 @@ impl Server {
         )
     }
 
-    /// Accepts at listener `index` without waiting, if that is non-blocking. The new socket is non-blocking.
+    /// Accepts at listener `index`, which is non-blocking, without waiting. The new socket is non-blocking.
+    ///
+    /// It does so too when a successor has the listener: the kernel may have woken this process alone for a
+    /// connection, just before that ceased to wait, and nobody else would take it before the next one comes.
     #[inline(always)]
     pub fn accept_ready(&self, index: usize, backoff: &mut Backoff) -> Accepted {
-        self.accept_at(index, true, backoff)
+        self.accept_completed(net::accept(self.listeners[index].as_fd(), true), backoff)
     }
 
     /// Accepts at listener `index` without waiting, if that is non-blocking. `nonblocking` is for the new

@@ -86,12 +86,11 @@ impl Threads {
         Running(Arc::clone(&self.state))
     }
 
-    /// Waits until all threads have ended, and meanwhile closes and cuts their connections as the drain
+    /// Says that the server is ready, waits until all threads have ended, and meanwhile closes and cuts their connections as the drain
     /// requires. Threads that have not ended after the grace are stuck in a service; the process ends
     /// without them.
     pub fn finish(self) {
-        // All are started by now, and a model of one's own need not know of more.
-        self.server.ready();
+        self.server.ready(); // All are started.
         let none_is_left = || self.state.running.load(Ordering::SeqCst) == 0;
         while !none_is_left() {
             if self.are_overdue() {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use report::data::{Mode, Shape};
 use report::stats::sequential::{self, FIRST, Schedule};
 use report::stats::{Comparison, Verdict};
@@ -15,10 +14,8 @@ use super::contender::Contender;
 use super::slice::{self, REQUESTS_MIN_FOR_P99, Slice};
 use super::verdict::Kind;
 use crate::failure::{Failure, Unmeasured};
-use crate::observe::benches::Benches;
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
-use crate::observe::interrupt::Interrupt;
 use crate::plan::size::Size;
 use crate::run::server::Server;
 use crate::run::setup::Setup;
@@ -397,24 +394,16 @@ fn setup(args: &LiveArgs) -> Result<Setup, Failure> {
         Some(text) => CpuList::parse(text, flag, &allowed),
         None => Ok(half),
     };
-    let own = std::env::current_exe().context("this command does not find itself")?;
     let scratch = |name: &str| {
         let name = format!("turnstile-live-{}.{name}", std::process::id());
         std::env::temp_dir().join(name)
     };
     let server_cpus = cpus(&args.server_cpus, "--server-cpus", lower)?;
     let load_cpus = cpus(&args.load_cpus, "--load-cpus", upper)?;
-    Ok(Setup {
-        benches: Benches::join(&[&server_cpus, &load_cpus]),
-        server: own.clone(),
-        load: args.load.clone().unwrap_or_else(|| own.clone()),
-        server_cpus,
-        load_cpus,
-        own,
-        size: Size::Quick,
-        json: scratch("json"),
-        db: scratch("db"),
-        trace: scratch("trace"),
-        interrupt: Interrupt::watch()?,
-    })
+    let mut setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
+    setup.size = Size::Quick;
+    if let Some(load) = &args.load {
+        load.clone_into(&mut setup.load);
+    }
+    Ok(setup)
 }

@@ -10,11 +10,9 @@ use workload::Workload;
 
 use crate::failure::Unmeasured;
 use crate::observe::cpus::CpuList;
-use crate::observe::interrupt::Interrupt;
 use crate::plan::catalogue::Catalogue;
 use crate::plan::contender::Contender;
 use crate::plan::scenario::Scenario;
-use crate::plan::size::Size;
 use crate::plan::visit::Visit;
 use crate::plan::workload as plan;
 use crate::run::server::Server;
@@ -91,23 +89,10 @@ pub fn capacities(
     workload.rate().context("only an open loop is measured")?;
     let allowed = CpuList::allowed()?;
     let (server_cpus, load_cpus) = allowed.halves();
-    let own = std::env::current_exe().context("this command does not find itself")?;
     let scratch =
         |name: &str| std::env::temp_dir().join(format!("turnstile-{}-{name}", std::process::id()));
-    let setup = Setup {
-        benches: crate::observe::benches::Benches::join(&[&server_cpus, &load_cpus]),
-        server: own.clone(),
-        load: own.clone(),
-        own: own.clone(),
-        server_cpus,
-        load_cpus,
-        size: Size::Smoke,
-        json: scratch("load.json"),
-        db: scratch("store").join("kv.db"),
-        trace: scratch("calls"),
-        interrupt: Interrupt::watch()?,
-    };
-    let known = Catalogue::ask(&own)?
+    let setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
+    let known = Catalogue::ask(&setup.own)?
         .choose("all-variants")
         .map_err(|f| anyhow!("{f}"))?;
     let begin = |asked: &Asked| -> Result<Runner, String> {

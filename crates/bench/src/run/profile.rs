@@ -16,7 +16,6 @@ use schema::profile::{MachineOf, Profile, VERSION, VariantCosts};
 use crate::failure::{Failure, Unmeasured};
 use crate::observe::cpus::CpuList;
 use crate::observe::environment;
-use crate::observe::interrupt::Interrupt;
 use crate::observe::measured::Sample;
 use crate::observe::slice;
 use crate::observe::tree::Footprint;
@@ -25,7 +24,6 @@ use crate::plan::contender::Contender;
 use crate::plan::request::Request;
 use crate::plan::scenario::{PLAINTEXT, Scenario};
 use crate::plan::scenarios::TINY;
-use crate::plan::size::Size;
 use crate::plan::visit::Visit;
 use crate::plan::workers::Holds;
 use crate::run::server::{Launch, Server};
@@ -134,19 +132,7 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     })?;
     let scratch = std::path::absolute(&folder).context("there is no such folder")?;
     let scratch = |name: &str| scratch.join(format!(".profile-{}-{name}", std::process::id()));
-    let setup = Setup {
-        benches: crate::observe::benches::Benches::join(&[&server_cpus, &load_cpus]),
-        server: own.clone(),
-        load: own.clone(),
-        own,
-        server_cpus,
-        load_cpus,
-        size: Size::Smoke,
-        json: scratch("load.json"),
-        db: scratch("store").join("kv.db"),
-        trace: scratch("calls"),
-        interrupt: Interrupt::watch()?,
-    };
+    let setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
     let slices = slice::measure(&setup.server_cpus)?;
     let env = environment::describe(&Request::default(), &allowed, 0);
     let mut profile = Profile {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use report::data::{Mode, Shape};
 
 use crate::observe::benches::Benches;
@@ -38,6 +39,32 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// A session in which this program is server, generator and null server, in smoke size. `scratch` makes
+    /// the path of a file of its own from a name.
+    ///
+    /// # Errors
+    /// This program does not find itself, or signals cannot be watched.
+    pub fn of_own(
+        server_cpus: CpuList,
+        load_cpus: CpuList,
+        scratch: impl Fn(&str) -> PathBuf,
+    ) -> anyhow::Result<Setup> {
+        let own = std::env::current_exe().context("this command does not find itself")?;
+        Ok(Setup {
+            benches: Benches::join(&[&server_cpus, &load_cpus]),
+            server: own.clone(),
+            load: own.clone(),
+            own,
+            server_cpus,
+            load_cpus,
+            size: Size::Smoke,
+            json: scratch("load.json"),
+            db: scratch("store").join("kv.db"),
+            trace: scratch("calls"),
+            interrupt: Interrupt::watch()?,
+        })
+    }
+
     /// The file of the store of a visit: servers that stand side by side have one each.
     pub fn db_of(&self, visit: &Visit) -> PathBuf {
         match (self.db.parent(), self.db.file_name()) {

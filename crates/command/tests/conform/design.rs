@@ -9,7 +9,6 @@ const ONLY_OWN: &str = "one inherited listener is not one per worker";
 const HASHED: &str = "what hashes to a busy child waits for it, whoever is free";
 const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody";
 const THREAD_GONE: &str = "the thread that answered has ended with its event";
-const LOST_WAKE: &str = "not by design but a known fault: a wake-up that went to the old ring may end with it, and a connection waits for the next one";
 const ASIDE: &str = "what blocks is served aside, so nobody waits behind it in the backlog";
 const ONE_WORKER_EACH: &str = "a persistent connection occupies a worker until it ends";
 
@@ -90,7 +89,6 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (WORKER_KILLED, "prefork:reuseport", HASHED),
     (WORKER_KILLED, "multi-reactor:processes-lock", LOCK_STAYS),
     (DRAIN_BACKLOG, "async-tasks", ASIDE),
-    (RESTART_UNDER_LOAD, "proactor:reuseport", LOST_WAKE),
     (ENDLESS, "prefork:reuseport", HASHED),
     (WORKERS_TERMINATED, "prefork:reuseport", HASHED),
     (DRAIN_IDLE, "prefork:reuseport", HASHED),
@@ -113,7 +111,6 @@ pub const FOREIGN_PATH: &str = "unix socket, replaced by another server";
 pub const SLOWEST_READER: &str = "reader as slow as allowed gets all";
 pub const DRIPPING_READER: &str = "dripping reader is cut";
 pub const WORKER_KILLED: &str = "kill -9 of a worker";
-pub const RESTART_UNDER_LOAD: &str = "restart: nothing is lost under load";
 pub const DRAIN_BACKLOG: &str = "drain: the backlog is served";
 pub const DRAIN_IDLE: &str = "drain: idle connections";
 pub const DRAIN_LAST_REQUEST: &str = "drain: one last request";

@@ -113,7 +113,6 @@ fn runtime_per_worker(server: &'static Server) -> server::Result {
             }
         })?;
     }
-    server.ready();
     threads.finish();
     Ok(())
 }

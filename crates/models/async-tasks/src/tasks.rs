@@ -81,7 +81,10 @@ impl Tasks {
             match accepted {
                 Accepted::Socket(socket) => self.spawn(socket, permit),
                 Accepted::Interrupted => {}
-                Accepted::Pause(pause) => tokio::time::sleep(pause).await,
+                Accepted::Pause(pause) => {
+                    // A connection that ends gives back what was short.
+                    let _ = tokio::time::timeout(pause, ENDED.notified()).await;
+                }
                 Accepted::Empty => return,
             }
         }
@@ -119,9 +122,13 @@ impl Tasks {
             if let Ok(connection) = watch(connection, Interest::READABLE | Interest::WRITABLE) {
                 serve(connection, service.as_deref(), &tasks).await;
             }
+            ENDED.notify_one();
         });
     }
 }
+
+/// A connection of this process has ended.
+static ENDED: Notify = Notify::const_new();
 
 /// The task of a connection, from its first byte to its last.
 async fn serve(

@@ -71,7 +71,6 @@ fn run(server: &'static Server) -> server::Result {
             follow(server, &handles, &leadership, number);
         })?;
     }
-    server.ready();
     threads.finish();
     Ok(())
 }

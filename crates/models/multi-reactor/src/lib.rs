@@ -160,7 +160,6 @@ fn threads(server: &'static Server, sharing: Sharing) -> server::Result {
     for (number, reactor) in reactors.into_iter().enumerate() {
         threads.spawn(number, move |_| reactor.run())?;
     }
-    server.ready();
     threads.finish();
     Ok(())
 }

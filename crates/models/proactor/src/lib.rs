@@ -167,7 +167,6 @@ fn rings(server: &'static Server) -> server::Result {
         results.recv()??;
     }
     gate.wait();
-    server.ready();
     threads.finish();
     Ok(())
 }

@@ -136,7 +136,6 @@ where
             }
         })?;
     }
-    server.ready();
     threads.finish();
     Ok(())
 }

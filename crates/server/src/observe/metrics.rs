@@ -212,6 +212,11 @@ fn requests(view: &View, page: &mut Page) {
         "class",
         errors,
     );
+    page.counter(
+        "turnstile_requests_shed_total",
+        "Of the requests answered with 503, those that had waited too long.",
+        sum(view, |block| read(&block.shed)),
+    );
     page.gauge(
         "turnstile_requests_in_flight",
         "Requests that are computed or wait for a worker.",
@@ -276,6 +281,16 @@ fn workers(view: &View, page: &mut Page) {
         "turnstile_workers_retired_total",
         "Workers replaced by --worker-requests-max or --worker-rss-max.",
         read(&board.retired),
+    );
+    page.counter(
+        "turnstile_loop_held_total",
+        "Requests declared as computing or blocking that were served in a loop, whose connections waited.",
+        sum(view, |block| read(&block.held)),
+    );
+    page.counter(
+        "turnstile_loop_held_seconds_total",
+        "For how long.",
+        seconds(sum(view, |block| read(&block.held_ns))),
     );
     per_worker(view, page);
 }
