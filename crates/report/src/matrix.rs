@@ -37,6 +37,8 @@ pub struct Column {
     pub zone: f64,
     /// The A/A placebo for this very figure.
     pub placebo: Option<noise::Placebo>,
+    /// What is paired in it: "rotations" of slices, or "blocks" of whole trials.
+    pub unit: &'static str,
     /// One entry per row of the matrix.
     pub entries: Vec<Entry>,
 }
@@ -159,6 +161,10 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
         choice,
         zone,
         placebo,
+        unit: match run.is_in_slices(scenario) {
+            true => "rotations",
+            false => "blocks",
+        },
         entries,
     }
 }
@@ -183,6 +189,19 @@ pub enum Standing {
     Behind,
 }
 
+/// The colour of a ranked cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shade {
+    /// The best, and what is tied with it: full colour.
+    Tied,
+    /// Grey.
+    Undecided,
+    /// Behind: fainter,
+    Second,
+    /// and fainter still.
+    Third,
+}
+
 impl Column {
     /// How many rows were found to be behind the best.
     fn separated(&self) -> usize {
@@ -190,8 +209,8 @@ impl Column {
         self.entries.iter().filter(behind).count()
     }
 
-    /// How many blocks in all would decide an entry that is undecided.
-    pub fn blocks_to_decide(&self, entry: &Entry) -> Option<usize> {
+    /// How many [units](Self::unit) in all would decide an entry that is undecided.
+    pub fn units_to_decide(&self, entry: &Entry) -> Option<usize> {
         let against = entry.place?.against_best;
         let bounds = Bounds {
             least: stats::floor(),
@@ -275,6 +294,18 @@ impl Entry {
             Verdict::Slower => Standing::Behind,
             _ if place.against_best.high <= TIED_FACTOR.ln() => Standing::Tied,
             Verdict::Faster | Verdict::Equivalent | Verdict::TooClose => Standing::Undecided,
+        })
+    }
+
+    /// How a ranked cell is coloured, alike in the page and in the picture.
+    pub fn shade(&self) -> Option<Shade> {
+        let tier = self.place?.tier;
+        Some(match self.standing()? {
+            Standing::Best | Standing::Tied => Shade::Tied,
+            Standing::Undecided => Shade::Undecided,
+            // Behind in the first tier: the noise of the column is wider than the difference.
+            Standing::Behind if tier <= 2 => Shade::Second,
+            Standing::Behind => Shade::Third,
         })
     }
 

@@ -92,6 +92,12 @@ impl Run {
         }
     }
 
+    /// Whether `scenario` was measured in slices.
+    pub fn is_in_slices(&self, scenario: &str) -> bool {
+        let mut here = self.trials.iter().filter(|t| t.scenario == scenario);
+        here.any(|trial| trial.slice.is_some())
+    }
+
     /// What may be concluded in `scenario`: as much as its blocks allow, or of slices its rotations.
     pub fn evidence(&self, scenario: &str) -> Evidence {
         let here = self

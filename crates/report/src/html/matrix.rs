@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::anchor;
 use crate::cell::State;
 use crate::format;
-use crate::matrix::{Column, Entry, Matrix, Standing, TIED_FACTOR};
+use crate::matrix::{Column, Entry, Matrix, Shade, TIED_FACTOR};
 use crate::palette;
 use crate::run::{Row, Run};
 use crate::stats::{Evidence, Ranked};
@@ -147,12 +147,14 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
     };
     let class = match (entry.state, entry.place) {
         (State::Valid, Some(place)) if place.best => "tier1 best".to_owned(),
-        (State::Valid, Some(_)) if entry.standing() == Some(Standing::Tied) => "tier1".to_owned(),
-        (State::Valid, Some(_)) if entry.standing() == Some(Standing::Undecided) => {
-            "open".to_owned()
+        (State::Valid, Some(_)) => match entry.shade() {
+            Some(Shade::Tied) => "tier1",
+            Some(Shade::Undecided) => "open",
+            Some(Shade::Second) => "tier2",
+            Some(Shade::Third) => "tier3",
+            None => "plain",
         }
-        (State::Valid, Some(place)) if place.tier == 1 => "tier2".to_owned(),
-        (State::Valid, Some(place)) => format!("tier{}", place.tier.min(3)),
+        .to_owned(),
         (State::Limited, _) => "limited".to_owned(),
         (State::Blocks, _) => "blocks".to_owned(),
         (State::Missing | State::Invalid | State::NotOffered, _) => "none".to_owned(),
@@ -176,8 +178,8 @@ fn ranked(column: &Column, entry: &Entry, place: &Ranked, figure: &str) -> Marku
         @match entry.interval().filter(|_| !place.best) {
             Some(interval) => {
                 span.iv { (interval) }
-                @if let Some(blocks) = column.blocks_to_decide(entry) {
-                    span.iv { (format::number(blocks as f64)) " blocks" }
+                @if let Some(units) = column.units_to_decide(entry) {
+                    span.iv { (format::number(units as f64)) " " (column.unit) }
                 }
                 span.fig { (figure) }
             }
@@ -258,7 +260,7 @@ pub fn key(evidence: Evidence, peers: bool) -> Markup {
             } @else {
                 li { span.swatch.tier1.best { "1.00×" } " best of its column" }
                 li { span.swatch.tier1 { "1.04×" } " tied: at most " (format!("{:.0} %", (TIED_FACTOR - 1.0) * 100.0)) " worse, with its whole interval" }
-                li { span.swatch.open { "1.20×" } " undecided, with the blocks that it would take to decide" }
+                li { span.swatch.open { "1.20×" } " undecided, with the blocks or rotations that it would take to decide" }
                 li { "(5 µs) too few valid trials to rank" }
                 li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse, in a lower tier; 2.00× is twice as bad" }
             }

@@ -4,7 +4,7 @@
 use super::panel::wrapped;
 use crate::cell::State;
 use crate::format;
-use crate::matrix::{Column, Entry, Matrix};
+use crate::matrix::{Column, Entry, Matrix, Shade};
 use crate::run::Row;
 use crate::session::Session;
 use crate::stats::Evidence;
@@ -24,9 +24,9 @@ const ROW_HEIGHT: f64 = 42.0;
 /// Style of the cells, beyond the common one.
 pub const STYLE: &str = ".h{font-size:19px;font-weight:700}.s{font-size:13px}.r{font-size:14.5px;font-weight:650}.i{font-size:10.5px}\
 .c{fill:#f2f4f7}.c1{fill:#0b5c9e}.c2{fill:#a9cdea}.c3{fill:#e1edf7}.o1,.o1.i{fill:#fff}.o2,.o3{fill:#122033}\
-.blocks{fill:#d9dce1}.hatch{fill:url(#hatch)}.stripe{stroke:#aab3bf;stroke-width:2}.hatchbg{fill:#f2f4f7}\
+.open{fill:#d9dce1}.blocks{fill:none;stroke:#d9dce1}.hatch{fill:url(#hatch)}.stripe{stroke:#aab3bf;stroke-width:2}.hatchbg{fill:#f2f4f7}\
 @media(prefers-color-scheme:dark){.c,.hatchbg{fill:#1c222b}.c1{fill:#3d9be9}.o1,.o1.i{fill:#06121f}.c2{fill:#1e4d78}.c3{fill:#182c40}.o2,.o3{fill:#e6ebf2}\
-.blocks{fill:#343a44}.stripe{stroke:#4c5766}}";
+.open{fill:#343a44}.blocks{stroke:#343a44}.stripe{stroke:#4c5766}}";
 
 /// The whole picture.
 pub fn draw(session: &Session) -> Svg {
@@ -99,13 +99,13 @@ fn panel(svg: &mut Svg, (columns, rows): (&[Column], &[(usize, &Row)]), width: f
 }
 
 fn legend(matrix: &Matrix) -> Vec<String> {
-    let hatched = "Hatched: the generator was the limit, so the figure is a bound and is never ranked. Grey: the model cannot do this, by design.";
+    let hatched = "Hatched: the generator was the limit, so the figure is a bound and is never ranked. Outlined: the model cannot do this, by design.";
     let read = match matrix.evidence {
         Evidence::Figures => {
             "There are too few blocks to rank: each cell is the figure itself.".to_owned()
         }
         _ => format!(
-            "1.00× is the best of its column, 2.00× is twice as bad, with {}. Strong colour: no difference from the best was found (= equivalent, ≈ too close to call); fainter: lower tiers.",
+            "1.00× is the best of its column, 2.00× is twice as bad, with {}. Strong colour: tied, at most 10 % worse with its whole interval; grey: undecided; fainter: worse.",
             if matrix.evidence == Evidence::Ranges {
                 "the range over blocks"
             } else {
@@ -127,7 +127,6 @@ fn cell(svg: &mut Svg, at: (f64, f64), width: f64, column: &Column, entry: &Entr
         .map(|spread| column.choice.metric.show(spread.median));
     match (entry.state, entry.place, figure) {
         (State::Valid, Some(place), Some(figure)) => {
-            let tier = place.tier.min(3);
             let factor = format::factor(place.against_best.log.exp());
             let (top, below) = if entry.overloaded {
                 ("overloaded".to_owned(), words::answered(entry))
@@ -139,7 +138,13 @@ fn cell(svg: &mut Svg, at: (f64, f64), width: f64, column: &Column, entry: &Entr
                     entry.interval().unwrap_or(figure),
                 )
             };
-            put(&format!("c{tier}"), &format!("o{tier}"), top.trim(), &below);
+            let (class, ink) = match entry.shade() {
+                Some(Shade::Tied) | None => ("c1", "o1"),
+                Some(Shade::Undecided) => ("open", "o2"),
+                Some(Shade::Second) => ("c2", "o2"),
+                Some(Shade::Third) => ("c3", "o3"),
+            };
+            put(class, ink, top.trim(), &below);
         }
         (State::Valid, None, Some(figure)) if entry.peer.is_some() && !entry.overloaded => {
             let factor = entry

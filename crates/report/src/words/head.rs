@@ -100,7 +100,7 @@ pub fn notices(session: &Session) -> Vec<String> {
     let run = &session.run;
     let evidence = Evidence::of(run.blocks);
     let mut notices = differing(&session.verdict);
-    if evidence == Evidence::Figures && !run.trials.is_empty() {
+    if session.verdict.evidence == Evidence::Figures && !run.trials.is_empty() {
         notices.push(format!(
             "{} only: figures are shown, nothing is ranked.",
             format::count(run.blocks as usize, "block")
