@@ -55,6 +55,15 @@ impl Looks {
     }
 }
 
+/// When a worker whose clock says `now` looks again. A loop reads its clock once per wake-up: what is due
+/// by that clock is due for the rest of its batch, too.
+fn next_look(looks_at_all: bool, now: Instant, limits: &Limits) -> Instant {
+    match looks_at_all {
+        true => now,
+        false => now + Duration::from_nanos(rhythm_ns(limits)),
+    }
+}
+
 impl Worker {
     /// Whether it is time to look at how long what was received has waited.
     #[inline(always)]
@@ -93,10 +102,7 @@ impl Worker {
                 || self.looks.own.is_overloaded(now_ns, limits)
                 || shared.is_overloaded(now_ns, limits)
         };
-        self.looks.at = match looks_at_all {
-            true => now,
-            false => now + Duration::from_nanos(rhythm_ns(limits)),
-        };
+        self.looks.at = next_look(looks_at_all, self.now, limits);
     }
 
     /// Since when the request that was received last has waited for a worker.
@@ -165,5 +171,17 @@ impl Worker {
             let now_ns = self.server.drain.shared_ns(Instant::now());
             queue.observe(followed.waited + while_served, now_ns, &self.server.limits);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_all_are_looked_at_the_next_of_the_same_batch_is_too() {
+        let (now, limits) = (Instant::now(), Limits::default());
+        assert!(now >= next_look(true, now, &limits));
+        assert!(now < next_look(false, now, &limits));
     }
 }
