@@ -19,6 +19,8 @@ const WAIT: u32 = 441; // epoll_pwait2
 const EVERY_SELECTOR: &str = "reactor::reactor::Reactor<S>::run";
 /// epoll by level and by edge, poll, select, signals.
 const SELECTORS: usize = 4;
+/// What signal-driven's body waits with: rt_sigtimedwait.
+const TAKE_SIGNAL: u32 = 128;
 
 /// A part of the name of a function, and the system calls that lie in it.
 const LOOPS: &[(&str, &[u32])] = &[
@@ -96,6 +98,12 @@ fn wait_receive_and_send_of_a_loop_are_in_one_function() {
         let every = found
             .iter()
             .all(|(_, has)| has.contains(&RECEIVE) && has.contains(&SEND));
+        let signals = found.iter().any(|(_, has)| has.contains(&TAKE_SIGNAL));
+        if *part == EVERY_SELECTOR && !signals {
+            missing.push(format!(
+                "{part} should take signals in one frame: {found:?}"
+            ));
+        }
         if !whole || *part == EVERY_SELECTOR && !(every && found.len() >= SELECTORS) {
             missing.push(format!(
                 "{part} should make {calls:?} in one frame: {found:?}"

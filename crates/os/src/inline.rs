@@ -3,7 +3,7 @@
 //! The code of the C library is on pages of its own. A process that was just forked has a page fault
 //! at the first use of each such page, and a thread that was just scheduled has a TLB miss. rustix
 //! makes nearly all system calls of a request without the C library. The rest is here: calls that
-//! rustix does not have, and the functions `clock_gettime` and `close`, which the standard library
+//! rustix does not have (of them `rt_sigtimedwait`, with which signal-driven's loop waits), and the functions `clock_gettime` and `close`, which the standard library
 //! calls by these names.
 
 use std::ffi::{c_int, c_long};
@@ -13,7 +13,18 @@ use std::time::Duration;
 ///
 /// # Safety
 /// The arguments must be valid for the call.
+#[inline(always)]
 unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> isize {
+    // SAFETY: the caller's arguments are valid, and the kernel reads no fourth one.
+    unsafe { call4(number, a, b, c, 0) }
+}
+
+/// The same with up to four arguments.
+///
+/// # Safety
+/// The arguments must be valid for the call.
+#[inline(always)]
+unsafe fn call4(number: c_long, a: usize, b: usize, c: usize, d: usize) -> isize {
     #[cfg(target_arch = "x86_64")]
     {
         let returned: isize;
@@ -22,7 +33,7 @@ unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> isize {
             std::arch::asm!(
                 "syscall",
                 inlateout("rax") number as isize => returned,
-                in("rdi") a, in("rsi") b, in("rdx") c,
+                in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
                 lateout("rcx") _, lateout("r11") _,
                 options(nostack),
             );
@@ -38,7 +49,7 @@ unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> isize {
                 "svc 0",
                 in("x8") number,
                 inlateout("x0") a as isize => returned,
-                in("x1") b, in("x2") c,
+                in("x1") b, in("x2") c, in("x3") d,
                 options(nostack),
             );
         }
@@ -47,7 +58,7 @@ unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> isize {
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     {
         // SAFETY: the caller's arguments are valid.
-        match unsafe { libc::syscall(number, a, b, c) } {
+        match unsafe { libc::syscall(number, a, b, c, d) } {
             -1 => {
                 -(std::io::Error::last_os_error()
                     .raw_os_error()
@@ -76,6 +87,34 @@ pub(crate) fn set_timer(first: Duration, period: Duration) {
     let real = libc::ITIMER_REAL as usize;
     // SAFETY: the timer is only read. A valid one, as here, is never refused.
     unsafe { call(libc::SYS_setitimer, real, (&raw const timer) as usize, 0) };
+}
+
+/// `rt_sigtimedwait(2)`: takes a pending signal of `set`, and waits for it at most `timeout`, or without an end
+/// if that is null. Returns its number, or a negative error.
+///
+/// The C library's function returns to the loop behind the system call, which is slow on processors that guard
+/// return addresses.
+///
+/// # Safety
+/// `set` and `timeout` must be valid or null, and `info` must have room for a `siginfo_t`.
+#[inline(always)]
+pub(crate) unsafe fn take_signal(
+    set: *const libc::sigset_t,
+    info: *mut libc::siginfo_t,
+    timeout: *const libc::timespec,
+) -> isize {
+    // The kernel's set has a bit per signal, and is the beginning of the C library's.
+    const SET_BYTES: usize = 8;
+    // SAFETY: the caller's arguments are valid.
+    unsafe {
+        call4(
+            libc::SYS_rt_sigtimedwait,
+            set as usize,
+            info as usize,
+            timeout as usize,
+            SET_BYTES,
+        )
+    }
 }
 
 /// `exit_group(2)`: ends the process without destructors, and without writing buffers.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use nix::sys::time::TimeSpec;
 
+use crate::inline;
+
 /// `siginfo_t` as signals fill it that a descriptor or an asynchronous operation sends
 /// (`sigaction(2)`).
 #[repr(C, align(8))]
@@ -63,6 +65,7 @@ impl Blocked {
 
     /// Takes one pending signal; waits for one at most `timeout`, without an end if that is `None`.
     /// Takes none if that time has passed, or a handler of another signal has run (`EINTR`).
+    #[inline(always)]
     pub(crate) fn take(&self, timeout: Option<Duration>) -> Taken {
         let timeout = timeout.map(TimeSpec::from);
         let timeout = timeout.as_ref().map(TimeSpec::as_ref);
@@ -75,14 +78,14 @@ impl Blocked {
         // SAFETY: set and timeout are valid or null, and `info` has the size and alignment of a
         // siginfo_t.
         let signal = unsafe {
-            libc::sigtimedwait(
+            inline::take_signal(
                 &raw const self.0,
                 (&raw mut info).cast(),
                 timeout.map_or(std::ptr::null(), std::ptr::from_ref),
             )
         };
         Taken {
-            signal,
+            signal: signal.max(-1) as i32,
             band: info.band,
             value: info.value,
         }

@@ -120,6 +120,7 @@ impl Signals {
     }
 
     /// Takes one signal; waits for it at most `timeout`, without an end if that is `None`.
+    #[inline(always)]
     pub fn take(&self, timeout: Option<Duration>) -> IoSignal {
         let taken = self.blocked.take(timeout);
         let (fd, events) = taken.descriptor();
