@@ -9,7 +9,8 @@ use turnstile::{Model, Roles, Variant};
 /// What stands in a document between the comments that enclose its table of models.
 fn table_of(document: &str) -> &str {
     let (_, rest) = document
-        .split_once("-->\n")
+        .split_once("<!-- models")
+        .and_then(|(_, rest)| rest.split_once("-->\n"))
         .expect("the table begins after a comment");
     let (table, _) = rest
         .split_once("<!-- /models -->")
