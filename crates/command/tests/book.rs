@@ -1,8 +1,8 @@
 //! The code in the documents: shell blocks are run, page by page, as a reader would; a block that is not run
 //! says why in a comment before it. Rust blocks are compiled by the crate `book`.
 //!
-//! In what is run, the ports 8080 and 8081 are free ones, and `/tmp/` is a folder of the test. The words
-//! `file=NAME` behind the language of a block mean that the reader writes it to that file.
+//! In what is run, the ports 8080 and 8081 are free ones, and `/tmp/` is a folder of the test. A comment
+//! `<!-- file: NAME -->` before a block means that the reader writes it to that file.
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on ends.
 
@@ -66,18 +66,16 @@ fn blocks(page: &str) -> Vec<Block> {
     for (number, line) in text.lines().enumerate() {
         match (open.take(), line.strip_prefix("```")) {
             (None, Some(info)) => {
-                let mut words = info.split([' ', ',']);
-                let why_not = before
-                    .strip_prefix("<!-- not run: ")
-                    .and_then(|rest| rest.strip_suffix(" -->"));
+                let said = |what: &str| {
+                    let rest = before.strip_prefix("<!-- ")?.strip_prefix(what)?;
+                    rest.strip_suffix(" -->").map(String::from)
+                };
                 open = Some(Block {
                     page: page.to_owned(),
                     line: number + 1,
-                    language: words.next().unwrap_or_default().to_owned(),
-                    file: words
-                        .find_map(|word| word.strip_prefix("file="))
-                        .map(String::from),
-                    why_not: why_not.map(String::from),
+                    language: info.split(',').next().unwrap_or_default().to_owned(),
+                    file: said("file: "),
+                    why_not: said("not run: "),
                     text: String::new(),
                 });
             }
