@@ -119,21 +119,8 @@
 //!
 //! # The models
 //!
-//! - `iterative`: One process serves one client after another.
-//! - `fork-per-client`: The parent accepts, and forks a child for every client.
-//! - `prefork`: Children forked in advance all block in accept on one socket.
-//! - `thread-per-client`: The main thread accepts, and starts a thread for every client.
-//! - `thread-pool`: Threads created in advance take accepted connections from a bounded queue.
-//! - `single-reactor`: One thread waits in one selector and does everything.
-//! - `reactor-pool`: A loop accepts, reads and writes; the connection moves to a pool that computes, and comes back.
-//! - `multi-reactor`: An acceptor gives each socket to the least loaded of several reactors.
-//! - `leader-follower`: Threads take turns at one handle set; the leader promotes a follower before it serves.
-//! - `proactor`: The kernel accepts, reads and writes; one loop computes when requests are complete.
-//! - `signal-driven`: Every socket reports what happens on it by a real-time signal, and one loop takes them.
-//! - `async-tasks`: There is a coroutine per connection, on threads that steal tasks from each other.
-//!
-//! Most have variants, which `--variant` chooses. The page of each crate says what it costs, what
-//! breaks it and when to pick it. A model of your own is a [`Model`] value with a `run`.
+//! [`models`] lists them. Most have variants, which `--variant` chooses. The page of each says what it costs,
+//! what breaks it and when to pick it. A model of your own is a [`Model`] value with a `run`.
 
 #![forbid(unsafe_code)]
 
@@ -187,7 +174,7 @@ pub fn main_on_any<A: clap::Args, S: Service + 'static, E: std::fmt::Display>(
 pub mod models {
     macro_rules! models {
         ($($feature:literal $model:ident),* $(,)?) => {
-            $(#[cfg(feature = $feature)] pub use $model;)*
+            $(#[cfg(feature = $feature)] #[doc(inline)] pub use $model;)*
 
             /// All of them, in the order of the literature: one client at a time, processes,
             /// threads, loops.
