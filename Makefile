@@ -4,7 +4,7 @@ SIZE ?= quick
 MODELS ?=
 CARGO ?= cargo
 
-.PHONY: all build test oracles bench-all floor-ratios doc
+.PHONY: all build test oracles bench-all floor-ratios package doc
 
 all: build
 
@@ -32,6 +32,10 @@ bench-all: build
 # CPU per request of every model against C programs that do nothing but the system calls.
 floor-ratios: build
 	scripts/floor-ratios
+
+# The crates that people depend on, packed and built from their packages.
+package:
+	scripts/package
 
 doc:
 	$(CARGO) doc --workspace --no-deps --open

@@ -1,6 +1,6 @@
 //! Every model and variant that listens, for the tests of programs that run on any.
 
-use turnstile::{Calls, Listeners, Model, Variant};
+use turnstile::{Calls, Count, Holds, Listeners, Model, Variant};
 
 /// One of them.
 #[derive(Clone, Copy)]
@@ -34,5 +34,15 @@ impl Column {
     /// Whether its workers may wait in a call.
     pub fn may_wait(&self) -> bool {
         self.variant.workers.calls != Calls::Loop
+    }
+
+    /// Whether all its workers are in one process.
+    pub fn is_one_process(&self) -> bool {
+        !self.variant.workers.processes || self.variant.workers.count == Count::One
+    }
+
+    /// Whether it serves several connections at once.
+    pub fn is_concurrent(&self) -> bool {
+        self.variant.workers.holds != Holds::One
     }
 }

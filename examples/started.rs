@@ -58,6 +58,18 @@ impl Started {
     }
 }
 
+/// The exit status, and what was written on standard error, of a program that does not start.
+#[allow(dead_code)]
+pub fn refused(program: &str, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(program);
+    command.args(["--listen", "127.0.0.1:0"]).args(args);
+    let output = command.output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
+}
+
 impl Drop for Started {
     fn drop(&mut self) {
         let _ = self.child.kill();

@@ -9,7 +9,8 @@ use turnstile::{Model, Roles, Variant};
 /// What stands in a document between the comments that enclose its table of models.
 fn table_of(document: &str) -> &str {
     let (_, rest) = document
-        .split_once("-->\n")
+        .split_once("<!-- models")
+        .and_then(|(_, rest)| rest.split_once("-->\n"))
         .expect("the table begins after a comment");
     let (table, _) = rest
         .split_once("<!-- /models -->")
@@ -43,19 +44,6 @@ fn the_readme_lists_the_models() {
         table_of(include_str!("../../../README.md")),
         rows,
         "the table of models in README.md is to be this one"
-    );
-}
-
-#[test]
-fn the_library_lists_its_models() {
-    let page = std::fs::read_to_string("../turnstile/src/lib.rs").unwrap();
-    let list: String = turnstile::models::ALL
-        .iter()
-        .map(|model| format!("//! - `{}`: {}\n", model.name, model.variants[0].summary))
-        .collect();
-    assert!(
-        page.contains(&list),
-        "crates/turnstile/src/lib.rs lacks\n{list}"
     );
 }
 

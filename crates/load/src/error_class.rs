@@ -79,7 +79,7 @@ impl ErrorClass {
             Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Self::DescriptorLimit,
             Errno::CONNRESET => Self::Reset,
             // ECONNREFUSED, a Unix socket's ENOENT and EAGAIN (full backlog), EHOSTUNREACH: all
-            // say that nobody accepted the connection.
+            // say that no process accepted the connection.
             _ => Self::Refused,
         }
     }

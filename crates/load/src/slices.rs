@@ -54,7 +54,7 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     /// The sockets that thread number `thread` is to go on with, without those whose peer has closed
-    /// or has sent what nobody asked for.
+    /// or has sent bytes that were not asked for.
     pub(crate) fn take(&self, thread: usize) -> Vec<OwnedFd> {
         let mut kept = self.kept(thread, std::mem::take);
         kept.retain(is_quiet);
@@ -100,7 +100,7 @@ pub(crate) fn serve(plan: &Plan, arrivals: Arrivals, edges: bool) -> Result<()> 
         let json = serde_json::to_string(&result).context("the result cannot be written")?;
         let mut out = io::stdout().lock();
         if writeln!(out, "{json}").and_then(|()| out.flush()).is_err() {
-            // Nobody reads any more.
+            // The reader has gone.
             return Ok(());
         }
         if stop.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Starting the program anew beside the running server, from a handler of a signal.
+//! Starting the program again beside the running server, from a handler of a signal.
 //!
 //! A server with threads must not fork a process that goes on as a server: it would inherit locks that
 //! nobody releases. What is forked here makes system calls only (`signal-safety(7)`), and either waits

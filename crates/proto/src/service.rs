@@ -111,7 +111,7 @@ pub trait WorkerService: Send {
     /// Answers `request` by filling in `response`, which is an empty `200 OK` at first.
     ///
     /// # Panics
-    /// If it panics, the request is answered with 500. The next one finds a service that was built anew.
+    /// If it panics, the request is answered with 500. The next one finds a service that was built again.
     fn call(&mut self, request: &Request<'_>, response: &mut Response<'_>);
 
     /// See [`Service::nature`].

@@ -58,7 +58,7 @@ pub fn inbox<T>(max: usize) -> Result<(Mailbox<T>, Inbox<T>), os::Errno> {
 
 impl<T> Mailbox<T> {
     /// Adds `item`; the loop need not look before [`wake`](Self::wake). Waits while the inbox is
-    /// full: a sender that accepts then accepts nobody. False if the loop has ended.
+    /// full: a sender that accepts then stops accepting. False if the loop has ended.
     pub fn put(&self, item: T) -> bool {
         let Some(sender) = &self.sender else {
             return false;

@@ -92,7 +92,7 @@ pub struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trickle_cpu_us_per_s: Option<f64>,
     /// CPU of the whole machine, µs per correct answer: the kernel's work for the loopback is charged
-    /// to whoever sends.
+    /// to the sender.
     pub machine_cpu_us_per_request: Option<f64>,
     /// Voluntary and involuntary context switches of the server's tree per correct answer.
     pub context_switches_per_request: Option<f64>,
@@ -214,7 +214,7 @@ pub struct Trial {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub memory_steps: Vec<MemoryStep>,
     /// Connections that were open, each served once, when the server was asked to stop; `None` when
-    /// nobody asked it.
+    /// it was not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain_connections: Option<u32>,
     /// How many of the scenario's connections, opened afresh, each worker serves; empty where the

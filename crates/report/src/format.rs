@@ -14,7 +14,7 @@ pub fn number(value: f64) -> String {
         _ if size >= 0.9995 => 2,
         _ => 3,
     };
-    // A window's rate or a task count is whole; `2.00 tasks` would claim digits nobody measured.
+    // A window's rate or a task count is whole; `2.00 tasks` would claim digits that were not measured.
     if value.fract() == 0.0 && size < 1e15 {
         return grouped(&format!("{value:.0}"));
     }

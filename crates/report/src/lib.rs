@@ -71,7 +71,7 @@ pub fn write(dir: &Path) -> anyhow::Result<()> {
     write_and_tell(dir).map(drop)
 }
 
-/// The same; returns what whoever ran the command must know.
+/// The same; returns what the user of the command must know.
 fn write_and_tell(dir: &Path) -> anyhow::Result<Vec<String>> {
     let run = read::run(dir)?;
     let mut told = run.found.clone();

@@ -33,7 +33,7 @@ pub struct File {
 enum To {
     /// A pipe or a device cannot be replaced, only written to.
     Special(fs::File),
-    /// Written beside the path and renamed: nobody sees half of it.
+    /// Written beside the path and renamed, so that no reader sees half of it.
     Draft(PathBuf),
 }
 

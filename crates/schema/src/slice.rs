@@ -1,7 +1,7 @@
 //! Slices: short stretches of load on servers that stand side by side, to be compared pair by pair.
 //!
 //! In a *rotation* every server of a scenario, the null server and the placebo included, is loaded
-//! once, one after the other and with the same arrivals, in an order that is shuffled anew. Slices of
+//! once, one after the other and with the same arrivals, in an order that is shuffled again. Slices of
 //! one scenario, block and rotation are what is paired: they were measured within seconds of each
 //! other and with the same shape of load.
 

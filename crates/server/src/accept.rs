@@ -171,7 +171,7 @@ impl Server {
     /// Accepts at listener `index`, which is non-blocking, without waiting. The new socket is non-blocking.
     ///
     /// It does so too when a successor has the listener: the kernel may have woken this process alone for a
-    /// connection, just before that ceased to wait, and nobody else would take it before the next one comes.
+    /// connection, just before that ceased to wait, and no other worker would take it before the next one comes.
     #[inline(always)]
     pub fn accept_ready(&self, index: usize, backoff: &mut Backoff) -> Accepted {
         self.accept_completed(net::accept(self.listeners[index].as_fd(), true), backoff)

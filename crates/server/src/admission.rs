@@ -2,7 +2,7 @@
 //! answered in time.
 //!
 //! Under overload a queue that is served in order makes every answer late, and late answers are worth
-//! nothing: the server works as hard as it can for nobody. CoDel (Nichols and Jacobson, *Controlling
+//! nothing: the server works as hard as it can for replies that come too late. CoDel (Nichols and Jacobson, *Controlling
 //! Queue Delay*, ACM Queue 2012; RFC 8289) tells a queue that absorbs a burst from one that stands: the
 //! former is empty again within an interval. CoDel then drops packets ever more often until the delay
 //! is below its target; senders slow down meanwhile. Clients of a server do not, so a server in overload
@@ -149,7 +149,7 @@ impl QueueDelay {
 
     /// One that had entered has served.
     pub(crate) fn leave(&self) {
-        // A new overload counts from 0, whoever still serves.
+        // A new overload counts from 0, even if requests of the last one are still served.
         let _ = self
             .serving
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |serving| {

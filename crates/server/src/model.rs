@@ -200,7 +200,7 @@ const WORKERS_MAX: usize = 65_536;
 pub enum Calls {
     /// A worker, which may wait: it has no other connection meanwhile, or others serve its connections.
     Worker,
-    /// A worker that is a loop, which serves nobody else meanwhile.
+    /// A worker that is a loop, which serves no other connection meanwhile.
     Loop,
     /// A thread beside the workers, which may wait.
     ExtraThread,

@@ -43,7 +43,7 @@ pub(crate) struct Observed {
 pub(crate) struct Shared {
     /// The thread that writes the access log sleeps.
     pub(crate) sleeps: AtomicBool,
-    /// How often the access log was asked to be opened anew.
+    /// How often the access log was asked to be opened again.
     pub(crate) reopen: AtomicU64,
     /// The server has ended; the helper is to write what is left, and to end.
     pub(crate) stop: AtomicBool,
@@ -87,7 +87,7 @@ impl Observed {
         (each > 0).then(|| Ring::new(&self.figures[number].ends, words))
     }
 
-    /// Has the access log opened anew. Async-signal-safe.
+    /// Has the access log opened again. Async-signal-safe.
     pub(crate) fn reopen(&self) {
         self.shared.reopen.fetch_add(1, Ordering::SeqCst);
         self.waker.wake();

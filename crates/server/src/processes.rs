@@ -229,7 +229,7 @@ impl Children {
             return Duration::ZERO;
         };
         if self.server.drain.has_begun() {
-            return Duration::ZERO; // It was told to end as well, and nobody replaces it.
+            return Duration::ZERO; // It was told to end as well, and is not replaced.
         }
         self.server.board.respawned.fetch_add(1, Ordering::Relaxed);
         if lived < CRASH_LOOP_BELOW {

@@ -1,4 +1,4 @@
-//! The hot restart: SIGUSR2 starts the program anew, with the listeners, and this server drains once
+//! The hot restart: SIGUSR2 starts the program again, with the listeners, and this server drains once
 //! the new one is ready.
 //!
 //! ```text
@@ -7,7 +7,7 @@
 //!   watcher ─ SIGUSR2 ──▶ server: drains, and leaves the listeners as they are
 //! ```
 //!
-//! The listeners are the same sockets in both, so whoever waits in a backlog is served by the successor.
+//! The listeners are the same sockets in both, so a client that waits in a backlog is served by the successor.
 //! If that ends, or is not ready in time, the watcher says so in one line and this server has lost
 //! nothing. The watcher is not a thread, because models of processes must not have one where they fork.
 
@@ -52,7 +52,7 @@ pub(crate) struct Restart {
     pub(crate) successor: AtomicU32,
 }
 
-/// What a server was given by whoever has started it.
+/// What a server was given by the process that has started it.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     pub(crate) listeners: Vec<Listener>,

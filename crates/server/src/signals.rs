@@ -55,7 +55,7 @@ pub(crate) fn is_main_process() -> bool {
     MAIN_PROCESS.load(Ordering::SeqCst) == os::process::id()
 }
 
-/// Has the access log opened anew, if there is one. Async-signal-safe.
+/// Has the access log opened again, if there is one. Async-signal-safe.
 pub(crate) fn reopen_logs(server: &Server) {
     if let Some(observed) = server.observed {
         observed.reopen();

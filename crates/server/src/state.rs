@@ -2,7 +2,7 @@
 //!
 //! | built | by | who has it |
 //! |---|---|---|
-//! | before the first fork | whoever makes the [`Service`] | threads share it; each process has a copy |
+//! | before the first fork | the program that makes the [`Service`] | threads share it; each process has a copy |
 //! | once per process | [`per_process`] | the threads of that process share it: it is `Sync` |
 //! | once per worker | [`per_worker`] | that worker alone: it is called by `&mut self` |
 //! | before the first fork, in shared memory | [`SharedCounter`] | all processes share it |

@@ -35,7 +35,7 @@ pub struct Worker {
     counted: (u64, u64),
     /// Calls of the service that have panicked and are in the scoreboard already.
     panics_counted: u64,
-    /// Its figures, while somebody looks at them.
+    /// Its figures, while a flag asks for them.
     figures: Option<&'static Figures>,
     /// Not 0: every reply says close.
     draining: &'static AtomicU64,
@@ -50,7 +50,7 @@ impl Worker {
     }
 
     /// The same for a process that is yet to be forked, where [`become_process`](Worker::become_process)
-    /// completes it. It serves nobody before.
+    /// completes it. It serves no client before.
     pub fn before_fork(server: &'static Server) -> Worker {
         Worker::new(server, 0, true)
     }
@@ -99,7 +99,7 @@ impl Worker {
         .observed()
     }
 
-    /// Has its exchanges written down, if somebody looks at them.
+    /// Has its exchanges recorded, if a flag asks for that.
     fn observed(mut self) -> Worker {
         self.observe();
         self

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::entry::{Entry, is_token, method, target};
 use crate::time;
 
-/// Fields that belong to a connection or to one message, and are made anew for another.
+/// Fields that belong to a connection or to one message, and are made again for another.
 const NOT_KEPT: &[&str] = &[
     "connection",
     "content-length",

@@ -18,17 +18,23 @@
 //!
 //! # Cargo.toml
 //!
-//! Each model is a feature of its name, and all are on by default. A program on one model compiles 20
+//! The package is called `turnstile-server`, the library `turnstile`. Each model is a feature of its name, and all are on by default. A program on one model compiles 20
 //! crates, itself among them:
 //!
 //! ```toml
 //! [dependencies]
-//! turnstile = { path = "../turnstile/crates/turnstile", default-features = false, features = ["prefork"] }
+//! turnstile-server = { path = "../turnstile/crates/turnstile", default-features = false, features = ["prefork"] }
 //! ```
 //!
-//! The features `json` and `gzip` add `Request::json`, `Response::json` and `Response::gzip`.
-//! The feature `files` adds `Files`, a service that sends the files below a folder. Flags of your own
-//! are a `clap::Args`, from which [`main_with`] has you make the service.
+//! | feature | adds |
+//! |---|---|
+//! | `json`, `gzip` | `Request::json`, `Response::json`; `Response::gzip` |
+//! | `files` | `Files`, a service that sends the files below a folder |
+//! | `http` | `http::http_service`: a function of the types of the crate `http` |
+//! | `async` | `async_service`: an `async fn` of these types |
+//! | `tower` | `tower_service`: a `tower::Service`, such as a router of axum |
+//!
+//! Flags of your own are a `clap::Args`, from which [`main_with`] has you make the service.
 //!
 //! # JSON, and state
 //!
@@ -74,25 +80,47 @@
 //!
 //! Threads share that state. On a model whose workers are processes (`prefork`, `fork-per-client`,
 //! `multi-reactor:processes`) each would count for itself: state belongs in a database or in shared
-//! memory there. `examples/` has more: JSON that is read, files, a model of one's own.
+//! memory there. `examples/` has more: a static site, a store on SQLite, a login, a chat, a model of one's own.
+//! `docs/` has the same story at length, from `docs/getting-started.md` on.
+//!
+//! # Any model
+//!
+//! [`main_on_any`] gives the program the flag `--model`, so that the same service can be tried on each of
+//! [`models::ALL`] and run on the one that suits it:
+//!
+//! ```no_run
+//! use turnstile::{Request, Response};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     turnstile::main_on_any(|_: &()| {
+//!         Ok::<_, String>(|_: &Request<'_>, response: &mut Response<'_>| _ = response.body(b"hello\n"))
+//!     })
+//! }
+//! ```
+//!
+//! # Whose the state is
+//!
+//! | what is made | with | who has it |
+//! |---|---|---|
+//! | before the server starts | a field of the service | threads share it, each process has a copy |
+//! | once per process | [`per_process`] | the threads of that process; it is `Sync` |
+//! | once per worker | [`per_worker`] | one worker, which has it as `&mut self` |
+//! | before the server starts, in shared memory | [`SharedCounter`] | everybody |
+//!
+//! A worker opens its database in what it gives to [`per_worker`]: after the fork, and for itself alone. A
+//! service whose memory all workers must see returns [`Memory::OneProcess`], and a model of several
+//! processes refuses it when it starts.
+//!
+//! # What is slow
+//!
+//! A service with requests that block or compute returns `true` from [`Service::has_slow_requests`], and says
+//! of each in [`Service::nature`]. Models with threads beside their loops call it there; others say at the
+//! start that their loop will be held.
 //!
 //! # The models
 //!
-//! - `iterative`: One process serves one client after another.
-//! - `fork-per-client`: The parent accepts, and forks a child for every client.
-//! - `prefork`: Children forked in advance all block in accept on one socket.
-//! - `thread-per-client`: The main thread accepts, and starts a thread for every client.
-//! - `thread-pool`: Threads created in advance take accepted connections from a bounded queue.
-//! - `single-reactor`: One thread waits in one selector and does everything.
-//! - `reactor-pool`: A loop accepts, reads and writes; the connection moves to a pool that computes, and comes back.
-//! - `multi-reactor`: An acceptor gives each socket to the least loaded of several reactors.
-//! - `leader-follower`: Threads take turns at one handle set; the leader promotes a follower before it serves.
-//! - `proactor`: The kernel accepts, reads and writes; one loop computes when requests are complete.
-//! - `signal-driven`: Every socket reports what happens on it by a real-time signal, and one loop takes them.
-//! - `async-tasks`: There is a coroutine per connection, on threads that steal tasks from each other.
-//!
-//! Most have variants, which `--variant` chooses. The page of each crate says what it costs, what
-//! breaks it and when to pick it. A model of your own is a [`Model`] value with a `run`.
+//! [`models`] lists them. Most have variants, which `--variant` chooses. The page of each says what it costs,
+//! what breaks it and when to pick it. A model of your own is a [`Model`] value with a `run`.
 
 #![forbid(unsafe_code)]
 
@@ -146,7 +174,7 @@ pub fn main_on_any<A: clap::Args, S: Service + 'static, E: std::fmt::Display>(
 pub mod models {
     macro_rules! models {
         ($($feature:literal $model:ident),* $(,)?) => {
-            $(#[cfg(feature = $feature)] pub use $model;)*
+            $(#[cfg(feature = $feature)] #[doc(inline)] pub use $model;)*
 
             /// All of them, in the order of the literature: one client at a time, processes,
             /// threads, loops.

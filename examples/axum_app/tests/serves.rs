@@ -7,8 +7,6 @@ mod every_model;
 #[path = "../../started.rs"]
 mod started;
 
-use std::process::Command;
-
 use started::Started;
 
 /// A request: its line and fields, and its body.
@@ -101,16 +99,9 @@ fn every_model_answers_alike() {
 #[test]
 fn a_loop_that_must_not_wait_refuses_it() {
     for column in every_model::columns().filter(|column| !column.may_wait()) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_axum_app"));
-        command.args(["--model", &column.label(), "--listen", "127.0.0.1:0"]);
-        let output = command.output().unwrap();
-        let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{}: {stderr}",
-            column.label()
-        );
-        assert!(stderr.contains("async-tasks"), "{stderr}");
+        let label = column.label();
+        let (code, stderr) = started::refused(env!("CARGO_BIN_EXE_axum_app"), &["--model", &label]);
+        assert_eq!(code, Some(2), "{label}: {stderr}");
+        assert!(stderr.contains("async-tasks"), "{label}: {stderr}");
     }
 }

@@ -1,22 +1,22 @@
 //! JSON, and state that all requests share: notes, added by POST and read by GET.
 //!
 //! ```text
-//! cargo run -p json_state
+//! cargo run -p json_state -- --model thread-pool
 //! curl localhost:8080/notes -d '{"text": "buy milk"}'
 //! curl localhost:8080/notes
 //! ```
 //!
-//! The state is a value behind a mutex, which the threads of `thread-pool` share. Where workers are
-//! processes (`prefork`, `fork-per-client`, `multi-reactor:processes`), each has a copy of its own, as
-//! it was when the process was forked: a note added in one is missing in the others. State belongs in
-//! a database or in shared memory there.
+//! The state is a value behind a mutex. Threads share it. Where workers are processes (`prefork`,
+//! `fork-per-client`, `multi-reactor:processes`) each would have a copy of its own, and a note that one has
+//! added would be missing in the others. So the service says [`Memory::OneProcess`]: on those models it does
+//! not start, and names the models that can. The examples `kv` and `counter` show state for processes.
 
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use turnstile::models::thread_pool;
-use turnstile::{Method, Request, Response, Service};
+use turnstile::{Memory, Method, Request, Response, Service};
 
 #[derive(Serialize, Deserialize)]
 struct Note {
@@ -47,25 +47,24 @@ impl Notes {
 impl Service for Notes {
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
         match (request.method, request.path) {
-            (Method::Get, "/notes") => json(response, 200, &*self.all()),
-            (Method::Post, "/notes") => match serde_json::from_slice(request.body) {
+            (Method::Get, "/notes") => response.json(&*self.all()),
+            (Method::Post, "/notes") => match request.json() {
                 Ok(note) => match self.add(note) {
-                    Some(count) => json(response, 201, &count),
-                    None => json(response, 507, "there is no room for more notes"),
+                    Some(count) => response.status(201).json(&count),
+                    None => response.status(507).json("there is no room for more notes"),
                 },
-                Err(error) => json(response, 400, &error.to_string()),
+                Err(error) => response.status(400).json(&error.to_string()),
             },
-            _ => json(response, 404, "there are only /notes"),
-        }
+            _ => response.status(404).json("there are only /notes"),
+        };
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::OneProcess
     }
 }
 
-fn json<T: Serialize + ?Sized>(response: &mut Response<'_>, status: u16, value: &T) {
-    let response = response.status(status).content_type("application/json");
-    serde_json::to_writer(response.body_buffer(), value).expect("memory takes all that is written");
-}
-
 fn main() -> ExitCode {
-    static NOTES: Notes = Notes(Mutex::new(Vec::new()));
-    turnstile::main(&thread_pool::MODEL, &NOTES)
+    let notes = Notes(Mutex::new(Vec::new()));
+    turnstile::main_on_any(|_: &()| Ok::<_, Infallible>(notes))
 }

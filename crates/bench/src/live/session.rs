@@ -347,7 +347,7 @@ impl Session {
             })
     }
 
-    /// One line for somebody who waits.
+    /// One line that shows the progress.
     fn progress(&self) {
         if !std::io::stderr().is_terminal() {
             return;

@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_server_that_does_not_answer_is_not_asked_again() {
         let interrupt = Interrupt::watch().expect("handlers");
-        // It listens, and that is all: the kernel completes connections, nobody accepts them.
+        // It listens, and that is all: the kernel completes connections, and no process accepts them.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let wanted = Wanted {

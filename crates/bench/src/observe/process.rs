@@ -140,7 +140,7 @@ impl Process {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("printed '{line}'")))
     }
 
-    /// Reads what it prints from now on, and forgets it: a pipe that nobody reads would block a child that
+    /// Reads what it prints from now on, and forgets it: a pipe without a reader would block a child that
     /// goes on writing.
     pub fn discard_output(&mut self) {
         if let Some(mut stdout) = self.stdout.take() {

@@ -11,7 +11,7 @@
 //! difference is exact. A child that ends between two readings moves from the first part to the
 //! second and is counted once.
 //!
-//! The CPU of children that nobody waits for, because SIGCHLD is ignored, is lost; where that is so, no
+//! The CPU of children that are not waited for, because SIGCHLD is ignored, is lost; where that is so, no
 //! CPU is given at all.
 //!
 //! **Context switches** are kept by the kernel for living tasks, and for ended ones only in what
@@ -66,7 +66,7 @@ pub struct Snapshot {
 /// What a tree used between two moments.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
-    /// CPU time, µs; `None` where children may have ended that nobody waits for.
+    /// CPU time, µs; `None` where children may have ended that were not waited for.
     pub cpu_us: Option<f64>,
     /// Context switches; `None` when a task has ended, whose counters are lost.
     pub switches: Option<u64>,

@@ -13,6 +13,9 @@
 //! ready = { path = "/plaintext" }   # or { line = "Listening at" }, or { port = true }
 //! path = "/"                    # asked for where a scenario asks for no more than a small reply
 //! ```
+//!
+//! `models = ["prefork", "thread-pool"]` with `{model}` in the command is a dimension of the grid, too, for
+//! programs that run on any model of Turnstile.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -92,6 +95,8 @@ struct File {
 struct Entry {
     name: String,
     command: String,
+    #[serde(default)]
+    models: Vec<String>,
     #[serde(default)]
     workers: Numbers,
     #[serde(default)]
@@ -215,7 +220,10 @@ impl Entry {
     /// The number of its rows.
     fn size(&self) -> u64 {
         let count = |numbers: &Numbers| numbers.list().len().max(1) as u64;
-        count(&self.workers).saturating_mul(count(&self.threads))
+        let models = self.models.len().max(1) as u64;
+        count(&self.workers)
+            .saturating_mul(count(&self.threads))
+            .saturating_mul(models)
     }
 
     fn rows(&self, folder: &Path) -> anyhow::Result<Vec<Row>> {
@@ -252,12 +260,38 @@ impl Entry {
         let workers = self.grid("workers", &self.workers)?;
         let threads = self.grid("threads", &self.threads)?;
         let mut rows = Vec::new();
-        for workers in &workers {
-            for threads in &threads {
-                rows.push(self.row(&words, folder, *workers, *threads, within));
+        for model in self.models()? {
+            for workers in &workers {
+                for threads in &threads {
+                    let row = self.row(&words, folder, *workers, *threads, within);
+                    rows.push(row.on(model));
+                }
             }
         }
         Ok(rows)
+    }
+
+    /// The models, `None` where the command has no `{model}`.
+    fn models(&self) -> anyhow::Result<Vec<Option<&str>>> {
+        let used = |text: &String| text.contains("{model}");
+        let used = used(&self.command) || self.environment.values().any(used);
+        for model in &self.models {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_:".contains(&b);
+            ensure!(
+                !model.is_empty() && model.bytes().all(plain),
+                "models: '{model}' is no name of a model"
+            );
+        }
+        match (used, self.models.is_empty()) {
+            (true, true) => bail!("the command has {{model}}, and models is not given"),
+            (false, false) => bail!("models is given, and the command has no {{model}}"),
+            (false, true) => Ok(vec![None]),
+            (true, false) => Ok(self
+                .models
+                .iter()
+                .map(|model| Some(model.as_str()))
+                .collect()),
+        }
     }
 
     /// The values of a field, `None` where the command has none.
@@ -307,6 +341,20 @@ impl Entry {
                 within: Duration::from_secs_f64(within),
             },
         }
+    }
+}
+
+impl Row {
+    /// The same row for a model: its label says so, and its command and environment name it.
+    fn on(mut self, model: Option<&str>) -> Row {
+        let Some(model) = model else {
+            return self;
+        };
+        let fill = |text: &mut String| *text = text.replace("{model}", model);
+        self.start.words.iter_mut().for_each(fill);
+        self.start.environment.values_mut().for_each(fill);
+        self.label = format!("{} {model}", self.label);
+        self
     }
 }
 
@@ -363,8 +411,8 @@ fn check_fields(text: &str) -> anyhow::Result<()> {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'_');
         ensure!(
-            !name || ["addr", "port", "workers", "threads"].contains(&field),
-            "'{{{field}}}' is no field of a template: {{addr}}, {{port}}, {{workers}}, {{threads}}"
+            !name || ["addr", "port", "model", "workers", "threads"].contains(&field),
+            "'{{{field}}}' is no field of a template: {{addr}}, {{port}}, {{model}}, {{workers}}, {{threads}}"
         );
     }
     Ok(())

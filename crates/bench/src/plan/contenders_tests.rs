@@ -59,6 +59,28 @@ fn a_grid_is_a_row_for_each_pair() {
 }
 
 #[test]
+fn a_program_that_runs_on_any_model_has_a_row_for_each() {
+    let read = parse(&one(
+        "command = \"sh --model {model} {port} {workers}\"\nmodels = [\"prefork\", \"thread-pool:accept\"]\nworkers = [1, 2]",
+    ))
+    .expect("good");
+    let labels: Vec<&str> = read.rows.iter().map(|row| row.label.as_str()).collect();
+    assert_eq!(
+        labels,
+        [
+            "a w1 prefork",
+            "a w2 prefork",
+            "a w1 thread-pool:accept",
+            "a w2 thread-pool:accept"
+        ]
+    );
+    assert_eq!(
+        read.rows[2].start.command(),
+        "sh --model thread-pool:accept PORT 1"
+    );
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_line() {
     let command = |command: &str| one(&format!("command = {command:?}"));
     for (text, says) in [
@@ -83,6 +105,15 @@ fn what_is_wrong_is_said_in_one_line() {
             "'{cores}' is no field of a template",
         ),
         (command("sh {port} {workers}"), "workers is not given"),
+        (command("sh {port} {model}"), "models is not given"),
+        (
+            one("command = \"sh {port}\"\nmodels = [\"prefork\"]"),
+            "has no {model}",
+        ),
+        (
+            one("command = \"sh {port} {model}\"\nmodels = [\"--help x\"]"),
+            "is no name of a model",
+        ),
         (command("sh 8000"), "has {port}"),
         (
             one("command = \"sh {port}\"\nthreads = 3"),

@@ -10,7 +10,7 @@ use crate::plan::workers::Holds;
 
 /// Starting, verifying and stopping a server.
 const SERVER: Duration = Duration::from_millis(120);
-/// Starting somebody else's server, and stopping it, in addition.
+/// Starting a server by a command, and stopping it, in addition.
 const COMMAND: Duration = Duration::from_millis(1_200);
 /// The same for each worker, where a worker holds a connection.
 const WORKER: Duration = Duration::from_micros(300);
@@ -46,7 +46,7 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
             windows.sum::<Duration>() + drain(visit)
         }
         Pass::Capacity => {
-            // Each step opens the idle connections anew.
+            // Each step opens the idle connections again.
             let call = CALL + CONNECTION * visit.idle;
             let rate = visit.scenario.rates(size).last().copied();
             let search = visit.scenario.search(size).zip(rate);

@@ -1,7 +1,7 @@
 //! Lays out the plan of a run: block by block, scenario by scenario, server by server.
 //!
 //! The null server comes first in every scenario of a block, because the gates of the others need its
-//! figure; it is not compared itself. The others, placebo included, are shuffled anew in each block
+//! figure; it is not compared itself. The others, placebo included, are shuffled again in each block
 //! and scenario. The passes that are not compared by speed follow: capacity and system calls behind
 //! the scenario they belong to, memory at the end of the first block.
 

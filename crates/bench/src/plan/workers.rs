@@ -31,7 +31,7 @@ pub enum Holds {
     One,
     /// A worker: there are as many connections as workers.
     Workers,
-    /// Nobody: connections are held in a table.
+    /// No worker: connections are held in a table.
     Many,
 }
 

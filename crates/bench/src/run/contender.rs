@@ -72,7 +72,7 @@ enum Unready {
     Interrupted,
 }
 
-/// A port that nobody listens on.
+/// A port on which no process listens.
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,4 +1,4 @@
-//! `turnstile keep`: a process that stands above somebody else's server, so that nothing of it is lost.
+//! `turnstile keep`: the parent of a server that was started by a command, so that no process of it is lost.
 //!
 //! It is the child subreaper (prctl(2)) of whatever the command starts: a process whose parent has
 //! ended becomes its child, also one that has left its group and session. So the tree below it is the
@@ -83,7 +83,7 @@ fn keep(args: &KeepArgs) -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The bench may have gone: then nobody listens, and nothing is lost.
+/// The bench may have ended: then there is no reader, and nothing is lost.
 fn say(line: &str) {
     let _nobody_listens = writeln!(io::stdout(), "{line}");
 }

@@ -209,7 +209,7 @@ fn asked(spec: &str, paths: &BTreeMap<String, String>) -> Result<Vec<&'static Sc
     scenarios.map(with_path).collect()
 }
 
-/// Says how large a grid is and how long it takes, and refuses one that nobody can have meant.
+/// Says how large a grid is and how long it takes, and refuses one that must be a mistake.
 fn bounded(rows: u64, time: Duration, args: &Args) -> Result<(), Failure> {
     let time = estimate::words(time);
     if rows > ROWS_MAX && !args.yes {

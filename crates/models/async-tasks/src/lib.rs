@@ -118,7 +118,7 @@ fn runtime_per_worker(server: &'static Server) -> server::Result {
 }
 
 /// Starts as many threads as the runtime will, and ends them. The runtime itself does not say that it could
-/// not start some of its own, and then serves nobody.
+/// not start some of its own, and then serves no client.
 fn threads_can_be_had(count: usize) -> server::Result {
     let gate = RwLock::new(());
     std::thread::scope(|scope| {

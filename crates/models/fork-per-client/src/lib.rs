@@ -20,7 +20,7 @@
 //!
 //! **What breaks it.** Short connections: the fork costs ten times the service. Many connections:
 //! each is a process. When there are as many children as it may have (`--workers`), the parent
-//! accepts nobody until one ends.
+//! accepts no client until one ends.
 //!
 //! **When to pick it.** There are few clients, they stay long, and the failure of one must not
 //! touch another: a child that crashes takes one client along. A child may also change its identity

@@ -38,13 +38,13 @@
 //!
 //! - `reuseport`: each loop has a listener of its own, and the kernel spreads connections by their
 //!   hash. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. There is one accept
-//!   per batch that finds nobody. A connection whose hash leads to a busy loop waits for that loop,
+//!   per batch that finds no client. A connection whose hash leads to a busy loop waits for that loop,
 //!   even if others are free; in a drain every loop empties every listener. TCP only.
 //! - `shared`: all loops watch one listener with `EPOLLEXCLUSIVE`, so that the kernel wakes one
 //!   that sleeps. accepts: a loop · reads: a loop · computes: a loop · writes: a loop. A loop
-//!   accepts one connection per turn, then waits again, so that an accept finds nobody only if two
+//!   accepts one connection per turn, then waits again, so that an accept finds no client only if two
 //!   loops were woken. Of the loops that sleep, the kernel wakes the one that has watched longest:
-//!   so a loop watches the listener anew after every sixteen connections, with two `epoll_ctl`, and
+//!   so a loop watches the listener again after every sixteen connections, with two `epoll_ctl`, and
 //!   others are woken first. A loop that is full stops watching the listener at once.
 //! - `processes`: the same as `shared`, with a process per loop. A parent forks them, replaces
 //!   those that die, and does nothing else. accepts: a loop · reads: a loop · computes: a loop ·
@@ -71,7 +71,7 @@
 //!   request costs the start of a thread in addition.
 //!
 //! **Source.** Netty, memcached; Lea, *Scalable IO in Java*. `SO_REUSEPORT`: `socket(7)`, Linux
-//! 3.9; `EPOLLEXCLUSIVE`: `epoll_ctl(2)`, Linux 4.5; processes, the accept lock and watching anew:
+//! 3.9; `EPOLLEXCLUSIVE`: `epoll_ctl(2)`, Linux 4.5; processes, the accept lock and watching again:
 //! nginx (`accept_mutex`, `ngx_reorder_accept_events`).
 
 mod acceptor;
@@ -182,7 +182,7 @@ fn processes(server: &'static Server, sharing: Sharing) -> server::Result {
     Ok(())
 }
 
-/// A loop at the listeners. One without others shares them with nobody, whatever the variant is.
+/// A loop at the listeners. If it is the only one, it does not share them, whatever the variant is.
 fn at_listeners(
     server: &'static Server,
     number: usize,

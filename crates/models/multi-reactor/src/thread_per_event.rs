@@ -127,7 +127,7 @@ struct BorrowedWorker {
 
 impl BorrowedWorker {
     /// A spare one, and its number. If as many threads run as may, it waits for one to end, and
-    /// nobody looks at the selector meanwhile.
+    /// no thread looks at the selector meanwhile.
     fn from(workers: &Arc<SpareWorkers>) -> (BorrowedWorker, usize) {
         let mut spare = workers.spare.lock();
         let worker = loop {

@@ -272,7 +272,7 @@ impl Proactor {
                 os::net::shutdown_both(fd);
             }
             Phase::Closing if entry.connection.is_idle() => os::net::shutdown_read(fd),
-            // In a long write the send timeout begins anew with each part that the socket takes.
+            // In a long write the send timeout begins again with each part that the socket takes.
             _ if entry.connection.is_output_taken() && !entry.closing => {
                 entry.closing = true;
                 os::net::shutdown_both(fd);

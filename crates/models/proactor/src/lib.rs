@@ -44,17 +44,17 @@
 //! - `reuseport`: each thread has a ring, and a listener of its own, among which the kernel spreads
 //!   the connections by their hash. accepts: the kernel · reads: the kernel · computes: a loop ·
 //!   writes: the kernel. A call costs what it costs with one ring. What hashes to a busy loop waits
-//!   for it, whoever is free; in a drain every loop empties every listener. TCP only.
+//!   for it, whichever loop is free; in a drain every loop empties every listener. TCP only.
 //! - `posix-aio` is the proactor of the C library: helper threads of glibc carry out `aio_read`
 //!   and `aio_write`. accepts: the loop · reads: a helper thread · computes: the loop · writes: a
 //!   helper thread. A real-time signal that carries the token of the connection tells the loop
-//!   that an operation has completed, and a signal of the listener that somebody waits there, so
+//!   that an operation has completed, and a signal of the listener that a client waits there, so
 //!   one `rt_sigtimedwait` waits for everything; `aio_suspend` would search a list of all
 //!   operations at each wake-up, and knows no listeners. (If the queue of signals was full and one
 //!   was lost, the loop finds the operation by looking, twice per second.) glibc serves the
 //!   operations of one descriptor one after another, so a connection has one operation at a time,
 //!   and a helper thread waits in `read` for each idle client: `--workers`, 512 by default, bounds
-//!   both helper threads and connections, and beyond it the loop accepts nobody. `aio_cancel`
+//!   both helper threads and connections, and beyond it the loop accepts no client. `aio_cancel`
 //!   cannot end an operation that a helper thread has begun, so receives end with the timeout of
 //!   the socket, as in blocking models. A request costs a `pread64` and a `pwrite64` that fail
 //!   with ESPIPE before the `read` and the `write` that succeed, two signals sent and received,

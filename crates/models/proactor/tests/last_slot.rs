@@ -1,4 +1,4 @@
-//! The last slot of the table is for whoever comes first, at whichever listener.
+//! The last slot of the table is for the client that comes first, at whichever listener.
 
 #![allow(clippy::unwrap_used)] // What fails here fails the test.
 

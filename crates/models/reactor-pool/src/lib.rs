@@ -43,7 +43,7 @@
 //!   connection stays in a table that all threads share, under a lock of its own. The events of a
 //!   connection that is queued or served are counted, and the connection is given to no other
 //!   thread. So a request costs one round of the loop, and an `epoll_ctl` only if another event
-//!   comes before it has been served; nobody wakes the loop. While the queue is full, the loop
+//!   comes before it has been served; no thread wakes the loop. While the queue is full, the loop
 //!   waits, and looks neither at the listener nor at any connection.
 //! - `simulated-proactor`: the loop reads whole requests for the threads and queues these
 //!   *completions*. The reply is a completion, too: the thread watches the handle for writing, and

@@ -21,11 +21,11 @@
 //! | `-` | `accept4` | `accept4`, `clone3`, `close`, `exit`, `gettid`, `madvise`, `recvfrom`, `rt_sigprocmask` ×4, `set_robust_list` | `recvfrom`, `sendto` | 1 |
 //!
 //! **What breaks it.** Thousands of connections: each has a stack and an entry in the scheduler.
-//! When there are as many threads as it may have (`--workers`), it accepts nobody until one ends.
+//! When there are as many threads as it may have (`--workers`), it accepts no client until one ends.
 //! If the system can start no more threads, that client is closed and the others are served.
 //!
 //! **When to pick it.** There are some hundred connections whose handlers block, in code that reads
-//! from top to bottom. A slow client occupies its own thread and delays nobody.
+//! from top to bottom. A slow client occupies its own thread and delays no other.
 //!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.10 (server 6).
 

@@ -113,7 +113,7 @@ fn queue(server: &'static Server) -> server::Result {
     server.ready();
     let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
     while let Some(socket) = server.next_socket(false, &mut backoff) {
-        // While the queue is full the main thread waits here, and accepts nobody.
+        // While the queue is full the main thread waits here, and does not accept.
         sender.send((socket, server.count_queued()))?;
     }
     drop(sender);

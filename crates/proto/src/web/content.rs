@@ -113,7 +113,7 @@ fn fill(content: &mut impl Content, mut at: u64, mut to: &mut [u8]) -> io::Resul
     Ok(())
 }
 
-/// A text that the content does not have, since nobody who made the content could know it.
+/// A text that the content does not hold, since it is random: its author cannot have known it.
 fn boundary() -> String {
     let random = RandomState::new();
     format!("{:016x}{:016x}", random.hash_one(0), random.hash_one(1))

@@ -190,7 +190,7 @@ fn line(trial: &Trial) -> Markup {
         .iter()
         .flat_map(|figures| figures.errors.values())
         .sum();
-    // An excluded trial's figures appear nowhere, or somebody would quote them.
+    // An excluded trial's figures appear nowhere, so that they cannot be quoted.
     let figures = trial
         .figures
         .as_ref()

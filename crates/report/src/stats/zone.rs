@@ -8,7 +8,7 @@ use super::median::percentile_95;
 use super::sequential::{self, Bounds};
 use super::signed_rank::hodges_lehmann;
 
-/// A difference of 3 % changes nobody's choice of a model.
+/// A difference of 3 % does not change the choice of a model.
 const FLOOR: f64 = 0.03;
 
 /// Up to so many blocks every exchange of names is tried; beyond, a fixed sample of them.

@@ -23,7 +23,7 @@ pub(crate) struct AccessLog {
 const WRITE_EVERY: Duration = Duration::from_millis(100);
 /// Text that is collected for one write, bytes.
 const WRITE_BYTES: usize = 64 << 10;
-/// How soon a socket that nobody has is tried again.
+/// How soon a socket without a receiver is tried again.
 const CONNECT_EVERY: Duration = Duration::from_secs(1);
 
 impl AccessLog {
@@ -69,7 +69,7 @@ impl AccessLog {
         }
     }
 
-    /// Opens the file anew, whatever its name stands for now. If that fails, the old one is kept.
+    /// Opens the file again, whatever its name stands for now. If that fails, the old one is kept.
     fn reopen(&mut self) {
         match self.target.open() {
             Ok(sink) => self.sink = sink,

@@ -1,7 +1,7 @@
 //! The admin server: `/metrics`, `/healthz` and `/readyz`, in a thread of the helper.
 //!
 //! A poll loop over a few connections, each a [`Session`] like any other. A client that is slow has its
-//! deadlines, and delays nobody; when there are as many as there may be, the others wait in the backlog.
+//! deadlines, and delays no other; when there are as many as there may be, the others wait in the backlog.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -168,7 +168,7 @@ fn answer(view: &View, request: &Request<'_>, response: &mut Response<'_>) {
             response.content_type("text/plain; version=0.0.4; charset=utf-8");
             response.body(metrics::render(view).as_bytes());
         }
-        // With every worker stuck nobody is served, and only a new start helps.
+        // With every worker stuck no client is served, and only a new start helps.
         "/healthz" if view.stuck_now() >= view.workers => {
             say(response, 503, "all workers are stuck\n");
         }

@@ -1,4 +1,4 @@
-//! The figures of one worker that are kept only while somebody looks.
+//! The figures of one worker that are kept only while a flag asks for them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -56,7 +56,7 @@ pub(crate) enum Sink {
 const PIPE_BYTES: usize = 4096;
 
 impl LogTarget {
-    /// Opens it. A pipe nobody reads and a socket nobody has are errors, and not a reason to wait.
+    /// Opens it. A pipe without a reader and a socket without a receiver are errors, and not a reason to wait.
     pub(crate) fn open(&self) -> io::Result<Sink> {
         match self {
             LogTarget::Stderr => Ok(Sink::Stderr),

@@ -1,4 +1,4 @@
-//! Accepting when a signal says that somebody waits.
+//! Accepting when a signal says that a client waits.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use server::Next;
 use super::{AioConnection, Proactor};
 
 impl Proactor {
-    /// Somebody waits at a listener; the signal does not say at which.
+    /// A client waits at a listener; the signal does not say at which.
     pub(super) fn on_listeners(&mut self) {
         for index in 0..self.server.listeners.len() {
             self.accepting.ready(index);
