@@ -84,7 +84,7 @@ pub struct Block {
     pub closed: AtomicU64,
     /// Requests served.
     pub requests: AtomicU64,
-    /// Requests refused: malformed, too large, too slow.
+    /// Requests refused: malformed, too large, too slow. Not those on which the service has panicked.
     pub refused: AtomicU64,
     /// Of the requests served, those that were answered with 503 because they had waited too long.
     pub shed: AtomicU64,
@@ -104,6 +104,8 @@ pub struct Block {
     pub held: AtomicU64,
     /// For how long altogether, ns.
     pub held_ns: AtomicU64,
+    /// Until when the queue of this loop counts as overloaded, monotonic ns; 0 if it is not.
+    pub(crate) overloaded_until_ns: AtomicU64,
 }
 
 /// The deadline of a worker that is in no call with a deadline.

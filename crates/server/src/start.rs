@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -209,6 +210,7 @@ fn prepare(
     };
     let observed = observed.map(|observed| &*Box::leak(Box::new(observed)));
     logging::share(&board.repeats);
+    board.restart.before.store(given.restarts, Ordering::SeqCst);
     let server: &'static Server = Box::leak(Box::new(Server {
         model: model.name,
         variant: variant.name,

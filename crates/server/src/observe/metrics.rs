@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use os::signal::monotonic_ns;
 
-use super::figures::{BOUNDS_US, STATUSES, Total};
+use super::figures::{BOUNDS_US, Figures, STATUSES, Total};
 use super::helper::View;
 use super::process;
 use crate::Block;
@@ -109,6 +109,17 @@ fn server(view: &View, page: &mut Page) {
         "1 from the beginning of the drain on.",
         draining,
     );
+    let restart = &view.board.restart;
+    page.counter(
+        "turnstile_restarts_total",
+        "Hot restarts that have led to this process, since the first was started; unlike the other counters it goes on.",
+        restart.before.load(Ordering::Relaxed),
+    );
+    page.counter(
+        "turnstile_restarts_failed_total",
+        "Successors that did not become ready, so that this process serves on.",
+        restart.failed.load(Ordering::Relaxed),
+    );
 }
 
 fn connections(view: &View, page: &mut Page) {
@@ -139,6 +150,17 @@ fn connections(view: &View, page: &mut Page) {
         "Bytes sent to clients.",
         sum(view, |block| read(&block.bytes_out)),
     );
+}
+
+/// Whether requests are shed now, by a loop or by the workers that share a queue.
+fn is_overloaded(view: &View) -> bool {
+    let now_ns = monotonic_ns();
+    let shared_ns = view.board.queue_delay.overloaded_until_ns(&view.limits);
+    let loops = view.blocks.iter();
+    loops
+        .map(|block| read(&block.overloaded_until_ns))
+        .chain([shared_ns])
+        .any(|until_ns| now_ns < until_ns)
 }
 
 /// Requests, or connections, that wait inside the server for a worker.
@@ -194,11 +216,8 @@ fn requests(view: &View, page: &mut Page) {
         seen,
     );
     let errors = [
-        (
-            "refused",
-            sum(view, |block| read(&block.refused)) - panics(view),
-        ),
-        ("panic", panics(view)),
+        ("refused", sum(view, |block| read(&block.refused))),
+        ("panic", sum(view, |block| read(&block.panicked))),
         ("broken", sum(view, |block| read(&block.broken))),
         ("cut", read(&view.board.cut)),
     ];
@@ -214,8 +233,13 @@ fn requests(view: &View, page: &mut Page) {
     );
     page.counter(
         "turnstile_requests_shed_total",
-        "Of the requests answered with 503, those that had waited too long.",
+        "Requests answered with 503 since they had waited too long; they count as 5xx and as code 503, too.",
         sum(view, |block| read(&block.shed)),
+    );
+    page.gauge(
+        "turnstile_overloaded",
+        "1 while requests that have waited too long are answered with 503.",
+        u8::from(is_overloaded(view)),
     );
     page.gauge(
         "turnstile_requests_in_flight",
@@ -239,10 +263,6 @@ fn requests(view: &View, page: &mut Page) {
     );
 }
 
-fn panics(view: &View) -> u64 {
-    sum(view, |block| read(&block.panicked))
-}
-
 fn workers(view: &View, page: &mut Page) {
     let (board, shared) = (view.board, view.observed.shared);
     page.gauge(
@@ -251,7 +271,7 @@ fn workers(view: &View, page: &mut Page) {
         view.workers,
     );
     let busy = view.blocks.iter().zip(view.observed.figures);
-    let busy = busy.filter(|(block, figures)| block.is_busy() || read(&figures.call_began_ns) != 0);
+    let busy = busy.filter(|(block, figures)| is_busy(block, figures));
     page.gauge(
         "turnstile_workers_busy",
         "Workers that serve a request, or a connection between two bytes of one.",
@@ -295,6 +315,10 @@ fn workers(view: &View, page: &mut Page) {
     per_worker(view, page);
 }
 
+fn is_busy(block: &Block, figures: &Figures) -> bool {
+    block.is_busy() || read(&figures.call_began_ns) != 0
+}
+
 /// A figure of a worker.
 type Figure = fn(&Block) -> u64;
 
@@ -323,6 +347,24 @@ fn per_worker(view: &View, page: &mut Page) {
         let samples = known().map(|(number, (block, _))| (number, of(block)));
         page.by((name, "counter", help), "worker", samples);
     }
+    page.by(
+        (
+            "turnstile_worker_connections_open",
+            "gauge",
+            "Connections that are open, by the worker that has accepted them.",
+        ),
+        "worker",
+        known().map(|(number, (block, _))| (number, block.open())),
+    );
+    page.by(
+        (
+            "turnstile_worker_busy",
+            "gauge",
+            "1 for a worker that serves a request, or a connection between two bytes of one.",
+        ),
+        "worker",
+        known().map(|(number, (block, figures))| (number, u8::from(is_busy(block, figures)))),
+    );
     page.by(
         (
             "turnstile_worker_held_seconds_total",
@@ -407,10 +449,13 @@ fn processes(view: &View, page: &mut Page) {
         }
     }
     let per_second = os::process::ticks_per_second() as f64;
+    // The kernel adds what a worker has used to the main process when that reaps it. In between it was
+    // seen in neither, if the main process was read before, and a counter must not fall.
+    let ticks = view.observed.shared.cpu_ticks.fetch_max(all.cpu_ticks, Ordering::Relaxed);
     page.counter(
         "process_cpu_seconds_total",
         "CPU time of all processes of the server, the ended ones included.",
-        all.cpu_ticks as f64 / per_second,
+        ticks.max(all.cpu_ticks) as f64 / per_second,
     );
     page.gauge(
         "process_resident_memory_bytes",

@@ -2,6 +2,7 @@
 //! [`admission`](crate::admission).
 
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use os::net;
@@ -98,6 +99,9 @@ impl Worker {
                 self.looks.own.refuse();
             }
             self.looks.input_age = age;
+            let until_ns = self.looks.own.overloaded_until_ns(limits);
+            let shown_ns = &self.block.overloaded_until_ns;
+            shown_ns.store(until_ns, Ordering::Relaxed);
             is_late
                 || self.looks.own.is_overloaded(now_ns, limits)
                 || shared.is_overloaded(now_ns, limits)
