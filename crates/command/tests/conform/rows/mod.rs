@@ -1,5 +1,6 @@
 //! The behaviours, by subject.
 
+mod access_log;
 mod crash;
 mod crowd;
 mod deadlines;
@@ -10,6 +11,7 @@ mod gateways;
 mod halfclose;
 mod limits;
 mod listeners;
+mod metrics;
 mod overload;
 mod refusals;
 mod restart;
@@ -29,6 +31,8 @@ pub fn all() -> Vec<Row> {
         scarcity::ROWS,
         drain::ROWS,
         envelope::ROWS,
+        metrics::ROWS,
+        access_log::ROWS,
         restart::ROWS,
         supervised::ROWS,
         crowd::ROWS,
@@ -54,6 +58,8 @@ pub fn is_the_super_servers(name: &str) -> bool {
         scarcity::ROWS,
         drain::ROWS,
         envelope::ROWS,
+        metrics::ROWS,
+        access_log::ROWS,
         restart::ROWS,
         supervised::ROWS,
         crash::ROWS,
