@@ -51,7 +51,10 @@ pub fn main(args: &Args) -> ExitCode {
     match run(args) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Drained) => {
-            println_safely(&format!("the server at {} has drained and ended", args.addr));
+            println_safely(&format!(
+                "the server at {} has drained and ended",
+                args.addr
+            ));
             ExitCode::SUCCESS
         }
         Err(line) => {

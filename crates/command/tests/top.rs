@@ -20,7 +20,10 @@ use rustix::termios::{Winsize, tcsetwinsize};
 fn socket_path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("turnstile-top-{}-{number}.sock", std::process::id()))
+    std::env::temp_dir().join(format!(
+        "turnstile-top-{}-{number}.sock",
+        std::process::id()
+    ))
 }
 
 fn server(flags: &[&str]) -> (Server, String) {
@@ -50,7 +53,11 @@ fn failed(exit: &Exit, code: i32, part: &str) {
 fn addresses_that_lead_to_no_server_are_named() {
     let nobody = format!("unix:{}", socket_path().display());
     let exit = run(top(&[&nobody, "--once"])).unwrap();
-    failed(&exit, 1, &format!("cannot reach {nobody}: there is no such socket"));
+    failed(
+        &exit,
+        1,
+        &format!("cannot reach {nobody}: there is no such socket"),
+    );
     let exit = run(top(&["fd:3"])).unwrap();
     failed(&exit, 2, "fd:3");
     let exit = run(top(&["nonsense"])).unwrap();
@@ -60,7 +67,11 @@ fn addresses_that_lead_to_no_server_are_named() {
     let free = port.local_addr().unwrap().to_string();
     drop(port);
     let exit = run(top(&[&free, "--once"])).unwrap();
-    failed(&exit, 1, &format!("cannot reach {free}: nobody listens there"));
+    failed(
+        &exit,
+        1,
+        &format!("cannot reach {free}: nobody listens there"),
+    );
 }
 
 #[test]
@@ -90,7 +101,13 @@ fn a_pipe_gets_plain_lines() {
     server.connect().unwrap().get("/json").unwrap();
     let exit = run(top(&[&admin, "--once", "--every-ms", "100"])).unwrap();
     assert_eq!(exit.code, Some(0), "{exit:?}");
-    for part in ["thread-pool", "serving", "requests", "busy 0 of 3", "response"] {
+    for part in [
+        "thread-pool",
+        "serving",
+        "requests",
+        "busy 0 of 3",
+        "response",
+    ] {
         assert!(exit.stdout.contains(part), "{part:?}: {exit:?}");
     }
     assert!(!exit.stdout.contains('\x1b'), "{exit:?}");
@@ -114,13 +131,31 @@ fn rates_and_percentiles_are_those_that_a_client_has_caused() {
         client.get("/nothing").unwrap().expect(404).unwrap();
     }
     let mut text = String::new();
-    looking.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    looking
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     assert!(looking.wait().unwrap().success());
-    let line = text.lines().find(|line| line.starts_with("statuses")).unwrap();
-    assert!(line.contains("2xx 0/s") && !line.contains("4xx 0/s"), "{text}");
-    let line = text.lines().find(|line| line.starts_with("response")).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("statuses"))
+        .unwrap();
+    assert!(
+        line.contains("2xx 0/s") && !line.contains("4xx 0/s"),
+        "{text}"
+    );
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("response"))
+        .unwrap();
     assert!(line.contains("p50 ") && !line.contains("p50 -"), "{text}");
-    assert!(text.lines().any(|line| line.contains("1 more without") || line.contains("2 more without")), "{text}");
+    assert!(
+        text.lines()
+            .any(|line| line.contains("1 more without") || line.contains("2 more without")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -137,7 +172,12 @@ fn the_end_of_the_server_is_said() {
     server.drain(PATIENCE).unwrap();
     let (mut text, mut error) = (String::new(), String::new());
     stdout.read_to_string(&mut text).unwrap();
-    looking.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    looking
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut error)
+        .unwrap();
     let code = looking.wait().unwrap().code();
     match code {
         // The drain was seen, or it was over too soon.
@@ -156,8 +196,16 @@ fn a_reader_that_goes_away_ends_it_quietly() {
         .unwrap();
     drop(looking.stdout.take());
     let mut error = String::new();
-    looking.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    assert_eq!((looking.wait().unwrap().code(), error.as_str()), (Some(0), ""));
+    looking
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut error)
+        .unwrap();
+    assert_eq!(
+        (looking.wait().unwrap().code(), error.as_str()),
+        (Some(0), "")
+    );
 }
 
 /// `turnstile top` in a terminal of this size, and the other end of that.
@@ -209,13 +257,19 @@ fn frames(text: &str) -> Vec<Vec<String>> {
         let mut parts = line.split('\x1b');
         let mut clean = parts.next().unwrap().to_owned();
         for part in parts {
-            let end = part.find(|letter: char| letter.is_ascii_alphabetic()).unwrap_or(0);
+            let end = part
+                .find(|letter: char| letter.is_ascii_alphabetic())
+                .unwrap_or(0);
             clean.push_str(part.get(end + 1..).unwrap_or_default());
         }
         clean
     };
     frames
-        .map(|frame| frame.split("\r\n").map(clean).collect())
+        // The terminal adds a carriage return of its own.
+        .map(|frame| {
+            let lines = frame.split('\n').map(|line| line.trim_end_matches('\r'));
+            lines.map(clean).collect()
+        })
         .collect()
 }
 
@@ -232,7 +286,9 @@ fn a_terminal_is_drawn_and_left_as_it_was() {
             "SIGINT" => signal(child.id(), Signal::INT),
             _ => signal(child.id(), Signal::TERM),
         }
-        read_until(&mut terminal, &mut text, |text| text.ends_with("\x1b[?1049l"));
+        read_until(&mut terminal, &mut text, |text| {
+            text.ends_with("\x1b[?1049l")
+        });
         assert!(child.wait().unwrap().success(), "{how}: {text}");
         assert!(text.starts_with("\x1b[?1049h\x1b[?25l"), "{text:?}");
         assert!(text.ends_with("\x1b[?25h\x1b[?1049l"), "{text:?}");
@@ -259,13 +315,22 @@ fn a_stopped_server_is_waited_for() {
     // The helper process answers; it is the first child of the server.
     let helper = harness::process::children(server.pid())[0];
     signal(helper, Signal::STOP);
-    read_until(&mut terminal, &mut text, |text| text.contains("no answer for "));
+    read_until(&mut terminal, &mut text, |text| {
+        text.contains("no answer for ")
+    });
     assert!(text.contains("no answer for "), "{text:?}");
     signal(helper, Signal::CONT);
     let seen = frames(&text).len();
-    read_until(&mut terminal, &mut text, |text| frames(text).len() > seen + 1);
+    read_until(&mut terminal, &mut text, |text| {
+        frames(text).len() > seen + 1
+    });
     terminal.write_all(b"q").unwrap();
-    read_until(&mut terminal, &mut text, |text| text.ends_with("\x1b[?1049l"));
-    eventually("its end", PATIENCE, || matches!(child.try_wait(), Ok(Some(_)))).unwrap();
+    read_until(&mut terminal, &mut text, |text| {
+        text.ends_with("\x1b[?1049l")
+    });
+    eventually("its end", PATIENCE, || {
+        matches!(child.try_wait(), Ok(Some(_)))
+    })
+    .unwrap();
     assert!(child.wait().unwrap().success());
 }

@@ -137,6 +137,13 @@ impl Server {
         was_told || figures.is_some_and(|figures| figures.retire.swap(0, Ordering::SeqCst) != 0)
     }
 
+    /// The process of worker `number` has ended: what counted for it counts no more.
+    pub(crate) fn forget_worker(&self, number: usize) {
+        if let Some(observed) = self.observed {
+            observed.figures[number].forget_call();
+        }
+    }
+
     /// Whether there is an access log, which tells the addresses of peers.
     pub(crate) fn logs_accesses(&self) -> bool {
         self.observed.is_some_and(Observed::has_log)

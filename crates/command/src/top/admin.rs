@@ -72,9 +72,9 @@ impl Failure {
         match self {
             Failure::Gone(why) => format!("cannot reach {addr}: {why}"),
             Failure::Silent => format!("{addr} does not answer"),
-            Failure::Foreign(what) => format!(
-                "{addr} is not the --admin address of a Turnstile server: {what}"
-            ),
+            Failure::Foreign(what) => {
+                format!("{addr} is not the --admin address of a Turnstile server: {what}")
+            }
         }
     }
 
@@ -121,7 +121,9 @@ impl Admin {
         }
         match Page::parse(body, at) {
             Some(page) if page.is_ours() => Ok(page),
-            Some(_) => Err(Failure::Foreign("its metrics are those of another program".into())),
+            Some(_) => Err(Failure::Foreign(
+                "its metrics are those of another program".into(),
+            )),
             None => Err(Failure::Foreign("its /metrics has another format".into())),
         }
     }
@@ -192,7 +194,9 @@ fn split(reply: &[u8]) -> Result<(&str, &str), Failure> {
     }
     let foreign = || Failure::Foreign("it does not speak HTTP".into());
     let end = reply.windows(4).position(|four| four == b"\r\n\r\n");
-    let end = end.filter(|_| reply.starts_with(b"HTTP/1.")).ok_or_else(foreign)?;
+    let end = end
+        .filter(|_| reply.starts_with(b"HTTP/1."))
+        .ok_or_else(foreign)?;
     let head = std::str::from_utf8(&reply[..end]).map_err(|_| foreign())?;
     let body = std::str::from_utf8(&reply[end + 4..]).map_err(|_| foreign())?;
     // A server that ends in the middle of a page.
@@ -224,7 +228,9 @@ mod tests {
             let parsed: Admin = text.parse().expect(text);
             assert_eq!(parsed.to_string(), shown);
         }
-        for text in ["", "9", "name", "name:x", "::1:9", "unix:", "fd:3", "a:99999"] {
+        for text in [
+            "", "9", "name", "name:x", "::1:9", "unix:", "fd:3", "a:99999",
+        ] {
             assert!(text.parse::<Admin>().is_err(), "{text}");
         }
     }

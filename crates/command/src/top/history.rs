@@ -27,7 +27,11 @@ impl History {
         let most = shown.clone().copied().fold(0.0, f64::max);
         let bar = |rate: &f64| {
             let top = heights.len() - 1;
-            let height = if most > 0.0 { rate / most * top as f64 } else { 0.0 };
+            let height = if most > 0.0 {
+                rate / most * top as f64
+            } else {
+                0.0
+            };
             // What is not nothing is seen.
             let height = (height.round() as usize).max(usize::from(*rate > 0.0));
             heights[height.min(top)]

@@ -132,7 +132,9 @@ impl Histogram {
         for (bound, cumulative) in &self.0 {
             if *cumulative >= rank && *cumulative > below {
                 return Some(match bound.is_finite() {
-                    true => from + (bound - from) * ((rank - below) / (cumulative - below)).max(0.0),
+                    true => {
+                        from + (bound - from) * ((rank - below) / (cumulative - below)).max(0.0)
+                    }
                     false => f64::INFINITY,
                 });
             }
@@ -157,7 +159,10 @@ mod tests {
         let text = "# HELP a A.\n# TYPE a gauge\na 1.5\nb{c=\"d\",e=\"f g\"} 2\nb{c=\"h\"} 3\n";
         let page = Page::parse(text, Instant::now()).expect("a page");
         assert_eq!((page.get("a"), page.get("z")), (1.5, 0.0));
-        assert_eq!((page.with("b", "c", "h"), page.label("b", "e")), (3.0, "f g"));
+        assert_eq!(
+            (page.with("b", "c", "h"), page.label("b", "e")),
+            (3.0, "f g")
+        );
         assert!(Page::parse("<html>\n", Instant::now()).is_none());
         assert!(!page.is_ours());
     }

@@ -80,7 +80,8 @@ impl Screen {
         let size = tcgetwinsize(io::stdout());
         // A terminal that does not know its size says 0.
         let of = |size: u16, usual| if size == 0 { usual } else { usize::from(size) };
-        let (columns, lines) = size.map_or((80, 24), |size| (of(size.ws_col, 80), of(size.ws_row, 24)));
+        let (columns, lines) =
+            size.map_or((80, 24), |size| (of(size.ws_col, 80), of(size.ws_row, 24)));
         Room {
             columns,
             lines,
@@ -186,7 +187,9 @@ fn quiet_keys() -> Option<Termios> {
 /// Whether the terminal shows more than ASCII, by the variables that say so (`locale(7)`).
 fn is_unicode() -> bool {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let locale = set("LC_ALL")
+        .or_else(|| set("LC_CTYPE"))
+        .or_else(|| set("LANG"));
     let locale = locale.unwrap_or_default().to_ascii_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
 }
@@ -261,7 +264,9 @@ mod tests {
 
     #[test]
     fn a_pipe_gets_no_codes() {
-        let line = Line::default().part(Style::Bad, "a").part(Style::Dim, " b  ");
+        let line = Line::default()
+            .part(Style::Bad, "a")
+            .part(Style::Dim, " b  ");
         assert_eq!(plain(std::slice::from_ref(&line), false), "a b\n");
         assert_eq!(plain(&[line], true), "\na b\n");
     }

@@ -8,7 +8,7 @@ mod text;
 mod workers;
 
 pub use text::{Line, Style};
-use text::{bytes, count, duration, percent, per_second, up};
+use text::{bytes, count, duration, per_second, percent, up};
 
 /// An interval, and what it may take of the screen.
 #[derive(Debug, Clone, Copy)]
@@ -69,8 +69,13 @@ impl<'a> Interval<'a> {
     /// The rates of a counter by this label.
     fn rates(&self, name: &str, label: &'static str) -> Vec<(&'a str, f64)> {
         let all = self.now.by(name, label);
-        all.map(|(value, now)| (value, self.growth(self.before.with(name, label, value), now)))
-            .collect()
+        all.map(|(value, now)| {
+            (
+                value,
+                self.growth(self.before.with(name, label, value), now),
+            )
+        })
+        .collect()
     }
 
     fn histogram(&self, name: &str) -> Histogram {
@@ -189,7 +194,12 @@ fn statuses(of: &Interval<'_>) -> Line {
             };
         }
     }
-    line.alarm("shed", of.rate("turnstile_requests_shed_total"))
+    let line = line.alarm("shed", of.rate("turnstile_requests_shed_total"));
+    let limits = of.rates("turnstile_requests_refused_total", "limit");
+    match limits.iter().map(|(_, rate)| rate).sum::<f64>() {
+        0.0 => line,
+        refused => line.alarm("beyond limits", refused),
+    }
 }
 
 /// Percentiles of what came in this interval.

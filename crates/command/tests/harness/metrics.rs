@@ -125,7 +125,10 @@ impl Page {
                     last.value,
                     count.value
                 );
-                ensure!(of("_sum").any(|one| one.labels == count.labels), "{name}: no sum");
+                ensure!(
+                    of("_sum").any(|one| one.labels == count.labels),
+                    "{name}: no sum"
+                );
             }
         }
         Ok(())
@@ -226,7 +229,10 @@ fn sample(line: &str) -> anyhow::Result<Sample> {
     while !rest.is_empty() {
         let (label, after) = rest.split_once("=\"").context("a label without a value")?;
         ensure!(
-            !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
             "label {label:?}"
         );
         // No value of ours needs an escape, so a backslash is a mistake.
@@ -248,23 +254,38 @@ fn sample(line: &str) -> anyhow::Result<Sample> {
 
 /// Pages with one mistake each, so that it is known that each is found.
 pub const MISTAKES: &[(&str, &str)] = &[
-    ("no end", "# HELP a_total A.\n# TYPE a_total counter\na_total 1"),
+    (
+        "no end",
+        "# HELP a_total A.\n# TYPE a_total counter\na_total 1",
+    ),
     ("no HELP", "# TYPE a_total counter\na_total 1\n"),
     ("no TYPE", "# HELP a_total A.\na_total 1\n"),
-    ("no words", "# HELP a_total \n# TYPE a_total counter\na_total 1\n"),
+    (
+        "no words",
+        "# HELP a_total \n# TYPE a_total counter\na_total 1\n",
+    ),
     ("counter's name", "# HELP a A.\n# TYPE a counter\na 1\n"),
-    ("gauge's name", "# HELP a_total A.\n# TYPE a_total gauge\na_total 1\n"),
+    (
+        "gauge's name",
+        "# HELP a_total A.\n# TYPE a_total gauge\na_total 1\n",
+    ),
     ("unit", "# HELP a_ms A.\n# TYPE a_ms gauge\na_ms 1\n"),
     ("kind", "# HELP a A.\n# TYPE a summary\na 1\n"),
     ("other family", "# HELP a A.\n# TYPE a gauge\nb 1\n"),
-    ("twice", "# HELP a A.\n# TYPE a gauge\na{b=\"c\"} 1\na{b=\"c\"} 2\n"),
+    (
+        "twice",
+        "# HELP a A.\n# TYPE a gauge\na{b=\"c\"} 1\na{b=\"c\"} 2\n",
+    ),
     (
         "family twice",
         "# HELP a A.\n# TYPE a gauge\na 1\n# HELP a A.\n# TYPE a gauge\na{b=\"c\"} 1\n",
     ),
     ("no number", "# HELP a A.\n# TYPE a gauge\na one\n"),
     ("not finite", "# HELP a A.\n# TYPE a gauge\na NaN\n"),
-    ("below 0", "# HELP a_total A.\n# TYPE a_total counter\na_total -1\n"),
+    (
+        "below 0",
+        "# HELP a_total A.\n# TYPE a_total counter\na_total -1\n",
+    ),
     ("labels", "# HELP a A.\n# TYPE a gauge\na{b=c} 1\n"),
     (
         "not cumulative",

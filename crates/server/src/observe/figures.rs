@@ -28,6 +28,13 @@ pub(crate) struct Figures {
     pub(crate) ends: Ends,
 }
 
+impl Figures {
+    /// Whoever was in a call is no more: nobody is stuck in it.
+    pub(crate) fn forget_call(&self) {
+        self.call_began_ns.store(0, Ordering::Relaxed);
+    }
+}
+
 /// A counter for each status; 0 is for responses that have none.
 #[derive(Debug)]
 pub(crate) struct Statuses([AtomicU64; STATUSES]);

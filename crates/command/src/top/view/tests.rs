@@ -29,9 +29,14 @@ fn second() -> String {
     FIRST
         .replace("} 1000\n", "} 3000\n")
         .replace("le=\"0.001\"} 500", "le=\"0.001\"} 2500")
-        .replace("{worker=\"0\"} 1\nturnstile_worker_held", "{worker=\"0\"} 1\nturnstile_worker_held")
-        .replace("held_seconds_total{worker=\"0\"} 1", "held_seconds_total{worker=\"0\"} 2")
-        .replace("process_cpu_seconds_total 10", "process_cpu_seconds_total 13")
+        .replace(
+            "held_seconds_total{worker=\"0\"} 1",
+            "held_seconds_total{worker=\"0\"} 2",
+        )
+        .replace(
+            "process_cpu_seconds_total 10",
+            "process_cpu_seconds_total 13",
+        )
         .replace("{class=\"panic\"} 0", "{class=\"panic\"} 4")
 }
 
@@ -77,15 +82,25 @@ fn a_server_that_was_restarted_begins_at_0() {
 fn trouble_is_seen_on_the_line_of_the_state() {
     let drains = second().replace("draining 0", "draining 1") + "turnstile_overloaded 1\n";
     let text = shown(FIRST, &drains, Room::PLAIN);
-    assert!(text.contains("draining  overloaded, shedding requests"), "{text}");
+    assert!(
+        text.contains("draining  overloaded, shedding requests"),
+        "{text}"
+    );
 }
 
 #[test]
 fn a_low_screen_has_fewer_workers() {
-    let room = Room { lines: 14, columns: 80, unicode: true };
+    let room = Room {
+        lines: 14,
+        columns: 80,
+        unicode: true,
+    };
     let text = shown(FIRST, &second(), room);
     assert!(text.lines().count() <= 14, "{text}");
     assert!(text.contains('█'), "{text}");
     let room = Room { lines: 3, ..room };
-    assert!(!shown(FIRST, &second(), room).contains("worker "), "no room");
+    assert!(
+        !shown(FIRST, &second(), room).contains("worker "),
+        "no room"
+    );
 }

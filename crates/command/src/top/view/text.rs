@@ -46,7 +46,11 @@ impl Line {
 
     /// A number that should be 0.
     pub fn alarm_count(self, name: &str, number: f64) -> Line {
-        let style = if number > 0.0 { Style::Bad } else { Style::Plain };
+        let style = if number > 0.0 {
+            Style::Bad
+        } else {
+            Style::Plain
+        };
         self.named(style, name, &count(number))
     }
 
@@ -70,7 +74,11 @@ impl Line {
             "" => gap.to_owned(),
             name => format!("{gap}{name} "),
         };
-        let name_style = if style == Style::Bad { style } else { Style::Dim };
+        let name_style = if style == Style::Bad {
+            style
+        } else {
+            Style::Dim
+        };
         self.part(name_style, name).part(style, value)
     }
 
@@ -164,13 +172,28 @@ mod tests {
     #[test]
     fn figures_are_short_and_plain() {
         assert_eq!(count(1_234_567.4), "1,234,567");
-        assert_eq!([count(0.0), count(999.0), count(1_000.0)], ["0", "999", "1,000"]);
-        assert_eq!([per_second(0.04), per_second(2.0), per_second(12.3)], ["0.1/s", "2/s", "12/s"]);
-        assert_eq!([bytes(0.0), bytes(1_023.0), bytes(1_536.0)], ["0 B", "1,023 B", "1.50 KiB"]);
+        assert_eq!(
+            [count(0.0), count(999.0), count(1_000.0)],
+            ["0", "999", "1,000"]
+        );
+        assert_eq!(
+            [per_second(0.04), per_second(2.0), per_second(12.3)],
+            ["0.1/s", "2/s", "12/s"]
+        );
+        assert_eq!(
+            [bytes(0.0), bytes(1_023.0), bytes(1_536.0)],
+            ["0 B", "1,023 B", "1.50 KiB"]
+        );
         assert_eq!(bytes(38.2 * 1_048_576.0), "38.2 MiB");
         assert_eq!(bytes(1e18), "909,495 TiB");
-        assert_eq!([duration(12.3e-6), duration(0.000_812)], ["12.3 us", "812 us"]);
-        assert_eq!([duration(0.002_1), duration(1.5), duration(0.0)], ["2.10 ms", "1.50 s", "0"]);
+        assert_eq!(
+            [duration(12.3e-6), duration(0.000_812)],
+            ["12.3 us", "812 us"]
+        );
+        assert_eq!(
+            [duration(0.002_1), duration(1.5), duration(0.0)],
+            ["2.10 ms", "1.50 s", "0"]
+        );
         assert_eq!(percent(1.433), "143 %");
     }
 }

@@ -29,7 +29,11 @@ pub(super) fn table(of: &Interval<'_>, room: usize) -> Vec<Line> {
     let fitting = room.saturating_sub(2);
     if all.len() > fitting {
         // Those that hold most of the time come first; of these, those that serve most.
-        all.sort_by(|a, b| b.held.total_cmp(&a.held).then(b.served.total_cmp(&a.served)));
+        all.sort_by(|a, b| {
+            b.held
+                .total_cmp(&a.held)
+                .then(b.served.total_cmp(&a.served))
+        });
     }
     let shown = all.len().min(fitting);
     if shown == 0 {

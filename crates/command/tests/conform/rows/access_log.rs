@@ -53,7 +53,11 @@ fn lines(file: &Path) -> anyhow::Result<Vec<String>> {
 fn check(lines: &[String], connections: std::ops::Range<usize>) -> anyhow::Result<()> {
     let refused = connections.len() / CONNECTIONS;
     let all = connections.len() * REQUESTS + refused;
-    ensure!(lines.len() == all, "{} lines, not {all}: {lines:#?}", lines.len());
+    ensure!(
+        lines.len() == all,
+        "{} lines, not {all}: {lines:#?}",
+        lines.len()
+    );
     for connection in connections {
         for request in 0..REQUESTS {
             let target = format!("/json?n={connection}.{request}");
@@ -103,10 +107,16 @@ fn json(column: &Column) -> anyhow::Result<()> {
     for line in &lines {
         let value: serde_json::Value = serde_json::from_str(line).context("a line of JSON")?;
         ensure!(value["client"] == "127.0.0.1", "{line}");
-        ensure!(value["time"].is_string() && value["duration_us"].is_u64(), "{line}");
+        ensure!(
+            value["time"].is_string() && value["duration_us"].is_u64(),
+            "{line}"
+        );
         if value["status"] == 400 {
             refused += 1;
-            ensure!(value["method"].is_null() && value["target"].is_null(), "{line}");
+            ensure!(
+                value["method"].is_null() && value["target"].is_null(),
+                "{line}"
+            );
         } else {
             ensure!(
                 value["method"] == "GET"
