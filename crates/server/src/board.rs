@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::admission::QueueDelay;
 use crate::alarm::Alarm;
+use crate::bounded::Refused;
 use crate::log::Repeats;
 use crate::restart::Restart;
 
@@ -44,6 +45,8 @@ pub struct Board {
     pub(crate) has_started: AtomicBool,
     /// Exit status of a server whose service could not be built; 0 of any other.
     pub(crate) failed: AtomicU32,
+    /// What limits have refused.
+    pub(crate) refused: Refused,
 }
 
 impl Board {
@@ -104,8 +107,6 @@ pub struct Block {
     pub held: AtomicU64,
     /// For how long altogether, ns.
     pub held_ns: AtomicU64,
-    /// Until when the queue of this loop counts as overloaded, monotonic ns; 0 if it is not.
-    pub(crate) overloaded_until_ns: AtomicU64,
 }
 
 /// The deadline of a worker that is in no call with a deadline.

@@ -86,7 +86,7 @@ impl Worker {
             },
             input,
             scratch,
-            looks: Looks::new(&server.limits, now),
+            looks: Looks::new(&server.limits, server.asks_ages, now),
             counted: (0, 0),
             panics_counted: 0,
             figures: None,

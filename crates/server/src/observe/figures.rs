@@ -16,6 +16,8 @@ pub(crate) struct Figures {
     pub(crate) held_ns: AtomicU64,
     /// The longest of them, ns.
     pub(crate) held_ns_max: AtomicU64,
+    /// Until when the queue of this loop counts as overloaded, monotonic ns; 0 if it is not.
+    pub(crate) overloaded_until_ns: AtomicU64,
     /// Responses by their status.
     pub(crate) statuses: Statuses,
     /// From the complete request to its response.

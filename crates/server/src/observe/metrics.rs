@@ -83,6 +83,7 @@ pub(crate) fn render(view: &View) -> String {
     server(view, &mut page);
     connections(view, &mut page);
     requests(view, &mut page);
+    refused(view, &mut page);
     workers(view, &mut page);
     logs(view, &mut page);
     processes(view, &mut page);
@@ -156,9 +157,9 @@ fn connections(view: &View, page: &mut Page) {
 fn is_overloaded(view: &View) -> bool {
     let now_ns = monotonic_ns();
     let shared_ns = view.board.queue_delay.overloaded_until_ns(&view.limits);
-    let loops = view.blocks.iter();
+    let loops = view.observed.figures.iter();
     loops
-        .map(|block| read(&block.overloaded_until_ns))
+        .map(|figures| read(&figures.overloaded_until_ns))
         .chain([shared_ns])
         .any(|until_ns| now_ns < until_ns)
 }
@@ -260,6 +261,43 @@ fn requests(view: &View, page: &mut Page) {
         "turnstile_response_seconds",
         "From the complete request to its response, a delay by the service included.",
         &Total::of(figures().map(|figures| &figures.responses)),
+    );
+}
+
+/// What the limits by address, in flight and in time have refused.
+fn refused(view: &View, page: &mut Page) {
+    let refused = &view.board.refused;
+    page.by(
+        (
+            "turnstile_connections_refused_total",
+            "counter",
+            "Connections closed at once, since their address had as many as it may have.",
+        ),
+        "limit",
+        [("connections-per-address", read(&refused.connections))],
+    );
+    page.by(
+        (
+            "turnstile_requests_refused_total",
+            "counter",
+            "Requests refused before the service was called: 429 for the rate of an address, 503 for the others; they count in 4xx and 5xx, too.",
+        ),
+        "limit",
+        [
+            ("rate-per-address", read(&refused.rate)),
+            ("in-flight", read(&refused.in_flight)),
+            ("deadline", read(&refused.late)),
+        ],
+    );
+    page.counter(
+        "turnstile_deadlines_ignored_total",
+        "Requests whose deadline made no sense, so that it was ignored.",
+        read(&refused.nonsense),
+    );
+    page.counter(
+        "turnstile_addresses_untracked_total",
+        "Connections from addresses for which the table had no room, so that no limit held for them.",
+        read(&refused.untracked),
     );
 }
 
@@ -451,7 +489,11 @@ fn processes(view: &View, page: &mut Page) {
     let per_second = os::process::ticks_per_second() as f64;
     // The kernel adds what a worker has used to the main process when that reaps it. In between it was
     // seen in neither, if the main process was read before, and a counter must not fall.
-    let ticks = view.observed.shared.cpu_ticks.fetch_max(all.cpu_ticks, Ordering::Relaxed);
+    let ticks = view
+        .observed
+        .shared
+        .cpu_ticks
+        .fetch_max(all.cpu_ticks, Ordering::Relaxed);
     page.counter(
         "process_cpu_seconds_total",
         "CPU time of all processes of the server, the ended ones included.",

@@ -1,6 +1,7 @@
 //! The behaviours, by subject.
 
 mod access_log;
+mod bounds;
 mod crash;
 mod crowd;
 mod deadlines;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Row> {
         envelope::ROWS,
         metrics::ROWS,
         access_log::ROWS,
+        bounds::ROWS,
         restart::ROWS,
         supervised::ROWS,
         crowd::ROWS,
@@ -60,6 +62,7 @@ pub fn is_the_super_servers(name: &str) -> bool {
         envelope::ROWS,
         metrics::ROWS,
         access_log::ROWS,
+        bounds::ROWS,
         restart::ROWS,
         supervised::ROWS,
         crash::ROWS,
