@@ -134,6 +134,11 @@ impl Page {
         Ok(())
     }
 
+    /// The families that have a TYPE, with or without a sample.
+    pub fn families(&self) -> impl Iterator<Item = &str> {
+        self.kinds.keys().map(String::as_str)
+    }
+
     /// Value of the sample `name` that has no labels.
     pub fn value(&self, name: &str) -> anyhow::Result<f64> {
         let mut all = self.samples.iter();

@@ -20,6 +20,58 @@ pub const ROWS: &[Row] = &[
     row("admin: restarts are counted", restarts),
 ];
 
+/// What dashboards and alerts rely on: every model has all of it.
+const FAMILIES: &[&str] = &[
+    "turnstile_build_info",
+    "turnstile_ready",
+    "turnstile_draining",
+    "turnstile_restarts_total",
+    "turnstile_restarts_failed_total",
+    "turnstile_connections_accepted_total",
+    "turnstile_connections_open",
+    "turnstile_connections_idle",
+    "turnstile_received_bytes_total",
+    "turnstile_sent_bytes_total",
+    "turnstile_requests_total",
+    "turnstile_responses_total",
+    "turnstile_errors_total",
+    "turnstile_requests_shed_total",
+    "turnstile_overloaded",
+    "turnstile_requests_in_flight",
+    "turnstile_queue_length",
+    "turnstile_queue_delay_seconds",
+    "turnstile_response_seconds",
+    "turnstile_connections_refused_total",
+    "turnstile_requests_refused_total",
+    "turnstile_deadlines_ignored_total",
+    "turnstile_addresses_untracked_total",
+    "turnstile_workers",
+    "turnstile_workers_busy",
+    "turnstile_workers_stuck",
+    "turnstile_workers_stuck_total",
+    "turnstile_workers_killed_total",
+    "turnstile_workers_replaced_total",
+    "turnstile_workers_retired_total",
+    "turnstile_loop_held_total",
+    "turnstile_loop_held_seconds_total",
+    "turnstile_worker_connections_total",
+    "turnstile_worker_requests_total",
+    "turnstile_worker_connections_open",
+    "turnstile_worker_busy",
+    "turnstile_worker_held_seconds_total",
+    "turnstile_worker_held_seconds_max",
+    "turnstile_worker_call_seconds",
+    "turnstile_access_log_lines_total",
+    "turnstile_access_log_dropped_total",
+    "turnstile_log_suppressed_total",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_virtual_memory_bytes",
+    "process_threads",
+    "process_open_fds",
+    "process_start_time_seconds",
+];
+
 /// A server with an admin address, and that address.
 pub fn serve(column: &Column, flags: &[&str]) -> anyhow::Result<(Server, String)> {
     let admin = format!("unix:{}", socket_path().display());
@@ -75,6 +127,9 @@ fn routes(column: &Column) -> anyhow::Result<()> {
         page.with("turnstile_build_info", "model", &column.model) == 1.0,
         "{page:?}"
     );
+    for name in FAMILIES {
+        ensure!(page.families().any(|found| found == *name), "no {name}");
+    }
     ensure!(page.value("turnstile_ready")? == 1.0, "{page:?}");
     ensure!(
         page.value("process_resident_memory_bytes")? > 0.0,
