@@ -308,7 +308,86 @@ impl AsyncService for BoundedAsync {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+    use std::time::SystemTime;
+
+    use proto::{Limits, Place, Scratch, Session, Turn};
+
     use super::*;
+
+    /// Answers after an await.
+    struct Awaits;
+
+    impl Service for Awaits {
+        fn call(&self, _: &Request<'_>, _: &mut Response<'_>) {
+            unreachable!("it is awaited")
+        }
+
+        fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
+            Some(Arc::new(Awaits))
+        }
+    }
+
+    impl AsyncService for Awaits {
+        fn call(&self, _: &Request<'_>) -> Pending {
+            let fill: Fill = Box::new(|response| {
+                response.status(204);
+            });
+            Box::pin(async move { fill })
+        }
+    }
+
+    /// Begins to answer a request with `service`.
+    fn begin(service: &dyn AsyncService) -> Pending {
+        let mut scratch = Scratch::new(SystemTime::now);
+        let mut turn = Turn {
+            now: Instant::now(),
+            limits: &Limits::default(),
+            service: &Awaits,
+            scratch: &mut scratch,
+            place: &Place::default(),
+            draining: &AtomicU64::new(0),
+        };
+        let mut session = Session::staged(Protocol::Http, &turn);
+        session.receive(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n", &mut turn);
+        let begun = session.request(&turn, |request| service.call(request));
+        begun.expect("a request of HTTP")
+    }
+
+    #[test]
+    fn what_is_awaited_is_in_flight_until_it_is_there() {
+        let (board, _) = os::shared::with_header::<Board, ()>(0).unwrap();
+        let bounds = Bounds {
+            rates: None,
+            in_flight_max: 1,
+            deadline_field: None,
+            board,
+            in_flight: os::shared::words(1).unwrap(),
+        };
+        let own = &bounds.in_flight[0];
+        let service = within(&Awaits, bounds).asynchronous().unwrap();
+        let in_flight = || {
+            let all = board.refused.now_in_flight.load(Ordering::SeqCst);
+            assert_eq!(all, own.load(Ordering::SeqCst));
+            all
+        };
+        let mut first = begin(&*service);
+        let mut second = begin(&*service);
+        assert_eq!(in_flight(), 1);
+        assert_eq!(board.refused.in_flight.load(Ordering::SeqCst), 1);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(second.as_mut().poll(&mut context).is_ready(), "a refusal");
+        assert_eq!(in_flight(), 1);
+        assert!(first.as_mut().poll(&mut context).is_ready());
+        assert_eq!(in_flight(), 0);
+        // Nobody awaits it any more.
+        drop(begin(&*service));
+        assert_eq!(in_flight(), 0);
+        std::mem::forget(begin(&*service));
+        assert_eq!(in_flight(), 1);
+        forget(board, own);
+        assert_eq!(in_flight(), 0);
+    }
 
     #[test]
     fn deadlines_are_whole_numbers_of_milliseconds() {
