@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod models;
 mod pick;
 mod serve;
+mod top;
 
 #[derive(Debug, Parser)]
 #[command(name = "turnstile", version, about, max_term_width = 100)]
@@ -24,6 +25,8 @@ enum Act {
     Serve(serve::Args),
     /// Drive a server with load, and tell how it answered
     Load(load::Args),
+    /// Show what a server does, live: its --admin address, read every second
+    Top(top::Args),
     /// Measure models side by side
     Bench(bench::Args),
     /// Measure what every variant costs on this machine, for pick
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Act::Models(args) => models::main(&args),
         Act::Serve(args) => serve::main(args),
         Act::Load(args) => load::main(args),
+        Act::Top(args) => top::main(&args),
         Act::Bench(args) => bench::main(args),
         Act::Profile(args) => bench::profile_main(&args),
         Act::Pick(args) => pick::main(&args),

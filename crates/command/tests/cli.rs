@@ -256,6 +256,28 @@ fn limits() {
 }
 
 #[test]
+fn limits_that_could_do_nothing() {
+    let high = "is not within 1 to";
+    serve_refused(&["--connections-per-address-max", "65535"], 2, high);
+    serve_refused(&["--rate-per-address-max", "1000001"], 2, high);
+    serve_refused(&["--addresses-max", "0"], 2, "--addresses-max");
+    for name in ["", "a b", "a:b", "ä"] {
+        let exit = serve(&["--deadline-header", name]);
+        refused(&exit, 2, "not the name of a header field");
+    }
+    for flag in [
+        &["--rate-per-address-max", "1"],
+        &["--in-flight-max", "1"],
+        &["--deadline-header", "X-Timeout"],
+    ] {
+        serve_refused(&[&["--protocol", "unp"], &flag[..]].concat(), 2, flag[0]);
+        let inetd = ["serve", "--model", "iterative:inetd"];
+        let exit = turnstile(&[&inetd, &flag[..]].concat());
+        refused(&exit, 2, flag[0]);
+    }
+}
+
+#[test]
 fn malformed_numbers() {
     for bad in ["x", "1.5", "99999999999999999999999", ""] {
         serve_refused(&["--idle-ms", bad], 2, "--idle-ms");

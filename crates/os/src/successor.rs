@@ -25,6 +25,8 @@ unsafe extern "C" {
 
 /// The variable that names the descriptor on which a successor says that it is ready.
 pub const READY_FD: &str = "TURNSTILE_READY_FD";
+/// The variable that says how many restarts have led to a successor, itself included.
+pub const RESTARTS: &str = "TURNSTILE_RESTARTS";
 /// The first descriptor of the `LISTEN_FDS` protocol (`sd_listen_fds(3)`).
 pub const FIRST: RawFd = 3;
 /// What a successor writes when it is ready.
@@ -81,18 +83,25 @@ fn path_of_program() -> Option<PathBuf> {
 }
 
 impl Program {
-    /// This program with its arguments and environment, and descriptors with a name each.
+    /// This program with its arguments and environment, descriptors with a name each, and the number of
+    /// restarts that will have led to it.
     ///
     /// # Errors
     /// It cannot be found out which file it is.
-    pub fn new(passed: &[(RawFd, String)]) -> Result<Program, String> {
+    pub fn new(passed: &[(RawFd, String)], restarts: u32) -> Result<Program, String> {
         let path = path_of_program().ok_or("its own file cannot be found")?;
         let path = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
         let mut argv: Vec<*const libc::c_char> = std::env::args_os()
             .map(|arg| leak(arg.as_bytes().to_vec()).cast_const())
             .collect();
         argv.push(std::ptr::null());
-        let ours = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", READY_FD];
+        let ours = [
+            "LISTEN_FDS",
+            "LISTEN_PID",
+            "LISTEN_FDNAMES",
+            READY_FD,
+            RESTARTS,
+        ];
         let mut envp: Vec<*const libc::c_char> = std::env::vars_os()
             .filter(|(name, _)| ours.iter().all(|ours| name != ours))
             .map(|(name, value)| {
@@ -105,6 +114,7 @@ impl Program {
             format!("LISTEN_FDS={count}"),
             format!("LISTEN_FDNAMES={}", names.join(":")),
             format!("{READY_FD}={}", FIRST as usize + count),
+            format!("{RESTARTS}={restarts}"),
         ] {
             envp.push(leak(set.into_bytes()));
         }

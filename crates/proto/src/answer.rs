@@ -1,10 +1,10 @@
 //! The call of the service.
 
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::client::Client;
 use crate::head::Head;
 use crate::intake::Filled;
 use crate::response::Reply;
@@ -30,19 +30,13 @@ pub(crate) struct Outcome {
     pub(crate) wait: Duration,
 }
 
-/// Whose request it is, and since when it is complete.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival {
-    pub(crate) peer: Option<IpAddr>,
-    pub(crate) received: Instant,
-}
-
-/// The request as a service sees it.
+/// The request as a service sees it, from this client, and received then.
 #[inline(always)]
 pub(crate) fn request<'a>(
     head: &Head<'a, 'a>,
     body: &'a [u8],
     filled: Option<&'a Filled>,
+    client: (Option<&'a Client>, Instant),
     turn: &Turn<'a>,
 ) -> Request<'a> {
     Request {
@@ -55,13 +49,20 @@ pub(crate) fn request<'a>(
         served: turn.scratch.served,
         fields: head.fields,
         filled,
+        client: client.0,
+        received: client.1,
     }
 }
 
 /// Asks the service what becomes of a large body. `None`: it has panicked.
 #[cold]
-pub(crate) fn intake(head: &Head<'_, '_>, bytes: Option<u64>, turn: &Turn<'_>) -> Option<Intake> {
-    let request = request(head, b"", None, turn);
+pub(crate) fn intake(
+    head: &Head<'_, '_>,
+    bytes: Option<u64>,
+    client: Option<&Client>,
+    turn: &Turn<'_>,
+) -> Option<Intake> {
+    let request = request(head, b"", None, (client, turn.now), turn);
     catch_unwind(AssertUnwindSafe(|| turn.service.intake(&request, bytes))).ok()
 }
 
@@ -72,14 +73,14 @@ pub(crate) fn answer(
     head: &Head<'_, '_>,
     body: &[u8],
     filled: Option<&Filled>,
-    arrival: impl Fn() -> Arrival,
+    client: (Option<&Client>, Instant),
     turn: &mut Turn<'_>,
 ) -> Option<Answer> {
     let observed = turn.scratch.observer.is_some();
     if observed {
-        observe::begin(arrival().received, turn);
+        observe::begin(client.1, turn);
     }
-    let request = request(head, body, filled, turn);
+    let request = request(head, body, filled, client, turn);
     let (service, now, draining) = (turn.service, turn.now, turn.draining);
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(turn.scratch);
@@ -95,12 +96,11 @@ pub(crate) fn answer(
         (response.finish(now, &reply), outcome)
     }));
     turn.scratch.served += 1;
-    let arrived = observed.then(arrival);
     let Ok((answer, outcome)) = answered else {
-        failed(&request, arrived, turn);
+        failed(&request, observed, turn);
         return None;
     };
-    if let (Some((status, bytes)), Some(Arrival { peer, received })) = (outcome, arrived) {
+    if let Some((status, bytes)) = outcome {
         let outcome = Outcome {
             status,
             body_bytes: if reply_has_body(head.method, status) {
@@ -108,10 +108,10 @@ pub(crate) fn answer(
             } else {
                 0
             },
-            received,
+            received: request.received,
             wait: answer.wait.unwrap_or_default(),
         };
-        observe::report(Some(&request), peer, outcome, turn);
+        observe::report(Some(&request), request.peer(), outcome, turn);
     }
     Some(answer)
 }
@@ -123,15 +123,15 @@ fn reply_has_body(method: Method<'_>, status: u16) -> bool {
 /// The service has panicked; the session answers with 500.
 #[cold]
 #[inline(never)]
-fn failed(request: &Request<'_>, arrived: Option<Arrival>, turn: &mut Turn<'_>) {
+fn failed(request: &Request<'_>, observed: bool, turn: &mut Turn<'_>) {
     turn.scratch.panicked += 1;
-    if let Some(Arrival { peer, received }) = arrived {
+    if observed {
         let outcome = Outcome {
             status: 500,
             body_bytes: status::explanation(500).len() as u64,
-            received,
+            received: request.received,
             wait: Duration::ZERO,
         };
-        observe::report(Some(request), peer, outcome, turn);
+        observe::report(Some(request), request.peer(), outcome, turn);
     }
 }

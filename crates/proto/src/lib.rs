@@ -40,6 +40,7 @@
 
 mod answer;
 mod chunked;
+mod client;
 mod date;
 mod head;
 mod intake;

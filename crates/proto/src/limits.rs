@@ -75,6 +75,18 @@ pub struct Limits {
     pub queue_delay_ms: u64,
     /// That interval, ms.
     pub queue_delay_interval_ms: u64,
+    /// Connections at once of one client address, an IPv4 address or the /64 of an IPv6 address; further ones
+    /// are closed as soon as they are accepted. 0: no cap.
+    pub connections_per_address_max: u64,
+    /// Requests per second of one client address, with a bucket for one second; further ones are answered
+    /// with 429. 0: no cap.
+    pub rate_per_address_max: u64,
+    /// Addresses for which either is counted at once; rounded up to a power of two. Those beyond it have no
+    /// cap, and are counted.
+    pub addresses_max: usize,
+    /// Requests for which the service is being called, or of which the response is delayed, of all workers
+    /// together; further ones are answered with 503. 0: no bound.
+    pub in_flight_max: u64,
     /// Events taken from the kernel at once, and operations submitted to io_uring at once.
     pub events_max: usize,
     /// Receive buffers of io_uring, for all connections together; rounded up to a power of two, at most
@@ -135,6 +147,10 @@ impl Default for Limits {
             backlog: 4_096,
             queue_delay_ms: 5,
             queue_delay_interval_ms: 100,
+            connections_per_address_max: 0,
+            rate_per_address_max: 0,
+            addresses_max: 16_384,
+            in_flight_max: 0,
             events_max: 512,
             lent_buffers: 256,
             lent_buffer_bytes: 4 << 10,

@@ -1,5 +1,9 @@
 //! A request, which borrows the receive buffer in which it was parsed.
 
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::client::Client;
 use crate::intake::Filled;
 use crate::{Place, Sink};
 
@@ -74,6 +78,10 @@ pub struct Request<'a> {
     pub(crate) fields: &'a [httparse::Header<'a>],
     /// The body, if it was taken in pieces.
     pub(crate) filled: Option<&'a Filled>,
+    /// What the driver knows of the client.
+    pub(crate) client: Option<&'a Client>,
+    /// When the worker had received all of it.
+    pub(crate) received: Instant,
 }
 
 impl<'a> Request<'a> {
@@ -82,6 +90,18 @@ impl<'a> Request<'a> {
         self.fields()
             .find(|(field, _)| field.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// Address of the peer, if the driver has [given](crate::Session::set_peer) it to the session.
+    pub fn peer(&self) -> Option<IpAddr> {
+        self.client.and_then(|client| client.peer)
+    }
+
+    /// When its last bytes came: those may have waited in the socket before they were received, if the
+    /// driver [knows](crate::Session::set_arrival) it.
+    pub fn arrived(&self) -> Instant {
+        let arrival = self.client.and_then(|client| client.arrived);
+        arrival.map_or(self.received, |arrived| arrived.min(self.received))
     }
 
     /// The sink to which the body was given, if there is one and it is an `S`. It can be taken once.

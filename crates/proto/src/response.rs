@@ -1,5 +1,6 @@
 //! A response: filled in by a service, then written as one head and one body.
 
+use std::any::Any;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -168,6 +169,18 @@ impl<'a> Response<'a> {
     /// worker serves other connections meanwhile.
     pub fn wait(&mut self, duration: Duration) -> &mut Self {
         self.wait = Some(duration);
+        self
+    }
+
+    /// Whether the response is delayed.
+    pub fn is_delayed(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    /// Has the session keep `held` until the delay of this response is over, or its connection is. It is
+    /// for what counts requests; on a response without a delay it is dropped with the next one held.
+    pub fn hold(&mut self, held: Box<dyn Any + Send + Sync>) -> &mut Self {
+        self.scratch.held = Some(held);
         self
     }
 

@@ -1,5 +1,6 @@
 //! The buffers of a worker, for the connection that it currently serves.
 
+use std::any::Any;
 use std::time::SystemTime;
 
 use crate::Observer;
@@ -27,6 +28,8 @@ pub struct Scratch {
     pub(crate) refused: u64,
     pub(crate) panicked: u64,
     pub(crate) observer: Option<Box<dyn Observer>>,
+    /// What the session of the present response is to keep.
+    pub(crate) held: Option<Box<dyn Any + Send + Sync>>,
     spare: Vec<Vec<u8>>,
     spare_bytes: usize,
 }
@@ -48,6 +51,7 @@ impl Scratch {
             refused: 0,
             panicked: 0,
             observer: None,
+            held: None,
             spare: Vec::new(),
             spare_bytes: 0,
         }

@@ -14,8 +14,9 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::answer::{Answer, Arrival, Outcome, answer, intake, request};
+use crate::answer::{Answer, Outcome, answer, intake, request};
 use crate::chunked::{Chunked, Decoded};
+use crate::client::Client;
 use crate::head::{self, Framing, Head, Parsed};
 use crate::intake::{Filled, Intake, TakenFraming, Taking};
 use crate::output::Output;
@@ -78,8 +79,8 @@ pub struct Session {
     output: Output,
     /// The rest of a long body, which is generated as the output is sent.
     tail: Tail,
-    /// Address of the peer, for an observer.
-    peer: Option<Box<IpAddr>>,
+    /// What is known of the client, if anybody asks.
+    client: Option<Box<Client>>,
 }
 
 impl Session {
@@ -101,7 +102,7 @@ impl Session {
             parked: Vec::new(),
             output: Output::default(),
             tail: Tail::NONE,
-            peer: None,
+            client: None,
         }
     }
 
@@ -114,9 +115,21 @@ impl Session {
         }
     }
 
-    /// Says whose connection it is, for an [observer](crate::Observer).
+    /// Says whose connection it is, for an [observer](crate::Observer) and for
+    /// [`Request::peer`](crate::Request::peer).
     pub fn set_peer(&mut self, peer: IpAddr) {
-        self.peer = Some(Box::new(peer));
+        self.client.get_or_insert_default().peer = Some(peer);
+    }
+
+    /// Says when the bytes had come that are about to be received: they have waited in the socket.
+    pub fn set_arrival(&mut self, arrived: Instant) {
+        self.client.get_or_insert_default().arrived = Some(arrived);
+    }
+
+    /// Ends the connection, which is not wanted: whatever comes is ignored.
+    pub fn refuse_all(&mut self, turn: &mut Turn<'_>) {
+        self.finish(false, turn);
+        self.update(turn);
     }
 
     /// What this session wants now.
@@ -209,6 +222,7 @@ impl Session {
                 }
                 turn.scratch.output.append(&mut self.parked);
                 turn.return_buffer(&mut self.parked);
+                self.release();
                 self.answered(turn);
                 self.update(turn);
             }
@@ -294,19 +308,23 @@ impl Session {
     ) -> Option<R> {
         let (
             Phase::Compute {
-                body_bytes, taken, ..
+                body_bytes,
+                since,
+                taken,
             },
             Protocol::Http,
         ) = (&mut self.phase, self.protocol)
         else {
             return None;
         };
+        let since = *since;
         let mut room = head::fields();
         let filled = taken.take().map(|taken| Filled::new(taken.sink));
         let body = &self.parked[self.parked.len() - *body_bytes..];
         match head::parse(&self.parked, &mut room, turn.limits) {
             Some(Parsed::Complete(head)) => {
-                Some(read(&request(&head, body, filled.as_ref(), turn)))
+                let client = (self.client.as_deref(), since);
+                Some(read(&request(&head, body, filled.as_ref(), client, turn)))
             }
             _ => None,
         }
@@ -593,11 +611,8 @@ impl Session {
         turn: &mut Turn<'_>,
     ) {
         let start = turn.scratch.output.len();
-        let arrival = || Arrival {
-            peer: self.peer.as_deref().copied(),
-            received,
-        };
-        match answer(head, body, filled, arrival, turn) {
+        let client = (self.client.as_deref(), received);
+        match answer(head, body, filled, client, turn) {
             Some(Answer {
                 tail,
                 wait,
@@ -639,7 +654,7 @@ impl Session {
         data: &[u8],
         turn: &mut Turn<'_>,
     ) -> usize {
-        let (sink, bytes_max) = match intake(head, Some(length), turn) {
+        let (sink, bytes_max) = match intake(head, Some(length), self.client.as_deref(), turn) {
             Some(Intake::Memory(bytes_max)) if length <= bytes_max => (None, bytes_max),
             Some(Intake::Pieces(sink, bytes_max)) if length <= bytes_max => (Some(sink), bytes_max),
             refused => {
@@ -668,7 +683,7 @@ impl Session {
     fn take_chunks(&mut self, decoder: Chunked, head_bytes: usize, turn: &mut Turn<'_>) -> bool {
         let mut room = head::fields();
         let asked = match head::parse(&self.parked[..head_bytes], &mut room, turn.limits) {
-            Some(Parsed::Complete(head)) => intake(&head, None, turn),
+            Some(Parsed::Complete(head)) => intake(&head, None, self.client.as_deref(), turn),
             _ => unreachable!("this head was parsed before it was parked"),
         };
         let (sink, bytes_max) = match asked {
@@ -791,6 +806,16 @@ impl Session {
         turn.scratch.output.truncate(start);
         self.phase = Phase::Waiting;
         self.deadline = until;
+        if let Some(held) = turn.scratch.held.take() {
+            self.client.get_or_insert_default().held = Some(held);
+        }
+    }
+
+    /// The delay of the response is over.
+    fn release(&mut self) {
+        if let Some(client) = &mut self.client {
+            client.held = None;
+        }
     }
 
     /// Answers with an error of the session's own, and ends after it.
@@ -811,7 +836,7 @@ impl Session {
     /// Tells an observer what came of something that is no request of HTTP.
     fn report(&self, status: u16, body_bytes: u64, received: Instant, turn: &mut Turn<'_>) {
         if turn.scratch.observer.is_some() {
-            let peer = self.peer.as_deref().copied();
+            let peer = self.client.as_deref().and_then(|client| client.peer);
             let outcome = Outcome {
                 status,
                 body_bytes,
@@ -824,6 +849,7 @@ impl Session {
 
     /// Reads no further request, and drops what was received and not consumed.
     fn finish(&mut self, linger: bool, turn: &mut Turn<'_>) {
+        self.release();
         self.phase = Phase::Ending { linger };
         turn.return_buffer(&mut self.pending);
         turn.return_buffer(&mut self.parked);

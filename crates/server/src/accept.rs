@@ -9,6 +9,7 @@ use std::time::Duration;
 use os::Errno;
 use os::net::{self, PollFd, PollFlags};
 
+use crate::addresses::Addresses;
 use crate::board::Activity;
 use crate::{
     Backoff, Connection, Listener, Listeners, Phase, Server, Topic, Worker, repeated, signals,
@@ -207,10 +208,30 @@ impl Server {
         match accepted {
             Ok(socket) => {
                 backoff.reset();
-                Accepted::Socket(socket)
+                match self.addresses {
+                    None => Accepted::Socket(socket),
+                    Some(addresses) => self.accept_within(addresses, socket),
+                }
             }
             Err(Errno::AGAIN) => Accepted::Empty,
             Err(error) => self.accept_failed(error, backoff),
+        }
+    }
+
+    /// Closes a connection whose address has as many as it may have: before a worker, a queue or a child
+    /// has anything to do with it.
+    #[cold]
+    #[inline(never)]
+    fn accept_within(&self, addresses: &Addresses, socket: OwnedFd) -> Accepted {
+        match net::peer(socket.as_fd()) {
+            Some(peer) if addresses.is_full(peer) => {
+                self.board
+                    .refused
+                    .connections
+                    .fetch_add(1, Ordering::Relaxed);
+                Accepted::Interrupted
+            }
+            _ => Accepted::Socket(socket),
         }
     }
 

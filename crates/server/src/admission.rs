@@ -131,6 +131,14 @@ impl QueueDelay {
         self.overloaded.load(Ordering::Relaxed) && is_recent()
     }
 
+    /// Until when that is so, unless more is seen, monotonic ns; 0 if requests are not being refused.
+    pub(crate) fn overloaded_until_ns(&self, limits: &Limits) -> u64 {
+        match self.overloaded.load(Ordering::Relaxed) {
+            true => self.ends_ns.load(Ordering::Relaxed) + Bounds::of(limits).interval_ns,
+            false => 0,
+        }
+    }
+
     /// Refuses a request that was late before its call.
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);

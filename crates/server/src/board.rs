@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::admission::QueueDelay;
 use crate::alarm::Alarm;
+use crate::bounded::Refused;
 use crate::log::Repeats;
 use crate::restart::Restart;
 
@@ -44,6 +45,8 @@ pub struct Board {
     pub(crate) has_started: AtomicBool,
     /// Exit status of a server whose service could not be built; 0 of any other.
     pub(crate) failed: AtomicU32,
+    /// What limits have refused.
+    pub(crate) refused: Refused,
 }
 
 impl Board {
@@ -84,7 +87,7 @@ pub struct Block {
     pub closed: AtomicU64,
     /// Requests served.
     pub requests: AtomicU64,
-    /// Requests refused: malformed, too large, too slow.
+    /// Requests refused: malformed, too large, too slow. Not those on which the service has panicked.
     pub refused: AtomicU64,
     /// Of the requests served, those that were answered with 503 because they had waited too long.
     pub shed: AtomicU64,

@@ -29,6 +29,7 @@ use os::net::{PollFd, PollFlags};
 use os::{Errno, net};
 use proto::{Session, Want};
 
+use crate::addresses::Counted;
 use crate::board::{self, Activity};
 use crate::{Block, Phase, Server, Worker, watchdog};
 
@@ -68,6 +69,8 @@ pub struct Connection {
     would_block: bool,
     /// See [`received_nothing`](Connection::received_nothing).
     received_nothing: bool,
+    /// It counts for the address of its peer as long as it lives.
+    _counted: Option<Box<Counted>>,
 }
 
 impl Connection {
@@ -197,7 +200,7 @@ impl Connection {
                 self.would_block = bytes < worker.input().capacity();
                 board::add(&worker.block.bytes_in, bytes as u64);
                 if worker.is_look_due() {
-                    worker.look(self.socket.as_fd());
+                    worker.look(self.socket.as_fd(), &mut self.session);
                 }
                 let (input, mut turn) = worker.turn();
                 self.session.receive(input, &mut turn);

@@ -19,11 +19,13 @@
 mod accept;
 mod accepting;
 mod address;
+mod addresses;
 mod admission;
 mod alarm;
 mod backoff;
 mod blocking;
 mod board;
+mod bounded;
 mod choice;
 mod connection;
 mod drain;

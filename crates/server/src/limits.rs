@@ -44,6 +44,9 @@ fn most_of(name: &str) -> Option<u64> {
         "threads_max" | "backlog" => 65_536,
         "events_max" => 8_192, // A ring has eight completions for each, 65,536 at most (io_uring_setup(2)).
         "lent_buffers" => 32_768,
+        "connections_per_address_max" => 65_534, // It is counted in 16 bits.
+        "rate_per_address_max" => 1_000_000,
+        "addresses_max" => 1 << 22,
         "queue_max" => 1 << 20,
         "input_bytes" | "lent_buffer_bytes" => 1 << 30,
         name if name.ends_with("_ms") || name.ends_with("_ms_max") => YEAR_MS,
@@ -74,6 +77,9 @@ const MAY_BE_ZERO: &[&str] = &[
     "trailer_fields_max",
     "spare_bytes_max",
     "queue_delay_ms",
+    "connections_per_address_max",
+    "rate_per_address_max",
+    "in_flight_max",
     "drain_delay_ms",
     "drain_idle_ms",
     "drain_ms",
@@ -137,6 +143,14 @@ limits! {
     queue_delay_ms: u64,
     /// For so long most must have waited longer, ms (100)
     queue_delay_interval_ms: u64,
+    /// Connections at once of one client address, IPv6 by /64; more are closed (0: no cap)
+    connections_per_address_max: u64,
+    /// Requests per second of one client address, as many at once; more are answered with 429 (0: no cap)
+    rate_per_address_max: u64,
+    /// Client addresses for which this is counted at once (16384)
+    addresses_max: usize,
+    /// Requests being computed or delayed at once; more are answered with 503 (0: no bound)
+    in_flight_max: u64,
     /// Events taken from the kernel at once (512)
     events_max: usize,
     /// Receive buffers lent to the kernel for all connections, at most 32768 (256)

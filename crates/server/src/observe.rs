@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) stuck: AtomicU64,
     /// Workers that were killed for it.
     pub(crate) killed: AtomicU64,
+    /// The most CPU time that was ever seen, ticks of the clock.
+    pub(crate) cpu_ticks: AtomicU64,
 }
 
 impl Observed {

@@ -34,6 +34,8 @@ pub struct ServeArgs {
     pub pid_file: Option<PathBuf>,
     /// Where to serve metrics and health.
     pub admin: Option<Address>,
+    /// The field in which clients say how long they wait for a reply, ms.
+    pub deadline_header: Option<String>,
     /// Where to write a line for each request.
     pub access_log: Option<LogTarget>,
     /// How these lines are written.
@@ -91,6 +93,13 @@ impl Args for ServeArgs {
                 .value_name("ADDR")
                 .value_parser(value_parser!(Address))
                 .help("Address to serve /metrics, /healthz and /readyz on, as for --listen"),
+            Arg::new("deadline-header")
+                .value_name("NAME")
+                .value_parser(parse_field_name)
+                .help(
+                    "Header field in which clients say how long they wait, in ms: requests that have \
+                     waited for longer are answered with 503",
+                ),
             Arg::new("access-log")
                 .value_name("TARGET")
                 .value_parser(value_parser!(LogTarget))
@@ -134,6 +143,7 @@ impl FromArgMatches for ServeArgs {
             group: matches.get_one("group").cloned(),
             pid_file: matches.get_one("pid-file").cloned(),
             admin: matches.get_one("admin").cloned(),
+            deadline_header: matches.get_one("deadline-header").cloned(),
             access_log: matches.get_one("access-log").cloned(),
             access_log_format: matches
                 .get_one("access-log-format")
@@ -153,6 +163,15 @@ fn parse_mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode @ 0..=0o777) => Ok(mode),
         _ => Err("not a mode such as 660".into()),
+    }
+}
+
+/// The name of a field (RFC 9110 section 5.1).
+fn parse_field_name(text: &str) -> Result<String, String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    match !text.is_empty() && text.bytes().all(is_token) {
+        true => Ok(text.to_owned()),
+        false => Err("not the name of a header field".into()),
     }
 }
 

@@ -142,6 +142,7 @@ impl Children {
         };
         let was_retired = ended == Ended::Exited(0) && self.server.has_retired(number);
         self.server.blocks[number].mark_ended();
+        self.server.forget_worker(number);
         self.free.push(number);
         let is_drained = self.server.drain.has_begun();
         if ended != Ended::Exited(0) && !is_drained {

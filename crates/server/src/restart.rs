@@ -50,6 +50,10 @@ pub(crate) struct Restart {
     state: AtomicU32,
     /// Process id of the successor that is ready.
     pub(crate) successor: AtomicU32,
+    /// How many restarts there were before this server, since the first one was started by hand.
+    pub(crate) before: AtomicU32,
+    /// Successors of this server that did not become ready.
+    pub(crate) failed: AtomicU32,
 }
 
 /// What a server was given by the process that has started it.
@@ -60,6 +64,8 @@ pub(crate) struct Given {
     pub(crate) admin: Option<OwnedFd>,
     /// Where to say that this successor is ready. `None`: it has no predecessor.
     pub(crate) ready: Option<OwnedFd>,
+    /// How many restarts there were, this one included.
+    pub(crate) restarts: u32,
 }
 
 fn number(name: &str) -> Option<Result<u32, Refusal>> {
@@ -104,6 +110,7 @@ pub(crate) fn given() -> Result<Given, Refusal> {
         given.ready = Some(
             ready.map_err(|error| Refusal::Usage(format!("{}: {error}", successor::READY_FD)))?,
         );
+        given.restarts = number(successor::RESTARTS).transpose()?.unwrap_or_default();
     }
     Ok(given)
 }
@@ -119,7 +126,8 @@ pub(crate) fn program(server: &Server) -> Result<Program, String> {
     passed.extend(datagrams.map(|socket| (socket.as_raw_fd(), DATAGRAMS.to_owned())));
     let admin = server.admin.iter();
     passed.extend(admin.map(|admin| (admin.as_raw_fd(), ADMIN.to_owned())));
-    Program::new(&passed)
+    let before = server.board.restart.before.load(Ordering::SeqCst);
+    Program::new(&passed, before.saturating_add(1))
 }
 
 /// What a handler of SIGUSR2 does, in the main process. Returns whether the server is to drain.
@@ -212,6 +220,9 @@ fn watch(board: &'static Board, program: &Program, main: u32) -> ! {
             FAILED
         }
     };
+    if next == FAILED {
+        board.restart.failed.fetch_add(1, Ordering::SeqCst);
+    }
     let changed = state.compare_exchange(STARTING, next, Ordering::SeqCst, Ordering::SeqCst);
     let to = match changed {
         Ok(_) => main,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,11 @@ use os::net::{Addr, Waker};
 use os::successor::Program;
 use proto::{Lifecycle, Limits, Protocol, Service};
 
+use crate::addresses::Addresses;
 use crate::observe::Observed;
 use crate::pid_file::PidFile;
 use crate::ready::Gate;
-use crate::{Block, Board, Calls, Drain, Listener, Listeners, board};
+use crate::{Block, Board, Calls, Drain, Listener, Listeners, board, bounded};
 
 /// What a model works with. It is created before the first fork or thread, and never freed.
 pub struct Server {
@@ -69,6 +70,14 @@ pub struct Server {
     pub(crate) pid_file: Option<PidFile>,
     /// What worker threads wait for before they begin.
     pub(crate) gate: Gate,
+    /// What each client address may have, if that is bounded.
+    pub(crate) addresses: Option<&'static Addresses>,
+    /// By worker, its requests in flight, if those are bounded; otherwise empty.
+    pub(crate) in_flight: &'static [AtomicU64],
+    /// Whether the addresses of peers are asked for.
+    pub(crate) asks_peers: bool,
+    /// Whether it is asked how long each request has waited in its socket.
+    pub(crate) asks_ages: bool,
 }
 
 impl fmt::Debug for Server {
@@ -137,9 +146,17 @@ impl Server {
         was_told || figures.is_some_and(|figures| figures.retire.swap(0, Ordering::SeqCst) != 0)
     }
 
-    /// Whether there is an access log, which tells the addresses of peers.
-    pub(crate) fn logs_accesses(&self) -> bool {
-        self.observed.is_some_and(Observed::has_log)
+    /// The process of worker `number` has ended: what counted for it counts no more.
+    pub(crate) fn forget_worker(&self, number: usize) {
+        if let Some(own) = self.in_flight.get(number) {
+            bounded::forget(self.board, own);
+        }
+        if let Some(observed) = self.observed {
+            observed.figures[number].forget_call();
+        }
+        if let Some(addresses) = self.addresses {
+            addresses.forget(number);
+        }
     }
 
     pub(crate) fn write_timeout(&self) -> Duration {

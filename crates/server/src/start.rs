@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use os::net::{Addr, Waker};
 use os::user::Identity;
 use proto::{Limits, Service};
 
+use crate::addresses::Addresses;
+use crate::bounded::{self, Bounds};
 use crate::log::{self as logging, log};
 use crate::notify;
 use crate::observe::Observed;
@@ -135,6 +138,7 @@ fn prepare(
             variant.name
         )));
     }
+    bounded::check(args, variant).map_err(Refusal::Usage)?;
     if let Some(list) = &args.cpus {
         confine(list)?;
     }
@@ -208,15 +212,30 @@ fn prepare(
         false => None,
     };
     let observed = observed.map(|observed| &*Box::leak(Box::new(observed)));
+    let addresses = Addresses::new(
+        &limits,
+        (variant.workers.processes, variant.workers.holds),
+        workers,
+    )
+    .map_err(failed)?;
+    let bounds = Bounds::new(args, addresses, board, blocks.len()).map_err(failed)?;
     logging::share(&board.repeats);
+    board.restart.before.store(given.restarts, Ordering::SeqCst);
     let server: &'static Server = Box::leak(Box::new(Server {
         model: model.name,
         variant: variant.name,
         workers,
         drain: Drain::new(board, &limits),
+        in_flight: bounds.in_flight(),
+        service: bounded::within(
+            natures::obeyed(service, model.name, variant, blocks),
+            bounds,
+        ),
+        addresses,
+        asks_peers: addresses.is_some() || observed.is_some_and(Observed::has_log),
+        asks_ages: args.deadline_header.is_some(),
         limits,
         protocol: args.protocol,
-        service: natures::obeyed(service, model.name, variant, blocks),
         lifecycle: service.lifecycle(),
         calls: variant.workers.calls,
         may_wait_to_send: variant.workers.holds != Holds::Many,

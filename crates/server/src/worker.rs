@@ -86,7 +86,7 @@ impl Worker {
             },
             input,
             scratch,
-            looks: Looks::new(&server.limits, now),
+            looks: Looks::new(&server.limits, server.asks_ages, now),
             counted: (0, 0),
             panics_counted: 0,
             figures: None,
@@ -161,13 +161,13 @@ impl Worker {
         let now = (self.scratch.served(), self.scratch.refused());
         if now != self.counted {
             board::add(&self.block.requests, now.0 - self.counted.0);
-            board::add(&self.block.refused, now.1 - self.counted.1);
             if self.looks.sheds {
                 board::add(&self.block.shed, now.0 - self.counted.0);
             }
+            let refused = now.1 - self.counted.1;
             self.counted = now;
-            if self.figures.is_some() || self.scratch.panicked() != self.panics_counted {
-                self.count_rarely();
+            if self.figures.is_some() || refused > 0 {
+                self.count_rarely(refused);
             }
         }
         if self.looks.is_tracked {
@@ -175,12 +175,14 @@ impl Worker {
         }
     }
 
-    /// Counts panics, and finds out whether the worker is to end.
+    /// Counts what was refused, panics apart, and finds out whether the worker is to end.
     #[cold]
     #[inline(never)]
-    fn count_rarely(&mut self) {
+    fn count_rarely(&mut self, refused: u64) {
         let panics = self.scratch.panicked();
-        board::add(&self.block.panicked, panics - self.panics_counted);
+        let new_panics = panics - self.panics_counted;
+        board::add(&self.block.refused, refused.saturating_sub(new_panics));
+        board::add(&self.block.panicked, new_panics);
         self.panics_counted = panics;
         let Some(figures) = self.figures else {
             return;

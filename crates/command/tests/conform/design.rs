@@ -95,6 +95,17 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (DRAIN_LAST_REQUEST, "prefork:reuseport", HASHED),
     (DRAIN_RACE, "prefork:reuseport", HASHED),
     (WHOAMI, "multi-reactor:thread-per-event", THREAD_GONE),
+    (CAPPED, "iterative", ONE_CLIENT),
+    (CAPPED_CROWD, "iterative", ONE_CLIENT),
+    (UNIX_UNCAPPED, "iterative", ONE_CLIENT),
+    (IN_FLIGHT, "iterative", ONE_CLIENT),
+    (CAPPED, "prefork:reuseport", HASHED),
+    (CAPPED_CROWD, "prefork:reuseport", HASHED),
+    (IN_FLIGHT, "prefork:reuseport", HASHED),
+    (UNIX_UNCAPPED, "prefork:reuseport", ONLY_TCP),
+    (UNIX_UNCAPPED, "multi-reactor:reuseport", ONLY_TCP),
+    (UNIX_UNCAPPED, "proactor:reuseport", ONLY_TCP),
+    (UNIX_UNCAPPED, "multi-reactor:processes-reuseport", ONLY_TCP),
     (MORE_THAN_WORKERS, "iterative", ONE_CLIENT),
     (MORE_THAN_WORKERS, "fork-per-client", ONE_WORKER_EACH),
     (MORE_THAN_WORKERS, "prefork", ONE_WORKER_EACH),
@@ -103,6 +114,10 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (MORE_THAN_WORKERS, "proactor:posix-aio", ONE_WORKER_EACH),
 ];
 
+pub const CAPPED: &str = "cap per address: the next is closed at once";
+pub const CAPPED_CROWD: &str = "cap per address: of a crowd, so many are served";
+pub const UNIX_UNCAPPED: &str = "cap and rate per address: unix sockets have none";
+pub const IN_FLIGHT: &str = "in flight: one too many is refused";
 pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";
 pub const RESTART_UNIX: &str = "restart: a unix socket";
 pub const WORKERS_TERMINATED: &str = "SIGTERM to worker processes";

@@ -73,6 +73,20 @@ impl Client {
                 Stream::Tcp(stream)
             }
         };
+        Client::over(stream)
+    }
+
+    /// The same from `source`, an address of this machine, as another client.
+    pub fn connect_from(source: [u8; 4], addr: &str) -> anyhow::Result<Client> {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let to: std::net::SocketAddr = addr.parse()?;
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        bind(&socket, &std::net::SocketAddr::from((source, 0)))?;
+        connect(&socket, &to).with_context(|| format!("connect {addr}"))?;
+        Client::over(Stream::Tcp(TcpStream::from(socket)))
+    }
+
+    fn over(stream: Stream) -> anyhow::Result<Client> {
         let client = Client {
             stream,
             input: Vec::new(),

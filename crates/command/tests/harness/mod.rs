@@ -7,11 +7,13 @@
 mod client;
 mod column;
 pub mod inetd;
+mod metrics;
 pub mod process;
 mod server;
 
 pub use client::Client;
 pub use column::{Column, columns};
+pub use metrics::{MISTAKES, Page, metrics};
 pub use server::{Exit, PATIENCE, Server, logs_of_this_thread, run};
 
 use std::time::{Duration, Instant};

@@ -127,6 +127,11 @@ impl Server {
         Client::connect(&self.addrs[0])
     }
 
+    /// The same from another address of this machine.
+    pub fn connect_from(&self, source: [u8; 4]) -> anyhow::Result<Client> {
+        Client::connect_from(source, &self.addrs[0])
+    }
+
     pub fn signal(&self, signal: Signal) {
         process::signal(self.pid(), signal);
     }

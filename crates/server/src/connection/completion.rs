@@ -38,7 +38,7 @@ impl Connection {
     pub fn received(&mut self, bytes: &[u8], worker: &mut Worker) {
         board::add(&worker.block.bytes_in, bytes.len() as u64);
         if worker.is_look_due() {
-            worker.look(self.socket.as_fd());
+            worker.look(self.socket.as_fd(), &mut self.session);
         }
         let (_, mut turn) = worker.turn();
         self.session.receive(bytes, &mut turn);

@@ -1,11 +1,13 @@
 //! How a connection begins.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
 
 use os::net;
 use proto::{Session, Turn};
 
 use super::Connection;
+use crate::addresses::{Counted, Entered};
 use crate::{Worker, board};
 
 impl Connection {
@@ -34,11 +36,10 @@ impl Connection {
             let _ = net::set_send_timeout(socket.as_fd(), worker.server.write_timeout());
         }
         let mut session = session(&worker.turn().1);
-        if worker.server.logs_accesses()
-            && let Some(peer) = net::peer(socket.as_fd())
-        {
-            session.set_peer(peer);
-        }
+        let counted = match worker.server.asks_peers {
+            true => know_peer(&socket, &mut session, worker),
+            false => None,
+        };
         Connection {
             socket,
             session,
@@ -48,6 +49,33 @@ impl Connection {
             fin_sent: false,
             would_block: false,
             received_nothing: false,
+            _counted: counted,
         }
     }
+}
+
+/// Finds out who the peer is. Where connections are counted by address this one is; if others that were
+/// accepted at the same time have taken the last place, it ends.
+#[cold]
+#[inline(never)]
+fn know_peer(socket: &OwnedFd, session: &mut Session, worker: &mut Worker) -> Option<Box<Counted>> {
+    let peer = net::peer(socket.as_fd())?;
+    session.set_peer(peer);
+    let server = worker.server;
+    let now_ns = server.drain.shared_ns(worker.now);
+    match server.addresses?.enter(peer, worker.number, now_ns) {
+        Entered::Counted(counted) => return Some(Box::new(counted)),
+        Entered::Untracked => {
+            let untracked = &server.board.refused.untracked;
+            untracked.fetch_add(1, Ordering::Relaxed);
+        }
+        Entered::Refused => {
+            let refused = &server.board.refused.connections;
+            refused.fetch_add(1, Ordering::Relaxed);
+            session.refuse_all(&mut worker.turn().1);
+            // A loop learns of it as of any other end.
+            net::shutdown_both(socket.as_raw_fd());
+        }
+    }
+    None
 }

@@ -16,6 +16,8 @@ pub(crate) struct Figures {
     pub(crate) held_ns: AtomicU64,
     /// The longest of them, ns.
     pub(crate) held_ns_max: AtomicU64,
+    /// Until when the queue of this loop counts as overloaded, monotonic ns; 0 if it is not.
+    pub(crate) overloaded_until_ns: AtomicU64,
     /// Responses by their status.
     pub(crate) statuses: Statuses,
     /// From the complete request to its response.
@@ -26,6 +28,13 @@ pub(crate) struct Figures {
     pub(crate) retire: AtomicU64,
     /// Its ring of the access log.
     pub(crate) ends: Ends,
+}
+
+impl Figures {
+    /// Whoever was in a call is no more: nobody is stuck in it.
+    pub(crate) fn forget_call(&self) {
+        self.call_began_ns.store(0, Ordering::Relaxed);
+    }
 }
 
 /// A counter for each status; 0 is for responses that have none.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use os::signal::monotonic_ns;
 
-use super::figures::{BOUNDS_US, STATUSES, Total};
+use super::figures::{BOUNDS_US, Figures, STATUSES, Total};
 use super::helper::View;
 use super::process;
 use crate::Block;
@@ -83,6 +83,7 @@ pub(crate) fn render(view: &View) -> String {
     server(view, &mut page);
     connections(view, &mut page);
     requests(view, &mut page);
+    refused(view, &mut page);
     workers(view, &mut page);
     logs(view, &mut page);
     processes(view, &mut page);
@@ -108,6 +109,17 @@ fn server(view: &View, page: &mut Page) {
         "turnstile_draining",
         "1 from the beginning of the drain on.",
         draining,
+    );
+    let restart = &view.board.restart;
+    page.counter(
+        "turnstile_restarts_total",
+        "Hot restarts that have led to this process, since the first was started; unlike the other counters it goes on.",
+        restart.before.load(Ordering::Relaxed),
+    );
+    page.counter(
+        "turnstile_restarts_failed_total",
+        "Successors that did not become ready, so that this process serves on.",
+        restart.failed.load(Ordering::Relaxed),
     );
 }
 
@@ -139,6 +151,17 @@ fn connections(view: &View, page: &mut Page) {
         "Bytes sent to clients.",
         sum(view, |block| read(&block.bytes_out)),
     );
+}
+
+/// Whether requests are shed now, by a loop or by the workers that share a queue.
+fn is_overloaded(view: &View) -> bool {
+    let now_ns = monotonic_ns();
+    let shared_ns = view.board.queue_delay.overloaded_until_ns(&view.limits);
+    let loops = view.observed.figures.iter();
+    loops
+        .map(|figures| read(&figures.overloaded_until_ns))
+        .chain([shared_ns])
+        .any(|until_ns| now_ns < until_ns)
 }
 
 /// Requests, or connections, that wait inside the server for a worker.
@@ -194,11 +217,8 @@ fn requests(view: &View, page: &mut Page) {
         seen,
     );
     let errors = [
-        (
-            "refused",
-            sum(view, |block| read(&block.refused)) - panics(view),
-        ),
-        ("panic", panics(view)),
+        ("refused", sum(view, |block| read(&block.refused))),
+        ("panic", sum(view, |block| read(&block.panicked))),
         ("broken", sum(view, |block| read(&block.broken))),
         ("cut", read(&view.board.cut)),
     ];
@@ -214,8 +234,13 @@ fn requests(view: &View, page: &mut Page) {
     );
     page.counter(
         "turnstile_requests_shed_total",
-        "Of the requests answered with 503, those that had waited too long.",
+        "Requests answered with 503 since they had waited too long; they count as 5xx and as code 503, too.",
         sum(view, |block| read(&block.shed)),
+    );
+    page.gauge(
+        "turnstile_overloaded",
+        "1 while requests that have waited too long are answered with 503.",
+        u8::from(is_overloaded(view)),
     );
     page.gauge(
         "turnstile_requests_in_flight",
@@ -239,8 +264,41 @@ fn requests(view: &View, page: &mut Page) {
     );
 }
 
-fn panics(view: &View) -> u64 {
-    sum(view, |block| read(&block.panicked))
+/// What the limits by address, in flight and in time have refused.
+fn refused(view: &View, page: &mut Page) {
+    let refused = &view.board.refused;
+    page.by(
+        (
+            "turnstile_connections_refused_total",
+            "counter",
+            "Connections closed at once, since their address had as many as it may have.",
+        ),
+        "limit",
+        [("connections-per-address", read(&refused.connections))],
+    );
+    page.by(
+        (
+            "turnstile_requests_refused_total",
+            "counter",
+            "Requests refused before the service was called: 429 for the rate of an address, 503 for the others; they count in 4xx and 5xx, too.",
+        ),
+        "limit",
+        [
+            ("rate-per-address", read(&refused.rate)),
+            ("in-flight", read(&refused.in_flight)),
+            ("deadline", read(&refused.late)),
+        ],
+    );
+    page.counter(
+        "turnstile_deadlines_ignored_total",
+        "Requests whose deadline made no sense, so that it was ignored.",
+        read(&refused.nonsense),
+    );
+    page.counter(
+        "turnstile_addresses_untracked_total",
+        "Connections from addresses for which the table had no room, so that no limit held for them.",
+        read(&refused.untracked),
+    );
 }
 
 fn workers(view: &View, page: &mut Page) {
@@ -251,7 +309,7 @@ fn workers(view: &View, page: &mut Page) {
         view.workers,
     );
     let busy = view.blocks.iter().zip(view.observed.figures);
-    let busy = busy.filter(|(block, figures)| block.is_busy() || read(&figures.call_began_ns) != 0);
+    let busy = busy.filter(|(block, figures)| is_busy(block, figures));
     page.gauge(
         "turnstile_workers_busy",
         "Workers that serve a request, or a connection between two bytes of one.",
@@ -295,6 +353,10 @@ fn workers(view: &View, page: &mut Page) {
     per_worker(view, page);
 }
 
+fn is_busy(block: &Block, figures: &Figures) -> bool {
+    block.is_busy() || read(&figures.call_began_ns) != 0
+}
+
 /// A figure of a worker.
 type Figure = fn(&Block) -> u64;
 
@@ -323,6 +385,24 @@ fn per_worker(view: &View, page: &mut Page) {
         let samples = known().map(|(number, (block, _))| (number, of(block)));
         page.by((name, "counter", help), "worker", samples);
     }
+    page.by(
+        (
+            "turnstile_worker_connections_open",
+            "gauge",
+            "Connections that are open, by the worker that has accepted them.",
+        ),
+        "worker",
+        known().map(|(number, (block, _))| (number, block.open())),
+    );
+    page.by(
+        (
+            "turnstile_worker_busy",
+            "gauge",
+            "1 for a worker that serves a request, or a connection between two bytes of one.",
+        ),
+        "worker",
+        known().map(|(number, (block, figures))| (number, u8::from(is_busy(block, figures)))),
+    );
     page.by(
         (
             "turnstile_worker_held_seconds_total",
@@ -407,10 +487,17 @@ fn processes(view: &View, page: &mut Page) {
         }
     }
     let per_second = os::process::ticks_per_second() as f64;
+    // The kernel adds what a worker has used to the main process when that reaps it. In between it was
+    // seen in neither, if the main process was read before, and a counter must not fall.
+    let ticks = view
+        .observed
+        .shared
+        .cpu_ticks
+        .fetch_max(all.cpu_ticks, Ordering::Relaxed);
     page.counter(
         "process_cpu_seconds_total",
         "CPU time of all processes of the server, the ended ones included.",
-        all.cpu_ticks as f64 / per_second,
+        ticks.max(all.cpu_ticks) as f64 / per_second,
     );
     page.gauge(
         "process_resident_memory_bytes",

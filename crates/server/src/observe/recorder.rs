@@ -30,7 +30,7 @@ impl Recorder {
         let now = Instant::now();
         // Who had the number before may have ended in a call.
         let figures = &observed.figures[number];
-        figures.call_began_ns.store(0, Ordering::Relaxed);
+        figures.forget_call();
         Recorder {
             observed,
             figures,

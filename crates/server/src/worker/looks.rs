@@ -2,10 +2,11 @@
 //! [`admission`](crate::admission).
 
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use os::net;
-use proto::Limits;
+use proto::{Limits, Session};
 
 use crate::Worker;
 use crate::admission::{QueueDelay, rhythm_ns};
@@ -38,9 +39,9 @@ struct Followed {
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 impl Looks {
-    pub(super) fn new(limits: &Limits, now: Instant) -> Looks {
+    pub(super) fn new(limits: &Limits, asks_ages: bool, now: Instant) -> Looks {
         let first = match limits.queue_delay_ms {
-            0 => NEVER,
+            0 if !asks_ages => NEVER,
             _ => Duration::ZERO,
         };
         Looks {
@@ -74,7 +75,15 @@ impl Worker {
     /// Decides whether what was received from `socket` is served.
     #[cold]
     #[inline(never)]
-    pub(crate) fn look(&mut self, socket: BorrowedFd<'_>) {
+    pub(crate) fn look(&mut self, socket: BorrowedFd<'_>, session: &mut Session) {
+        if self.server.asks_ages {
+            let age = net::input_age(socket).unwrap_or_default();
+            let now = Instant::now();
+            session.set_arrival(now.checked_sub(age).unwrap_or(now));
+            if self.server.limits.queue_delay_ms == 0 {
+                return; // Every request is looked at, and none is shed.
+            }
+        }
         // A loop reads the clock once per wake-up, and much may have been computed since.
         let now = Instant::now();
         let now_ns = self.server.drain.shared_ns(now);
@@ -98,10 +107,16 @@ impl Worker {
                 self.looks.own.refuse();
             }
             self.looks.input_age = age;
+            if let Some(figures) = self.figures {
+                let until_ns = self.looks.own.overloaded_until_ns(limits);
+                let shown_ns = &figures.overloaded_until_ns;
+                shown_ns.store(until_ns, Ordering::Relaxed);
+            }
             is_late
                 || self.looks.own.is_overloaded(now_ns, limits)
                 || shared.is_overloaded(now_ns, limits)
         };
+        let looks_at_all = looks_at_all || self.server.asks_ages;
         self.looks.at = next_look(looks_at_all, self.now, limits);
     }
 

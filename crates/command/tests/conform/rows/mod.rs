@@ -1,5 +1,7 @@
 //! The behaviours, by subject.
 
+mod access_log;
+mod bounds;
 mod crash;
 mod crowd;
 mod deadlines;
@@ -10,6 +12,7 @@ mod gateways;
 mod halfclose;
 mod limits;
 mod listeners;
+mod metrics;
 mod overload;
 mod refusals;
 mod restart;
@@ -29,6 +32,9 @@ pub fn all() -> Vec<Row> {
         scarcity::ROWS,
         drain::ROWS,
         envelope::ROWS,
+        metrics::ROWS,
+        access_log::ROWS,
+        bounds::ROWS,
         restart::ROWS,
         supervised::ROWS,
         crowd::ROWS,
@@ -54,6 +60,9 @@ pub fn is_the_super_servers(name: &str) -> bool {
         scarcity::ROWS,
         drain::ROWS,
         envelope::ROWS,
+        metrics::ROWS,
+        access_log::ROWS,
+        bounds::ROWS,
         restart::ROWS,
         supervised::ROWS,
         crash::ROWS,
