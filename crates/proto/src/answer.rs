@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::head::Head;
 use crate::intake::Filled;
+use crate::peer::Whose;
 use crate::response::Reply;
 use crate::tail::Tail;
 use crate::{Intake, Method, Request, Response, Turn, observe, status};
@@ -43,6 +44,7 @@ pub(crate) fn request<'a>(
     head: &Head<'a, 'a>,
     body: &'a [u8],
     filled: Option<&'a Filled>,
+    whose: &'a Whose,
     turn: &Turn<'a>,
 ) -> Request<'a> {
     Request {
@@ -54,14 +56,20 @@ pub(crate) fn request<'a>(
         place: turn.place,
         served: turn.scratch.served,
         fields: head.fields,
+        whose,
         filled,
     }
 }
 
 /// Asks the service what becomes of a large body. `None`: it has panicked.
 #[cold]
-pub(crate) fn intake(head: &Head<'_, '_>, bytes: Option<u64>, turn: &Turn<'_>) -> Option<Intake> {
-    let request = request(head, b"", None, turn);
+pub(crate) fn intake(
+    head: &Head<'_, '_>,
+    bytes: Option<u64>,
+    whose: &Whose,
+    turn: &Turn<'_>,
+) -> Option<Intake> {
+    let request = request(head, b"", None, whose, turn);
     catch_unwind(AssertUnwindSafe(|| turn.service.intake(&request, bytes))).ok()
 }
 
@@ -72,6 +80,7 @@ pub(crate) fn answer(
     head: &Head<'_, '_>,
     body: &[u8],
     filled: Option<&Filled>,
+    whose: &Whose,
     arrival: impl Fn() -> Arrival,
     turn: &mut Turn<'_>,
 ) -> Option<Answer> {
@@ -79,7 +88,7 @@ pub(crate) fn answer(
     if observed {
         observe::begin(arrival().received, turn);
     }
-    let request = request(head, body, filled, turn);
+    let request = request(head, body, filled, whose, turn);
     let (service, now, draining) = (turn.service, turn.now, turn.draining);
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(turn.scratch);

@@ -1,7 +1,8 @@
 //! A request, which borrows the receive buffer in which it was parsed.
 
 use crate::intake::Filled;
-use crate::{Place, Sink};
+use crate::peer::Whose;
+use crate::{Peer, Place, Sink};
 
 /// A request method (RFC 9110 section 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,7 @@ pub struct Request<'a> {
     /// How many requests this worker has served before this one.
     pub served: u64,
     pub(crate) fields: &'a [httparse::Header<'a>],
+    pub(crate) whose: &'a Whose,
     /// The body, if it was taken in pieces.
     pub(crate) filled: Option<&'a Filled>,
 }
@@ -82,6 +84,18 @@ impl<'a> Request<'a> {
         self.fields()
             .find(|(field, _)| field.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// The other end of the connection. The kernel is asked once per connection, and only by those who call
+    /// this. Behind a proxy it is the proxy; what that says of its client is in the fields, and is worth as
+    /// much as the proxy is.
+    pub fn peer(&self) -> Peer {
+        self.whose.ask()
+    }
+
+    /// The same, if [`peer`](Self::peer) was called on this connection before.
+    pub fn known_peer(&self) -> Option<Peer> {
+        self.whose.known()
     }
 
     /// The sink to which the body was given, if there is one and it is an `S`. It can be taken once.

@@ -1,9 +1,9 @@
 //! How a connection begins.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use os::net;
-use proto::{Session, Turn};
+use proto::{Peer, Session, Turn};
 
 use super::Connection;
 use crate::{Worker, board};
@@ -34,6 +34,7 @@ impl Connection {
             let _ = net::set_send_timeout(socket.as_fd(), worker.server.write_timeout());
         }
         let mut session = session(&worker.turn().1);
+        session.set_look_up(socket.as_raw_fd(), look_up);
         if worker.server.logs_accesses()
             && let Some(peer) = net::peer(socket.as_fd())
         {
@@ -50,4 +51,15 @@ impl Connection {
             received_nothing: false,
         }
     }
+}
+
+/// Asks the kernel whose connection this is. The number is that of a socket which its connection owns, and
+/// a service asks during a call on that connection.
+#[cold]
+fn look_up(socket: i32) -> Peer {
+    net::with_number(socket, |socket| match net::peer_name(socket) {
+        Ok(Some(addr)) => Peer::Ip(addr),
+        Ok(None) => Peer::Unix,
+        Err(_) => Peer::Unknown,
+    })
 }
