@@ -1,26 +1,29 @@
 //! What CGI/1.1 (RFC 3875) has in common with FastCGI: the variables, and the form of a reply.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, ErrorKind, Read};
 
-use proto::{Method, Request, Response};
+use proto::{Method, Peer, Piece, Pull, Request, Response};
 
+use super::fields::{ends_here, length, pass_fields};
 use super::nonsense;
-use super::wire::{ends_here, length, pass_fields, read_once};
 
 /// Most bytes of the fields of a reply.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// A body that is complete when its head is read is sent at once, up to so many bytes.
+const WHOLE_BYTES_MAX: usize = 64 << 10;
 
-pub fn method(request: &Request<'_>) -> String {
-    match request.method {
-        Method::Other(name) => name.to_owned(),
-        known => format!("{known:?}").to_ascii_uppercase(),
+/// What a script writes.
+pub trait Output: Read + Send + 'static {
+    /// Whether the next read returns without waiting.
+    fn is_ready(&self) -> bool {
+        false
     }
 }
 
-/// The variables of RFC 3875 section 4.1 that do not depend on the script. The address of the client is
-/// not known to a service, so there is no `REMOTE_ADDR`.
-pub fn variables(request: &Request<'_>) -> Vec<(String, Vec<u8>)> {
-    let mut all: Vec<(String, Vec<u8>)> = Vec::with_capacity(24);
+/// The variables of RFC 3875 section 4.1 that do not depend on the script, for a body of `body_bytes`
+/// bytes. `REMOTE_ADDR` is the other end of the connection: a proxy, if there is one.
+pub fn variables(request: &Request<'_>, body_bytes: u64) -> Vec<(String, Vec<u8>)> {
+    let mut all: Vec<(String, Vec<u8>)> = Vec::with_capacity(32);
     let text = |bytes: Option<&[u8]>| bytes.unwrap_or_default().to_vec();
     let host = text(request.field("host"));
     let colon = host.iter().rposition(|&byte| byte == b':');
@@ -42,18 +45,25 @@ pub fn variables(request: &Request<'_>) -> Vec<(String, Vec<u8>)> {
         ),
         ("SERVER_NAME", name.to_vec()),
         ("SERVER_PORT", port.to_vec()),
-        ("REQUEST_METHOD", method(request).into_bytes()),
+        ("REQUEST_METHOD", request.method.name().as_bytes().to_vec()),
         ("REQUEST_URI", uri.into_bytes()),
         ("QUERY_STRING", query.as_bytes().to_vec()),
         ("CONTENT_TYPE", text(request.field("content-type"))),
     ] {
         all.push((name.to_owned(), value));
     }
-    if !request.body.is_empty() {
-        all.push((
-            "CONTENT_LENGTH".to_owned(),
-            request.body.len().to_string().into_bytes(),
-        ));
+    if body_bytes > 0 {
+        let length = body_bytes.to_string().into_bytes();
+        all.push(("CONTENT_LENGTH".to_owned(), length));
+    }
+    match request.peer() {
+        Peer::Ip(addr) => {
+            let (ip, port) = (addr.ip().to_string(), addr.port().to_string());
+            all.push(("REMOTE_ADDR".to_owned(), ip.into_bytes()));
+            all.push(("REMOTE_PORT".to_owned(), port.into_bytes()));
+        }
+        Peer::Unix => all.push(("REMOTE_ADDR".to_owned(), b"unix:".to_vec())),
+        Peer::Unknown => {}
     }
     for (name, value) in request.fields() {
         // `Proxy` would become HTTP_PROXY, which libraries believe (CVE-2016-5385). A name with `_` could
@@ -74,12 +84,13 @@ pub fn variables(request: &Request<'_>) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// Reads the fields of a reply (RFC 3875 section 6.3), and has the session send the rest as it comes.
+/// Reads the fields of a reply (RFC 3875 section 6.3), and has the session send the rest as it comes, or at
+/// once if it is there.
 ///
 /// # Errors
 /// The script has failed, or what it says is no reply.
 pub fn reply(
-    mut from: impl Read + Send + 'static,
+    mut from: impl Output,
     request: &Request<'_>,
     response: &mut Response<'_>,
 ) -> io::Result<()> {
@@ -91,13 +102,11 @@ pub fn reply(
         if head.len() > HEAD_BYTES_MAX {
             return Err(nonsense("fields without an end"));
         }
-        let mut piece = [0; 4 << 10];
-        match read_once(&mut from, &mut piece)? {
-            0 => return Err(nonsense("an end inside its fields")),
-            bytes => head.extend_from_slice(&piece[..bytes]),
+        if read_into(&mut head, &mut from)? == 0 {
+            return Err(nonsense("an end inside its fields"));
         }
     };
-    let rest = head.split_off(end);
+    let mut rest = head.split_off(end);
     let (mut status, mut media, mut location, mut bytes) = (None, false, false, None);
     let mut fields = Vec::new();
     for line in head.split(|&byte| byte == b'\n') {
@@ -132,13 +141,67 @@ pub fn reply(
     }
     pass_fields(response, &fields)?;
     response.status(status.unwrap_or(if location { 302 } else { 200 }));
+    let is_head = request.method == Method::Head;
+    let mut is_whole = false;
+    while !is_whole && !is_head && from.is_ready() && rest.len() < WHOLE_BYTES_MAX {
+        is_whole = read_into(&mut rest, &mut from)? == 0;
+    }
+    if is_whole && bytes.is_none_or(|bytes| bytes == rest.len() as u64) {
+        response.body(&rest);
+        return Ok(());
+    }
     let body = Cursor::new(rest).chain(from);
     match bytes {
-        Some(bytes) => drop(response.reader(Box::new(body), bytes)),
-        None if request.method == Method::Head => drop(response.stream(proto::reader(io::empty()))),
+        Some(bytes) if is_head => drop(response.stream_of(bytes, proto::reader(io::empty()))),
+        None if is_head => drop(response.stream(proto::reader(io::empty()))),
+        Some(bytes) => drop(response.stream_of(bytes, announced(body, bytes))),
         None => drop(response.stream(proto::reader(body))),
     }
     Ok(())
+}
+
+/// Appends what one read returns.
+fn read_into(bytes: &mut Vec<u8>, from: &mut impl Read) -> io::Result<usize> {
+    let mut piece = [0; 4 << 10];
+    let read = read_once(from, &mut piece)?;
+    bytes.extend_from_slice(&piece[..read]);
+    Ok(read)
+}
+
+/// Reads once, whatever signals come.
+fn read_once(from: &mut impl Read, to: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(to) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+/// A body of `bytes` bytes. Its last piece is held back until the script has ended as it should: one that
+/// fails at the end, or writes more than it has announced, must not pass for one that is right.
+fn announced(
+    mut body: impl Read + Send + 'static,
+    bytes: u64,
+) -> impl FnMut(&mut Piece<'_>) -> io::Result<Pull> + Send + 'static {
+    let mut left = bytes;
+    move |piece| {
+        let room = usize::try_from(left).unwrap_or(usize::MAX);
+        let mut read = vec![0; piece.room().max(1).min(room)];
+        if left > 0 {
+            let bytes = read_once(&mut body, &mut read)?;
+            if bytes == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            left -= bytes as u64;
+            read.truncate(bytes);
+        }
+        if left == 0 && read_once(&mut body, &mut [0])? > 0 {
+            return Err(nonsense("more than it has announced"));
+        }
+        piece.push(&read);
+        Ok(if left == 0 { Pull::End } else { Pull::More })
+    }
 }
 
 /// Where the body begins: behind an empty line, with or without CR.
