@@ -11,6 +11,8 @@ mod halfclose;
 mod limits;
 mod listeners;
 mod overload;
+mod passing;
+mod php_fpm;
 mod refusals;
 mod restart;
 mod routes;
@@ -37,6 +39,8 @@ pub fn all() -> Vec<Row> {
         services::ROWS,
         streams::ROWS,
         gateways::ROWS,
+        passing::ROWS,
+        php_fpm::ROWS,
         framing::ROWS,
         halfclose::ROWS,
         limits::ROWS,
@@ -63,6 +67,7 @@ pub fn is_the_super_servers(name: &str) -> bool {
     .concat();
     rows.iter().any(|row| row.name == name)
         || name == "values out of range"
+        || name == "gateway: unusable values"
         || name.contains("kill -9")
 }
 
