@@ -45,6 +45,8 @@ pub fn serve(kind: &str, model: &str, mut args: ServeArgs) -> std::process::Exit
         "plain" => serve!(Plain),
         "gate" => serve!(Gate::default()),
         "async" => serve!(turnstile::async_service(asynchronous)),
+        "large" => serve!(crate::bodies::large()),
+        "who" => serve!(crate::bodies::who()),
         other => panic!("no kind {other}"),
     }
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on ends.
 
+mod bodies;
 #[path = "../../../../examples/every_model.rs"]
 mod every_model;
 mod kinds;
@@ -38,6 +39,8 @@ const ROWS: &[Row] = &[
         asynchronous,
     ),
     ("an async handler that never returns is cut", never_returns),
+    ("a handler learns who asks", bodies::peers),
+    ("a large body comes in pieces", bodies::in_pieces),
 ];
 
 fn main() -> ExitCode {

@@ -82,6 +82,11 @@ impl Program {
         Program { child, addr }
     }
 
+    /// Where it listens.
+    pub fn addr(&self) -> &str {
+        &self.addr
+    }
+
     /// The whole reply, or as much of it as came.
     pub fn get(&self, path: &str) -> String {
         rest(self.begin(path))
