@@ -102,6 +102,10 @@ impl Service for Plain {
             "/length" => drop(response.field("Content-Length", "5").body(b"six...")),
             "/twice" => drop(response.body(b"first").body(b"second")),
             "/half" => drop(response.reader(Box::new(Half(true)), 10)),
+            "/half-stream" => drop(response.stream(turnstile::reader(Half(true)))),
+            "/never" => loop {
+                std::thread::park();
+            },
             _ => drop(response.body(b"plain")),
         }
     }
