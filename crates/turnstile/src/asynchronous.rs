@@ -204,7 +204,7 @@ fn begin<H: Handler>(
     request: &Request<'_>,
 ) -> Result<Handled<H>, u16> {
     if let Some(begun) = request.take_sink::<large::Begun<H>>() {
-        return Ok(Box::pin(begun.complete()));
+        return Ok(Box::pin((*begun).complete()));
     }
     let request = request_of(request, body_of(request), adapter)?;
     Ok(Box::pin(handler.handle(request)))

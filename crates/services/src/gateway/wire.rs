@@ -238,16 +238,29 @@ impl Wire {
         if self.ended {
             return Ok(0);
         }
-        self.input.reserve(INPUT_BYTES);
+        let mut input = std::mem::take(&mut self.input);
+        input.reserve(INPUT_BYTES);
+        let received = self.receive(|socket| {
+            let room = rustix::buffer::spare_capacity(&mut input);
+            recv(socket, room, RecvFlags::empty()).map(|(bytes, _)| bytes)
+        });
+        self.input = input;
+        received
+    }
+
+    /// Receives once, whatever signals come. 0: the back end has ended.
+    fn receive(
+        &mut self,
+        mut once: impl FnMut(&OwnedFd) -> Result<usize, Errno>,
+    ) -> io::Result<usize> {
         self.set_timeout()?;
         loop {
-            let room = rustix::buffer::spare_capacity(&mut self.input);
-            match recv(&self.socket, room, RecvFlags::empty()) {
-                Ok((0, _)) => {
+            match once(&self.socket) {
+                Ok(0) => {
                     self.ended = true;
                     return Ok(0);
                 }
-                Ok((bytes, _)) => {
+                Ok(bytes) => {
                     self.used = Instant::now();
                     return Ok(bytes);
                 }
@@ -272,8 +285,16 @@ impl Wire {
 
 impl Read for Wire {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        if self.buffered().is_empty() && self.fill()? == 0 {
-            return Ok(0);
+        if self.buffered().is_empty() {
+            // A long body is not copied twice.
+            if to.len() >= INPUT_BYTES && self.early.is_empty() && !self.ended {
+                return self.receive(|socket| {
+                    recv(socket, &mut *to, RecvFlags::empty()).map(|(bytes, _)| bytes)
+                });
+            }
+            if self.fill()? == 0 {
+                return Ok(0);
+            }
         }
         let bytes = self.buffered().len().min(to.len());
         to[..bytes].copy_from_slice(&self.buffered()[..bytes]);

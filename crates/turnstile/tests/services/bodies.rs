@@ -112,7 +112,7 @@ pub fn in_pieces(column: &Column) {
         return; // It does not start, which another row shows.
     }
     let workers = column.variant.workers;
-    let program = Program::start("large", column, &["--queue-delay-ms", "0"]);
+    let program = Program::start("large", column, &[]);
     assert!(program.get("/").ends_with("\r\n\r\n0 Some(0)"));
     if workers.holds == Holds::Many && workers.calls != Calls::Task {
         let reply = post(&program, "/count", false, BYTES);
