@@ -20,68 +20,79 @@ pub trait Output: Read + Send + 'static {
     }
 }
 
-/// The variables of RFC 3875 section 4.1 that do not depend on the script, for a body of `body_bytes`
-/// bytes. `REMOTE_ADDR` is the other end of the connection: a proxy, if there is one.
-pub fn variables(request: &Request<'_>, body_bytes: u64) -> Vec<(String, Vec<u8>)> {
-    let mut all: Vec<(String, Vec<u8>)> = Vec::with_capacity(32);
-    let text = |bytes: Option<&[u8]>| bytes.unwrap_or_default().to_vec();
-    let host = text(request.field("host"));
+/// Gives `put` the variables of RFC 3875 section 4.1 that do not depend on the script, for a body of
+/// `body_bytes` bytes. `REMOTE_ADDR` is the other end of the connection: a proxy, if there is one.
+pub fn variables(request: &Request<'_>, body_bytes: u64, mut put: impl FnMut(&str, &[u8])) {
+    let host = request.field("host").unwrap_or_default();
     let colon = host.iter().rposition(|&byte| byte == b':');
     let (name, port) = match colon {
         Some(at) if host[at + 1..].iter().all(u8::is_ascii_digit) => (&host[..at], &host[at + 1..]),
-        _ => (&host[..], &b"80"[..]),
+        _ => (host, &b"80"[..]),
     };
-    let query = request.query.unwrap_or_default();
-    let uri = match request.query {
-        Some(query) => format!("{}?{query}", request.path),
-        None => request.path.to_owned(),
+    put("GATEWAY_INTERFACE", b"CGI/1.1");
+    put("SERVER_SOFTWARE", b"turnstile");
+    let protocol = match request.minor_version {
+        0 => &b"HTTP/1.0"[..],
+        _ => b"HTTP/1.1",
     };
-    for (name, value) in [
-        ("GATEWAY_INTERFACE", b"CGI/1.1".to_vec()),
-        ("SERVER_SOFTWARE", b"turnstile".to_vec()),
-        (
-            "SERVER_PROTOCOL",
-            format!("HTTP/1.{}", request.minor_version).into_bytes(),
+    put("SERVER_PROTOCOL", protocol);
+    put("SERVER_NAME", name);
+    put("SERVER_PORT", port);
+    put("REQUEST_METHOD", request.method.name().as_bytes());
+    match request.query {
+        Some(query) => put(
+            "REQUEST_URI",
+            [request.path, "?", query].concat().as_bytes(),
         ),
-        ("SERVER_NAME", name.to_vec()),
-        ("SERVER_PORT", port.to_vec()),
-        ("REQUEST_METHOD", request.method.name().as_bytes().to_vec()),
-        ("REQUEST_URI", uri.into_bytes()),
-        ("QUERY_STRING", query.as_bytes().to_vec()),
-        ("CONTENT_TYPE", text(request.field("content-type"))),
-    ] {
-        all.push((name.to_owned(), value));
+        None => put("REQUEST_URI", request.path.as_bytes()),
     }
+    put("QUERY_STRING", request.query.unwrap_or_default().as_bytes());
+    put(
+        "CONTENT_TYPE",
+        request.field("content-type").unwrap_or_default(),
+    );
     if body_bytes > 0 {
-        let length = body_bytes.to_string().into_bytes();
-        all.push(("CONTENT_LENGTH".to_owned(), length));
+        put("CONTENT_LENGTH", body_bytes.to_string().as_bytes());
     }
     match request.peer() {
         Peer::Ip(addr) => {
-            let (ip, port) = (addr.ip().to_string(), addr.port().to_string());
-            all.push(("REMOTE_ADDR".to_owned(), ip.into_bytes()));
-            all.push(("REMOTE_PORT".to_owned(), port.into_bytes()));
+            put("REMOTE_ADDR", addr.ip().to_string().as_bytes());
+            put("REMOTE_PORT", addr.port().to_string().as_bytes());
         }
-        Peer::Unix => all.push(("REMOTE_ADDR".to_owned(), b"unix:".to_vec())),
+        Peer::Unix => put("REMOTE_ADDR", b"unix:"),
         Peer::Unknown => {}
     }
-    for (name, value) in request.fields() {
-        // `Proxy` would become HTTP_PROXY, which libraries believe (CVE-2016-5385). A name with `_` could
-        // pass for one with `-`.
-        let own = ["proxy", "content-type", "content-length", "authorization"];
+    fields(request, put);
+}
+
+/// The fields of the request as variables. Several of one name are one variable.
+fn fields(request: &Request<'_>, mut put: impl FnMut(&str, &[u8])) {
+    // `Proxy` would become HTTP_PROXY, which libraries believe (CVE-2016-5385). A name with `_` could
+    // pass for one with `-`.
+    let own = ["proxy", "content-type", "content-length", "authorization"];
+    let mut variable = String::new();
+    for (at, (name, value)) in request.fields().enumerate() {
         if own.iter().any(|own| own.eq_ignore_ascii_case(name)) || name.contains('_') {
             continue;
         }
-        let name = format!("HTTP_{}", name.to_ascii_uppercase().replace('-', "_"));
-        match all.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => {
-                known.extend_from_slice(b", ");
-                known.extend_from_slice(value);
-            }
-            None => all.push((name, value.to_vec())),
+        let is_same = |(other, _): &(&str, &[u8])| other.eq_ignore_ascii_case(name);
+        if request.fields().take(at).any(|field| is_same(&field)) {
+            continue;
+        }
+        variable.clear();
+        variable.push_str("HTTP_");
+        let upper = name.chars().map(|char| match char {
+            '-' => '_',
+            char => char.to_ascii_uppercase(),
+        });
+        variable.extend(upper);
+        if request.fields().skip(at + 1).any(|field| is_same(&field)) {
+            let all = request.fields().filter(is_same).map(|(_, value)| value);
+            put(&variable, &all.collect::<Vec<_>>().join(&b", "[..]));
+        } else {
+            put(&variable, value);
         }
     }
-    all
 }
 
 /// Reads the fields of a reply (RFC 3875 section 6.3), and has the session send the rest as it comes, or at

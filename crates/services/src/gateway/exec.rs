@@ -1,9 +1,10 @@
 //! `--exec`: a program is started for each request (CGI/1.1).
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -49,12 +50,12 @@ impl Exec {
         if let Some(folder) = self.path.parent() {
             command.current_dir(folder);
         }
-        for (name, value) in cgi::variables(request, bytes) {
+        cgi::variables(request, bytes, |name, value| {
             // The kernel ends a variable at a NUL, so what has one is left out.
             if !value.contains(&0) {
-                command.env(name, std::ffi::OsString::from_vec(value));
+                command.env(name, OsStr::from_bytes(value));
             }
-        }
+        });
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.env("SCRIPT_NAME", "");
         command.env("PATH_INFO", request.path);

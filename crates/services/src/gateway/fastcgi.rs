@@ -110,19 +110,21 @@ impl FastCgi {
         } else {
             b""
         };
-        let script = [script, index].concat();
-        let mut variables = cgi::variables(request, body_bytes);
+        let mut params = Vec::with_capacity(1 << 10);
+        cgi::variables(request, body_bytes, |name, value| {
+            param(name, &[value], &mut params);
+        });
         let root = self.root.as_os_str().as_bytes();
-        for (name, value) in [
-            ("SCRIPT_FILENAME", [root, &script].concat()),
-            ("SCRIPT_NAME", script.clone()),
-            ("DOCUMENT_ROOT", root.to_vec()),
-            ("PATH_INFO", behind.to_vec()),
-            ("REDIRECT_STATUS", b"200".to_vec()),
+        for (name, parts) in [
+            ("SCRIPT_FILENAME", &[root, script, index][..]),
+            ("SCRIPT_NAME", &[script, index]),
+            ("DOCUMENT_ROOT", &[root]),
+            ("PATH_INFO", &[behind]),
+            ("REDIRECT_STATUS", &[b"200"]),
         ] {
-            variables.push((name.to_owned(), value));
+            param(name, parts, &mut params);
         }
-        Some(records(&variables))
+        Some(records(&params))
     }
 }
 
@@ -202,25 +204,26 @@ impl Sink for Spooled {
 }
 
 /// A request up to its body.
-fn records(variables: &[(String, Vec<u8>)]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(2 << 10);
+fn records(params: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(params.len() + 64);
     record(BEGIN, &[0, 1, 0, 0, 0, 0, 0, 0], &mut bytes); // A responder; the connection ends with it.
-    let mut params = Vec::with_capacity(1 << 10);
-    for (name, value) in variables {
-        for length in [name.len(), value.len()] {
-            match u8::try_from(length) {
-                Ok(length @ ..=127) => params.push(length),
-                _ => params.extend((length as u32 | 1 << 31).to_be_bytes()),
-            }
-        }
-        params.extend(name.as_bytes());
-        params.extend(value);
-    }
     for piece in params.chunks(RECORD_BYTES_MAX) {
         record(PARAMS, piece, &mut bytes);
     }
     record(PARAMS, b"", &mut bytes);
     bytes
+}
+
+/// A name and its value, which comes in parts, behind their lengths.
+fn param(name: &str, value: &[&[u8]], to: &mut Vec<u8>) {
+    for length in [name.len(), value.iter().map(|part| part.len()).sum()] {
+        match u8::try_from(length) {
+            Ok(length @ ..=127) => to.push(length),
+            _ => to.extend((length as u32 | 1 << 31).to_be_bytes()),
+        }
+    }
+    to.extend(name.as_bytes());
+    value.iter().for_each(|part| to.extend(*part));
 }
 
 /// The head of a record; its content has at most [`RECORD_BYTES_MAX`] bytes.
@@ -344,11 +347,10 @@ mod tests {
 
     #[test]
     fn a_request_is_framed_as_the_specification_says() {
-        let variables = [
-            ("A".to_owned(), b"b".to_vec()),
-            ("LONG".to_owned(), vec![b'x'; 200]),
-        ];
-        let bytes = records(&variables);
+        let mut params = Vec::new();
+        param("A", &[b"b"], &mut params);
+        param("LONG", &[&[b'x'; 150], &[b'x'; 50]], &mut params);
+        let bytes = records(&params);
         assert_eq!(
             bytes[..16],
             [1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]

@@ -159,6 +159,7 @@ fn bad_programs(column: &Column) -> anyhow::Result<()> {
 fn proxy(column: &Column) -> anyhow::Result<()> {
     let mut behind = Command::new(TURNSTILE);
     behind.args(["serve", "--model", "thread-pool", "--listen", "127.0.0.1:0"]);
+    behind.args(["--queue-delay-ms", "0"]);
     let behind = Server::start(behind, 1)?;
     let url = format!("http://{}", behind.addrs[0]);
     let Some(server) = serve(column, &["--proxy", &url])? else {
