@@ -16,9 +16,9 @@ use tokio::net::TcpListener;
 
 use crate::{BODY_BYTES_MAX, BYTES_MAX, MICROS_MAX, PLAINTEXT, Pattern, burn};
 
-/// Serves `listener` for ever.
-pub async fn serve(listener: TcpListener) {
-    let app = Router::new()
+/// The routes.
+pub fn router() -> Router {
+    Router::new()
         .route("/", get(plaintext))
         .route("/plaintext", get(plaintext))
         .route("/json", get(json))
@@ -27,13 +27,17 @@ pub async fn serve(listener: TcpListener) {
         .route("/cpu/{micros}", get(cpu))
         .route("/wait/{micros}", get(wait))
         .route("/sleep/{micros}", get(sleep))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// Serves `listener` for ever.
+pub async fn serve(listener: TcpListener) {
     let listener = listener.tap_io(|stream| {
         // A socket that takes no option is broken, and its first read will say so.
         let _ = stream.set_nodelay(true);
     });
     // It retries accept by itself and never returns.
-    let _ = axum::serve(listener, app).await;
+    let _ = axum::serve(listener, router()).await;
 }
 
 async fn plaintext() -> &'static str {

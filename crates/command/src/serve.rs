@@ -46,6 +46,13 @@ fn serve_gateway(model: &'static Model, flag: &str, args: &Args) -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    let root = args.services.root.as_deref();
-    turnstile::serve_with(model, &args.serve, || args.gateway.open(root))
+    match args.gateway.open(args.services.root.as_deref()) {
+        Ok(gateway) => turnstile::serve_with(model, &args.serve, || {
+            Ok::<_, std::convert::Infallible>(gateway)
+        }),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
 }

@@ -309,9 +309,17 @@ pub fn with_number<T>(fd: RawFd, act: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
 
 /// Address of the peer, if it has an IP address.
 pub fn peer(socket: BorrowedFd<'_>) -> Option<std::net::IpAddr> {
-    let name = rustix::net::getpeername(socket).ok()??;
-    let addr = SocketAddr::try_from(name).ok()?;
-    Some(addr.ip().to_canonical())
+    Some(peer_name(socket).ok()??.ip())
+}
+
+/// Address and port of the peer; `None`: it has no IP address, as on a Unix socket.
+///
+/// # Errors
+/// ENOTCONN: the connection is reset.
+pub fn peer_name(socket: BorrowedFd<'_>) -> Result<Option<SocketAddr>> {
+    let name = rustix::net::getpeername(socket)?;
+    let addr = name.and_then(|name| SocketAddr::try_from(name).ok());
+    Ok(addr.map(|addr| SocketAddr::new(addr.ip().to_canonical(), addr.port())))
 }
 
 /// Ends the receiving side of a socket: receive returns the bytes that have arrived and then 0, and a thread that

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
+use crate::client::Origin;
 use crate::head::Head;
 use crate::intake::Filled;
 use crate::response::Reply;
@@ -36,7 +36,7 @@ pub(crate) fn request<'a>(
     head: &Head<'a, 'a>,
     body: &'a [u8],
     filled: Option<&'a Filled>,
-    client: (Option<&'a Client>, Instant),
+    origin: Origin<'a>,
     turn: &Turn<'a>,
 ) -> Request<'a> {
     Request {
@@ -48,9 +48,8 @@ pub(crate) fn request<'a>(
         place: turn.place,
         served: turn.scratch.served,
         fields: head.fields,
+        origin,
         filled,
-        client: client.0,
-        received: client.1,
     }
 }
 
@@ -59,10 +58,10 @@ pub(crate) fn request<'a>(
 pub(crate) fn intake(
     head: &Head<'_, '_>,
     bytes: Option<u64>,
-    client: Option<&Client>,
+    origin: Origin<'_>,
     turn: &Turn<'_>,
 ) -> Option<Intake> {
-    let request = request(head, b"", None, (client, turn.now), turn);
+    let request = request(head, b"", None, origin, turn);
     catch_unwind(AssertUnwindSafe(|| turn.service.intake(&request, bytes))).ok()
 }
 
@@ -73,14 +72,14 @@ pub(crate) fn answer(
     head: &Head<'_, '_>,
     body: &[u8],
     filled: Option<&Filled>,
-    client: (Option<&Client>, Instant),
+    origin: Origin<'_>,
     turn: &mut Turn<'_>,
 ) -> Option<Answer> {
     let observed = turn.scratch.observer.is_some();
     if observed {
-        observe::begin(client.1, turn);
+        observe::begin(origin.received, turn);
     }
-    let request = request(head, body, filled, client, turn);
+    let request = request(head, body, filled, origin, turn);
     let (service, now, draining) = (turn.service, turn.now, turn.draining);
     let answered = catch_unwind(AssertUnwindSafe(|| {
         let mut response = Response::new(turn.scratch);
@@ -108,10 +107,10 @@ pub(crate) fn answer(
             } else {
                 0
             },
-            received: request.received,
+            received: request.origin.received,
             wait: answer.wait.unwrap_or_default(),
         };
-        observe::report(Some(&request), request.peer(), outcome, turn);
+        observe::report(Some(&request), request.known_ip(), outcome, turn);
     }
     Some(answer)
 }
@@ -129,9 +128,9 @@ fn failed(request: &Request<'_>, observed: bool, turn: &mut Turn<'_>) {
         let outcome = Outcome {
             status: 500,
             body_bytes: status::explanation(500).len() as u64,
-            received: request.received,
+            received: request.origin.received,
             wait: Duration::ZERO,
         };
-        observe::report(Some(request), request.peer(), outcome, turn);
+        observe::report(Some(request), request.known_ip(), outcome, turn);
     }
 }

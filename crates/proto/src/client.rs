@@ -1,16 +1,26 @@
 //! What a session keeps about its client where somebody asks for it. It is boxed, since usually nobody does.
 
 use std::any::Any;
-use std::net::IpAddr;
 use std::time::Instant;
+
+use crate::peer::Whose;
 
 /// What is known of a client, and kept for it.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
-    /// Its address.
-    pub(crate) peer: Option<IpAddr>,
     /// When the bytes that were received last had come.
     pub(crate) arrived: Option<Instant>,
     /// What is to be dropped once the delay of the present response is over.
     pub(crate) held: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// Whose connection it came on.
+    pub(crate) whose: &'a Whose,
+    /// What the driver knows of the client.
+    pub(crate) client: Option<&'a Client>,
+    /// When the worker had received all of it.
+    pub(crate) received: Instant,
 }

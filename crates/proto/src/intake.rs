@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::chunked::Chunked;
 
@@ -42,6 +43,19 @@ pub trait Sink: Any + Send {
     /// The body cannot be taken. The request is refused with 507 if storage is full, else with 500, and so
     /// it is on a panic.
     fn take(&mut self, piece: &[u8]) -> io::Result<()>;
+
+    /// Whether it has no room for the next piece. Asked after each piece; meanwhile nothing more is read
+    /// of the connection, and it is asked again after a pause of 1 to 8 ms.
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    /// Whether the rest of the body is of no use, since the reply is known. Asked after each piece. Then
+    /// the service is called at once, what the client still sends is dropped, and the connection ends with
+    /// the reply.
+    fn has_enough(&self) -> bool {
+        false
+    }
 }
 
 /// The sink of a request, until the service takes it out.
@@ -77,7 +91,21 @@ pub(crate) struct Taking {
     pub(crate) bytes_max: u64,
     /// Bytes received since the deadline was set.
     pub(crate) since_deadline: usize,
+    /// The sink has no room, and is asked again after this pause.
+    pub(crate) full: Option<Duration>,
 }
+
+/// What a sink says after a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Given {
+    More,
+    Full,
+    Enough,
+}
+
+/// Pauses between two questions whether there is room.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(8);
 
 /// How much of it is missing.
 #[derive(Debug)]
@@ -91,19 +119,60 @@ impl Taking {
     ///
     /// # Errors
     /// The status with which to refuse the request.
-    pub(crate) fn give(&mut self, piece: &[u8], kept: &mut Vec<u8>) -> Result<(), u16> {
+    pub(crate) fn give(&mut self, piece: &[u8], kept: &mut Vec<u8>) -> Result<Given, u16> {
         let Some(sink) = &mut self.sink else {
             kept.extend_from_slice(piece);
-            return Ok(());
+            return Ok(Given::More);
         };
         if piece.is_empty() {
-            return Ok(());
+            return Ok(Given::More);
         }
-        match catch_unwind(AssertUnwindSafe(|| sink.take(piece))) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) if error.kind() == ErrorKind::StorageFull => Err(507),
-            Ok(Err(_)) | Err(_) => Err(500),
+        let given = catch_unwind(AssertUnwindSafe(|| {
+            sink.take(piece)?;
+            Ok(match (sink.has_enough(), sink.is_full()) {
+                (true, _) => Given::Enough,
+                (false, true) => Given::Full,
+                (false, false) => Given::More,
+            })
+        }));
+        match given {
+            Ok(Ok(given)) => {
+                self.full = (given == Given::Full).then_some(PAUSE_MIN);
+                Ok(given)
+            }
+            Ok(Err(error)) => Err(refusal(&error)),
+            Err(_) => Err(500),
         }
+    }
+
+    /// Asks a sink that had no room whether it has some.
+    ///
+    /// # Errors
+    /// The status with which to refuse the request.
+    pub(crate) fn ask(&mut self) -> Result<Given, u16> {
+        let (Some(sink), Some(pause)) = (&self.sink, self.full) else {
+            return Ok(Given::More);
+        };
+        let asked = catch_unwind(AssertUnwindSafe(|| (sink.has_enough(), sink.is_full())));
+        match asked {
+            Ok((true, _)) => Ok(Given::Enough),
+            Ok((false, true)) => {
+                self.full = Some((pause * 2).min(PAUSE_MAX));
+                Ok(Given::Full)
+            }
+            Ok((false, false)) => {
+                self.full = None;
+                Ok(Given::More)
+            }
+            Err(_) => Err(500),
+        }
+    }
+}
+
+fn refusal(error: &io::Error) -> u16 {
+    match error.kind() {
+        ErrorKind::StorageFull => 507,
+        _ => 500,
     }
 }
 

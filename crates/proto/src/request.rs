@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::client::Client;
+use crate::client::Origin;
 use crate::intake::Filled;
-use crate::{Place, Sink};
+use crate::{Peer, Place, Sink};
 
 /// A request method (RFC 9110 section 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,12 +76,9 @@ pub struct Request<'a> {
     /// How many requests this worker has served before this one.
     pub served: u64,
     pub(crate) fields: &'a [httparse::Header<'a>],
+    pub(crate) origin: Origin<'a>,
     /// The body, if it was taken in pieces.
     pub(crate) filled: Option<&'a Filled>,
-    /// What the driver knows of the client.
-    pub(crate) client: Option<&'a Client>,
-    /// When the worker had received all of it.
-    pub(crate) received: Instant,
 }
 
 impl<'a> Request<'a> {
@@ -92,16 +89,28 @@ impl<'a> Request<'a> {
             .map(|(_, value)| value)
     }
 
-    /// Address of the peer, if the driver has [given](crate::Session::set_peer) it to the session.
-    pub fn peer(&self) -> Option<IpAddr> {
-        self.client.and_then(|client| client.peer)
-    }
-
     /// When its last bytes came: those may have waited in the socket before they were received, if the
     /// driver [knows](crate::Session::set_arrival) it.
     pub fn arrived(&self) -> Instant {
-        let arrival = self.client.and_then(|client| client.arrived);
-        arrival.map_or(self.received, |arrived| arrived.min(self.received))
+        let received = self.origin.received;
+        let arrival = self.origin.client.and_then(|client| client.arrived);
+        arrival.map_or(received, |arrived| arrived.min(received))
+    }
+
+    /// The other end of the connection. The kernel is asked once per connection, and only by those who call
+    /// this. Behind a proxy it is the proxy; what that says of its client is in the fields, and is worth as
+    /// much as the proxy is.
+    pub fn peer(&self) -> Peer {
+        self.origin.whose.ask()
+    }
+
+    /// The same, if [`peer`](Self::peer) was called on this connection before.
+    pub fn known_peer(&self) -> Option<Peer> {
+        self.origin.whose.known()
+    }
+
+    pub(crate) fn known_ip(&self) -> Option<IpAddr> {
+        self.known_peer().and_then(|peer| peer.ip())
     }
 
     /// The sink to which the body was given, if there is one and it is an `S`. It can be taken once.

@@ -11,19 +11,19 @@
 //!
 //! Output is independent of the phase: while any is unsent, the session wants `Write`.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::answer::{Answer, Outcome, answer, intake, request};
 use crate::chunked::{Chunked, Decoded};
-use crate::client::Client;
+use crate::client::{Client, Origin};
 use crate::head::{self, Framing, Head, Parsed};
-use crate::intake::{Filled, Intake, TakenFraming, Taking};
+use crate::intake::{Filled, Given, Intake, TakenFraming, Taking};
 use crate::output::Output;
+use crate::peer::Whose;
 use crate::response;
 use crate::stream::Pull;
 use crate::tail::{Repeat, Tail};
-use crate::{Limits, Protocol, Request, Scratch, Turn, Want, observe, status, unp};
+use crate::{Limits, Peer, Protocol, Request, Scratch, Turn, Want, observe, status, unp};
 
 #[derive(Debug)]
 enum Phase {
@@ -62,6 +62,8 @@ pub struct Session {
     writing: bool,
     /// The current response is the last of this connection.
     closing: bool,
+    /// A part of the current request's body is not received, and never will be.
+    cut_short: bool,
     /// The peer's FIN was received.
     fin_received: bool,
     /// A request was completed since `deadline` was set: several pipelined ones set it once.
@@ -81,6 +83,8 @@ pub struct Session {
     tail: Tail,
     /// What is known of the client, if anybody asks.
     client: Option<Box<Client>>,
+    /// Whose connection it is, once that was asked.
+    whose: Whose,
 }
 
 impl Session {
@@ -103,6 +107,8 @@ impl Session {
             output: Output::default(),
             tail: Tail::NONE,
             client: None,
+            whose: Whose::nobody(),
+            cut_short: false,
         }
     }
 
@@ -115,10 +121,10 @@ impl Session {
         }
     }
 
-    /// Says whose connection it is, for an [observer](crate::Observer) and for
-    /// [`Request::peer`](crate::Request::peer).
-    pub fn set_peer(&mut self, peer: IpAddr) {
-        self.client.get_or_insert_default().peer = Some(peer);
+    /// Finds out whose connection it is, as [`Request::peer`](crate::Request::peer) does. Without that an
+    /// [observer](crate::Observer) is told only where a service has asked.
+    pub fn ask_peer(&self) -> Peer {
+        self.whose.ask()
     }
 
     /// Says when the bytes had come that are about to be received: they have waited in the socket.
@@ -132,6 +138,22 @@ impl Session {
         self.update(turn);
     }
 
+    /// Says how the service finds out whose connection it is: `look_up` is called with `socket`, once and if
+    /// the service asks. What the number means is between the driver and its function.
+    pub fn set_look_up(&mut self, socket: i32, look_up: fn(i32) -> Peer) {
+        self.whose = Whose::new(socket, look_up);
+    }
+
+    /// Where a request comes from that was received then.
+    #[inline(always)]
+    fn origin(&self, received: Instant) -> Origin<'_> {
+        Origin {
+            whose: &self.whose,
+            client: self.client.as_deref(),
+            received,
+        }
+    }
+
     /// What this session wants now.
     #[inline(always)]
     pub fn want(&self) -> Want {
@@ -139,6 +161,7 @@ impl Session {
             return Want::Write;
         }
         match self.phase {
+            Phase::Taking(ref taking) if taking.full.is_some() => Want::Wait,
             Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } | Phase::Taking(_) => {
                 Want::Read
             }
@@ -215,6 +238,7 @@ impl Session {
         match self.want() {
             Want::Compute => {}
             Want::Wait if matches!(self.phase, Phase::Streaming) => self.update(turn),
+            Want::Wait if matches!(self.phase, Phase::Taking(_)) => self.ask_sink(turn),
             Want::Wait => {
                 if turn.is_draining() && !self.closing {
                     self.closing = true;
@@ -323,19 +347,24 @@ impl Session {
         let body = &self.parked[self.parked.len() - *body_bytes..];
         match head::parse(&self.parked, &mut room, turn.limits) {
             Some(Parsed::Complete(head)) => {
-                let client = (self.client.as_deref(), since);
-                Some(read(&request(&head, body, filled.as_ref(), client, turn)))
+                let origin = self.origin(since);
+                Some(read(&request(&head, body, filled.as_ref(), origin, turn)))
             }
             _ => None,
         }
     }
 
-    /// Asks the source of a streamed reply for its next piece before the deadline, if the session waits for
-    /// that: the source has said to its driver that it has one.
+    /// Asks the source of a streamed reply for its next piece, or the sink of a request's body for room,
+    /// before the deadline, if the session waits for that: its driver was told that there is some.
     pub fn ask(&mut self, turn: &mut Turn<'_>) {
-        if self.want() == Want::Wait && matches!(self.phase, Phase::Streaming) {
-            self.deadline = turn.now;
-            self.update(turn);
+        match self.phase {
+            _ if self.want() != Want::Wait => {}
+            Phase::Streaming => {
+                self.deadline = turn.now;
+                self.update(turn);
+            }
+            Phase::Taking(_) => self.ask_sink(turn),
+            _ => {}
         }
     }
 
@@ -395,6 +424,7 @@ impl Session {
                     self.consume_head(rest, turn)
                 }
                 Phase::Chunked { .. } => self.consume_chunks(rest, turn),
+                Phase::Taking(ref taking) if taking.full.is_some() => 0,
                 Phase::Taking(_) => self.consume_taken(rest, turn),
                 Phase::Compute { .. }
                 | Phase::Waiting
@@ -590,7 +620,8 @@ impl Session {
     ) {
         let mut room = head::fields();
         match head::parse(request, &mut room, turn.limits) {
-            Some(Parsed::Complete(head)) => {
+            Some(Parsed::Complete(mut head)) => {
+                head.persistent &= !self.cut_short;
                 let body = &request[request.len() - body_bytes..];
                 let filled = taken.map(|taken| Filled::new(taken.sink));
                 self.serve(&head, body, filled.as_ref(), received, turn);
@@ -611,8 +642,12 @@ impl Session {
         turn: &mut Turn<'_>,
     ) {
         let start = turn.scratch.output.len();
-        let client = (self.client.as_deref(), received);
-        match answer(head, body, filled, client, turn) {
+        let origin = Origin {
+            whose: &self.whose,
+            client: self.client.as_deref(),
+            received,
+        };
+        match answer(head, body, filled, origin, turn) {
             Some(Answer {
                 tail,
                 wait,
@@ -654,7 +689,8 @@ impl Session {
         data: &[u8],
         turn: &mut Turn<'_>,
     ) -> usize {
-        let (sink, bytes_max) = match intake(head, Some(length), self.client.as_deref(), turn) {
+        let origin = self.origin(turn.now);
+        let (sink, bytes_max) = match intake(head, Some(length), origin, turn) {
             Some(Intake::Memory(bytes_max)) if length <= bytes_max => (None, bytes_max),
             Some(Intake::Pieces(sink, bytes_max)) if length <= bytes_max => (Some(sink), bytes_max),
             refused => {
@@ -672,18 +708,19 @@ impl Session {
             head_bytes: head.bytes,
             bytes_max,
             since_deadline: 0,
+            full: None,
         }));
         head.bytes
     }
 
     /// Has the service take a chunked body that turns out to be large: the part of it in `parked` now,
-    /// the rest as it comes. False: it was refused.
+    /// the rest as it comes. False: nothing more of it is taken.
     #[cold]
     #[inline(never)]
     fn take_chunks(&mut self, decoder: Chunked, head_bytes: usize, turn: &mut Turn<'_>) -> bool {
         let mut room = head::fields();
         let asked = match head::parse(&self.parked[..head_bytes], &mut room, turn.limits) {
-            Some(Parsed::Complete(head)) => intake(&head, None, self.client.as_deref(), turn),
+            Some(Parsed::Complete(head)) => intake(&head, None, self.origin(turn.now), turn),
             _ => unreachable!("this head was parsed before it was parked"),
         };
         let (sink, bytes_max) = match asked {
@@ -700,12 +737,20 @@ impl Session {
             head_bytes,
             bytes_max,
             since_deadline: 0,
+            full: None,
         });
         if taking.sink.is_some() {
             let body = self.parked.split_off(head_bytes);
-            if let Err(status) = taking.give(&body, &mut self.parked) {
-                self.refuse(status, turn);
-                return false;
+            match taking.give(&body, &mut self.parked) {
+                Ok(Given::More | Given::Full) => {}
+                Ok(Given::Enough) => {
+                    self.cut_short(taking, turn);
+                    return false;
+                }
+                Err(status) => {
+                    self.refuse(status, turn);
+                    return false;
+                }
             }
         }
         self.phase = Phase::Taking(taking);
@@ -719,7 +764,7 @@ impl Session {
         let Phase::Taking(mut taking) = std::mem::replace(&mut self.phase, Phase::Head) else {
             unreachable!("called in this phase only")
         };
-        let (bytes, decoded) = match &mut taking.framing {
+        let (bytes, decoded, given) = match &mut taking.framing {
             TakenFraming::Length { left } => {
                 let piece = &data[..data.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
                 *left -= piece.len() as u64;
@@ -730,10 +775,7 @@ impl Session {
                 } else {
                     Decoded::More
                 };
-                (
-                    piece.len(),
-                    given.map_or_else(Decoded::Refused, |()| decoded),
-                )
+                (piece.len(), decoded, given)
             }
             TakenFraming::Chunked(decoder) => {
                 let mut body = std::mem::take(&mut turn.scratch.body);
@@ -741,14 +783,24 @@ impl Session {
                 let decoded = decoder.decode(data, &mut body, taking.bytes_max, turn.limits);
                 let given = taking.give(&body, &mut self.parked);
                 turn.scratch.body = body;
-                (
-                    decoded.0,
-                    given.map_or_else(Decoded::Refused, |()| decoded.1),
-                )
+                (decoded.0, decoded.1, given)
             }
+        };
+        let decoded = match given {
+            Err(status) => Decoded::Refused(status),
+            Ok(Given::Enough) if matches!(decoded, Decoded::More) => {
+                self.cut_short(taking, turn);
+                return data.len();
+            }
+            Ok(_) => decoded,
         };
         match decoded {
             Decoded::More => {
+                if let Some(pause) = taking.full {
+                    self.deadline = turn.now + pause;
+                    self.phase = Phase::Taking(taking);
+                    return bytes;
+                }
                 taking.since_deadline += bytes;
                 if taking.since_deadline >= turn.limits.input_bytes {
                     taking.since_deadline = 0;
@@ -774,6 +826,40 @@ impl Session {
     }
 }
 
+/// Sinks that have no room, or enough.
+impl Session {
+    /// Asks a sink that had no room, and goes on if it has some.
+    #[cold]
+    fn ask_sink(&mut self, turn: &mut Turn<'_>) {
+        let Phase::Taking(mut taking) = std::mem::replace(&mut self.phase, Phase::Head) else {
+            unreachable!("called in this phase only")
+        };
+        match taking.ask() {
+            Ok(Given::Full) => {
+                self.deadline = turn.now + taking.full.unwrap_or_default();
+                self.phase = Phase::Taking(taking);
+            }
+            Ok(Given::More) => {
+                taking.since_deadline = 0;
+                self.deadline = turn.now + turn.limits.body();
+                self.phase = Phase::Taking(taking);
+                self.consume_pending(turn);
+            }
+            Ok(Given::Enough) => self.cut_short(taking, turn),
+            Err(status) => self.refuse(status, turn),
+        }
+        self.update(turn);
+    }
+
+    /// Has the service answer a request of whose body the sink wants no more.
+    #[cold]
+    fn cut_short(&mut self, taking: Box<Taking>, turn: &mut Turn<'_>) {
+        self.cut_short = true;
+        turn.return_buffer(&mut self.pending);
+        self.complete_parked(0, Some(taking), turn);
+    }
+}
+
 /// State changes that several of the functions above share.
 impl Session {
     /// The head of the response and what is known of its body are in the output or in `tail`.
@@ -790,7 +876,7 @@ impl Session {
     fn next(&mut self) {
         self.phase = if self.closing {
             Phase::Ending {
-                linger: !self.pending.is_empty(),
+                linger: !self.pending.is_empty() || self.cut_short,
             }
         } else {
             Phase::Head
@@ -836,7 +922,7 @@ impl Session {
     /// Tells an observer what came of something that is no request of HTTP.
     fn report(&self, status: u16, body_bytes: u64, received: Instant, turn: &mut Turn<'_>) {
         if turn.scratch.observer.is_some() {
-            let peer = self.client.as_deref().and_then(|client| client.peer);
+            let peer = self.whose.known().and_then(|peer| peer.ip());
             let outcome = Outcome {
                 status,
                 body_bytes,

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on ends.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use proto::{Limits, Place, Protocol, Request, Response, Scratch, Service, Session, Turn, Want};
+use proto::{
+    Limits, Peer, Place, Protocol, Request, Response, Scratch, Service, Session, Turn, Want,
+};
 
+const PEER: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n";
 
 /// Counts what was dropped.
@@ -33,7 +36,7 @@ impl Service for Noting {
         self.seen
             .lock()
             .unwrap()
-            .push((request.peer(), request.arrived()));
+            .push((request.peer().ip(), request.arrived()));
         assert!(!response.is_delayed());
         response.wait(Duration::from_secs(1));
         assert!(response.is_delayed());
@@ -112,9 +115,8 @@ fn a_request_has_come_when_its_bytes_had() {
     let mut session = driver.turn(|turn| Session::new(Protocol::Http, turn));
     // Nothing is known: it came when it was received.
     driver.turn(|turn| session.receive(REQUEST, turn));
-    let peer: IpAddr = "2001:db8::1".parse().unwrap();
     let mut known = driver.turn(|turn| Session::staged(Protocol::Http, turn));
-    known.set_peer(peer);
+    known.set_look_up(0, |_| Peer::Ip(SocketAddr::new(PEER, 80)));
     known.set_arrival(began);
     driver.turn(|turn| known.receive(REQUEST, turn));
     driver.now += Duration::from_secs(5);
@@ -129,7 +131,7 @@ fn a_request_has_come_when_its_bytes_had() {
         *seen,
         [
             (None, began + five),
-            (Some(peer), began),
+            (Some(PEER), began),
             (None, began + five + five)
         ]
     );

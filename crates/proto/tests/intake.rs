@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::{Peer, exchange, statuses};
@@ -56,6 +57,16 @@ fn cases() -> Vec<(Vec<u8>, u16, &'static str)> {
             "sunk 53 bytes: abc0123456789abc",
         ),
         (in_chunks("/pieces", &[FIFTY]), 200, "sunk 50 bytes: 0123"),
+        (
+            with_length("/sink-waits", FIFTY),
+            200,
+            "sunk 50 bytes: 0123456789abc",
+        ),
+        (
+            in_chunks("/sink-waits", &["abc", FIFTY]),
+            200,
+            "sunk 53 bytes: abc0123456789abc",
+        ),
         (in_chunks("/refuse", &["abc", FIFTY]), 413, ""),
         (in_chunks("/memory", &[FIFTY, FIFTY, FIFTY]), 413, ""),
         (
@@ -158,4 +169,82 @@ fn a_body_that_is_broken_off_never_reaches_the_service() {
     peer.send(&with_length("/pieces", FIFTY)[..80]);
     peer.turn(Session::receive_fin);
     assert_eq!((peer.advance(), peer.text().as_str()), (Want::Close, ""));
+}
+
+#[test]
+fn while_a_sink_is_full_nothing_is_read_and_it_is_asked_again() {
+    let mut peer = Peer::new(Protocol::Http, small());
+    let head = "POST /sink-waits HTTP/1.1\r\nHost: h\r\nContent-Length: 90\r\n\r\n";
+    peer.send(head.as_bytes());
+    peer.turn(|session, turn| session.receive(&[b'x'; 40], turn));
+    let mut pauses = Vec::new();
+    while peer.session.want() == Want::Wait {
+        pauses.push((peer.session.deadline() - peer.now).as_millis());
+        peer.now = peer.session.deadline();
+        peer.turn(Session::expire);
+    }
+    assert_eq!(pauses, [1, 2, 4]);
+    // What comes while it is full is kept, and the FIN behind it does not end the request.
+    peer.turn(|session, turn| session.receive(&[b'x'; 20], turn));
+    assert_eq!(peer.session.want(), Want::Wait);
+    peer.turn(|session, turn| session.receive(&[b'x'; 30], turn));
+    peer.turn(Session::receive_fin);
+    peer.advance();
+    assert!(peer.text().contains("sunk 90 bytes"), "{}", peer.text());
+    assert_eq!(peer.session.want(), Want::Close);
+}
+
+#[test]
+fn a_sink_that_has_enough_is_answered_at_once_and_the_rest_is_dropped() {
+    for staged in [false, true] {
+        for request in [
+            "POST /sink-enough HTTP/1.1\r\nHost: h\r\nContent-Length: 90\r\n\r\n".to_owned()
+                + &"x".repeat(30),
+            "POST /sink-enough HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1e\r\n"
+                .to_owned()
+                + &"x".repeat(30)
+                + "\r\n14\r\n"
+                + &"x".repeat(15),
+        ] {
+            let mut peer = Peer::with(small(), |turn| match staged {
+                true => Session::staged(Protocol::Http, turn),
+                false => Session::new(Protocol::Http, turn),
+            });
+            let want = peer.send(request.as_bytes());
+            assert_eq!(statuses(&peer.text()), [200], "{request}");
+            assert!(
+                peer.text().contains("Connection: close\r\n"),
+                "{}",
+                peer.text()
+            );
+            assert!(peer.text().contains(" bytes: xxxx"), "{}", peer.text());
+            // What the client still sends must not reset the connection under the reply.
+            assert_eq!(want, Want::Linger);
+        }
+    }
+}
+
+#[test]
+fn the_driver_is_asked_once_whose_connection_it_is_and_if_the_service_asks() {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let mut peer = Peer::new(Protocol::Http, small());
+    peer.session.set_look_up(7, |socket| {
+        assert_eq!(socket, 7);
+        ASKED.fetch_add(1, Ordering::SeqCst);
+        proto::Peer::Ip(([192, 0, 2, 1], 80).into())
+    });
+    peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(ASKED.load(Ordering::SeqCst), 0);
+    for _ in 0..2 {
+        peer.send(b"GET /who HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(ASKED.load(Ordering::SeqCst), 1);
+        assert!(
+            peer.text().ends_with("\r\n\r\n192.0.2.1:80"),
+            "{}",
+            peer.text()
+        );
+    }
+    let mut nobodys = Peer::new(Protocol::Http, small());
+    nobodys.send(b"GET /who HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(nobodys.text().ends_with("unknown"), "{}", nobodys.text());
 }

@@ -157,7 +157,7 @@ impl Bounds {
     /// Whether a request is served.
     fn admit(&self, request: &Request<'_>) -> Result<Option<InFlight>, Why> {
         let refused = &self.board.refused;
-        if let (Some(rates), Some(peer)) = (self.rates, request.peer())
+        if let (Some(rates), Some(peer)) = (self.rates, request.peer().ip())
             && let Err(missing_ns) = rates.take(peer, monotonic_ns())
         {
             refused.rate.fetch_add(1, Ordering::Relaxed);

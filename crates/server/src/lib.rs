@@ -73,7 +73,7 @@ pub use options::ServeArgs;
 pub use processes::{Children, Life, ServingChild};
 pub use proto::{
     AsyncService, AutoHead, Condition, Content, Cookie, ETag, Events, Fill, Intake, InvalidCookie,
-    Lifecycle, Limits, Memory, Method, Nature, Pairs, Pending, Piece, Place, Protocol, Pull,
+    Lifecycle, Limits, Memory, Method, Nature, Pairs, Peer, Pending, Piece, Place, Protocol, Pull,
     Request, Response, SameSite, Service, Sink, Source, Validators, WorkerService, pieces, reader,
 };
 pub use server::{Server, Shutdown};

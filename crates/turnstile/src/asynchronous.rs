@@ -12,22 +12,26 @@
 //! A reply of unknown or large size is streamed where its task awaits or its worker has one connection at a
 //! time. In pools, whose loops send for all, it is collected first, up to 64 MiB.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
 use server::{
-    AsyncService, Error, Fill, Method, Pending, Piece, Place, Pull, Request, Response, Service,
-    WorkerService, per_process_and_worker,
+    AsyncService, Error, Fill, Intake, Method, Pending, Piece, Place, Pull, Request, Response,
+    Service, WorkerService, per_process_and_worker,
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::http::{Body, BoxError, Frames, Reply, SMALL_BYTES_MAX, refuse, request_of, source};
+use crate::http::{
+    Adapter, Body, BoxError, Frames, Reply, SMALL_BYTES_MAX, body_of, refuse, request_of, source,
+};
+
+mod large;
 
 /// Most bytes of a body that is collected before it is sent.
 const COLLECTED_BYTES_MAX: usize = 64 << 20;
@@ -84,8 +88,7 @@ where
 /// }
 /// ```
 pub fn async_service<H: Handler>(handler: H) -> impl Service + Send + 'static {
-    let handler = Arc::new(handler);
-    async_per_process(move |_| Ok::<_, Infallible>(Arc::clone(&handler)))
+    Adapter::new().async_service(handler)
 }
 
 /// An async handler that `build` makes once per process, after the fork: with a pool of connections to a
@@ -93,10 +96,19 @@ pub fn async_service<H: Handler>(handler: H) -> impl Service + Send + 'static {
 pub fn async_per_process<H: Handler, E: Into<Error>>(
     build: impl Fn(&Place) -> Result<H, E> + Send + Sync + 'static,
 ) -> impl Service + Send + 'static {
-    per_process_and_worker(build, |handler: &Arc<H>, place| {
+    Adapter::new().async_per_process(build)
+}
+
+/// The service that waits, or awaits, for what `build` makes.
+pub(crate) fn service_of<H: Handler, E: Into<Error>>(
+    adapter: Adapter,
+    build: impl Fn(&Place) -> Result<H, E> + Send + Sync + 'static,
+) -> impl Service + Send + 'static {
+    per_process_and_worker(build, move |handler: &Arc<H>, place| {
         Ok::<_, Error>(Waiting {
             handler: Arc::clone(handler),
-            runtime: None,
+            adapter,
+            runtime: OnceLock::new(),
             may_wait_to_send: place.may_wait_to_send,
         })
     })
@@ -116,8 +128,9 @@ impl<H: Handler> Handler for Arc<H> {
 /// A handler in a worker that waits for it.
 struct Waiting<H> {
     handler: Arc<H>,
+    adapter: Adapter,
     /// Made with the first request: a worker that awaits needs none.
-    runtime: Option<Arc<Runtime>>,
+    runtime: OnceLock<Arc<Runtime>>,
     may_wait_to_send: bool,
 }
 
@@ -128,12 +141,11 @@ impl<H: Handler> WorkerService for Waiting<H> {
             Ok(runtime) => runtime,
             Err(error) => return refuse(500, &format!("no runtime: {error}"), response),
         };
-        let request = match request_of(request) {
-            Ok(request) => request,
+        let handled = match self.begin(request) {
+            Ok(handled) => handled,
             Err(status) => return refuse(status, "it is no request of http", response),
         };
         let may_wait = self.may_wait_to_send;
-        let handled = self.handler.handle(request);
         let reply = runtime.block_on(async {
             let (parts, body) = handled.await?.into_parts();
             let mut frames = Frames::new(body);
@@ -155,19 +167,47 @@ impl<H: Handler> WorkerService for Waiting<H> {
     }
 
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
-        Some(Arc::new(Awaited(Arc::clone(&self.handler))))
+        Some(Arc::new(Awaited {
+            handler: Arc::clone(&self.handler),
+            adapter: self.adapter,
+        }))
+    }
+
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        large::intake(self, request, bytes)
+    }
+}
+
+impl<H: Handler> Waiting<H> {
+    fn begin(&self, request: &Request<'_>) -> Result<Handled<H>, u16> {
+        begin(&self.handler, self.adapter, request)
     }
 }
 
 impl<H> Waiting<H> {
-    fn runtime(&mut self) -> io::Result<Arc<Runtime>> {
-        if let Some(runtime) = &self.runtime {
+    fn runtime(&self) -> io::Result<Arc<Runtime>> {
+        if let Some(runtime) = self.runtime.get() {
             return Ok(Arc::clone(runtime));
         }
         let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
-        self.runtime = Some(Arc::clone(&runtime));
-        Ok(runtime)
+        Ok(Arc::clone(self.runtime.get_or_init(|| runtime)))
     }
+}
+
+type Handled<H> =
+    Pin<Box<dyn Future<Output = Result<http::Response<<H as Handler>::Body>, BoxError>> + Send>>;
+
+/// Begins to handle a request, or goes on with one that has begun.
+fn begin<H: Handler>(
+    handler: &Arc<H>,
+    adapter: Adapter,
+    request: &Request<'_>,
+) -> Result<Handled<H>, u16> {
+    if let Some(begun) = request.take_sink::<large::Begun<H>>() {
+        return Ok(Box::pin((*begun).complete()));
+    }
+    let request = request_of(request, body_of(request), adapter)?;
+    Ok(Box::pin(handler.handle(request)))
 }
 
 /// The next frame, for a worker that waits for it. Pending: none has come yet, and it is time to look
@@ -186,12 +226,15 @@ fn wait_for<B: http_body::Body<Error: Into<BoxError>>>(
 }
 
 /// A handler in a task, which awaits it.
-struct Awaited<H>(Arc<H>);
+struct Awaited<H> {
+    handler: Arc<H>,
+    adapter: Adapter,
+}
 
 impl<H: Handler> AsyncService for Awaited<H> {
     fn call(&self, request: &Request<'_>) -> Pending {
         let is_head = request.method == Method::Head;
-        let handled = request_of(request).map(|request| self.0.handle(request));
+        let handled = begin(&self.handler, self.adapter, request);
         Box::pin(async move {
             let handled = match handled {
                 Ok(handled) => handled,

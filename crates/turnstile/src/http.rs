@@ -14,7 +14,9 @@
 //! | body of known length | `Content-Length` |
 //! | body of unknown length | chunks, or the end of the connection for HTTP/1.0 |
 
+mod adapter;
 mod body;
+mod inflow;
 mod reply;
 mod request;
 
@@ -23,9 +25,12 @@ use std::task::{Context, Poll, Waker};
 use http_body::Body as _;
 use server::{Method, Request, Response, Service};
 
+pub use adapter::Adapter;
 pub use body::{Body, BoxError};
+#[cfg(feature = "async")]
+pub(crate) use inflow::{Inlet, inflow};
 pub(crate) use reply::{Frames, Reply, SMALL_BYTES_MAX, refuse, source};
-pub(crate) use request::request_of;
+pub(crate) use request::{body_of, request_of};
 
 /// A service that takes an [`http::Request`] and returns an [`http::Response`], without awaiting.
 ///
@@ -48,9 +53,17 @@ where
     F: Fn(http::Request<Body>) -> http::Response<B> + Send + Sync + 'static,
     B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
 {
+    http_service_of(Adapter::new(), handler)
+}
+
+fn http_service_of<F, B>(adapter: Adapter, handler: F) -> impl Service + Send + 'static
+where
+    F: Fn(http::Request<Body>) -> http::Response<B> + Send + Sync + 'static,
+    B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
+{
     move |request: &Request<'_>, response: &mut Response<'_>| {
         let is_head = request.method == Method::Head;
-        let converted = match request_of(request) {
+        let converted = match request_of(request, body_of(request), adapter) {
             Ok(converted) => converted,
             Err(status) => return refuse(status, "the target is no URI", response),
         };

@@ -139,8 +139,8 @@ pub use tower::{tower_per_process, tower_service};
 // What a service needs.
 #[doc(inline)]
 pub use server::{
-    Address, AsyncService, Built, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Pending,
-    Piece, Place, Protocol, Pull, Request, Response, ServeArgs, Service, SharedByThreads,
+    Address, AsyncService, Built, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Peer,
+    Pending, Piece, Place, Protocol, Pull, Request, Response, ServeArgs, Service, SharedByThreads,
     SharedCounter, Sink, Source, WorkerService, main, main_owned, main_with, per_process,
     per_process_and_worker, per_worker, serve, serve_with, unusable,
 };

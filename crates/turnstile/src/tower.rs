@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use server::{Error, Place, Service};
 use tower_service::Service as Tower;
 
-use crate::asynchronous::{Handler, async_per_process, async_service};
-use crate::http::{Body, BoxError};
+use crate::asynchronous::Handler;
+use crate::http::{Adapter, Body, BoxError};
 
 /// A `tower::Service` of [`http::Request`]s as a service: a router of axum, for example. It is cloned for
 /// each request, as other servers clone it for each connection.
@@ -29,7 +29,7 @@ where
     S::Error: Into<BoxError>,
     B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
 {
-    async_service(Cloned(service, PhantomData))
+    Adapter::new().tower_service(service)
 }
 
 /// The same for one that `build` makes once per process, after the fork.
@@ -44,11 +44,17 @@ where
     B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
     E: Into<Error>,
 {
-    async_per_process(move |place| build(place).map(|service| Cloned(service, PhantomData)))
+    Adapter::new().tower_per_process(build)
 }
 
 /// A service that is cloned for each request.
-struct Cloned<S, B>(S, PhantomData<fn() -> B>);
+pub(crate) struct Cloned<S, B>(S, PhantomData<fn() -> B>);
+
+impl<S, B> Cloned<S, B> {
+    pub(crate) fn new(service: S) -> Cloned<S, B> {
+        Cloned(service, PhantomData)
+    }
+}
 
 impl<S, B> Handler for Cloned<S, B>
 where

@@ -116,6 +116,14 @@ impl Client {
         sent.context("send")
     }
 
+    /// Its own port.
+    pub fn port(&self) -> anyhow::Result<u16> {
+        match &self.stream {
+            Stream::Tcp(stream) => Ok(stream.local_addr()?.port()),
+            Stream::Unix(_) => bail!("a Unix socket has no port"),
+        }
+    }
+
     /// `GET` on a persistent connection.
     pub fn get(&mut self, path: &str) -> anyhow::Result<Reply> {
         self.ask(path)?;

@@ -2,7 +2,7 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 use std::io::{ErrorKind, Read};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use proto::{
@@ -27,13 +27,22 @@ impl Service for Describe {
     }
 
     fn intake(&self, request: &Request<'_>, _: Option<u64>) -> Intake {
-        let sunk = |error| {
-            let bytes = Vec::new();
-            Intake::Pieces(Box::new(Sunk { bytes, error }), 200)
+        let sink = |error, pauses, enough| {
+            let sunk = Sunk {
+                bytes: Vec::new(),
+                error,
+                asked: AtomicU64::new(0),
+                pauses,
+                enough,
+            };
+            Intake::Pieces(Box::new(sunk), 200)
         };
+        let sunk = |error| sink(error, 0, usize::MAX);
         match request.path {
             "/memory" => Intake::Memory(100),
             "/pieces" => sunk(None),
+            "/sink-waits" => sink(None, 3, usize::MAX),
+            "/sink-enough" => sink(None, 0, 20),
             "/sink-full" => sunk(Some(ErrorKind::StorageFull)),
             "/sink-fails" => sunk(Some(ErrorKind::BrokenPipe)),
             "/sink-panics" => sunk(Some(ErrorKind::Other)),
@@ -47,6 +56,12 @@ impl Service for Describe {
 struct Sunk {
     bytes: Vec<u8>,
     error: Option<ErrorKind>,
+    /// How often it was asked for room.
+    asked: AtomicU64,
+    /// It has room once more when it was asked so often, and one more each time.
+    pauses: u64,
+    /// So many bytes are enough.
+    enough: usize,
 }
 
 impl Sink for Sunk {
@@ -57,6 +72,15 @@ impl Sink for Sunk {
             None => self.bytes.extend_from_slice(piece),
         }
         Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        asked % (self.pauses + 1) != self.pauses
+    }
+
+    fn has_enough(&self) -> bool {
+        self.bytes.len() >= self.enough
     }
 }
 
@@ -75,6 +99,7 @@ pub fn describe(request: &Request<'_>, response: &mut Response<'_>) {
         "/panic" => panic!("asked to"),
         path if STREAMS.contains(&path) => stream(path, response),
         "/nothing" => drop(response.status(204)),
+        "/who" => drop(response.body(request.peer().to_string().as_bytes())),
         _ => {
             let method = match request.method {
                 Method::Other(name) => name.to_owned(),

@@ -11,6 +11,7 @@ impl Connection {
     #[cold]
     #[inline(never)]
     pub fn expire(&mut self, worker: &mut Worker) -> Need {
+        let waited = self.session.want() == Want::Wait;
         match worker.server.drain.phase() {
             Phase::Cutting => {
                 // The drain itself may have cut and counted the connection of a blocking worker.
@@ -29,7 +30,8 @@ impl Connection {
             }
         }
         match self.session.want() {
-            Want::Read => Need::Readable,
+            // What has arrived during a wait is reported by nobody again.
+            Want::Read if !waited => Need::Readable,
             _ => self.step_rarely(worker),
         }
     }

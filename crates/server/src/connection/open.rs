@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use os::net;
-use proto::{Session, Turn};
+use proto::{Peer, Session, Turn};
 
 use super::Connection;
 use crate::addresses::{Counted, Entered};
@@ -36,6 +36,7 @@ impl Connection {
             let _ = net::set_send_timeout(socket.as_fd(), worker.server.write_timeout());
         }
         let mut session = session(&worker.turn().1);
+        session.set_look_up(socket.as_raw_fd(), look_up);
         let counted = match worker.server.asks_peers {
             true => know_peer(&socket, &mut session, worker),
             false => None,
@@ -59,8 +60,7 @@ impl Connection {
 #[cold]
 #[inline(never)]
 fn know_peer(socket: &OwnedFd, session: &mut Session, worker: &mut Worker) -> Option<Box<Counted>> {
-    let peer = net::peer(socket.as_fd())?;
-    session.set_peer(peer);
+    let peer = session.ask_peer().ip()?;
     let server = worker.server;
     let now_ns = server.drain.shared_ns(worker.now);
     match server.addresses?.enter(peer, worker.number, now_ns) {
@@ -78,4 +78,15 @@ fn know_peer(socket: &OwnedFd, session: &mut Session, worker: &mut Worker) -> Op
         }
     }
     None
+}
+
+/// Asks the kernel whose connection this is. The number is that of a socket which its connection owns, and
+/// a service asks during a call on that connection.
+#[cold]
+fn look_up(socket: i32) -> Peer {
+    net::with_number(socket, |socket| match net::peer_name(socket) {
+        Ok(Some(addr)) => Peer::Ip(addr),
+        Ok(None) => Peer::Unix,
+        Err(_) => Peer::Unknown,
+    })
 }

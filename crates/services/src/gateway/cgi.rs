@@ -1,85 +1,107 @@
 //! What CGI/1.1 (RFC 3875) has in common with FastCGI: the variables, and the form of a reply.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, ErrorKind, Read};
 
-use proto::{Method, Request, Response};
+use proto::{Method, Peer, Piece, Pull, Request, Response};
 
+use super::fields::{ends_here, length, pass_fields};
 use super::nonsense;
-use super::wire::{ends_here, length, pass_fields, read_once};
 
 /// Most bytes of the fields of a reply.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// A body that is complete when its head is read is sent at once, up to so many bytes.
+const WHOLE_BYTES_MAX: usize = 64 << 10;
 
-pub fn method(request: &Request<'_>) -> String {
-    match request.method {
-        Method::Other(name) => name.to_owned(),
-        known => format!("{known:?}").to_ascii_uppercase(),
+/// What a script writes.
+pub trait Output: Read + Send + 'static {
+    /// Whether the next read returns without waiting.
+    fn is_ready(&self) -> bool {
+        false
     }
 }
 
-/// The variables of RFC 3875 section 4.1 that do not depend on the script. The address of the client is
-/// not known to a service, so there is no `REMOTE_ADDR`.
-pub fn variables(request: &Request<'_>) -> Vec<(String, Vec<u8>)> {
-    let mut all: Vec<(String, Vec<u8>)> = Vec::with_capacity(24);
-    let text = |bytes: Option<&[u8]>| bytes.unwrap_or_default().to_vec();
-    let host = text(request.field("host"));
+/// Gives `put` the variables of RFC 3875 section 4.1 that do not depend on the script, for a body of
+/// `body_bytes` bytes. `REMOTE_ADDR` is the other end of the connection: a proxy, if there is one.
+pub fn variables(request: &Request<'_>, body_bytes: u64, mut put: impl FnMut(&str, &[u8])) {
+    let host = request.field("host").unwrap_or_default();
     let colon = host.iter().rposition(|&byte| byte == b':');
     let (name, port) = match colon {
         Some(at) if host[at + 1..].iter().all(u8::is_ascii_digit) => (&host[..at], &host[at + 1..]),
-        _ => (&host[..], &b"80"[..]),
+        _ => (host, &b"80"[..]),
     };
-    let query = request.query.unwrap_or_default();
-    let uri = match request.query {
-        Some(query) => format!("{}?{query}", request.path),
-        None => request.path.to_owned(),
+    put("GATEWAY_INTERFACE", b"CGI/1.1");
+    put("SERVER_SOFTWARE", b"turnstile");
+    let protocol = match request.minor_version {
+        0 => &b"HTTP/1.0"[..],
+        _ => b"HTTP/1.1",
     };
-    for (name, value) in [
-        ("GATEWAY_INTERFACE", b"CGI/1.1".to_vec()),
-        ("SERVER_SOFTWARE", b"turnstile".to_vec()),
-        (
-            "SERVER_PROTOCOL",
-            format!("HTTP/1.{}", request.minor_version).into_bytes(),
+    put("SERVER_PROTOCOL", protocol);
+    put("SERVER_NAME", name);
+    put("SERVER_PORT", port);
+    put("REQUEST_METHOD", request.method.name().as_bytes());
+    match request.query {
+        Some(query) => put(
+            "REQUEST_URI",
+            [request.path, "?", query].concat().as_bytes(),
         ),
-        ("SERVER_NAME", name.to_vec()),
-        ("SERVER_PORT", port.to_vec()),
-        ("REQUEST_METHOD", method(request).into_bytes()),
-        ("REQUEST_URI", uri.into_bytes()),
-        ("QUERY_STRING", query.as_bytes().to_vec()),
-        ("CONTENT_TYPE", text(request.field("content-type"))),
-    ] {
-        all.push((name.to_owned(), value));
+        None => put("REQUEST_URI", request.path.as_bytes()),
     }
-    if !request.body.is_empty() {
-        all.push((
-            "CONTENT_LENGTH".to_owned(),
-            request.body.len().to_string().into_bytes(),
-        ));
+    put("QUERY_STRING", request.query.unwrap_or_default().as_bytes());
+    put(
+        "CONTENT_TYPE",
+        request.field("content-type").unwrap_or_default(),
+    );
+    if body_bytes > 0 {
+        put("CONTENT_LENGTH", body_bytes.to_string().as_bytes());
     }
-    for (name, value) in request.fields() {
-        // `Proxy` would become HTTP_PROXY, which libraries believe (CVE-2016-5385). A name with `_` could
-        // pass for one with `-`.
-        let own = ["proxy", "content-type", "content-length", "authorization"];
+    match request.peer() {
+        Peer::Ip(addr) => {
+            put("REMOTE_ADDR", addr.ip().to_string().as_bytes());
+            put("REMOTE_PORT", addr.port().to_string().as_bytes());
+        }
+        Peer::Unix => put("REMOTE_ADDR", b"unix:"),
+        Peer::Unknown => {}
+    }
+    fields(request, put);
+}
+
+/// The fields of the request as variables. Several of one name are one variable.
+fn fields(request: &Request<'_>, mut put: impl FnMut(&str, &[u8])) {
+    // `Proxy` would become HTTP_PROXY, which libraries believe (CVE-2016-5385). A name with `_` could
+    // pass for one with `-`.
+    let own = ["proxy", "content-type", "content-length", "authorization"];
+    let mut variable = String::new();
+    for (at, (name, value)) in request.fields().enumerate() {
         if own.iter().any(|own| own.eq_ignore_ascii_case(name)) || name.contains('_') {
             continue;
         }
-        let name = format!("HTTP_{}", name.to_ascii_uppercase().replace('-', "_"));
-        match all.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => {
-                known.extend_from_slice(b", ");
-                known.extend_from_slice(value);
-            }
-            None => all.push((name, value.to_vec())),
+        let is_same = |(other, _): &(&str, &[u8])| other.eq_ignore_ascii_case(name);
+        if request.fields().take(at).any(|field| is_same(&field)) {
+            continue;
+        }
+        variable.clear();
+        variable.push_str("HTTP_");
+        let upper = name.chars().map(|char| match char {
+            '-' => '_',
+            char => char.to_ascii_uppercase(),
+        });
+        variable.extend(upper);
+        if request.fields().skip(at + 1).any(|field| is_same(&field)) {
+            let all = request.fields().filter(is_same).map(|(_, value)| value);
+            put(&variable, &all.collect::<Vec<_>>().join(&b", "[..]));
+        } else {
+            put(&variable, value);
         }
     }
-    all
 }
 
-/// Reads the fields of a reply (RFC 3875 section 6.3), and has the session send the rest as it comes.
+/// Reads the fields of a reply (RFC 3875 section 6.3), and has the session send the rest as it comes, or at
+/// once if it is there.
 ///
 /// # Errors
 /// The script has failed, or what it says is no reply.
 pub fn reply(
-    mut from: impl Read + Send + 'static,
+    mut from: impl Output,
     request: &Request<'_>,
     response: &mut Response<'_>,
 ) -> io::Result<()> {
@@ -91,13 +113,11 @@ pub fn reply(
         if head.len() > HEAD_BYTES_MAX {
             return Err(nonsense("fields without an end"));
         }
-        let mut piece = [0; 4 << 10];
-        match read_once(&mut from, &mut piece)? {
-            0 => return Err(nonsense("an end inside its fields")),
-            bytes => head.extend_from_slice(&piece[..bytes]),
+        if read_into(&mut head, &mut from)? == 0 {
+            return Err(nonsense("an end inside its fields"));
         }
     };
-    let rest = head.split_off(end);
+    let mut rest = head.split_off(end);
     let (mut status, mut media, mut location, mut bytes) = (None, false, false, None);
     let mut fields = Vec::new();
     for line in head.split(|&byte| byte == b'\n') {
@@ -132,13 +152,67 @@ pub fn reply(
     }
     pass_fields(response, &fields)?;
     response.status(status.unwrap_or(if location { 302 } else { 200 }));
+    let is_head = request.method == Method::Head;
+    let mut is_whole = false;
+    while !is_whole && !is_head && from.is_ready() && rest.len() < WHOLE_BYTES_MAX {
+        is_whole = read_into(&mut rest, &mut from)? == 0;
+    }
+    if is_whole && bytes.is_none_or(|bytes| bytes == rest.len() as u64) {
+        response.body(&rest);
+        return Ok(());
+    }
     let body = Cursor::new(rest).chain(from);
     match bytes {
-        Some(bytes) => drop(response.reader(Box::new(body), bytes)),
-        None if request.method == Method::Head => drop(response.stream(proto::reader(io::empty()))),
+        Some(bytes) if is_head => drop(response.stream_of(bytes, proto::reader(io::empty()))),
+        None if is_head => drop(response.stream(proto::reader(io::empty()))),
+        Some(bytes) => drop(response.stream_of(bytes, announced(body, bytes))),
         None => drop(response.stream(proto::reader(body))),
     }
     Ok(())
+}
+
+/// Appends what one read returns.
+fn read_into(bytes: &mut Vec<u8>, from: &mut impl Read) -> io::Result<usize> {
+    let mut piece = [0; 4 << 10];
+    let read = read_once(from, &mut piece)?;
+    bytes.extend_from_slice(&piece[..read]);
+    Ok(read)
+}
+
+/// Reads once, whatever signals come.
+fn read_once(from: &mut impl Read, to: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match from.read(to) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+/// A body of `bytes` bytes. Its last piece is held back until the script has ended as it should: one that
+/// fails at the end, or writes more than it has announced, must not pass for one that is right.
+fn announced(
+    mut body: impl Read + Send + 'static,
+    bytes: u64,
+) -> impl FnMut(&mut Piece<'_>) -> io::Result<Pull> + Send + 'static {
+    let mut left = bytes;
+    move |piece| {
+        let room = usize::try_from(left).unwrap_or(usize::MAX);
+        let mut read = vec![0; piece.room().max(1).min(room)];
+        if left > 0 {
+            let bytes = read_once(&mut body, &mut read)?;
+            if bytes == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            left -= bytes as u64;
+            read.truncate(bytes);
+        }
+        if left == 0 && read_once(&mut body, &mut [0])? > 0 {
+            return Err(nonsense("more than it has announced"));
+        }
+        piece.push(&read);
+        Ok(if left == 0 { Pull::End } else { Pull::More })
+    }
 }
 
 /// Where the body begins: behind an empty line, with or without CR.

@@ -1,13 +1,14 @@
-//! `--fastcgi`: the responder role of FastCGI 1.0, one connection per request.
+//! `--fastcgi`: the responder role of FastCGI 1.0, one connection per request. A connection that is kept
+//! open holds a child of PHP-FPM's pool also while nobody asks, so none is kept.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use proto::{Request, Response, percent_decode};
+use proto::{Intake, Request, Response, Sink, percent_decode};
 
-use super::wire::Wire;
+use super::spool::Spool;
+use super::wire::{Patience, Wire};
 use super::{cgi, nonsense};
 use crate::{log, plain};
 
@@ -26,11 +27,11 @@ const RECORD_BYTES_MAX: usize = 65_528;
 pub struct FastCgi {
     addr: String,
     root: PathBuf,
-    patience: Duration,
+    patience: Patience,
 }
 
 impl FastCgi {
-    pub fn new(addr: &str, root: PathBuf, patience: Duration) -> FastCgi {
+    pub fn new(addr: &str, root: PathBuf, patience: Patience) -> FastCgi {
         let addr = addr.to_owned();
         FastCgi {
             addr,
@@ -40,18 +41,63 @@ impl FastCgi {
     }
 
     pub fn pass(&self, request: &Request<'_>, response: &mut Response<'_>) -> io::Result<()> {
-        let mut room = [0; 4 << 10];
-        let path = match percent_decode(request.path, &mut room) {
-            Ok(path) if !path.contains(&0) && path.starts_with(b"/") => path,
-            _ => {
-                plain(response, 404, "There is no such script.\n");
-                return Ok(());
-            }
+        if let Some(upload) = request.take_sink::<Upload>() {
+            return cgi::reply(upload.finish()?, request, response);
+        }
+        let spooled = request.take_sink::<Spooled>();
+        let bytes = match &spooled {
+            Some(spooled) => spooled.0.pushed(),
+            None => request.body.len() as u64,
         };
-        // The application opens what it is told, so nothing above the folder may be told.
-        if path.split(|&byte| byte == b'/').any(|name| name == b"..") {
+        let Some(mut head) = self.head(request, bytes) else {
             plain(response, 404, "There is no such script.\n");
             return Ok(());
+        };
+        let mut wire = Wire::connect(&self.addr, self.patience)?;
+        match spooled {
+            Some(spooled) => {
+                wire.send(&head)?;
+                send_spooled(spooled.0, &mut wire)?;
+                wire.send(&record_head(STDIN, 0))?;
+            }
+            None => {
+                for piece in request.body.chunks(RECORD_BYTES_MAX) {
+                    record(STDIN, piece, &mut head);
+                }
+                record(STDIN, b"", &mut head);
+                wire.send(&head)?;
+            }
+        }
+        cgi::reply(Stdout::of(wire), request, response)
+    }
+
+    /// What becomes of a large body. An application is told the length before the body, so one of unknown
+    /// length is kept until it is known.
+    pub fn intake(&self, request: &Request<'_>, bytes: Option<u64>, bytes_max: u64) -> Intake {
+        match (bytes, bytes.map(|bytes| self.head(request, bytes))) {
+            (Some(left), Some(Some(head))) => Intake::Pieces(
+                Box::new(Upload {
+                    addr: self.addr.clone(),
+                    patience: self.patience,
+                    head,
+                    left,
+                    wire: None,
+                    failed: None,
+                }),
+                bytes_max,
+            ),
+            _ => Intake::Pieces(Box::new(Spooled(Spool::default())), bytes_max),
+        }
+    }
+
+    /// The records of a request before its body. `None`: its path can be no script.
+    fn head(&self, request: &Request<'_>, body_bytes: u64) -> Option<Vec<u8>> {
+        let mut room = [0; 4 << 10];
+        let path = percent_decode(request.path, &mut room).ok()?;
+        // The application opens what it is told, so nothing above the folder may be told.
+        let is_path = !path.contains(&0) && path.starts_with(b"/");
+        if !is_path || path.split(|&byte| byte == b'/').any(|name| name == b"..") {
+            return None;
         }
         // `/a.php/b` is the script `/a.php` and the path `/b` behind it; a folder is its `index.php`.
         let end = path
@@ -64,62 +110,135 @@ impl FastCgi {
         } else {
             b""
         };
-        let script = [script, index].concat();
-        let mut variables = cgi::variables(request);
+        let mut params = Vec::with_capacity(1 << 10);
+        cgi::variables(request, body_bytes, |name, value| {
+            param(name, &[value], &mut params);
+        });
         let root = self.root.as_os_str().as_bytes();
-        for (name, value) in [
-            ("SCRIPT_FILENAME", [root, &script].concat()),
-            ("SCRIPT_NAME", script.clone()),
-            ("DOCUMENT_ROOT", root.to_vec()),
-            ("PATH_INFO", behind.to_vec()),
-            ("REDIRECT_STATUS", b"200".to_vec()),
+        for (name, parts) in [
+            ("SCRIPT_FILENAME", &[root, script, index][..]),
+            ("SCRIPT_NAME", &[script, index]),
+            ("DOCUMENT_ROOT", &[root]),
+            ("PATH_INFO", &[behind]),
+            ("REDIRECT_STATUS", &[b"200"]),
         ] {
-            variables.push((name.to_owned(), value));
+            param(name, parts, &mut params);
         }
-        let mut wire = Wire::connect(&self.addr, self.patience)?;
-        wire.write_all(&records(&variables, request.body))?;
-        let output = Output {
-            wire,
-            left: 0,
-            padding: 0,
-            done: false,
-        };
-        cgi::reply(output, request, response)
+        Some(records(&params))
     }
 }
 
-/// A whole request.
-fn records(variables: &[(String, Vec<u8>)], body: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1_024 + body.len());
-    record(BEGIN, &[0, 1, 0, 0, 0, 0, 0, 0], &mut bytes); // A responder; the connection ends with it.
-    let mut params = Vec::new();
-    for (name, value) in variables {
-        for length in [name.len(), value.len()] {
-            match u8::try_from(length) {
-                Ok(length @ ..=127) => params.push(length),
-                _ => params.extend((length as u32 | 1 << 31).to_be_bytes()),
+fn send_spooled(mut spool: Spool, wire: &mut Wire) -> io::Result<()> {
+    let mut piece = [0; 16 << 10];
+    loop {
+        let bytes = spool.read(&mut piece)?;
+        if bytes == 0 || !wire.send(&record_head(STDIN, bytes))? || !wire.send(&piece[..bytes])? {
+            return Ok(());
+        }
+    }
+}
+
+/// A large body, which goes on as it comes.
+struct Upload {
+    addr: String,
+    patience: Patience,
+    head: Vec<u8>,
+    /// Bytes that have not come yet.
+    left: u64,
+    wire: Option<Wire>,
+    failed: Option<io::Error>,
+}
+
+impl Upload {
+    fn pass_on(&mut self, piece: &[u8]) -> io::Result<()> {
+        let wire = match &mut self.wire {
+            Some(wire) => wire,
+            none => {
+                let wire = none.insert(Wire::connect(&self.addr, self.patience)?);
+                wire.send(&self.head)?;
+                wire
             }
+        };
+        for piece in piece.chunks(RECORD_BYTES_MAX) {
+            wire.send(&record_head(STDIN, piece.len()))?;
+            wire.send(piece)?;
         }
-        params.extend(name.as_bytes());
-        params.extend(value);
+        wire.receive_early()
     }
-    for (kind, stream) in [(PARAMS, &params[..]), (STDIN, body)] {
-        for piece in stream.chunks(RECORD_BYTES_MAX) {
-            record(kind, piece, &mut bytes);
+
+    fn finish(self: Box<Upload>) -> io::Result<Stdout> {
+        match (self.failed, self.wire) {
+            (Some(error), _) => Err(error),
+            (None, Some(mut wire)) => {
+                if self.left == 0 {
+                    wire.send(&record_head(STDIN, 0))?;
+                }
+                Ok(Stdout::of(wire))
+            }
+            (None, None) => Err(ErrorKind::UnexpectedEof.into()),
         }
-        record(kind, b"", &mut bytes);
     }
+}
+
+impl Sink for Upload {
+    fn take(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        if self.failed.is_none() {
+            self.failed = self.pass_on(piece).err();
+        }
+        Ok(())
+    }
+
+    fn has_enough(&self) -> bool {
+        self.failed.is_some() || self.wire.as_ref().is_some_and(Wire::refuses)
+    }
+}
+
+/// A large body of which the length is not known yet.
+struct Spooled(Spool);
+
+impl Sink for Spooled {
+    fn take(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.0.push(piece)
+    }
+}
+
+/// A request up to its body.
+fn records(params: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(params.len() + 64);
+    record(BEGIN, &[0, 1, 0, 0, 0, 0, 0, 0], &mut bytes); // A responder; the connection ends with it.
+    for piece in params.chunks(RECORD_BYTES_MAX) {
+        record(PARAMS, piece, &mut bytes);
+    }
+    record(PARAMS, b"", &mut bytes);
     bytes
 }
 
+/// A name and its value, which comes in parts, behind their lengths.
+fn param(name: &str, value: &[&[u8]], to: &mut Vec<u8>) {
+    for length in [name.len(), value.iter().map(|part| part.len()).sum()] {
+        match u8::try_from(length) {
+            Ok(length @ ..=127) => to.push(length),
+            _ => to.extend((length as u32 | 1 << 31).to_be_bytes()),
+        }
+    }
+    to.extend(name.as_bytes());
+    value.iter().for_each(|part| to.extend(*part));
+}
+
+/// The head of a record; its content has at most [`RECORD_BYTES_MAX`] bytes.
+fn record_head(kind: u8, bytes: usize) -> [u8; 8] {
+    let [high, low] = (bytes as u16).to_be_bytes();
+    [1, kind, 0, ID, high, low, 0, 0]
+}
+
 fn record(kind: u8, content: &[u8], to: &mut Vec<u8>) {
-    let [high, low] = (content.len() as u16).to_be_bytes();
-    to.extend([1, kind, 0, ID, high, low, 0, 0]);
+    to.extend(record_head(kind, content.len()));
     to.extend(content);
 }
 
 /// What the application writes to its standard output; its standard error goes to the log.
-struct Output {
+struct Stdout {
     wire: Wire,
     /// Bytes of the current record that are not read yet, and of the padding behind it.
     left: usize,
@@ -127,7 +246,16 @@ struct Output {
     done: bool,
 }
 
-impl Output {
+impl Stdout {
+    fn of(wire: Wire) -> Stdout {
+        Stdout {
+            wire,
+            left: 0,
+            padding: 0,
+            done: false,
+        }
+    }
+
     /// Reads exactly so many bytes; an end before them is an error.
     fn exactly(&mut self, to: &mut [u8]) -> io::Result<()> {
         self.wire.read_exact(to)
@@ -171,10 +299,35 @@ impl Output {
     }
 }
 
-impl Read for Output {
+impl cgi::Output for Stdout {
+    fn is_ready(&self) -> bool {
+        if self.done {
+            return true;
+        }
+        let buffered = self.wire.buffered();
+        if self.left > 0 {
+            return !buffered.is_empty();
+        }
+        // The head of the next record, and what is read of it at once.
+        let mut next = buffered.get(self.padding..).unwrap_or_default();
+        while let [_, STDOUT, _, _, 0, 0, padding, _, rest @ ..] = next {
+            next = rest.get(usize::from(*padding)..).unwrap_or_default();
+        }
+        match *next {
+            [_, STDOUT, _, _, _, _, _, _, _, ..] => true,
+            [_, END, _, _, _, _, _, _, ..] => next.len() >= 16,
+            _ => false,
+        }
+    }
+}
+
+impl Read for Stdout {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        if to.is_empty() {
+            return Ok(0);
+        }
         self.advance()?;
-        if self.done || to.is_empty() {
+        if self.done {
             return Ok(0);
         }
         let room = self.left.min(to.len());
@@ -185,5 +338,27 @@ impl Read for Output {
                 Ok(bytes)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_framed_as_the_specification_says() {
+        let mut params = Vec::new();
+        param("A", &[b"b"], &mut params);
+        param("LONG", &[&[b'x'; 150], &[b'x'; 50]], &mut params);
+        let bytes = records(&params);
+        assert_eq!(
+            bytes[..16],
+            [1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+        );
+        let params = 4 + 1 + 4 + 4 + 200;
+        assert_eq!(bytes[16..24], [1, 4, 0, 1, 0, params as u8, 0, 0]);
+        assert_eq!(bytes[24..28], [1, 1, b'A', b'b']);
+        assert_eq!(bytes[28..33], [4, 0x80, 0, 0, 200]);
+        assert_eq!(bytes[bytes.len() - 8..], [1, 4, 0, 1, 0, 0, 0, 0]);
     }
 }

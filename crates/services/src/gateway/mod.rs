@@ -5,17 +5,25 @@
 //! fails after its head has a reply that is cut, never one that looks complete.
 
 mod cgi;
+mod exchange;
 mod exec;
 mod fastcgi;
+mod fields;
+mod forwarded;
 mod proxy;
+mod spool;
 mod wire;
 
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
-use proto::{Nature, Request, Response, Service};
+use proto::{Intake, Nature, Request, Response, Service};
+
+pub use forwarded::Trusted;
+use wire::Patience;
 
 use crate::{log, plain};
 
@@ -41,11 +49,44 @@ pub struct GatewayArgs {
         hide_short_help = true
     )]
     pub gateway_ms: u32,
+    /// How long an exchange with the back end takes at most, from the first byte of the request that it is
+    /// sent to the last of its reply, ms; 0: without end
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3_600_000,
+        hide_short_help = true
+    )]
+    pub gateway_total_ms: u32,
+    /// Most bytes of a request body that a gateway passes on, MiB; beyond --body-bytes-max it goes on as it comes
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_024,
+        hide_short_help = true
+    )]
+    pub gateway_body_mib: u32,
+    /// Peers whose X-Forwarded-For and Forwarded are passed on by --proxy: addresses, ADDRESS/BITS, or
+    /// unix; those of others are dropped
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        requires = "proxy",
+        hide_short_help = true
+    )]
+    pub trusted_proxies: Vec<Trusted>,
 }
 
 /// A service that passes requests on.
 #[derive(Debug)]
-pub enum Gateway {
+pub struct Gateway {
+    to: BackEnd,
+    body_bytes_max: u64,
+}
+
+#[derive(Debug)]
+enum BackEnd {
     /// To a FastCGI application.
     FastCgi(fastcgi::FastCgi),
     /// To an HTTP server.
@@ -70,19 +111,31 @@ impl GatewayArgs {
     /// # Errors
     /// The address, URL, folder or program cannot be one.
     pub fn open(&self, root: Option<&std::path::Path>) -> anyhow::Result<Gateway> {
-        let patience = Duration::from_millis(self.gateway_ms.max(1).into());
+        let to = self.back_end(root)?;
+        let body_bytes_max = u64::from(self.gateway_body_mib) << 20;
+        Ok(Gateway { to, body_bytes_max })
+    }
+
+    fn back_end(&self, root: Option<&std::path::Path>) -> anyhow::Result<BackEnd> {
+        let patience = Patience {
+            each: Duration::from_millis(self.gateway_ms.max(1).into()),
+            total: Duration::from_millis(self.gateway_total_ms.into()),
+        };
         if let Some(url) = &self.proxy {
-            let proxy = proxy::Proxy::new(url, patience);
-            return Ok(Gateway::Proxy(
-                proxy.map_err(|why| anyhow!("--proxy {url}: {why}"))?,
-            ));
+            let proxy = proxy::Proxy::new(url, patience, self.trusted_proxies.clone());
+            let proxy = proxy.map_err(|why| anyhow!("--proxy {url:?}: {why}"))?;
+            return Ok(BackEnd::Proxy(proxy));
         }
         if let Some(addr) = &self.fastcgi {
+            ensure!(
+                is_address(addr),
+                "--fastcgi {addr:?}: neither HOST:PORT nor unix:/PATH"
+            );
+            let root = root.context("--fastcgi needs --root")?;
             let root = root
-                .context("--fastcgi needs --root")?
                 .canonicalize()
-                .context("--root")?;
-            return Ok(Gateway::FastCgi(fastcgi::FastCgi::new(
+                .with_context(|| format!("--root {}", root.display()))?;
+            return Ok(BackEnd::FastCgi(fastcgi::FastCgi::new(
                 addr, root, patience,
             )));
         }
@@ -90,17 +143,31 @@ impl GatewayArgs {
         let path = path
             .canonicalize()
             .with_context(|| format!("--exec {}", path.display()))?;
-        ensure!(path.is_file(), "--exec {}: not a program", path.display());
-        Ok(Gateway::Exec(exec::Exec::new(path, patience)))
+        let is_program = path.is_file()
+            && path
+                .metadata()
+                .is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
+        ensure!(is_program, "--exec {}: not a program", path.display());
+        Ok(BackEnd::Exec(exec::Exec::new(path, patience)))
+    }
+}
+
+fn is_address(addr: &str) -> bool {
+    match addr.strip_prefix("unix:") {
+        Some(path) => path.starts_with('/') && path.len() < 108,
+        None => addr.rsplit_once(':').is_some_and(|(host, port)| {
+            let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+            !host.is_empty() && is_port && port.parse::<u16>().is_ok_and(|port| port > 0)
+        }),
     }
 }
 
 impl Service for Gateway {
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        let passed = match self {
-            Gateway::FastCgi(fastcgi) => fastcgi.pass(request, response),
-            Gateway::Proxy(proxy) => proxy.pass(request, response),
-            Gateway::Exec(exec) => exec.pass(request, response),
+        let passed = match &self.to {
+            BackEnd::FastCgi(fastcgi) => fastcgi.pass(request, response),
+            BackEnd::Proxy(proxy) => proxy.pass(request, response),
+            BackEnd::Exec(exec) => exec.pass(request, response),
         };
         if let Err(error) = passed {
             fail(&error, response);
@@ -109,6 +176,15 @@ impl Service for Gateway {
 
     fn nature(&self, _: &Request<'_>) -> Nature {
         Nature::Blocking
+    }
+
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        let bytes_max = self.body_bytes_max;
+        match &self.to {
+            BackEnd::FastCgi(fastcgi) => fastcgi.intake(request, bytes, bytes_max),
+            BackEnd::Proxy(proxy) => proxy.intake(request, bytes, bytes_max),
+            BackEnd::Exec(_) => Intake::Pieces(Box::new(exec::Filed::default()), bytes_max),
+        }
     }
 }
 

@@ -1,19 +1,22 @@
 //! `--proxy`: HTTP/1.1 to a back end, on connections that each worker keeps open.
 
 use std::cell::RefCell;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use proto::{Method, Request, Response};
+use proto::{Intake, Method, Request, Response, Sink};
 
-use super::wire::{Wire, ends_here, length, pass_fields, read_once};
-use super::{cgi, is_timeout, nonsense};
+use super::exchange::{is_refusal, reply};
+use super::fields::ends_here;
+use super::forwarded::{self, Trusted};
+use super::is_timeout;
+use super::wire::{Patience, Wire};
 
-/// Most bytes of the head of a reply, and of a line of its chunked coding.
-const HEAD_BYTES_MAX: usize = 64 << 10;
-const LINE_BYTES_MAX: usize = 4 << 10;
 /// Connections that a worker keeps open; it uses one at a time.
 const KEPT_MAX: usize = 2;
+/// A request that must not be sent twice goes on a kept connection only if that was used so recently that
+/// the back end will hardly be closing it just now.
+const FRESH: Duration = Duration::from_secs(1);
 
 thread_local! {
     static KEPT: RefCell<Vec<Wire>> = const { RefCell::new(Vec::new()) };
@@ -23,43 +26,140 @@ thread_local! {
 #[derive(Debug)]
 pub struct Proxy {
     addr: String,
-    patience: Duration,
+    patience: Patience,
+    trusted: Vec<Trusted>,
 }
 
 impl Proxy {
     /// The back end at `http://HOST[:PORT]`.
-    pub fn new(url: &str, patience: Duration) -> Result<Proxy, &'static str> {
-        let host = url.strip_prefix("http://").ok_or("not http://HOST:PORT")?;
+    ///
+    /// # Errors
+    /// It is no such URL.
+    pub fn new(
+        url: &str,
+        patience: Patience,
+        trusted: Vec<Trusted>,
+    ) -> Result<Proxy, &'static str> {
+        const WRONG: &str = "not http://HOST or http://HOST:PORT";
+        let host = url.strip_prefix("http://").ok_or(WRONG)?;
         let host = host.strip_suffix('/').unwrap_or(host);
-        if host.is_empty() || host.contains(['/', '@', '?', '#']) {
-            return Err("not http://HOST:PORT");
+        let is_strange = |byte: u8| !byte.is_ascii_graphic() || b"/@?#\\".contains(&byte);
+        if host.bytes().any(is_strange) {
+            return Err(WRONG);
         }
-        let has_port = host
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let addr = if has_port {
-            host.to_owned()
-        } else {
-            format!("{host}:80")
+        // The colons of an IPv6 address stand in brackets.
+        let behind = host.rfind(']').map_or(0, |at| at + 1);
+        let (name, port) = match host[behind..].find(':') {
+            Some(at) => (&host[..behind + at], Some(&host[behind + at + 1..])),
+            None => (host, None),
         };
-        Ok(Proxy { addr, patience })
+        let is_bracketed = name.starts_with('[') || name.ends_with(']');
+        let is_v6 = name
+            .strip_prefix('[')
+            .and_then(|name| name.strip_suffix(']'))
+            .is_some_and(|name| name.parse::<std::net::Ipv6Addr>().is_ok());
+        if name.is_empty() || is_bracketed != is_v6 {
+            return Err(WRONG);
+        }
+        let port = match port {
+            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => port.parse(),
+            Some(_) => return Err(WRONG),
+            None => Ok(80),
+        };
+        let port: u16 = port.ok().filter(|&port| port > 0).ok_or(WRONG)?;
+        Ok(Proxy {
+            addr: format!("{name}:{port}"),
+            patience,
+            trusted,
+        })
     }
 
     pub fn pass(&self, request: &Request<'_>, response: &mut Response<'_>) -> io::Result<()> {
-        let head = head(request);
-        while let Some(wire) = KEPT.with_borrow_mut(Vec::pop) {
-            if !wire.is_quiet() {
+        if let Some(upload) = request.take_sink::<Upload>() {
+            return reply(upload.finish()?, request, response);
+        }
+        let has_body = !request.body.is_empty();
+        let is_usual = matches!(request.method, Method::Post | Method::Put);
+        let length = (has_body || is_usual).then_some(request.body.len() as u64);
+        let head = self.head(request, length.map_or(Length::None, Length::Known));
+        let may_repeat = is_idempotent(request.method);
+        while let Some(mut wire) = KEPT.with_borrow_mut(Vec::pop) {
+            if !wire.is_quiet() || (!may_repeat && wire.idle() > FRESH) {
                 continue;
             }
-            match Exchange::begin(wire, &head, request) {
+            wire.begin(self.patience);
+            match exchange(wire, &head, request) {
                 // The back end has closed it just now. What may be repeated is (RFC 9110 section 9.2.2).
-                Err(error) if !is_timeout(&error) && is_idempotent(request.method) => break,
-                begun => return begun?.reply(request, response),
+                Err(error) if may_repeat && !is_timeout(&error) && is_lost(&error) => break,
+                wire => return reply(wire?, request, response),
             }
         }
         let wire = Wire::connect(&self.addr, self.patience)?;
-        Exchange::begin(wire, &head, request)?.reply(request, response)
+        reply(exchange(wire, &head, request)?, request, response)
     }
+
+    /// A large body goes on as it comes.
+    pub fn intake(&self, request: &Request<'_>, bytes: Option<u64>, bytes_max: u64) -> Intake {
+        let upload = Upload {
+            addr: self.addr.clone(),
+            patience: self.patience,
+            head: self.head(request, bytes.map_or(Length::Chunked, Length::Known)),
+            is_chunked: bytes.is_none(),
+            has_enough: false,
+            wire: None,
+            failed: None,
+        };
+        Intake::Pieces(Box::new(upload), bytes_max)
+    }
+
+    /// The head as it goes on.
+    fn head(&self, request: &Request<'_>, length: Length) -> Vec<u8> {
+        let mut head = Vec::with_capacity(1 << 10);
+        for part in [request.method.name(), " ", request.path] {
+            head.extend(part.as_bytes());
+        }
+        if let Some(query) = request.query {
+            head.push(b'?');
+            head.extend(query.as_bytes());
+        }
+        head.extend(b" HTTP/1.1\r\n");
+        let options = request
+            .fields()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
+        let options: Vec<_> = options
+            .map(|(_, value)| String::from_utf8_lossy(value))
+            .collect();
+        let options = options.join(",");
+        let is_own = |name: &str| {
+            let of_hops = forwarded::OF_HOPS.iter();
+            name.eq_ignore_ascii_case("expect")
+                || of_hops.clone().any(|own| own.eq_ignore_ascii_case(name))
+        };
+        for (name, value) in request.fields() {
+            if !ends_here(name, &options) && !is_own(name) {
+                for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                    head.extend(part);
+                }
+            }
+        }
+        forwarded::write(request, &self.trusted, &mut head);
+        head.extend(b"Via: 1.1 turnstile\r\n");
+        match length {
+            Length::None => {}
+            Length::Known(bytes) => head.extend(format!("Content-Length: {bytes}\r\n").as_bytes()),
+            Length::Chunked => head.extend(b"Transfer-Encoding: chunked\r\n"),
+        }
+        head.extend(b"\r\n");
+        head
+    }
+}
+
+/// How the length of a request's body is told.
+#[derive(Debug, Clone, Copy)]
+enum Length {
+    None,
+    Known(u64),
+    Chunked,
 }
 
 fn is_idempotent(method: Method<'_>) -> bool {
@@ -69,264 +169,157 @@ fn is_idempotent(method: Method<'_>) -> bool {
     )
 }
 
-/// The request as it goes on.
-fn head(request: &Request<'_>) -> Vec<u8> {
-    let mut head = format!("{} {}", cgi::method(request), request.path).into_bytes();
-    if let Some(query) = request.query {
-        head.push(b'?');
-        head.extend(query.as_bytes());
-    }
-    head.extend(b" HTTP/1.1\r\n");
-    let options = request
-        .fields()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
-    let options: Vec<_> = options
-        .map(|(_, value)| String::from_utf8_lossy(value))
-        .collect();
-    let options = options.join(",");
-    // What earlier hops said of the client is not ours to vouch for.
-    let own = [
-        "expect",
-        "forwarded",
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-    ];
-    for (name, value) in request.fields() {
-        if !ends_here(name, &options) && !own.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-                head.extend(part);
+/// Whether the connection was closed before a byte of a reply had come.
+fn is_lost(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+    )
+}
+
+/// Sends a whole request, and waits for the first bytes of its reply.
+fn exchange(mut wire: Wire, head: &[u8], request: &Request<'_>) -> io::Result<Wire> {
+    if request.body.len() <= 16 << 10 {
+        // In one segment.
+        let whole = [head, request.body].concat();
+        send_unless_refused(&mut wire, &whole)?;
+    } else {
+        wire.send(head)?;
+        for piece in request.body.chunks(64 << 10) {
+            if !send_unless_refused(&mut wire, piece)? {
+                break;
             }
         }
     }
-    if let Some(host) = request.field("host") {
-        head.extend(b"X-Forwarded-Host: ");
-        head.extend(host);
-        head.extend(b"\r\n");
+    if wire.fill()? == 0 {
+        return Err(ErrorKind::UnexpectedEof.into());
     }
-    head.extend(
-        b"X-Forwarded-Proto: http\r\nForwarded: for=unknown;proto=http\r\nVia: 1.1 turnstile\r\n",
-    );
-    if !request.body.is_empty() || matches!(request.method, Method::Post | Method::Put) {
-        head.extend(format!("Content-Length: {}\r\n", request.body.len()).into_bytes());
-    }
-    head.extend(b"\r\n");
-    head
+    Ok(wire)
 }
 
-/// How the body of a reply ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    Length(u64),
-    Chunked,
-    Closed,
+/// Sends, unless the back end has refused the request already. False: the rest need not be sent.
+fn send_unless_refused(wire: &mut Wire, bytes: &[u8]) -> io::Result<bool> {
+    if is_refusal(wire.early()) {
+        wire.refuse();
+    }
+    wire.send(bytes)
 }
 
-/// A request that was sent, and a final head that was received.
-struct Exchange {
-    wire: Wire,
+/// Keeps a connection for the next request of this worker.
+pub fn keep(wire: Wire) {
+    KEPT.with_borrow_mut(|kept| {
+        if kept.len() < KEPT_MAX {
+            kept.push(wire);
+        }
+    });
+}
+
+/// A large body, which goes on as it comes, on a connection of its own.
+struct Upload {
+    addr: String,
+    patience: Patience,
     head: Vec<u8>,
-    /// Received behind the head.
-    rest: Vec<u8>,
+    is_chunked: bool,
+    has_enough: bool,
+    wire: Option<Wire>,
+    failed: Option<io::Error>,
 }
 
-impl Exchange {
-    fn begin(mut wire: Wire, head: &[u8], request: &Request<'_>) -> io::Result<Exchange> {
-        wire.write_all(head)?;
-        wire.write_all(request.body)?;
-        let mut input = Vec::new();
-        loop {
-            if let Some(at) = input.windows(4).position(|four| four == b"\r\n\r\n") {
-                let rest = input.split_off(at + 4);
-                let head = std::mem::replace(&mut input, rest);
-                // Interim responses are not passed on (RFC 9110 section 15.2 allows that).
-                match head.get(9..12) {
-                    Some(b"101") => return Err(nonsense("a protocol that was not asked for")),
-                    Some([b'1', ..]) => continue,
-                    _ => {}
-                }
-                let rest = input;
-                return Ok(Exchange { wire, head, rest });
+impl Upload {
+    /// False: the back end wants no more.
+    fn pass_on(&mut self, piece: &[u8]) -> io::Result<bool> {
+        let wire = match &mut self.wire {
+            Some(wire) => wire,
+            none => {
+                let wire = none.insert(Wire::connect(&self.addr, self.patience)?);
+                wire.send(&self.head)?;
+                wire
             }
-            if input.len() > HEAD_BYTES_MAX {
-                return Err(nonsense("a head without an end"));
-            }
-            let mut piece = [0; 4 << 10];
-            match read_once(&mut wire, &mut piece)? {
-                0 => return Err(ErrorKind::UnexpectedEof.into()),
-                bytes => input.extend_from_slice(&piece[..bytes]),
-            }
+        };
+        if self.is_chunked {
+            wire.send(format!("{:x}\r\n", piece.len()).as_bytes())?;
         }
+        wire.send(piece)?;
+        if self.is_chunked {
+            wire.send(b"\r\n")?;
+        }
+        wire.receive_early()?;
+        if is_refusal(wire.early()) {
+            wire.refuse();
+        }
+        Ok(!wire.refuses())
     }
 
-    fn reply(self, request: &Request<'_>, response: &mut Response<'_>) -> io::Result<()> {
-        let mut room = [httparse::EMPTY_HEADER; 128];
-        let mut parsed = httparse::Response::new(&mut room);
-        let whole = parsed.parse(&self.head);
-        let (Ok(httparse::Status::Complete(_)), Some(status), Some(version)) =
-            (whole, parsed.code, parsed.version)
-        else {
-            return Err(nonsense("a malformed head"));
-        };
-        let (mut framing, mut options) = (None, String::new());
-        for field in &*parsed.headers {
-            let told = match field.name.to_ascii_lowercase().as_str() {
-                "content-length" => Framing::Length(length(field.value)?),
-                "transfer-encoding" if field.value.eq_ignore_ascii_case(b"chunked") => {
-                    Framing::Chunked
+    fn finish(self: Box<Upload>) -> io::Result<Wire> {
+        match (self.failed, self.wire) {
+            (Some(error), _) => Err(error),
+            (None, Some(mut wire)) => {
+                if self.is_chunked && !self.has_enough {
+                    wire.send(b"0\r\n\r\n")?;
                 }
-                "transfer-encoding" => return Err(nonsense("an unknown transfer coding")),
-                "connection" => {
-                    options += &String::from_utf8_lossy(field.value);
-                    options.push(',');
-                    continue;
-                }
-                _ => continue,
-            };
-            if framing.replace(told).is_some() {
-                return Err(nonsense("a length that can be read in two ways"));
+                Ok(wire)
             }
+            (None, None) => Err(ErrorKind::UnexpectedEof.into()),
         }
-        if !(200..600).contains(&status) {
-            return Err(nonsense("a malformed status"));
-        }
-        let fields = parsed.headers.iter().map(|field| (field.name, field.value));
-        let fields: Vec<_> = fields
-            .filter(|(name, _)| !ends_here(name, &options))
-            .collect();
-        pass_fields(response, &fields)?;
-        response.status(status);
-        let closes = options
-            .split(',')
-            .any(|option| option.trim().eq_ignore_ascii_case("close"));
-        let mut body = Body {
-            wire: Some(self.wire),
-            rest: self.rest,
-            framing: framing.unwrap_or(Framing::Closed),
-            chunk: None,
-            reusable: version == 1 && !closes,
-        };
-        if request.method == Method::Head || status == 204 || status == 304 {
-            body.framing = Framing::Length(0);
-            body.end();
-            match framing {
-                Some(Framing::Length(bytes)) => drop(response.reader(Box::new(io::empty()), bytes)),
-                _ => drop(response.stream(proto::reader(io::empty()))),
+    }
+}
+
+impl Sink for Upload {
+    fn take(&mut self, piece: &[u8]) -> io::Result<()> {
+        if !self.has_enough {
+            match self.pass_on(piece) {
+                Ok(wants_more) => self.has_enough = !wants_more,
+                Err(error) => (self.has_enough, self.failed) = (true, Some(error)),
             }
-            return Ok(());
-        }
-        match body.framing {
-            Framing::Length(0) => body.end(),
-            Framing::Length(bytes) => drop(response.reader(Box::new(body), bytes)),
-            Framing::Chunked | Framing::Closed => drop(response.stream(proto::reader(body))),
         }
         Ok(())
     }
-}
 
-/// The body of a reply. Once it is complete, the worker keeps the connection.
-struct Body {
-    wire: Option<Wire>,
-    rest: Vec<u8>,
-    framing: Framing,
-    /// Bytes left of the current chunk.
-    chunk: Option<u64>,
-    reusable: bool,
-}
-
-impl Body {
-    fn end(&mut self) {
-        if let Some(wire) = self
-            .wire
-            .take()
-            .filter(|_| self.reusable && self.rest.is_empty())
-        {
-            KEPT.with_borrow_mut(|kept| {
-                if kept.len() < KEPT_MAX {
-                    kept.push(wire);
-                }
-            });
-        }
-    }
-
-    fn receive(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        if self.rest.is_empty() {
-            return match &mut self.wire {
-                Some(wire) => read_once(wire, to),
-                None => Ok(0),
-            };
-        }
-        let bytes = self.rest.len().min(to.len());
-        to[..bytes].copy_from_slice(&self.rest[..bytes]);
-        self.rest.drain(..bytes);
-        Ok(bytes)
-    }
-
-    /// A line of the chunked coding, without CR LF.
-    fn line(&mut self) -> io::Result<Vec<u8>> {
-        let (mut line, mut byte) = (Vec::new(), [0]);
-        while !line.ends_with(b"\r\n") {
-            if self.receive(&mut byte)? == 0 || line.len() > LINE_BYTES_MAX {
-                return Err(nonsense("a chunk that is cut"));
-            }
-            line.push(byte[0]);
-        }
-        line.truncate(line.len() - 2);
-        Ok(line)
-    }
-
-    /// The size of the next chunk; behind the last one there are trailers, which end here.
-    fn next_chunk(&mut self) -> io::Result<u64> {
-        if self.chunk.is_some() && !self.line()?.is_empty() {
-            return Err(nonsense("a chunk longer than its size"));
-        }
-        let line = self.line()?;
-        let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
-        let digits = str::from_utf8(digits.trim_ascii_end()).unwrap_or_default();
-        let all = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let size = u64::from_str_radix(digits, 16).ok().filter(|_| all);
-        let size = size.ok_or_else(|| nonsense("a malformed chunk size"))?;
-        if size == 0 {
-            while !self.line()?.is_empty() {}
-        }
-        Ok(size)
+    fn has_enough(&self) -> bool {
+        self.has_enough
     }
 }
 
-impl Read for Body {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        if to.is_empty() || self.wire.is_none() {
-            return Ok(0);
-        }
-        let left = match self.framing {
-            Framing::Closed => return self.receive(to),
-            Framing::Length(left) => left,
-            Framing::Chunked => match self.chunk {
-                Some(left @ 1..) => left,
-                _ => {
-                    let size = self.next_chunk()?;
-                    self.chunk = Some(size);
-                    size
-                }
-            },
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_host_and_perhaps_a_port() {
+        let patience = Patience {
+            each: Duration::from_secs(1),
+            total: Duration::ZERO,
         };
-        if left == 0 {
-            self.end();
-            return Ok(0);
+        let addr = |url| Proxy::new(url, patience, Vec::new()).map(|proxy| proxy.addr);
+        for (url, at) in [
+            ("http://host", "host:80"),
+            ("http://host:8080/", "host:8080"),
+            ("http://[::1]", "[::1]:80"),
+            ("http://[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(addr(url).as_deref(), Ok(at));
         }
-        let room = usize::try_from(left).unwrap_or(usize::MAX).min(to.len());
-        let bytes = self.receive(&mut to[..room])?;
-        if bytes == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
+        for bad in [
+            "",
+            "host:80",
+            "https://host",
+            "http://",
+            "http:///",
+            "http://:80",
+            "http://host:",
+            "http://host:0",
+            "http://host:65536",
+            "http://host:x",
+            "http://host/path",
+            "http://a@host",
+            "http://::1",
+            "http://[::1",
+            "http://::1]",
+            "http://[x]:1",
+            "http://a b",
+            "http://host:+80",
+        ] {
+            assert!(addr(bad).is_err(), "{bad}");
         }
-        let left = left - bytes as u64;
-        match &mut self.framing {
-            Framing::Length(rest) => *rest = left,
-            _ => self.chunk = Some(left),
-        }
-        if left == 0 && self.framing == Framing::Length(0) {
-            self.end();
-        }
-        Ok(bytes)
     }
 }

@@ -1,145 +1,348 @@
-//! Connections to back ends, and fields as they pass a hop.
+//! Connections to back ends.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
-use proto::Response;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::nonsense;
+use super::spool::Spool;
 
-/// A connection to a back end, on which every wait has an end.
+/// Room for what is received at once.
+const INPUT_BYTES: usize = 16 << 10;
+
+/// Most bytes of a reply that are kept while its request is being sent.
+const EARLY_BYTES_MAX: u64 = 1 << 30;
+
+/// How long a gateway waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For each wait.
+    pub each: Duration,
+    /// For a whole exchange, zero: without end.
+    pub total: Duration,
+}
+
+impl Patience {
+    /// When an exchange that begins now must have ended.
+    pub fn end(&self) -> Option<Instant> {
+        (!self.total.is_zero()).then(|| Instant::now() + self.total)
+    }
+}
+
+/// A connection to a back end, on which every wait has an end. What it sends while a request is being
+/// sent is kept until the request is out, so that neither side waits for the other for ever.
 #[derive(Debug)]
-pub enum Wire {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+pub struct Wire {
+    socket: OwnedFd,
+    each: Duration,
+    end: Option<Instant>,
+    /// `SO_RCVTIMEO`, as it is set.
+    timeout: Duration,
+    /// What it has sent while we were sending.
+    early: Spool,
+    /// Its FIN was received.
+    ended: bool,
+    /// It takes no more of the request.
+    refuses: bool,
+    /// Received and not consumed, from `at` on.
+    input: Vec<u8>,
+    at: usize,
+    used: Instant,
 }
 
 impl Wire {
     /// Connects to `HOST:PORT` or `unix:/path`, trying all addresses of the host.
-    pub fn connect(addr: &str, patience: Duration) -> io::Result<Wire> {
-        let timeout = Some(patience);
-        if let Some(path) = addr.strip_prefix("unix:") {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(timeout)?;
-            stream.set_write_timeout(timeout)?;
-            return Ok(Wire::Unix(stream));
-        }
-        let mut failed = io::Error::new(ErrorKind::NotFound, "no address");
-        for addr in addr.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&addr, patience) {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    stream.set_read_timeout(timeout)?;
-                    stream.set_write_timeout(timeout)?;
-                    return Ok(Wire::Tcp(stream));
-                }
-                Err(error) => failed = error,
-            }
-        }
-        Err(failed)
+    ///
+    /// # Errors
+    /// There is nobody, or too late.
+    pub fn connect(addr: &str, patience: Patience) -> io::Result<Wire> {
+        let end = patience.end();
+        let socket: OwnedFd = match addr.strip_prefix("unix:") {
+            Some(path) => connect_to_path(path, patience.each)?,
+            None => connect_to_host(addr, patience.each)?.into(),
+        };
+        set_socket_timeout(&socket, Timeout::Recv, Some(patience.each))?;
+        Ok(Wire {
+            socket,
+            each: patience.each,
+            end,
+            timeout: patience.each,
+            early: Spool::default(),
+            ended: false,
+            refuses: false,
+            input: Vec::new(),
+            at: 0,
+            used: Instant::now(),
+        })
+    }
+
+    /// A new exchange begins on a connection that was kept.
+    pub fn begin(&mut self, patience: Patience) {
+        self.end = patience.end();
+    }
+
+    /// How long ago it was used.
+    pub fn idle(&self) -> Duration {
+        self.used.elapsed()
     }
 
     /// Whether an idle connection is still of use: neither closed nor with bytes that nobody asked for.
     pub fn is_quiet(&self) -> bool {
-        let Wire::Tcp(stream) = self else {
-            return false;
+        self.is_spent()
+            && recv(
+                &self.socket,
+                &mut [0; 1],
+                RecvFlags::PEEK | RecvFlags::DONTWAIT,
+            ) == Err(Errno::AGAIN)
+    }
+
+    /// Whether everything that was received is consumed, and more may come.
+    pub fn is_spent(&self) -> bool {
+        self.buffered().is_empty() && self.early.is_empty() && !self.ended && !self.refuses
+    }
+
+    /// How long the next wait may take.
+    ///
+    /// # Errors
+    /// The exchange should have ended.
+    fn left(&self) -> io::Result<Duration> {
+        let left = match self.end {
+            Some(end) => end.saturating_duration_since(Instant::now()).min(self.each),
+            None => self.each,
         };
-        let waits = |stream: &TcpStream| matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
-        stream.set_nonblocking(true).is_ok()
-            && waits(stream)
-            && stream.set_nonblocking(false).is_ok()
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        Ok(left)
+    }
+
+    /// Sends. False: the back end takes no more of the request, by a FIN or a reset; what it has sent can
+    /// be read.
+    ///
+    /// # Errors
+    /// It takes nothing for too long, or what it sends meanwhile cannot be kept.
+    pub fn send(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
+        while !bytes.is_empty() && !self.refuses {
+            match send(
+                &self.socket,
+                bytes,
+                SendFlags::DONTWAIT | SendFlags::NOSIGNAL,
+            ) {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.wait_for_room()?,
+                Err(Errno::PIPE | Errno::CONNRESET) => self.refuses = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(!self.refuses)
+    }
+
+    /// Waits until the socket takes more, and receives meanwhile.
+    fn wait_for_room(&mut self) -> io::Result<()> {
+        loop {
+            let left = self.left()?;
+            let mut fds = [PollFd::new(&self.socket, PollFlags::IN | PollFlags::OUT)];
+            match poll(&mut fds, Some(&timespec(left))) {
+                Ok(0) => return Err(ErrorKind::TimedOut.into()),
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let ready = fds[0].revents();
+            if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+                self.receive_early()?;
+            }
+            if self.refuses || ready.contains(PollFlags::OUT) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Receives what has come already, and keeps it.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    pub fn receive_early(&mut self) -> io::Result<()> {
+        let mut room = [0; INPUT_BYTES];
+        loop {
+            match recv(&self.socket, &mut room, RecvFlags::DONTWAIT) {
+                Ok((0, _)) => {
+                    (self.ended, self.refuses) = (true, true);
+                    return Ok(());
+                }
+                Ok(_) if self.early.pushed() > EARLY_BYTES_MAX => {
+                    return Err(super::nonsense("too much before it has read its request"));
+                }
+                Ok((bytes, _)) => self.early.push(&room[..bytes])?,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(_) => {
+                    self.refuses = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Has the rest of the request not sent: the back end has answered that it does not want it.
+    pub fn refuse(&mut self) {
+        self.refuses = true;
+    }
+
+    /// Whether it takes no more of the request.
+    pub fn refuses(&self) -> bool {
+        self.refuses
+    }
+
+    /// The beginning of what was received while we were sending.
+    pub fn early(&self) -> &[u8] {
+        self.early.start()
+    }
+
+    /// Received and not consumed.
+    pub fn buffered(&self) -> &[u8] {
+        &self.input[self.at..]
+    }
+
+    /// Takes note that `bytes` of what is buffered were read.
+    pub fn consume(&mut self, bytes: usize) {
+        self.at += bytes;
+        if self.at >= self.input.len() {
+            self.input.clear();
+            self.at = 0;
+        }
+    }
+
+    /// Receives more into the buffer. 0: the back end has ended.
+    ///
+    /// # Errors
+    /// It is too late, or the connection is broken.
+    pub fn fill(&mut self) -> io::Result<usize> {
+        if self.at > 0 && self.input.len() + INPUT_BYTES > self.input.capacity() {
+            self.input.drain(..self.at);
+            self.at = 0;
+        }
+        let before = self.input.len();
+        if !self.early.is_empty() {
+            self.input.resize(before + INPUT_BYTES, 0);
+            let bytes = self.early.read(&mut self.input[before..]);
+            self.input.truncate(before + *bytes.as_ref().unwrap_or(&0));
+            return bytes;
+        }
+        if self.ended {
+            return Ok(0);
+        }
+        let mut input = std::mem::take(&mut self.input);
+        input.reserve(INPUT_BYTES);
+        let received = self.receive(|socket| {
+            let room = rustix::buffer::spare_capacity(&mut input);
+            recv(socket, room, RecvFlags::empty()).map(|(bytes, _)| bytes)
+        });
+        self.input = input;
+        received
+    }
+
+    /// Receives once, whatever signals come. 0: the back end has ended.
+    fn receive(
+        &mut self,
+        mut once: impl FnMut(&OwnedFd) -> Result<usize, Errno>,
+    ) -> io::Result<usize> {
+        self.set_timeout()?;
+        loop {
+            match once(&self.socket) {
+                Ok(0) => {
+                    self.ended = true;
+                    return Ok(0);
+                }
+                Ok(bytes) => {
+                    self.used = Instant::now();
+                    return Ok(bytes);
+                }
+                Err(Errno::INTR) => {
+                    self.left()?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Bounds the next receive, by a system call only if the bound is another one than before.
+    fn set_timeout(&mut self) -> io::Result<()> {
+        let left = self.left()?;
+        if left < self.timeout || (left == self.each && self.timeout != self.each) {
+            set_socket_timeout(&self.socket, Timeout::Recv, Some(left))?;
+            self.timeout = left;
+        }
+        Ok(())
     }
 }
 
 impl Read for Wire {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Wire::Tcp(stream) => stream.read(to),
-            Wire::Unix(stream) => stream.read(to),
+        if self.buffered().is_empty() {
+            // A long body is not copied twice.
+            if to.len() >= INPUT_BYTES && self.early.is_empty() && !self.ended {
+                return self.receive(|socket| {
+                    recv(socket, &mut *to, RecvFlags::empty()).map(|(bytes, _)| bytes)
+                });
+            }
+            if self.fill()? == 0 {
+                return Ok(0);
+            }
         }
+        let bytes = self.buffered().len().min(to.len());
+        to[..bytes].copy_from_slice(&self.buffered()[..bytes]);
+        self.consume(bytes);
+        Ok(bytes)
     }
 }
 
-impl Write for Wire {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Wire::Tcp(stream) => stream.write(bytes),
-            Wire::Unix(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Reads once, whatever signals come.
-pub fn read_once(from: &mut impl Read, to: &mut [u8]) -> io::Result<usize> {
+/// A Unix socket whose backlog is full makes `connect(2)` wait as long as a send may take.
+fn connect_to_path(path: &str, each: Duration) -> io::Result<OwnedFd> {
+    use rustix::net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
+    };
+    let addr = SocketAddrUnix::new(path)?;
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    set_socket_timeout(&socket, Timeout::Send, Some(each))?;
     loop {
-        match from.read(to) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            read => return read,
+        match connect(&socket, &addr) {
+            Ok(()) => return Ok(socket),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Fields that hold for one hop only (RFC 9110 section 7.6.1), and those that the session writes itself.
-const OF_A_HOP: [&str; 12] = [
-    "connection",
-    "proxy-connection",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "content-length",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "date",
-    "server",
-];
-
-/// Whether a field ends at this hop, by its name or because `Connection` names it.
-pub fn ends_here(name: &str, connection: &str) -> bool {
-    OF_A_HOP.iter().any(|own| own.eq_ignore_ascii_case(name))
-        || connection
-            .split(',')
-            .any(|named| named.trim().eq_ignore_ascii_case(name))
-}
-
-/// Adds the fields of the back end, all or none.
-///
-/// # Errors
-/// One of them would corrupt the head.
-pub fn pass_fields(response: &mut Response<'_>, fields: &[(&str, &[u8])]) -> io::Result<()> {
-    let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    let mut texts = Vec::with_capacity(fields.len());
-    for (name, value) in fields {
-        let value = str::from_utf8(value.trim_ascii());
-        let value = value.map_err(|_| nonsense("a field that is no text"))?;
-        let clean = !value
-            .bytes()
-            .any(|byte| byte.is_ascii_control() && byte != b'\t');
-        if name.is_empty() || !name.bytes().all(named) || !clean {
-            return Err(nonsense("a malformed field"));
+fn connect_to_host(addr: &str, each: Duration) -> io::Result<TcpStream> {
+    let mut failed = io::Error::new(ErrorKind::NotFound, "no address");
+    for addr in addr.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&addr, each) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(error) => failed = error,
         }
-        texts.push((name, value));
     }
-    for (name, value) in texts {
-        response.field(name, value);
-    }
-    Ok(())
+    Err(failed)
 }
 
-/// `Content-Length` as a number.
-///
-/// # Errors
-/// It is none.
-pub fn length(value: &[u8]) -> io::Result<u64> {
-    let text = str::from_utf8(value.trim_ascii()).unwrap_or_default();
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = text.parse().ok().filter(|_| digits);
-    number.ok_or_else(|| nonsense("a malformed Content-Length"))
+/// A duration for `poll(2)`.
+pub fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: duration.subsec_nanos().into(),
+    }
 }

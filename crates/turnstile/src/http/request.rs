@@ -4,14 +4,18 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version};
 use server::{Method, Request};
 
-use super::Body;
+use super::{Adapter, Body};
 
-/// A copy of `request`, with its [`Place`](crate::Place) as an extension.
+/// A copy of `request` with this body, and with its [`Place`](crate::Place) as an extension.
 ///
 /// # Errors
 /// The status with which to refuse it: its target or a field is none by the rules of `http`.
-pub(crate) fn request_of(request: &Request<'_>) -> Result<http::Request<Body>, u16> {
-    let mut converted = http::Request::new(Body::from(Bytes::copy_from_slice(request.body)));
+pub(crate) fn request_of(
+    request: &Request<'_>,
+    body: Body,
+    adapter: Adapter,
+) -> Result<http::Request<Body>, u16> {
+    let mut converted = http::Request::new(body);
     *converted.method_mut() = method_of(request.method).ok_or(501_u16)?;
     *converted.uri_mut() = uri_of(request).ok_or(400_u16)?;
     *converted.version_mut() = match request.minor_version {
@@ -20,7 +24,15 @@ pub(crate) fn request_of(request: &Request<'_>) -> Result<http::Request<Body>, u
     };
     *converted.headers_mut() = headers_of(request).ok_or(400_u16)?;
     converted.extensions_mut().insert(*request.place);
+    if adapter.peer {
+        converted.extensions_mut().insert(request.peer());
+    }
     Ok(converted)
+}
+
+/// A copy of the body that is in memory.
+pub(crate) fn body_of(request: &Request<'_>) -> Body {
+    Body::from(Bytes::copy_from_slice(request.body))
 }
 
 fn method_of(method: Method<'_>) -> Option<http::Method> {

@@ -45,6 +45,8 @@ pub fn serve(kind: &str, model: &str, mut args: ServeArgs) -> std::process::Exit
         "plain" => serve!(Plain),
         "gate" => serve!(Gate::default()),
         "async" => serve!(turnstile::async_service(asynchronous)),
+        "large" => serve!(crate::bodies::large()),
+        "who" => serve!(crate::bodies::who()),
         other => panic!("no kind {other}"),
     }
 }
@@ -100,6 +102,10 @@ impl Service for Plain {
             "/length" => drop(response.field("Content-Length", "5").body(b"six...")),
             "/twice" => drop(response.body(b"first").body(b"second")),
             "/half" => drop(response.reader(Box::new(Half(true)), 10)),
+            "/half-stream" => drop(response.stream(turnstile::reader(Half(true)))),
+            "/never" => loop {
+                std::thread::park();
+            },
             _ => drop(response.body(b"plain")),
         }
     }

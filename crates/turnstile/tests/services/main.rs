@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on ends.
 
+mod bodies;
 #[path = "../../../../examples/every_model.rs"]
 mod every_model;
 mod kinds;
@@ -38,6 +39,12 @@ const ROWS: &[Row] = &[
         asynchronous,
     ),
     ("an async handler that never returns is cut", never_returns),
+    (
+        "a handler that never returns does not keep the server",
+        never_returns_itself,
+    ),
+    ("a handler learns who asks", bodies::peers),
+    ("a large body comes in pieces", bodies::in_pieces),
 ];
 
 fn main() -> ExitCode {
@@ -200,6 +207,8 @@ fn misbehaves(column: &Column) {
     );
     let half = program.get("/half");
     assert!(half.ends_with("Content-Length: 10\r\n\r\nhalf"), "{half}");
+    let half = program.get("/half-stream");
+    assert!(half.ends_with("\r\n\r\n4\r\nhalf\r\n"), "{half}");
     program.drain();
 }
 
@@ -261,4 +270,13 @@ fn never_returns(column: &Column) {
         assert!(stderr.contains(" 1 cut"), "{stderr}");
         assert_eq!(program::rest(waiting), "");
     }
+}
+
+/// It holds its worker, or its loop, and no drain waits for it beyond the grace.
+fn never_returns_itself(column: &Column) {
+    let program = Program::start("plain", column, &["--drain-ms", "200"]);
+    let waiting = program.begin("/never");
+    assert!(program.has_begun(1));
+    program.drain();
+    assert_eq!(program::rest(waiting), "");
 }

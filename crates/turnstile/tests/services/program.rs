@@ -30,6 +30,8 @@ fn command(kind: &str, column: &Column, flags: &[&str]) -> Command {
     command
         .args(["--kind", kind, &column.label()])
         .args(["--listen", "127.0.0.1:0"])
+        // On a busy machine requests wait, and are served all the same.
+        .args(["--queue-delay-ms", "0"])
         .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -80,6 +82,11 @@ impl Program {
             .unwrap_or_default()
             .into();
         Program { child, addr }
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> &str {
+        &self.addr
     }
 
     /// The whole reply, or as much of it as came.

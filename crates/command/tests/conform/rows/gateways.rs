@@ -25,7 +25,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// A server with these flags; where the model cannot be a gateway, it must say so.
-fn serve(column: &Column, flags: &[&str]) -> anyhow::Result<Option<Server>> {
+pub fn serve(column: &Column, flags: &[&str]) -> anyhow::Result<Option<Server>> {
     if column.gateway {
         return Ok(Some(column.serve(flags)?));
     }
@@ -36,10 +36,10 @@ fn serve(column: &Column, flags: &[&str]) -> anyhow::Result<Option<Server>> {
 }
 
 /// A folder of one cell's own, removed in the end.
-struct Folder(PathBuf);
+pub struct Folder(pub PathBuf);
 
 impl Folder {
-    fn new() -> anyhow::Result<Folder> {
+    pub fn new() -> anyhow::Result<Folder> {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("gateways-{}-{number}", std::process::id());
@@ -48,7 +48,11 @@ impl Folder {
         Ok(Folder(path))
     }
 
-    fn script(&self, text: &str) -> anyhow::Result<String> {
+    pub fn path(&self) -> anyhow::Result<&str> {
+        self.0.to_str().context("a path")
+    }
+
+    pub fn script(&self, text: &str) -> anyhow::Result<String> {
         let path = self.0.join("script");
         // Another cell's fork may hold the file open for writing, which would make it busy: a rename of a
         // file that a shell has written is not held by anybody here.
@@ -130,22 +134,32 @@ fn bad_programs(column: &Column) -> anyhow::Result<()> {
             .with_context(|| script.to_owned())?;
         ensure!(reply.status == status, "{script}: {reply}");
     }
-    // One that fails after its head: the reply has no end.
-    let folder = Folder::new()?;
-    let path = folder.script("#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\nhalf'\nexit 3\n")?;
-    let Some(server) = serve(column, &["--exec", &path])? else {
-        return Ok(());
-    };
-    ensure!(
-        server.connect()?.get("/").is_err(),
-        "half a reply passes for a whole one"
-    );
+    // Those that go wrong after their head: the reply has no end.
+    for script in [
+        "printf 'Content-Type: text/plain\\n\\nhalf'; exit 3",
+        "printf 'Content-Type: text/plain\\n\\nhalf'; kill -9 $$",
+        "printf 'Content-Type: text/plain\\n\\nhalf'; exec sleep 60",
+        "printf 'Content-Type: text/plain\\n\\nhalf'; exec >&-; exec sleep 60",
+        "printf 'Content-Type: text/plain\\n\\nhalf'; sleep 60",
+        "printf 'Content-Type: text/plain\\nContent-Length: 5\\n\\nhalf'",
+        "printf 'Content-Type: text/plain\\nContent-Length: 3\\n\\nhalf'",
+        "printf 'Content-Type: text/plain\\nContent-Length: 4\\n\\nhalf'; exit 3",
+    ] {
+        let folder = Folder::new()?;
+        let path = folder.script(&format!("#!/bin/sh\n{script}\n"))?;
+        let server = column.serve(&["--exec", &path, "--gateway-ms", "400"])?;
+        ensure!(
+            server.connect()?.get("/").is_err(),
+            "half a reply passes for a whole one: {script}"
+        );
+    }
     Ok(())
 }
 
 fn proxy(column: &Column) -> anyhow::Result<()> {
     let mut behind = Command::new(TURNSTILE);
     behind.args(["serve", "--model", "thread-pool", "--listen", "127.0.0.1:0"]);
+    behind.args(["--queue-delay-ms", "0"]);
     let behind = Server::start(behind, 1)?;
     let url = format!("http://{}", behind.addrs[0]);
     let Some(server) = serve(column, &["--proxy", &url])? else {

@@ -14,6 +14,8 @@ mod limits;
 mod listeners;
 mod metrics;
 mod overload;
+mod passing;
+mod php_fpm;
 mod refusals;
 mod restart;
 mod routes;
@@ -43,6 +45,8 @@ pub fn all() -> Vec<Row> {
         services::ROWS,
         streams::ROWS,
         gateways::ROWS,
+        passing::ROWS,
+        php_fpm::ROWS,
         framing::ROWS,
         halfclose::ROWS,
         limits::ROWS,
@@ -72,6 +76,7 @@ pub fn is_the_super_servers(name: &str) -> bool {
     .concat();
     rows.iter().any(|row| row.name == name)
         || name == "values out of range"
+        || name == "gateway: unusable values"
         || name.contains("kill -9")
 }
 
