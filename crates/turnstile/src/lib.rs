@@ -27,6 +27,7 @@
 //! ```
 //!
 //! The features `json` and `gzip` add `Request::json`, `Response::json` and `Response::gzip`.
+//! The feature `front`, on by default, adds `--front poll` to blocking models.
 //! The feature `files` adds `Files`, a service that sends the files below a folder. Flags of your own
 //! are a `clap::Args`, from which [`main_with`] has you make the service.
 //!

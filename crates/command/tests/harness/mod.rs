@@ -11,7 +11,7 @@ pub mod process;
 mod server;
 
 pub use client::Client;
-pub use column::{Column, columns};
+pub use column::{Column, columns, with_fronts};
 pub use server::{Exit, PATIENCE, Server, logs_of_this_thread, run};
 
 use std::time::{Duration, Instant};

@@ -6,6 +6,7 @@ mod deadlines;
 mod drain;
 mod envelope;
 mod framing;
+mod front;
 mod gateways;
 mod halfclose;
 mod limits;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Row> {
         envelope::ROWS,
         restart::ROWS,
         supervised::ROWS,
+        front::ROWS,
         crowd::ROWS,
         crash::ROWS,
         routes::ROWS,
@@ -59,6 +61,7 @@ pub fn is_the_super_servers(name: &str) -> bool {
         crash::ROWS,
         listeners::ROWS,
         overload::ROWS,
+        front::ROWS,
     ]
     .concat();
     rows.iter().any(|row| row.name == name)
