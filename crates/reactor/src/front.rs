@@ -8,7 +8,7 @@
 //!             └───────────────────────────┘  inbox   └──────────────────────────────┘
 //! ```
 //!
-//! It is the loop of a [`Reactor`] with a [`Pool`](crate::Pool), whose threads write as well as compute.
+//! It is the loop of a [`Reactor`] with a [`Pool`], whose threads write as well as compute.
 //! So a reply leaves without waiting for the loop, and the loop calls nothing that may block: not the
 //! service, and not the source of a long body. What a socket does not take at once waits in the loop for
 //! room, and then for a thread. The loop itself answers what is no request, or did not come in time.

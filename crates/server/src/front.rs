@@ -47,6 +47,9 @@ pub(crate) fn before(
             "it serves one connection and ends, so a slow client holds nobody else"
         } else if variant.workers.holds == Holds::Many {
             "its connections hold no worker, so it needs none"
+        } else if variant.workers.processes && variant.workers.holds == Holds::Workers {
+            "a front hands requests to threads, and its workers are processes; iterative, \
+             thread-per-client and thread-pool have one"
         } else {
             "it has none; iterative, thread-per-client and thread-pool have (cargo feature `front`)"
         };
@@ -76,6 +79,7 @@ pub(crate) fn defer(
         any |= net::defer_accept(listener, seconds.try_into().unwrap_or(i32::MAX));
     }
     if asks && !any {
+        listeners.iter().for_each(Listener::remove_path);
         let addr = listeners.first().map(|listener| &listener.addr);
         let addr = addr.map_or_else(|| "descriptor 0".to_owned(), Addr::to_string);
         return Err(Refusal::Usage(format!(

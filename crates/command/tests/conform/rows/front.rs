@@ -281,9 +281,11 @@ fn deferred(column: &Column) -> anyhow::Result<()> {
 
 fn no_tcp(column: &Column) -> anyhow::Result<()> {
     ensure!(!column.front, Moot("it is one or the other"));
-    let listen = format!("unix:{}", socket_path().display());
+    let path = socket_path();
+    let listen = format!("unix:{}", path.display());
     let exit = run(column.command(&[&listen], &["--front", "defer"]))?;
     let lines: Vec<_> = exit.stderr.lines().collect();
+    ensure!(!path.exists(), "it leaves its socket behind");
     let [.., last] = &lines[..] else {
         anyhow::bail!("{exit:?}");
     };
