@@ -58,9 +58,11 @@ struct Entry {
     spread: &'static str,
     /// Whether the kernel must offer io_uring.
     io_uring: bool,
+    /// Who does what with `--front poll`, if it can have that.
+    front: Option<RoleNames>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct RoleNames {
     accepts: &'static str,
     reads: &'static str,
@@ -68,14 +70,35 @@ struct RoleNames {
     writes: &'static str,
 }
 
-impl Entry {
-    fn of(model: &'static Model, variant: &'static Variant) -> Entry {
+impl RoleNames {
+    fn of(roles: Roles) -> RoleNames {
         let Roles {
             accepts,
             reads,
             computes,
             writes,
-        } = variant.roles;
+        } = roles;
+        RoleNames {
+            accepts,
+            reads,
+            computes,
+            writes,
+        }
+    }
+
+    fn line(self) -> String {
+        let RoleNames {
+            accepts,
+            reads,
+            computes,
+            writes,
+        } = self;
+        format!("accepts: {accepts} · reads: {reads} · computes: {computes} · writes: {writes}")
+    }
+}
+
+impl Entry {
+    fn of(model: &'static Model, variant: &'static Variant) -> Entry {
         let variant_workers = variant.workers;
         let (workers, workers_default) = match variant_workers.count {
             Count::One => ("one", Some(1)),
@@ -108,12 +131,7 @@ impl Entry {
             model: model.name,
             variant: variant.name,
             default: std::ptr::eq(variant, &raw const model.variants[0]),
-            roles: RoleNames {
-                accepts,
-                reads,
-                computes,
-                writes,
-            },
+            roles: RoleNames::of(variant.roles),
             summary: variant.summary,
             pick_when: variant.pick_when,
             breaks_when: variant.breaks_when,
@@ -130,6 +148,7 @@ impl Entry {
             topology,
             spread,
             io_uring: variant.needs.io_uring,
+            front: variant.fronted().map(|it| RoleNames::of(it.roles)),
         }
     }
 
@@ -176,21 +195,16 @@ pub fn main(args: &Args) -> ExitCode {
 fn plain(entries: &[Entry]) -> String {
     let mut text = String::new();
     for entry in entries {
-        let RoleNames {
-            accepts,
-            reads,
-            computes,
-            writes,
-        } = entry.roles;
         text += &format!(
-            "{}  ({})\n  {}\n",
+            "{}  ({})\n  {}\n  {}\n",
             entry.label(),
             entry.variant,
-            entry.summary
+            entry.summary,
+            entry.roles.line()
         );
-        text += &format!(
-            "  accepts: {accepts} · reads: {reads} · computes: {computes} · writes: {writes}\n"
-        );
+        if let Some(roles) = entry.front {
+            text += &format!("  with --front: {}\n", roles.line());
+        }
         text += &format!(
             "  pick it when {}\n  it breaks when {}\n\n",
             entry.pick_when, entry.breaks_when

@@ -97,6 +97,14 @@ fn every_page_states_the_roles_of_its_model() {
             "{}: its page lacks {line:?}",
             model.name
         );
+        if let Some(fronted) = model.variants[0].fronted() {
+            let line = format!("//! {}\n", sentence(&fronted.roles));
+            assert!(
+                page.contains(&line),
+                "{}: its page lacks {line:?}",
+                model.name
+            );
+        }
         for variant in &model.variants[1..] {
             let told = roles_told(&page, model, variant);
             let theirs = sentence(&variant.roles);

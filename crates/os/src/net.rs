@@ -258,6 +258,22 @@ pub fn input_age(socket: BorrowedFd<'_>) -> Option<Duration> {
     known.then(|| Duration::from_millis(info[LAST_DATA_RECV].into()))
 }
 
+/// Has the kernel report a new connection only once its first bytes have come, or so many seconds have
+/// passed (`TCP_DEFER_ACCEPT`, `tcp(7)`); 0: at once. False: it is no TCP listener.
+pub fn defer_accept(listener: impl AsFd, seconds: libc::c_int) -> bool {
+    // SAFETY: the option is an int, and its address and size are those of `seconds`.
+    let failed = unsafe {
+        libc::setsockopt(
+            listener.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            (&raw const seconds).cast(),
+            size_of_val(&seconds) as libc::socklen_t,
+        )
+    };
+    failed == 0
+}
+
 /// Receives into `buffer`, at most its capacity. Returns the number of bytes, 0 for the peer's FIN.
 /// Memory behind the received bytes is not touched, so a large buffer does not cost more than a small
 /// one.

@@ -7,6 +7,7 @@
 use server::Need;
 
 use crate::Ready;
+use crate::pool::Seen;
 
 /// What is known of one connection and has not been acted upon.
 #[derive(Debug, Default, Clone, Copy)]
@@ -16,7 +17,8 @@ pub(crate) struct EdgeState {
     /// The peer has, or may have, sent its FIN, which only a receive behind all data finds: a
     /// receive that came short has not seen it, and no change will follow.
     half_closed: bool,
-    /// It is in the queue of connections whose next turn the loop begins by itself.
+    /// It is in the queue of connections whose next turn the loop begins by itself, or in that of those
+    /// which wait for the pool.
     queued: bool,
 }
 
@@ -57,6 +59,19 @@ impl EdgeState {
     /// A receive has found neither bytes nor FIN.
     pub(crate) fn found_nothing(&mut self) {
         self.half_closed = false;
+    }
+
+    /// Records what was reported while another thread had the connection. True if there may be room to
+    /// send: that thread may have found none before.
+    pub(crate) fn on_event_in_pool(&mut self, seen: &Seen) -> bool {
+        self.readable |= seen.readable;
+        self.half_closed |= seen.ended;
+        seen.writable
+    }
+
+    /// It has to wait for its turn. True if it is to be queued for that, since it is in no queue.
+    pub(crate) fn enqueue(&mut self) -> bool {
+        !std::mem::replace(&mut self.queued, true)
     }
 
     /// It has left the queue, for its turn.
@@ -134,6 +149,22 @@ mod tests {
             assert!(!edge.on_event(&INPUT, need));
             assert!(edge.on_step(need, Need::Readable, true), "{need:?}");
         }
+    }
+
+    #[test]
+    fn what_comes_while_another_thread_has_it_is_remembered() {
+        let mut edge = EdgeState::default();
+        assert!(edge.on_event(&INPUT, Need::Readable));
+        assert!(!edge.on_step(Need::Readable, Need::Compute, true));
+        let mut seen = Seen::default();
+        assert!(!edge.on_event_in_pool(&seen));
+        assert!(!edge.on_step(Need::Writable, Need::Readable, false));
+        seen.readable = true;
+        assert!(!edge.on_event_in_pool(&seen));
+        assert!(edge.on_step(Need::Writable, Need::Readable, false));
+        assert!(!edge.enqueue(), "it is queued already");
+        seen.writable = true;
+        assert!(edge.on_event_in_pool(&seen));
     }
 
     #[test]

@@ -16,6 +16,7 @@
 
 mod accept_lock;
 mod edge;
+pub mod front;
 mod handles;
 mod inbox;
 mod listeners;
@@ -34,10 +35,10 @@ pub use accept_lock::AcceptLock;
 pub use handles::{Handle, Handles};
 pub use inbox::{Inbox, Mailbox, inbox};
 pub use listeners::Sharing;
-pub use pool::{Pool, PoolClient, pool};
+pub use pool::{Pool, PoolClient, Taken, pool};
 pub use queue::{Consumer, Producer, work_queue};
 pub use reactor::Reactor;
-pub use selector::{Interest, Ready, Selector};
+pub use selector::{Interest, Ready, Selector, Wakes};
 pub use selectors::{Busy, Epoll, EpollEdge, Events, Poll, Select, ready};
 pub use slots::{Slots, Token};
 pub use source::Source;

@@ -1,14 +1,16 @@
-//! A pool that computes for loops: a connection whose request is complete moves from its loop to a
-//! thread of the pool, and moves back with its reply.
+//! A pool that works for loops: a connection whose request is complete moves from its loop to a
+//! thread of the pool, and moves back with its reply. What of the work is done there is the model's
+//! choice: [computing](Pool::compute) alone, or all that may take time, so that the loop is a
+//! [front](crate::front).
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use server::{Server, Worker};
+use server::{Client, Need, Server, Worker};
 
 use crate::watched::Watched;
-use crate::{Consumer, Inbox, Mailbox, Producer, Token, inbox, work_queue};
+use crate::{Consumer, Inbox, Mailbox, Producer, Ready, Token, inbox, work_queue};
 
 /// A connection on its way to the pool, or back. Its slot in the table of its loop is kept.
 #[derive(Debug)]
@@ -17,8 +19,24 @@ pub(crate) struct Job {
     pub watched: Watched,
     /// Number of its loop.
     client: usize,
-    /// The thread that computed it has panicked.
-    pub has_panicked: bool,
+    pub work: Work,
+}
+
+/// What is to be done with a connection in the pool, or was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Its request is complete.
+    Compute,
+    /// There is room for more of its reply. Only threads that write get this.
+    Write,
+    /// Its delay is over. Only threads that write get this.
+    Expire,
+    /// Computed; the loop writes.
+    Computed,
+    /// Served as far as possible without waiting; this is what it needs next.
+    Served(Need),
+    /// The thread has panicked, or nobody takes it any more.
+    Failed,
 }
 
 /// The pool, as its threads see it.
@@ -43,14 +61,27 @@ pub struct PoolClient {
     registrations: Vec<Registration>,
     /// Connections that wait until others come back: to be computed, or to be read.
     pub(crate) waiting: VecDeque<Token>,
+    /// The threads write, too; the loop waits until they can.
+    pub(crate) writes: bool,
 }
 
 /// How a connection that the pool has is registered with the selector of its loop.
-#[derive(Debug, Clone, Copy)]
-struct Registration {
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Registration {
     fd: RawFd,
     /// Something has happened on it, so it is not watched until it is back.
-    unwatched: bool,
+    pub unwatched: bool,
+    /// What has happened on it, if the selector reports changes.
+    pub seen: Seen,
+}
+
+/// What a selector of changes has reported, of any number of events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    pub readable: bool,
+    pub writable: bool,
+    /// The peer has sent its FIN, or is gone.
+    pub ended: bool,
 }
 
 /// A pool of `size` threads for so many loops. Each loop may have its share of `queue_max`
@@ -79,6 +110,7 @@ pub fn pool(
             in_flight_max,
             registrations: Vec::new(),
             waiting: VecDeque::new(),
+            writes: false,
         });
     }
     let pool = Pool {
@@ -95,31 +127,110 @@ impl Pool {
         while let Some(job) = self.jobs.take() {
             worker.count_taken(None); // The session knows since when.
             worker.tick();
-            let mut computing = Computing {
-                client: &self.clients[job.client],
-                job: Some(job),
-            };
-            if let Some(job) = &mut computing.job {
+            let mut returning = self.returning(job);
+            if let Some(job) = &mut returning.job {
                 job.watched.connection.compute(&mut worker);
+                job.work = Work::Computed;
             }
+        }
+    }
+
+    /// What a thread behind a [front](crate::front) does: serves, and sends back, until every loop has
+    /// ended.
+    pub fn serve(self, server: &'static Server, number: usize) {
+        let mut worker = Worker::ready(server, number);
+        while let Some(job) = self.jobs.take() {
+            let mut returning = self.returning(job);
+            if let Some(job) = &mut returning.job {
+                job.serve(&mut worker);
+            }
+        }
+    }
+
+    fn returning(&self, job: Job) -> Returning<'_> {
+        Returning {
+            job: Some(job),
+            clients: &self.clients,
+        }
+    }
+
+    /// Waits for a connection that has something to do. `None`: every loop has ended.
+    pub fn take(&self) -> Option<Taken> {
+        self.jobs.take().map(|job| Taken {
+            job: Some(job),
+            clients: Arc::clone(&self.clients),
+        })
+    }
+}
+
+impl Job {
+    /// Does what is to be done, and all that follows from it without waiting for the peer: pipelined
+    /// requests are computed one after another, and written as far as the socket takes it.
+    #[inline(always)]
+    fn serve(&mut self, worker: &mut Worker) {
+        worker.count_taken(None); // The session knows since when.
+        worker.tick();
+        let connection = &mut self.watched.connection;
+        let mut need = match self.work {
+            Work::Write => connection.step(worker),
+            Work::Expire => connection.expire(worker),
+            _ => Need::Compute,
+        };
+        while need == Need::Compute {
+            connection.compute(worker);
+            need = connection.step(worker);
+        }
+        self.work = Work::Served(need);
+    }
+}
+
+/// A job that a thread has. When this is dropped, by a panic too, it goes back to its loop.
+struct Returning<'a> {
+    job: Option<Job>,
+    clients: &'a [Mailbox<Job>],
+}
+
+impl Drop for Returning<'_> {
+    fn drop(&mut self) {
+        give_back(self.job.take(), self.clients);
+    }
+}
+
+/// A connection that has something to do, for the [thread](server::ThreadSlots) that is started for it.
+/// When this is dropped, the connection goes back to its loop; unless it was served it is closed there.
+#[derive(Debug)]
+pub struct Taken {
+    job: Option<Job>,
+    clients: Arc<[Mailbox<Job>]>,
+}
+
+impl Client for Taken {
+    fn worker(server: &'static Server, number: usize) -> Worker {
+        Worker::ready(server, number)
+    }
+
+    fn serve(mut self, worker: &mut Worker) {
+        if let Some(job) = &mut self.job {
+            job.serve(worker);
         }
     }
 }
 
-/// A job that a thread computes. When it is dropped, by a panic too, it goes back to its loop.
-struct Computing<'a> {
-    job: Option<Job>,
-    client: &'a Mailbox<Job>,
+impl Drop for Taken {
+    fn drop(&mut self) {
+        give_back(self.job.take(), &self.clients);
+    }
 }
 
-impl Drop for Computing<'_> {
-    fn drop(&mut self) {
-        if let Some(mut job) = self.job.take() {
-            job.has_panicked = std::thread::panicking();
-            // A loop ends after its connections; and its inbox has room for all that are in flight.
-            self.client.put(job);
-            self.client.wake();
+fn give_back(job: Option<Job>, clients: &[Mailbox<Job>]) {
+    if let Some(mut job) = job {
+        if std::thread::panicking() || !matches!(job.work, Work::Computed | Work::Served(_)) {
+            job.work = Work::Failed;
         }
+        // A loop ends after its connections; and its inbox has room for all that are in flight.
+        let client = &clients[job.client];
+        client.put(job);
+        client.wake();
     }
 }
 
@@ -134,35 +245,44 @@ impl PoolClient {
         self.jobs.wake();
     }
 
+    /// Whether connections wait for others to come back.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether the pool takes no more connections of this loop now.
     pub(crate) fn is_full(&self) -> bool {
         self.in_flight >= self.in_flight_max
     }
 
+    /// The same for a pool whose threads [serve](Pool::serve).
+    pub fn writing(mut self) -> PoolClient {
+        self.writes = true;
+        self
+    }
+
     /// Sends a connection to the pool, which has room for it.
-    pub(crate) fn send(&mut self, token: Token, watched: Watched) {
+    pub(crate) fn send(&mut self, token: Token, watched: Watched, work: Work) {
         self.in_flight += 1;
         self.register(token, watched.connection.as_raw_fd());
         self.jobs.put(Job {
             token,
             watched,
             client: self.number,
-            has_panicked: false,
+            work,
         });
     }
 
     fn register(&mut self, token: Token, fd: RawFd) {
         let index = token.index() as usize;
         if self.registrations.len() <= index {
-            let none = Registration {
-                fd: -1,
-                unwatched: false,
-            };
-            self.registrations.resize(index + 1, none);
+            self.registrations
+                .resize(index + 1, Registration::default());
         }
         self.registrations[index] = Registration {
             fd,
-            unwatched: false,
+            ..Registration::default()
         };
     }
 
@@ -174,10 +294,20 @@ impl PoolClient {
         was_watched.then_some(registration.fd)
     }
 
-    /// A connection has come back. Whether it is still watched.
-    pub(crate) fn came_back(&mut self, token: Token) -> bool {
+    /// Remembers an event of a connection that the pool has.
+    pub(crate) fn remember(&mut self, token: Token, ready: &Ready) {
+        if let Some(registration) = self.registrations.get_mut(token.index() as usize) {
+            let seen = &mut registration.seen;
+            seen.readable |= ready.readable;
+            seen.writable |= ready.writable;
+            seen.ended |= ready.half_closed || ready.hung_up;
+        }
+    }
+
+    /// A connection has come back.
+    pub(crate) fn came_back(&mut self, token: Token) -> Registration {
         self.in_flight -= 1;
         let registration = self.registrations.get(token.index() as usize);
-        registration.is_some_and(|registration| !registration.unwatched)
+        registration.copied().unwrap_or_default()
     }
 }

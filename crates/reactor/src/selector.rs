@@ -98,3 +98,12 @@ pub trait Selector: Debug + Sized {
         None
     }
 }
+
+/// A selector that other threads can wake.
+pub trait Wakes: Selector {
+    /// Watches a waker by its edge: each wake is one event, and it need not be cleared.
+    ///
+    /// # Errors
+    /// ENOMEM or ENOSPC.
+    fn add_waker(&self, waker: impl AsFd, source: Source) -> Result<(), Errno>;
+}

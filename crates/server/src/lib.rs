@@ -30,6 +30,7 @@ mod choice;
 mod connection;
 mod drain;
 mod error;
+mod front;
 mod limits;
 mod listeners;
 mod log;
@@ -64,9 +65,10 @@ pub use connection::completion::OnDeadline;
 pub use connection::{Connection, Need};
 pub use drain::{Drain, Phase};
 pub use error::{Error, Result};
+pub use front::SlowClients;
 pub use listeners::{Listener, Listeners};
 pub use log::{Topic, log, repeated};
-pub use model::{Calls, Count, Holds, Model, Needs, Roles, Topology, Variant, Workers};
+pub use model::{Calls, Count, Front, Holds, Model, Needs, Roles, Topology, Variant, Workers};
 pub use observe::format::LogFormat;
 pub use observe::sink::LogTarget;
 pub use options::ServeArgs;
@@ -82,7 +84,7 @@ pub use starting::{MAY_WAIT, ONE_PROCESS};
 pub use state::{
     Built, SharedByThreads, SharedCounter, per_process, per_process_and_worker, per_worker,
 };
-pub use thread_slots::{ThreadSlot, ThreadSlots};
+pub use thread_slots::{Client, ThreadSlot, ThreadSlots};
 pub use threads::Threads;
 pub use usage::unusable;
 pub use worker::Worker;

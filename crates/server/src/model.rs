@@ -12,7 +12,7 @@ pub struct Model {
 }
 
 /// One way of running a model: its description, its workers, what it needs, and its `run`.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Variant {
     /// Name as `--variant` takes it, `-` if the model has one variant only.
     pub name: &'static str,
@@ -237,6 +237,21 @@ pub struct Needs {
     /// How a loop calls what is not quick, so that others go on with its connections meanwhile. `None`: it
     /// cannot. Workers that may wait need nothing.
     pub aside: Option<fn(&mut dyn FnMut())>,
+    /// How it runs with a [front](Front) before its workers. `None`: it has none.
+    pub front: Option<Front>,
+}
+
+/// A front: it holds connections until a request is complete, so that a worker is kept busy by requests
+/// and not by connections (`--front poll`). It accepts and reads; what is done with complete requests is
+/// the variant's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Front {
+    /// Who computes and writes.
+    pub serves: &'static str,
+    /// How many threads may serve in addition to the workers; see [`Needs::extra_threads`].
+    pub extra_threads: fn(&Limits) -> usize,
+    /// Serves until drained; see [`Variant::run`].
+    pub run: fn(&'static Server) -> crate::Result,
 }
 
 impl Needs {
@@ -248,6 +263,7 @@ impl Needs {
         extra_threads: |_| 0,
         kernel: || Ok(()),
         aside: None,
+        front: None,
     };
 
     /// A listener for each worker.
@@ -255,6 +271,39 @@ impl Needs {
         listeners: Listeners::PerWorker,
         ..Needs::USUAL
     };
+}
+
+impl Variant {
+    /// What this variant is with a front before its workers, which are threads then. `None`: it has none.
+    pub fn fronted(&self) -> Option<Variant> {
+        let Front {
+            serves,
+            extra_threads,
+            run,
+        } = self.needs.front?;
+        Some(Variant {
+            roles: Roles {
+                accepts: "the front",
+                reads: "the front",
+                computes: serves,
+                writes: serves,
+            },
+            workers: Workers {
+                holds: Holds::Many,
+                processes: false,
+                shares: true,
+                topology: Topology::Staged,
+                ..self.workers
+            },
+            needs: Needs {
+                listeners: Listeners::Shared,
+                extra_threads,
+                ..self.needs
+            },
+            run,
+            ..*self
+        })
+    }
 }
 
 impl Model {

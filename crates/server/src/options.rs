@@ -9,7 +9,7 @@ use clap::builder::{EnumValueParser, PossibleValue};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
 use proto::{Limits, Protocol};
 
-use crate::{Address, LogFormat, LogTarget, limits};
+use crate::{Address, LogFormat, LogTarget, SlowClients, limits};
 
 /// Flags of `turnstile serve`, and of every program that serves with one model.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub struct ServeArgs {
     pub listen: Vec<Address>,
     /// How many worker processes, threads or loops, unless as many as the variant has by itself.
     pub workers: Option<usize>,
+    /// What holds slow clients, unless a worker does.
+    pub front: Option<SlowClients>,
     /// What is spoken.
     pub protocol: Protocol,
     /// List of CPUs to run on, such as `0` or `0-3,6`.
@@ -63,6 +65,12 @@ impl Args for ServeArgs {
                 .value_name("N")
                 .value_parser(value_parser!(usize))
                 .help("Worker processes, threads or loops"),
+            Arg::new("front")
+                .value_name("HOW")
+                .value_parser(EnumValueParser::<SlowClients>::new())
+                .num_args(0..=1)
+                .default_missing_value("poll")
+                .help("Keep slow clients out of the workers of blocking models"),
             Arg::new("protocol")
                 .value_name("PROTOCOL")
                 .value_parser(EnumValueParser::<ProtocolArg>::new())
@@ -134,6 +142,7 @@ impl FromArgMatches for ServeArgs {
                 .map(|addrs| addrs.cloned().collect())
                 .unwrap_or_default(),
             workers: matches.get_one("workers").copied(),
+            front: matches.get_one("front").copied(),
             protocol: matches
                 .get_one("protocol")
                 .map_or_else(Protocol::default, |&ProtocolArg(protocol)| protocol),

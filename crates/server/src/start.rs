@@ -25,8 +25,8 @@ use crate::pid_file::PidFile;
 use crate::ready::Gate;
 use crate::refusal::Refusal;
 use crate::{
-    Address, Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, limits,
-    listeners, natures, restart, signals, starting, state, unusable,
+    Address, Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, front,
+    limits, listeners, natures, restart, signals, starting, state, unusable,
 };
 
 /// The whole `main` of a program that serves with one model: parses the command line, serves,
@@ -128,6 +128,7 @@ fn prepare(
     let variant = model
         .variant(args.variant.as_deref())
         .map_err(Refusal::Usage)?;
+    let variant = &front::before(model.name, variant, args.front)?;
     (variant.needs.kernel)().map_err(Refusal::Failure)?;
     starting::check(model.name, variant, service)?;
     let limits = args.limits.clone();
@@ -182,6 +183,7 @@ fn prepare(
         os::process::set_umask(mask);
     }
     let listeners = listeners?;
+    front::defer(&listeners, args.front, given.ready.is_some(), &limits)?;
     let datagrams = match variant.needs.datagrams {
         true if !given.datagrams.is_empty() => std::mem::take(&mut given.datagrams),
         true => listeners::open_for_datagrams(&listeners)?,

@@ -29,6 +29,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `json`, `gzip` | `Request::json`, `Response::json`; `Response::gzip` |
+//! | `front`, on by default | `--front poll` of blocking models, which keeps slow clients out of the workers |
 //! | `files` | `Files`, a service that sends the files below a folder |
 //! | `http` | `http::http_service`: a function of the types of the crate `http` |
 //! | `async` | `async_service`: an `async fn` of these types |

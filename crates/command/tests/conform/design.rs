@@ -8,6 +8,7 @@ const ONLY_TCP: &str = "SO_REUSEPORT spreads nothing over Unix sockets";
 const ONLY_OWN: &str = "one inherited listener is not one per worker";
 const HASHED: &str = "what hashes to a busy child waits for it, whoever is free";
 const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody";
+const ONE_THREAD: &str = "one thread computes: while it is blocked, so are all requests";
 const THREAD_GONE: &str = "the thread that answered has ended with its event";
 const ASIDE: &str = "what blocks is served aside, so nobody waits behind it in the backlog";
 const ONE_WORKER_EACH: &str = "a persistent connection occupies a worker until it ends";
@@ -112,6 +113,20 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (MORE_THAN_WORKERS, "thread-per-client", ONE_WORKER_EACH),
     (MORE_THAN_WORKERS, "thread-pool", ONE_WORKER_EACH),
     (MORE_THAN_WORKERS, "proactor:posix-aio", ONE_WORKER_EACH),
+    (SLOW_SIXTY, "iterative", ONE_CLIENT),
+    (SLOW_SIXTY, "fork-per-client", ONE_WORKER_EACH),
+    (SLOW_SIXTY, "prefork", ONE_WORKER_EACH),
+    (SLOW_SIXTY, "thread-per-client", ONE_WORKER_EACH),
+    (SLOW_SIXTY, "thread-pool", ONE_WORKER_EACH),
+    (SLOW_SIXTY, "proactor:posix-aio", ONE_WORKER_EACH),
+    (SLOW_ONE_WORKER, "iterative", ONE_CLIENT),
+    (SLOW_ONE_WORKER, "fork-per-client", ONE_WORKER_EACH),
+    (SLOW_ONE_WORKER, "prefork", ONE_WORKER_EACH),
+    (SLOW_ONE_WORKER, "thread-per-client", ONE_WORKER_EACH),
+    (SLOW_ONE_WORKER, "thread-pool", ONE_WORKER_EACH),
+    (SLOW_ONE_WORKER, "proactor:posix-aio", ONE_WORKER_EACH),
+    (OTHERS_BEHIND_WAIT, "iterative+front", ONE_THREAD),
+    (WHOAMI, "thread-per-client+front", THREAD_GONE),
 ];
 
 pub const CAPPED: &str = "cap per address: the next is closed at once";
@@ -144,11 +159,17 @@ pub const TWO_HUNDRED: &str = "two hundred connections at once";
 pub const OTHERS_DURING_WAIT: &str = "others are served during a wait";
 pub const OTHERS_DURING_UNREAD: &str = "others are served beside unread replies";
 pub const OTHERS_DURING_SLOW_HEADS: &str = "others are served beside slow heads";
+pub const OTHERS_BEHIND_WAIT: &str =
+    "others are served while what was pipelined behind a wait blocks";
+pub const SLOW_ONE_WORKER: &str = "slow clients, one worker and a full queue";
+pub const SLOW_SIXTY: &str = "sixty slow heads, bodies and readers at once";
 pub const MORE_THAN_WORKERS: &str = "more persistent connections than workers";
 
 /// Why a model need not do `row`, if so. Where a super-server accepts, each client has a process.
 pub fn excuse(row: &str, column: &Column) -> Option<&'static str> {
     let mut all = DESIGN.iter().filter(|_| !column.needs_a_super_server());
-    all.find(|(of, by, _)| *of == row && (*by == column.model || *by == column.label()))
+    // A front lifts what a model cannot do.
+    let is_its = |by: &str| (!column.front && by == column.model) || by == column.label();
+    all.find(|(of, by, _)| *of == row && is_its(by))
         .map(|(_, _, why)| *why)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{anyhow, ensure};
 
 use crate::design::excuse;
-use crate::harness::{Column, columns, logs_of_this_thread, ms};
+use crate::harness::{Column, columns, logs_of_this_thread, ms, with_fronts};
 use crate::matrix;
 
 /// One behaviour: what it is called, and how it is looked for in any model.
@@ -54,7 +54,8 @@ const SUPER_SERVERS: &str =
 pub fn run(rows: &[Row]) -> anyhow::Result<bool> {
     let args: Vec<_> = std::env::args().skip(1).collect();
     let filters: Vec<_> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
-    let columns = columns()?;
+    let mut columns = columns()?;
+    columns.extend(with_fronts(&columns));
     ensure!(!columns.is_empty(), "there are no models");
     let cells: Vec<_> = rows
         .iter()

@@ -32,7 +32,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use anyhow::Context;
-use harness::{Column, columns};
+use harness::{Column, columns, with_fronts};
 
 /// Variants traced at once.
 const AT_ONCE: usize = 4;
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let columns = match columns() {
-        Ok(columns) => columns,
+        Ok(columns) => [with_fronts(&columns), columns].concat(),
         Err(error) => {
             eprintln!("error: {error:#}");
             return ExitCode::from(101);

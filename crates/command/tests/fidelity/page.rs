@@ -147,6 +147,7 @@ fn off_max_of(label: &str, name: &str, told: f64) -> OffMax {
         | ("async-tasks", "epoll_wait") => off_max(1.0, 0.15),
         // A reply that is back before the loop sleeps shares its wait with what comes next.
         ("reactor-pool" | "multi-reactor:pool", "epoll_pwait2") => off_max(1.0, 1.0),
+        (label, "epoll_pwait2") if label.ends_with("+front") => off_max(2.0, 1.0),
         // Two more where a loop that has waited for its time takes the lock from another.
         ("multi-reactor:processes-lock", "epoll_ctl") => off_max(1.0, 0.2),
         // The stack of a thread that has ended is the next one's, if it has ended by then.
@@ -169,6 +170,8 @@ fn wakeups_off_max_of(label: &str) -> f64 {
     match label {
         // Loops without the lock wake ten times a second; that is taken off as well as can be.
         "multi-reactor:processes-lock" => 4.0,
+        // Whether the front sleeps again before a thread has its connection back.
+        label if label.ends_with("+front") => 2.0,
         _ => WAKEUPS_OFF_MAX,
     }
 }
@@ -253,7 +256,7 @@ fn line(column: &Column, costs: &Costs) -> String {
     let [rest, connection, request, wakeups] = costs.words();
     format!(
         "//! | `{}` | {rest} | {connection} | {request} | {wakeups} |\n",
-        column.variant_name
+        column.name_on_page()
     )
 }
 
@@ -271,7 +274,7 @@ pub fn compare(column: &Column, costs: &Costs, update: bool) -> Result<(), Strin
     let page =
         std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let ours = line(column, costs);
-    let begins = format!("//! | `{}` |", column.variant_name);
+    let begins = format!("//! | `{}` |", column.name_on_page());
     let theirs = page.lines().find(|line| line.starts_with(&begins));
     // The last cell is how often somebody woke, which a busy machine blurs.
     let cells = theirs.map(|line| {

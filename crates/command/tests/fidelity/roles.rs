@@ -71,7 +71,7 @@ fn loops_wait(column: &Column, driven: &Driven, roles: &[Role<'_>]) -> anyhow::R
         .filter(|call| call.is(WAITS))
         .map(|call| call.tid)
         .collect();
-    let is_loop = |who: &str| matches!(who, "a loop" | "the loop");
+    let is_loop = |who: &str| matches!(who, "a loop" | "the loop" | "the front");
     // The roles of thread-per-event name its loops nowhere: they do nothing but wait.
     let has_loops =
         column.variant_name == "thread-per-event" || roles.iter().any(|(_, who, _)| is_loop(who));
@@ -133,6 +133,8 @@ fn is(
         }
         "a child" => Ok(*kind == Kind::Child),
         "a thread" | "a helper thread" | "the acceptor thread" => Ok(*kind == Kind::Thread),
+        // The main thread, unless that starts threads.
+        "the front" => Ok(*kind != Kind::Child && seen.len() == 1),
         "a loop" | "a task" => Ok(*kind != Kind::Main),
         other => bail!("{what}: {other:?} is nobody that this test knows"),
     };

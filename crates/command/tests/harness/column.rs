@@ -24,6 +24,10 @@ pub struct Column {
     several_workers: bool,
     /// Whether it can stand in front of a back end, by its own word.
     pub gateway: bool,
+    /// Who does what with a front before the workers, by the model's own word.
+    front_roles: Option<Roles>,
+    /// Whether it is served with one (`--front poll`).
+    pub front: bool,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +37,7 @@ struct Entry {
     default: bool,
     roles: Roles,
     gateway: bool,
+    front: Option<Roles>,
 }
 
 /// The four roles, as `models --json` words them.
@@ -61,6 +66,8 @@ pub fn columns() -> anyhow::Result<Vec<Column>> {
                 roles: entry.roles,
                 several_workers: false,
                 gateway: entry.gateway,
+                front_roles: entry.front,
+                front: false,
             };
             // An address that cannot be listened on: 1 says that all the flags before were good.
             if !column.needs_a_super_server() {
@@ -72,13 +79,38 @@ pub fn columns() -> anyhow::Result<Vec<Column>> {
         .collect()
 }
 
+/// The models that can have a front, with one. With it all variants of a model run alike, so that the
+/// default stands for all.
+pub fn with_fronts(columns: &[Column]) -> Vec<Column> {
+    let defaults = columns.iter().filter(|column| column.variant.is_none());
+    defaults.filter_map(Column::with_front).collect()
+}
+
 impl Column {
-    /// `prefork`, or `prefork:flock` for a variant that is not the default.
+    /// `prefork`, or `prefork:flock` for a variant that is not the default; `+front` with a front.
     pub fn label(&self) -> String {
+        let front = if self.front { "+front" } else { "" };
         match &self.variant {
-            Some(variant) => format!("{}:{variant}", self.model),
-            None => self.model.clone(),
+            Some(variant) => format!("{}:{variant}{front}", self.model),
+            None => format!("{}{front}", self.model),
         }
+    }
+
+    /// What the table on its model's page calls it.
+    pub fn name_on_page(&self) -> &str {
+        match self.front {
+            true => "--front poll",
+            false => &self.variant_name,
+        }
+    }
+
+    /// The same with a front, if it can have one.
+    pub fn with_front(&self) -> Option<Column> {
+        self.front_roles.clone().map(|roles| Column {
+            roles,
+            front: true,
+            ..self.clone()
+        })
     }
 
     /// `turnstile serve` with this model.
@@ -93,6 +125,9 @@ impl Column {
         }
         for addr in listen {
             command.args(["--listen", addr]);
+        }
+        if self.front {
+            command.args(["--front", "poll"]);
         }
         command.args(without_shedding(flags)).args(flags);
         command

@@ -12,7 +12,7 @@ pub mod process;
 mod server;
 
 pub use client::Client;
-pub use column::{Column, columns};
+pub use column::{Column, columns, with_fronts};
 pub use metrics::{MISTAKES, Page, metrics};
 pub use server::{Exit, PATIENCE, Server, logs_of_this_thread, run};
 

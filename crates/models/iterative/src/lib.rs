@@ -20,6 +20,7 @@
 //! |---|---|---|---|---|
 //! | `-` | `accept4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
 //! | `inetd` | `ppoll` | `accept4`, `execve`, `exit_group`, `recvfrom` | `recvfrom`, `sendto` | 1 |
+//! | `--front poll` | `epoll_pwait2`, `futex` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×3, `recvfrom` | `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`), (`write to an eventfd`) | 5 |
 //!
 //! **What breaks it.** A second client: it waits until the first has finished, so one idle
 //! keep-alive connection is an outage that lasts until its deadline. Keep `--idle-ms` and
@@ -27,6 +28,14 @@
 //!
 //! **When to pick it.** There is never more than one client, or each connection carries one short
 //! request; and as the floor against which the overhead of every other model is measured.
+//!
+//! **With a front** (`--front poll`) the main thread is a loop that holds every connection until a
+//! request is complete, and one more thread serves one request after another: what waits for its turn
+//! is a request and no longer a client.
+//!
+//! accepts: the front · reads: the front · computes: a thread · writes: a thread
+//!
+//! A request costs what it costs in `thread-pool` with a front.
 //!
 //! **Variants.** `inetd` opens no listener. A super-server accepts, forks and execs this program
 //! with the connection as descriptor 0; the program serves it and exits. accepts: a super-server ·
@@ -54,7 +63,10 @@ pub const MODEL: Model = Model {
             pick_when: "there is one client, or each connection carries one short request",
             breaks_when: "a second client comes: it waits until the first has finished",
             workers: ONE_CLIENT,
-            needs: Needs::USUAL,
+            needs: Needs {
+                front: FRONT,
+                ..Needs::USUAL
+            },
             run,
         },
         Variant {
@@ -72,6 +84,11 @@ pub const MODEL: Model = Model {
         },
     ],
 };
+
+#[cfg(feature = "front")]
+const FRONT: Option<server::Front> = Some(reactor::front::POOL);
+#[cfg(not(feature = "front"))]
+const FRONT: Option<server::Front> = None;
 
 const ONE_CLIENT: Workers = Workers {
     holds: Holds::One,

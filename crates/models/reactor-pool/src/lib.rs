@@ -60,7 +60,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use reactor::{Epoll, Events, Handle, Handles, Producer, Reactor, Sharing, pool, work_queue};
+use reactor::{Events, Handle, Handles, Producer, work_queue};
 use server::{Count, Model, Needs, Roles, Server, Threads, Topology, Variant, Worker, Workers};
 
 /// The model.
@@ -97,7 +97,7 @@ const RETURN: Variant = Variant {
     breaks_when: "handlers are short: moving the connection there and back costs more than the service",
     workers: Workers::sharing(Count::Pool(64)).arranged(Topology::Staged),
     needs: A_LOOP,
-    run: return_to_loop,
+    run: reactor::front::computing,
 };
 
 /// The workers are the threads; the loop is one more.
@@ -112,24 +112,6 @@ const COMPUTED_ELSEWHERE: Roles = Roles {
     computes: "a thread",
     writes: "the loop",
 };
-
-fn return_to_loop(server: &'static Server) -> server::Result {
-    let (clients, pool) = pool(server, 1, server.workers)?;
-    let threads = Threads::new(server)?;
-    for number in 0..server.workers {
-        let pool = pool.clone();
-        threads.spawn(number, move |number| pool.compute(server, number))?;
-    }
-    for client in clients {
-        let number = server.extra_thread(0);
-        let reactor = Reactor::at_listeners(server, number, Epoll::new()?, Sharing::Nothing)?;
-        let reactor = reactor.with_pool(client)?;
-        server.ready();
-        reactor.run();
-    }
-    threads.finish();
-    Ok(())
-}
 
 fn half_sync(server: &'static Server) -> server::Result {
     let handles = Arc::new(Handles::at_listeners(server)?);

@@ -20,12 +20,24 @@
 //! | `queue` | `accept4`, `futex` ×3 | `accept4`, `close`, `recvfrom`, (`futex`), (`sched_yield`) | `recvfrom`, `sendto` | 4 |
 //! | `accept` | `accept4` ×3, `ppoll` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
 //! | `accept-mutex` | `accept4`, `futex` ×2, `ppoll` | `accept4`, `close`, `recvfrom`, (`futex`) | `recvfrom`, `sendto` | 4 |
+//! | `--front poll` | `epoll_pwait2`, `futex` ×3 | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `epoll_pwait2` ×2, `recvfrom`, `sendto`, (`futex`), (`write to an eventfd`) | 5 |
 //!
 //! **What breaks it.** More persistent connections than threads: the others wait in the queue, then
 //! in the backlog. A slow client occupies a thread until its deadline.
 //!
 //! **When to pick it.** Services block and share memory, and the number of connections has a known
 //! bound.
+//!
+//! **With a front** (`--front poll`) all variants are one: the main thread is a loop that holds every
+//! connection until a request is complete, as in `reactor-pool`, and threads take requests from its
+//! queue.
+//!
+//! accepts: the front · reads: the front · computes: a thread · writes: a thread
+//!
+//! What a client does not take of its reply waits in the front, too. So no connection holds a thread,
+//! whether it is idle or slow, and there may be `--connections-max` of them. A request costs a wait of
+//! the front more, a wake-up of a thread if one sleeps, and a wake-up of the front (a `write` to an
+//! eventfd) if that does.
 //!
 //! **Variants.** In both, threads accept for themselves. The main thread waits for the drain, in
 //! which it wakes the threads that block. There is no queue: a client for which no thread is free
@@ -80,9 +92,17 @@ const QUEUE: Variant = Variant {
     pick_when: "the service blocks and shares memory, and connections are bounded",
     breaks_when: "there are more persistent connections than threads",
     workers: THREADS,
-    needs: Needs::USUAL,
+    needs: Needs {
+        front: FRONT,
+        ..Needs::USUAL
+    },
     run: queue,
 };
+
+#[cfg(feature = "front")]
+const FRONT: Option<server::Front> = Some(reactor::front::POOL);
+#[cfg(not(feature = "front"))]
+const FRONT: Option<server::Front> = None;
 
 const THREADS: Workers = Workers::threads(Count::Pool(64));
 

@@ -3,15 +3,15 @@
 
 use server::Need;
 
-use crate::{Interest, Reactor, Ready, Selector, Source, Timer, Token};
+use crate::{Interest, PoolClient, Reactor, Ready, Selector, Source, Timer, Token};
 
 impl<S: Selector> Reactor<S> {
     /// A connection is ready for what it needed.
     #[inline(always)]
     pub(super) fn on_ready(&mut self, token: Token, ready: Ready) {
-        let is_pool_full = self.is_pool_full();
+        let (is_pool_full, pool_writes) = (self.is_pool_full(), self.pool_writes());
         let Some(watched) = self.connections.get_mut(token) else {
-            self.unwatch_in_pool(token);
+            self.on_ready_in_pool(token, &ready);
             return;
         };
         if S::EDGE && !watched.edge.on_event(&ready, watched.need) {
@@ -26,6 +26,10 @@ impl<S: Selector> Reactor<S> {
             }
             Need::Readable if is_pool_full && !ready.hung_up => {
                 self.read_later(token);
+                return;
+            }
+            Need::Writable if pool_writes && !ready.hung_up => {
+                self.write_in_pool(token);
                 return;
             }
             _ => watched.step(&mut self.worker),
@@ -52,9 +56,18 @@ impl<S: Selector> Reactor<S> {
                 continue;
             };
             watched.edge.dequeued();
-            if matches!(watched.need, Need::Readable | Need::Writable) {
-                let need = watched.step_rarely(&mut self.worker);
-                self.update_interest(token, need);
+            match watched.need {
+                Need::Readable if self.pool.as_ref().is_some_and(PoolClient::is_behind) => {
+                    self.read_later(token);
+                }
+                Need::Writable if self.pool.as_ref().is_some_and(|pool| pool.writes) => {
+                    self.write_in_pool(token);
+                }
+                Need::Readable | Need::Writable => {
+                    let need = watched.step_rarely(&mut self.worker);
+                    self.update_interest(token, need);
+                }
+                Need::Time | Need::Compute | Need::Closed => {}
             }
         }
         if self.listeners.accepting.has_more() {
@@ -69,11 +82,24 @@ impl<S: Selector> Reactor<S> {
         let Some(watched) = self.connections.get_mut(token) else {
             return;
         };
-        if !Timer::take_fired(&mut watched.timer, tick) {
-            return;
+        if Timer::take_fired(&mut watched.timer, tick) {
+            self.expire_if_due(token);
         }
+    }
+
+    /// Has the deadline of a connection passed? If not, the wheel fires again when it has.
+    #[inline(always)]
+    pub(super) fn expire_if_due(&mut self, token: Token) {
+        let pool_writes = self.pool_writes();
+        let Some(watched) = self.connections.get_mut(token) else {
+            return;
+        };
         match watched.deadline(self.server) {
             Some(deadline) if deadline <= self.worker.now => {
+                if pool_writes && watched.need == Need::Time {
+                    self.expire_in_pool(token);
+                    return;
+                }
                 let need = watched.connection.expire(&mut self.worker);
                 self.update_interest(token, need);
             }
@@ -92,16 +118,16 @@ impl<S: Selector> Reactor<S> {
             return;
         };
         let before = std::mem::replace(&mut watched.need, need);
-        if need == Need::Compute && before != Need::Compute {
-            self.compute_in_pool(token);
-            return;
-        }
         if S::EDGE
             && watched
                 .edge
                 .on_step(before, need, watched.connection.would_block())
         {
             self.unfinished.push_back(token);
+        }
+        if need == Need::Compute && before != Need::Compute {
+            self.compute_in_pool(token);
+            return;
         }
         let interest = match need {
             Need::Readable => Interest::Read,

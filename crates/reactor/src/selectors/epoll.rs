@@ -7,7 +7,7 @@ use os::Errno;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 
-use crate::{Interest, Ready, Selector, Source};
+use crate::{Interest, Ready, Selector, Source, Wakes};
 
 /// A set of descriptors, and a wait for any of them. Threads may share it. As a [`Selector`] it
 /// reports states: data that was not received is reported again.
@@ -111,6 +111,12 @@ impl Selector for Epoll {
     #[inline(always)]
     fn ready(event: &Event) -> Ready {
         ready(event)
+    }
+}
+
+impl Wakes for Epoll {
+    fn add_waker(&self, waker: impl AsFd, source: Source) -> Result<(), Errno> {
+        Epoll::add_waker(self, waker, source)
     }
 }
 

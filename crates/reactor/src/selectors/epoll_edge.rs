@@ -11,7 +11,7 @@ use os::Errno;
 use rustix::event::epoll::{Event, EventFlags};
 
 use super::epoll::{Epoll, Events, ready};
-use crate::{Interest, Ready, Selector, Source};
+use crate::{Interest, Ready, Selector, Source, Wakes};
 
 /// A set that reports changes, of reading and writing alike.
 #[derive(Debug)]
@@ -52,5 +52,11 @@ impl Selector for EpollEdge {
     #[inline(always)]
     fn ready(event: &Event) -> Ready {
         ready(event)
+    }
+}
+
+impl Wakes for EpollEdge {
+    fn add_waker(&self, waker: impl AsFd, source: Source) -> Result<(), Errno> {
+        self.set.add_waker(waker, source)
     }
 }

@@ -7,8 +7,8 @@ use anyhow::{Context, ensure};
 use super::listeners::socket_path;
 use super::row;
 use crate::design::{
-    DRIPPING_READER, OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD, OTHERS_DURING_WAIT,
-    SLOWEST_READER,
+    DRIPPING_READER, OTHERS_BEHIND_WAIT, OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD,
+    OTHERS_DURING_WAIT, SLOWEST_READER,
 };
 use crate::harness::{Client, Column, PATIENCE, ms};
 use crate::runner::{Moot, Row};
@@ -25,10 +25,7 @@ pub const ROWS: &[Row] = &[
     row("refused client that stays is cut", lingerer),
     row("a wait may outlast the deadlines", wait_is_no_idleness),
     row(OTHERS_DURING_WAIT, others_during_wait),
-    row(
-        "others are served while what was pipelined behind a wait blocks",
-        others_behind_wait,
-    ),
+    row(OTHERS_BEHIND_WAIT, others_behind_wait),
     row(OTHERS_DURING_UNREAD, others_during_unread),
     row(OTHERS_DURING_SLOW_HEADS, others_during_slow_heads),
 ];

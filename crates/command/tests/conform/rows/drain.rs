@@ -78,7 +78,7 @@ fn twice(column: &Column) -> anyhow::Result<()> {
 
 /// Connections that have had a reply and wait; the iterative model can have but one of them.
 fn idlers(server: &Server, column: &Column) -> anyhow::Result<Vec<Client>> {
-    let count = if column.model == "iterative" { 1 } else { 5 };
+    let count = if column.label() == "iterative" { 1 } else { 5 };
     (0..count)
         .map(|_| {
             let mut client = server.connect()?;

@@ -8,6 +8,7 @@ mod deadlines;
 mod drain;
 mod envelope;
 mod framing;
+mod front;
 mod gateways;
 mod halfclose;
 mod limits;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<Row> {
         bounds::ROWS,
         restart::ROWS,
         supervised::ROWS,
+        front::ROWS,
         crowd::ROWS,
         crash::ROWS,
         routes::ROWS,
@@ -72,6 +74,7 @@ pub fn is_the_super_servers(name: &str) -> bool {
         crash::ROWS,
         listeners::ROWS,
         overload::ROWS,
+        front::ROWS,
     ]
     .concat();
     rows.iter().any(|row| row.name == name)
