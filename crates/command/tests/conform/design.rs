@@ -39,6 +39,15 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (ACTIVATED, "multi-reactor:reuseport", ONLY_OWN),
     (ACTIVATED, "proactor:reuseport", ONLY_OWN),
     (ACTIVATED, "multi-reactor:processes-reuseport", ONLY_OWN),
+    (SECOND_SERVER, "prefork:reuseport", ONLY_TCP),
+    (SECOND_SERVER, "multi-reactor:reuseport", ONLY_TCP),
+    (SECOND_SERVER, "proactor:reuseport", ONLY_TCP),
+    (
+        SECOND_SERVER,
+        "multi-reactor:processes-reuseport",
+        ONLY_TCP,
+    ),
+    (DESCRIPTORS_AND_LOG, "single-reactor:busy", NEVER_RESTS),
     (STALE, "prefork:reuseport", ONLY_TCP),
     (STALE, "multi-reactor:reuseport", ONLY_TCP),
     (STALE, "proactor:reuseport", ONLY_TCP),
@@ -103,6 +112,8 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (MORE_THAN_WORKERS, "proactor:posix-aio", ONE_WORKER_EACH),
 ];
 
+pub const SECOND_SERVER: &str = "unix socket, a second server while the first drains";
+pub const DESCRIPTORS_AND_LOG: &str = "descriptors run out: few lines in the log";
 pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";
 pub const RESTART_UNIX: &str = "restart: a unix socket";
 pub const WORKERS_TERMINATED: &str = "SIGTERM to worker processes";

@@ -10,7 +10,7 @@ pub mod inetd;
 pub mod process;
 mod server;
 
-pub use client::Client;
+pub use client::{Client, Reply};
 pub use column::{Column, columns};
 pub use server::{Exit, PATIENCE, Server, logs_of_this_thread, run};
 

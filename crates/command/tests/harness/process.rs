@@ -121,6 +121,17 @@ pub fn descriptors(pid: u32) -> usize {
         .sum()
 }
 
+/// Descriptors of a server that has nothing to do: as many as a moment ago.
+pub fn settled(pid: u32, within: Duration) -> anyhow::Result<usize> {
+    let mut last = descriptors(pid);
+    super::eventually("a server at rest", within, || {
+        std::thread::sleep(Duration::from_millis(50));
+        let before = std::mem::replace(&mut last, descriptors(pid));
+        before == last
+    })?;
+    Ok(last)
+}
+
 /// Sends a signal to a process that a test has started, or that such a process has.
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {

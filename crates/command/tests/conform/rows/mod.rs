@@ -1,5 +1,8 @@
 //! The behaviours, by subject.
 
+mod adversity;
+mod advisories;
+mod container;
 mod crash;
 mod crowd;
 mod deadlines;
@@ -12,6 +15,7 @@ mod limits;
 mod listeners;
 mod overload;
 mod refusals;
+mod reported;
 mod restart;
 mod routes;
 mod scarcity;
@@ -19,6 +23,7 @@ mod services;
 mod streams;
 mod supervised;
 mod unp;
+mod workers;
 
 use crate::runner::Row;
 
@@ -31,6 +36,11 @@ pub fn all() -> Vec<Row> {
         envelope::ROWS,
         restart::ROWS,
         supervised::ROWS,
+        adversity::ROWS,
+        reported::ROWS,
+        reported::SERVICE_ROWS,
+        workers::ROWS,
+        container::ROWS,
         crowd::ROWS,
         crash::ROWS,
         routes::ROWS,
@@ -41,6 +51,7 @@ pub fn all() -> Vec<Row> {
         halfclose::ROWS,
         limits::ROWS,
         refusals::ROWS,
+        advisories::ROWS,
         listeners::ROWS,
         overload::ROWS,
         unp::ROWS,
@@ -57,6 +68,9 @@ pub fn is_the_super_servers(name: &str) -> bool {
         restart::ROWS,
         supervised::ROWS,
         crash::ROWS,
+        reported::ROWS,
+        workers::ROWS,
+        container::ROWS,
         listeners::ROWS,
         overload::ROWS,
     ]
