@@ -242,6 +242,7 @@ fn check<'f, 'b>(
     let (mut host, mut length, mut chunked, mut close, mut keep) =
         (false, None, false, false, false);
     let (mut expects_continue, mut expects_more) = (false, false);
+    let mut is_typed = false;
     for field in &*request.headers {
         let value = || field.value.trim_ascii();
         match field.name.len() {
@@ -263,6 +264,12 @@ fn check<'f, 'b>(
                 for option in value().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                     close |= option.eq_ignore_ascii_case(b"close");
                     keep |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
+            }
+            // Two readers could take two of them (RFC 9110 section 5.3: it is no list).
+            12 if is_named(field, "content-type") => {
+                if std::mem::replace(&mut is_typed, true) {
+                    return Err(400);
                 }
             }
             14 if is_named(field, "content-length") => {
@@ -312,7 +319,7 @@ fn is_host_field(field: &httparse::Header<'_>) -> bool {
     )
 }
 
-/// Compares the name of a field. Not inlined: five copies would put code that every request runs on more
+/// Compares the name of a field. Not inlined: six copies would put code that every request runs on more
 /// pages.
 #[inline(never)]
 fn is_named(field: &httparse::Header<'_>, name: &str) -> bool {

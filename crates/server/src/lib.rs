@@ -28,6 +28,7 @@ mod choice;
 mod connection;
 mod drain;
 mod error;
+mod fit;
 mod limits;
 mod listeners;
 mod log;

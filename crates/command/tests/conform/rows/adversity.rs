@@ -16,7 +16,10 @@ pub const ROWS: &[Row] = &[
     row("a thousand resets before accept", resets_before_accept),
     row("many closes by the server, then SIGTERM", many_closes),
     row("drain: a request every two seconds", slow_rate),
-    row("drain: an unread reply is cut at its deadline", write_deadline),
+    row(
+        "drain: an unread reply is cut at its deadline",
+        write_deadline,
+    ),
 ];
 
 const SUPER_SERVER_ACCEPTS: Moot = Moot("the super-server accepts");
@@ -65,9 +68,20 @@ fn exhausted_buffers(column: &Column) -> anyhow::Result<()> {
     const CLIENTS: usize = 64;
     const BYTES: usize = 20_000;
     let pattern = |client: usize| -> Vec<u8> {
-        (0..BYTES).map(|at| ((client * 7 + at) % 251) as u8).collect()
+        (0..BYTES)
+            .map(|at| ((client * 7 + at) % 251) as u8)
+            .collect()
     };
-    let flags = ["--lent-buffers", "4", "--lent-buffer-bytes", "1024", "--body-ms", "30000", "--head-ms", "30000"];
+    let flags = [
+        "--lent-buffers",
+        "4",
+        "--lent-buffer-bytes",
+        "1024",
+        "--body-ms",
+        "30000",
+        "--head-ms",
+        "30000",
+    ];
     let server = column.serve(&flags)?;
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
@@ -97,11 +111,19 @@ fn exhausted_buffers(column: &Column) -> anyhow::Result<()> {
 }
 
 /// Does something while no process of the server runs.
-fn while_it_stands(server: &Server, act: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let all: Vec<_> = process::family(server.pid()).iter().map(|one| one.pid).collect();
-    all.iter().for_each(|pid| process::signal(*pid, Signal::STOP));
+fn while_it_stands(
+    server: &Server,
+    act: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let all: Vec<_> = process::family(server.pid())
+        .iter()
+        .map(|one| one.pid)
+        .collect();
+    all.iter()
+        .for_each(|pid| process::signal(*pid, Signal::STOP));
     let acted = act();
-    all.iter().for_each(|pid| process::signal(*pid, Signal::CONT));
+    all.iter()
+        .for_each(|pid| process::signal(*pid, Signal::CONT));
     acted
 }
 
@@ -159,9 +181,12 @@ fn many_closes(column: &Column) -> anyhow::Result<()> {
     let mut page = String::new();
     let at_zero = || {
         page = metrics(&admin).unwrap_or_default();
-        ["turnstile_connections_open 0", "turnstile_requests_in_flight 0"]
-            .iter()
-            .all(|line| page.lines().any(|one| one == *line))
+        [
+            "turnstile_connections_open 0",
+            "turnstile_requests_in_flight 0",
+        ]
+        .iter()
+        .all(|line| page.lines().any(|one| one == *line))
     };
     let settled = eventually("gauges at 0", PATIENCE, at_zero);
     settled.with_context(|| page.clone())?;
@@ -192,8 +217,13 @@ fn slow_rate(column: &Column) -> anyhow::Result<()> {
     server.signal(Signal::TERM);
     for (number, client) in clients.iter_mut().enumerate() {
         let pause = if number == 0 { PACE } else { ms(50) };
-        client.silence(pause).with_context(|| format!("client {number}"))?;
-        ensure!(client.get("/json")?.expect(200)?.closes(), "it must say close");
+        client
+            .silence(pause)
+            .with_context(|| format!("client {number}"))?;
+        ensure!(
+            client.get("/json")?.expect(200)?.closes(),
+            "it must say close"
+        );
         client.end()?;
     }
     server.ends_well(PATIENCE)?;

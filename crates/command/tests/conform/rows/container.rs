@@ -22,7 +22,10 @@ fn serve(column: &Column, flags: &[&str]) -> anyhow::Result<(Server, u32)> {
     if !allowed.is_ok_and(|output| output.status.success()) {
         return Err(Moot("unshare(1) may not make a process namespace here").into());
     }
-    let serve = column.command(&["127.0.0.1:0"], &[&["--drain-idle-ms", "100"], flags].concat());
+    let serve = column.command(
+        &["127.0.0.1:0"],
+        &[&["--drain-idle-ms", "100"], flags].concat(),
+    );
     let mut command = Command::new("unshare");
     command
         .args(own)
@@ -50,12 +53,19 @@ fn orphans(column: &Column) -> anyhow::Result<()> {
     let mut client = server.connect()?;
     client.get("/")?.expect(200)?;
     for _ in 0..3 {
-        inside(first, "(sleep 0.1; exit 7) & (sleep 0.2; kill -9 $$) & (exec sleep 0.1) & exit 0")?;
+        inside(
+            first,
+            "(sleep 0.1; exit 7) & (sleep 0.2; kill -9 $$) & (exec sleep 0.1) & exit 0",
+        )?;
     }
     let mut seen = 0;
     eventually("no zombie, for a while", PATIENCE, || {
         std::thread::sleep(ms(100)); // As long as the orphans live.
-        seen = if process::zombies(server.pid()) == 0 { seen + 1 } else { 0 };
+        seen = if process::zombies(server.pid()) == 0 {
+            seen + 1
+        } else {
+            0
+        };
         seen >= 6
     })?;
     client.get("/json")?.expect(200)?;
@@ -97,13 +107,18 @@ fn worker_ends(column: &Column) -> anyhow::Result<()> {
     }
     let (mut server, first) = serve(column, &column.workers("2"))?;
     server.connect()?.get("/")?.expect(200)?;
-    inside(first, "exit 0 & (exit 3) & exit 0")?;
-    let workers: Vec<_> = process::family(first).iter().skip(1).map(|one| one.pid).collect();
-    let victim = *workers.last().context("a worker")?;
+    let parent = process::children(first);
+    let parent = *parent.first().context("the parent of the workers")?;
+    eventually("two workers", PATIENCE, || {
+        process::children(parent).len() >= 2
+    })?;
+    let workers = process::children(parent);
+    inside(first, "(exit 3) & (exit 0) & exit 0")?;
+    let victim = workers[0];
     process::signal(victim, Signal::KILL);
     eventually("another in its place", PATIENCE, || {
-        let now = process::family(first);
-        now.len() > workers.len() && now.iter().all(|one| one.pid != victim)
+        let now = process::children(parent);
+        now.len() >= workers.len() && !now.contains(&victim)
     })?;
     server.connect()?.get("/json")?.expect(200)?;
     process::signal(first, Signal::TERM);

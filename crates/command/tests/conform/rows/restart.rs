@@ -245,7 +245,9 @@ fn hang(column: &Column, name: &Path, script: &Path) -> anyhow::Result<()> {
     let pid_file = file.to_str().context("a path of text")?.to_owned();
     let serve = column.command(&["127.0.0.1:0"], &["--pid-file", &pid_file]);
     let mut command = std::process::Command::new(name);
-    command.args(serve.get_args()).stdin(std::process::Stdio::null());
+    command
+        .args(serve.get_args())
+        .stdin(std::process::Stdio::null());
     let first = Server::start(command, 1)?;
     let (pid, addr) = (first.pid(), first.addrs[0].clone());
     let mut line = Line { first, file, pid };
