@@ -55,7 +55,7 @@ fn orphans(column: &Column) -> anyhow::Result<()> {
     for _ in 0..3 {
         inside(
             first,
-            "(sleep 0.1; exit 7) & (sleep 0.2; kill -9 $$) & (exec sleep 0.1) & exit 0",
+            "(sleep 0.1; exit 7) & (sh -c 'sleep 0.2; kill -9 $$') & (exec sleep 0.1) & exit 0",
         )?;
     }
     let mut seen = 0;

@@ -23,6 +23,7 @@ mod services;
 mod streams;
 mod supervised;
 mod unp;
+mod watchdog;
 mod workers;
 
 use crate::runner::Row;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Row> {
         reported::SERVICE_ROWS,
         workers::ROWS,
         container::ROWS,
+        watchdog::ROWS,
         crowd::ROWS,
         crash::ROWS,
         routes::ROWS,
@@ -71,6 +73,7 @@ pub fn is_the_super_servers(name: &str) -> bool {
         reported::ROWS,
         workers::ROWS,
         container::ROWS,
+        watchdog::ROWS,
         listeners::ROWS,
         overload::ROWS,
     ]
