@@ -265,7 +265,7 @@ fn refuses(column: &Column) -> anyhow::Result<()> {
 
 /// Clients that come and go while the signal comes: each is served, or refused at the listener.
 fn stampede(column: &Column) -> anyhow::Result<()> {
-    let mut server = column.serve(&["--drain-idle-ms", "200"])?;
+    let mut server = column.serve(&["--drain-idle-ms", "1500"])?;
     let addr = server.addrs[0].clone();
     let start = Instant::now();
     std::thread::scope(|scope| {
@@ -339,8 +339,7 @@ fn ends_soon(column: &Column, signals: &[Signal]) -> anyhow::Result<()> {
         client.ask(path)?;
         client.silence(ms(150))?;
         for signal in signals {
-            server.signal(*signal);
-            std::thread::sleep(ms(50)); // Two that come at once are one.
+            server.signal_taken(*signal)?;
         }
         let exit = server.ends_well(PATIENCE)?;
         ensure!(exit.stderr.contains(" 1 cut"), "{path}: {}", exit.stderr);

@@ -120,8 +120,7 @@ fn hurried(column: &Column) -> anyhow::Result<()> {
     let flags = ["--drain-delay-ms", "60000", "--drain-idle-ms", "100"];
     let mut server = column.serve(&flags)?;
     server.connect()?.get("/")?.expect(200)?;
-    server.signal(Signal::TERM);
-    std::thread::sleep(ms(50)); // Two that come at once are one.
+    server.signal_taken(Signal::TERM)?;
     server.signal(Signal::TERM);
     server.ends_well(PATIENCE)?;
     Ok(())

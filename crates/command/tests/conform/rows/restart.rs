@@ -36,7 +36,9 @@ impl Line {
         let file = socket_path().with_extension("pid");
         let name = file.to_str().context("a path of text")?.to_owned();
         let workers = column.workers("3");
-        let own = ["--pid-file", &name, "--drain-idle-ms", "100"];
+        // How long a connection may be idle that was accepted by a server that drains. A client whose turn on the
+        // CPU comes later than that between its connect and its send has lost nothing by a restart.
+        let own = ["--pid-file", &name, "--drain-idle-ms", "1500"];
         let first = column.serve_on(&[listen], &[&own, flags, &workers[..]].concat())?;
         let pid = first.pid();
         ensure!(read(&file) == Some(pid), "the file holds {:?}", read(&file));
