@@ -36,7 +36,7 @@ fn workers_terminated(column: &Column) -> anyhow::Result<()> {
     for _ in 0..2 {
         let (mut idle, mut busy) = (server.connect()?, server.connect()?);
         idle.get("/")?.expect(200)?;
-        busy.ask("/sleep/300000")?;
+        busy.ask("/sleep/1000000")?;
         busy.silence(ms(100))?;
         let old = process::children(server.pid());
         ensure!(!old.is_empty(), "there is no child");
