@@ -63,11 +63,11 @@ pub fn parent_ended() -> bool {
 }
 
 /// Closes the descriptors from `first` to `last` (`close_range(2)`, Linux 5.9; one by one before that).
-fn close_from(first: RawFd, last: RawFd) {
+pub(crate) fn close_from(first: RawFd, last: RawFd) {
     if first > last {
         return;
     }
-    // SAFETY: of these descriptors nothing is used any more in this process, by contract of `detach`.
+    // SAFETY: of these descriptors nothing is used any more in this process, by contract of the callers.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     if closed != 0 {
         let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;

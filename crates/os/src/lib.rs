@@ -17,10 +17,12 @@
 #![allow(unsafe_code)]
 
 pub mod aio;
+pub mod cgroup;
 pub mod cpu;
 pub mod detached;
 pub mod helper;
 pub mod inetd;
+pub mod init;
 mod inline;
 pub mod interrupt;
 pub mod lock;

@@ -242,6 +242,7 @@ fn check<'f, 'b>(
     let (mut host, mut length, mut chunked, mut close, mut keep) =
         (false, None, false, false, false);
     let (mut expects_continue, mut expects_more) = (false, false);
+    let mut types = 0;
     for field in &*request.headers {
         let value = || field.value.trim_ascii();
         match field.name.len() {
@@ -265,6 +266,8 @@ fn check<'f, 'b>(
                     keep |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
+            // Two readers could take two of them (RFC 9110 section 5.3: it is no list).
+            12 if is_named(field, "content-type") => types += 1,
             14 if is_named(field, "content-length") => {
                 let earlier = length.replace(content_length(value())?);
                 if earlier.is_some() {
@@ -281,7 +284,7 @@ fn check<'f, 'b>(
             _ => {}
         }
     }
-    if (minor_version == 1 && !host) || (chunked && length.is_some()) {
+    if (minor_version == 1 && !host) || (chunked && length.is_some()) || types > 1 {
         return Err(400);
     }
     if minor_version == 1 && expects_more {
@@ -312,7 +315,7 @@ fn is_host_field(field: &httparse::Header<'_>) -> bool {
     )
 }
 
-/// Compares the name of a field. Not inlined: five copies would put code that every request runs on more
+/// Compares the name of a field. Not inlined: six copies would put code that every request runs on more
 /// pages.
 #[inline(never)]
 fn is_named(field: &httparse::Header<'_>, name: &str) -> bool {

@@ -30,6 +30,7 @@ mod choice;
 mod connection;
 mod drain;
 mod error;
+mod fit;
 mod front;
 mod limits;
 mod listeners;

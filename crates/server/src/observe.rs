@@ -8,6 +8,7 @@ pub(crate) mod access;
 mod admin;
 mod figures;
 pub(crate) mod format;
+mod heartbeat;
 pub(crate) mod helper;
 mod metrics;
 mod process;

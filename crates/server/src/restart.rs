@@ -83,7 +83,7 @@ pub(crate) fn given() -> Result<Given, Refusal> {
     let (Some(pid), Some(count)) = (number("LISTEN_PID"), number("LISTEN_FDS")) else {
         return Ok(given);
     };
-    if pid? != os::process::id() {
+    if !os::init::is_own(pid?) {
         return Ok(given);
     }
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
@@ -156,7 +156,7 @@ fn begin(server: &Server) {
     let Some(program) = server.program.get() else {
         return;
     };
-    if os::process::id() == 1 {
+    if os::init::is_in_container() {
         say(format_args!(
             "no restart: this is process 1, and with its end the container ends"
         ));

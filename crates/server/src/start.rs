@@ -25,7 +25,7 @@ use crate::pid_file::PidFile;
 use crate::ready::Gate;
 use crate::refusal::Refusal;
 use crate::{
-    Address, Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, front,
+    Address, Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, fit, front,
     limits, listeners, natures, restart, signals, starting, state, unusable,
 };
 
@@ -75,6 +75,10 @@ pub fn serve_with<S: Service + 'static, E: Display>(
     args: &ServeArgs,
     service: impl FnOnce() -> Result<S, E>,
 ) -> ExitCode {
+    // Before anything is built that a fork would copy.
+    if let Err(error) = os::init::stay_behind() {
+        return end(1, format_args!("process 1 cannot fork: {error}"));
+    }
     match service() {
         Ok(service) => serve(model, args, Box::leak(Box::new(service))),
         Err(error) => end(1, error),
@@ -83,6 +87,9 @@ pub fn serve_with<S: Service + 'static, E: Display>(
 
 /// Serves with `model` until drained, and says how it went in one line and an exit code.
 pub fn serve(model: &'static Model, args: &ServeArgs, service: &'static dyn Service) -> ExitCode {
+    if let Err(error) = os::init::stay_behind() {
+        return end(1, format_args!("process 1 cannot fork: {error}"));
+    }
     let (run, server) = match prepare(model, args, service) {
         Ok(prepared) => prepared,
         Err(Refusal::Usage(line)) => return end(2, line),
@@ -131,8 +138,9 @@ fn prepare(
     let variant = &front::before(model.name, variant, args.front)?;
     (variant.needs.kernel)().map_err(Refusal::Failure)?;
     starting::check(model.name, variant, service)?;
-    let limits = args.limits.clone();
+    let mut limits = args.limits.clone();
     limits::check(&limits).map_err(Refusal::Usage)?;
+    let memory = fit::connections(&mut limits, os::cgroup::memory_bytes_max());
     if variant.needs.listeners == Listeners::None && needs_helper(args, &limits) {
         return Err(Refusal::Usage(format!(
             "{}: a process for each connection has no --admin, no --access-log, and no worker to replace",
@@ -161,6 +169,9 @@ fn prepare(
         }
         given.listeners.clear();
     }
+    let watchdog = notify::watchdog(given.ready.is_some()).map_err(Refusal::Usage)?;
+    // A process for one connection has no helper, and is soon over.
+    let watchdog = watchdog.filter(|_| variant.needs.listeners != Listeners::None);
     let identity = match (&args.user, &args.group) {
         (None, None) => None,
         (user, group) => {
@@ -207,7 +218,7 @@ fn prepare(
     }
     let admin = tasks.admin.as_ref().map(OwnedFd::try_clone).transpose();
     let admin = admin.map_err(|error| Refusal::Failure(format!("--admin: {error}")))?;
-    let observed = match needs_helper(args, &limits) {
+    let observed = match needs_helper(args, &limits) || watchdog.is_some() {
         true => {
             Some(Observed::new(blocks.len(), &limits, tasks.access_log.is_some()).map_err(failed)?)
         }
@@ -266,9 +277,12 @@ fn prepare(
     }
     notify::open().map_err(Refusal::Failure)?;
     signals::install(server);
-    start_helper(server, variant, tasks).map_err(failed)?;
+    start_helper(server, variant, tasks, watchdog).map_err(failed)?;
     state::serving_begins();
     server.start_before_listening(variant.workers.count)?;
+    if let Some(line) = memory {
+        log(format_args!("{line}"));
+    }
     Ok((variant.run, server))
 }
 
@@ -318,7 +332,12 @@ fn open_helper(
     Ok((tasks, path))
 }
 
-fn start_helper(server: &'static Server, variant: &Variant, tasks: Tasks) -> Result<(), os::Errno> {
+fn start_helper(
+    server: &'static Server,
+    variant: &Variant,
+    tasks: Tasks,
+    watchdog: Option<Duration>,
+) -> Result<(), os::Errno> {
     let Some(observed) = server.observed else {
         return Ok(());
     };
@@ -332,6 +351,7 @@ fn start_helper(server: &'static Server, variant: &Variant, tasks: Tasks) -> Res
         blocks: server.blocks,
         observed,
         main: os::process::id(),
+        watchdog,
     };
     helper::start(view, tasks)
 }

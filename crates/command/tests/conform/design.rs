@@ -2,16 +2,19 @@
 
 use crate::harness::Column;
 
-const ONE_CLIENT: &str = "one client at a time: the others wait until it has gone";
-const NEVER_RESTS: &str = "it tries every socket all the time, whatever happens";
-const ONLY_TCP: &str = "SO_REUSEPORT spreads nothing over Unix sockets";
-const ONLY_OWN: &str = "one inherited listener is not one per worker";
-const HASHED: &str = "what hashes to a busy child waits for it, whoever is free";
-const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody";
-const ONE_THREAD: &str = "one thread computes: while it is blocked, so are all requests";
+const ONE_CLIENT: &str = "one client at a time: the others wait in the backlog until it has gone, which its deadlines bound";
+const NEVER_RESTS: &str =
+    "it tries every socket all the time, whatever happens: one CPU is always busy, never more";
+const ONLY_TCP: &str =
+    "SO_REUSEPORT spreads nothing over Unix sockets: it refuses them in one line before it listens";
+const ONLY_OWN: &str = "one inherited listener is not one per worker: it refuses it in one line";
+const HASHED: &str = "what hashes to a busy child waits for it, whoever is free: as long as the deadlines let its client stay";
+const ONE_THREAD: &str =
+    "one thread computes: while it is blocked, so are all requests, as long as the call takes";
+const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody: it is killed with all its clients";
 const THREAD_GONE: &str = "the thread that answered has ended with its event";
 const ASIDE: &str = "what blocks is served aside, so nobody waits behind it in the backlog";
-const ONE_WORKER_EACH: &str = "a persistent connection occupies a worker until it ends";
+const ONE_WORKER_EACH: &str = "a persistent connection occupies a worker until it ends, at the latest after --idle-ms without a request";
 
 /// (row, model or one variant of it, why not).
 pub const DESIGN: &[(&str, &str, &str)] = &[
@@ -40,6 +43,11 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (ACTIVATED, "multi-reactor:reuseport", ONLY_OWN),
     (ACTIVATED, "proactor:reuseport", ONLY_OWN),
     (ACTIVATED, "multi-reactor:processes-reuseport", ONLY_OWN),
+    (SECOND_SERVER, "prefork:reuseport", ONLY_TCP),
+    (SECOND_SERVER, "multi-reactor:reuseport", ONLY_TCP),
+    (SECOND_SERVER, "proactor:reuseport", ONLY_TCP),
+    (SECOND_SERVER, "multi-reactor:processes-reuseport", ONLY_TCP),
+    (DESCRIPTORS_AND_LOG, "single-reactor:busy", NEVER_RESTS),
     (STALE, "prefork:reuseport", ONLY_TCP),
     (STALE, "multi-reactor:reuseport", ONLY_TCP),
     (STALE, "proactor:reuseport", ONLY_TCP),
@@ -133,6 +141,8 @@ pub const CAPPED: &str = "cap per address: the next is closed at once";
 pub const CAPPED_CROWD: &str = "cap per address: of a crowd, so many are served";
 pub const UNIX_UNCAPPED: &str = "cap and rate per address: unix sockets have none";
 pub const IN_FLIGHT: &str = "in flight: one too many is refused";
+pub const SECOND_SERVER: &str = "unix socket, a second server while the first drains";
+pub const DESCRIPTORS_AND_LOG: &str = "descriptors run out: few lines in the log";
 pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";
 pub const RESTART_UNIX: &str = "restart: a unix socket";
 pub const WORKERS_TERMINATED: &str = "SIGTERM to worker processes";

@@ -4,13 +4,16 @@
 //! model cannot do by design stands in one table, [`design::DESIGN`], with the reason.
 //!
 //! `cargo test -p turnstile-command --test conform [FILTER]...` runs the cells whose `row / column` contains
-//! a filter.
+//! a filter. `--again` has cells that failed run once more, alone: twelve run at once before. `--page` writes
+//! `docs/reliability.md`; that the committed page is about these rows and reasons is a test.
 
 #[path = "../harness/mod.rs"]
 mod harness;
 
 mod design;
+mod faults;
 mod matrix;
+mod page;
 mod rows;
 mod runner;
 

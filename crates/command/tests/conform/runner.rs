@@ -10,7 +10,7 @@ use anyhow::{anyhow, ensure};
 
 use crate::design::excuse;
 use crate::harness::{Column, columns, logs_of_this_thread, ms, with_fronts};
-use crate::matrix;
+use crate::{matrix, page};
 
 /// One behaviour: what it is called, and how it is looked for in any model.
 #[derive(Debug, Clone, Copy)]
@@ -85,8 +85,36 @@ pub fn run(rows: &[Row]) -> anyhow::Result<bool> {
             });
         }
     });
-    let results = results.into_inner().expect("no cell panics here");
-    Ok(matrix::print(rows, &columns, &results, start.elapsed()))
+    let mut results = results.into_inner().expect("no cell panics here");
+    let asks = |flag: &str| args.iter().any(|arg| arg == flag);
+    if asks("--again") {
+        run_again(&cells, &mut results);
+    }
+    let mut is_good = matrix::print(rows, &columns, &results, start.elapsed());
+    if asks("--page") {
+        page::write(rows, &columns, &results)?;
+    } else if filters.is_empty() {
+        if let Err(error) = page::check(rows, &columns) {
+            println!("\nFAIL: docs/reliability.md: {error:#}");
+            is_good = false;
+        }
+    }
+    Ok(is_good)
+}
+
+/// Runs the cells that have failed once more, one after another, and says which they were.
+fn run_again(cells: &[(Row, Column)], results: &mut [matrix::Result]) {
+    for result in results.iter_mut() {
+        let Verdict::Fail(why) = &result.2 else {
+            continue;
+        };
+        println!("again: ({}, {}): {why}", result.0, result.1);
+        let mut found = cells.iter();
+        let again = found.find(|(row, column)| row.name == result.0 && column.label() == result.1);
+        if let Some((row, column)) = again {
+            (result.2, result.3) = cell(*row, column);
+        }
+    }
 }
 
 fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {

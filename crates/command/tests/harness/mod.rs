@@ -11,7 +11,7 @@ mod metrics;
 pub mod process;
 mod server;
 
-pub use client::Client;
+pub use client::{Client, Reply};
 pub use column::{Column, columns, with_fronts};
 pub use metrics::{MISTAKES, Page, metrics};
 pub use server::{Exit, PATIENCE, Server, logs_of_this_thread, run};

@@ -121,6 +121,31 @@ pub fn descriptors(pid: u32) -> usize {
         .sum()
 }
 
+/// Descriptors of a server that has nothing to do: as many as a moment ago.
+pub fn settled(pid: u32, within: Duration) -> anyhow::Result<usize> {
+    let mut last = descriptors(pid);
+    super::eventually("a server at rest", within, || {
+        std::thread::sleep(Duration::from_millis(50));
+        let before = std::mem::replace(&mut last, descriptors(pid));
+        before == last
+    })?;
+    Ok(last)
+}
+
+/// Whether a signal that was sent to a process waits to be handled. A second one would be the same until then
+/// (`signal(7)`: standard signals do not queue).
+pub fn is_pending(pid: u32, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let pending = status.lines().filter_map(|line| {
+        let mask = line
+            .strip_prefix("ShdPnd:")
+            .or(line.strip_prefix("SigPnd:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    });
+    let bit = 1 << (signal.as_raw() - 1);
+    pending.fold(0, |all, mask| all | mask) & bit != 0
+}
+
 /// Sends a signal to a process that a test has started, or that such a process has.
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = rustix::process::Pid::from_raw(pid as i32) {

@@ -136,6 +136,14 @@ impl Server {
         process::signal(self.pid(), signal);
     }
 
+    /// The same, and waits until it is handled, so that another one is another one.
+    pub fn signal_taken(&self, signal: Signal) -> anyhow::Result<()> {
+        self.signal(signal);
+        super::eventually("the signal is handled", PATIENCE, || {
+            !process::is_pending(self.pid(), signal)
+        })
+    }
+
     /// Waits until every process of the server has ended.
     pub fn exit(&mut self, within: Duration) -> anyhow::Result<Exit> {
         let stderr = match self.ended.recv_timeout(within) {

@@ -16,9 +16,10 @@ use os::signal::monotonic_ns;
 
 use super::access::AccessLog;
 use super::admin;
+use super::heartbeat::Heartbeat;
 use super::watch::Watch;
 use super::{Figures, Observed};
-use crate::{Block, Board, Limits, log};
+use crate::{Block, Board, Limits, log, notify};
 
 /// What the helper knows of the server.
 #[derive(Debug, Clone)]
@@ -34,12 +35,19 @@ pub(crate) struct View {
     pub(crate) observed: &'static Observed,
     /// The process that was started.
     pub(crate) main: u32,
+    /// Within how much time the service manager wants to hear that the server is well.
+    pub(crate) watchdog: Option<Duration>,
 }
 
 impl View {
     /// How many workers are in a call that is longer than `--stuck-ms`.
     pub(crate) fn stuck_now(&self) -> usize {
-        let most_ns = self.limits.stuck_ms.saturating_mul(1_000_000);
+        self.longer_than(Duration::from_millis(self.limits.stuck_ms))
+    }
+
+    /// How many workers are in a call that is longer than this; 0: none is too long.
+    pub(crate) fn longer_than(&self, most: Duration) -> usize {
+        let most_ns = most.as_nanos() as u64;
         let now_ns = monotonic_ns();
         let is_stuck = |figures: &&Figures| match figures.call_began_ns.load(Ordering::Relaxed) {
             0 => false,
@@ -87,6 +95,7 @@ fn run(view: View, tasks: Tasks) {
     use std::os::fd::AsFd;
     let observed = view.observed;
     let mut keep = vec![observed.waker.as_fd()];
+    keep.extend(notify::socket());
     keep.extend(tasks.admin.as_ref().map(AsFd::as_fd));
     keep.extend(
         tasks
@@ -110,9 +119,11 @@ fn run(view: View, tasks: Tasks) {
         let view = view.clone();
         spawn("admin", move || admin::run(&listener, &view));
     }
+    let mut heartbeat = Heartbeat::new(&view);
     let mut watch = Watch::new(view);
     while !observed.shared.stop.load(Ordering::SeqCst) && !os::helper::parent_ended() {
         watch.look();
+        let beat = heartbeat.beat(&watch.view);
         // The writer of the access log, where there is one, is woken instead, and ends the process.
         let mut waker = [PollFd::new(&observed.waker, PollFlags::IN)];
         let fds = if writes {
@@ -120,7 +131,7 @@ fn run(view: View, tasks: Tasks) {
         } else {
             &mut waker[..]
         };
-        let _ = net::poll(fds, Some(watch.every()));
+        let _ = net::poll(fds, Some(watch.every().min(beat)));
     }
     if writes {
         observed.stop();

@@ -13,7 +13,7 @@ use crate::log::{self, Topic};
 /// The state between two looks.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    view: View,
+    pub(super) view: View,
     /// The call of each worker that was found stuck, by when it began.
     stuck: Vec<u64>,
     sizes_after: Instant,

@@ -10,7 +10,7 @@ use crate::design::{
     DRIPPING_READER, OTHERS_BEHIND_WAIT, OTHERS_DURING_SLOW_HEADS, OTHERS_DURING_UNREAD,
     OTHERS_DURING_WAIT, SLOWEST_READER,
 };
-use crate::harness::{Client, Column, PATIENCE, ms};
+use crate::harness::{Client, Column, PATIENCE, ms, process};
 use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
@@ -18,6 +18,10 @@ pub const ROWS: &[Row] = &[
     row("slow but steady reader gets all", steady_reader),
     row(SLOWEST_READER, slowest_reader),
     row(DRIPPING_READER, dripping_reader),
+    row(
+        "a slow reader cannot extend the deadline of a reply",
+        slow_reader,
+    ),
     row("idle connection is closed", idle),
     row("silent connection is closed", silent),
     row("slow head is cut with 408", slow_head),
@@ -168,6 +172,32 @@ fn dripping_reader(column: &Column) -> anyhow::Result<()> {
     }
     let heard = client.hear_out()?;
     ensure!(heard < 2 << 20, "{heard} bytes came after its time");
+    Ok(())
+}
+
+/// As above on TCP, where whoever looks at the client sees the end only behind megabytes of buffers: the
+/// server has closed the connection when it has as many descriptors as before.
+fn slow_reader(column: &Column) -> anyhow::Result<()> {
+    const WRITE: Duration = ms(3_000);
+    let server = column.serve(&["--write-ms", "3000"])?;
+    server.connect()?.get("/")?.expect(200)?;
+    let before = process::settled(server.pid(), PATIENCE)?;
+    let start = Instant::now();
+    let mut client = server.connect()?;
+    client.buffer_little()?;
+    client.ask("/bytes/67108864")?;
+    client.reply_to_head()?;
+    let took = loop {
+        let _ = client.bytes(1 << 10);
+        std::thread::sleep(ms(50)); // The pace of the reader: less than a buffer of output in its time.
+        let is_closed = process::descriptors(server.pid()) <= before;
+        let took = start.elapsed(); // After the count, which takes its time where there are many processes.
+        if is_closed {
+            break took;
+        }
+        ensure!(took < WRITE * 2 - ms(200), "not cut after {took:?}");
+    };
+    ensure!(took >= WRITE - ms(30), "too early: {took:?}");
     Ok(())
 }
 

@@ -36,7 +36,7 @@ fn workers_terminated(column: &Column) -> anyhow::Result<()> {
     for _ in 0..2 {
         let (mut idle, mut busy) = (server.connect()?, server.connect()?);
         idle.get("/")?.expect(200)?;
-        busy.ask("/sleep/300000")?;
+        busy.ask("/sleep/1000000")?;
         busy.silence(ms(100))?;
         let old = process::children(server.pid());
         ensure!(!old.is_empty(), "there is no child");
@@ -120,15 +120,14 @@ fn hurried(column: &Column) -> anyhow::Result<()> {
     let flags = ["--drain-delay-ms", "60000", "--drain-idle-ms", "100"];
     let mut server = column.serve(&flags)?;
     server.connect()?.get("/")?.expect(200)?;
-    server.signal(Signal::TERM);
-    std::thread::sleep(ms(50)); // Two that come at once are one.
+    server.signal_taken(Signal::TERM)?;
     server.signal(Signal::TERM);
     server.ends_well(PATIENCE)?;
     Ok(())
 }
 
 /// A user that nobody else is, for limits that count what a user has.
-fn nobody() -> anyhow::Result<String> {
+pub fn nobody() -> anyhow::Result<String> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     if !rustix::process::geteuid().is_root() {
         return Err(Moot("only root may become somebody else").into());

@@ -1,7 +1,10 @@
 //! The behaviours, by subject.
 
 mod access_log;
+mod adversity;
+mod advisories;
 mod bounds;
+mod container;
 mod crash;
 mod crowd;
 mod deadlines;
@@ -18,6 +21,7 @@ mod overload;
 mod passing;
 mod php_fpm;
 mod refusals;
+mod reported;
 mod restart;
 mod routes;
 mod scarcity;
@@ -25,6 +29,8 @@ mod services;
 mod streams;
 mod supervised;
 mod unp;
+mod watchdog;
+mod workers;
 
 use crate::runner::Row;
 
@@ -41,6 +47,12 @@ pub fn all() -> Vec<Row> {
         restart::ROWS,
         supervised::ROWS,
         front::ROWS,
+        adversity::ROWS,
+        reported::ROWS,
+        reported::SERVICE_ROWS,
+        workers::ROWS,
+        container::ROWS,
+        watchdog::ROWS,
         crowd::ROWS,
         crash::ROWS,
         routes::ROWS,
@@ -53,6 +65,7 @@ pub fn all() -> Vec<Row> {
         halfclose::ROWS,
         limits::ROWS,
         refusals::ROWS,
+        advisories::ROWS,
         listeners::ROWS,
         overload::ROWS,
         unp::ROWS,
@@ -72,6 +85,10 @@ pub fn is_the_super_servers(name: &str) -> bool {
         restart::ROWS,
         supervised::ROWS,
         crash::ROWS,
+        reported::ROWS,
+        workers::ROWS,
+        container::ROWS,
+        watchdog::ROWS,
         listeners::ROWS,
         overload::ROWS,
         front::ROWS,

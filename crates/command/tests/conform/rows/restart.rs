@@ -1,6 +1,7 @@
 //! SIGUSR2: a new program takes the place of the old one, and nobody notices.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,13 +12,14 @@ use super::listeners::socket_path;
 use super::row;
 use crate::design::RESTART_UNIX;
 use crate::harness::process::{self, Signal};
-use crate::harness::{Client, Column, PATIENCE, Server, eventually, ms};
+use crate::harness::{Client, Column, PATIENCE, Server, TURNSTILE, eventually, ms};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row("restart: nothing is lost under load", under_load),
     row(RESTART_UNIX, unix),
     row("restart: a successor that dies", dies),
+    row("restart: a successor that never gets ready", hangs),
     row("restart: SIGUSR2 several times", several),
     row("restart: SIGTERM meanwhile", terminated),
 ];
@@ -34,7 +36,9 @@ impl Line {
         let file = socket_path().with_extension("pid");
         let name = file.to_str().context("a path of text")?.to_owned();
         let workers = column.workers("3");
-        let own = ["--pid-file", &name, "--drain-idle-ms", "100"];
+        // How long a connection may be idle that was accepted by a server that drains. A client whose turn on the
+        // CPU comes later than that between its connect and its send has lost nothing by a restart.
+        let own = ["--pid-file", &name, "--drain-idle-ms", "1500"];
         let first = column.serve_on(&[listen], &[&own, flags, &workers[..]].concat())?;
         let pid = first.pid();
         ensure!(read(&file) == Some(pid), "the file holds {:?}", read(&file));
@@ -221,6 +225,52 @@ fn dies(column: &Column) -> anyhow::Result<()> {
     let log = line.end()?;
     let told = log.matches("ended before it was ready").count();
     ensure!(told == 2, "one line for each of two: {log}");
+    Ok(())
+}
+
+/// The program's name leads to one that hangs, for longer than a server waits. Then it leads to the right one
+/// again.
+fn hangs(column: &Column) -> anyhow::Result<()> {
+    let name = socket_path().with_extension("program");
+    std::os::unix::fs::symlink(TURNSTILE, &name)?;
+    let script = socket_path().with_extension("sh");
+    std::fs::write(&script, "#!/bin/sh\nexec sleep 60\n")?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    let hung = hang(column, &name, &script);
+    let _ = std::fs::remove_file(&name);
+    let _ = std::fs::remove_file(&script);
+    hung
+}
+
+fn hang(column: &Column, name: &Path, script: &Path) -> anyhow::Result<()> {
+    let file = socket_path().with_extension("pid");
+    let pid_file = file.to_str().context("a path of text")?.to_owned();
+    let serve = column.command(&["127.0.0.1:0"], &["--pid-file", &pid_file]);
+    let mut command = std::process::Command::new(name);
+    command
+        .args(serve.get_args())
+        .stdin(std::process::Stdio::null());
+    let first = Server::start(command, 1)?;
+    let (pid, addr) = (first.pid(), first.addrs[0].clone());
+    let mut line = Line { first, file, pid };
+    let lead_to = |target: &Path| -> anyhow::Result<()> {
+        std::fs::remove_file(name)?;
+        Ok(std::os::unix::fs::symlink(target, name)?)
+    };
+    lead_to(script)?;
+    process::signal(line.pid, Signal::USR2);
+    let start = std::time::Instant::now();
+    while start.elapsed() < ms(11_000) {
+        Client::connect(&addr)?.get("/")?.expect(200)?;
+        std::thread::sleep(ms(100)); // The pace of a visitor.
+    }
+    ensure!(read(&line.file) == Some(line.pid), "another took its place");
+    lead_to(Path::new(TURNSTILE))?;
+    line.restart()?;
+    Client::connect(&addr)?.get("/")?.expect(200)?;
+    let log = line.end()?;
+    let told = log.matches("not ready").count();
+    ensure!(told == 1, "one line for one attempt: {log}");
     Ok(())
 }
 

@@ -211,6 +211,12 @@ pub fn pid_behind(client: &mut Client) -> anyhow::Result<u32> {
     who["pid"].as_u64().map(|pid| pid as u32).context("pid")
 }
 
+/// The process that has written a reply of `/whoami`.
+pub fn pid_of(reply: &crate::harness::Reply) -> anyhow::Result<u32> {
+    let who: serde_json::Value = serde_json::from_slice(&reply.body)?;
+    who["pid"].as_u64().map(|pid| pid as u32).context("pid")
+}
+
 fn head(column: &Column) -> anyhow::Result<()> {
     let server = column.serve(&[])?;
     let mut client = server.connect()?;

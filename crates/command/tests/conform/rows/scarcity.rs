@@ -17,7 +17,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// The same command under a descriptor limit of 64, which also bounds what it may raise it to.
-fn scarce(column: &Column) -> anyhow::Result<Server> {
+pub fn scarce(column: &Column) -> anyhow::Result<Server> {
     let serve = column.command(&["127.0.0.1:0"], &few_workers(column));
     let mut command = Command::new("sh");
     command

@@ -22,10 +22,10 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// A folder of one cell's own, removed in the end.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> anyhow::Result<Folder> {
+    pub fn new() -> anyhow::Result<Folder> {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("services-{}-{number}", std::process::id());
@@ -34,12 +34,12 @@ impl Folder {
         Ok(Folder(path))
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// A server with both.
-    fn serve(&self, column: &Column) -> anyhow::Result<Server> {
+    pub fn serve(&self, column: &Column) -> anyhow::Result<Server> {
         let (root, db) = (self.at("root"), self.at("store"));
         let (root, db) = (root.to_str().context("root")?, db.to_str().context("db")?);
         column.serve_with_workers(4, &["--root", root, "--db", db])
@@ -53,7 +53,7 @@ impl Drop for Folder {
 }
 
 /// A request with a body, and its status.
-fn ask(client: &mut Client, line: &str, body: &[u8]) -> anyhow::Result<u16> {
+pub fn ask(client: &mut Client, line: &str, body: &[u8]) -> anyhow::Result<u16> {
     let length = body.len();
     client.send(format!(
         "{line} HTTP/1.1\r\nHost: t\r\nContent-Length: {length}\r\n\r\n"

@@ -1,0 +1,90 @@
+//! Worker processes that end by themselves: at a bound, or in a crash loop.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+
+use super::row;
+use crate::harness::process::{self, Signal};
+use crate::harness::{Column, PATIENCE, eventually, ms};
+use crate::runner::{Moot, Row};
+
+pub const ROWS: &[Row] = &[
+    row("--worker-requests-max", requests_max),
+    row("a crash loop backs off", crash_loop),
+];
+
+const NO_PROCESSES: Moot = Moot("its workers are no processes");
+
+/// A worker process ends after so many requests; its last reply says close, and another takes its place.
+fn requests_max(column: &Column) -> anyhow::Result<()> {
+    if !column.serves_in_children() {
+        return Err(NO_PROCESSES.into());
+    }
+    let flags = ["--worker-requests-max", "10", "--drain-idle-ms", "100"];
+    let mut server = column.serve(&[&flags[..], &column.workers("2")].concat())?;
+    let mut processes = HashSet::new();
+    let mut bystanders = Vec::new();
+    for number in 0..8 {
+        let mut client = server.connect()?;
+        let (mut requests, mut pid) = (0, 0);
+        loop {
+            let reply = client.get("/whoami").and_then(|reply| reply.expect(200));
+            let reply = reply.with_context(|| format!("request {requests} of client {number}"))?;
+            pid = super::routes::pid_of(&reply)?.max(pid);
+            requests += 1;
+            if reply.closes() {
+                client.end()?;
+                break;
+            }
+            ensure!(requests < 40, "no reply says close");
+        }
+        processes.insert(pid);
+        // One is idle meanwhile, which must not keep a loop that ends. Where the kernel chooses the process,
+        // it could choose the one that has this connection.
+        if number == 0 && column.label() != "prefork:reuseport" {
+            let mut idle = server.connect()?;
+            idle.get("/")?.expect(200)?;
+            bystanders.push(idle);
+        }
+    }
+    ensure!(processes.len() >= 4, "{} processes served", processes.len());
+    drop(bystanders);
+    let exit = server.drain(PATIENCE)?;
+    ensure!(exit.stderr.contains(" 0 workers replaced"), "{exit:?}");
+    ensure!(!exit.stderr.contains("ended:"), "{exit:?}");
+    Ok(())
+}
+
+/// Every child is killed as soon as it is seen. Without a pause the parent would fork without end.
+fn crash_loop(column: &Column) -> anyhow::Result<()> {
+    if !column.serves_in_children() {
+        return Err(NO_PROCESSES.into());
+    }
+    if column.model == "fork-per-client" {
+        return Err(Moot("it forks for clients, and replaces nobody").into());
+    }
+    let mut server = column.serve_with_workers(2, &["--drain-idle-ms", "100"])?;
+    server.connect()?.get("/")?.expect(200)?;
+    let mut killed = HashSet::new();
+    let start = Instant::now();
+    while start.elapsed() < ms(3_000) {
+        for pid in process::children(server.pid()) {
+            process::signal(pid, Signal::KILL);
+            killed.insert(pid);
+        }
+        std::thread::sleep(ms(1)); // As fast as they come, and no busier than that.
+    }
+    ensure!(killed.len() >= 4, "{} were killed", killed.len());
+    ensure!(killed.len() <= 40, "{} were forked in 3 s", killed.len());
+    eventually("it serves again", PATIENCE, || {
+        let reply = server.connect().and_then(|mut client| client.get("/"));
+        reply.is_ok_and(|reply| reply.status == 200)
+    })?;
+    eventually("no zombie", PATIENCE, || {
+        process::zombies(server.pid()) == 0
+    })?;
+    server.drain(PATIENCE)?;
+    Ok(())
+}
