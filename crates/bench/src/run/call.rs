@@ -107,6 +107,7 @@ impl Call<'_> {
             args.push("--new-connection".to_owned());
         }
         args.extend(mix(shape));
+        args.extend(shape.headers.iter().map(|line| format!("--header={line}")));
         args.extend(bystanders(shape));
         match self.check {
             BodyCheck::Exact => {}
@@ -136,7 +137,7 @@ impl Call<'_> {
 fn mix(shape: &Shape) -> Vec<String> {
     let kinds = shape.mix.iter().map(|kind| format!("--request={kind}"));
     let mut args: Vec<String> = kinds.collect();
-    if shape.mix.iter().any(|kind| kind.contains(":PUT:")) {
+    if shape.mix.iter().any(|kind| kind.contains(":PUT:/kv/")) {
         args.push(format!("--body-bytes={VALUE_BYTES}"));
         args.push("--expect-status=200,201,204".to_owned());
         // The store holds the value that is put: whatever the order, there is one right reply.
