@@ -56,7 +56,7 @@ class Run:
 
     def wait(self, word, machines):
         """Waits until each machine has said `word`; gives those that have, and names the others."""
-        good, waiting, since = [], list(machines), time.monotonic()
+        good, waiting, since = list(machines), list(machines), time.monotonic()
         while waiting:
             for machine in list(waiting):
                 said, why = self.said[machine], None
@@ -71,8 +71,8 @@ class Run:
                     else:
                         continue
                 waiting.remove(machine)
-                good += [machine] if why is None else []
                 if why:
+                    good.remove(machine)
                     self.problem(f"machine {self.name(machine)}: {why}")
             gevent.sleep(0.05)
         return good

@@ -272,11 +272,6 @@ impl Recorder {
         self.scheduled - self.answered - self.failed
     }
 
-    /// Measured requests that were not answered correctly.
-    pub(crate) fn failures(&self) -> u64 {
-        self.failed
-    }
-
     /// What has come of the window so far.
     pub(crate) fn so_far(&self) -> SoFar {
         SoFar {
