@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::parts::{
-    IdleFigures, KindFigures, Latency, PhaseFigures, PoisonFigures, SliceFigures, SlowClients,
-    RequestsFile, SlowFigures,
+    IdleFigures, KindFigures, Latency, PhaseFigures, PoisonFigures, RequestsFile, SliceFigures,
+    SlowClients, SlowFigures,
 };
 use crate::reasons::Reasons;
 

@@ -46,7 +46,9 @@ const NOT_KEPT: &[&str] = &[
 pub(crate) fn is_kept(name: &str, value: &str) -> bool {
     // Fields of HTTP/2 that begin with a colon are no token.
     is_token(name)
-        && !NOT_KEPT.iter().any(|other| name.eq_ignore_ascii_case(other))
+        && !NOT_KEPT
+            .iter()
+            .any(|other| name.eq_ignore_ascii_case(other))
         && !value.contains(['\r', '\n', '\0'])
 }
 

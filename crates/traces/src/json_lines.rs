@@ -143,7 +143,8 @@ fn headers(object: &Object) -> Result<Vec<(String, String)>> {
         };
         for value in values {
             let value = as_text(value);
-            let value = value.with_context(|| format!("its header {} is no text", shortened(name)))?;
+            let value =
+                value.with_context(|| format!("its header {} is no text", shortened(name)))?;
             if is_kept(name, &value) {
                 headers.push((name.clone(), value));
             }

@@ -120,11 +120,7 @@ impl<'a> Trace<'a> {
         Self::whole(Format::Har, Source::Entries(har::parse(&line)?.into_iter()))
     }
 
-    fn lines(
-        format: Format,
-        input: Box<dyn BufRead + 'a>,
-        parse: Parse,
-    ) -> Result<Self> {
+    fn lines(format: Format, input: Box<dyn BufRead + 'a>, parse: Parse) -> Result<Self> {
         let line = Vec::new();
         Self::whole(format, Source::Lines { input, parse, line })
     }

@@ -50,7 +50,10 @@ impl Own {
             let form = format!("1 to {CONNECTIONS_MAX}");
             return usage("--connections", &n.to_string(), &form);
         }
-        if let Some(s) = self.window_s.filter(|&s| !(0.05..=LENGTH_MAX_S).contains(&s)) {
+        if let Some(s) = self
+            .window_s
+            .filter(|&s| !(0.05..=LENGTH_MAX_S).contains(&s))
+        {
             return usage("--duration", &format!("{s}s"), "50ms to 1h");
         }
         Ok(self)
@@ -90,7 +93,11 @@ fn replaced(scenario: &'static Scenario, requests: &[String]) -> Result<&'static
         .iter()
         .map(|(method, path)| format!("{method} {path}"))
         .collect();
-    let purpose = format!("{} Every row is asked for {}.", scenario.purpose, list.join(", "));
+    let purpose = format!(
+        "{} Every row is asked for {}.",
+        scenario.purpose,
+        list.join(", ")
+    );
     Ok(Box::leak(Box::new(Scenario {
         mix: Vec::leak(requests.iter().map(|text| leaked(text)).collect()),
         purpose: leaked(&purpose),
@@ -168,7 +175,10 @@ mod tests {
         };
         let own = own.checked().expect("good").of(tiny).expect("one path");
         assert_eq!((own.path, own.mix.len()), ("/orders?a=b", 0));
-        assert_eq!((own.connections, own.headers), (8, &["Accept: text/html"][..]));
+        assert_eq!(
+            (own.connections, own.headers),
+            (8, &["Accept: text/html"][..])
+        );
         assert_eq!(own.window, Some(Duration::from_millis(1_500)));
         assert!(own.own && !own.is_generic() && own.purpose.contains("/orders"));
     }
@@ -190,15 +200,69 @@ mod tests {
     fn what_cannot_be_sent_is_one_line() {
         let own = Own::default;
         for (own, says) in [
-            (Own { requests: texts(&["/x"]), ..own() }, "--request '/x'"),
-            (Own { requests: texts(&["0:GET:/"]), ..own() }, "WEIGHT"),
-            (Own { requests: texts(&["1:get:/"]), ..own() }, "WEIGHT"),
-            (Own { requests: texts(&["1:GET:x"]), ..own() }, "WEIGHT"),
-            (Own { headers: texts(&["x"]), ..own() }, "--header 'x'"),
-            (Own { headers: texts(&["a: b\r\nc: d"]), ..own() }, "NAME"),
-            (Own { connections: Some(0), ..own() }, "--connections '0'"),
-            (Own { window_s: Some(0.0), ..own() }, "--duration '0s'"),
-            (Own { window_s: Some(f64::NAN), ..own() }, "--duration"),
+            (
+                Own {
+                    requests: texts(&["/x"]),
+                    ..own()
+                },
+                "--request '/x'",
+            ),
+            (
+                Own {
+                    requests: texts(&["0:GET:/"]),
+                    ..own()
+                },
+                "WEIGHT",
+            ),
+            (
+                Own {
+                    requests: texts(&["1:get:/"]),
+                    ..own()
+                },
+                "WEIGHT",
+            ),
+            (
+                Own {
+                    requests: texts(&["1:GET:x"]),
+                    ..own()
+                },
+                "WEIGHT",
+            ),
+            (
+                Own {
+                    headers: texts(&["x"]),
+                    ..own()
+                },
+                "--header 'x'",
+            ),
+            (
+                Own {
+                    headers: texts(&["a: b\r\nc: d"]),
+                    ..own()
+                },
+                "NAME",
+            ),
+            (
+                Own {
+                    connections: Some(0),
+                    ..own()
+                },
+                "--connections '0'",
+            ),
+            (
+                Own {
+                    window_s: Some(0.0),
+                    ..own()
+                },
+                "--duration '0s'",
+            ),
+            (
+                Own {
+                    window_s: Some(f64::NAN),
+                    ..own()
+                },
+                "--duration",
+            ),
         ] {
             let failure = own.checked().expect_err(says);
             assert_eq!(failure.code(), 2);

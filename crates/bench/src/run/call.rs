@@ -129,7 +129,16 @@ impl Call<'_> {
 
     fn recorded(&self, args: &[String]) -> String {
         let port = self.address.rsplit(':').next().unwrap_or_default();
+        let args: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
         format!("turnstile {}", args.join(" ")).replace(&format!(":{port}/"), ":PORT/")
+    }
+}
+
+/// An argument as a shell takes it: in quotes where it holds what a shell reads otherwise.
+fn quoted(arg: &str) -> String {
+    match arg.contains(|c: char| c.is_whitespace() || "'\"\\&;|<>()$`*#!~".contains(c)) {
+        true => format!("'{}'", arg.replace('\'', r"'\''")),
+        false => arg.to_owned(),
     }
 }
 
@@ -218,6 +227,18 @@ mod tests {
             stepped.ends_with("--profile=10:1s,40:2s --arrivals=poisson --objective-us=20000"),
             "{stepped}"
         );
+    }
+
+    #[test]
+    fn what_a_shell_would_read_otherwise_is_quoted() {
+        for (arg, says) in [
+            ("--request=9:GET:/kv/{n:9}", "--request=9:GET:/kv/{n:9}"),
+            ("--header=Accept: x", "'--header=Accept: x'"),
+            ("http://h/?a=b&c=d", "'http://h/?a=b&c=d'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(arg), says);
+        }
     }
 
     #[test]

@@ -82,7 +82,10 @@ fn read(path: &Path) -> Result<Vec<Vec<u8>>> {
     );
     let lines = bytes.split(|&b| b == b'\n');
     let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let lines: Vec<Vec<u8>> = lines.filter(|line| !line.is_empty()).map(Vec::from).collect();
+    let lines: Vec<Vec<u8>> = lines
+        .filter(|line| !line.is_empty())
+        .map(Vec::from)
+        .collect();
     ensure!(!lines.is_empty(), "{} holds no line", path.display());
     Ok(lines)
 }
@@ -127,10 +130,17 @@ mod tests {
             format!("{n}\r\nAuthorization: {token}\r\n\r\n{body}")
         };
         let expected = [(3, "a", "one"), (3, "b", "two"), (5, "a", "three")];
-        assert_eq!(ends, expected.map(|(n, token, body)| request(n, token, body)));
+        assert_eq!(
+            ends,
+            expected.map(|(n, token, body)| request(n, token, body))
+        );
         assert_eq!(plan.requests[0].path, "/x");
         assert_eq!(script.counts().requests, 3);
-        for (text, says) in [("", "holds no line"), ("a b: c", "not NAME"), ("x", "not NAME")] {
+        for (text, says) in [
+            ("", "holds no line"),
+            ("a b: c", "not NAME"),
+            ("x", "not NAME"),
+        ] {
             let wrong = file("wrong", text);
             let error = Script::apply_lines(None, Some(&wrong), &mut plan).unwrap_err();
             let error = format!("{error:#}");
