@@ -16,6 +16,7 @@ pub mod progress;
 pub mod readings;
 pub mod record;
 pub mod request;
+pub mod rounds;
 pub mod server;
 pub mod setup;
 pub mod slice_generator;

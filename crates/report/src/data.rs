@@ -15,7 +15,7 @@ mod scenario;
 
 use detail::absent;
 pub use detail::{Capacity, CapacityStep, KindFigures, MemoryStep, PhaseFigures, Slice};
-pub use env::Env;
+pub use env::{Env, Sequential};
 pub use kinds::{Pass, Role, Validity};
 pub use scenario::{Deciding, Objective, ScenarioInfo};
 pub use schema::load::{IdleFigures, Latency, Mode, PoisonFigures, SlowClients, SlowFigures};

@@ -184,6 +184,7 @@ mod tests {
             server_cpus: 1,
             idle: size.idle_connections(),
             rates: &std::collections::BTreeMap::new(),
+            rounds: None,
         });
         plan.iter().map(|v| visit(v, size)).sum()
     }
