@@ -273,6 +273,7 @@ fn others_on_the_cpus_are_noise_and_leave_memory_alone() {
     for mode in [Mode::Closed, Mode::Open] {
         let mut case = good(mode);
         case.others.server = Used {
+            beyond: None,
             share: 0.48,
             most: Some(("loop".to_owned(), 0.47)),
         };

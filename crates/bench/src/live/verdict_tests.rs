@@ -42,6 +42,7 @@ fn session(factors: [f64; 4], edit: impl Fn(&mut Rotation)) -> Session {
     let mut session = Session {
         contenders: [parse("A", "prefork"), parse("B", "thread-pool")],
         path: "/plaintext".into(),
+        path_b: None,
         connections: 16,
         rate_rps: 5_000.0,
         within: 3.0,

@@ -244,7 +244,12 @@ impl Execution<'_> {
         };
         let began_s = self.record.age_s();
         match standing.slice(self.setup, &asked) {
-            Ok(sample) => {
+            Ok(mut sample) => {
+                let beyond = so_far.beyond(place);
+                sample.others.beside(beyond);
+                let Some(standing) = &so_far.standing[place] else {
+                    return Ok(false);
+                };
                 let slice = Slice {
                     rotation: rotation.number,
                     position,
@@ -339,6 +344,13 @@ impl Execution<'_> {
 }
 
 impl Progress<'_> {
+    /// By how much more others use while the server at `place` is loaded than while another is.
+    fn beyond(&self, place: usize) -> [f64; 2] {
+        let all = || self.standing.iter().flatten().map(|each| &each.beside);
+        let own = self.standing[place].as_ref();
+        own.map_or([0.0; 2], |own| own.beside.beyond(all()))
+    }
+
     /// Counts a slice; `true` when noise has spoilt it.
     fn count(&mut self, trial: &Trial) -> bool {
         self.slices += 1;
