@@ -15,8 +15,8 @@ use crate::plot::{self, Plot};
 use crate::primary;
 use crate::run::Run;
 use crate::session::Session;
-use crate::speed;
 use crate::sheet::{self, Sheet};
+use crate::speed;
 use crate::svg;
 use crate::words;
 

@@ -72,7 +72,10 @@ impl Column {
     pub fn of(env: &Env, trials: Vec<Trial>, scenario: &str) -> Option<Self> {
         let run = Run::new(env.clone(), trials, Vec::new());
         let matrix = Matrix::verdict(&run);
-        let column = matrix.columns.iter().find(|each| each.scenario == scenario)?;
+        let column = matrix
+            .columns
+            .iter()
+            .find(|each| each.scenario == scenario)?;
         let window = column.choice.window;
         let rows = matrix.rows.iter().zip(&column.entries);
         let rows: Vec<Row> = rows
@@ -96,7 +99,10 @@ impl Column {
                 },
                 window.rate(),
             ),
-            measures: best.into_iter().chain(placebo.into_iter().flatten()).collect(),
+            measures: best
+                .into_iter()
+                .chain(placebo.into_iter().flatten())
+                .collect(),
             rows,
         })
     }

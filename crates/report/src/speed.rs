@@ -11,8 +11,8 @@ use crate::data::Role;
 use crate::format;
 use crate::metric::Metric;
 use crate::run::{Run, Window};
-use crate::stats::speed::{Level, levels};
 use crate::stats;
+use crate::stats::speed::{Level, levels};
 
 /// The null server's cost, rotation by rotation.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,9 +72,11 @@ impl Speed {
     /// How often the machine changed its speed, when, and how far.
     pub fn sentence(&self) -> String {
         let rotations = format::count(self.points.len(), "rotation");
-        let by = |pick: fn(f64, f64) -> f64| self.levels.iter().map(|each| each.middle).reduce(pick);
+        let by =
+            |pick: fn(f64, f64) -> f64| self.levels.iter().map(|each| each.middle).reduce(pick);
         let (Some(least), Some(most)) = (by(f64::min), by(f64::max)) else {
-            return "The speed of the machine was not watched: nothing was measured in slices.".to_owned();
+            return "The speed of the machine was not watched: nothing was measured in slices."
+                .to_owned();
         };
         let changes = self.levels.len() - 1;
         if changes == 0 {
@@ -134,7 +136,11 @@ mod tests {
         let steady = speed(&[(40, 0.0)], true).sentence();
         assert!(steady.contains("kept its speed") && steady.contains("40 rotations"));
         let twice = speed(&[(30, 0.0), (30, 0.2), (30, 0.0)], true).sentence();
-        for part in ["changed its speed twice", "after 5 min", "between 1.00× and 1.22×"] {
+        for part in [
+            "changed its speed twice",
+            "after 5 min",
+            "between 1.00× and 1.22×",
+        ] {
             assert!(twice.contains(part), "{part}: {twice}");
         }
         let once = speed(&[(30, 0.0), (30, -0.5)], false).sentence();

@@ -146,7 +146,10 @@ fn equal_servers_are_told_apart_in_less_than_one_column_in_twenty() {
         }
     }
     println!("of {columns} columns of {SERVERS} equal servers, {wrong} say that one is behind");
-    assert!(columns >= 60 && wrong * 20 <= columns, "{wrong} of {columns}");
+    assert!(
+        columns >= 60 && wrong * 20 <= columns,
+        "{wrong} of {columns}"
+    );
 }
 
 #[test]
@@ -170,7 +173,10 @@ fn a_server_eight_percent_slower_is_settled_and_what_is_settled_is_left_out() {
     println!(
         "8 %: {found} of {columns} found, {opposite} name another; {mean} slices of {all} on average"
     );
-    assert!(columns >= 8 && found * 10 >= columns * 9, "{found} of {columns}");
+    assert!(
+        columns >= 8 && found * 10 >= columns * 9,
+        "{found} of {columns}"
+    );
     assert!(opposite * 20 <= columns, "{opposite} of {columns}");
     assert!(mean < all * 3 / 4, "{mean} of {all}");
 }
@@ -181,11 +187,19 @@ fn nothing_is_ranked_before_the_first_look() {
     for rotation in 0..FIRST as u32 {
         if rotation == 11 {
             let early = Column::of(&env(120), trials.clone(), "simulated").expect("a column");
-            assert!(early.rows.iter().all(|row| row.said == Said::Open), "{early:?}");
+            assert!(
+                early.rows.iter().all(|row| row.said == Said::Open),
+                "{early:?}"
+            );
         }
         for (server, cost) in [(0, 0.0), (1, 0.7)] {
             let wobble = 0.01 * f64::from(rotation % 3);
-            trials.push(slice(&name(server), Role::Model, (0, rotation), cost + wobble));
+            trials.push(slice(
+                &name(server),
+                Role::Model,
+                (0, rotation),
+                cost + wobble,
+            ));
         }
     }
     let now = Column::of(&env(120), trials, "simulated").expect("a column");

@@ -12,6 +12,9 @@ use crate::observe::others::Others;
 /// Slices that are looked back on: a daemon that wakes up in every third slice is not in most of them.
 const SLICES: usize = 7;
 
+/// Fewer do not tell a burst from a habit.
+const SLICES_MIN: usize = 2;
+
 /// What others used in the latest slices of one server: of the server's CPUs and of the generator's.
 #[derive(Debug, Clone, Default)]
 pub struct Beside([VecDeque<f64>; 2]);
@@ -27,9 +30,12 @@ impl Beside {
         }
     }
 
-    /// The lower median on either side; `None` before the first slice.
+    /// The lower median on either side; `None` of fewer than [`SLICES_MIN`] slices.
     fn usual(&self) -> Option<[f64; 2]> {
         let [server, load] = &self.0;
+        if server.len() < SLICES_MIN {
+            return None;
+        }
         Some([lower_median(server)?, lower_median(load)?])
     }
 
@@ -89,7 +95,7 @@ mod tests {
         // Beside one thread, beside eight, beside sixty-four.
         let found = left_out(3, |server| [0.5, 0.11, 0.015][server]);
         assert_eq!(found[0], ROTATIONS);
-        // Before the others were measured it is not known what they would show.
+        // A single slice may have met a burst.
         assert!(found[1] >= ROTATIONS - 1, "{found:?}");
         assert_eq!(found[2], 0, "it takes next to nothing from so many");
     }

@@ -118,7 +118,9 @@ impl Standing {
 
     /// What its sample says, beside what the samples of `other` say of who else uses the CPUs.
     pub fn slice(&self, mut sample: Sample, other: &Self) -> Slice {
-        let beyond = self.beside.beyond([&self.beside, &other.beside].into_iter());
+        let beyond = self
+            .beside
+            .beyond([&self.beside, &other.beside].into_iter());
         sample.others.beside(beyond);
         of(&sample)
     }

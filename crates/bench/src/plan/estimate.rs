@@ -56,7 +56,7 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
                 (call + how.far) * far_steps + (call + near) * near_steps
             })
         }
-        Pass::SystemCalls => CALL + TRACER + windows.calls,
+        Pass::SystemCalls => (CALL + windows.calls) * 2 + TRACER,
         Pass::Memory => return memory(visit, size),
     };
     started(visit, size) + measured

@@ -144,7 +144,13 @@ impl<'a> Rounds<'a> {
 
     /// The rotations of a round that `trials` do not hold: of every load before the first look, then of
     /// the one that decides.
-    fn due(&self, round: usize, group: &Group<'_>, look: Option<&Column>, trials: &[Trial]) -> Vec<u32> {
+    fn due(
+        &self,
+        round: usize,
+        group: &Group<'_>,
+        look: Option<&Column>,
+        trials: &[Trial],
+    ) -> Vec<u32> {
         let windows = group.windows();
         let per_window = u32::try_from(self.lengths[round]).unwrap_or(u32::MAX);
         let mut due = group.due(per_window, trials);
@@ -273,7 +279,8 @@ impl Execution<'_> {
     /// The verdicts of a scenario before `round`.
     fn look(&self, env: &Env, scenario: &str, round: usize) -> Option<Column> {
         let trials = self.record.trials.iter();
-        let before = trials.filter(|trial| trial.scenario == scenario && (trial.block as usize) < round);
+        let before =
+            trials.filter(|trial| trial.scenario == scenario && (trial.block as usize) < round);
         Column::of(env, before.cloned().collect(), scenario)
     }
 
@@ -298,7 +305,8 @@ impl Execution<'_> {
         self.record.write_env(session.env)?;
         // What cannot be shown now may be shown in the end; that is when it is a failure.
         if let Err(error) = report::write(self.record.folder()) {
-            self.progress.say(&format!("the report is not made anew: {error:#}"));
+            self.progress
+                .say(&format!("the report is not made anew: {error:#}"));
         } else {
             self.record.link_latest()?;
         }
@@ -323,7 +331,12 @@ fn changes(before: Option<&Column>, now: &Column) -> Vec<String> {
             (Said::Best, _) | (_, "") => String::new(),
             (_, factor) => format!(" {factor}"),
         };
-        format!("{}: {}{factor} {}", now.scenario, row.label, row.said.words())
+        format!(
+            "{}: {}{factor} {}",
+            now.scenario,
+            row.label,
+            row.said.words()
+        )
     };
     let mut lines: Vec<String> = changed.map(line).collect();
     let open: Vec<&str> = now.open().collect();

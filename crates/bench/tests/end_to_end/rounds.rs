@@ -17,17 +17,30 @@ pub fn what_cannot_be_settled_is_refused(folder: &Folder) {
     for (args, says) in [
         ("--until x", "--until 'x': a percentage"),
         ("--minutes 0", "--minutes 0: more than 0"),
-        ("--minutes 1 --scenarios overload,poison", "none of these scenarios is measured in slices"),
-        ("--minutes 0.02 --scenarios cpu", "the first verdicts take about"),
-        ("--resume results/latest --until 3%", "it has a fixed length"),
+        (
+            "--minutes 1 --scenarios overload,poison",
+            "none of these scenarios is measured in slices",
+        ),
+        (
+            "--minutes 0.02 --scenarios cpu",
+            "the first verdicts take about",
+        ),
+        (
+            "--resume results/latest --until 3%",
+            "it has a fixed length",
+        ),
     ] {
-        let output = run(folder, &format!("--models single-reactor {args}").replace(
-            "--models single-reactor --resume",
-            "--resume",
-        ));
+        let output = run(
+            folder,
+            &format!("--models single-reactor {args}")
+                .replace("--models single-reactor --resume", "--resume"),
+        );
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args}: {error}");
-        assert!(error.contains(says) && error.trim_end().lines().count() == 1, "{args}: {error}");
+        assert!(
+            error.contains(says) && error.trim_end().lines().count() == 1,
+            "{args}: {error}"
+        );
     }
 }
 
@@ -68,7 +81,10 @@ pub fn rounds_go_on_where_verdicts_are_open(folder: &Folder) {
     let output = run(folder, "--resume rounds --until 5%");
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains("was begun with --until 10%, not 5%"), "{error}");
+    assert!(
+        error.contains("was begun with --until 10%, not 5%"),
+        "{error}"
+    );
 
     let output = run(folder, "--resume rounds");
     let error = String::from_utf8_lossy(&output.stderr);
@@ -78,9 +94,14 @@ pub fn rounds_go_on_where_verdicts_are_open(folder: &Folder) {
     the_first_look_holds_everything(&trials(&path));
     let now = env(&path);
     let how = now.sequential.expect("it says how");
-    assert!(now.complete && (how.until_percent, how.rotations_max, how.minutes) == (10.0, 24, None));
+    assert!(
+        now.complete && (how.until_percent, how.rotations_max, how.minutes) == (10.0, 24, None)
+    );
     // One line per verdict, and how many are open.
-    assert!(error.contains("cpu: ") && error.contains("latency: "), "{error}");
+    assert!(
+        error.contains("cpu: ") && error.contains("latency: "),
+        "{error}"
+    );
     let summary = fs::read_to_string(path.join("summary.md")).expect("a summary");
     assert!(summary.contains("settled to within 10 %"), "{summary}");
 
@@ -96,21 +117,35 @@ fn the_first_look_holds_everything(trials: &[Trial]) {
     let whole = whole(trials, &labels);
     for scenario in ["latency", "cpu"] {
         for round in 0..2 {
-            let here = trials.iter().filter(|t| t.scenario == scenario && t.block == round);
-            let loads: BTreeSet<bool> = here.clone().filter(|t| t.slice.is_some()).map(|t| t.shape.rate.is_none()).collect();
+            let here = trials
+                .iter()
+                .filter(|t| t.scenario == scenario && t.block == round);
+            let loads: BTreeSet<bool> = here
+                .clone()
+                .filter(|t| t.slice.is_some())
+                .map(|t| t.shape.rate.is_none())
+                .collect();
             for closed in loads {
                 let count = whole.get(&(scenario.to_owned(), round, closed)).copied();
                 assert!(count >= Some(6), "{scenario}, round {round}: {whole:?}");
             }
-            assert!(here.clone().any(|t| t.pass == Pass::Drain), "servers are ended");
+            assert!(
+                here.clone().any(|t| t.pass == Pass::Drain),
+                "servers are ended"
+            );
         }
         // Later rounds measure the load that decides, and no more rotations than there may be.
-        let later = trials.iter().filter(|t| t.scenario == scenario && t.block >= 2);
+        let later = trials
+            .iter()
+            .filter(|t| t.scenario == scenario && t.block >= 2);
         let loads: BTreeSet<Option<u64>> = later
             .filter(|t| t.slice.is_some())
             .map(|t| t.shape.rate.map(|rate| rate as u64))
             .collect();
         assert!(loads.len() <= 2, "{scenario}: {loads:?}");
-        assert!(trials.iter().all(|t| t.block < 4), "24 rotations are four rounds");
+        assert!(
+            trials.iter().all(|t| t.block < 4),
+            "24 rotations are four rounds"
+        );
     }
 }

@@ -41,7 +41,9 @@ pub fn draw(session: &Session) -> Option<Svg> {
     }
     let class = palette::class("null");
     for (place, point) in speed.points.iter().enumerate() {
-        let at = point.at_s.map_or(String::new(), |s| format!("after {}: ", format::clock(s)));
+        let at = point
+            .at_s
+            .map_or(String::new(), |s| format!("after {}: ", format::clock(s)));
         let hover = format!("{at}{}", format::factor(point.log.exp()));
         svg.mark((x(place), y(point.log)), Mark::Circle, true, class, &hover);
     }
