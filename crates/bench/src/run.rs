@@ -18,6 +18,7 @@ pub mod record;
 pub mod request;
 pub mod rounds;
 pub mod server;
+pub mod settle;
 pub mod setup;
 pub mod slice_generator;
 pub mod slices;

@@ -122,8 +122,7 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice) -> Column {
             true => Side::default(),
         })
         .collect();
-    let servers = rows.iter().zip(&cells);
-    let servers = servers.filter(|(row, cell)| !row.is_peer() && cell.state == State::Valid);
+    let servers = cells.iter().filter(|cell| cell.state == State::Valid);
     let rule = Rule::of(run, scenario, choice.metric, servers.count());
     let evidence = rule.evidence();
     let zone = rule.zone(noise::of_column(run, scenario, choice, None));

@@ -149,11 +149,9 @@ fn of(sample: &Sample) -> Slice {
     let load = &sample.load;
     let read = read(load);
     if gates::is_shared(&sample.others) {
-        // Of what the server did wrong nothing is lost.
+        // A server that does not get its CPU does not answer in time: that is not its fault either.
         return Slice {
-            failures: read.failures,
             scheduled: read.scheduled,
-            silent: read.silent,
             shared_by: Some(sample.others.server.share.max(sample.others.load.share)),
             ..Slice::default()
         };
