@@ -57,7 +57,7 @@ fn every_round_has_the_scenarios_in_slices_and_the_rest_is_measured_once() {
         .groups()
         .map(|(_, groups)| groups.iter().map(|group| group[0].scenario.name).collect())
         .collect();
-    assert_eq!(scenarios.len(), 10, "120 rotations");
+    assert_eq!(scenarios.len(), 11, "120 rotations");
     assert!(
         scenarios.iter().all(|names| *names == ["churn", "cpu"]),
         "{scenarios:?}"
