@@ -74,6 +74,18 @@ pub struct Args {
     #[arg(long, value_name = "A,B")]
     pub passes: Option<String>,
 
+    /// Minutes for all of it: rounds of slices go on where verdicts are open [default: as --size says]
+    ///
+    /// Rounds end when every verdict is settled (--until), and before the time is over. Only the speed
+    /// is measured unless --passes says more.
+    #[arg(long, value_name = "N")]
+    pub minutes: Option<f64>,
+
+    /// Go on in rounds of slices until every server is shown to be tied with the best, within so many
+    /// per cent, or behind it [default with --minutes: 3%]
+    #[arg(long, value_name = "PERCENT")]
+    pub until: Option<String>,
+
     /// Folder for the results [default: results/UTC-TIME-SIZE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

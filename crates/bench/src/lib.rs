@@ -23,6 +23,8 @@
 //! * A **slice** is one, too, but a short one: where servers do not disturb each other they stand side
 //!   by side in a block and are loaded in rotations, each once per rotation (`run::slices`). How each of
 //!   them ended is a line of the pass *drain*.
+//! * A **round** is a block of slices in a run that goes on until its verdicts are settled: it holds the
+//!   servers whose verdict is open, and those that they are judged by (`run::rounds`, `run::settle`).
 //!
 //! # When counters are read
 //!

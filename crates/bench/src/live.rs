@@ -63,6 +63,11 @@ pub struct LiveArgs {
     #[arg(long, value_name = "PATH", default_value = "/plaintext")]
     pub path: String,
 
+    /// Path to ask B for, where it is another one: a difference that is known beforehand shows what a
+    /// session can tell
+    #[arg(long, value_name = "PATH")]
+    pub path_b: Option<String>,
+
     /// Connections, kept alive
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub connections: u32,
@@ -133,8 +138,12 @@ fn check(args: &LiveArgs) -> Result<(), Failure> {
     if args.rate.is_some_and(|rate| !(1.0..=1e7).contains(&rate)) {
         return Err(Failure::usage("--rate is a number of requests per second"));
     }
-    if !args.path.starts_with('/') || args.path.contains(char::is_whitespace) {
+    let good = |path: &str| path.starts_with('/') && !path.contains(char::is_whitespace);
+    if !good(&args.path) {
         return Err(Failure::usage("--path begins with / and has no blanks"));
+    }
+    if args.path_b.as_ref().is_some_and(|path| !good(path)) {
+        return Err(Failure::usage("--path-b begins with / and has no blanks"));
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ pub mod rotation;
 pub mod scenario;
 pub mod scenarios;
 pub mod search;
+pub mod sequential;
 pub mod size;
 pub mod target;
 pub mod visit;

@@ -73,7 +73,11 @@ fn the_times_of_the_log_are_the_intended_times() {
     assert!(told.contains("1 broken lines, the first 2: "), "{told}");
     let file = &result["requests_file"];
     let counts = ["requests", "different", "broken", "broken_first"].map(|name| &file[name]);
-    assert_eq!(counts.map(serde_json::Value::as_u64), [4, 3, 1, 2].map(Some), "{file}");
+    assert_eq!(
+        counts.map(serde_json::Value::as_u64),
+        [4, 3, 1, 2].map(Some),
+        "{file}"
+    );
     assert!(!file["broken_why"].as_str().unwrap().is_empty());
 }
 

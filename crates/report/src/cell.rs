@@ -1,6 +1,6 @@
 //! A cell: the trials of one row in one window of one scenario, judged together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schema::Figure;
 
@@ -89,11 +89,8 @@ impl<'a> Cell<'a> {
     /// that drawing rotations gives. `None` for other figures and for whole trials.
     fn merged(&self, metric: Metric) -> Option<Spread> {
         let q = metric.quantile()?;
-        let slices: Vec<resample::Counts> = self
-            .used_for(metric)
-            .filter_map(histogram::of_slice)
-            .collect();
-        let slices: Vec<&resample::Counts> = slices.iter().collect();
+        let slices = self.slices(metric);
+        let slices: Vec<&resample::Counts> = slices.values().collect();
         let told = resample::quantile(&slices, q, 1.0 - LEVEL)?;
         let value = |log: f64| match log >= INFINITE_LOG / 2.0 {
             true => f64::INFINITY,
@@ -105,6 +102,30 @@ impl<'a> Cell<'a> {
             high: value(told.high),
             n: told.n,
         })
+    }
+
+    /// The histograms of the slices by [unit](unit), where `metric` is a percentile of the response; empty
+    /// for other figures and for whole trials.
+    pub fn slices(&self, metric: Metric) -> BTreeMap<u32, resample::Counts> {
+        let slice = |trial: &Trial| Some((unit(trial), histogram::of_slice(trial)?));
+        match metric.quantile() {
+            Some(_) => self.used_for(metric).filter_map(slice).collect(),
+            None => BTreeMap::new(),
+        }
+    }
+
+    /// The rotations in which it was loaded, by block and whatever came of it; empty for whole trials.
+    pub fn rotations(&self) -> BTreeMap<u32, BTreeSet<u32>> {
+        let mut blocks: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for trial in &self.trials {
+            if let Some(slice) = trial.slice {
+                blocks
+                    .entry(trial.block)
+                    .or_default()
+                    .insert(slice.rotation);
+            }
+        }
+        blocks
     }
 
     /// The trials whose figure of `metric` may be used: of a slice that a gate failed, the groups of figures

@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "PERCENT", default_value_t = SEE_PERCENT)]
     pub see: f64,
     /// What the exit status rests on: every figure, or those that are counted and not timed (system
-    /// calls per request), which a noisy machine does not change
+    /// calls and wake-ups per request), which a noisy machine does not change
     #[arg(long, value_enum, default_value_t = Gate::All)]
     pub gate: Gate,
     /// Write every comparison to FILE as JSON; a pipe or a device is written to

@@ -15,7 +15,7 @@ mod scenario;
 
 use detail::absent;
 pub use detail::{Capacity, CapacityStep, KindFigures, MemoryStep, PhaseFigures, Slice};
-pub use env::Env;
+pub use env::{Env, Sequential};
 pub use kinds::{Pass, Role, Validity};
 pub use scenario::{Deciding, Objective, ScenarioInfo};
 pub use schema::load::{IdleFigures, Latency, Mode, PoisonFigures, SlowClients, SlowFigures};
@@ -138,6 +138,10 @@ pub struct Figures {
     /// The same by name, most frequent ones; a name that is missing is below 0.001.
     #[serde(skip_serializing_if = "absent::empty")]
     pub system_calls: BTreeMap<String, f64>,
+    /// How often tasks of the server's tree waited and were woken up per correct answer, with a single
+    /// client that waits for each ([`Pass::SystemCalls`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wakeups_per_request: Option<f64>,
     /// Requests served by each worker that could be asked, over the visit up to then.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub workers_served: Vec<u64>,

@@ -13,9 +13,10 @@ use crate::matrix::Matrix;
 use crate::metric::Metric;
 use crate::plot::{self, Plot};
 use crate::primary;
-use crate::run::{Row, Run};
+use crate::run::Run;
 use crate::session::Session;
 use crate::sheet::{self, Sheet};
+use crate::speed;
 use crate::svg;
 use crate::words;
 
@@ -64,6 +65,7 @@ pub fn page(session: &Session) -> String {
                     (plots_if_any("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(session)))
                     (tables::every_figure(run))
                     (noise::section(run))
+                    (plots_if_any("speed", "The speed of the machine", &speed::of(run).sentence(), &plot::speed(session)))
                     (trials::section(run))
                     (environment(run))
                 }
@@ -95,7 +97,7 @@ fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
                 div.first {
                     (matrix::headlines(verdict))
                     (matrix::table(run, verdict, "verdict"))
-                    (matrix::key(verdict.evidence, verdict.rows.iter().any(Row::is_peer)))
+                    (matrix::key(verdict))
                 }
                 p.rule { b { "The rule. " } (primary::rule(run)) }
                 nav {

@@ -47,9 +47,12 @@ mod read;
 mod run;
 pub mod scale;
 mod session;
+pub mod settled;
 mod sheet;
+mod speed;
 pub mod stats;
 pub mod svg;
+mod versus;
 mod words;
 
 /// Arguments of `turnstile report`.

@@ -1,7 +1,5 @@
 //! A matrix: models by scenarios, each column ranked by one figure.
 
-use std::collections::BTreeMap;
-
 use crate::cell::State;
 use crate::format;
 use crate::metric::Metric;
@@ -10,6 +8,7 @@ use crate::primary::{self, Choice};
 use crate::run::{Row, Run};
 use crate::stats::sequential::{Bounds, pairs_to_decide};
 use crate::stats::{self, Comparison, Evidence, Ranked, Spread, Verdict};
+use crate::versus::{Rule, Side};
 
 mod headline;
 
@@ -60,6 +59,8 @@ pub struct Entry {
     pub place: Option<Ranked>,
     /// A peer compared with the best model; `None` for models, and where they cannot be compared.
     pub peer: Option<Comparison>,
+    /// Within what distance of the best it is tied, a logarithm.
+    pub tied_within: f64,
     /// Connections that got no reply in a window, of how many.
     pub unserved: Option<(u64, u32)>,
     /// Why it is not simply valid.
@@ -77,6 +78,14 @@ impl Matrix {
         Self::build(run, |scenario| primary::of(run, scenario, metric))
     }
 
+    /// Within what distance of the best a cell is tied, a logarithm.
+    pub fn tied_within(&self) -> f64 {
+        let mut entries = self.columns.iter().flat_map(|column| &column.entries);
+        entries
+            .next()
+            .map_or(TIED_FACTOR.ln(), |entry| entry.tied_within)
+    }
+
     fn build(run: &Run, choose: impl Fn(&str) -> Choice) -> Self {
         let all = run.scenarios.iter().map(|name| run.evidence(name));
         let evidence = all.max().unwrap_or_else(|| Evidence::of(run.blocks));
@@ -84,15 +93,7 @@ impl Matrix {
         let mut columns: Vec<Column> = run
             .scenarios
             .iter()
-            .map(|scenario| {
-                column(
-                    run,
-                    &rows,
-                    scenario,
-                    choose(scenario),
-                    run.evidence(scenario),
-                )
-            })
+            .map(|scenario| column(run, &rows, scenario, choose(scenario)))
             .collect();
         // What separates models is read first; otherwise the order of the run remains.
         columns.sort_by_key(|column| std::cmp::Reverse(column.separated()));
@@ -104,9 +105,8 @@ impl Matrix {
     }
 }
 
-fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evidence) -> Column {
-    let placebo = noise::placebo(run, scenario, choice, evidence);
-    let zone = noise::zone(run, scenario, choice, evidence);
+fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice) -> Column {
+    let placebo = noise::placebo(run, scenario, choice);
     let cells: Vec<_> = rows
         .iter()
         .map(|row| run.cell(&row.label, scenario, choice.window))
@@ -114,29 +114,39 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
     // Where a lower bound is the best figure, ranking the others would name the wrong winner.
     let led_by_a_bound =
         choice.metric == Metric::Throughput && primary::leader_is_limited(run, scenario);
-    let costs: Vec<BTreeMap<u32, f64>> = cells
+    let sides: Vec<Side> = cells
         .iter()
-        .map(|cell| match cell.state {
-            State::Valid if !led_by_a_bound => cell.costs(choice.metric),
+        .map(|cell| match led_by_a_bound {
             // Nothing but VALID trials is ever ranked.
-            _ => BTreeMap::new(),
+            false => Side::of(cell, choice.metric),
+            true => Side::default(),
         })
         .collect();
+    let servers = cells.iter().filter(|cell| cell.state == State::Valid);
+    let rule = Rule::of(run, scenario, choice.metric, servers.count());
+    let evidence = rule.evidence();
+    let zone = rule.zone(noise::of_column(run, scenario, choice, None));
     // Models are ranked among each other; a peer is compared with the best of them.
-    let of = |wanted_peer: bool| -> Vec<BTreeMap<u32, f64>> {
-        let one = |(row, costs): (&Row, &BTreeMap<u32, f64>)| match row.is_peer() == wanted_peer {
-            true => costs.clone(),
-            false => BTreeMap::new(),
-        };
-        rows.iter().zip(&costs).map(one).collect()
-    };
-    let places = stats::rank(&of(false), zone, evidence);
+    let middles: Vec<Option<f64>> = rows
+        .iter()
+        .zip(&sides)
+        .map(|(row, side)| rule.middle(side, zone).filter(|_| !row.is_peer()))
+        .collect();
+    let places = stats::rank_by(&middles, |one, other| {
+        rule.compare(&sides[one], &sides[other], zone)
+    });
     let best = places
         .iter()
         .position(|place| place.is_some_and(|place| place.best));
-    let against_best =
-        |costs: &BTreeMap<u32, f64>| stats::compare(costs, &of(false)[best?], zone, evidence);
-    let peers: Vec<Option<Comparison>> = of(true).iter().map(against_best).collect();
+    let peers: Vec<Option<Comparison>> = rows
+        .iter()
+        .zip(&sides)
+        .map(|(row, side)| {
+            let best = best.filter(|_| row.is_peer())?;
+            rule.compare(side, &sides[best], zone)
+        })
+        .collect();
+    let tied_within = rule.tied_within().unwrap_or(TIED_FACTOR.ln());
     let entries = cells
         .into_iter()
         .zip(places)
@@ -152,6 +162,7 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice, evidence: Evi
                 .map(|spread| spread.median),
             place,
             peer,
+            tied_within,
             unserved: cell.unserved(),
             reasons: cell.reasons,
         })
@@ -181,7 +192,8 @@ const INTERVAL_BLOCKS: usize = 10;
 pub enum Standing {
     /// The best.
     Best,
-    /// No worse than the best by more than [`TIED_FACTOR`], with its whole interval.
+    /// No worse than the best by more than [`TIED_FACTOR`] (or than the run was to settle), with its
+    /// whole interval.
     Tied,
     /// Neither that nor behind was shown.
     Undecided,
@@ -215,7 +227,7 @@ impl Column {
         let bounds = Bounds {
             least: stats::floor(),
             zone: self.zone,
-            within: TIED_FACTOR.ln(),
+            within: entry.tied_within,
         };
         // A verdict of equivalence within a wide zone is no tie yet.
         let open = Comparison {
@@ -292,7 +304,7 @@ impl Entry {
             _ if place.best => Standing::Best,
             _ if self.overloaded => Standing::Behind,
             Verdict::Slower => Standing::Behind,
-            _ if place.against_best.high <= TIED_FACTOR.ln() => Standing::Tied,
+            _ if place.against_best.high <= self.tied_within => Standing::Tied,
             Verdict::Faster | Verdict::Equivalent | Verdict::TooClose => Standing::Undecided,
         })
     }

@@ -8,6 +8,7 @@ use crate::metric::Metric;
 use crate::primary::{self, Choice};
 use crate::run::{Run, Window};
 use crate::stats::{self, Comparison, Evidence, Spread, Verdict};
+use crate::versus::{Rule, Side};
 
 /// One server measured twice under two names.
 #[derive(Debug, Clone)]
@@ -22,49 +23,55 @@ pub struct Placebo {
     pub comparison: Option<Comparison>,
     /// `true` when the session finds a difference between the copy and the original.
     pub differs: bool,
+    /// How far equal servers may seem apart in this figure.
+    pub noise: stats::Noise,
 }
 
 /// The placebo against its original; `None` where either has no VALID figure.
-pub fn placebo(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> Option<Placebo> {
+pub fn placebo(run: &Run, scenario: &str, choice: Choice) -> Option<Placebo> {
     let (copy, original) = run.placebo()?;
     let of = |label: &str| {
         let cell = run.cell(label, scenario, choice.window);
-        (cell.state == State::Valid).then(|| cell.costs(choice.metric))
+        // Two servers that both fail show nothing about noise.
+        (cell.state == State::Valid).then(|| Side::of(&cell, choice.metric).finite())
     };
-    let (mut copy, mut original) = (of(&copy.label)?, of(&original.label)?);
-    // Two servers that both fail show nothing about noise.
-    copy.retain(|_, cost| cost.abs() < stats::INFINITE_LOG);
-    original.retain(|_, cost| cost.abs() < stats::INFINITE_LOG);
+    let (copy, original) = (of(&copy.label)?, of(&original.label)?);
     let logs: BTreeMap<u32, f64> = copy
+        .costs()
         .iter()
-        .filter_map(|(block, cost)| Some((*block, cost - original.get(block)?)))
+        .filter_map(|(unit, cost)| Some((*unit, cost - original.costs().get(unit)?)))
         .collect();
+    let rule = Rule::once(run, scenario, choice.metric);
     // Measured against the floor: a session in which A/A differs by a per cent has nothing to warn of.
-    let comparison = stats::compare(&copy, &original, stats::floor(), evidence);
+    let comparison = rule.compare(&copy, &original, stats::floor());
     let differs =
         comparison.is_some_and(|each| matches!(each.verdict, Verdict::Faster | Verdict::Slower));
-    let scenario = scenario.to_owned();
-    (!logs.is_empty()).then_some(Placebo {
-        scenario,
+    let in_order: Vec<f64> = logs.values().copied().collect();
+    let merged = rule.is_merged(&copy, &original);
+    (!logs.is_empty()).then(|| Placebo {
+        scenario: scenario.to_owned(),
         choice,
+        noise: rule.noise(comparison, &in_order, merged),
         logs,
         comparison,
         differs,
     })
 }
 
-/// The indifference zone of a column, from its [noise](of_column).
-pub fn zone(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> f64 {
-    of_column(run, scenario, choice, evidence).zone()
-}
-
 /// The noise of a column as its placebo shows it; where the column has none, the 95th percentile (of
 /// few, the largest) of that of the same figure in the other scenarios; zero without any.
-pub fn of_column(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) -> stats::Noise {
+///
+/// With `evidence` it is what two sessions of so many blocks must expect of each other.
+pub fn of_column(
+    run: &Run,
+    scenario: &str,
+    choice: Choice,
+    evidence: Option<Evidence>,
+) -> stats::Noise {
     let of = |scenario: &str, choice: Choice| {
-        let placebo = placebo(run, scenario, choice, evidence)?;
+        let placebo = placebo(run, scenario, choice)?;
         let logs: Vec<f64> = placebo.logs.into_values().collect();
-        Some(stats::Noise::of(&logs, evidence))
+        Some(evidence.map_or(placebo.noise, |evidence| stats::Noise::of(&logs, evidence)))
     };
     of(scenario, choice).unwrap_or_else(|| {
         let elsewhere = |other: &String| of(other, primary::of(run, other, choice.metric));
@@ -76,20 +83,25 @@ pub fn of_column(run: &Run, scenario: &str, choice: Choice, evidence: Evidence) 
     })
 }
 
-/// The A/A placebo in every scenario: by the figure that decides it, by throughput, server CPU and
+/// The A/A placebo in every scenario: by the figure that decides it, by throughput, server CPU, p50 and
 /// p99.
 pub fn placebos(run: &Run) -> Vec<Placebo> {
     let of = |scenario: &String| {
-        let evidence = run.evidence(scenario);
         let deciding = primary::choose(run, scenario);
-        let others = [Metric::Throughput, Metric::ServerCpu, Metric::P99]
+        let figures = [
+            Metric::Throughput,
+            Metric::ServerCpu,
+            Metric::P50,
+            Metric::P99,
+        ];
+        let others = figures
             .map(|metric| primary::of(run, scenario, metric))
             .into_iter()
             .filter(move |choice| *choice != deciding);
         let choices: Vec<Choice> = std::iter::once(deciding).chain(others).collect();
         let placebos = choices
             .into_iter()
-            .map(|choice| placebo(run, scenario, choice, evidence));
+            .map(|choice| placebo(run, scenario, choice));
         placebos.collect::<Vec<_>>()
     };
     run.scenarios.iter().flat_map(of).flatten().collect()

@@ -7,6 +7,7 @@ mod percentiles;
 mod rates;
 mod rows;
 mod search;
+mod speed;
 mod timeline;
 mod verdict;
 
@@ -91,6 +92,18 @@ pub fn memory(session: &Session) -> Vec<Plot> {
     .collect()
 }
 
+/// The speed of the machine.
+pub fn speed(session: &Session) -> Vec<Plot> {
+    let svg = speed::draw(session);
+    svg.map(|svg| Plot {
+        name: "speed".to_owned(),
+        svg,
+        style: "",
+    })
+    .into_iter()
+    .collect()
+}
+
 /// Every plot of the run.
 pub fn all(session: &Session) -> Vec<Plot> {
     let overview = overview::draw(session);
@@ -106,5 +119,6 @@ pub fn all(session: &Session) -> Vec<Plot> {
     plots.extend(percentiles(session));
     plots.extend(memory(session));
     plots.extend(timelines(session));
+    plots.extend(speed(session));
     plots
 }

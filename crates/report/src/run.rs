@@ -49,7 +49,12 @@ impl Run {
         }
         let mut remarks = env.remarks.clone();
         remarks.extend(found.iter().cloned());
-        if !env.complete {
+        if !env.complete && env.sequential.is_some() {
+            remarks.push(
+                "The run has not ended by itself: verdicts that are open may still be settled"
+                    .to_owned(),
+            );
+        } else if !env.complete {
             remarks.push(format!(
                 "The run is not complete: {} of {} planned trials are here",
                 trials.len(),

@@ -11,6 +11,7 @@
 //! * [`rank()`]: verdicts and tiers out of these.
 //! * [`sequential`]: the same on a growing number of pairs, with looks that do not add to the error.
 //! * [`resample`]: percentiles of merged histograms, by drawing rotations.
+//! * [`speed`]: where a series changes its level.
 //! * [`dependence()`]: how much less neighbouring rotations tell than independent ones.
 
 mod compare;
@@ -21,6 +22,8 @@ mod rank;
 pub mod resample;
 pub mod sequential;
 mod signed_rank;
+pub mod speed;
+mod student;
 mod unpaired;
 mod zone;
 
@@ -28,8 +31,9 @@ pub use compare::{Comparison, INFINITE_LOG, Verdict, compare, compare_sessions, 
 pub use dependence::dependence;
 pub use evidence::{Evidence, LEVEL};
 pub use median::{Spread, median, median_interval, median_rank, percentile_95, percentile_of};
-pub use rank::{Ranked, rank};
+pub use rank::{Ranked, rank, rank_by};
 pub use signed_rank::{hodges_lehmann, wilcoxon_critical, wilcoxon_interval};
+pub use student::student_critical;
 pub use unpaired::{mann_whitney_critical, shift, shift_interval};
 pub use zone::{Noise, floor, zone, zone_of_sessions};
 

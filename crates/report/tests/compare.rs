@@ -328,6 +328,27 @@ fn counted_figures_are_a_gate_of_their_own() {
             .iter()
             .all(|(_, _, figure)| figure == "system calls per request")
     );
+    // Wake-ups are counted, too.
+    let woken = |name: &str, wakeups: f64| {
+        let mut trials = first.clone();
+        for figures in trials.iter_mut().filter_map(|trial| trial.figures.as_mut()) {
+            figures.wakeups_per_request = figures.system_calls_per_request.map(|_| wakeups);
+        }
+        saved(name, &env, &trials)
+    };
+    let (once, twice) = (woken("once", 1.0), woken("twice", 2.0));
+    let (ended, report) = judged(&once, &twice, false, Gate::Exact);
+    assert_eq!(ended, ended_with(1));
+    let found = worse(&report);
+    assert!(
+        found
+            .iter()
+            .all(|(_, _, figure)| figure == "wake-ups per request")
+    );
+    assert_eq!(
+        judged(&once, &woken("alike", 1.04), false, Gate::Exact).0,
+        ended_with(0)
+    );
     // Without a count there is nothing to rest on.
     let (env, plain) = fixture::run("full", 10, 1);
     let plain = saved("plain", &env, &plain);

@@ -40,6 +40,7 @@ fn slice(trial: &Trial, rotation: u32) -> Trial {
         rotation,
         position: 0,
         seconds: 0.3,
+        began_s: None,
     });
     let figures = slice.figures.as_mut().expect("a figure");
     figures.throughput_rps /= mood;

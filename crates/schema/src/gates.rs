@@ -17,7 +17,11 @@ pub const OVERLAP_SHARE_MIN: f64 = 0.95;
 /// Time that the hypervisor may take, as a share of the window on the CPUs used.
 pub const STEAL_SHARE_MAX: f64 = 0.01;
 /// CPU time that others may use on the server's CPUs, or on the generator's, as a share of the window.
+/// Of slices it is by how much more they may use, as a rule, while one server is loaded than while another
+/// is.
 pub const OTHERS_SHARE_MAX: f64 = 0.05;
+/// The most that they may use in a single slice.
+pub const OTHERS_SLICE_SHARE_MAX: f64 = 0.15;
 
 /// Lateness allowed beside a reported 99th percentile, µs. An infinite percentile allows any.
 pub fn late_us_max(response_p99_us: f64) -> f64 {

@@ -79,6 +79,16 @@ macro_rules! codes {
                     Code::Unknown => About::Server,
                 }
             }
+
+            /// What was found, in one sentence for people, without its full stop.
+            pub fn text(self) -> &'static str {
+                let text = match self {
+                    $(Code::$name => concat!($($doc),+),)+
+                    Code::Unknown => "a finding that this version does not know",
+                };
+                let sentence = text.split_once(". ").map_or(text, |(first, _)| first);
+                sentence.trim().trim_end_matches('.')
+            }
         }
     };
 }
@@ -229,6 +239,20 @@ mod tests {
             (reason.code, reason.code.about()),
             (Code::Unknown, About::Server)
         );
+    }
+
+    #[test]
+    fn every_code_has_a_sentence() {
+        let text = Code::GeneratorLate.text();
+        assert_eq!(text, "The generator sent what was due too late");
+        // Where the declaration takes two lines, and where it has a second sentence.
+        let reopened = "The server does not come to rest without load, and is stopped by a signal between its slices";
+        assert_eq!(Code::StoppedBetween.text(), reopened);
+        assert_eq!(Code::GeneratorFailed.text(), "The generator failed");
+        for code in Code::ALL {
+            let text = code.text();
+            assert!(text.len() > 8 && !text.contains("  "), "{code:?}: {text}");
+        }
     }
 
     #[test]

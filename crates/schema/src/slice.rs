@@ -28,6 +28,10 @@ pub struct Slice {
     pub position: u32,
     /// How long the load lasted, seconds.
     pub seconds: f64,
+    /// When it began, seconds from the start of the run on the clock of the wall; absent in runs that
+    /// did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_s: Option<f64>,
 }
 
 /// A group of figures that a finding may spoil while the others stay good.
@@ -67,6 +71,7 @@ mod tests {
             rotation: 3,
             position: 1,
             seconds: 0.25,
+            began_s: None,
         };
         let json = r#"{"rotation":3,"position":1,"seconds":0.25}"#;
         assert_eq!(serde_json::to_string(&slice).unwrap(), json);

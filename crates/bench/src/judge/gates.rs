@@ -8,7 +8,8 @@
 use report::data::{Figures, Mode, Shape, Validity};
 use schema::Figure::{Latency, ServerCpu, Throughput};
 use schema::gates::{
-    GENERATOR_CPU_SHARE_MAX, LITTLE_GAP_MAX, NULL_SHARE_MAX, OTHERS_SHARE_MAX, STEAL_SHARE_MAX,
+    GENERATOR_CPU_SHARE_MAX, LITTLE_GAP_MAX, NULL_SHARE_MAX, OTHERS_SHARE_MAX,
+    OTHERS_SLICE_SHARE_MAX, STEAL_SHARE_MAX,
 };
 use schema::load::LoadResult;
 use schema::{Code, Effect, Reason, Reasons, gates};
@@ -239,20 +240,44 @@ fn another_bench(e: &Evidence<'_>) -> Option<Reason> {
 
 /// Others take time away, and fill the caches with what is theirs.
 fn shared(code: Code, whose: &str, others: &Used) -> Option<Reason> {
-    (others.share > OTHERS_SHARE_MAX).then(|| {
+    let max = others_max(others);
+    (others.share > max).then(|| {
         let most = others.most.as_ref();
         let most = most.map(|(name, share)| format!(" ({name}: {:.0} %)", share * 100.0));
+        let beyond = others.beyond.filter(|beyond| *beyond > OTHERS_SHARE_MAX);
+        let beyond = beyond.map(|beyond| {
+            format!(
+                ", as a rule {:.0} % more than beside another server",
+                beyond * 100.0
+            )
+        });
         let text = format!(
-            "others used {:.0} % of the {whose}'s CPUs{}, {:.0} % allowed",
+            "others used {:.0} % of the {whose}'s CPUs{}{}, {:.0} % allowed",
             others.share * 100.0,
             most.unwrap_or_default(),
-            OTHERS_SHARE_MAX * 100.0
+            beyond.unwrap_or_default(),
+            max * 100.0
         );
         invalid(code, text)
             .with("others_share", others.share)
-            .with("others_share_max", OTHERS_SHARE_MAX)
+            .with("others_share_max", max)
             .spoiling(&[Throughput, Latency, ServerCpu])
     })
+}
+
+/// What others may use. In a slice more than in a trial, as long as it is no more than what they use while
+/// the servers beside it are loaded: then it is in both halves of a pair.
+fn others_max(others: &Used) -> f64 {
+    match others.beyond {
+        Some(beyond) if beyond <= OTHERS_SHARE_MAX => OTHERS_SLICE_SHARE_MAX,
+        _ => OTHERS_SHARE_MAX,
+    }
+}
+
+/// Whether others used more than they may.
+pub fn is_shared(others: &Others) -> bool {
+    let much = |used: &Used| used.share > others_max(used);
+    much(&others.server) || much(&others.load)
 }
 
 fn ceiling(e: &Evidence<'_>) -> Option<Reason> {

@@ -273,6 +273,7 @@ fn others_on_the_cpus_are_noise_and_leave_memory_alone() {
     for mode in [Mode::Closed, Mode::Open] {
         let mut case = good(mode);
         case.others.server = Used {
+            beyond: None,
             share: 0.48,
             most: Some(("loop".to_owned(), 0.47)),
         };
@@ -293,6 +294,25 @@ fn others_on_the_cpus_are_noise_and_leave_memory_alone() {
         case.others.load.share = 0.05;
         assert!(verdict(&case).is_empty());
     }
+}
+
+#[test]
+fn a_slice_bears_what_its_neighbours_bear() {
+    let mut case = good(Mode::Closed);
+    let mut with = |share: f64, beyond: f64| {
+        case.others.server.share = share;
+        case.others.beside([beyond, 0.0]);
+        verdict(&case)
+    };
+    assert!(with(0.15, 0.05).is_empty());
+    assert_eq!(with(0.16, 0.0)[0].code, ServerCpusShared);
+    let reasons = with(0.11, 0.095);
+    assert_eq!(
+        reasons.text(),
+        "others used 11 % of the server's CPUs, as a rule 10 % more than beside another server, 5 % allowed"
+    );
+    // As a rule they do, but not in this one.
+    assert!(with(0.04, 0.095).is_empty());
 }
 
 #[test]

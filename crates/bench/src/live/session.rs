@@ -11,14 +11,14 @@ use schema::random::SplitMix64;
 
 use super::LiveArgs;
 use super::contender::Contender;
-use super::slice::{self, REQUESTS_MIN_FOR_P99, Slice};
+use super::slice::{REQUESTS_MIN_FOR_P99, Slice, Standing};
 use super::verdict::Kind;
 use crate::failure::{Failure, Unmeasured};
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::plan::size::Size;
-use crate::run::server::Server;
 use crate::run::setup::Setup;
+use crate::run::slice_generator::Asked;
 
 /// A slice of the open loop, where the rate gives it enough requests for a 99th percentile...
 const OPEN_S: f64 = 0.25;
@@ -50,6 +50,8 @@ pub struct Session {
     pub contenders: [Contender; 2],
     /// Path asked for.
     pub path: String,
+    /// Path that B is asked for, where it is another one.
+    pub path_b: Option<String>,
     /// Connections of either loop.
     pub connections: u32,
     /// Rate of the open loop.
@@ -96,6 +98,7 @@ pub fn run(args: &LiveArgs) -> Result<Session, Failure> {
     let mut session = Session {
         contenders,
         path: args.path.clone(),
+        path_b: args.path_b.clone(),
         connections: args.connections,
         rate_rps: bench.loads.rate_rps,
         within: args.within,
@@ -147,7 +150,8 @@ impl Failed {
 
 /// The loads of a session.
 struct Loads {
-    path: String,
+    /// Of A and of B.
+    paths: [String; 2],
     connections: u32,
     rate_rps: f64,
     open_s: f64,
@@ -156,7 +160,10 @@ struct Loads {
 impl Loads {
     fn of(args: &LiveArgs) -> Self {
         let mut loads = Self {
-            path: args.path.clone(),
+            paths: [
+                args.path.clone(),
+                args.path_b.as_ref().unwrap_or(&args.path).clone(),
+            ],
             connections: args.connections,
             rate_rps: 0.0,
             open_s: OPEN_S,
@@ -171,15 +178,13 @@ impl Loads {
         self.open_s = enough_s.clamp(OPEN_S, OPEN_S_MAX);
     }
 
-    fn shape(&self, mode: Mode, duration_s: f64) -> Shape {
+    /// What the connections of A (0) or B are opened for; each slice says for how long and how fast.
+    fn shape(&self, whose: usize) -> Shape {
         Shape {
-            mode,
-            rate: (mode == Mode::Open).then_some(self.rate_rps),
             connections: self.connections,
             pipeline: 1,
             keep_alive: true,
-            path: self.path.clone(),
-            duration_s,
+            path: self.paths[whose].clone(),
             ..Shape::default()
         }
     }
@@ -190,7 +195,7 @@ struct Bench {
     loads: Loads,
     random: SplitMix64,
     setup: Setup,
-    servers: Option<[Server; 2]>,
+    servers: Option<[Standing; 2]>,
     starts: u32,
 }
 
@@ -219,13 +224,24 @@ impl Bench {
             let started = contenders[whose].start(cpus, interrupt);
             started.map_err(|why| Failed { whose, why })
         };
-        let servers = [start(0)?, start(1)?];
-        let mut throughput = [0.0; 2];
-        for (whose, server) in servers.iter().enumerate() {
+        let stand = |whose: usize| {
             let failed = |why| Failed { whose, why };
-            answers(server, &self.loads.path).map_err(failed)?;
-            let shape = self.loads.shape(Mode::Closed, WARM_UP_S);
-            let warm = slice::measure(&self.setup, server, &shape, 0).map_err(failed)?;
+            let server = start(whose)?;
+            let shape = self.loads.shape(whose);
+            let standing = Standing::new(&self.setup, server, &shape).map_err(failed)?;
+            answers(standing.address(), &shape.path).map_err(failed)?;
+            Ok(standing)
+        };
+        let mut servers = [stand(0)?, stand(1)?];
+        let mut throughput = [0.0; 2];
+        for (whose, server) in servers.iter_mut().enumerate() {
+            let asked = Asked {
+                seconds: WARM_UP_S,
+                rate: None,
+                seed: 0,
+            };
+            let warm = server.warm_up(&self.setup, &asked);
+            let warm = warm.map_err(|why| Failed { whose, why })?;
             throughput[whose] = warm.throughput_rps.unwrap_or(0.0);
         }
         self.servers = Some(servers);
@@ -235,8 +251,8 @@ impl Bench {
 
     fn stop(&mut self) -> Result<(), Failed> {
         for (whose, server) in self.servers.take().into_iter().flatten().enumerate() {
-            let drained = server.drain(&self.setup.interrupt);
-            drained.map_err(|why| Failed { whose, why })?;
+            let ended = server.end(&self.setup);
+            ended.map_err(|why| Failed { whose, why })?;
         }
         Ok(())
     }
@@ -262,14 +278,27 @@ impl Bench {
             closed: [Slice::default(); 2],
         };
         for (mode, whose) in visits {
-            let Some(servers) = &self.servers else { break };
-            let (to, seconds) = match mode {
-                Mode::Open => (&mut rotation.open, self.loads.open_s),
-                Mode::Closed => (&mut rotation.closed, CLOSED_S),
+            let Some([a, b]) = &mut self.servers else {
+                break;
             };
-            let shape = self.loads.shape(mode, seconds);
-            let measured = slice::measure(&self.setup, &servers[whose], &shape, seed);
-            to[whose] = measured.map_err(|why| Failed { whose, why })?;
+            let (server, other) = if whose == 0 { (a, b) } else { (b, a) };
+            let (to, seconds, rate) = match mode {
+                Mode::Open => {
+                    let Loads {
+                        open_s, rate_rps, ..
+                    } = self.loads;
+                    (&mut rotation.open, open_s, Some(rate_rps))
+                }
+                Mode::Closed => (&mut rotation.closed, CLOSED_S, None),
+            };
+            let asked = Asked {
+                seconds,
+                rate,
+                seed,
+            };
+            let sample = server.load(&self.setup, &asked);
+            let sample = sample.map_err(|why| Failed { whose, why })?;
+            to[whose] = server.slice(sample, other);
         }
         Ok(rotation)
     }
@@ -372,11 +401,11 @@ impl Session {
 }
 
 /// Asks for the path once: a server that does not know it is not worth measuring.
-fn answers(server: &Server, path: &str) -> Result<(), Unmeasured> {
+fn answers(address: &str, path: &str) -> Result<(), Unmeasured> {
     use crate::failure::Because;
     use schema::Code;
     let ask = || -> anyhow::Result<()> {
-        let reply = Client::connect(server.address(), REPLY_WITHIN)?.ask("GET", path, b"")?;
+        let reply = Client::connect(address, REPLY_WITHIN)?.ask("GET", path, b"")?;
         anyhow::ensure!(
             reply.status == 200,
             "GET {path} is answered with {}",

@@ -1,4 +1,4 @@
-//! One slice: a short load on one server.
+//! One slice: a short load on one server, over connections that stay.
 
 use schema::load::BodyCheck;
 use std::time::Duration;
@@ -8,11 +8,14 @@ use schema::load::LoadResult;
 use schema::{Code, Effect, Figure};
 
 use crate::failure::Unmeasured;
-use crate::observe::tree::Snapshot;
+use crate::judge::beside::Beside;
+use crate::judge::gates;
+use crate::observe::measured::Sample;
 use crate::run::call::Call;
-use crate::run::generator::{self, Pauses};
+use crate::run::readings::Readings;
 use crate::run::server::Server;
 use crate::run::setup::Setup;
+use crate::run::slice_generator::{Asked, SliceGenerator};
 
 /// How long the last requests of a slice are waited for.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -41,70 +44,124 @@ pub struct Slice {
     pub silent: u64,
     /// `true` where the generator was the limit.
     pub generator_bound: bool,
+    /// The share of the CPUs that others used, where that was too much for anything else to be known.
+    pub shared_by: Option<f64>,
 }
 
-/// Reads what the server used, at both edges of the load.
-struct Edges<'a> {
-    server: &'a Server,
-    before: Option<Snapshot>,
-    after: Option<Snapshot>,
+/// A server that stands, and the generator that holds its connections.
+#[derive(Debug)]
+pub struct Standing {
+    server: Server,
+    generator: SliceGenerator,
+    /// It uses CPU without load, and is stopped by a signal while the other is loaded.
+    restless: bool,
+    /// What others used of the CPUs while it was loaded.
+    beside: Beside,
 }
 
-impl Edges<'_> {
-    fn read(&self) -> Result<Option<Snapshot>, Unmeasured> {
-        self.server.wait_until_quiet();
-        self.server.snapshot()
+impl Standing {
+    /// Holds `server` ready for slices of `shape`.
+    ///
+    /// # Errors
+    /// When there is no generator.
+    pub fn new(setup: &Setup, server: Server, shape: &Shape) -> Result<Self, Unmeasured> {
+        let call = Call {
+            check: BodyCheck::Exact,
+            address: server.address(),
+            shape,
+            seed: 0,
+            drain: DRAIN,
+            within_us: None,
+            threads: setup.load_cpus.len(),
+        };
+        let generator = SliceGenerator::start(setup, &call)?;
+        Ok(Self {
+            server,
+            generator,
+            restless: false,
+            beside: Beside::default(),
+        })
+    }
+
+    /// Loads it for the first time, in which it is not measured.
+    ///
+    /// # Errors
+    /// As [`Standing::load`].
+    pub fn warm_up(&mut self, setup: &Setup, asked: &Asked) -> Result<Slice, Unmeasured> {
+        let warm = self.load(setup, asked)?;
+        self.beside = Beside::default();
+        self.restless = !self.server.wait_until_quiet();
+        if self.restless {
+            self.server.stop(true);
+        }
+        Ok(read(&warm.load))
+    }
+
+    /// Loads it for one slice.
+    ///
+    /// # Errors
+    /// [`Unmeasured::Interrupted`], or why there is no slice.
+    pub fn load(&mut self, setup: &Setup, asked: &Asked) -> Result<Sample, Unmeasured> {
+        if self.restless {
+            self.server.stop(false);
+        }
+        let mut readings = Readings::new(setup, &self.server);
+        let load = self.generator.slice(setup, asked, &mut readings);
+        let sample = load.and_then(|load| readings.sample(load, self.generator.command(asked)));
+        if self.restless {
+            self.server.stop(true);
+        }
+        let (sample, _) = sample?;
+        self.beside.add(&sample.others);
+        Ok(sample)
+    }
+
+    /// What its sample says, beside what the samples of `other` say of who else uses the CPUs.
+    pub fn slice(&self, mut sample: Sample, other: &Self) -> Slice {
+        let beyond = self
+            .beside
+            .beyond([&self.beside, &other.beside].into_iter());
+        sample.others.beside(beyond);
+        of(&sample)
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// [`Unmeasured::Interrupted`], or why it could not be stopped; it is gone either way.
+    pub fn end(self, setup: &Setup) -> Result<(), Unmeasured> {
+        if self.restless {
+            self.server.stop(false);
+        }
+        // Where a worker holds a connection, one that is held would keep it from ending.
+        self.generator.end(setup)?;
+        self.server.drain(&setup.interrupt).map(drop)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        self.server.address()
     }
 }
 
-impl Pauses for Edges<'_> {
-    fn before_load(&mut self) -> Result<(), Unmeasured> {
-        self.before = self.read()?;
-        Ok(())
+/// What a sample says.
+fn of(sample: &Sample) -> Slice {
+    let load = &sample.load;
+    let read = read(load);
+    if gates::is_shared(&sample.others) {
+        // A server that does not get its CPU does not answer in time: that is not its fault either.
+        return Slice {
+            scheduled: read.scheduled,
+            shared_by: Some(sample.others.server.share.max(sample.others.load.share)),
+            ..Slice::default()
+        };
     }
-
-    fn after_load(&mut self) -> Result<(), Unmeasured> {
-        self.after = self.read()?;
-        Ok(())
-    }
-}
-
-/// Loads `server` as `shape` says, with the arrivals of `seed`.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why there is no slice.
-pub fn measure(
-    setup: &Setup,
-    server: &Server,
-    shape: &Shape,
-    seed: u64,
-) -> Result<Slice, Unmeasured> {
-    let call = Call {
-        check: BodyCheck::Exact,
-        address: server.address(),
-        shape,
-        seed,
-        drain: DRAIN,
-        within_us: None,
-        threads: setup.load_cpus.len(),
-    };
-    let mut edges = Edges {
-        server,
-        before: None,
-        after: None,
-    };
-    let load = generator::run(setup, &call, &mut edges)?;
-    let usage = edges
-        .before
-        .zip(edges.after)
-        .map(|(before, after)| after.since(&before));
     let per_request = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
-    let read = read(&load);
-    Ok(Slice {
-        cpu_us: usage.and_then(|each| per_request(each.cpu_us?)),
-        switches: usage.and_then(|each| per_request(each.switches? as f64)),
+    Slice {
+        cpu_us: sample.usage.cpu_us.and_then(per_request),
+        switches: sample.usage.switches.and_then(|n| per_request(n as f64)),
         ..read
-    })
+    }
 }
 
 /// What the generator's result says, as far as its own gates let it.

@@ -8,8 +8,12 @@ use super::verdict::{Figure, Kind, Outcome, Said};
 pub fn table(outcome: &Outcome) -> String {
     let mut out = format!("A: {}\nB: {}\n", outcome.a, outcome.b);
     out.push_str(&format!(
-        "GET {}, {} connections; {} offered for CPU and latency, a closed loop for throughput.\n{} rotations in {}, each server started {} times.\n\n",
+        "GET {}{}, {} connections; {} offered for CPU and latency, a closed loop for throughput.\n{} rotations in {}, each server started {} times.\n\n",
         outcome.path,
+        outcome
+            .path_b
+            .as_ref()
+            .map_or(String::new(), |path| format!(" of A and {path} of B")),
         outcome.connections,
         rate(outcome.rate_rps),
         outcome.rotations,

@@ -124,6 +124,9 @@ pub struct Outcome {
     pub b: String,
     /// The path asked for.
     pub path: String,
+    /// The path that B was asked for, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b: Option<String>,
     /// Connections.
     pub connections: u32,
     /// Rate of the open loop.
@@ -181,6 +184,7 @@ pub fn of(session: &Session) -> Outcome {
             ));
         }
     }
+    notes.extend(shared(session));
     if let Some((whose, why)) = &session.failed {
         notes.push(format!(
             "{} ended the session: {why}",
@@ -202,6 +206,7 @@ pub fn of(session: &Session) -> Outcome {
         a: session.contenders[0].command.clone(),
         b: session.contenders[1].command.clone(),
         path: session.path.clone(),
+        path_b: session.path_b.clone(),
         connections: session.connections,
         rate_rps: session.rate_rps,
         rotations: session.rotations.len(),
@@ -213,6 +218,22 @@ pub fn of(session: &Session) -> Outcome {
         notes,
         exit,
     }
+}
+
+/// What is said where others used the CPUs.
+fn shared(session: &Session) -> Option<String> {
+    let slices = session.rotations.iter();
+    let slices: Vec<_> = slices
+        .flat_map(|each| each.open.iter().chain(&each.closed))
+        .collect();
+    let shares: Vec<f64> = slices.iter().filter_map(|slice| slice.shared_by).collect();
+    let most = shares.iter().copied().reduce(f64::max)?;
+    Some(format!(
+        "{} of {} slices are left out, because others used the CPUs: up to {:.0} % of them.",
+        shares.len(),
+        slices.len(),
+        most * 100.0
+    ))
 }
 
 fn figure(session: &Session, kind: Kind) -> Figure {

@@ -42,6 +42,7 @@ fn session(factors: [f64; 4], edit: impl Fn(&mut Rotation)) -> Session {
     let mut session = Session {
         contenders: [parse("A", "prefork"), parse("B", "thread-pool")],
         path: "/plaintext".into(),
+        path_b: None,
         connections: 16,
         rate_rps: 5_000.0,
         within: 3.0,
@@ -126,4 +127,24 @@ fn a_session_without_pairs_decides_nothing() {
     assert_eq!(of(&empty).exit, 3);
     empty.failed = Some((1, "it ended".into()));
     assert_eq!(of(&empty).exit, 1);
+}
+
+#[test]
+fn slices_that_others_disturbed_are_told_and_decide_nothing() {
+    let disturbed = |rotation: &mut Rotation| {
+        for slice in rotation.open.iter_mut().chain(&mut rotation.closed) {
+            *slice = Slice {
+                scheduled: slice.scheduled,
+                shared_by: Some(0.47),
+                ..Slice::default()
+            };
+        }
+    };
+    let outcome = of(&session([2.0; 4], disturbed));
+    let notes = outcome.notes.join(" ");
+    let told = "160 of 160 slices are left out, because others used the CPUs: up to 47 % of them.";
+    assert_eq!(notes, told);
+    let said = |figure: &Figure| figure.said == Said::NotJudged;
+    assert!(outcome.figures.iter().all(said));
+    assert_eq!(outcome.exit, EXIT_UNDECIDED);
 }

@@ -47,6 +47,9 @@ pub struct Used {
     pub share: f64,
     /// The process that used most of it, where it is known, and its share.
     pub most: Option<(String, f64)>,
+    /// Of a slice, by how much more they usually use while this server is loaded than while that one
+    /// beside it is with which they use least; `None` for a whole trial.
+    pub beyond: Option<f64>,
 }
 
 /// A list of CPUs, and what was measured on it.
@@ -115,6 +118,12 @@ impl Others {
         }
     }
 
+    /// Says of a slice how it compares with those of the servers beside it.
+    pub fn beside(&mut self, [server, load]: [f64; 2]) {
+        self.server.beyond = Some(server);
+        self.load.beyond = Some(load);
+    }
+
     /// Whether they used more than is allowed.
     pub fn too_much(&self) -> bool {
         self.server.share.max(self.load.share) > OTHERS_SHARE_MAX
@@ -131,6 +140,7 @@ impl Used {
         Self {
             share: exact.max(coarse(side).unwrap_or(0.0)).min(1.0),
             most: most.map(|(name, share)| (name.clone(), share)),
+            beyond: None,
         }
     }
 }

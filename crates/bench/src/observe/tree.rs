@@ -57,6 +57,8 @@ struct Stat {
 pub struct Snapshot {
     cpu_ns: u64,
     switches: u64,
+    /// Those of `switches` with which a task waited for something.
+    waits: u64,
     tasks: BTreeSet<(u32, u32)>,
     children_faults: u64,
     ended_threads_ns: u64,
@@ -70,6 +72,8 @@ pub struct Usage {
     pub cpu_us: Option<f64>,
     /// Context switches; `None` when a task has ended, whose counters are lost.
     pub switches: Option<u64>,
+    /// Those with which a task waited for something, each of which ends with a wake-up.
+    pub waits: Option<u64>,
 }
 
 impl Usage {
@@ -77,6 +81,7 @@ impl Usage {
     pub const UNKNOWN: Self = Self {
         cpu_us: None,
         switches: None,
+        waits: None,
     };
 }
 
@@ -193,8 +198,9 @@ impl Snapshot {
             let Ok(status) = file("status") else { continue };
             self.tasks.insert((pid, tid));
             self.ignores_sigchld |= ignores_sigchld(&status);
-            self.switches += field(&status, "voluntary_ctxt_switches:").unwrap_or(0)
-                + field(&status, "nonvoluntary_ctxt_switches:").unwrap_or(0);
+            let waits = field(&status, "voluntary_ctxt_switches:").unwrap_or(0);
+            self.waits += waits;
+            self.switches += waits + field(&status, "nonvoluntary_ctxt_switches:").unwrap_or(0);
             let first = |text: String| text.split_whitespace().next().and_then(|n| n.parse().ok());
             living_ns += file("schedstat").ok().and_then(first).unwrap_or(0_u64);
         }
@@ -210,6 +216,7 @@ impl Snapshot {
             cpu_us: (!self.ignores_sigchld)
                 .then(|| self.cpu_ns.saturating_sub(before.cpu_ns) as f64 / 1e3),
             switches: (!ended).then(|| self.switches.saturating_sub(before.switches)),
+            waits: (!ended).then(|| self.waits.saturating_sub(before.waits)),
         }
     }
 }

@@ -57,7 +57,7 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
                 (call + how.far) * far_steps + (call + near) * near_steps
             })
         }
-        Pass::SystemCalls => CALL + TRACER + windows.calls,
+        Pass::SystemCalls => (CALL + windows.calls) * 2 + TRACER,
         Pass::Memory => return memory(visit, size),
     };
     started(visit, size) + measured
@@ -185,6 +185,7 @@ mod tests {
             server_cpus: 1,
             idle: size.idle_connections(),
             rates: &std::collections::BTreeMap::new(),
+            rounds: None,
         });
         plan.iter().map(|v| visit(v, size)).sum()
     }

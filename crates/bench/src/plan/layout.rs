@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use report::data::{Mode, Pass};
+use schema::Measured;
 use schema::load::BodyCheck;
 use schema::random::SplitMix64;
 
@@ -40,6 +41,8 @@ pub struct Spec<'a> {
     pub idle: u32,
     /// Offered rates by scenario, where they are not those of the table.
     pub rates: &'a BTreeMap<String, Vec<f64>>,
+    /// Rounds of slices, where they are not the blocks of the size: each is a block of its own.
+    pub rounds: Option<u32>,
 }
 
 /// Lays out the whole run.
@@ -57,6 +60,13 @@ pub fn lay_out(spec: &Spec<'_>) -> Vec<Visit> {
             layout.memory();
         }
     }
+    for round in spec.size.blocks()..spec.rounds.unwrap_or(0) {
+        for scenario in spec.scenarios {
+            if scenario.measured == Measured::Slices {
+                layout.round(round, scenario);
+            }
+        }
+    }
     layout.visits
 }
 
@@ -68,18 +78,25 @@ struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    fn scenario(&mut self, block: u32, scenario: &'static Scenario) {
-        let Spec { size, passes, .. } = *self.spec;
+    /// The servers of a scenario in a block, one after the other or side by side; returns what else in
+    /// the block is drawn from: the random numbers, and the seed of the arrivals.
+    fn round(&mut self, block: u32, scenario: &'static Scenario) -> (SplitMix64, u64) {
         let mut random = SplitMix64::new(self.spec.seed)
             .fork(u64::from(block))
             .fork(digest(scenario.name));
         let arrivals = random.next_u64();
         let order = self.order(scenario, &mut random);
-        if passes.has(Pass::Measure) {
+        if self.spec.passes.has(Pass::Measure) {
             for (order, contender) in (0..).zip(order) {
                 self.visit(block, order, Pass::Measure, scenario, contender, arrivals);
             }
         }
+        (random, arrivals)
+    }
+
+    fn scenario(&mut self, block: u32, scenario: &'static Scenario) {
+        let Spec { size, passes, .. } = *self.spec;
+        let (mut random, arrivals) = self.round(block, scenario);
         let searched = size.search().is_some_and(|search| block < search.blocks);
         let capacity = searched && scenario.capacity.within(size);
         let calls = block == 0 && scenario.calls.within(size);

@@ -25,6 +25,7 @@ fn spec<'a>(
         server_cpus: 1,
         idle: 10_000,
         rates: const { &BTreeMap::new() },
+        rounds: None,
     }
 }
 

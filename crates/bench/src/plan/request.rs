@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use report::data::Sequential;
 use schema::load::BodyCheck;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,9 @@ pub struct Request {
     /// `--passes`, as given.
     #[serde(default = "every_pass")]
     pub passes: String,
+    /// `--minutes` and `--until`: rounds until verdicts are settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequential: Option<Sequential>,
     /// The seed that everything random derives from.
     pub seed: u64,
     /// CPUs of the server.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use report::data::{Mode, Pass, Role, Trial, Validity};
+use report::data::{Mode, Pass, Role, Sequential, Trial, Validity};
 use schema::{Code, Effect, Figure, Reason};
 
 use crate::args::Args;
@@ -18,6 +18,8 @@ use crate::run::capacity::Known;
 use crate::run::prepare::{Prepared, prepare};
 use crate::run::progress::Progress;
 use crate::run::record::Record;
+use crate::run::rounds::{Budget, Rounds};
+use crate::run::settle::Ended;
 use crate::run::setup::Setup;
 use crate::run::tasks::{Task, tasks};
 use crate::run::trial::{self, ATTEMPTS_MAX};
@@ -45,7 +47,10 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
         return finished(prepared);
     }
     let started = Instant::now();
-    let result = measure(&mut prepared);
+    let result = match prepared.env.sequential {
+        Some(how) => measure_in_rounds(&mut prepared, how),
+        None => measure(&mut prepared),
+    };
     let Prepared {
         setup,
         record,
@@ -58,8 +63,12 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     }
     let took = started.elapsed();
     env.duration_s += took.as_secs_f64();
-    env.complete = tasks(&visits, &record.trials, setup.size).is_empty();
-    if env.complete && result.is_ok() {
+    let in_rounds = env.sequential.is_some();
+    env.complete = match in_rounds {
+        true => result.is_ok(),
+        false => tasks(&visits, &record.trials, setup.size).is_empty(),
+    };
+    if env.complete && result.is_ok() && !in_rounds {
         let (kept, said) = as_announced(took, announced);
         eprintln!("{said}");
         if !kept {
@@ -99,6 +108,9 @@ fn finished(prepared: Prepared) -> Result<PathBuf, Failure> {
 
 impl Prepared {
     fn is_finished(&self) -> bool {
+        if self.env.sequential.is_some() {
+            return self.env.complete;
+        }
         tasks(&self.visits, &self.record.trials, self.setup.size).is_empty()
     }
 }
@@ -145,6 +157,47 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
     env.remarks
         .extend(execution.bench_seen.map(|_| ANOTHER_BENCH.to_owned()));
     result.map(|()| total)
+}
+
+/// Carries out the rounds, and then what else was asked for; gives the time that it was to take at most.
+fn measure_in_rounds(prepared: &mut Prepared, how: Sequential) -> Result<Duration, Failure> {
+    let Prepared {
+        setup,
+        visits,
+        record,
+        env,
+    } = prepared;
+    let size = setup.size;
+    let (rounds, rest) = Rounds::of(how, visits);
+    let rest = tasks(&rest, &record.trials, size);
+    let rest_time: Duration = rest.iter().map(|task| task.time(size)).sum();
+    let first = rounds.first_look(size) + rest_time;
+    let budget = Budget::of(how, env.duration_s, rest_time);
+    let total = how
+        .minutes
+        .map_or(first, |minutes| Duration::from_secs_f64(minutes * 60.0));
+    eprintln!("{}", rounds.announcement(size, first, record.trials.len()));
+    let mut execution = Execution {
+        setup,
+        record,
+        progress: Progress::new(total, size.blocks()),
+        spare: Duration::ZERO,
+        bench_seen: None,
+    };
+    let result = execution.rounds(&rounds, budget, env).and_then(|ended| {
+        execution.spare = rest_time.mul_f64(SPARE_SHARE);
+        rest.into_iter()
+            .try_for_each(|task| execution.task(task))
+            .map(|()| ended)
+    });
+    execution.progress.finish();
+    if let Ok(Ended::Time) = result {
+        eprintln!("the time is over: --resume goes on with more --minutes");
+    }
+    env.remarks
+        .extend(execution.bench_seen.map(|_| ANOTHER_BENCH.to_owned()));
+    env.trials_planned = record.trials.len() as u64;
+    result.map(|_| total)
 }
 
 /// Whether a run took about as long as was announced, and a line that says how long.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use report::data::{Env, Pass};
+use report::data::{Env, Pass, Sequential};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Args;
@@ -32,6 +32,7 @@ use crate::plan::workload;
 use crate::run::probe;
 use crate::run::record::{RESULTS, Record};
 use crate::run::request::{fresh, resumed};
+use crate::run::rounds::Rounds;
 use crate::run::setup::Setup;
 
 /// Descriptors that a server or generator needs in addition to its idle connections.
@@ -165,6 +166,7 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
             server_cpus: setup.server_cpus.len(),
             idle,
             rates,
+            rounds: request.sequential.map(Rounds::count),
         })
     };
     if !others.rows.is_empty() {
@@ -193,12 +195,34 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
         visit.check = request.body_check.filter(|_| !known).unwrap_or(visit.check);
     }
     request.rates = rates;
+    if let Some(how) = request.sequential {
+        possible_in_rounds(how, &visits, setup.size)?;
+    }
     Ok(Planned {
         visits,
         scenarios,
         memory: passes.has(Pass::Memory),
         remarks,
     })
+}
+
+/// Refuses rounds of nothing, and a time that is over before the first verdict.
+fn possible_in_rounds(how: Sequential, visits: &[Visit], size: Size) -> Result<(), Failure> {
+    let (rounds, rest) = Rounds::of(how, visits);
+    if rounds.is_empty() {
+        return Err(Failure::usage(
+            "--minutes and --until: none of these scenarios is measured in slices",
+        ));
+    }
+    let rest: Duration = rest.iter().map(|each| estimate::visit(each, size)).sum();
+    let first = rounds.first_look(size) + rest;
+    match how.minutes {
+        Some(minutes) if minutes * 60.0 < first.as_secs_f64() => Err(Failure::usage(format!(
+            "--minutes {minutes}: the first verdicts take about {}; give it more, or ask for fewer models or scenarios",
+            estimate::words(first)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The scenarios of `spec`, with the paths that a file of contenders gives them.
@@ -251,6 +275,7 @@ fn open(
     let trials = planned.visits.iter().map(|v| v.lines_planned(size)).sum();
     let mut env = environment::describe(&request, allowed, trials);
     env.remarks.extend(planned.remarks.iter().cloned());
+    env.sequential = request.sequential;
     let scenarios = || planned.scenarios.iter().copied();
     env.scenarios = scenarios().map(Scenario::info).collect();
     let memory = planned.memory.then_some(&MEMORY);
@@ -279,7 +304,13 @@ fn reopen(folder: &Path, request: &Request, planned: &Planned) -> Result<(Record
         )));
     }
     let record = Record::resume(folder)?;
-    let env = record.env()?;
+    let mut env = record.env()?;
+    if env.sequential != request.sequential {
+        // More time than it had: it goes on.
+        env.sequential = request.sequential;
+        env.complete = false;
+        record.write_request(request)?;
+    }
     Ok((record, env))
 }
 

@@ -19,6 +19,8 @@ pub struct Progress {
     done: Duration,
     started: Instant,
     line: Option<(u32, &'static str)>,
+    /// In which round it is, where there are rounds.
+    round: Option<usize>,
 }
 
 impl Progress {
@@ -41,11 +43,21 @@ impl Progress {
             done: Duration::ZERO,
             started: Instant::now(),
             line: None,
+            round: None,
         }
     }
 
     /// A visit begins.
     pub fn visit(&mut self, visit: &Visit) {
+        if let Some(round) = self.round.filter(|_| visit.measured_in_slices()) {
+            // How many rounds there will be is not known: what passes is the time.
+            if let Some(bar) = &self.bar {
+                let (gone, all) = (self.started.elapsed(), self.total.as_secs_f64());
+                bar.set_position((gone.as_secs_f64() / all.max(1e-9) * 100.0).min(99.0) as u64);
+                bar.set_message(format!("round {}, {}", round + 1, visit.scenario.name));
+            }
+            return;
+        }
         let place = format!(
             "block {}/{}, {}",
             visit.block + 1,
@@ -64,6 +76,19 @@ impl Progress {
         } else if self.line != Some((visit.block, visit.scenario.name)) {
             self.line = Some((visit.block, visit.scenario.name));
             eprintln!("{place}: about {left} left");
+        }
+    }
+
+    /// A round begins, with so many verdicts of its scenario open.
+    pub fn round(&mut self, round: usize, scenario: &str, open: Option<usize>) {
+        self.round = Some(round);
+        if self.bar.is_none() {
+            let open = match open {
+                None => "all servers".to_owned(),
+                Some(1) => "one verdict is open".to_owned(),
+                Some(open) => format!("{open} verdicts are open"),
+            };
+            eprintln!("round {}, {scenario}: {open}", round + 1);
         }
     }
 

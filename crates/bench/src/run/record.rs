@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context;
 use report::data::{Env, Trial};
@@ -40,6 +41,8 @@ pub struct Record {
     file: File,
     /// Every trial in it, in order.
     pub trials: Vec<Trial>,
+    /// When the run began.
+    began: SystemTime,
 }
 
 impl Record {
@@ -69,8 +72,9 @@ impl Record {
             folder: folder.to_owned(),
             file,
             trials: Vec::new(),
+            began: SystemTime::now(),
         };
-        record.write(PLAN, request)?;
+        record.write_request(request)?;
         Ok(record)
     }
 
@@ -121,11 +125,17 @@ impl Record {
             })
             .collect::<anyhow::Result<Vec<Trial>>>()?;
         file.set_len(whole as u64)?;
-        Ok(Self {
+        let mut record = Self {
             folder: folder.to_owned(),
             file,
             trials,
-        })
+            began: SystemTime::now(),
+        };
+        let env = record.env()?;
+        // One that does not say goes on as if it had begun now.
+        let began = humantime::parse_rfc3339(&env.started);
+        record.began = began.unwrap_or(record.began);
+        Ok(record)
     }
 
     /// Ids of the trials it holds.
@@ -149,6 +159,21 @@ impl Record {
             .with_context(|| format!("cannot write {TRIALS}"))?;
         self.trials.push(trial);
         Ok(())
+    }
+
+    /// Seconds since the run began, by the clock of the wall.
+    pub fn age_s(&self) -> f64 {
+        let age = self.began.elapsed().unwrap_or_default();
+        // A millisecond is enough, and the file stays short.
+        (age.as_secs_f64() * 1e3).round() / 1e3
+    }
+
+    /// Writes `plan.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_request(&self, request: &Request) -> anyhow::Result<()> {
+        self.write(PLAN, request)
     }
 
     /// `env.json` as it is, for a run that is resumed.

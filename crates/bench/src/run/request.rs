@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use report::data::Sequential;
 use schema::load::BodyCheck;
 
 use crate::args::Args;
@@ -12,6 +13,7 @@ use crate::plan::passes;
 use crate::plan::request::Request;
 use crate::plan::scenario::Scenario;
 use crate::plan::scenarios::SCENARIOS;
+use crate::plan::sequential;
 use crate::plan::size::Size;
 use crate::run::record::Record;
 
@@ -46,6 +48,9 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
     let own_rates = SCENARIOS
         .iter()
         .filter(|s| !s.rates.is_empty() && !rates.is_empty());
+    let rounds = sequential::asked(args.minutes, args.until.as_deref())?;
+    // The time is for the verdicts, unless more is asked for.
+    let passes = if rounds.is_some() { "measure" } else { "all" };
     Ok(Request {
         size,
         workload: workload.transpose()?,
@@ -59,7 +64,8 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
             .scenarios
             .clone()
             .unwrap_or_else(|| scenarios.to_owned()),
-        passes: args.passes.clone().unwrap_or_else(|| "all".to_owned()),
+        passes: args.passes.clone().unwrap_or_else(|| passes.to_owned()),
+        sequential: rounds,
         seed: args.seed.unwrap_or_else(some_seed),
         server_cpus: cpus(&args.server_cpus, "--server-cpus", lower)?,
         load_cpus: cpus(&args.load_cpus, "--load-cpus", upper)?,
@@ -69,7 +75,8 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
 
 /// What the run in `folder` was asked for; arguments that are given again must be the same.
 pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
-    let request = Record::request(folder)?;
+    let mut request = Record::request(folder)?;
+    request.sequential = longer(args, folder, request.sequential)?;
     let seed = args.seed.map(|seed| seed.to_string());
     for (flag, given, was) in [
         ("--size", &args.size, &request.size),
@@ -130,6 +137,34 @@ fn own(args: &Args) -> Result<Own, Failure> {
         ));
     }
     own.checked()
+}
+
+/// How the rounds of a run that is resumed go on: it may be given another time, but verdicts that were
+/// looked at for one percentage cannot be judged by another.
+fn longer(
+    args: &Args,
+    folder: &Path,
+    was: Option<Sequential>,
+) -> Result<Option<Sequential>, Failure> {
+    let Some(given) = sequential::asked(args.minutes, args.until.as_deref())? else {
+        return Ok(was);
+    };
+    let shown = folder.display();
+    match was {
+        None => Err(Failure::usage(format!(
+            "{shown} was begun without --minutes and --until: it has a fixed length"
+        ))),
+        Some(was) if args.until.is_some() && given.until_percent != was.until_percent => {
+            Err(Failure::usage(format!(
+                "{shown} was begun with --until {}%, not {}%",
+                was.until_percent, given.until_percent
+            )))
+        }
+        Some(was) => Ok(Some(Sequential {
+            minutes: given.minutes.or(was.minutes),
+            ..was
+        })),
+    }
 }
 
 /// The file from wherever the run is resumed; one that is not there is named when it is read.

@@ -40,12 +40,13 @@ struct Progress<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn first(&self) -> &'a Visit {
+    /// The null server.
+    pub fn first(&self) -> &'a Visit {
         self.0[0]
     }
 
     /// The windows that take turns.
-    fn windows(&self) -> &'a [Window] {
+    pub fn windows(&self) -> &'a [Window] {
         &self.first().windows
     }
 
@@ -111,12 +112,21 @@ impl Execution<'_> {
     pub fn slices(&mut self, group: &Group<'_>) -> Result<(), Failure> {
         let (per_window, _) = self.setup.size.slices();
         let due = group.due(per_window, &self.record.trials);
+        self.rotations(group, &due)
+    }
+
+    /// Starts the servers of a group, measures the rotations `due` and those again that noise has spoilt,
+    /// and ends the servers.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn rotations(&mut self, group: &Group<'_>, due: &[u32]) -> Result<(), Failure> {
         if due.is_empty() {
             return Ok(());
         }
         self.progress.visit(group.first());
         let mut so_far = self.start(group)?;
-        for &number in &due {
+        for &number in due {
             self.rotate(group, number, &mut so_far)?;
         }
         self.repeat(group, &mut so_far)?;
@@ -232,12 +242,19 @@ impl Execution<'_> {
             rate: window.rate.filter(|_| window.mode == Mode::Open),
             seed: rotation.seed,
         };
+        let began_s = self.record.age_s();
         match standing.slice(self.setup, &asked) {
-            Ok(sample) => {
+            Ok(mut sample) => {
+                let beyond = so_far.beyond(place);
+                sample.others.beside(beyond);
+                let Some(standing) = &so_far.standing[place] else {
+                    return Ok(false);
+                };
                 let slice = Slice {
                     rotation: rotation.number,
                     position,
                     seconds: asked.seconds,
+                    began_s: Some(began_s),
                 };
                 let mut trial = self.slice_line(standing, window, slice, &sample, so_far.null_rps);
                 trial.seed = asked.seed;
@@ -327,6 +344,13 @@ impl Execution<'_> {
 }
 
 impl Progress<'_> {
+    /// By how much more others use while the server at `place` is loaded than while another is.
+    fn beyond(&self, place: usize) -> [f64; 2] {
+        let all = || self.standing.iter().flatten().map(|each| &each.beside);
+        let own = self.standing[place].as_ref();
+        own.map_or([0.0; 2], |own| own.beside.beyond(all()))
+    }
+
     /// Counts a slice; `true` when noise has spoilt it.
     fn count(&mut self, trial: &Trial) -> bool {
         self.slices += 1;

@@ -7,6 +7,7 @@ use report::data::{Figures, Shape};
 use schema::{Code, Effect, Reason};
 
 use crate::failure::Unmeasured;
+use crate::judge::beside::Beside;
 use crate::judge::fairness::Shares;
 use crate::judge::phases;
 use crate::observe::connections::ByWorker;
@@ -43,6 +44,8 @@ pub struct Standing<'a> {
     at_rest: Option<Moment>,
     /// What it used while others were loaded.
     rest: Rest,
+    /// What others than those who are measured used while it was loaded.
+    pub beside: Beside,
 }
 
 /// What a server had used at a moment.
@@ -119,6 +122,7 @@ impl<'a> Standing<'a> {
             warm_up,
             at_rest: None,
             rest,
+            beside: Beside::default(),
         })
     }
 
@@ -155,6 +159,7 @@ impl<'a> Standing<'a> {
             self.server.stop(true);
         }
         let (sample, _) = sample?;
+        self.beside.add(&sample.others);
         self.replies += sample.load.requests;
         Ok(sample)
     }

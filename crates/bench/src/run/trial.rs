@@ -125,13 +125,18 @@ fn read_memory(setup: &Setup, visit: &Visit, trial: Trial) -> Result<Trial, Unme
 }
 
 fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<Trial, Unmeasured> {
-    let (sample, counted, drained) = visit::count(setup, visit, window)?;
+    let visit::Counted {
+        sample,
+        calls,
+        wakeups,
+        drained,
+    } = visit::count(setup, visit, window)?;
     let requests = sample.load.requests;
     if requests == 0 {
         let text = "no request was answered under the tracer";
         return Err(Unmeasured::new(Code::NothingAnswered, text));
     }
-    let (all, by_name) = counted.per_request(requests);
+    let (all, by_name) = calls.per_request(requests);
     let mut shape = trial.shape.clone();
     shape.duration_s = setup.size.windows().calls.as_secs_f64();
     // Of a traced window only the counts mean anything.
@@ -141,6 +146,7 @@ fn count(setup: &Setup, visit: &Visit, window: &Window, trial: Trial) -> Result<
         errors: sample.load.errors.clone(),
         system_calls_per_request: Some(all),
         system_calls: by_name,
+        wakeups_per_request: wakeups,
         ..Figures::default()
     };
     let trial = Trial {

@@ -118,15 +118,25 @@ pub fn sample(
     sample_under(setup, visit, shape, server, None).map(|(sample, _)| sample)
 }
 
-/// A window in which the server's system calls are counted, on a fresh server.
+/// What is counted of a server.
+#[derive(Debug)]
+pub struct Counted {
+    /// The window under the tracer.
+    pub sample: Sample,
+    /// The system calls in it.
+    pub calls: SystemCalls,
+    /// Wake-ups per request of one client that waits for each answer, where no task of the server ended.
+    pub wakeups: Option<f64>,
+    /// How the server ended.
+    pub drained: Drained,
+}
+
+/// A window in which the server's wake-ups are counted, and one in which its system calls are, on a fresh
+/// server.
 ///
 /// # Errors
 /// [`Unmeasured::Interrupted`], or why there is no count.
-pub fn count(
-    setup: &Setup,
-    visit: &Visit,
-    window: &Window,
-) -> Result<(Sample, SystemCalls, Drained), Unmeasured> {
+pub fn count(setup: &Setup, visit: &Visit, window: &Window) -> Result<Counted, Unmeasured> {
     let (server, _) = begin(setup, visit)?;
     let root = server.root().ok_or_else(|| {
         let text = "the process of this server is not known";
@@ -136,11 +146,27 @@ pub fn count(
         duration_s: setup.size.windows().calls.as_secs_f64(),
         ..setup.shape(visit, Some(window))
     };
+    // A single client leaves nothing to chance: whether two requests share a wake-up, or the next one is
+    // there already. A tracer would add wake-ups of its own.
+    let one = Shape {
+        connections: 1,
+        pipeline: 1,
+        idle: 0,
+        slow_senders: 0,
+        slow_readers: 0,
+        ..shape.clone()
+    };
+    let alone = self::sample(setup, visit, &one, &server)?;
+    let (requests, waits) = (alone.load.requests, alone.usage.waits);
+    let waits = waits.filter(|_| requests > 0);
     let (sample, counted) = sample_under(setup, visit, &shape, &server, Some(root))?;
-    let counted =
-        counted.ok_or_else(|| Unmeasured::new(Code::NotCounted, "nothing was counted"))?;
-    let drained = server.drain(&setup.interrupt)?;
-    Ok((sample, counted, drained))
+    let calls = counted.ok_or_else(|| Unmeasured::new(Code::NotCounted, "nothing was counted"))?;
+    Ok(Counted {
+        sample,
+        calls,
+        wakeups: waits.map(|waits| waits as f64 / requests as f64),
+        drained: server.drain(&setup.interrupt)?,
+    })
 }
 
 /// One window, under a tracer of the tree of `traced` where there is one.

@@ -14,6 +14,7 @@ mod contenders;
 mod fake;
 mod harness;
 mod passes;
+mod rounds;
 mod runs;
 mod sharing;
 mod store;
@@ -122,6 +123,8 @@ fn tests() {
     runs::a_run_leaves_every_trial_and_nothing_else(&folder);
     runs::a_resumed_run_measures_what_is_missing_only(&folder);
     runs::an_interrupted_run_keeps_what_it_has(&folder);
+    rounds::what_cannot_be_settled_is_refused(&folder);
+    rounds::rounds_go_on_where_verdicts_are_open(&folder);
     sharing::a_busy_loop_on_the_servers_cpu_is_found(&folder);
     sharing::a_folder_has_one_writer_and_two_benches_see_each_other(&folder);
     passes::a_target_is_measured_where_it_answers(&folder);

@@ -309,5 +309,8 @@ pub fn system_calls_are_counted_apart(folder: &Folder) {
             .is_some_and(|all| all < 3.5),
         "{figures:?}"
     );
+    // One client that waits for each answer wakes a loop up once per request, or finds it running.
+    let wakeups = figures.wakeups_per_request;
+    assert!(wakeups.is_some_and(|n| n > 0.0 && n < 1.1), "{figures:?}");
     assert_eq!(figures.throughput_rps, 0.0, "a traced window has no speed");
 }

@@ -21,7 +21,7 @@ pub struct Both<'a> {
 impl Both<'_> {
     /// The zone of a figure between the two runs.
     pub fn zone(&self, scenario: &str, choice: Choice) -> f64 {
-        let of = |run| noise::of_column(run, scenario, choice, self.evidence);
+        let of = |run| noise::of_column(run, scenario, choice, Some(self.evidence));
         let noises = [of(self.before), of(self.after)];
         stats::zone_of_sessions(&noises, self.drift(scenario, choice))
     }

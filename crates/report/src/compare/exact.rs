@@ -3,34 +3,58 @@
 
 use super::both::Both;
 use super::line::{Finding, Line, Side};
-use crate::data::{Pass, Trial, Validity};
+use crate::data::{Figures, Pass, Trial, Validity};
 use crate::run::{Row, Run};
 
-/// What the lines are called.
-pub const FIGURE: &str = "system calls per request";
-
-/// Replies that happen to share a wait or not make a count differ by so much between trials of one
-/// build.
-const SHARE_LEAST: f64 = 0.02;
-/// The same for servers that make next to no calls.
-const CALLS_LEAST: f64 = 0.01;
-
-/// Every row whose system calls both runs counted.
-pub fn lines(both: &Both<'_>, scenario: &str) -> Vec<Line> {
-    let rows = both.before.contenders();
-    rows.filter_map(|row| line(both, row, scenario)).collect()
+/// A figure that is counted.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    /// What its lines are called.
+    name: &'static str,
+    of: fn(&Figures) -> Option<f64>,
+    /// What happens to differ between trials of one build, as a share.
+    share_least: f64,
 }
 
-fn line(both: &Both<'_>, row: &Row, scenario: &str) -> Option<Line> {
-    let ours = counts(both.before, row, scenario);
-    let theirs = counts(both.after, row, scenario);
+const COUNTED: [Counted; 2] = [
+    // Replies happen to share a wait, or not.
+    Counted {
+        name: "system calls per request",
+        of: |figures| figures.system_calls_per_request,
+        share_least: 0.02,
+    },
+    // A server that was held up finds the next request there and does not wait for it.
+    Counted {
+        name: "wake-ups per request",
+        of: |figures| figures.wakeups_per_request,
+        share_least: 0.05,
+    },
+];
+
+/// The same for servers that do next to nothing of it.
+const COUNT_LEAST: f64 = 0.01;
+
+/// Every row of which both runs counted something.
+pub fn lines(both: &Both<'_>, scenario: &str) -> Vec<Line> {
+    let rows: Vec<&Row> = both.before.contenders().collect();
+    let of = |counted: Counted| {
+        let rows = rows.iter();
+        let lines = rows.filter_map(move |row| line(both, row, scenario, counted));
+        lines.collect::<Vec<Line>>()
+    };
+    COUNTED.into_iter().flat_map(of).collect()
+}
+
+fn line(both: &Both<'_>, row: &Row, scenario: &str, counted: Counted) -> Option<Line> {
+    let ours = counts(both.before, row, scenario, counted);
+    let theirs = counts(both.after, row, scenario, counted);
     let (before, after) = (side(&ours)?, side(&theirs)?);
     let (was, is) = (before.median?, after.median?);
     let (low, high) = (
         is_least(&theirs) / is_most(&ours),
         is_most(&theirs) / is_least(&ours),
     );
-    let least = SHARE_LEAST.max(CALLS_LEAST / was);
+    let least = counted.share_least.max(COUNT_LEAST / was);
     let smallest = is_most(&ours) / was * (1.0 + least);
     let finding = match () {
         () if low > 1.0 + least => Finding::Worse,
@@ -44,7 +68,7 @@ fn line(both: &Both<'_>, row: &Row, scenario: &str) -> Option<Line> {
         model: row.label.clone(),
         scenario: scenario.to_owned(),
         load: "counted".to_owned(),
-        figure: FIGURE,
+        figure: counted.name,
         before: Some(before),
         after: Some(after),
         ratio: Some(is / was),
@@ -67,12 +91,12 @@ fn is_most(sorted: &[f64]) -> f64 {
 }
 
 /// Counts of a row's trials, ascending.
-fn counts(run: &Run, row: &Row, scenario: &str) -> Vec<f64> {
+fn counts(run: &Run, row: &Row, scenario: &str, counted: Counted) -> Vec<f64> {
     let usable = |trial: &&Trial| trial.validity != Validity::Invalid;
     let trials = run.pass(Pass::SystemCalls, &row.label, scenario);
     let mut counts: Vec<f64> = trials
         .filter(usable)
-        .filter_map(|trial| trial.figures.as_ref()?.system_calls_per_request)
+        .filter_map(|trial| (counted.of)(trial.figures.as_ref()?))
         .filter(|count| *count > 0.0)
         .collect();
     counts.sort_by(f64::total_cmp);

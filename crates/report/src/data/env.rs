@@ -57,4 +57,23 @@ pub struct Env {
     pub objectives: BTreeMap<String, Objective>,
     /// Wall time announced before the run, seconds; 0 in runs that did not keep it.
     pub announced_s: f64,
+    /// How a run goes on until its verdicts are settled; `None` for one of a fixed length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequential: Option<Sequential>,
+}
+
+/// How a run in rounds goes on where verdicts are open and stops where they are settled. What a
+/// round adds, and when verdicts are looked at, follows from [`rotations_max`](Self::rotations_max)
+/// alone: see [`rounds`](crate::stats::sequential::rounds).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sequential {
+    /// A verdict is settled when a server is shown to be no more than so many per cent worse than the
+    /// best, or to be behind.
+    pub until_percent: f64,
+    /// The most rotations of a load window that a pair of servers is judged by.
+    pub rotations_max: u32,
+    /// The time for all of it, minutes; `None` is as long as it takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<f64>,
 }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::anchor;
 use crate::cell::State;
 use crate::format;
-use crate::matrix::{Column, Entry, Matrix, Shade, TIED_FACTOR};
+use crate::matrix::{Column, Entry, Matrix, Shade};
 use crate::palette;
 use crate::run::{Row, Run};
 use crate::stats::{Evidence, Ranked};
@@ -252,14 +252,16 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
 }
 
 /// How to read the cells.
-pub fn key(evidence: Evidence, peers: bool) -> Markup {
+pub fn key(matrix: &Matrix) -> Markup {
+    let (evidence, peers) = (matrix.evidence, matrix.rows.iter().any(Row::is_peer));
+    let tied = format::percent_of_log(matrix.tied_within());
     html! {
         ul.key {
             @if evidence == Evidence::Figures {
                 li { span.swatch.plain { "5 µs" } " the figure itself, because there are too few blocks to rank" }
             } @else {
                 li { span.swatch.tier1.best { "1.00×" } " best of its column" }
-                li { span.swatch.tier1 { "1.04×" } " tied: at most " (format!("{:.0} %", (TIED_FACTOR - 1.0) * 100.0)) " worse, with its whole interval" }
+                li { span.swatch.tier1 { "1.04×" } " tied: at most " (tied) " worse, with its whole interval" }
                 li { span.swatch.open { "1.20×" } " undecided, with the blocks or rotations that it would take to decide" }
                 li { "(5 µs) too few valid trials to rank" }
                 li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse, in a lower tier; 2.00× is twice as bad" }

@@ -7,6 +7,7 @@ use crate::data::{Pass, Trial, Validity};
 use crate::format;
 use crate::noise::{self, Generator, Placebo};
 use crate::run::{Run, Window};
+use crate::speed;
 use crate::stats::Spread;
 use crate::words;
 
@@ -19,6 +20,7 @@ pub fn section(run: &Run) -> Markup {
             h3 { "The same server twice" }
             p.note { (words::PLACEBO) }
             (placebo_table(run, &placebos))
+            p { (speed::of(run).sentence()) }
             h3 { "The gates" }
             p.note { (words::GATES) }
             (counts_table(run))

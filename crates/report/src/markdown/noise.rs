@@ -6,6 +6,7 @@ use crate::data::Validity;
 use crate::format;
 use crate::noise::{self, Placebo};
 use crate::run::Run;
+use crate::speed;
 use crate::stats::Spread;
 use crate::words;
 
@@ -14,6 +15,7 @@ pub fn section(run: &Run, out: &mut String) {
     paragraph(out, "## Noise");
     paragraph(out, words::PLACEBO);
     placebos(run).put(out);
+    paragraph(out, &speed::of(run).sentence());
     paragraph(out, "### The gates");
     paragraph(out, words::GATES);
     counts(run).put(out);
@@ -51,6 +53,7 @@ fn placebos(run: &Run) -> Table {
             logs,
             comparison,
             differs,
+            ..
         } = placebo;
         let by_block: Vec<String> = logs
             .values()

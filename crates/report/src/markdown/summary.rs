@@ -1,5 +1,7 @@
 //! `summary.md`: what a terminal shows, about 150 lines.
 
+use schema::Effect;
+
 use super::table::Table;
 use super::text::paragraph;
 use super::{heading, headlines, outcome, row};
@@ -10,6 +12,7 @@ use crate::matrix::{Column, Entry, Matrix, Standing};
 use crate::noise;
 use crate::run::{Row, Run};
 use crate::session::Session;
+use crate::speed;
 use crate::stats::Evidence;
 use crate::words;
 
@@ -100,21 +103,21 @@ fn noise_of(run: &Run, out: &mut String) {
             ),
         },
     );
-    let mut reasons: Vec<(usize, String)> = Vec::new();
+    paragraph(out, &speed::of(run).sentence());
+    let mut reasons: Vec<(usize, &str)> = Vec::new();
     for trial in noise::trials(run, Validity::Invalid) {
-        let code = trial
-            .reasons
-            .first()
-            .map_or("unknown".to_owned(), |reason| format!("{:?}", reason.code));
-        match reasons.iter_mut().find(|(_, known)| *known == code) {
+        let mut excluding = trial.reasons.iter();
+        let excluding = excluding.find(|reason| reason.effect == Effect::Invalidates);
+        let text = excluding.map_or("no reason is given", |reason| reason.code.text());
+        match reasons.iter_mut().find(|(_, known)| *known == text) {
             Some((count, _)) => *count += 1,
-            None => reasons.push((1, code)),
+            None => reasons.push((1, text)),
         }
     }
     reasons.sort_by(|a, b| b.cmp(a));
     let mut table = Table::new(["excluded", "first reason"]);
     for (count, reason) in reasons.into_iter().take(LINES_MAX) {
-        table.push([count.to_string(), reason]);
+        table.push([count.to_string(), reason.to_owned()]);
     }
     table.put(out);
 }

@@ -26,29 +26,39 @@ pub fn rank(
     zone: f64,
     evidence: Evidence,
 ) -> Vec<Option<Ranked>> {
-    let mut order: Vec<(f64, usize)> = contestants
-        .iter()
-        .enumerate()
-        .filter_map(|(index, costs)| {
-            // Only what can be compared at all, be it with itself, takes part.
-            compare(costs, costs, zone, evidence)?;
-            Some((Spread::of(costs.values().copied(), evidence)?.median, index))
-        })
+    let middle = |costs: &BTreeMap<u32, f64>| {
+        // Only what can be compared at all, be it with itself, takes part.
+        compare(costs, costs, zone, evidence)?;
+        Some(Spread::of(costs.values().copied(), evidence)?.median)
+    };
+    let middles: Vec<Option<f64>> = contestants.iter().map(middle).collect();
+    rank_by(&middles, |one, other| {
+        compare(&contestants[one], &contestants[other], zone, evidence)
+    })
+}
+
+/// The same where contestants are given by their logarithmic cost (`None` takes no part) and compared
+/// by their places.
+pub fn rank_by(
+    middles: &[Option<f64>],
+    against: impl Fn(usize, usize) -> Option<Comparison>,
+) -> Vec<Option<Ranked>> {
+    let mut order: Vec<(f64, usize)> = (0..middles.len())
+        .filter_map(|index| Some((middles[index]?, index)))
         .collect();
     order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
 
-    let mut places = vec![None; contestants.len()];
+    let mut places = vec![None; middles.len()];
     let Some(&(_, best)) = order.first() else {
         return places;
     };
     let mut leaders = vec![best];
     for &(_, index) in &order {
-        let against =
-            |other: usize| compare(&contestants[index], &contestants[other], zone, evidence);
-        let Some(against_best) = against(best) else {
+        let Some(against_best) = against(index, best) else {
             continue;
         };
-        let tied = |leader: &usize| against(*leader).is_some_and(|c| c.verdict != Verdict::Slower);
+        let tied =
+            |leader: &usize| against(index, *leader).is_some_and(|c| c.verdict != Verdict::Slower);
         let tier = leaders.iter().position(tied).unwrap_or_else(|| {
             leaders.push(index);
             leaders.len() - 1

@@ -10,8 +10,12 @@ use std::collections::BTreeMap;
 
 use schema::random::SplitMix64;
 
-use super::compare::INFINITE_LOG;
+use super::compare::{Comparison, INFINITE_LOG};
+use super::dependence::dependence;
+use super::evidence::LEVEL;
 use super::median::percentile_of;
+use super::sequential::{self, Bounds};
+use super::student::student_critical;
 
 /// Drawn sets of rotations. The ends of a 95 % interval are then the 10th from either side.
 const DRAWS: usize = 400;
@@ -48,9 +52,10 @@ impl Counts {
 struct Table {
     /// The values that occur, ascending.
     values: Vec<i32>,
-    /// For each slice, how often each of them does.
-    counts: Vec<Vec<u64>>,
-    unanswered: Vec<u64>,
+    /// For each slice, how many of its requests took up to each of them.
+    up_to: Vec<Vec<u64>>,
+    /// For each slice, all of its requests.
+    requests: Vec<u64>,
 }
 
 impl Table {
@@ -68,11 +73,17 @@ impl Table {
                     row[place] = *count;
                 }
             }
+            let mut sum = 0;
+            for count in &mut row {
+                sum += *count;
+                *count = sum;
+            }
             row
         };
+        let all = |counts: &Counts| counts.steps.values().sum::<u64>() + counts.unanswered;
         Self {
-            counts: slices.clone().map(row).collect(),
-            unanswered: slices.map(|counts| counts.unanswered).collect(),
+            up_to: slices.clone().map(row).collect(),
+            requests: slices.map(all).collect(),
             values,
         }
     }
@@ -80,24 +91,22 @@ impl Table {
     /// The logarithm of the `q` quantile of the slices in `drawn` merged; infinite where it falls among
     /// the unanswered. `None` without any request.
     fn quantile(&self, drawn: &[usize], q: f64) -> Option<f64> {
-        let mut merged = vec![0_u64; self.values.len()];
-        let mut total = 0;
-        for &slice in drawn {
-            for (sum, count) in merged.iter_mut().zip(&self.counts[slice]) {
-                *sum += count;
-            }
-            total += self.unanswered[slice];
-        }
-        total += merged.iter().sum::<u64>();
+        let total: u64 = drawn.iter().map(|&slice| self.requests[slice]).sum();
         let rank = ((total as f64 * q).ceil() as u64).max(1);
-        let mut below = 0;
-        for (step, count) in self.values.iter().zip(&merged) {
-            below += count;
-            if below >= rank {
-                return Some(f64::from(*step) * STEP_LOG);
+        // Merging every value of every draw would take a thousand times as long.
+        let (mut low, mut high) = (0, self.values.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let up_to: u64 = drawn.iter().map(|&slice| self.up_to[slice][middle]).sum();
+            match up_to >= rank {
+                true => high = middle,
+                false => low = middle + 1,
             }
         }
-        (total > 0).then_some(INFINITE_LOG)
+        match self.values.get(low) {
+            Some(step) => Some(f64::from(*step) * STEP_LOG),
+            None => (total > 0).then_some(INFINITE_LOG),
+        }
     }
 }
 
@@ -130,6 +139,45 @@ pub fn quantile_ratio(pairs: &[(&Counts, &Counts)], q: f64, alpha: f64) -> Optio
     })
 }
 
+/// Fewer rotations do not show how much a percentile varies.
+pub const ROTATIONS_MIN: usize = 8;
+
+/// Compares the `q` quantiles of the first and the second of each pair by an interval that is wrong with
+/// the probability `alpha` at most; `None` for fewer than [`ROTATIONS_MIN`] pairs.
+///
+/// Draws show an interval of 95 %. It is stretched to the level by Student's distribution, because 400
+/// draws know nothing of what happens once in ten thousand and few rotations vary by less than they
+/// should, and by the root of the [`dependence`] of the slices' own quantiles.
+pub fn compare_quantiles(
+    pairs: &[(&Counts, &Counts)],
+    q: f64,
+    alpha: f64,
+    bounds: Bounds,
+) -> Option<Comparison> {
+    if pairs.len() < ROTATIONS_MIN {
+        return None;
+    }
+    let told = quantile_ratio(pairs, q, 1.0 - LEVEL)?;
+    let alone = |counts: &Counts| Table::of(std::iter::once(counts)).quantile(&[0], q);
+    let of_slice = |(one, other): &(&Counts, &Counts)| Some(alone(one)? - alone(other)?);
+    let logs: Vec<f64> = pairs.iter().filter_map(of_slice).collect();
+    let level = student_critical(pairs.len() - 1, alpha) / OF_NORMAL;
+    let stretch = level * dependence(&logs).sqrt();
+    let low = told.log - (told.log - told.low) * stretch;
+    let high = told.log + (told.high - told.log) * stretch;
+    Some(Comparison {
+        log: told.log,
+        low,
+        high,
+        pairs: told.n,
+        verdict: sequential::verdict(told.log, (low, high), bounds),
+        smallest: bounds.zone.max(bounds.least + (told.log - low)),
+    })
+}
+
+/// Half the width of the interval of a normal distribution at [`LEVEL`], in deviations.
+const OF_NORMAL: f64 = 1.96;
+
 /// Estimates on all of `n` rotations and on drawn ones.
 fn resampled(
     n: usize,
@@ -158,6 +206,7 @@ fn resampled(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Verdict;
 
     fn counts(values: &[(f64, u64)]) -> Counts {
         let mut counts = Counts::default();
@@ -217,5 +266,42 @@ mod tests {
             covered += u32::from(found.low <= 0.0 && found.high >= 0.0);
         }
         assert!((180..=200).contains(&covered), "{covered} of 200");
+    }
+
+    #[test]
+    fn quantiles_are_compared_at_the_level_that_is_asked_for() {
+        let bounds = Bounds {
+            least: 0.0,
+            zone: 0.0,
+            within: 0.0,
+        };
+        let mut random = SplitMix64::new(4);
+        let mut slices = |factor: f64| -> Vec<Counts> {
+            let mut one = || {
+                let level = factor * (0.2 * random.uniform()).exp();
+                let values: Vec<(f64, u64)> = (0..50)
+                    .map(|_| (level * 100.0 * (1.0 + random.uniform()), 1))
+                    .collect();
+                counts(&values)
+            };
+            (0..14).map(|_| one()).collect()
+        };
+        let (mut wrong, mut found) = (0, 0);
+        for _ in 0..200 {
+            let (one, same, slower) = (slices(1.0), slices(1.0), slices(1.5));
+            let told = |other: &[Counts], alpha| {
+                let pairs: Vec<(&Counts, &Counts)> = other.iter().zip(&one).collect();
+                compare_quantiles(&pairs, 0.9, alpha, bounds).expect("enough")
+            };
+            let equal = told(&same, 0.05);
+            wrong += u32::from(equal.verdict != Verdict::TooClose);
+            found += u32::from(told(&slower, 0.001).verdict == Verdict::Slower);
+            let strict = told(&same, 0.001);
+            assert!(strict.high - strict.low > 1.5 * (equal.high - equal.low));
+        }
+        assert!(wrong <= 14 && found >= 190, "{wrong} {found} of 200");
+        let few = slices(1.0);
+        let few: Vec<(&Counts, &Counts)> = few.iter().zip(&few).take(7).collect();
+        assert!(compare_quantiles(&few, 0.9, 0.05, bounds).is_none());
     }
 }

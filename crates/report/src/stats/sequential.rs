@@ -65,9 +65,9 @@ impl Schedule {
         places.push(pairs_max);
         let mut before = 0;
         let looks = places.into_iter().map(|n| {
-            let share = (n - before) as f64 / pairs_max.max(1) as f64;
+            let spent = spent(alpha, before, n, pairs_max);
             before = n;
-            (n, alpha * share)
+            (n, spent)
         });
         Self {
             looks: looks.collect(),
@@ -98,6 +98,30 @@ impl Schedule {
     pub fn looks(&self) -> impl Iterator<Item = (usize, f64)> + '_ {
         self.looks.iter().map(|(pairs, alpha)| (*pairs, *alpha))
     }
+}
+
+/// What a look at `now` pairs may spend of `alpha` when the look before it was at `before` and the last
+/// one is at `pairs_max`: the share of the pairs since then. However many looks there are, they spend
+/// `alpha` together.
+pub fn spent(alpha: f64, before: usize, now: usize, pairs_max: usize) -> f64 {
+    let since = now.min(pairs_max) - before.min(now).min(pairs_max);
+    alpha * since as f64 / pairs_max.max(1) as f64
+}
+
+/// How many rotations each round of a run adds that is to end after `rotations_max`. Servers are started
+/// afresh for a round, and there is a look at the end of each but the first: two rounds make up the
+/// [`FIRST`] look, and each one later makes the number grow by a quarter at least.
+pub fn rounds(rotations_max: usize) -> Vec<usize> {
+    const STEP: usize = FIRST / 2;
+    let mut rounds = vec![STEP, FIRST - STEP];
+    let mut done = FIRST;
+    while done < rotations_max {
+        let grown = (done as f64 * (GROWTH - 1.0)).ceil() as usize;
+        let next = grown.next_multiple_of(STEP).min(rotations_max - done);
+        rounds.push(next);
+        done += next;
+    }
+    rounds
 }
 
 /// Judges the log-ratios of pairs, in the order in which they were taken, by an interval that is wrong
@@ -193,6 +217,26 @@ mod tests {
         // The first of 60 pairs may spend a fifth.
         let first = Schedule::new(60, 0.05).due(12).expect("a look");
         assert!((first - 0.01).abs() < 1e-12);
+    }
+
+    #[test]
+    fn rounds_end_at_looks_that_spend_alpha_together() {
+        assert_eq!(rounds(60), [6, 6, 6, 6, 6, 12, 12, 6]);
+        assert_eq!(rounds(12), [6, 6]);
+        for rotations_max in [24, 100, 120, 1080] {
+            let rounds = rounds(rotations_max);
+            assert_eq!(rounds.iter().sum::<usize>(), rotations_max);
+            assert!(rounds.len() < 30, "{rounds:?}");
+            let (mut before, mut all) = (0, 0.0);
+            let mut now = rounds[0];
+            for more in &rounds[1..] {
+                now += more;
+                all += spent(0.05, before, now, rotations_max);
+                before = now;
+            }
+            assert!((all - 0.05).abs() < 1e-12);
+        }
+        assert_eq!(spent(0.05, 100, 130, 100), 0.0);
     }
 
     #[test]

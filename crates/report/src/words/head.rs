@@ -1,6 +1,6 @@
 //! What stands at the head of a report.
 
-use crate::data::Role;
+use crate::data::{Role, Sequential};
 use crate::format;
 use crate::matrix::Matrix;
 use crate::noise::{self, Placebo};
@@ -106,7 +106,8 @@ pub fn notices(session: &Session) -> Vec<String> {
             format::count(run.blocks as usize, "block")
         ));
     }
-    if run.env.size == "full" && evidence != Evidence::Intervals {
+    notices.extend(run.env.sequential.map(in_rounds));
+    if run.env.size == "full" && run.env.sequential.is_none() && evidence != Evidence::Intervals {
         notices.push(format!(
             "A full run has ten blocks or more; this one has {} so far and is judged by those.",
             run.blocks
@@ -114,6 +115,18 @@ pub fn notices(session: &Session) -> Vec<String> {
     }
     notices.extend(run.remarks.iter().cloned());
     notices
+}
+
+/// How a run in rounds was stopped, and what its verdicts rest on.
+fn in_rounds(how: Sequential) -> String {
+    let percent = format::number(how.until_percent);
+    let minutes = how.minutes.map_or(String::new(), |minutes| {
+        format!(", or {} minutes were over", format::number(minutes))
+    });
+    format!(
+        "Measured in rounds until every verdict was settled to within {percent} %{minutes}: a server that is tied is no more than {percent} % worse, one that is behind is estimated to be further away and its interval begins beyond {} %. Intervals allow for the repeated looks: all verdicts of a column are right in 95 of 100 such runs. Servers that were settled were not measured on.",
+        format::number(how.until_percent / 2.0)
+    )
 }
 
 /// How to read the verdict matrix.

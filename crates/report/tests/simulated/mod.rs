@@ -241,6 +241,13 @@ impl Noise {
         tally
     }
 
+    /// What a slice of `slice_s` seconds is off by, a logarithm: a rest as recorded, as wide as so short a
+    /// slice makes it.
+    #[allow(dead_code)] // Sessions of trials have none.
+    pub fn rest(&self, slice_s: f64, random: &mut SplitMix64) -> f64 {
+        drawn(&self.rests, random) * (self.window_s / slice_s).max(1.0).sqrt()
+    }
+
     /// Log-ratios of `pairs` pairs of slices of `slice_s` seconds of two servers, of which the first
     /// costs `factor` times as much. Each half is a rest as recorded, as wide as so short a slice makes
     /// it; what a rotation shares cancels. A part `carried` of each pair's noise is that of the pair
