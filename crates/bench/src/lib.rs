@@ -96,7 +96,8 @@ mod run;
 
 pub use args::Args;
 pub use live::{LiveArgs, live_main};
-pub use run::capacities::{Asked, STEP_S, capacities};
+pub use run::capacities::{Asked, Measured, Setting, capacities, setting_capacities, settings};
+pub use run::capacity_search::Trial;
 pub use run::keep::{KeepArgs, keep_main};
 pub use run::null::{NullArgs, null_main};
 pub use run::profile::{ProfileArgs, machine as this_machine, profile_main};

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod capacities;
 pub mod capacity;
+pub mod capacity_search;
 pub mod contender;
 pub mod execute;
 pub mod generator;
