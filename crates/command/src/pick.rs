@@ -116,6 +116,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "peak", "verify", "validate", "html", "plots"])]
     contenders: Option<String>,
 
+    /// Only the candidates and the choice, without what would change it
+    #[arg(long)]
+    brief: bool,
+
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -167,6 +171,7 @@ fn answer(args: &Args) -> Result<ExitCode, Refused> {
     let options = Options {
         model: args.model.clone(),
         seed: args.seed,
+        brief: args.brief,
         ..Options::default()
     };
     let mut answer = advise::advise(&workload, &profile, &facts, &options).map_err(unusable)?;
