@@ -97,6 +97,9 @@ pub struct Sizing {
     pub workers: Vec<WorkersLine>,
     /// Requests or connections that may wait: more than that, and the last of them is late.
     pub queue_max: u64,
+    /// `--queue-delay-ms` at which a request that waits so long would be late; 0 where the default is as long.
+    #[serde(default)]
+    pub queue_delay_ms: u64,
     /// Descriptors of the process or of each of them.
     pub descriptors: u64,
 }

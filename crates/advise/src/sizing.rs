@@ -11,6 +11,8 @@ use crate::facts::Holds;
 
 /// Requests of each simulation.
 const MANY: usize = 8_000;
+/// The server's own bound of how long a request may wait in overload (`serve --queue-delay-ms`), ms.
+const QUEUE_DELAY_MS: u64 = 5;
 /// Threads of a server whose requests hold none.
 const THREADS_MANY: usize = 256;
 /// Descriptors beside connections: standard ones, listeners, wakers, a store.
@@ -96,6 +98,10 @@ pub(crate) fn sizing(question: &Question<'_>, found: &Found) -> Sizing {
     Sizing {
         workers: lines,
         queue_max: in_time.ceil() as u64,
+        queue_delay_ms: match question.workload.objective.response_ms.floor() as u64 {
+            ms if ms > QUEUE_DELAY_MS => ms,
+            _ => 0,
+        },
         descriptors: per_process + OTHERS,
     }
 }

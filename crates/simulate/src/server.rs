@@ -101,8 +101,8 @@ pub struct Scheduler {
     pub slice_us: f64,
     /// How long a thread still runs when it must make room for one that has woken up, µs.
     pub preempt_us: f64,
-    /// How long a thread that has begun to run need not make room for one that wakes up, unless it has
-    /// had more than its part, µs.
+    /// For how long a deadline is given, µs: a thread that has had no more than its part need not make room
+    /// for one that wakes up until it has run for so long.
     pub protect_us: f64,
 }
 

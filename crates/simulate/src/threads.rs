@@ -3,10 +3,11 @@
 //! This is what Linux does since 6.6 (kernel/sched/fair.c; Stoica and Abdel-Wahab, *Earliest Eligible Virtual
 //! Deadline First*, 1995), for threads of one weight. Every thread has a virtual time, the CPU that it has
 //! had. The mean of those that want to run is the time that each of them ought to have had. One that has
-//! had no more than that is eligible; of the eligible ones, the one with the earliest deadline runs, and a
-//! deadline lies a slice after the virtual time at which it was given. A thread that wakes up is placed at
-//! the mean, with what it was owed when it fell asleep. It follows that one that wakes up runs before those
-//! that have had more than their part, and after those that have waited for theirs.
+//! had no more than that is eligible; of the eligible ones, the one with the earliest deadline runs. A
+//! deadline is given for a while of virtual time, and a thread that runs is protected until it has reached
+//! the deadline that it had when it began. A thread that wakes up is placed at the mean, with what it was
+//! owed when it fell asleep. Who runs is decided anew when a thread sleeps, when one that wakes up is the
+//! best, and at the ticks of a clock: what is measured as a slice is the time between two of these.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -44,9 +45,10 @@ pub(crate) struct Share {
 #[derive(Debug, Clone, Copy)]
 struct Core {
     thread: u32,
-    /// When what it runs was begun, and when the slice was.
+    /// When what it runs was begun.
     since: u64,
-    slice_since: u64,
+    /// Virtual time of its thread until which that is protected.
+    protected: i64,
     /// When it ends what it runs, or is to look at who waits.
     until: u64,
     version: u32,
@@ -63,9 +65,10 @@ pub(crate) struct Cores {
     came: u32,
     /// The mean when nobody wanted to run.
     rested: i64,
-    slice: u64,
+    tick: u64,
     preempt: u64,
-    protect: u64,
+    /// For how long a deadline is given.
+    term: i64,
     pub used: u64,
 }
 
@@ -74,7 +77,7 @@ impl Cores {
         let core = Core {
             thread: NONE,
             since: 0,
-            slice_since: 0,
+            protected: 0,
             until: 0,
             version: 0,
         };
@@ -86,9 +89,9 @@ impl Cores {
             ready_had: 0,
             came: 0,
             rested: 0,
-            slice: ns(scheduler.slice_us),
+            tick: ns(scheduler.slice_us),
             preempt: ns(scheduler.preempt_us),
-            protect: ns(scheduler.protect_us),
+            term: ns(scheduler.protect_us) as i64,
             used: 0,
         }
     }
@@ -142,7 +145,7 @@ impl Cores {
             // Until the mean had come so far, it had not quite gone.
             share.had.max(mean)
         };
-        share.deadline = share.had + self.slice as i64;
+        share.deadline = share.had + self.term;
         if let Some(core) = self.idle.pop_back() {
             self.begin(now, core, id, threads, events);
             return;
@@ -152,11 +155,12 @@ impl Cores {
         let Some(index) = (0..self.cores.len()).max_by_key(most) else {
             return;
         };
-        let mut end = self.cores[index].slice_since + self.slice;
+        let had = Self::had_on(&self.cores[index], now, threads);
+        let mut end = self.next_tick(now, had, self.cores[index].protected);
         if self.gives_way(now, index, id, threads) {
             end = end.min(now + self.preempt);
         }
-        self.look_at(index, end.max(now), events);
+        self.look_at(index, end, events);
     }
 
     /// Whether the thread on a core is preempted by one that has woken up.
@@ -169,14 +173,16 @@ impl Cores {
             return false;
         };
         let eligible = had <= mean;
-        let protected = now < core.slice_since + self.protect;
+        let protected = had < core.protected;
         let own = threads[core.thread as usize].share.deadline;
-        let own = if had >= own {
-            had + self.slice as i64
-        } else {
-            own
-        };
+        let own = if had >= own { had + self.term } else { own };
         best == woken && !(eligible && (protected || own < deadline))
+    }
+
+    /// The first tick at which a thread that has had so much is protected no longer.
+    fn next_tick(&self, now: u64, had: i64, protected: i64) -> u64 {
+        let from = now + (protected - had).max(1) as u64;
+        from.div_ceil(self.tick) * self.tick
     }
 
     /// The core is to look at who waits at `end`, if it has not ended before.
@@ -191,11 +197,11 @@ impl Cores {
     }
 
     fn begin(&mut self, now: u64, core: u32, id: u32, threads: &[Thread], events: &mut Events) {
-        self.cores[core as usize].slice_since = now;
+        self.cores[core as usize].protected = threads[id as usize].share.deadline;
         self.go_on(now, core, id, threads, events);
     }
 
-    /// The thread runs on, with new work, in the slice that it has.
+    /// The thread runs on, with new work.
     pub(crate) fn go_on(
         &mut self,
         now: u64,
@@ -205,13 +211,15 @@ impl Cores {
         events: &mut Events,
     ) {
         let left = threads[id as usize].left;
-        let (slice, waits) = (self.slice, !self.ready.is_empty());
+        let waits = !self.ready.is_empty();
+        let protected = self.cores[core as usize].protected;
+        let tick = self.next_tick(now, threads[id as usize].share.had, protected);
         let state = &mut self.cores[core as usize];
         state.thread = id;
         state.since = now;
         state.until = now + left;
         if waits {
-            state.until = state.until.min((state.slice_since + slice).max(now));
+            state.until = state.until.min(tick);
         }
         state.version = state.version.wrapping_add(1);
         let (until, version) = (state.until, state.version);
@@ -250,7 +258,7 @@ impl Cores {
         let id = self.cores[core as usize].thread;
         let share = &mut threads[id as usize].share;
         if share.had >= share.deadline {
-            share.deadline = share.had + self.slice as i64;
+            share.deadline = share.had + self.term;
         }
         self.cores[core as usize].thread = NONE;
         self.enqueue(id, threads);
@@ -268,9 +276,10 @@ impl Cores {
         let (mean, many) = self.mean(now, threads);
         let id = self.cores[core as usize].thread;
         if id != NONE {
-            let slice = self.slice as i64;
+            // The kernel's bound: two terms, or a tick where that is more.
+            let most = (2 * self.term).max(self.tick as i64);
             let share = &mut threads[id as usize].share;
-            share.owed = (mean - share.had).clamp(-slice, slice);
+            share.owed = (mean - share.had).clamp(-most, most);
             if many <= 1 {
                 self.rested = mean;
             }

@@ -90,7 +90,11 @@ impl Search {
         self.trials.push(trial);
         self.next = match (self.low > 0.0, self.high.is_finite()) {
             (true, true) => f64::sqrt(self.low * self.high),
-            (true, false) => (self.low * self.stride).min(self.most),
+            // Far from the top, half the way to it is a longer step.
+            (true, false) => {
+                let half_way = f64::sqrt(self.low * self.most);
+                (self.low * self.stride).max(half_way).min(self.most)
+            }
             _ => self.high / self.stride,
         };
         if !(self.low > 0.0 && self.high.is_finite()) {
@@ -119,7 +123,8 @@ impl Search {
         let fitted = monotone(&points.iter().map(|p| p.1).collect::<Vec<_>>());
         let above = fitted.iter().position(|&excess| excess > 0.0);
         match above {
-            None => points.last().map(|p| f64::sqrt(p.0 * self.most.max(p.0))),
+            None if self.low >= self.most * TOP_SHARE => Some(f64::sqrt(self.low * self.most)),
+            None => points.last().map(|p| p.0),
             Some(0) => None,
             Some(at) => {
                 let (low, high) = (points[at - 1].0, points[at].0);
