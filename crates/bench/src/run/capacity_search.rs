@@ -102,9 +102,21 @@ impl Search {
         }
     }
 
+    /// Whether the highest rate was kept.
+    pub fn is_at_top(&self) -> bool {
+        self.low >= self.most * TOP_SHARE
+    }
+
+    /// The server has answered as many as `most` in another closed loop: where the first one met a slow
+    /// moment, the search goes on above it.
+    pub fn raise(&mut self, most: f64) {
+        self.most = self.most.max(most);
+        self.next = (self.low * STRIDE).min(self.most);
+    }
+
     /// Whether both ends are near, or the highest rate was kept.
     pub fn is_over(&self) -> bool {
-        self.low >= self.most * TOP_SHARE || self.low > 0.0 && self.high / self.low < WITHIN
+        self.is_at_top() || self.low > 0.0 && self.high / self.low < WITHIN
     }
 
     /// What was tried.
@@ -123,7 +135,7 @@ impl Search {
         let fitted = monotone(&points.iter().map(|p| p.1).collect::<Vec<_>>());
         let above = fitted.iter().position(|&excess| excess > 0.0);
         match above {
-            None if self.low >= self.most * TOP_SHARE => Some(f64::sqrt(self.low * self.most)),
+            None if self.is_at_top() => Some(f64::sqrt(self.low * self.most)),
             None => points.last().map(|p| p.0),
             Some(0) => None,
             Some(at) => {
@@ -210,6 +222,19 @@ mod tests {
         let (search, _) = searched(700.0, easy);
         let found = search.capacity().expect("all is kept");
         assert!((970.0..=1_000.0).contains(&found), "{found}");
+        // The closed loop had met a slow moment.
+        let mut search = search;
+        assert!(search.is_at_top());
+        search.raise(990.0);
+        assert!(search.is_over());
+        search.raise(1_300.0);
+        assert!(!search.is_over());
+        while !search.is_over() {
+            let next = search.next;
+            search.record(easy(next, 0));
+        }
+        let found = search.capacity().expect("all is kept");
+        assert!((1_260.0..=1_300.0).contains(&found), "{found}");
         let hard = |rate, _| Trial {
             rate,
             p99_us: Some(100.0),
