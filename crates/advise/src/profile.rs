@@ -8,8 +8,9 @@ use crate::facts::{Facts, Topology};
 
 /// How late a timer of a thread may be that has not asked for another slack (prctl(2)), µs.
 const TIMER_SLACK_US: f64 = 50.0;
-/// How long the thread slept that woke up beside one that computed, µs.
-const SLEEPER_US: f64 = 2_500.0;
+/// For how long Linux gives a deadline, on one CPU, µs (kernel/sched/fair.c, `sysctl_sched_base_slice`). It is
+/// that much longer for each doubling of the CPUs up to eight (`SCHED_TUNABLESCALING_LOG`).
+const BASE_SLICE_US: f64 = 700.0;
 
 /// How often a profile is drawn again.
 const DRAWS: usize = 200;
@@ -130,8 +131,11 @@ impl<'a> Priced<'a> {
             // It was measured with a sleeper, whose own timer is late by the slack.
             preempt_us: (preempt_us - TIMER_SLACK_US).clamp(1.0, slice_us),
             protect_us: match protect_us {
-                // Not told: the sleeper by which preemption was measured slept for this long.
-                0.0 => slice_us.min(SLEEPER_US),
+                // Not told: what Linux has unless its administrator says otherwise.
+                0.0 => {
+                    let doublings = self.profile.machine.cpus.clamp(1, 8).ilog2();
+                    slice_us.min(BASE_SLICE_US * f64::from(1 + doublings))
+                }
                 us => us.min(slice_us),
             },
         }
