@@ -197,6 +197,9 @@ fn a_service_that_is_learned_becomes_a_class_and_one_that_errs_does_not() {
             "thread-per-client",
             "--listen",
             "127.0.0.1:0",
+            // On a busy machine it would refuse requests that have waited.
+            "--queue-delay-ms",
+            "0",
         ])
         .stdout(std::process::Stdio::piped())
         .spawn()

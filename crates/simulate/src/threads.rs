@@ -6,8 +6,9 @@
 //! had no more than that is eligible; of the eligible ones, the one with the earliest deadline runs. A
 //! deadline is given for a while of virtual time, and a thread that runs is protected until it has reached
 //! the deadline that it had when it began. A thread that wakes up is placed at the mean, with what it was
-//! owed when it fell asleep. Who runs is decided anew when a thread sleeps, when one that wakes up is the
-//! best, and at the ticks of a clock: what is measured as a slice is the time between two of these.
+//! owed when it fell asleep. Who runs is decided anew when a thread sleeps, when one wakes up that is the best
+//! or meets others that wait beside one that is protected no longer, and at the ticks of a clock: what is
+//! measured as a slice is the time between two of these.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -150,6 +151,7 @@ impl Cores {
             self.begin(now, core, id, threads, events);
             return;
         }
+        let waited = !self.ready.is_empty();
         self.enqueue(id, threads);
         let most = |core: &usize| Self::had_on(&self.cores[*core], now, threads);
         let Some(index) = (0..self.cores.len()).max_by_key(most) else {
@@ -157,7 +159,10 @@ impl Cores {
         };
         let had = Self::had_on(&self.cores[index], now, threads);
         let mut end = self.next_tick(now, had, self.cores[index].protected);
-        if self.gives_way(now, index, id, threads) {
+        // The kernel also looks who is the best when one wakes up, whoever that is, if others waited already and
+        // the one that runs is protected no longer.
+        let looks = waited && had >= self.cores[index].protected;
+        if looks || self.gives_way(now, index, id, threads) {
             end = end.min(now + self.preempt);
         }
         self.look_at(index, end, events);
