@@ -18,6 +18,7 @@ pub mod readings;
 pub mod record;
 pub mod request;
 pub mod server;
+pub mod settings;
 pub mod setup;
 pub mod slice_generator;
 pub mod slices;

@@ -77,6 +77,9 @@ const LOW_RPS: f64 = 500.0;
 const WORK_US: f64 = 20.0;
 /// The same by which the true length of a µs is told.
 const LONG_US: f64 = 1_000.0;
+/// CPU of the least requests, µs. With none they would be quick ones, which models that have threads for the
+/// others serve in another way.
+const LEAST_US: f64 = 1.0;
 /// How long a request blocks, or awaits, by which is told how late it goes on, µs.
 const PAUSE_US: f64 = 500.0;
 const KIB: f64 = 64.0;
@@ -267,7 +270,7 @@ impl Variant<'_> {
         let low = Shape {
             mode: Mode::Open,
             rate: Some(LOW_RPS),
-            ..closed(PLAINTEXT, connections)
+            ..closed(&work(LEAST_US, 0.0), connections)
         };
         let sample = self.sample(&visit, &low, &server)?;
         let idle_cpu = per_request(&sample)?;
@@ -281,23 +284,24 @@ impl Variant<'_> {
             let took = sample.load.response_us.p50.unwrap_or(p50 + nominal);
             Ok((took - p50 - nominal).max(0.0))
         };
-        let blocked_late = late(format!("/work/0/{PAUSE_US}/0/13"), PAUSE_US)?;
-        let awaited_late = late(format!("/work/0/0/{PAUSE_US}/13"), PAUSE_US)?;
+        let blocked_late = late(format!("/work/{LEAST_US}/{PAUSE_US}/0/13"), PAUSE_US)?;
+        let awaited_late = late(work(LEAST_US, PAUSE_US), PAUSE_US)?;
         let unblocked = cpu(&format!("/work/{WORK_US}/{PAUSE_US}/0/13"), connections)?;
         let awaiting = if one { 1 } else { AWAITING };
         let resumed = cpu(&work(WORK_US, 1_000.0), awaiting)?;
-        let sent = cpu(&format!("/work/0/0/0/{}", KIB * 1024.0), connections)?;
+        let sent = format!("/work/{LEAST_US}/0/0/{}", KIB * 1024.0);
+        let sent = cpu(&sent, connections)?;
         let received = {
             let shape = Shape {
-                mix: vec!["1:POST:/work/0/0/0/13".into()],
+                mix: vec![format!("1:POST:{}", work(LEAST_US, 0.0))],
                 body_bytes: (KIB * 1024.0) as u64,
-                ..closed("/work/0/0/0/13", connections)
+                ..closed(&work(LEAST_US, 0.0), connections)
             };
             self.cpu_us(&visit, &shape, &server)?
         };
         let own = Shape {
             keep_alive: false,
-            ..closed(PLAINTEXT, connections)
+            ..closed(&work(LEAST_US, 0.0), connections)
         };
         let opened = self.cpu_us(&visit, &own, &server)?;
         let scan = match self.contender.workers.holds {
@@ -307,15 +311,16 @@ impl Variant<'_> {
         server.drain(&self.setup.interrupt)?;
         factors.push(factor);
         costs.request_us.push(request.max(0.1));
-        costs.wake_us.push((idle_cpu - request).max(0.0));
+        let least = request + LEAST_US * factor;
+        costs.wake_us.push((idle_cpu - least).max(0.0));
         costs.base_us.push((p50 - idle_cpu).max(0.0));
         costs.resume_us.push((resumed - short).max(0.0));
         costs.unblock_us.push((unblocked - short).max(0.0));
         costs.blocked_late_us.push(blocked_late);
         costs.awaited_late_us.push(awaited_late);
-        costs.kib_out_us.push(((sent - request) / KIB).max(0.0));
-        costs.kib_in_us.push(((received - request) / KIB).max(0.0));
-        costs.connection_us.push((opened - request).max(0.0));
+        costs.kib_out_us.push(((sent - least) / KIB).max(0.0));
+        costs.kib_in_us.push(((received - least) / KIB).max(0.0));
+        costs.connection_us.push((opened - least).max(0.0));
         costs.scan_us.extend(scan);
         Ok(())
     }
