@@ -41,7 +41,7 @@ pub fn settings(file: &str) -> Result<Vec<Setting>, String> {
 /// `[paths] workload` of the file, else for the routes of the synthetic service.
 ///
 /// # Errors
-/// As [`capacities`]; or the file cannot be read, or a server does not start.
+/// As [`capacities`](crate::run::capacities::capacities); or the file cannot be read, or a server does not start.
 pub fn setting_capacities(
     workload: &Workload,
     file: &str,

@@ -65,7 +65,9 @@ impl Asking<'_> {
         for (n, workload) in generated.iter().enumerate().skip(first) {
             let text = workload.to_string();
             let same = |w: &&Vec<Cell>| (w[0].seed, w[0].workload) == (self.seed, n);
-            let cells = match stored.iter().find(same) {
+            // One that the machine has spoilt altogether is measured again.
+            let tried = |cells: &&Vec<Cell>| cells.iter().any(|c| !c.trials.is_empty());
+            let cells = match stored.iter().find(same).filter(tried) {
                 Some(cells) if cells[0].toml == text => cells.clone(),
                 Some(_) => {
                     return Err(unusable(format!(
