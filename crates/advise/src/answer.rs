@@ -55,6 +55,12 @@ pub struct CandidateLine {
     pub capacity_rps: Option<Interval>,
     /// The response at the asked load; `None` where it does not keep up.
     pub response_us: Option<Response>,
+    /// Requests per second answered at the asked load.
+    #[serde(default)]
+    pub throughput_rps: Option<f64>,
+    /// CPU per request at the asked load, µs.
+    #[serde(default)]
+    pub cpu_us: Option<f64>,
     /// With all connections open.
     pub memory_mib: Option<f64>,
     /// Why it is out.
@@ -77,6 +83,9 @@ pub struct Interval {
 pub struct Response {
     /// Median.
     pub p50: f64,
+    /// 90th percentile.
+    #[serde(default)]
+    pub p90: f64,
     /// 99th percentile.
     pub p99: f64,
 }
@@ -88,6 +97,9 @@ pub struct Sizing {
     pub workers: Vec<WorkersLine>,
     /// Requests or connections that may wait: more than that, and the last of them is late.
     pub queue_max: u64,
+    /// `--queue-delay-ms` at which a request that waits so long would be late; 0 where the default is as long.
+    #[serde(default)]
+    pub queue_delay_ms: u64,
     /// Descriptors of the process or of each of them.
     pub descriptors: u64,
 }

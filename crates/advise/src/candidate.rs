@@ -68,7 +68,9 @@ impl Candidate {
         };
         self.server.topology = match (self.facts.topology, self.facts.holds) {
             (Arranged::Loops, _) => Topology::Loops { loops, spread },
-            (Arranged::Shared, _) => Topology::Shared { threads: n },
+            (Arranged::Shared, _) => Topology::Shared {
+                threads: n + self.aside(workload),
+            },
             (Arranged::Seats, Holds::One) => Topology::Seats { seats: 1, spread },
             (Arranged::Seats, _) => Topology::Seats { seats: n, spread },
             (Arranged::Staged, _) => Topology::Staged { loops, workers: n },
@@ -86,6 +88,17 @@ impl Candidate {
             };
             let kib = v.rest_kib + v.worker_kib * pool + v.connection_kib * held;
             self.memory_mib = kib / 1024.0;
+        }
+    }
+
+    /// Threads that serve requests beside the workers: none where every request is quick.
+    fn aside(&self, workload: &Workload) -> usize {
+        let slow = |c: &workload::Class| !(c.cpu_us.is_zero() && c.blocked_us.is_zero());
+        let threads = self.facts.aside_threads.unwrap_or(0) as usize;
+        if workload.classes.iter().any(slow) {
+            threads
+        } else {
+            0
         }
     }
 
@@ -184,6 +197,7 @@ impl Candidate {
             request_us: costs.request_us * factor,
             connection_us: costs.connection_us * factor,
             resume_us: costs.resume_us * factor,
+            unblock_us: costs.unblock_us * factor,
             handover_us: costs.handover_us * factor,
             kib_in_us: costs.kib_in_us * factor,
             kib_out_us: costs.kib_out_us * factor,

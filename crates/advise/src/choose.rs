@@ -42,6 +42,8 @@ pub struct Options {
     pub seed: u64,
     /// Without the search for what would change the answer.
     pub brief: bool,
+    /// Model, variant and workers of those whose workers are given and not proposed.
+    pub sized: Vec<(String, String, u32)>,
 }
 
 /// What all steps of one answer share.
@@ -119,7 +121,11 @@ impl<'a> Question<'a> {
     }
 
     /// The candidates that rules leave, and the lines of the others.
-    fn candidates(&self, facts: &[Facts]) -> (Vec<Candidate>, Vec<CandidateLine>) {
+    fn candidates(
+        &self,
+        facts: &[Facts],
+        sized: &[(String, String, u32)],
+    ) -> (Vec<Candidate>, Vec<CandidateLine>) {
         let (mut able, mut out) = (Vec::new(), Vec::new());
         for facts in facts {
             let mut reason = rules::by_design(facts, self.workload);
@@ -129,7 +135,13 @@ impl<'a> Question<'a> {
                     None => {
                         reason = Some("it is not in the profile, or could not be measured".into());
                     }
-                    Some(candidate) => {
+                    Some(mut candidate) => {
+                        let given = sized
+                            .iter()
+                            .find(|s| s.0 == facts.model && s.1 == facts.variant);
+                        if let (Some(given), true) = (given, candidate.is_sized()) {
+                            candidate.sized(given.2, &self.priced, self.workload);
+                        }
                         memory_mib = Some(candidate.memory_mib);
                         reason = rules::by_memory(&candidate, self.workload);
                         if reason.is_none() {
@@ -222,7 +234,7 @@ pub fn advise(
         rests_on: rests_on(&question, profile),
         ..Answer::default()
     };
-    let (able, out) = question.candidates(&facts);
+    let (able, out) = question.candidates(&facts, &options.sized);
     let factor = able.first().map_or(1.0, |c| c.server.costs.cpu_factor);
     let least = bounds::least_us(workload, factor);
     if least > question.goal.response_us {
@@ -303,9 +315,17 @@ fn lines(question: &Question<'_>, profile: &Profile, found: &[Found]) -> Vec<Can
         .map(|(at, f)| (at, f.clone()))
         .collect();
     let mut lines = parallel(items, |(at, f): (usize, Found)| {
-        let off = question.priced.spread(&f.candidate.facts);
+        let cpu = |costs: &simulate::Costs| {
+            let server = simulate::Server {
+                costs: *costs,
+                ..f.candidate.server
+            };
+            bounds::cpu_us(&server, question.workload)
+        };
+        let facts = &f.candidate.facts;
+        let (less, more) = question.priced.bootstrap(facts, question.seed, cpu);
         let end = |factor: f64| {
-            if at < FINALISTS && off > 0.0 {
+            if at < FINALISTS && factor != 1.0 {
                 let priced = f.candidate.costing(factor);
                 question.capacity(&priced, &trace, Some(f.expected / factor), 0.04)
             } else {
@@ -314,9 +334,9 @@ fn lines(question: &Question<'_>, profile: &Profile, found: &[Found]) -> Vec<Can
         };
         let by_residual = |sign: f64| f.expected * (sign * residual.unwrap_or(0.0)).exp();
         let interval = Interval {
-            low: end(1.0 + off).min(by_residual(-1.0)).min(f.expected),
+            low: end(more).min(by_residual(-1.0)).min(f.expected),
             expected: f.expected,
-            high: end(1.0 / (1.0 + off)).max(by_residual(1.0)).max(f.expected),
+            high: end(less).max(by_residual(1.0)).max(f.expected),
         };
         let asked = run(&f.candidate.server, &question.load, &trace);
         let keeps_up = question
@@ -331,7 +351,13 @@ fn lines(question: &Question<'_>, profile: &Profile, found: &[Found]) -> Vec<Can
             capacity_rps: Some(interval),
             response_us: keeps_up.then(|| Response {
                 p50: asked.all.percentile_us(50.0),
+                p90: asked.all.percentile_us(90.0),
                 p99: asked.all.percentile_us(99.0),
+            }),
+            throughput_rps: keeps_up.then_some(asked.throughput_rps),
+            cpu_us: keeps_up.then(|| {
+                let cores = f.candidate.server.cores as f64;
+                asked.utilisation * cores * 1e6 / asked.throughput_rps.max(1e-9)
             }),
             memory_mib: Some(f.candidate.memory_mib),
             disqualified: None,
@@ -462,9 +488,14 @@ fn rests_on(question: &Question<'_>, profile: &Profile) -> Vec<String> {
         ));
     }
     match profile.residuals.len() {
-        n if n >= RESIDUALS_MIN => lines.push(format!(
-            "intervals that held nine of ten of {n} measured capacities (split conformal)"
-        )),
+        n if n >= RESIDUALS_MIN => {
+            let of = profile.calibration.as_ref().map_or_else(String::new, |c| {
+                format!(" at {} workloads of seed {}", c.workloads, c.seed)
+            });
+            lines.push(format!(
+                "intervals that held nine of ten of {n} measured capacities{of} (split conformal)"
+            ));
+        }
         n => lines.push(format!(
             "intervals of the profile's own repetitions alone: {n} capacities were measured with it, too few to tell how far predictions are off"
         )),

@@ -23,6 +23,9 @@ pub struct Facts {
     pub processes: bool,
     /// Whether a worker that blocks leaves its connections to the others.
     pub shares: bool,
+    /// How many threads at most serve requests that compute or block, beside the workers.
+    #[serde(default)]
+    pub aside_threads: Option<u32>,
     /// The design rules out more connections.
     pub connections_max: Option<u32>,
     /// Which worker serves a request.

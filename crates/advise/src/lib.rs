@@ -38,6 +38,7 @@ pub use html::page;
 pub use plan::plan;
 pub use plot::plots;
 pub use profile::{Foreign, read, suits};
+pub use sizing::upper_bound;
 pub use text::text;
 
 #[cfg(test)]

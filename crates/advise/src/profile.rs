@@ -1,9 +1,19 @@
 //! A machine's profile: read, held against this machine, and turned into costs.
 
 use schema::profile::{MachineOf, Profile, VERSION, VariantCosts};
+use schema::random::SplitMix64;
 use simulate::{Costs, Scheduler};
 
 use crate::facts::{Facts, Topology};
+
+/// How late a timer of a thread may be that has not asked for another slack (prctl(2)), µs.
+const TIMER_SLACK_US: f64 = 50.0;
+/// For how long Linux gives a deadline, on one CPU, µs (kernel/sched/fair.c, `sysctl_sched_base_slice`). It is
+/// that much longer for each doubling of the CPUs up to eight (`SCHED_TUNABLESCALING_LOG`).
+const BASE_SLICE_US: f64 = 700.0;
+
+/// How often a profile is drawn again.
+const DRAWS: usize = 200;
 
 /// In what a profile is another machine's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +40,9 @@ pub fn read(json: &str) -> Result<Profile, String> {
                 &v.wake_us,
                 &v.connection_us,
                 &v.resume_us,
+                &v.unblock_us,
+                &v.blocked_late_us,
+                &v.awaited_late_us,
                 &v.scan_us,
                 &v.kib_in_us,
                 &v.kib_out_us,
@@ -86,6 +99,9 @@ pub(crate) struct Priced<'a> {
     profile: &'a Profile,
     /// The least CPU of a request in a loop: what a staged server costs more is the hand-over.
     loop_us: f64,
+    /// What going on costs a thread that has slept, where a variant's own figure is not told: threads that
+    /// occupy themselves with one connection sleep for an awaited time, too.
+    asleep_us: Vec<f64>,
 }
 
 impl<'a> Priced<'a> {
@@ -93,16 +109,35 @@ impl<'a> Priced<'a> {
         let loops = facts.iter().filter(|f| f.topology == Topology::Loops);
         let costs = loops.filter_map(|f| measured(profile, f));
         let least = costs.filter_map(|v| middle(&v.request_us)).reduce(f64::min);
+        let seats = facts.iter().filter(|f| f.topology == Topology::Seats);
+        let asleep = seats.filter_map(|f| measured(profile, f));
+        let asleep = asleep.flat_map(|v| v.resume_us.iter().copied());
         Self {
             profile,
             loop_us: least.unwrap_or(0.0),
+            asleep_us: asleep.collect(),
         }
     }
 
     pub(crate) fn scheduler(&self) -> Scheduler {
+        let Profile {
+            slice_us,
+            preempt_us,
+            protect_us,
+            ..
+        } = *self.profile;
         Scheduler {
-            slice_us: self.profile.slice_us,
-            preempt_us: self.profile.preempt_us.min(self.profile.slice_us),
+            slice_us,
+            // It was measured with a sleeper, whose own timer is late by the slack.
+            preempt_us: (preempt_us - TIMER_SLACK_US).clamp(1.0, slice_us),
+            protect_us: match protect_us {
+                // Not told: what Linux has unless its administrator says otherwise.
+                0.0 => {
+                    let doublings = self.profile.machine.cpus.clamp(1, 8).ilog2();
+                    slice_us.min(BASE_SLICE_US * f64::from(1 + doublings))
+                }
+                us => us.min(slice_us),
+            },
         }
     }
 
@@ -112,19 +147,35 @@ impl<'a> Priced<'a> {
 
     /// The costs of a variant, each list by its median; `None` where it was not measured.
     pub(crate) fn costs(&self, facts: &Facts) -> Option<Costs> {
+        self.costs_by(facts, &mut |list| middle(list))
+    }
+
+    /// The same, each list by what `of` makes of it; `None` for an empty one.
+    fn costs_by(&self, facts: &Facts, by: &mut dyn FnMut(&[f64]) -> Option<f64>) -> Option<Costs> {
         let v = self.measured(facts)?;
-        let of = |list: &[f64]| middle(list).unwrap_or(0.0);
-        let request_us = middle(&v.request_us)?;
+        let mut of = |list: &[f64]| by(list).unwrap_or(0.0);
+        let request_us = of(&v.request_us);
         // Of the hand-over there and back, half is the worker's.
         let handover_us = match facts.topology {
             Topology::Staged => (request_us - self.loop_us).max(0.0) / 2.0,
             Topology::Loops | Topology::Shared | Topology::Seats => 0.0,
+        };
+        let unblock_us = match (v.unblock_us.is_empty(), facts.topology) {
+            (false, _) => &v.unblock_us,
+            (true, Topology::Seats) => &v.resume_us,
+            (true, _) => &self.asleep_us,
         };
         Some(Costs {
             request_us,
             wake_us: of(&v.wake_us),
             connection_us: of(&v.connection_us),
             resume_us: of(&v.resume_us),
+            unblock_us: of(unblock_us),
+            blocked_late_us: match v.blocked_late_us.is_empty() {
+                true => TIMER_SLACK_US,
+                false => of(&v.blocked_late_us),
+            },
+            awaited_late_us: of(&v.awaited_late_us),
             handover_us,
             scan_us: scan(&v.scan_us),
             kib_in_us: of(&v.kib_in_us),
@@ -134,21 +185,37 @@ impl<'a> Priced<'a> {
         })
     }
 
-    /// How far the measurements of a variant's request lie apart, as a share of their median, and those
-    /// of the length of a µs.
-    pub(crate) fn spread(&self, facts: &Facts) -> f64 {
-        let apart = |list: &[f64]| {
-            let low = list.iter().copied().fold(f64::INFINITY, f64::min);
-            let high = list.iter().copied().fold(0.0, f64::max);
-            middle(list).map_or(0.0, |m| (high - low) / 2.0 / m.max(0.1))
+    /// By which factors the CPU of a request may be less or more than by the medians, at 90 %: the profile is
+    /// drawn again from its own measurements, with replacement, and `cpu` tells what a request then costs
+    /// (Efron, *Bootstrap Methods*, 1979).
+    pub(crate) fn bootstrap(
+        &self,
+        facts: &Facts,
+        seed: u64,
+        cpu: impl Fn(&Costs) -> f64,
+    ) -> (f64, f64) {
+        let mut random = SplitMix64::new(seed).fork(DRAWS as u64);
+        let mut again = |list: &[f64]| {
+            let many = u32::try_from(list.len()).unwrap_or(u32::MAX);
+            let drawn: Vec<f64> = (0..many)
+                .map(|_| list[random.below(many) as usize])
+                .collect();
+            middle(&drawn)
         };
-        let own = self.measured(facts).map_or(0.0, |v| apart(&v.request_us));
-        let factor = &self.profile.cpu_factor;
-        let mut sorted = factor.clone();
-        sorted.sort_by(f64::total_cmp);
-        let quarter = sorted.len() / 4;
-        let inner = &sorted[quarter..sorted.len() - quarter];
-        own.max(apart(inner))
+        let Some(usual) = self.costs(facts).map(|costs| cpu(&costs).max(1e-3)) else {
+            return (1.0, 1.0);
+        };
+        let drawn = (0..DRAWS).filter_map(|_| self.costs_by(facts, &mut again));
+        let mut factors: Vec<f64> = drawn.map(|costs| cpu(&costs) / usual).collect();
+        factors.sort_by(f64::total_cmp);
+        let twentieth = DRAWS / 20;
+        match (
+            factors.get(twentieth),
+            factors.get(factors.len().saturating_sub(twentieth + 1)),
+        ) {
+            (Some(low), Some(high)) => (low.min(1.0), high.max(1.0)),
+            _ => (1.0, 1.0),
+        }
     }
 }
 

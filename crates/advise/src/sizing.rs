@@ -1,13 +1,64 @@
 //! The sizes that go with a choice.
 
+use schema::profile::Profile;
+use simulate::{Costs, Server, Topology, capacity};
+use workload::{Distribution, Workload};
+
 use crate::answer::{Sizing, WorkersLine};
+use crate::bounds;
 use crate::choose::{Found, Question};
 use crate::facts::Holds;
 
 /// Requests of each simulation.
 const MANY: usize = 8_000;
+/// The server's own bound of how long a request may wait in overload (`serve --queue-delay-ms`), ms.
+const QUEUE_DELAY_MS: u64 = 5;
+/// Threads of a server whose requests hold none.
+const THREADS_MANY: usize = 256;
 /// Descriptors beside connections: standard ones, listeners, wakers, a store.
 const OTHERS: u64 = 64;
+
+/// What a server of so many threads could carry at most if a request cost it nothing but the handler's own
+/// time: requests per second at the objective. With `None` for the threads a request that blocks holds none.
+/// One that really costs something carries less, so that a setting may be left out by this and none falsely.
+pub fn upper_bound(
+    workload: &Workload,
+    profile: &Profile,
+    threads: Option<usize>,
+    seed: u64,
+) -> f64 {
+    let mut workload = workload.clone();
+    if threads.is_none() {
+        for class in &mut workload.classes {
+            class.blocked_us = Distribution::Constant(0.0);
+        }
+    }
+    let question = Question::new(&workload, profile, &[], seed);
+    let server = Server {
+        cores: question.cores,
+        topology: Topology::Shared {
+            threads: threads.unwrap_or(THREADS_MANY).max(1),
+        },
+        costs: Costs {
+            cpu_factor: 1.0,
+            ..Costs::default()
+        },
+        scheduler: question.priced.scheduler(),
+        connections: workload.connections as usize,
+    };
+    let bound = bounds::rate_max(&server, &workload);
+    let trace = question.trace(MANY);
+    let found = capacity(
+        &server,
+        &question.load,
+        &trace,
+        &question.goal,
+        bound,
+        None,
+        0.03,
+    );
+    found.rate * 1.03
+}
 
 /// Workers with half and twice as many, the queue, the descriptors.
 pub(crate) fn sizing(question: &Question<'_>, found: &Found) -> Sizing {
@@ -47,6 +98,10 @@ pub(crate) fn sizing(question: &Question<'_>, found: &Found) -> Sizing {
     Sizing {
         workers: lines,
         queue_max: in_time.ceil() as u64,
+        queue_delay_ms: match question.workload.objective.response_ms.floor() as u64 {
+            ms if ms > QUEUE_DELAY_MS => ms,
+            _ => 0,
+        },
         descriptors: per_process + OTHERS,
     }
 }

@@ -66,6 +66,13 @@ fn write(out: &mut String, answer: &Answer) -> std::fmt::Result {
             sizing.queue_max
         )?;
         writeln!(out, "  descriptors: {} per process", sizing.descriptors)?;
+        if sizing.queue_delay_ms > 0 {
+            writeln!(
+                out,
+                "  --queue-delay-ms {}: with a shorter one it refuses requests that still could be in time",
+                sizing.queue_delay_ms
+            )?;
+        }
     }
     list(out, "What would change the answer", &answer.would_change)?;
     if let Some(plan) = &answer.plan {

@@ -98,10 +98,12 @@ mod run;
 
 pub use args::Args;
 pub use live::{LiveArgs, live_main};
-pub use run::capacities::{Asked, STEP_S, capacities};
+pub use run::capacities::{Asked, Measured, capacities};
+pub use run::capacity_search::Trial;
 pub use run::keep::{KeepArgs, keep_main};
 pub use run::null::{NullArgs, null_main};
 pub use run::profile::{ProfileArgs, machine as this_machine, profile_main};
+pub use run::settings::{Setting, setting_capacities, settings};
 
 /// Runs `turnstile bench`: 0 when done, 2 for arguments that cannot be used, 1 for a failure, 130
 /// after Ctrl-C with what was measured kept; one line on standard error for each of the latter.

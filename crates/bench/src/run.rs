@@ -3,6 +3,7 @@
 pub mod call;
 pub mod capacities;
 pub mod capacity;
+pub mod capacity_search;
 pub mod contender;
 pub mod execute;
 pub mod generator;
@@ -19,6 +20,7 @@ pub mod request;
 pub mod rounds;
 pub mod server;
 pub mod settle;
+pub mod settings;
 pub mod setup;
 pub mod slice_generator;
 pub mod slices;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use turnstile::models::ALL;
-use turnstile::{Calls, Count, Holds, Listeners, Model, Roles, Topology, Variant};
+use turnstile::{Calls, Count, Holds, Limits, Listeners, Model, Roles, Topology, Variant};
 
 /// Flags of `turnstile models`.
 #[derive(Debug, clap::Args)]
@@ -49,6 +49,9 @@ struct Entry {
     /// Whether it can stand in front of a back end (`--fastcgi`, `--proxy`, `--exec`): a worker that waits
     /// holds one connection only.
     gateway: bool,
+    /// How many threads at most serve requests that compute or block, so that the workers need not; `null`
+    /// where the workers serve them.
+    aside_threads: Option<usize>,
     /// More connections than this are ruled out by the design.
     connections_max: Option<usize>,
     /// Which worker serves a request: `loops` (the one that holds its connection), `shared` (whichever
@@ -144,6 +147,10 @@ impl Entry {
             calls,
             shares: variant_workers.shares,
             gateway: variant_workers.may_wait(),
+            aside_threads: variant
+                .needs
+                .aside
+                .map(|_| (variant.needs.extra_threads)(&Limits::default())),
             connections_max: variant_workers.connections_max,
             topology,
             spread,

@@ -12,8 +12,14 @@ use workload::{Flags, Workload};
 use crate::models;
 
 mod check;
+#[cfg(test)]
+mod drift;
 mod learn;
+mod records;
+mod settings;
+mod table;
 mod traffic;
+mod validate;
 
 /// The profile of the reference machine, for a checkout that has none of its own.
 const REFERENCE: &str = include_str!("../reference/profile.json");
@@ -74,8 +80,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "learn"])]
     from: Option<PathBuf>,
 
-    /// Hold predictions to account: measure generated workloads over the default variants, about two
-    /// minutes each
+    /// Hold predictions to account: measure generated workloads over the default variants, about 90
+    /// seconds each
     #[arg(long, value_name = "SEED", conflicts_with_all = ["file", "from", "verify", "learn", "peak"])]
     validate: Option<u64>,
 
@@ -87,6 +93,32 @@ pub struct Args {
         default_value = "0..40"
     )]
     subset: String,
+
+    /// Keep what is measured in this file, a JSON line for each workload and variant, and go on after what is
+    /// there
+    #[arg(long, value_name = "FILE", requires = "validate")]
+    out: Option<PathBuf>,
+
+    /// Measure nothing: predict the workloads in this file again, and hold that to what was measured
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "validate",
+        conflicts_with = "out"
+    )]
+    against: Option<PathBuf>,
+
+    /// Write how far predictions were off into the profile, from which its intervals are made
+    #[arg(long, requires = "against", requires = "profile")]
+    calibrate: bool,
+
+    /// Size servers of your own: measure which setting of each grid in this file carries the workload best
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "peak", "verify", "validate", "html", "plots"])]
+    contenders: Option<String>,
+
+    /// Only the candidates and the choice, without what would change it
+    #[arg(long)]
+    brief: bool,
 
     /// As JSON
     #[arg(long)]
@@ -129,13 +161,18 @@ fn answer(args: &Args) -> Result<ExitCode, Refused> {
     let facts = Facts::read(&models::json()).map_err(failed)?;
     let (profile, note) = profile(args)?;
     if let Some(seed) = args.validate {
-        return check::validate(seed, &args.subset, &profile, &facts);
+        return account(args, seed, &profile, &facts);
     }
     let workload = workload(args)?;
+    if let Some(file) = &args.contenders {
+        let found = settings::size(&workload, &profile, file, args.json, args.seed)?;
+        return Ok(ExitCode::from(u8::from(!found)));
+    }
     let options = Options {
         model: args.model.clone(),
         seed: args.seed,
-        brief: false,
+        brief: args.brief,
+        ..Options::default()
     };
     let mut answer = advise::advise(&workload, &profile, &facts, &options).map_err(unusable)?;
     answer.rests_on.extend(note);
@@ -165,6 +202,38 @@ fn answer(args: &Args) -> Result<ExitCode, Refused> {
         check::verify(&workload, &answer, &facts)?;
     }
     Ok(ExitCode::from(u8::from(answer.recommended.is_none())))
+}
+
+/// Holds predictions to account, by measuring or by what was measured.
+fn account(
+    args: &Args,
+    seed: u64,
+    profile: &Profile,
+    facts: &[Facts],
+) -> Result<ExitCode, Refused> {
+    let asking = validate::Asking {
+        seed,
+        profile,
+        facts,
+    };
+    let subset = validate::subset(&args.subset)?;
+    if !args.calibrate {
+        validate::apart(seed, profile)?;
+    }
+    let Some(file) = &args.against else {
+        return asking.measure(subset, args.out.as_deref());
+    };
+    let table = asking.against(subset, file)?;
+    if let (true, Some(to)) = (args.calibrate, &args.profile) {
+        let mut profile = profile.clone();
+        table.calibrate(seed, &mut profile);
+        let text = serde_json::to_string_pretty(&profile).map_err(|e| failed(e.to_string()))?;
+        let new = to.with_extension("new");
+        fs::write(&new, text + "\n")
+            .and_then(|()| fs::rename(&new, to))
+            .map_err(|error| failed(format!("--profile {}: {error}", to.display())))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn plan(answer: &mut Answer, peak: f64, args: &Args) -> Result<(), Refused> {

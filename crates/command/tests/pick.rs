@@ -118,6 +118,27 @@ fn each_bad_input_gets_one_line_and_status_2() {
         (vec!["--rate", "1", "--peak", "-5"], "unexpected argument"),
         (vec!["--rate", "1", "--learn", "ftp://x"], "must be http://"),
         (vec!["--validate", "1", "--subset", "5..2"], "FIRST..END"),
+        (
+            vec!["--validate", "1", "--against", "/nowhere.ndjson"],
+            "no whole workload of seed 1",
+        ),
+        (
+            vec!["--validate", "1", "--against", &broken_arg],
+            "no whole workload of seed 1",
+        ),
+        (
+            vec!["--rate", "1", "--contenders", "/nowhere.toml"],
+            "No such file",
+        ),
+        (vec!["--rate", "1", "--contenders", &broken_arg], "line 1"),
+        (vec!["--rate", "1", "--churn", "1.5"], "churn is 1.5"),
+        (vec!["--rate", "1e12"], "rate is"),
+        (vec!["--rate", "1", "--connections", "0"], "connections"),
+        (vec!["--rate", "1", "--p99-ms", "0"], "response_ms is 0"),
+        (
+            vec!["--rate", "1", "--from", "/nowhere.log"],
+            "No such file",
+        ),
     ] {
         let output = pick(&args);
         let line = String::from_utf8_lossy(&output.stderr);
@@ -176,6 +197,9 @@ fn a_service_that_is_learned_becomes_a_class_and_one_that_errs_does_not() {
             "thread-per-client",
             "--listen",
             "127.0.0.1:0",
+            // On a busy machine it would refuse requests that have waited.
+            "--queue-delay-ms",
+            "0",
         ])
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -215,4 +239,103 @@ fn a_service_that_is_learned_becomes_a_class_and_one_that_errs_does_not() {
         String::from_utf8_lossy(&erred.stderr).contains("status 404"),
         "{erred:?}"
     );
+}
+
+/// A cell as `--validate --out` keeps it.
+fn cell(workload: usize, toml: &str, model: &str, variant: &str, measured: f64) -> String {
+    let cell = serde_json::json!({
+        "seed": 5, "workload": workload, "toml": toml, "cells": 2, "at_s": 1,
+        "model": model, "variant": variant, "workers": null, "low": 1.0, "expected": 2.0,
+        "high": 3.0, "measured": measured, "why": "", "closed_rps": 0.0, "trials": [],
+    });
+    format!("{cell}\n")
+}
+
+#[test]
+fn stored_measurements_are_predicted_again_and_make_intervals() {
+    let toml = "rate = 500\nconnections = 50\n[[class]]\ncpu_us = 100\n";
+    let lines: String = (0..2)
+        .flat_map(|n| {
+            [
+                cell(n, toml, "single-reactor", "epoll", 8_000.0),
+                cell(n, toml, "multi-reactor", "handoff", 4_000.0),
+            ]
+        })
+        .collect();
+    let cells = file("cells.ndjson", &lines);
+    let profile = file("own.json", include_str!("../reference/profile.json"));
+    let (cells_arg, profile_arg) = (cells.display().to_string(), profile.display().to_string());
+    let against = |more: &[&str]| {
+        let args = ["--validate", "5", "--foreign", "--profile", &profile_arg];
+        pick(&[&args, &["--against", &cells_arg][..], more].concat())
+    };
+    let output = against(&[]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    // Half of the best was lost by one way of choosing, in both.
+    assert!(
+        text.contains("always multi-reactor: regret at most 10 % in 0 of 2, 50 % at worst"),
+        "{text}"
+    );
+    assert!(text.contains("of 4 cells"), "{text}");
+    assert!(against(&["--calibrate"]).status.success());
+    let written = std::fs::read_to_string(&profile).expect("the profile");
+    let written: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+    assert_eq!(written["calibration"]["seed"], 5);
+    assert_eq!(written["residuals"].as_array().map(Vec::len), Some(4));
+    // What intervals were made from does not show that they hold.
+    let output = against(&[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("take another"));
+    for file in [cells, profile] {
+        std::fs::remove_file(file).expect("it is there");
+    }
+}
+
+#[test]
+fn settings_of_a_server_of_ones_own_are_measured() {
+    let turnstile = env!("CARGO_BIN_EXE_turnstile");
+    let grid = file(
+        "grid.toml",
+        &format!(
+            "[[contender]]\nname = \"own\"\ncommand = \"{turnstile} serve --model thread-pool --queue-delay-ms 0 --workers {{workers}} --listen {{addr}}:{{port}}\"\nworkers = [8, 16]\nready = {{ path = \"/plaintext\" }}\n"
+        ),
+    );
+    let output = pick(&[
+        "--contenders",
+        &grid.display().to_string(),
+        "--rate",
+        "100",
+        "--cpu-us",
+        "200",
+        "--connections",
+        "8",
+        "--p99-ms",
+        "400",
+        "--json",
+    ]);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let settings = said["settings"].as_array().expect("a list");
+    let mut labels: Vec<&str> = settings
+        .iter()
+        .filter_map(|s| s["label"].as_str())
+        .collect();
+    labels.sort_unstable();
+    assert_eq!(labels, ["own w16", "own w8"], "{said}");
+    // A capacity, or why there is none: the machine may be busy.
+    for setting in settings {
+        let measured = setting["capacity_rps"]
+            .as_f64()
+            .is_some_and(|rps| rps > 0.0);
+        let why = setting["why"].as_str().is_some_and(|why| !why.is_empty());
+        assert!(measured != why, "{setting}");
+        assert!(
+            setting["at_most_rps"]
+                .as_f64()
+                .is_some_and(|rps| rps > 1_000.0),
+            "{setting}"
+        );
+    }
+    std::fs::remove_file(grid).expect("it is there");
 }

@@ -29,6 +29,10 @@ pub struct Profile {
     pub slice_us: f64,
     /// How long a running thread keeps its core when another wakes up, µs.
     pub preempt_us: f64,
+    /// How long a thread that has begun to run keeps its core when another wakes up, µs; 0 in profiles that
+    /// do not tell.
+    #[serde(default)]
+    pub protect_us: f64,
     /// CPU really used for a µs of `/work`'s CPU, once for each variant that told.
     pub cpu_factor: Vec<f64>,
     /// The variants.
@@ -36,6 +40,20 @@ pub struct Profile {
     /// Logarithms of measured over predicted capacity, of workloads that were tried with this profile.
     #[serde(default)]
     pub residuals: Vec<f64>,
+    /// Where the residuals come from; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+/// The workloads by which a profile's residuals were told.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Seed of `pick --validate`. A run that is to show how good predictions are has another.
+    pub seed: u64,
+    /// Workloads.
+    pub workloads: usize,
+    /// When the last of them was measured, seconds since 1970.
+    pub at_s: u64,
 }
 
 /// The machine of a profile.
@@ -70,6 +88,12 @@ pub struct VariantCosts {
     pub connection_us: Vec<f64>,
     /// Going on after an awaited time.
     pub resume_us: Vec<f64>,
+    /// Going on after a blocked time. Profiles that do not tell have [`resume_us`](Self::resume_us).
+    pub unblock_us: Vec<f64>,
+    /// How much longer than asked for a handler blocks, µs of time: what the kernel's timers add.
+    pub blocked_late_us: Vec<f64>,
+    /// How much later than asked for an awaited request goes on, µs of time: timers of kernel and server.
+    pub awaited_late_us: Vec<f64>,
     /// What each idle connection adds to a wait.
     pub scan_us: Vec<f64>,
     /// A KiB received.

@@ -26,6 +26,7 @@ fn server(topology: Topology, slice_us: f64) -> Server {
         scheduler: Scheduler {
             slice_us,
             preempt_us: slice_us,
+            protect_us: slice_us,
         },
         connections: 32,
     }

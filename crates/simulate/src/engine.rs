@@ -7,7 +7,7 @@ use crate::events::{Event, Events};
 use crate::histogram::Histogram;
 use crate::server::Server;
 use crate::steps::{Step, Steps};
-use crate::threads::{Cores, NONE, Thread};
+use crate::threads::{Cores, NONE, Share, Thread};
 use crate::trace::{Load, Trace};
 
 /// The part of the requests that is not counted.
@@ -164,7 +164,7 @@ impl<'a> Engine<'a> {
             connection: client,
             step: 0,
         });
-        if client != NONE || self.trace.requests[request as usize].own_connection {
+        if client != NONE {
             self.submit(request);
         } else if let Some(connection) = self.free.pop_front() {
             self.requests[request as usize].connection = connection;
@@ -195,6 +195,7 @@ impl<'a> Engine<'a> {
                     left: 0,
                     unblocked: false,
                     batch: 0,
+                    share: Share::default(),
                 });
                 self.threads.len() as u32 - 1
             }
@@ -210,7 +211,7 @@ impl<'a> Engine<'a> {
         };
         if self.take(id, request, step, wake) {
             self.cores
-                .wake(self.now, id, &self.threads, &mut self.events);
+                .wake(self.now, id, &mut self.threads, &mut self.events);
         }
     }
 
@@ -243,7 +244,7 @@ impl<'a> Engine<'a> {
                 match ended {
                     Some(id) if self.threads[id as usize].left > 0 => {
                         self.cores
-                            .rotate(self.now, core, &self.threads, &mut self.events);
+                            .rotate(self.now, core, &mut self.threads, &mut self.events);
                     }
                     Some(id) => self.computed(core, id),
                     None => {}
@@ -258,7 +259,7 @@ impl<'a> Engine<'a> {
                 let state = &mut self.threads[thread as usize];
                 state.left = state.step.tail + (wake * 1_000.0) as u64;
                 self.cores
-                    .wake(self.now, thread, &self.threads, &mut self.events);
+                    .wake(self.now, thread, &mut self.threads, &mut self.events);
             }
             Event::Waited { request } => {
                 self.requests[request as usize].step += 1;
@@ -281,7 +282,7 @@ impl<'a> Engine<'a> {
                 let until = self.now + step.blocked;
                 self.events.at(until, Event::Unblocked { thread: id });
                 self.cores
-                    .release(self.now, core, &self.threads, &mut self.events);
+                    .release(self.now, core, &mut self.threads, &mut self.events);
                 return;
             }
         }
@@ -295,14 +296,14 @@ impl<'a> Engine<'a> {
                         .go_on(self.now, core, id, &self.threads, &mut self.events);
                 } else {
                     self.cores
-                        .release(self.now, core, &self.threads, &mut self.events);
+                        .release(self.now, core, &mut self.threads, &mut self.events);
                 }
             }
             None => {
                 self.threads[id as usize].batch = 0;
                 self.queues[step.queue as usize].idle.push(id);
                 self.cores
-                    .release(self.now, core, &self.threads, &mut self.events);
+                    .release(self.now, core, &mut self.threads, &mut self.events);
             }
         }
         if step.wait > 0 {
@@ -321,7 +322,7 @@ impl<'a> Engine<'a> {
         match lock.waiting.pop_front() {
             Some(next) => self
                 .cores
-                .wake(self.now, next, &self.threads, &mut self.events),
+                .wake(self.now, next, &mut self.threads, &mut self.events),
             None => lock.held = false,
         }
     }
@@ -343,7 +344,8 @@ impl<'a> Engine<'a> {
             let client = connection;
             self.events
                 .at(self.now + think as u64, Event::Thought { client });
-        } else if !drawn.own_connection {
+        } else {
+            // One that comes on a connection of its own still is one of those that are open at once.
             match self.unsent.pop_front() {
                 Some(next) => {
                     self.requests[next as usize].connection = connection;

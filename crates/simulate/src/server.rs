@@ -72,8 +72,14 @@ pub struct Costs {
     pub wake_us: f64,
     /// CPU of a connection that is opened for a request and closed after it.
     pub connection_us: f64,
-    /// CPU of going on after a blocked or an awaited time.
+    /// CPU of going on after an awaited time.
     pub resume_us: f64,
+    /// CPU of going on after a blocked time.
+    pub unblock_us: f64,
+    /// How much longer than asked for a handler blocks, by the kernel's timers.
+    pub blocked_late_us: f64,
+    /// How much later than asked for an awaited request goes on, by timers of kernel and server.
+    pub awaited_late_us: f64,
     /// CPU of a hand-over to a worker and back, in staged servers; the part of the worker.
     pub handover_us: f64,
     /// What each open connection adds to a wait.
@@ -93,8 +99,11 @@ pub struct Costs {
 pub struct Scheduler {
     /// How long a thread runs while others wait, µs.
     pub slice_us: f64,
-    /// How long a thread may still run when another wakes up, µs.
+    /// How long a thread still runs when it must make room for one that has woken up, µs.
     pub preempt_us: f64,
+    /// For how long a deadline is given, µs: a thread that has had no more than its part need not make room
+    /// for one that wakes up until it has run for so long.
+    pub protect_us: f64,
 }
 
 impl Default for Scheduler {
@@ -102,6 +111,7 @@ impl Default for Scheduler {
         Self {
             slice_us: 3_000.0,
             preempt_us: 3_000.0,
+            protect_us: 3_000.0,
         }
     }
 }

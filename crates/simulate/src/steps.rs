@@ -29,6 +29,8 @@ pub(crate) struct Steps<'a> {
     trace: &'a Trace,
     /// Connections that carry the load.
     active: usize,
+    /// Whether some requests come on connections that stay open.
+    stay: bool,
 }
 
 fn ns(us: f64) -> u64 {
@@ -47,7 +49,13 @@ impl<'a> Steps<'a> {
             server,
             trace,
             active,
+            stay: trace.requests.iter().any(|r| !r.own_connection),
         }
+    }
+
+    /// Seats that are held by connections that stay open and carry the load.
+    fn kept(&self, seats: usize) -> usize {
+        if self.stay { self.active.min(seats) } else { 0 }
     }
 
     pub(crate) fn queues(&self) -> Queues {
@@ -59,9 +67,13 @@ impl<'a> Steps<'a> {
                 spread: Spread::Even,
             } => {
                 // A seat for each connection that stays open, and the rest for those that come and go.
-                let kept = self.active.min(seats);
-                let mut threads = vec![1; kept];
-                threads.push(seats.saturating_sub(self.server.connections).max(1));
+                let mut threads = vec![1; self.kept(seats)];
+                let held = if self.stay {
+                    self.server.connections
+                } else {
+                    0
+                };
+                threads.push(seats.saturating_sub(held).max(1));
                 threads
             }
             Topology::Seats { seats, .. } => vec![1; seats],
@@ -93,7 +105,7 @@ impl<'a> Steps<'a> {
             Topology::Seats {
                 seats,
                 spread: Spread::Even,
-            } if own => self.active.min(seats),
+            } if own => self.kept(seats),
             Topology::Seats {
                 seats,
                 spread: Spread::Even,
@@ -118,22 +130,22 @@ impl<'a> Steps<'a> {
         let cpu = (drawn.cpu_ns as f64 * costs.cpu_factor) as u64;
         let lock = class.lock.map(|lock| lock as u32);
         let around = ns(costs.request_us + opened + bytes);
-        let resume = ns(costs.resume_us);
-        let after = |time: u64| if time > 0 { resume } else { 0 };
+        let (resume, unblock) = (ns(costs.resume_us), ns(costs.unblock_us));
+        let after = |time: u64, cpu: u64| if time > 0 { cpu } else { 0 };
+        let late = |time: u64, us: f64| time + after(time, ns(us));
+        let blocked = late(drawn.blocked_ns, costs.blocked_late_us);
+        let wait = late(drawn.wait_ns, costs.awaited_late_us);
         let home = self.home(request, connection);
         match (self.server.topology, number) {
-            (Topology::Seats { .. }, _) => {
-                let held = drawn.blocked_ns + drawn.wait_ns;
-                Step {
-                    queue: home,
-                    burst: around + cpu,
-                    blocked: held,
-                    tail: after(held),
-                    lock,
-                    last: true,
-                    ..Step::default()
-                }
-            }
+            (Topology::Seats { .. }, _) => Step {
+                queue: home,
+                burst: around + cpu,
+                blocked: blocked + wait,
+                tail: after(blocked, unblock) + after(wait, resume),
+                lock,
+                last: true,
+                ..Step::default()
+            },
             (Topology::Staged { .. }, 0) => Step {
                 queue: home,
                 burst: around.saturating_sub(ns(costs.handover_us)) / 2,
@@ -142,24 +154,24 @@ impl<'a> Steps<'a> {
             (Topology::Staged { loops, .. }, 1) => Step {
                 queue: loops as u32,
                 burst: ns(costs.handover_us).min(around) + cpu,
-                blocked: drawn.blocked_ns,
-                tail: after(drawn.blocked_ns),
-                wait: drawn.wait_ns,
+                blocked,
+                tail: after(blocked, unblock),
+                wait,
                 lock,
                 last: false,
             },
             (Topology::Staged { .. }, _) => Step {
                 queue: home,
-                burst: around.saturating_sub(ns(costs.handover_us)) / 2 + after(drawn.wait_ns),
+                burst: around.saturating_sub(ns(costs.handover_us)) / 2 + after(wait, resume),
                 last: true,
                 ..Step::default()
             },
             (_, 0) => Step {
                 queue: home,
                 burst: around + cpu,
-                blocked: drawn.blocked_ns,
-                tail: after(drawn.blocked_ns),
-                wait: drawn.wait_ns,
+                blocked,
+                tail: after(blocked, unblock),
+                wait,
                 lock,
                 last: drawn.wait_ns == 0,
             },

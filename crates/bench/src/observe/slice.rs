@@ -12,6 +12,12 @@ const WATCHED: Duration = Duration::from_millis(600);
 /// How long the sleeper sleeps: long enough that it has credit with the scheduler when it wakes up.
 const SLEEP: Duration = Duration::from_micros(2_500);
 
+/// Sleeps after which it is told whether the other still was protected, ms, and how long each is watched.
+const PROTECTED_MS: [f64; 8] = [0.3, 0.6, 0.9, 1.2, 1.6, 2.0, 3.0, 4.0];
+const PROTECTED_WATCHED: Duration = Duration::from_millis(150);
+/// A sleeper that is later than this waited for the other, and not for its timer.
+const WAITED_US: f64 = 250.0;
+
 /// Interrupts cut a run into pieces; those below this are no slices, µs.
 const RUN_US_MIN: f64 = 200.0;
 
@@ -22,10 +28,12 @@ pub struct Slices {
     pub slice_us: f64,
     /// How long a thread that wakes up waits for one that runs, median, µs.
     pub preempt_us: f64,
+    /// How long a thread has run at least that gives way to one that wakes up, µs.
+    pub protect_us: f64,
 }
 
 /// Watches two threads that compute on the first of `cpus`, and then one that wakes up beside one that
-/// computes.
+/// computes, after sleeps of several lengths: the other begins to run when it falls asleep.
 ///
 /// # Errors
 /// The CPU cannot be had.
@@ -45,18 +53,31 @@ pub fn measure(cpus: &CpuList) -> std::io::Result<Slices> {
         let hog = scope.spawn(spin);
         let sleeper = scope.spawn(|| {
             cpus.pin_to_first()?;
-            Ok::<_, std::io::Error>(lateness())
+            let late = lateness(SLEEP, WATCHED);
+            let after = |&ms: &f64| {
+                let asleep = Duration::from_secs_f64(ms / 1e3);
+                (ms * 1e3, lateness(asleep, PROTECTED_WATCHED))
+            };
+            Ok::<_, std::io::Error>((late, PROTECTED_MS.iter().map(after).collect::<Vec<_>>()))
         });
         let late = joined(sleeper);
         stop.store(true, Ordering::Relaxed);
         joined(hog)?;
         late.map(|late| (runs, late))
     })?;
+    let (late, after) = late;
     let (slice_us, preempt_us) = (median(runs, RUN_US_MIN), median(late, 0.0));
+    // The longest time after which it still was let wait, in the median.
+    let waited = after.into_iter().filter_map(|(us, late)| {
+        let late = median(late, 0.0)?;
+        (late > WAITED_US).then_some(us)
+    });
+    let protect_us = waited.fold(0.0, f64::max);
     match (slice_us, preempt_us) {
         (Some(slice_us), Some(preempt_us)) => Ok(Slices {
             slice_us,
             preempt_us: preempt_us.max(1.0),
+            protect_us: protect_us.max(1.0),
         }),
         _ => Err(std::io::Error::other(
             "two threads on one CPU did not take turns: its time slice cannot be told",
@@ -90,13 +111,13 @@ fn runs(stop: &AtomicBool) -> Vec<f64> {
 }
 
 /// How late this thread was each time that it woke up, µs.
-fn lateness() -> Vec<f64> {
+fn lateness(sleep: Duration, watched: Duration) -> Vec<f64> {
     let begun = Instant::now();
     let mut late = Vec::new();
-    while begun.elapsed() < WATCHED {
+    while begun.elapsed() < watched {
         let asleep = Instant::now();
-        std::thread::sleep(SLEEP);
-        late.push(asleep.elapsed().saturating_sub(SLEEP).as_secs_f64() * 1e6);
+        std::thread::sleep(sleep);
+        late.push(asleep.elapsed().saturating_sub(sleep).as_secs_f64() * 1e6);
     }
     late
 }

@@ -51,6 +51,10 @@ pub struct Row {
     pub label: String,
     /// Asked for in place of `/plaintext`.
     pub path: Option<String>,
+    /// Its workers, where they are in the command.
+    pub workers: Option<u32>,
+    /// Its threads per worker, where they are in the command.
+    pub threads: Option<u32>,
     /// How it is started.
     pub start: Start,
 }
@@ -333,6 +337,8 @@ impl Entry {
         Row {
             label,
             path: self.path.clone(),
+            workers,
+            threads,
             start: Start {
                 words: words.iter().map(fill).collect(),
                 folder: folder.to_owned(),

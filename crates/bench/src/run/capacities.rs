@@ -1,30 +1,45 @@
 //! Capacities of several servers at a workload, in interleaved trials.
 //!
 //! The servers stand side by side and are visited in turn, each at the rate that its own search asks for
-//! next, so that a slow moment of the machine meets all of them.
+//! next, so that a slow moment of the machine meets all of them. A server is first loaded in a closed loop
+//! of the workload's connections, which tells what it can do at most; then at rates, until it is known at
+//! which the objective is just kept. All servers get the same arrivals in the same round.
+
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use report::data::{Mode, Pass, Shape};
+use report::data::{Mode, Objective, Pass, Shape};
 use schema::load::BodyCheck;
 use workload::Workload;
 
 use crate::failure::Unmeasured;
+use crate::judge::capacity::{self, Outcome};
+use crate::judge::gates::Ceiling;
 use crate::observe::cpus::CpuList;
+use crate::observe::measured::Sample;
 use crate::plan::catalogue::Catalogue;
 use crate::plan::contender::Contender;
 use crate::plan::scenario::Scenario;
 use crate::plan::visit::Visit;
 use crate::plan::workload as plan;
+use crate::run::call::Call;
+use crate::run::capacity_search::{Kept, Search, Trial};
+use crate::run::generator;
+use crate::run::readings::Readings;
 use crate::run::server::Server;
 use crate::run::setup::Setup;
 use crate::run::visit;
 
+/// Requests that a trial should have, so that a p99 rests on some dozens of them.
+const REQUESTS: f64 = 2_500.0;
 /// The length of a trial, s.
-pub const STEP_S: f64 = 1.0;
+const TRIAL_S: (f64, f64) = (0.8, 1.6);
 /// Trials of a server at most.
-const STEPS: usize = 9;
-/// The search ends when its ends are so near.
-const WITHIN: f64 = 1.04;
+const TRIALS: usize = 9;
+/// Trials of a server that the machine or the generator may have spoilt, until no more are made.
+const SPOILT_TIMES: usize = 4;
+/// How long replies are waited for at most beyond a window, s: no longer than the generator waits.
+const DRAIN_S_MAX: f64 = 5.0;
 
 /// A server that is measured.
 #[derive(Debug, Clone)]
@@ -41,194 +56,259 @@ pub struct Asked {
     pub guess_rps: f64,
 }
 
-/// A search between a rate that was kept and one that was not.
-struct Search {
-    low: f64,
-    high: f64,
-    next: f64,
-}
-
-impl Search {
-    fn record(&mut self, kept: bool) {
-        if kept {
-            self.low = self.next;
-        } else {
-            self.high = self.next;
-        }
-        self.next = match (self.low > 0.0, self.high.is_finite()) {
-            (true, true) => f64::sqrt(self.low * self.high),
-            (true, false) => self.low * 1.25,
-            _ => self.high * 0.75,
-        };
-    }
-
-    fn is_over(&self) -> bool {
-        self.low > 0.0 && self.high / self.low < WITHIN
-    }
+/// What was measured of a server.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// Requests per second within the workload's objective.
+    pub rps: Option<f64>,
+    /// Why there is no such figure; empty where there is one.
+    pub why: String,
+    /// What it answered in a closed loop of the workload's connections, per second; 0 where it is not known.
+    pub closed_rps: f64,
+    /// The trials that it rests on.
+    pub trials: Vec<Trial>,
 }
 
 /// One server, its visit, and its search.
 struct Runner {
     server: Server,
     visit: Visit,
-    search: Search,
+    guess_rps: f64,
+    closed_rps: f64,
+    search: Option<Search>,
+    /// Whether the closed loop was measured once more.
+    again: bool,
+    spoilt: usize,
+    /// Why the last of them was spoilt.
+    why: String,
 }
 
-/// The capacity of each of `asked`, requests per second within the workload's objective, or why there is
-/// none.
+/// The capacity of each of `asked`, or why there is none.
 ///
 /// # Errors
 /// The workload cannot be sent, or its objective is not one that is measured here.
-pub fn capacities(
-    workload: &Workload,
-    asked: &[Asked],
-) -> anyhow::Result<Vec<Result<f64, String>>> {
-    let made = plan::scenario(&workload.to_string(), 1).map_err(|failure| anyhow!("{failure}"))?;
-    let objective = made.scenario.objective;
-    let objective = objective.context("only a p99 of all requests is measured")?;
-    workload.rate().context("only an open loop is measured")?;
-    let allowed = CpuList::allowed()?;
-    let (server_cpus, load_cpus) = allowed.halves();
-    let scratch =
-        |name: &str| std::env::temp_dir().join(format!("turnstile-{}-{name}", std::process::id()));
-    let setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
-    let known = Catalogue::ask(&setup.own)?
+pub fn capacities(workload: &Workload, asked: &[Asked]) -> anyhow::Result<Vec<Measured>> {
+    let session = Session::new(workload)?;
+    let known = Catalogue::ask(&session.setup.own)?
         .choose("all-variants")
         .map_err(|f| anyhow!("{f}"))?;
-    let begin = |asked: &Asked| -> Result<Runner, String> {
-        let plain = |name: &str| {
-            if name == "-" {
-                String::new()
-            } else {
-                name.to_owned()
-            }
-        };
-        let same = |c: &&Contender| c.model == asked.model && c.variant == plain(&asked.variant);
-        let contender = known.iter().find(same).ok_or("there is no such variant")?;
-        let visit = visit_of(made.scenario, made.idle, contender, asked.workers);
-        let (server, _) = visit::begin(&setup, &visit).map_err(|why| said(&why))?;
-        let next = if asked.guess_rps > 0.0 {
-            asked.guess_rps * 0.95
+    let visit = |asked: &Asked| -> Result<Visit, String> {
+        let plain = if asked.variant == "-" {
+            ""
         } else {
-            500.0
+            asked.variant.as_str()
         };
-        let search = Search {
-            low: 0.0,
-            high: f64::INFINITY,
-            next,
-        };
-        Ok(Runner {
-            server,
-            visit,
-            search,
-        })
+        let same = |c: &&Contender| c.model == asked.model && c.variant == plain;
+        let contender = known.iter().find(same).ok_or("there is no such variant")?;
+        Ok(session.visit(session.scenario, contender, asked.workers))
     };
-    let mut runners: Vec<Result<Runner, String>> = asked.iter().map(begin).collect();
-    for _ in 0..STEPS {
-        for slot in &mut runners {
-            let Ok(runner) = slot else { continue };
-            if runner.search.is_over() {
-                continue;
-            }
-            match step(&setup, runner, objective) {
-                Ok(kept) => runner.search.record(kept),
-                Err(Unmeasured::Interrupted) => anyhow::bail!("interrupted"),
-                Err(why) => *slot = Err(said(&why)),
-            }
-        }
-    }
-    let end = |runner: Result<Runner, String>| {
-        let runner = runner?;
-        let drained = runner
-            .server
-            .drain(&setup.interrupt)
-            .map_err(|why| said(&why));
-        let Search { low, high, next } = runner.search;
-        if low == 0.0 {
-            return Err(format!("no rate down to {next:.0}/s kept the objective"));
-        }
-        drained.map(|_| {
-            if high.is_finite() {
-                f64::midpoint(low, high.min(low * 1.25))
-            } else {
-                low
-            }
-        })
-    };
-    Ok(runners.into_iter().map(end).collect())
+    let visits = asked.iter().map(|asked| (visit(asked), asked.guess_rps));
+    session.measure(visits.collect())
 }
 
-fn visit_of(
-    scenario: &'static Scenario,
+/// What all servers of a measurement share.
+pub(super) struct Session {
+    pub(super) setup: Setup,
+    pub(super) scenario: &'static Scenario,
     idle: u32,
-    contender: &Contender,
-    workers: Option<u32>,
-) -> Visit {
-    Visit {
-        block: 0,
-        order: 0,
-        pass: Pass::Capacity,
-        scenario,
-        idle,
-        contender: contender.clone(),
-        workers,
-        seed: 1,
-        windows: Vec::new(),
-        check: BodyCheck::Exact,
-        closes: false,
-        blocked: None,
+    objective: Objective,
+}
+
+impl Session {
+    pub(super) fn new(workload: &Workload) -> anyhow::Result<Self> {
+        let made = plan::scenario(&workload.to_string(), 1);
+        let made = made.map_err(|failure| anyhow!("{failure}"))?;
+        let objective = made.scenario.objective;
+        let objective = objective.context("only a p99 of all requests is measured")?;
+        workload.rate().context("only an open loop is measured")?;
+        let allowed = CpuList::allowed()?;
+        let (server_cpus, load_cpus) = allowed.halves();
+        let scratch = |name: &str| {
+            std::env::temp_dir().join(format!("turnstile-{}-{name}", std::process::id()))
+        };
+        Ok(Self {
+            setup: Setup::of_own(server_cpus, load_cpus, scratch)?,
+            scenario: made.scenario,
+            idle: made.idle,
+            objective,
+        })
+    }
+
+    pub(super) fn visit(
+        &self,
+        scenario: &'static Scenario,
+        contender: &Contender,
+        workers: Option<u32>,
+    ) -> Visit {
+        Visit {
+            block: 0,
+            order: 0,
+            pass: Pass::Capacity,
+            scenario,
+            idle: self.idle,
+            contender: contender.clone(),
+            workers,
+            seed: 1,
+            windows: Vec::new(),
+            check: BodyCheck::Exact,
+            closes: false,
+            blocked: None,
+        }
+    }
+
+    /// The capacity of the server of each visit, whose search begins at the rate beside it.
+    pub(super) fn measure(
+        &self,
+        visits: Vec<(Result<Visit, String>, f64)>,
+    ) -> anyhow::Result<Vec<Measured>> {
+        let begin = |(visit, guess_rps): (Result<Visit, String>, f64)| {
+            let visit = visit?;
+            let (server, _) = visit::begin(&self.setup, &visit).map_err(|why| said(&why))?;
+            Ok(Runner {
+                server,
+                visit,
+                guess_rps,
+                closed_rps: 0.0,
+                search: None,
+                again: false,
+                spoilt: 0,
+                why: String::new(),
+            })
+        };
+        let mut runners: Vec<Result<Runner, String>> = visits.into_iter().map(begin).collect();
+        for round in 0..TRIALS + SPOILT_TIMES + 2 {
+            for slot in &mut runners {
+                let Ok(runner) = slot else { continue };
+                match self.step(runner, round as u64) {
+                    Ok(()) => {}
+                    Err(Unmeasured::Interrupted) => anyhow::bail!("interrupted"),
+                    Err(why) => *slot = Err(said(&why)),
+                }
+            }
+        }
+        Ok(runners.into_iter().map(|r| self.end(r)).collect())
+    }
+
+    /// The next window of a server: the closed loop first, then trials as long as its search needs some.
+    fn step(&self, runner: &mut Runner, round: u64) -> Result<(), Unmeasured> {
+        let Some(search) = &mut runner.search else {
+            let seconds = trial_s(runner.guess_rps);
+            let (_, sample) = self.load(&runner.server, &runner.visit, None, seconds, round)?;
+            let replies = sample.load.rate_achieved;
+            if replies <= 0.0 {
+                let text = "it answered nothing in a closed loop";
+                return Err(Unmeasured::new(schema::Code::NothingAnswered, text));
+            }
+            runner.closed_rps = replies;
+            let kept = Kept {
+                p99_us: self.objective.p99_us,
+                errors_share: self.objective.errors_max_share,
+            };
+            runner.search = Some(Search::new(kept, replies, runner.guess_rps));
+            return Ok(());
+        };
+        if search.is_at_top() && !runner.again {
+            // It could do as much as it could do at most: was that its most?
+            let seconds = trial_s(runner.closed_rps);
+            let (_, sample) = self.load(&runner.server, &runner.visit, None, seconds, round)?;
+            runner.again = true;
+            runner.closed_rps = runner.closed_rps.max(sample.load.rate_achieved);
+            search.raise(runner.closed_rps);
+            return Ok(());
+        }
+        if search.is_over() || search.trials().len() >= TRIALS || runner.spoilt >= SPOILT_TIMES {
+            return Ok(());
+        }
+        let (rate, seconds) = (search.next, trial_s(runner.closed_rps));
+        let (shape, sample) =
+            self.load(&runner.server, &runner.visit, Some(rate), seconds, round)?;
+        let (step, outcome) = capacity::step(&shape, &sample, self.objective, Ceiling::Unknown);
+        match outcome {
+            Outcome::Decided(_) => search.record(Trial {
+                rate,
+                p99_us: step.p99_us,
+                errors_share: step.errors_share,
+            }),
+            // What the machine or the generator spoilt is tried again.
+            Outcome::Generator(why) | Outcome::Noise(why) => {
+                runner.spoilt += 1;
+                runner.why = why.text();
+            }
+            Outcome::Broken(why) => {
+                return Err(Unmeasured::new(schema::Code::NothingAnswered, why.text()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A window: a closed loop, or an open one at a rate.
+    fn load(
+        &self,
+        server: &Server,
+        visit: &Visit,
+        rate: Option<f64>,
+        seconds: f64,
+        round: u64,
+    ) -> Result<(Shape, Sample), Unmeasured> {
+        let shape = Shape {
+            mode: rate.map_or(Mode::Closed, |_| Mode::Open),
+            rate,
+            duration_s: seconds,
+            idle: visit.idle,
+            ..self.setup.shape(visit, None)
+        };
+        let late_s = (self.objective.p99_us / 1e6 * 1.5 + 0.25).min(DRAIN_S_MAX);
+        let call = Call {
+            seed: round + 1,
+            drain: Duration::from_secs_f64(late_s),
+            ..visit::call(&self.setup, visit, server, &shape)
+        };
+        let mut readings = Readings::new(&self.setup, server);
+        let load = generator::run(&self.setup, &call, &mut readings)?;
+        let (sample, _) = readings.sample(load, call.command())?;
+        Ok((shape, sample))
+    }
+
+    fn end(&self, runner: Result<Runner, String>) -> Measured {
+        let runner = match runner {
+            Ok(runner) => runner,
+            Err(why) => {
+                return Measured {
+                    why,
+                    ..Measured::default()
+                };
+            }
+        };
+        let drained = runner.server.drain(&self.setup.interrupt);
+        let search = runner.search.as_ref();
+        let trials = search.map_or_else(Vec::new, |s| s.trials().to_vec());
+        let rps = search.and_then(Search::capacity);
+        let why = match (&drained, rps) {
+            (Err(why), _) => said(why),
+            (Ok(_), None) if runner.spoilt >= SPOILT_TIMES => runner.why,
+            (Ok(_), None) => {
+                let least = trials.iter().map(|t| t.rate).fold(f64::INFINITY, f64::min);
+                format!("no rate down to {least:.0}/s kept the objective")
+            }
+            (Ok(_), Some(_)) => String::new(),
+        };
+        Measured {
+            rps: rps.filter(|_| why.is_empty()),
+            why,
+            closed_rps: runner.closed_rps,
+            trials,
+        }
     }
 }
 
-fn step(
-    setup: &Setup,
-    runner: &Runner,
-    objective: report::data::Objective,
-) -> Result<bool, Unmeasured> {
-    let shape = Shape {
-        mode: Mode::Open,
-        rate: Some(runner.search.next),
-        duration_s: STEP_S,
-        idle: runner.visit.idle,
-        ..setup.shape(&runner.visit, None)
-    };
-    let sample = visit::sample(setup, &runner.visit, &shape, &runner.server)?;
-    let load = &sample.load;
-    let failed = load.scheduled.saturating_sub(load.requests) as f64;
-    let errors = failed / load.scheduled.max(1) as f64;
-    let kept = load
-        .response_us
-        .p99
-        .is_some_and(|p99| p99 <= objective.p99_us);
-    Ok(kept && errors <= objective.errors_max_share)
+/// How long a trial of a server takes that answers so many requests per second.
+fn trial_s(rps: f64) -> f64 {
+    (REQUESTS / rps.max(1.0)).clamp(TRIAL_S.0, TRIAL_S.1)
 }
 
 fn said(why: &Unmeasured) -> String {
     match why {
         Unmeasured::Because(reason) => reason.text.clone(),
         Unmeasured::Interrupted => "interrupted".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_search_finds_a_capacity_from_every_guess() {
-        for guess in [100.0, 900.0, 1_000.0, 1_400.0, 3_000.0] {
-            let mut search = Search {
-                low: 0.0,
-                high: f64::INFINITY,
-                next: guess,
-            };
-            let mut steps = 0;
-            while !search.is_over() {
-                search.record(search.next <= 1_000.0);
-                steps += 1;
-                assert!(steps < 40, "from {guess}");
-            }
-            assert!(search.low <= 1_000.0 && search.high > 1_000.0);
-        }
     }
 }

@@ -115,7 +115,10 @@ fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Unmea
 }
 
 /// Opens connections until there are so many; gives the reason when the server does not hold them.
-fn hold(
+///
+/// # Errors
+/// [`Unmeasured::Interrupted`].
+pub fn hold(
     server: &Server,
     path: &str,
     held: &mut Vec<Client>,

@@ -6,7 +6,7 @@
 
 use schema::load::BodyCheck;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -26,6 +26,7 @@ use crate::plan::scenario::{PLAINTEXT, Scenario};
 use crate::plan::scenarios::TINY;
 use crate::plan::visit::Visit;
 use crate::plan::workers::Holds;
+use crate::run::memory;
 use crate::run::server::{Launch, Server};
 use crate::run::setup::Setup;
 use crate::run::visit;
@@ -56,6 +57,10 @@ pub struct ProfileArgs {
     /// Mark it as measured beside other work
     #[arg(long)]
     pub provisional: bool,
+
+    /// Measure only how the kernel shares a CPU, and write that into the file that is there
+    #[arg(long)]
+    pub scheduler_only: bool,
 }
 
 /// Connections of a saturating load.
@@ -72,6 +77,11 @@ const LOW_RPS: f64 = 500.0;
 const WORK_US: f64 = 20.0;
 /// The same by which the true length of a µs is told.
 const LONG_US: f64 = 1_000.0;
+/// CPU of the least requests, µs. With none they would be quick ones, which models that have threads for the
+/// others serve in another way.
+const LEAST_US: f64 = 1.0;
+/// How long a request blocks, or awaits, by which is told how late it goes on, µs.
+const PAUSE_US: f64 = 500.0;
 const KIB: f64 = 64.0;
 
 static KEPT: Scenario = Scenario {
@@ -124,6 +134,9 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     };
     let server_cpus = cpus(&args.server_cpus, "--server-cpus", lower)?;
     let load_cpus = cpus(&args.load_cpus, "--load-cpus", upper)?;
+    if args.scheduler_only {
+        return scheduler(&args.out, &server_cpus);
+    }
     let own = std::env::current_exe().context("this command does not find itself")?;
     let contenders = Catalogue::ask(&own)?.choose(&args.models)?;
     let folder = args.out.parent().unwrap_or_else(|| ".".as_ref()).to_owned();
@@ -145,6 +158,7 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
         machine: machine(u32::try_from(setup.server_cpus.len()).unwrap_or(u32::MAX))?,
         slice_us: slices.slice_us,
         preempt_us: slices.preempt_us,
+        protect_us: slices.protect_us,
         ..Profile::default()
     };
     if args.provisional {
@@ -176,11 +190,30 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
         }
         profile.variants.push(costs);
     }
-    let text = serde_json::to_string_pretty(&profile).context("a profile is plain data")? + "\n";
-    let new = args.out.with_extension("new");
+    write(&profile, &args.out)?;
+    Ok(())
+}
+
+fn write(profile: &Profile, out: &Path) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(profile).context("a profile is plain data")? + "\n";
+    let new = out.with_extension("new");
     fs::write(&new, text)
-        .and_then(|()| fs::rename(&new, &args.out))
-        .with_context(|| format!("cannot write {}", args.out.display()))?;
+        .and_then(|()| fs::rename(&new, out))
+        .with_context(|| format!("cannot write {}", out.display()))
+}
+
+/// Measures how a CPU is shared, into the profile in `file`.
+fn scheduler(file: &Path, server_cpus: &CpuList) -> Result<(), Failure> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("--scheduler-only: {}: {error}", file.display()))
+    };
+    let text = fs::read_to_string(file).map_err(|error| unusable(&error))?;
+    let mut profile: Profile = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
+    let slices = slice::measure(server_cpus)?;
+    profile.slice_us = slices.slice_us;
+    profile.preempt_us = slices.preempt_us;
+    profile.protect_us = slices.protect_us;
+    write(&profile, file)?;
     Ok(())
 }
 
@@ -220,7 +253,8 @@ impl Variant<'_> {
             false => visit::begin(self.setup, &visit)?,
         };
         // Where a connection occupies a worker, this is what the worker and its connection take.
-        if let (Some(rest), Some(with), false) = (warm_up.unloaded, warm_up.loaded, one) {
+        let occupied = self.contender.workers.holds == Holds::Workers;
+        if let (Some(rest), Some(with), true) = (warm_up.unloaded, warm_up.loaded, occupied) {
             let more = with.pss_kib.saturating_sub(rest.pss_kib) as f64;
             costs.connection_kib = more / f64::from(AWAITING);
         }
@@ -236,47 +270,64 @@ impl Variant<'_> {
         let low = Shape {
             mode: Mode::Open,
             rate: Some(LOW_RPS),
-            ..closed(PLAINTEXT, connections)
+            ..closed(&work(LEAST_US, 0.0), connections)
         };
         let sample = self.sample(&visit, &low, &server)?;
         let idle_cpu = per_request(&sample)?;
         let p50 = sample.load.response_us.p50.unwrap_or(idle_cpu);
+        let late = |path: String, nominal: f64| -> Result<f64, Unmeasured> {
+            let shape = Shape {
+                path,
+                ..low.clone()
+            };
+            let sample = self.sample(&visit, &shape, &server)?;
+            let took = sample.load.response_us.p50.unwrap_or(p50 + nominal);
+            Ok((took - p50 - nominal).max(0.0))
+        };
+        let blocked_late = late(format!("/work/{LEAST_US}/{PAUSE_US}/0/13"), PAUSE_US)?;
+        let awaited_late = late(work(LEAST_US, PAUSE_US), PAUSE_US)?;
+        let unblocked = cpu(&format!("/work/{WORK_US}/{PAUSE_US}/0/13"), connections)?;
         let awaiting = if one { 1 } else { AWAITING };
         let resumed = cpu(&work(WORK_US, 1_000.0), awaiting)?;
-        let sent = cpu(&format!("/work/0/0/0/{}", KIB * 1024.0), connections)?;
+        let sent = format!("/work/{LEAST_US}/0/0/{}", KIB * 1024.0);
+        let sent = cpu(&sent, connections)?;
         let received = {
             let shape = Shape {
-                mix: vec!["1:POST:/work/0/0/0/13".into()],
+                mix: vec![format!("1:POST:{}", work(LEAST_US, 0.0))],
                 body_bytes: (KIB * 1024.0) as u64,
-                ..closed("/work/0/0/0/13", connections)
+                ..closed(&work(LEAST_US, 0.0), connections)
             };
             self.cpu_us(&visit, &shape, &server)?
         };
         let own = Shape {
             keep_alive: false,
-            ..closed(PLAINTEXT, connections)
+            ..closed(&work(LEAST_US, 0.0), connections)
         };
         let opened = self.cpu_us(&visit, &own, &server)?;
         let scan = match self.contender.workers.holds {
-            Holds::Many => Some(self.scan(&server, costs)?),
+            Holds::Many => Some(self.scan(&server)?),
             Holds::One | Holds::Workers => None,
         };
         server.drain(&self.setup.interrupt)?;
         factors.push(factor);
         costs.request_us.push(request.max(0.1));
-        costs.wake_us.push((idle_cpu - request).max(0.0));
+        let least = request + LEAST_US * factor;
+        costs.wake_us.push((idle_cpu - least).max(0.0));
         costs.base_us.push((p50 - idle_cpu).max(0.0));
         costs.resume_us.push((resumed - short).max(0.0));
-        costs.kib_out_us.push(((sent - request) / KIB).max(0.0));
-        costs.kib_in_us.push(((received - request) / KIB).max(0.0));
-        costs.connection_us.push((opened - request).max(0.0));
+        costs.unblock_us.push((unblocked - short).max(0.0));
+        costs.blocked_late_us.push(blocked_late);
+        costs.awaited_late_us.push(awaited_late);
+        costs.kib_out_us.push(((sent - least) / KIB).max(0.0));
+        costs.kib_in_us.push(((received - least) / KIB).max(0.0));
+        costs.connection_us.push((opened - least).max(0.0));
         costs.scan_us.extend(scan);
         Ok(())
     }
 
     /// What each idle connection adds to a request that is alone in its wait: one client asks again and
     /// again, without idle connections and beside them.
-    fn scan(&self, server: &Server, costs: &mut VariantCosts) -> Result<f64, Unmeasured> {
+    fn scan(&self, server: &Server) -> Result<f64, Unmeasured> {
         let alone = self.cpu_us(
             &self.visit(&KEPT, AWAITING, 0),
             &closed(PLAINTEXT, 1),
@@ -287,17 +338,38 @@ impl Variant<'_> {
             ..closed(PLAINTEXT, 1)
         };
         let visit = self.visit(&KEPT, AWAITING, IDLE);
-        let before = server.footprint();
         let sample = self.sample(&visit, &shape, server)?;
-        if let (Some(before), Some(with)) = (before, sample.with_idle) {
-            let more = with.pss_kib.saturating_sub(before.pss_kib);
-            costs.connection_kib = more as f64 / f64::from(IDLE);
-        }
         Ok(((per_request(&sample)? - alone) / f64::from(IDLE)).max(0.0))
+    }
+
+    /// What an idle connection takes of a server that holds many. A fresh one is asked, that has served
+    /// nothing else: one that has would give connections the memory of earlier ones.
+    fn connection_memory(&self, costs: &mut VariantCosts) -> Result<(), Unmeasured> {
+        let visit = self.visit(&KEPT, IDLE, IDLE);
+        let launch = Launch::of(&visit, &self.setup.server, &self.setup.own, &self.setup.db);
+        let server = Server::start(&launch, &self.setup.server_cpus, &self.setup.interrupt)?;
+        let mut held = Vec::new();
+        let interrupt = &self.setup.interrupt;
+        // The first ones bring what all of them share: buffers of a worker, and tables.
+        let few = memory::hold(&server, PLAINTEXT, &mut held, IDLE / 10, interrupt)?;
+        server.wait_until_quiet();
+        let less = server.footprint();
+        let all = memory::hold(&server, PLAINTEXT, &mut held, IDLE, interrupt)?;
+        server.wait_until_quiet();
+        if let (None, None, Some(less), Some(more)) = (few, all, less, server.footprint()) {
+            let kib = more.pss_kib.saturating_sub(less.pss_kib) as f64;
+            costs.connection_kib = kib / f64::from(IDLE - IDLE / 10);
+        }
+        drop(held);
+        server.drain(&self.setup.interrupt)?;
+        Ok(())
     }
 
     /// Memory at rest, with few workers and with more.
     fn memory(&self, costs: &mut VariantCosts) -> Result<(), Unmeasured> {
+        if self.contender.workers.holds == Holds::Many {
+            self.connection_memory(costs)?;
+        }
         let read = |workers: Option<u32>| -> Result<Option<Footprint>, Unmeasured> {
             let visit = Visit {
                 workers,

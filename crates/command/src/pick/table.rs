@@ -1,0 +1,286 @@
+//! The table of predictions held against measurements: what was chosen, what was best, and what three other
+//! ways of choosing lost.
+
+use advise::Answer;
+use schema::profile::{Calibration, Profile};
+use workload::Workload;
+
+use super::records::Cell;
+
+/// Ways of choosing, as the table calls them.
+const WAYS: [&str; 4] = [
+    "pick",
+    "always thread-pool",
+    "always multi-reactor",
+    "the README's rules",
+];
+/// A regret of no more is as good as none.
+const REGRET_MAX: f64 = 0.10;
+/// A prediction so near held.
+const NEAR: (f64, f64) = (0.85, 1.15);
+
+/// A cell as the sums have it.
+struct Held {
+    workload: usize,
+    model: String,
+    expected: f64,
+    measured: f64,
+    covered: bool,
+}
+
+/// Rows, and their sums.
+#[derive(Default)]
+pub(super) struct Table {
+    regrets: [Vec<f64>; 4],
+    cells: Vec<Held>,
+    /// Workloads in which no model kept the objective.
+    undecided: usize,
+    /// Cells without a figure, by what was said.
+    unmeasured: Vec<String>,
+    /// Cells in which one of the two was nothing and the other was not.
+    contradicted: Vec<String>,
+    /// When the last of them was measured, seconds since 1970.
+    at_s: u64,
+}
+
+impl Table {
+    /// The head of the table, printed.
+    pub(super) fn begin() -> Self {
+        println!(
+            "| n | chosen | best | regret | thread-pool | multi-reactor | README | predicted / measured of the chosen |"
+        );
+        println!("|---|---|---|---|---|---|---|---|");
+        Self::default()
+    }
+
+    /// Prints the row of a workload.
+    pub(super) fn row(&mut self, workload: &Workload, cells: &[Cell], answer: &Answer) {
+        let n = cells[0].workload;
+        for cell in cells {
+            self.add(cell, answer);
+        }
+        let of = |model: &str| cells.iter().find(|c| c.model == model);
+        let rps = |model: &str| of(model).and_then(|c| c.measured).unwrap_or(0.0);
+        let best = cells
+            .iter()
+            .max_by(|a, b| rps(&a.model).total_cmp(&rps(&b.model)));
+        let best = best.map_or("none", |c| c.model.as_str());
+        let chosen = answer
+            .recommended
+            .as_ref()
+            .map_or("none", |r| r.model.as_str());
+        if rps(best) <= 0.0 {
+            // Where nothing kept the objective, no choice can have lost anything.
+            self.undecided += 1;
+            println!("| {n} | {chosen} | none kept the objective | | | | | |");
+            return;
+        }
+        let readme = by_the_readme(workload);
+        let choices = [chosen, "thread-pool", "multi-reactor", readme];
+        let regrets = choices.map(|model| advise::regret(rps(model), rps(best)));
+        for (all, regret) in self.regrets.iter_mut().zip(regrets) {
+            all.push(regret);
+        }
+        let percent = regrets.map(|r| r * 100.0);
+        println!(
+            "| {n} | {chosen} | {best} | {:.0} % | {:.0} % | {:.0} % | {:.0} % ({readme}) | {:.0} / {:.0} |",
+            percent[0],
+            percent[1],
+            percent[2],
+            percent[3],
+            predicted(answer, chosen).map_or(0.0, |i| i.expected),
+            rps(chosen)
+        );
+    }
+
+    fn add(&mut self, cell: &Cell, answer: &Answer) {
+        self.at_s = self.at_s.max(cell.at_s);
+        let expected = predicted(answer, &cell.model);
+        let label = format!("{} {}", cell.workload, cell.model);
+        match (cell.measured, expected) {
+            (Some(measured), Some(interval)) if interval.expected > 0.0 => self.cells.push(Held {
+                workload: cell.workload,
+                model: cell.model.clone(),
+                expected: interval.expected,
+                measured,
+                covered: (interval.low..=interval.high).contains(&measured),
+            }),
+            (Some(measured), _) => self
+                .contradicted
+                .push(format!("{label}: predicted none, measured {measured:.0}/s")),
+            (None, Some(interval)) if interval.expected > 0.0 => self.unmeasured.push(format!(
+                "{label}: predicted {:.0}/s; {}",
+                interval.expected, cell.why
+            )),
+            (None, _) => {}
+        }
+    }
+
+    /// Writes into `profile` how far its predictions were off, and by which workloads that is known.
+    pub(super) fn calibrate(&self, seed: u64, profile: &mut Profile) {
+        let off = |c: &Held| (c.measured / c.expected).ln();
+        profile.residuals = self.cells.iter().map(off).collect();
+        profile.calibration = Some(Calibration {
+            seed,
+            workloads: self.regrets[0].len() + self.undecided,
+            at_s: self.at_s,
+        });
+    }
+
+    /// Prints the sums.
+    pub(super) fn end(&self) {
+        println!();
+        for (name, regrets) in WAYS.iter().zip(&self.regrets) {
+            let within = regrets.iter().filter(|r| **r <= REGRET_MAX).count();
+            let worst = regrets.iter().copied().fold(0.0, f64::max);
+            println!(
+                "- {name}: regret at most 10 % in {within} of {}, {:.0} % at worst",
+                regrets.len(),
+                worst * 100.0
+            );
+        }
+        if self.undecided > 0 {
+            println!(
+                "- no model kept the objective in {} more workloads",
+                self.undecided
+            );
+        }
+        let n = self.cells.len();
+        let share = |many: usize| many as f64 / n.max(1) as f64 * 100.0;
+        let near = self.cells.iter().filter(|c| c.is_near()).count();
+        let covered = self.cells.iter().filter(|c| c.covered).count();
+        println!(
+            "- predicted capacity within 15 % of measured in {near} of {n} cells ({:.0} %); measured within the 90 % interval in {covered} ({:.0} %)",
+            share(near),
+            share(covered)
+        );
+        self.by_model();
+        for (what, lines) in [
+            (
+                "Predicted to keep the objective, and did not",
+                &self.unmeasured,
+            ),
+            ("Predicted not to keep it, and did", &self.contradicted),
+        ] {
+            if !lines.is_empty() {
+                println!("\n{what}:");
+                lines.iter().for_each(|line| println!("- {line}"));
+            }
+        }
+        self.furthest();
+    }
+
+    fn by_model(&self) {
+        println!("\n| model | cells | within 15 % | covered | median measured / predicted |");
+        println!("|---|---|---|---|---|");
+        let mut models: Vec<&str> = self.cells.iter().map(|c| c.model.as_str()).collect();
+        models.sort_unstable();
+        models.dedup();
+        for model in models {
+            let own: Vec<&Held> = self.cells.iter().filter(|c| c.model == model).collect();
+            let mut ratios: Vec<f64> = own.iter().map(|c| c.measured / c.expected).collect();
+            ratios.sort_by(f64::total_cmp);
+            println!(
+                "| {model} | {} | {} | {} | {:.2} |",
+                own.len(),
+                own.iter().filter(|c| c.is_near()).count(),
+                own.iter().filter(|c| c.covered).count(),
+                ratios[ratios.len() / 2]
+            );
+        }
+    }
+
+    /// The cells that are furthest off.
+    fn furthest(&self) {
+        let mut off: Vec<&Held> = self.cells.iter().filter(|c| !c.is_near()).collect();
+        let far = |c: &Held| (c.measured / c.expected).ln().abs();
+        off.sort_by(|a, b| far(b).total_cmp(&far(a)));
+        if !off.is_empty() {
+            println!("\nFurthest off (workload, model, predicted, measured):");
+        }
+        for c in off.iter().take(40) {
+            println!(
+                "- {} {}: {:.0}, {:.0} ({:+.0} %)",
+                c.workload,
+                c.model,
+                c.expected,
+                c.measured,
+                (c.measured / c.expected - 1.0) * 100.0
+            );
+        }
+    }
+}
+
+impl Held {
+    fn is_near(&self) -> bool {
+        (NEAR.0..=NEAR.1).contains(&(self.expected / self.measured))
+    }
+}
+
+fn predicted(answer: &Answer, model: &str) -> Option<advise::Interval> {
+    let line = answer.candidates.iter().find(|c| c.model == model);
+    line.and_then(|c| c.capacity_rps)
+}
+
+/// A handler that computes for so long is a long one: what a page of a template takes.
+const LONG_US: f64 = 1_000.0;
+
+/// The README's rules in prose ("How to pick", before there was `pick`), read as a person would:
+///
+/// 1. A handler that blocks takes `thread-pool`; `reactor-pool` where connections are many and mostly idle.
+/// 2. A short one that never blocks takes a loop, `single-reactor` for one CPU and `multi-reactor` for several;
+///    `async-tasks` where the code awaits other services.
+/// 3. For one that computes for long "any model with a worker per CPU will do": `thread-pool`, the first
+///    that the rules name.
+/// 4. Where a crash must be alone, `prefork`.
+pub(super) fn by_the_readme(workload: &Workload) -> &'static str {
+    let [cpu, blocked, wait] = workload.means_us();
+    let many_and_idle = workload.connections >= 100 && workload.active * 2 < workload.connections;
+    if workload.needs.crash_isolation {
+        "prefork"
+    } else if blocked > 0.0 || workload.classes.iter().any(|c| !c.lock.is_empty()) {
+        if many_and_idle {
+            "reactor-pool"
+        } else {
+            "thread-pool"
+        }
+    } else if wait > 0.0 {
+        "async-tasks"
+    } else if cpu >= LONG_US {
+        "thread-pool"
+    } else if workload.machine.cpus.is_some_and(|cpus| cpus > 1) {
+        "multi-reactor"
+    } else {
+        "single-reactor"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_in_prose_are_followed() {
+        for (text, model) in [
+            ("[[class]]\ncpu_us = 50\nblocked_us = 200\n", "thread-pool"),
+            (
+                "connections = 500\nactive = 20\n[[class]]\nblocked_us = 200\n",
+                "reactor-pool",
+            ),
+            ("[[class]]\ncpu_us = 50\n", "single-reactor"),
+            (
+                "[[class]]\ncpu_us = 50\n[machine]\ncpus = 2\n",
+                "multi-reactor",
+            ),
+            ("[[class]]\ncpu_us = 50\nwait_us = 900\n", "async-tasks"),
+            ("[[class]]\ncpu_us = 5000\n", "thread-pool"),
+            (
+                "[[class]]\ncpu_us = 50\n[needs]\ncrash_isolation = true\n",
+                "prefork",
+            ),
+        ] {
+            let workload = Workload::parse(&format!("rate = 10\n{text}")).expect(text);
+            assert_eq!(by_the_readme(&workload), model, "{text}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Predictions held to account: generated workloads, measured over all models, beside what was predicted.
+//!
+//! `--validate SEED --out FILE` measures, a line for each cell, and goes on where it ended. `--validate SEED
+//! --against FILE` predicts all stored workloads again, without measuring. Both print the same table.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use advise::{Answer, Facts, Options};
+use bench::Asked;
+use schema::profile::Profile;
+use workload::Workload;
+
+use super::records::{self, Cell};
+use super::table::Table;
+use super::{Refused, failed, unusable};
+
+/// What is held to account.
+pub(super) struct Asking<'a> {
+    pub seed: u64,
+    pub profile: &'a Profile,
+    pub facts: &'a [Facts],
+}
+
+/// `A..B` as two numbers.
+pub(super) fn subset(text: &str) -> Result<(usize, usize), Refused> {
+    let bad = || {
+        unusable(format!(
+            "--subset {text}: it must be FIRST..END, within 0..1000"
+        ))
+    };
+    let (first, end) = text.split_once("..").ok_or_else(bad)?;
+    let first: usize = first.parse().map_err(|_| bad())?;
+    let end: usize = end.parse().map_err(|_| bad())?;
+    if first >= end || end > 1_000 {
+        return Err(bad());
+    }
+    Ok((first, end))
+}
+
+/// Workloads by which intervals were made cannot show that they hold.
+pub(super) fn apart(seed: u64, profile: &Profile) -> Result<(), Refused> {
+    match profile.calibration.as_ref().filter(|c| c.seed == seed) {
+        Some(_) => Err(unusable(format!(
+            "--validate {seed}: the profile's intervals were made from the workloads of this seed; take another"
+        ))),
+        None => Ok(()),
+    }
+}
+
+impl Asking<'_> {
+    /// Measures workloads `first` to `end` over all default variants, at most about 90 seconds each, and
+    /// prints the table. With `out`, what was measured is kept there, and what is there is not measured
+    /// again.
+    pub(super) fn measure(
+        &self,
+        (first, end): (usize, usize),
+        out: Option<&Path>,
+    ) -> Result<ExitCode, Refused> {
+        let stored = out.map_or_else(|| Ok(Vec::new()), records::read);
+        let stored = stored.map_err(|line| unusable(format!("--out {line}")))?;
+        let mut table = Table::begin();
+        let generated = advise::generated(self.seed, end);
+        for (n, workload) in generated.iter().enumerate().skip(first) {
+            let text = workload.to_string();
+            let same = |w: &&Vec<Cell>| (w[0].seed, w[0].workload) == (self.seed, n);
+            // One that the machine has spoilt altogether is measured again.
+            let tried = |cells: &&Vec<Cell>| cells.iter().any(|c| !c.trials.is_empty());
+            let cells = match stored.iter().find(same).filter(tried) {
+                Some(cells) if cells[0].toml == text => cells.clone(),
+                Some(_) => {
+                    return Err(unusable(format!(
+                        "--out: workload {n} in it is another than this version generates; take a new file"
+                    )));
+                }
+                None => {
+                    let cells = self.measured(n, workload)?;
+                    if let Some(file) = out {
+                        records::append(file, &cells).map_err(failed)?;
+                    }
+                    cells
+                }
+            };
+            let answer = self.answer(workload, &cells)?;
+            table.row(workload, &cells, &answer);
+        }
+        table.end();
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Predicts the workloads that are stored in `file`, and prints the table.
+    pub(super) fn against(
+        &self,
+        (first, end): (usize, usize),
+        file: &Path,
+    ) -> Result<Table, Refused> {
+        let stored = records::read(file).map_err(|line| unusable(format!("--against {line}")))?;
+        let asked =
+            |w: &&Vec<Cell>| w[0].seed == self.seed && (first..end).contains(&w[0].workload);
+        let stored: Vec<&Vec<Cell>> = stored.iter().filter(asked).collect();
+        if stored.is_empty() {
+            return Err(unusable(format!(
+                "--against {}: no whole workload of seed {} is in it",
+                file.display(),
+                self.seed
+            )));
+        }
+        let mut table = Table::begin();
+        for cells in stored {
+            let workload = Workload::parse(&cells[0].toml)
+                .map_err(|line| unusable(format!("--against {}: {line}", file.display())))?;
+            let answer = self.answer(&workload, cells)?;
+            table.row(&workload, cells, &answer);
+        }
+        table.end();
+        Ok(table)
+    }
+
+    /// What is predicted, with the workers that were measured.
+    fn answer(&self, workload: &Workload, cells: &[Cell]) -> Result<Answer, Refused> {
+        let sized = cells.iter().filter_map(|c| {
+            let workers = c.workers?;
+            Some((c.model.clone(), c.variant.clone(), workers))
+        });
+        self.predict(workload, sized.collect())
+    }
+
+    fn predict(
+        &self,
+        workload: &Workload,
+        sized: Vec<(String, String, u32)>,
+    ) -> Result<Answer, Refused> {
+        let defaults: Vec<Facts> = self.facts.iter().filter(|f| f.default).cloned().collect();
+        let options = Options {
+            brief: true,
+            seed: self.seed,
+            sized,
+            ..Options::default()
+        };
+        advise::advise(workload, self.profile, &defaults, &options).map_err(failed)
+    }
+
+    /// Measures every default variant that the rules leave, those that are predicted to fail among them:
+    /// the best of all is what a choice is held to.
+    fn measured(&self, n: usize, workload: &Workload) -> Result<Vec<Cell>, Refused> {
+        let answer = self.predict(workload, Vec::new())?;
+        let able: Vec<_> = answer
+            .candidates
+            .iter()
+            .filter_map(|c| Some((c, c.capacity_rps?)))
+            .collect();
+        let asked: Vec<Asked> = able
+            .iter()
+            .map(|(c, capacity)| Asked {
+                model: c.model.clone(),
+                variant: c.variant.clone(),
+                default: true,
+                workers: c.workers,
+                guess_rps: capacity.expected,
+            })
+            .collect();
+        let found = bench::capacities(workload, &asked).map_err(|e| failed(e.to_string()))?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at_s = since.map_or(0, |time| time.as_secs());
+        let cell = |line: &advise::CandidateLine,
+                    capacity: &advise::Interval,
+                    measured: bench::Measured| {
+            Cell {
+                seed: self.seed,
+                workload: n,
+                toml: workload.to_string(),
+                cells: able.len(),
+                at_s,
+                model: line.model.clone(),
+                variant: line.variant.clone(),
+                workers: line.workers,
+                low: capacity.low,
+                expected: capacity.expected,
+                high: capacity.high,
+                measured: measured.rps,
+                why: measured.why,
+                closed_rps: measured.closed_rps,
+                trials: measured
+                    .trials
+                    .iter()
+                    .map(|t| (t.rate, t.p99_us, t.errors_share))
+                    .collect(),
+            }
+        };
+        let each = able.iter().zip(found);
+        Ok(each
+            .map(|((line, capacity), found)| cell(line, capacity, found))
+            .collect())
+    }
+}
