@@ -30,6 +30,8 @@ fn command(kind: &str, column: &Column, flags: &[&str]) -> Command {
     command
         .args(["--kind", kind, &column.label()])
         .args(["--listen", "127.0.0.1:0"])
+        // Tests run beside each other on few CPUs: requests wait, and all are to be served.
+        .args(["--queue-delay-ms", "0"])
         .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
