@@ -15,6 +15,8 @@ impl Started {
     pub fn new(program: &str, args: &[&str]) -> Started {
         let mut command = Command::new(program);
         command.args(["--listen", "127.0.0.1:0"]).args(args);
+        // Tests run beside each other on few CPUs: requests wait, and all are to be served.
+        command.args(["--queue-delay-ms", "0"]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());

@@ -1,7 +1,8 @@
 //! The code in the documents: shell blocks are run, page by page, as a reader would; a block that is not run
 //! says why in a comment before it. Rust blocks are compiled by the crate `book`.
 //!
-//! In what is run, the ports 8080 and 8081 are free ones, and `/tmp/` is a folder of the test. A comment
+//! In what is run, the ports 8080 and 8081 are free ones, servers refuse nothing however busy the machine is,
+//! and `/tmp/` is a folder of the test. A comment
 //! `<!-- file: NAME -->` before a block means that the reader writes it to that file.
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on ends.
@@ -252,6 +253,7 @@ fn run(page: &str, blocks: &[Block]) -> Output {
     let in_folder = format!("{}/", folder.display());
     let script = script(blocks)
         .replace("/tmp/", &in_folder)
+        .replace(" --listen 127", " --queue-delay-ms 0 --listen 127")
         .replace("8080", &free_port().to_string())
         .replace("8081", &free_port().to_string());
     let programs = Path::new(TURNSTILE).parent().unwrap().display();
