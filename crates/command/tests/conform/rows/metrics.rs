@@ -17,6 +17,7 @@ pub const ROWS: &[Row] = &[
     row("admin: in a drain", in_a_drain),
     row("admin: counters agree with the client", agree),
     row("admin: counters never fall", never_fall),
+    row("admin: an overload is seen while it lasts", overload),
     row("admin: restarts are counted", restarts),
 ];
 
@@ -357,6 +358,36 @@ fn look_repeatedly(column: &Column, server: &Server, admin: &str) -> anyhow::Res
             .any(|(name, value)| { name.starts_with("process_cpu_seconds_total") && *value > 0.0 }),
         "it has used no CPU time"
     );
+    Ok(())
+}
+
+/// Twelve clients ask for far more than there is, until the page says so.
+fn overload(column: &Column) -> anyhow::Result<()> {
+    let (server, admin) = serve(column, &["--queue-delay-ms", "5"])?;
+    let over = AtomicBool::new(false);
+    let addr = server.addrs[0].as_str();
+    let ask = || {
+        while !over.load(Ordering::Relaxed) {
+            // One that is refused asks again, too.
+            let _ = Client::connect(addr).and_then(|mut client| client.get("/cpu/5000"));
+        }
+    };
+    std::thread::scope(|scope| {
+        (0..12).for_each(|_| drop(scope.spawn(ask)));
+        let seen = shows(&admin, "an overload", |page| {
+            value(page, "turnstile_overloaded") == 1.0
+                && value(page, "turnstile_requests_shed_total") >= 1.0
+        });
+        over.store(true, Ordering::Relaxed);
+        seen
+    })?;
+    let page = shows(&admin, "its end", |page| {
+        value(page, "turnstile_overloaded") == 0.0
+    })?;
+    // What was shed is among the 5xx, and nothing else is.
+    let failed = page.with("turnstile_requests_total", "status_class", "5xx");
+    let shed = page.value("turnstile_requests_shed_total")?;
+    ensure!(failed == shed, "{failed} 5xx, {shed} shed");
     Ok(())
 }
 
