@@ -5,7 +5,8 @@
 //!
 //! `cargo test -p turnstile-command --test conform [FILTER]...` runs the cells whose `row / column` contains
 //! a filter. `--again` has cells that failed run once more, alone: twelve run at once before. `--page` writes
-//! `docs/reliability.md`; that the committed page is about these rows and reasons is a test.
+//! `docs/reliability.md`; that the committed page is about these rows and reasons is a test of
+//! whole runs, and alone by the filter `docs/reliability.md`.
 
 #[path = "../harness/mod.rs"]
 mod harness;

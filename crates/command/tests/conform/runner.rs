@@ -93,11 +93,11 @@ pub fn run(rows: &[Row]) -> anyhow::Result<bool> {
     let mut is_good = matrix::print(rows, &columns, &results, start.elapsed());
     if asks("--page") {
         page::write(rows, &columns, &results)?;
-    } else if filters.is_empty() {
-        if let Err(error) = page::check(rows, &columns) {
-            println!("\nFAIL: docs/reliability.md: {error:#}");
-            is_good = false;
-        }
+    } else if (filters.is_empty() || asks("docs/reliability.md"))
+        && let Err(error) = page::check(rows, &columns)
+    {
+        println!("\nFAIL: docs/reliability.md: {error:#}");
+        is_good = false;
     }
     Ok(is_good)
 }

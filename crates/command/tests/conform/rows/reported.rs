@@ -66,16 +66,13 @@ fn second_server(column: &Column) -> anyhow::Result<()> {
 fn abstract_socket(column: &Column) -> anyhow::Result<()> {
     let name = format!("turnstile-{}-{}", std::process::id(), column.label());
     let addr = format!("unix:@{name}");
-    let mut server = match column.serve_on(&[&addr], &[]) {
-        Ok(server) => server,
-        Err(_) => {
-            let exit = run(column.command(&[&addr], &[]))?;
-            ensure!(
-                exit.code == Some(2) && exit.stderr.lines().count() == 1,
-                "{exit:?}"
-            );
-            return Ok(());
-        }
+    let Ok(mut server) = column.serve_on(&[&addr], &[]) else {
+        let exit = run(column.command(&[&addr], &[]))?;
+        ensure!(
+            exit.code == Some(2) && exit.stderr.lines().count() == 1,
+            "{exit:?}"
+        );
+        return Ok(());
     };
     ensure!(server.addrs[0] == addr, "{}", server.addrs[0]);
     ensure!(
