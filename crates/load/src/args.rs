@@ -16,6 +16,7 @@ use crate::merge::Merge;
 use crate::plan::{Pace, Plan, Poison, Slow};
 use crate::profile::Step;
 use crate::script::{Script, Use};
+use crate::share::Share;
 use crate::target::Target;
 
 /// Send load to a server and measure it without hiding late replies.
@@ -59,6 +60,11 @@ pub struct Args {
     /// Seed of Poisson arrivals and of the mix
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+
+    /// Send the I-th of N equal parts of this load, for a machine of several: its share of the rate,
+    /// the connections and the extra clients, and a seed of its own
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["slices", "replay", "poison"])]
+    pub share: Option<Share>,
 
     /// Connections held; with --new-connection, the most that are open at once
     #[arg(long, short, value_name = "N", default_value_t = 64)]
@@ -128,7 +134,8 @@ pub struct Args {
     #[arg(long, value_name = "D", requires = "replay", value_parser = duration::parse)]
     pub smooth: Option<Duration>,
 
-    /// Draw the requests from an access log or a HAR, each as often as it is in it
+    /// Draw the requests from an access log, a HAR, or JSON lines with method, path, headers and body,
+    /// each as often as it is in it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["requests", "method", "body_check"])]
     pub mix_from: Option<PathBuf>,
 
@@ -139,6 +146,23 @@ pub struct Args {
     /// The request body, or @FILE for the bytes of a file; in a mix, of POST, PUT and PATCH requests
     #[arg(long, value_name = "TEXT|@FILE", conflicts_with = "body_bytes")]
     pub body: Option<String>,
+
+    /// Request bodies, one per line of FILE; every request draws one. Bodies of replies are not compared
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["replay", "mix_from", "requests", "body", "body_bytes", "body_check"]
+    )]
+    pub body_lines: Option<PathBuf>,
+
+    /// Header lines, one per line of FILE; every request draws one, with --body-lines that of the same
+    /// line as its body. Bodies of replies are not compared
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["replay", "mix_from", "requests", "body_check"]
+    )]
+    pub header_lines: Option<PathBuf>,
 
     /// An additional header line, NAME: VALUE
     #[arg(long = "header", short = 'H', value_name = "LINE")]
@@ -201,6 +225,11 @@ pub struct Args {
     /// last reply, before they are closed; after each, wait for a line on standard input
     #[arg(long, requires = "quiet")]
     pub edges: bool,
+
+    /// Print what has come so far on standard error, some times per second, as a line of JSON:
+    /// correct replies, failures, and the mean time in the system since the line before
+    #[arg(long, requires = "quiet", conflicts_with = "slices")]
+    pub preview: bool,
 
     /// Write the result as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
@@ -278,7 +307,7 @@ impl Args {
     pub fn plan(&self) -> Result<Plan> {
         let arrivals = self.arrivals;
         let body = self.body.as_deref().map(body).transpose()?;
-        let carries = self.body_bytes > 0 || body.is_some();
+        let carries = self.body_bytes > 0 || body.is_some() || self.body_lines.is_some();
         let method = if carries { "POST" } else { "GET" };
         let first = self.profile.first().map(|step| step.rate_from);
         let duration = if self.profile.is_empty() {
@@ -333,6 +362,9 @@ impl Args {
             poison: self.poison.clone(),
         };
         self.add_script(&mut plan)?;
+        if let Some(share) = self.share {
+            share.apply(&mut plan)?;
+        }
         plan.check()?;
         let to_stdout = |file: &Option<PathBuf>| file.as_deref() == Some(Path::new("-"));
         let to_stdout = [&self.json, &self.emit_hdr, &self.csv].map(to_stdout);
@@ -365,6 +397,10 @@ impl Args {
         let (path, how) = match (&self.replay, &self.mix_from) {
             (Some(path), _) => (path, Use::Replay { speed, smooth }),
             (None, Some(path)) => (path, Use::Mix),
+            (None, None) if self.body_lines.is_some() || self.header_lines.is_some() => {
+                let (bodies, headers) = (self.body_lines.as_deref(), self.header_lines.as_deref());
+                return Script::apply_lines(bodies, headers, plan);
+            }
             (None, None) => return Ok(()),
         };
         if let Use::Replay { .. } = how {

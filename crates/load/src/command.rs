@@ -19,8 +19,10 @@ use crate::fail_on::FailOn;
 use crate::gates;
 use crate::merge::Merge;
 use crate::plan::Plan;
+use crate::preview::Preview;
 use crate::run::{Observer, run_observed};
-use crate::sink::Sink;
+use crate::shared::SoFar;
+use crate::sink::{Sink, written};
 use crate::slices;
 use crate::table;
 
@@ -79,10 +81,18 @@ fn measure(args: &Args, plan: &Plan) -> Result<()> {
         eprintln!("{}", script.summary());
     }
     let bar = progress_bar(args, plan);
+    let mut preview = args.preview.then(Preview::default);
     let observer = Observer {
-        progress: &mut |finished, failed| {
+        progress: &mut |so_far| {
+            let SoFar {
+                answered, failed, ..
+            } = so_far;
             bar.set_position(bar.elapsed().as_millis() as u64);
-            bar.set_message(format!("{finished} replies, {failed} failures"));
+            bar.set_message(format!("{answered} replies, {failed} failures"));
+            if let Some(preview) = &mut preview {
+                // Who looked on may have gone.
+                let _ = writeln!(io::stderr(), "{}", preview.line(so_far));
+            }
         },
         edge: args.edges.then_some(&Edge::announce),
     };
@@ -122,9 +132,9 @@ fn json(result: &LoadResult) -> String {
 fn print(result: &LoadResult, results: &[Option<&Path>]) -> Result<()> {
     let text = table::render(result);
     let printed = if results.contains(&Some(Path::new("-"))) {
-        io::stderr().write_all(text.as_bytes())
+        written(&mut io::stderr(), &text)
     } else {
-        io::stdout().write_all(text.as_bytes())
+        written(&mut io::stdout(), &text)
     };
     printed.context("cannot print the result")
 }

@@ -64,6 +64,7 @@ mod mix;
 mod plan;
 mod plan_check;
 mod poller;
+mod preview;
 mod profile;
 mod random;
 mod record;
@@ -75,6 +76,7 @@ mod result;
 mod run;
 mod schedule;
 mod script;
+mod share;
 mod shared;
 mod sink;
 mod slices;
@@ -101,6 +103,8 @@ pub use record::RunRecord;
 pub use run::{Observer, run_observed};
 pub use schema::load::{Arrivals, BodyCheck, LoadResult};
 pub use script::Script;
+pub use share::Share;
+pub use shared::SoFar;
 pub use target::Target;
 
 /// Runs a plan to its end, and checkers the result.
@@ -110,7 +114,7 @@ pub use target::Target;
 /// measured then. All other failures are counted in the result.
 pub fn run(plan: &Plan) -> anyhow::Result<LoadResult> {
     let observer = Observer {
-        progress: &mut |_, _| {},
+        progress: &mut |_| {},
         edge: None,
     };
     let mut record = run_observed(plan, &AtomicBool::new(false), observer)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
+use schema::{Code, Effect, Reason};
 
 use crate::fail_on::FailOn;
 use crate::record::RunRecord;
@@ -35,9 +36,22 @@ pub struct Merge {
     #[arg(long, value_name = "CONDITION")]
     pub fail_on: Vec<FailOn>,
 
+    /// Call the sum not valid for this reason, such as a machine whose record is missing; may be
+    /// given many times
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub invalid: Vec<String>,
+
     /// Do not print the table
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// A reason is a line.
+fn reason(text: &str) -> Result<String, String> {
+    let is_line = !text.trim().is_empty() && !text.contains(char::is_control);
+    is_line
+        .then(|| text.to_owned())
+        .ok_or_else(|| "it must be one line".to_owned())
 }
 
 impl Merge {
@@ -79,6 +93,9 @@ impl Merge {
                 file.display(),
                 share * 100.0
             );
+        }
+        for reason in &self.invalid {
+            sum.add_reason(Reason::new(Code::RunMissing, Effect::Invalidates, reason));
         }
         Ok(sum)
     }

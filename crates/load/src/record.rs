@@ -2,6 +2,7 @@
 
 mod shape;
 
+use schema::load::RequestsFile;
 use schema::{Code, Effect, Reason, Reasons};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,9 @@ pub struct RunRecord {
     #[serde(default)]
     pub(crate) closed_idle: u64,
     pub(crate) silent: u64,
+    /// The file of the requests, which all runs share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) requests_file: Option<RequestsFile>,
     #[serde(flatten)]
     pub(crate) extra: ExtraCounts,
     /// Why the runs are not valid, each by itself.
@@ -98,6 +102,7 @@ impl RunRecord {
             closed,
             closed_idle,
             silent,
+            requests_file: plan.script.as_ref().map(|script| script.counts()),
             extra,
             reasons: reasons.into(),
         }

@@ -11,6 +11,7 @@ use crate::error_class::ErrorClass;
 use crate::malformed::Why;
 use crate::mix::Draw;
 use crate::plan::{Pace, Plan};
+use crate::shared::SoFar;
 use crate::timeline::{self, Span};
 use crate::window::Window;
 
@@ -271,9 +272,13 @@ impl Recorder {
         self.scheduled - self.answered - self.failed
     }
 
-    /// Measured requests that were not answered correctly.
-    pub(crate) fn failures(&self) -> u64 {
-        self.failed
+    /// What has come of the window so far.
+    pub(crate) fn so_far(&self) -> SoFar {
+        SoFar {
+            answered: self.finished_in_window,
+            failed: self.failed,
+            occupied_ns: u64::try_from(self.occupied_ns).unwrap_or(u64::MAX),
+        }
     }
 
     /// The counts of the whole window.

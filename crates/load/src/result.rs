@@ -50,6 +50,7 @@ pub(crate) fn of(record: &RunRecord) -> LoadResult {
         errors: parts::errors(&failed),
         statuses: parts::statuses(counts),
         malformed: counts.malformed.clone(),
+        requests_file: record.requests_file.clone(),
         phases: parts::phases(record),
         timeline: parts::timeline(record),
         kinds: parts::kinds(record),

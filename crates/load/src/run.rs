@@ -16,7 +16,7 @@ use crate::edges::Edge;
 use crate::extra_clients::{self, ExtraCounts, IdleConnections};
 use crate::plan::Plan;
 use crate::record::{RunRecord, StartTimes};
-use crate::shared::{Progress, Shared};
+use crate::shared::{Progress, Shared, SoFar};
 use crate::slices::Sockets;
 use crate::slot::Slot;
 use crate::socket;
@@ -32,8 +32,8 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
 
 /// Who is told about the progress of a run.
 pub struct Observer<'a> {
-    /// Called with the replies and failures of the window so far, some times per second.
-    pub progress: &'a mut dyn FnMut(u64, u64),
+    /// Called some times per second, and with the whole window at its end.
+    pub progress: &'a mut dyn FnMut(SoFar),
     /// Called at each [`Edge`]; the run goes on when it returns.
     pub edge: Option<&'a dyn Fn(Edge)>,
 }
@@ -183,11 +183,11 @@ fn run_load<'scope>(
             Ok(result) => results.push(result),
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                let sum = |of: fn(&Progress) -> u64| progress.iter().map(of).sum();
-                (observer.progress)(sum(Progress::finished), sum(Progress::failed));
+                (observer.progress)(Progress::sum(&progress));
             }
         }
     }
+    (observer.progress)(Progress::sum(&progress));
     if let Some(edge) = observer.edge.filter(|_| !barrier.is_cancelled()) {
         edge(Edge::Done);
     }

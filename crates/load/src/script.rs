@@ -1,5 +1,6 @@
 //! Requests from life: those of an access log or a HAR, at their own times or drawn as a mix.
 
+mod lines;
 mod times;
 
 use std::collections::HashMap;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use schema::load::RequestsFile;
 use traces::{Entry, Format, Trace};
 
 use crate::clock::{SECOND_NS, duration_ns};
@@ -66,7 +68,10 @@ impl Script {
         duration: Option<Duration>,
         plan: &mut Plan,
     ) -> Result<()> {
-        let mut trace = Trace::open(path)?;
+        let mut trace = match how {
+            Use::Replay { .. } => Trace::open(path)?,
+            Use::Mix => Trace::open_untimed(path)?,
+        };
         let (mut entries, mut elsewhere) = (Vec::new(), 0);
         let mut host = None;
         while let Some(entry) = trace.next() {
@@ -167,6 +172,19 @@ impl Script {
         });
         let bytes = self.bytes.iter().map(|bytes| digest(bytes));
         bytes.fold(orders, |sum, one| sum.rotate_left(7) ^ one)
+    }
+
+    /// What was read, as counts.
+    pub(crate) fn counts(&self) -> RequestsFile {
+        let first = self.broken.first.clone().unzip();
+        RequestsFile {
+            requests: self.order.len() as u64,
+            different: self.bytes.len() as u64,
+            broken: self.broken.count,
+            broken_first: first.0,
+            broken_why: first.1,
+            elsewhere: self.elsewhere,
+        }
     }
 
     /// What was read, in one line.

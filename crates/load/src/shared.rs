@@ -41,26 +41,45 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// The counts that a thread publishes some times per second, for the progress bar.
+/// The counts that a thread publishes some times per second, for who looks on.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    finished: AtomicU64,
+    answered: AtomicU64,
     failed: AtomicU64,
+    occupied_ns: AtomicU64,
+}
+
+/// What has come of the window so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// Correct replies that have come within it.
+    pub answered: u64,
+    /// Failures.
+    pub failed: u64,
+    /// Time that requests have spent in the system, summed, nanoseconds.
+    pub occupied_ns: u64,
 }
 
 impl Progress {
-    pub(crate) fn publish(&self, finished: u64, failed: u64) {
-        self.finished.store(finished, Ordering::Relaxed);
-        self.failed.store(failed, Ordering::Relaxed);
+    pub(crate) fn publish(&self, so_far: SoFar) {
+        self.answered.store(so_far.answered, Ordering::Relaxed);
+        self.failed.store(so_far.failed, Ordering::Relaxed);
+        self.occupied_ns
+            .store(so_far.occupied_ns, Ordering::Relaxed);
     }
 
-    /// Replies of the window so far.
-    pub(crate) fn finished(&self) -> u64 {
-        self.finished.load(Ordering::Relaxed)
-    }
-
-    /// Failures of the window so far.
-    pub(crate) fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
+    /// The sum over all threads. They publish one after the other: it is exact when they have ended.
+    pub(crate) fn sum(threads: &[Self]) -> SoFar {
+        let sum = |of: fn(&Self) -> &AtomicU64| {
+            threads
+                .iter()
+                .map(|thread| of(thread).load(Ordering::Relaxed))
+                .sum()
+        };
+        SoFar {
+            answered: sum(|thread| &thread.answered),
+            failed: sum(|thread| &thread.failed),
+            occupied_ns: sum(|thread| &thread.occupied_ns),
+        }
     }
 }

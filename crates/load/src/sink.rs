@@ -30,6 +30,8 @@ impl Sink {
             return Ok(Self::Stdout);
         }
         let cannot = || format!("cannot write {}", path.display());
+        // Behind a symbolic link lies what is meant: to replace the link would leave that as it is.
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         // Renaming a file over a device would replace the device.
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             return OpenOptions::new()
@@ -51,16 +53,20 @@ impl Sink {
     /// Writes the whole result.
     pub(crate) fn write(self, text: &str) -> Result<()> {
         match self {
-            Self::Stdout => io::stdout()
-                .write_all(text.as_bytes())
-                .context("cannot write the result"),
-            Self::Special(mut file) => file
-                .write_all(text.as_bytes())
-                .context("cannot write the result"),
+            Self::Stdout => written(&mut io::stdout(), text).context("cannot write the result"),
+            Self::Special(mut file) => written(&mut file, text).context("cannot write the result"),
             Self::File(mut draft) => draft
                 .publish(text)
                 .with_context(|| format!("cannot write {}", draft.path.display())),
         }
+    }
+}
+
+/// Writes to a pipe or a device. A reader that has seen enough (`head -1`) is no error.
+pub(crate) fn written(to: &mut dyn Write, text: &str) -> io::Result<()> {
+    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

@@ -158,7 +158,7 @@ impl Asked {
 
 fn slice(plan: &Plan, stop: &AtomicBool, edges: bool, sockets: &Sockets) -> Result<LoadResult> {
     let observer = Observer {
-        progress: &mut |_, _| {},
+        progress: &mut |_| {},
         edge: edges.then_some(&Edge::announce),
     };
     let mut record = run_on(plan, stop, observer, Some(sockets))?;

@@ -185,6 +185,43 @@ fn sums_do_not_depend_on_the_order_of_adding() {
 }
 
 #[test]
+fn parts_of_a_load_add_up_and_a_missing_one_spoils_the_sum() {
+    let [a, b] = ["a", "b"].map(|name| TemporaryFile::new(&format!("part-{name}")));
+    let part = |share| {
+        let whole = [
+            "--duration",
+            "600ms",
+            "--rate",
+            "400",
+            "--arrivals",
+            "constant",
+        ];
+        [&whole[..], &["--share", share]].concat()
+    };
+    together([(&a, part("1/2")), (&b, part("2/2"))]);
+    let sum = json(&merge(&[&a, &b]));
+    assert_eq!(
+        (&sum["connections"], &sum["rate_offered"]),
+        (&3.into(), &400.0.into())
+    );
+    let lost = "machine c: it is lost";
+    let args = [
+        "merge",
+        a.text(),
+        "--json",
+        "-",
+        "--quiet",
+        "--invalid",
+        lost,
+    ];
+    let less = json(&load(&args));
+    assert_eq!(less["valid"], false);
+    assert!(less["reasons"].as_array().unwrap().contains(&lost.into()));
+    let two_lines = load(&["merge", a.text(), "--invalid", "a\nb"]);
+    assert_eq!(two_lines.status.code(), Some(2));
+}
+
+#[test]
 fn the_same_arrivals_twice_are_refused() {
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| TemporaryFile::new(&format!("seed-{name}")));
     together([(&a, SHAPES[2].to_vec()), (&b, SHAPES[2].to_vec())]);

@@ -71,6 +71,14 @@ fn the_times_of_the_log_are_the_intended_times() {
     assert_eq!(seen, expected.map(|line| format!("{line} HTTP/1.1")));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("1 broken lines, the first 2: "), "{told}");
+    let file = &result["requests_file"];
+    let counts = ["requests", "different", "broken", "broken_first"].map(|name| &file[name]);
+    assert_eq!(
+        counts.map(serde_json::Value::as_u64),
+        [4, 3, 1, 2].map(Some),
+        "{file}"
+    );
+    assert!(!file["broken_why"].as_str().unwrap().is_empty());
 }
 
 #[test]
@@ -120,4 +128,83 @@ fn what_is_no_log_is_one_line() {
         told.starts_with("error: ") && told.lines().count() == 1,
         "{told}"
     );
+}
+
+/// The heads and the bodies of the requests that load sends with these flags.
+fn requests(name: &str, files: &[(&str, &str)], flags: &[&str]) -> (Output, Vec<String>) {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heads = Arc::clone(&seen);
+    let server = Server::reading(move |stream, _, request| {
+        heads.lock().unwrap().push(request.to_owned());
+        send(stream, GOOD)
+    });
+    let folder = std::env::temp_dir().join(format!("load-{name}-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_load"));
+    command.args([&server.url(), "--json", "-", "--connections", "2"]);
+    command
+        .args(["--duration", "300ms", "--warmup", "0s"])
+        .args(flags);
+    for (flag, text) in files {
+        let path = folder.join(flag.trim_start_matches('-'));
+        fs::write(&path, text).unwrap();
+        command.arg(flag).arg(path);
+    }
+    let output = command.output().unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+    let seen = seen.lock().unwrap().clone();
+    (output, seen)
+}
+
+#[test]
+fn bodies_and_fields_are_drawn_from_lines() {
+    let files = [
+        ("--body-lines", "a\nbb\nccc\n"),
+        ("--header-lines", "X-User: 1\nX-User: 2\nX-User: 3\n"),
+    ];
+    let (output, seen) = requests("lines", &files, &[]);
+    let result = json(&output);
+    assert_eq!(result["errors"], serde_json::json!({}), "{result}");
+    assert_eq!(result["requests_file"]["different"], 3);
+    // Lines of the same number belong together, and each is drawn about as often as the others.
+    for n in 1..=3 {
+        let own = seen.iter().filter(|head| {
+            head.contains(&format!("X-User: {n}\r\n"))
+                && head.contains(&format!("Content-Length: {n}\r\n"))
+        });
+        let share = own.count() as f64 / seen.len() as f64;
+        assert!(seen.len() < 100 || (0.2..0.5).contains(&share), "{share}");
+    }
+    assert!(seen.iter().all(|head| head.contains("POST /")));
+    let (output, seen) = requests("wrong", &[("--header-lines", "no field\n")], &[]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), seen.len()), (Some(2), 0));
+    assert!(error.contains("is not NAME: VALUE") && error.lines().count() == 1);
+}
+
+#[test]
+fn a_plain_file_of_requests_has_methods_fields_and_bodies() {
+    let text = r#"{"method":"PUT","path":"/a","headers":{"X-User":"7"},"body":{"n":1}}"#;
+    let (output, seen) = requests("requests", &[("--mix-from", text)], &[]);
+    assert_eq!(json(&output)["errors"], serde_json::json!({}));
+    let whole = |head: &String| {
+        head.contains("PUT /a HTTP/1.1\r\n")
+            && head.contains("X-User: 7\r\n")
+            && head.contains("Content-Length: 7\r\n")
+    };
+    assert!(!seen.is_empty() && seen.iter().all(whole), "{seen:?}");
+    // A replay cannot do without times.
+    let (output, _) = requests("untimed", &[("--replay", text)], &[]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_preview_is_lines_of_counts() {
+    let (output, _) = requests("preview", &[], &["--preview", "--quiet", "--rate", "200"]);
+    let result = json(&output);
+    let lines = String::from_utf8(output.stderr).unwrap();
+    let last = lines.lines().last().unwrap();
+    let last: serde_json::Value = serde_json::from_str(last).unwrap();
+    let answered = last["answered"].as_u64().unwrap();
+    assert!(answered <= result["requests"].as_u64().unwrap() && answered > 0);
 }

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::parts::{
-    IdleFigures, KindFigures, Latency, PhaseFigures, PoisonFigures, SliceFigures, SlowClients,
-    SlowFigures,
+    IdleFigures, KindFigures, Latency, PhaseFigures, PoisonFigures, RequestsFile, SliceFigures,
+    SlowClients, SlowFigures,
 };
 use crate::reasons::Reasons;
 
@@ -83,6 +83,9 @@ pub struct LoadResult {
     pub statuses: BTreeMap<String, u64>,
     /// Connections whose bytes were no reply, by the reason; empty when there was none.
     pub malformed: BTreeMap<String, u64>,
+    /// The file from which the requests come, if one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_file: Option<RequestsFile>,
     /// The steps of the profile; empty without one.
     pub phases: Vec<PhaseFigures>,
     /// The window in slices of a hundredth of it, but at least 100 ms.

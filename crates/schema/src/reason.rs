@@ -115,6 +115,8 @@ codes! {
     Interrupted: Generator,
     /// The windows of merged runs have too little in common.
     WindowsApart: Generator,
+    /// A machine that took part has no record in the sum.
+    RunMissing: Generator,
     /// The generator calls its run invalid and does not say why.
     GeneratorInvalid: Generator,
     /// The generator failed. What it could not do is the server's to explain.

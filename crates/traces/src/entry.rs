@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A request that a server received.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Entry {
-    /// When, nanoseconds since 1970.
+    /// When, nanoseconds since 1970; 0 in a file of requests without times.
     pub time_unix_ns: u64,
     /// The time is given in whole seconds: the request came somewhere within that second.
     pub whole_second: bool,
@@ -21,10 +21,35 @@ pub struct Entry {
     pub bytes: Option<u64>,
     /// How long the server took to answer.
     pub duration: Option<Duration>,
-    /// Fields of the request that mean the same on another connection: of a HAR; empty in a log.
+    /// Fields of the request that mean the same on another connection: of a HAR, and of JSON lines
+    /// with `headers`.
     pub headers: Vec<(String, String)>,
-    /// Body of the request: of a HAR; empty in a log.
+    /// Body of the request: of a HAR, and of JSON lines with a `body`.
     pub body: Vec<u8>,
+}
+
+/// Fields that belong to a connection or to one message, and are made anew for another.
+const NOT_KEPT: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a field of a request means the same on another connection, and can be sent.
+pub(crate) fn is_kept(name: &str, value: &str) -> bool {
+    // Fields of HTTP/2 that begin with a colon are no token.
+    is_token(name)
+        && !NOT_KEPT
+            .iter()
+            .any(|other| name.eq_ignore_ascii_case(other))
+        && !value.contains(['\r', '\n', '\0'])
 }
 
 /// Lines or entries that are no request.

@@ -8,22 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::entry::{Entry, is_token, method, target};
+use crate::entry::{Entry, is_kept, method, target};
 use crate::time;
-
-/// Fields that belong to a connection or to one message, and are made anew for another.
-const NOT_KEPT: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 #[derive(Deserialize)]
 struct Archive {
@@ -100,14 +86,8 @@ fn entry(value: Value) -> Result<Entry> {
     if host.is_none() {
         bail!("its URL is not http:// or https://");
     }
-    let kept = |pair: &Pair| {
-        let name = pair.name.to_ascii_lowercase();
-        // Fields of HTTP/2 that begin with a colon are no token.
-        is_token(&name)
-            && !NOT_KEPT.contains(&name.as_str())
-            && !pair.value.contains(['\r', '\n', '\0'])
-    };
-    let headers = har.request.headers.into_iter().filter(kept);
+    let headers = har.request.headers.into_iter();
+    let headers = headers.filter(|pair| is_kept(&pair.name, &pair.value));
     // A size of -1 is not known; a status of 0 is no reply.
     let size = match har.response.content.size {
         0 => har.response.body_size,

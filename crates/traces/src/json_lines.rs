@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
-use crate::entry::{Entry, method, shortened, target};
+use crate::entry::{Entry, is_kept, method, shortened, target};
 use crate::time::{self, Moment};
 
 type Object = Map<String, Value>;
@@ -74,6 +74,15 @@ const DURATIONS: &[(&str, f64)] = &[
 /// Reads an object with a time, a method and a path. The request may be an object of its own (Caddy)
 /// or a request line (nginx's `$request`).
 pub(crate) fn parse(line: &str) -> Result<Entry> {
+    read(line, true)
+}
+
+/// The same of an object that need not have a time: a request to be sent, and not one that was.
+pub(crate) fn parse_untimed(line: &str) -> Result<Entry> {
+    read(line, false)
+}
+
+fn read(line: &str, timed: bool) -> Result<Entry> {
     let Value::Object(object) = serde_json::from_str(line).context("it is no JSON")? else {
         bail!("it is no JSON object");
     };
@@ -101,7 +110,10 @@ pub(crate) fn parse(line: &str) -> Result<Entry> {
     {
         (path, _) = target(&format!("{path}?{}", query.trim_start_matches('?')))?;
     }
-    let (time_unix_ns, whole_second) = moment(first(&object, TIMES).context("it has no time")?)?;
+    let (time_unix_ns, whole_second) = match first(&object, TIMES) {
+        None if !timed => (0, false),
+        time => moment(time.context("it has no time")?)?,
+    };
     Ok(Entry {
         time_unix_ns,
         whole_second,
@@ -113,8 +125,41 @@ pub(crate) fn parse(line: &str) -> Result<Entry> {
             .filter(|status| (100..=999).contains(status)),
         bytes: text(BYTES).and_then(|bytes| bytes.parse().ok()),
         duration: duration(&object),
-        ..Entry::default()
+        headers: headers(&object)?,
+        body: body(&object),
     })
+}
+
+/// The fields under `headers`: an object of texts, or of lists of texts.
+fn headers(object: &Object) -> Result<Vec<(String, String)>> {
+    let Some(Value::Object(fields)) = object.get("headers") else {
+        return Ok(Vec::new());
+    };
+    let mut headers = Vec::new();
+    for (name, value) in fields {
+        let values = match value {
+            Value::Array(values) => values.iter().collect(),
+            value => vec![value],
+        };
+        for value in values {
+            let value = as_text(value);
+            let value =
+                value.with_context(|| format!("its header {} is no text", shortened(name)))?;
+            if is_kept(name, &value) {
+                headers.push((name.clone(), value));
+            }
+        }
+    }
+    Ok(headers)
+}
+
+/// The text under `body`, or a value there as JSON.
+fn body(object: &Object) -> Vec<u8> {
+    match object.get("body") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(text)) => text.clone().into_bytes(),
+        Some(value) => value.to_string().into_bytes(),
+    }
 }
 
 fn first<'a>(object: &'a Object, names: &[&str]) -> Option<&'a Value> {
@@ -201,6 +246,23 @@ mod tests {
             assert_eq!(entry.duration, took, "{line}");
             assert!(entry.time_unix_ns > 1_764_000_000 * 1_000_000_000, "{line}");
         }
+    }
+
+    #[test]
+    fn a_request_to_be_sent_has_fields_and_a_body_and_needs_no_time() {
+        let line = r#"{"method":"POST","path":"/orders","headers":{"Authorization":"Bearer a","Host":"other","X":["1",2]},"body":{"id":7}}"#;
+        let entry = parse_untimed(line).unwrap();
+        let fields = entry.headers.iter().map(|(n, v)| format!("{n}: {v}"));
+        let fields: Vec<String> = fields.collect();
+        assert_eq!(fields, ["Authorization: Bearer a", "X: 1", "X: 2"]);
+        assert_eq!(entry.body, br#"{"id":7}"#);
+        assert_eq!(entry.time_unix_ns, 0);
+        assert!(parse(line).is_err());
+        let text = r#"{"method":"PUT","path":"/","body":"a b"}"#;
+        assert_eq!(parse_untimed(text).unwrap().body, b"a b");
+        let wrong = r#"{"method":"GET","path":"/","headers":{"X":{}}}"#;
+        let error = parse_untimed(wrong).unwrap_err().to_string();
+        assert!(error.contains("\"X\" is no text"), "{error}");
     }
 
     #[test]

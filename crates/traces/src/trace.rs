@@ -30,10 +30,13 @@ pub enum Format {
     Har,
 }
 
+/// Reads a line.
+type Parse = fn(&str) -> Result<Entry>;
+
 enum Source<'a> {
     Lines {
         input: Box<dyn BufRead + 'a>,
-        parse: fn(&str) -> Result<Entry>,
+        parse: Parse,
         line: Vec<u8>,
     },
     Entries(std::vec::IntoIter<Result<Entry>>),
@@ -56,11 +59,23 @@ impl Trace<'static> {
     /// # Errors
     /// The file cannot be read, or holds no request; the message is one line.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_as(path, json_lines::parse)
+    }
+
+    /// The same of a file whose JSON lines need not have a time, for who does not look at it.
+    ///
+    /// # Errors
+    /// As [`Trace::open`].
+    pub fn open_untimed(path: &Path) -> Result<Self> {
+        Self::open_as(path, json_lines::parse_untimed)
+    }
+
+    fn open_as(path: &Path, json: Parse) -> Result<Self> {
         let cannot = || format!("cannot read {}", path.display());
         if path == Path::new("-") {
-            return Trace::new(std::io::stdin()).context("cannot read standard input");
+            return Trace::read_as(std::io::stdin(), json).context("cannot read standard input");
         }
-        Trace::new(File::open(path).with_context(cannot)?).with_context(cannot)
+        Trace::read_as(File::open(path).with_context(cannot)?, json).with_context(cannot)
     }
 }
 
@@ -70,6 +85,10 @@ impl<'a> Trace<'a> {
     /// # Errors
     /// The input cannot be read, or holds no request; the message is one line.
     pub fn new(input: impl Read + 'a) -> Result<Self> {
+        Self::read_as(input, json_lines::parse)
+    }
+
+    fn read_as(input: impl Read + 'a, json: Parse) -> Result<Self> {
         let mut input: Box<dyn BufRead + 'a> = Box::new(BufReader::new(input));
         if input.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
             input = Box::new(BufReader::new(MultiGzDecoder::new(input)));
@@ -90,7 +109,7 @@ impl<'a> Trace<'a> {
         let whole = serde_json::from_slice::<serde_json::Value>(&line);
         if whole.is_ok_and(|value| value.get("log").is_none_or(|log| !log.is_object())) {
             let input = Box::new(std::io::Cursor::new(line).chain(input));
-            return Self::lines(Format::JsonLines, input, json_lines::parse);
+            return Self::lines(Format::JsonLines, input, json);
         }
         let left = FILE_BYTES_MAX.saturating_sub(line.len() as u64);
         input.by_ref().take(left + 1).read_to_end(&mut line)?;
@@ -101,11 +120,7 @@ impl<'a> Trace<'a> {
         Self::whole(Format::Har, Source::Entries(har::parse(&line)?.into_iter()))
     }
 
-    fn lines(
-        format: Format,
-        input: Box<dyn BufRead + 'a>,
-        parse: fn(&str) -> Result<Entry>,
-    ) -> Result<Self> {
+    fn lines(format: Format, input: Box<dyn BufRead + 'a>, parse: Parse) -> Result<Self> {
         let line = Vec::new();
         Self::whole(format, Source::Lines { input, parse, line })
     }

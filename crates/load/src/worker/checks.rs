@@ -25,8 +25,7 @@ impl Worker<'_> {
             self.apply_interrupt();
             self.apply_timeouts()?;
             self.fail_if_unreachable()?;
-            self.progress
-                .publish(self.recorder.finished_in_window, self.recorder.failures());
+            self.progress.publish(self.recorder.so_far());
             self.next_tick_ns = self.now_ns + (self.timeout_ns / 20).clamp(1_000_000, TICK_NS_MAX);
         }
         let Window { start_ns, end_ns } = self.recorder.window;
@@ -107,8 +106,7 @@ impl Worker<'_> {
             self.recorder
                 .finish(pending, Some(ErrorClass::Censored), now_ns);
         }
-        self.progress
-            .publish(self.recorder.finished_in_window, self.recorder.failures());
+        self.progress.publish(self.recorder.so_far());
         let start = self.at_start.expect("a run ends after its window");
         let end = self.at_end.expect("a run ends after its window");
         let result = ThreadResult {

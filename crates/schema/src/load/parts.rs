@@ -172,3 +172,21 @@ impl KindFigures {
         self.errors.values().sum()
     }
 }
+
+/// The file from which the requests of a run come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestsFile {
+    /// Requests taken from it.
+    pub requests: u64,
+    /// Of them, how many differ from each other.
+    pub different: u64,
+    /// Lines or entries that are no request.
+    pub broken: u64,
+    /// The number of the first of these, from 1.
+    pub broken_first: Option<u64>,
+    /// What is wrong with it.
+    pub broken_why: Option<String>,
+    /// Requests of a HAR to another host than its first, which were left out.
+    pub elsewhere: u64,
+}
