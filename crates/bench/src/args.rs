@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::plan::own;
+
 /// `turnstile bench`: measure models side by side, and leave a folder with every figure.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
@@ -35,6 +37,25 @@ pub struct Args {
     /// Rates to offer in every scenario, per second [default: from the scenario, or from what targets do]
     #[arg(long, value_name = "R,R", value_delimiter = ',')]
     pub rates: Vec<f64>,
+
+    /// What every row is asked for, WEIGHT:METHOD:PATH, in scenarios that ask for one path; repeatable
+    /// [scenarios then: tiny-keepalive,churn]
+    ///
+    /// `{n:K}` in the path is replaced by a number below K, drawn for every request.
+    #[arg(long = "request", value_name = "KIND")]
+    pub requests: Vec<String>,
+
+    /// A header field of every request, NAME: VALUE; repeatable. It is kept in the folder
+    #[arg(long = "header", short = 'H', value_name = "LINE")]
+    pub headers: Vec<String>,
+
+    /// Connections, in every scenario [default: from the scenario]
+    #[arg(long, short, value_name = "N")]
+    pub connections: Option<u32>,
+
+    /// The length of every slice and window, such as 500ms or 2s [default: from the size]
+    #[arg(long, value_name = "D", value_parser = own::seconds)]
+    pub duration: Option<f64>,
 
     /// Measure a grid of contenders that is larger than 40 rows
     #[arg(long)]

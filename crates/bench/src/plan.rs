@@ -6,6 +6,7 @@ pub mod contenders;
 pub mod digest;
 pub mod estimate;
 pub mod layout;
+pub mod own;
 pub mod passes;
 pub mod request;
 pub mod rotation;

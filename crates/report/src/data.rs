@@ -43,6 +43,9 @@ pub struct Shape {
     /// Bytes of the bodies of the POST requests in it.
     #[serde(default, skip_serializing_if = "absent::zero_bytes")]
     pub body_bytes: u64,
+    /// Header fields that every request has in addition, `NAME: VALUE`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
     /// A load in steps, as the generator takes it; [`Shape::rate`] is then the highest of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,

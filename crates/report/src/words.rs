@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cell::{Cell, State};
-use crate::data::{Pass, Role, Trial, Validity};
+use crate::data::{Pass, Role, Shape, Trial, Validity};
 use crate::format;
 use crate::matrix::{Column, Entry};
 use crate::metric::Metric;
@@ -154,32 +154,65 @@ pub fn scenario(run: &Run, scenario: &str) -> String {
 
 /// `GET /plaintext`, or which server was asked for what where they differ.
 fn asked_for<'a>(trials: impl Iterator<Item = &'a Trial>) -> String {
-    let mut paths: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut paths: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     let mut null = None;
     for trial in trials {
         match trial.role {
-            Role::Null => null = Some(trial.shape.path.as_str()),
+            Role::Null => null = Some(requests(&trial.shape)),
             Role::Placebo => {}
             Role::Model | Role::Target => {
-                let labels = paths.entry(&trial.shape.path).or_default();
+                let labels = paths.entry(requests(&trial.shape)).or_default();
                 labels.insert(&trial.label);
             }
         }
     }
     let common = paths.iter().max_by_key(|(_, labels)| labels.len());
-    let common = common.map(|(path, _)| *path).or(null).unwrap_or("/");
+    let common = common.map(|(path, _)| path.clone()).or(null);
+    let common = common.unwrap_or_else(|| "GET /".to_owned());
     let others = paths.iter().filter(|(path, _)| **path != common);
     let others: Vec<String> = others
         .map(|(path, labels)| {
             let labels: Vec<&str> = labels.iter().copied().collect();
+            let path = path.strip_prefix("GET ").unwrap_or(path);
             format!("{path} of {}", labels.join(" and "))
         })
         .collect();
     match others.is_empty() {
-        true => format!("GET {common}"),
-        false => format!("GET {common} ({})", others.join(", ")),
+        true => common,
+        false => format!("{common} ({})", others.join(", ")),
     }
 }
+
+/// `GET /plaintext`, or `90 % GET /kv/{n:1000} and 10 % PUT /kv/{n:1000}`.
+fn requests(shape: &Shape) -> String {
+    let kind = |text: &'_ String| {
+        let mut parts = text.splitn(3, ':');
+        let weight: f64 = parts.next()?.parse().ok()?;
+        Some((weight, format!("{} {}", parts.next()?, parts.next()?)))
+    };
+    let kinds: Vec<(f64, String)> = shape.mix.iter().filter_map(kind).collect();
+    let all: f64 = kinds.iter().map(|(weight, _)| weight).sum();
+    let share = |(weight, what): &(f64, String)| {
+        format!("{} % {what}", format::number(100.0 * weight / all))
+    };
+    match &kinds[..] {
+        [] => format!("GET {}", shape.path),
+        [(_, what)] => what.clone(),
+        // A workload may have a hundred kinds for each of its classes.
+        [first, .., last] if kinds.len() > KINDS_SHOWN => {
+            format!(
+                "{}, ... {} ({} kinds)",
+                share(first),
+                share(last),
+                kinds.len()
+            )
+        }
+        kinds => kinds.iter().map(share).collect::<Vec<_>>().join(" and "),
+    }
+}
+
+/// Kinds of request that are written out.
+const KINDS_SHOWN: usize = 4;
 
 /// The load of a trial, or what else it is there for.
 pub fn load(trial: &Trial) -> String {

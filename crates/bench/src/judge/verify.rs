@@ -50,9 +50,13 @@ pub fn verify(
     trust: Trust,
     allowed: Option<BodyCheck>,
 ) -> anyhow::Result<BodyCheck> {
-    let mut client = Client::connect(address, REPLY_WITHIN)?;
+    let mut client = Client::connect(address, REPLY_WITHIN)?.with_fields(scenario.headers);
     if let Some(path) = own {
-        return every_time(&mut client, path, allowed).with_context(|| not_answered(path));
+        return every_time(&mut client, "GET", path, allowed)
+            .with_context(|| not_answered("GET", path));
+    }
+    if scenario.own && trust != Trust::Null {
+        return users_own(&mut client, scenario, trust, allowed);
     }
     if scenario.db && trust != Trust::Null {
         fill(&mut client)?;
@@ -60,14 +64,14 @@ pub fn verify(
     for (method, path) in scenario.requests() {
         if method == "GET" {
             let path = path.replace("{n:1000}", "7");
-            check(&mut client, &path, trust).with_context(|| not_answered(&path))?;
+            check(&mut client, &path, trust).with_context(|| not_answered("GET", &path))?;
         }
     }
     // Paths that are asked for in addition to the load. A model is known to have them.
     let slow = (scenario.slow > 0).then_some(SLOW_PATH);
     let others = scenario.poison.into_iter().chain(slow);
     for path in others.filter(|_| trust == Trust::Target) {
-        check(&mut client, path, trust).with_context(|| not_answered(path))?;
+        check(&mut client, path, trust).with_context(|| not_answered("GET", path))?;
     }
     Ok(BodyCheck::Exact)
 }
@@ -76,14 +80,52 @@ pub fn verify(
 ///
 /// # Errors
 /// When there is no reply.
-pub fn closes(address: &str, path: &str) -> anyhow::Result<bool> {
-    let mut client = Client::connect(address, REPLY_WITHIN)?;
-    client.ask("GET", path, b"")?;
+pub fn closes(
+    address: &str,
+    (method, path): (&str, &str),
+    fields: &[&str],
+) -> anyhow::Result<bool> {
+    let mut client = Client::connect(address, REPLY_WITHIN)?.with_fields(fields);
+    client.ask(method, path, b"")?;
     Ok(client.is_closed())
 }
 
-fn not_answered(path: &str) -> String {
-    format!("GET {path} was not answered as it must be")
+fn not_answered(method: &str, path: &str) -> String {
+    format!("{method} {path} was not answered as it must be")
+}
+
+/// Asks for what the user asks of every row. The least that stays the same of any kind of reply is given
+/// back.
+fn users_own(
+    client: &mut Client,
+    scenario: &Scenario,
+    trust: Trust,
+    allowed: Option<BodyCheck>,
+) -> anyhow::Result<BodyCheck> {
+    let mut least = BodyCheck::Exact;
+    // Of a model under load, all that stays the same is compared.
+    let allowed = allowed.filter(|_| trust == Trust::Target);
+    for (method, path) in scenario.requests() {
+        let once = with_number(path);
+        let same = every_time(client, method, &once, allowed);
+        let same = same.with_context(|| not_answered(method, &once))?;
+        least = match (least, same) {
+            (BodyCheck::None, _) | (_, BodyCheck::None) => BodyCheck::None,
+            (BodyCheck::Length, _) | (_, BodyCheck::Length) => BodyCheck::Length,
+            _ => BodyCheck::Exact,
+        };
+    }
+    Ok(least)
+}
+
+/// The path with a number in place of `{n:K}`.
+pub fn with_number(path: &str) -> String {
+    let number = |(before, rest): (&str, &str)| {
+        let (_, after) = rest.split_once('}')?;
+        Some(format!("{before}0{after}"))
+    };
+    let found = path.split_once("{n:").and_then(number);
+    found.unwrap_or_else(|| path.to_owned())
 }
 
 /// Puts every key once: to read a key that is not there would be another load.
@@ -109,19 +151,17 @@ const SLOW_PATH: &str = "/bytes/1048576";
 /// Asks a target several times for a path of its own: how much of the reply stays the same.
 fn every_time(
     client: &mut Client,
+    method: &str,
     path: &str,
     allowed: Option<BodyCheck>,
 ) -> anyhow::Result<BodyCheck> {
-    let first = client.ask_anew("GET", path, b"")?;
-    ensure!(
-        first.status == 200,
-        "status {} instead of 200",
-        first.status
-    );
+    let good = |reply: &Reply| (200..300).contains(&reply.status);
+    let first = client.ask_anew(method, path, b"")?;
+    ensure!(good(&first), "status {} instead of 200", first.status);
     let mut same = BodyCheck::Exact;
     for _ in 1..TRIES {
-        let again = client.ask_anew("GET", path, b"")?;
-        ensure!(again.status == 200, "status {} the next time", again.status);
+        let again = client.ask_anew(method, path, b"")?;
+        ensure!(good(&again), "status {} the next time", again.status);
         same = match (
             again.body == first.body,
             again.body.len() == first.body.len(),
@@ -308,7 +348,8 @@ mod tests {
         let own = Some("/");
         let check = verify(&address, scenario("latency"), own, Trust::Target, None);
         assert_eq!(check.expect("it answers"), BodyCheck::Exact);
-        let said = [closes(&address, "/"), closes(&address, "/")];
+        let closes = || closes(&address, ("GET", "/"), &[]);
+        let said = [closes(), closes()];
         let said = said.map(|closes| closes.expect("it answers"));
         assert!(said.contains(&true), "{said:?}");
     }

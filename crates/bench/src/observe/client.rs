@@ -17,6 +17,8 @@ const REPLY_BYTES_MAX: usize = 2 << 20;
 pub struct Client {
     stream: TcpStream,
     host: String,
+    /// Header fields of every request, each with its end of line.
+    fields: String,
     received: Vec<u8>,
     within: Duration,
     /// It has carried a reply.
@@ -35,26 +37,40 @@ pub struct Reply {
 }
 
 impl Client {
-    /// Connects to `HOST:PORT`; every step of every request is given up after `within`.
+    /// Connects to `HOST:PORT`, to the first address of that name that accepts; every step of every
+    /// request is given up after `within`.
     ///
     /// # Errors
     /// When there is no connection.
     pub fn connect(address: &str, within: Duration) -> anyhow::Result<Self> {
-        let mut addresses = address.to_socket_addrs().context("no such address")?;
-        let address_found = addresses.next().context("no such address")?;
-        let stream =
-            TcpStream::connect_timeout(&address_found, within).context("cannot connect")?;
+        let addresses = address.to_socket_addrs().context("no such address")?;
+        let mut stream = Err(ErrorKind::NotFound.into());
+        for found in addresses {
+            stream = TcpStream::connect_timeout(&found, within);
+            if stream.is_ok() {
+                break;
+            }
+        }
+        let stream = stream.context("cannot connect")?;
         stream.set_read_timeout(Some(within))?;
         stream.set_write_timeout(Some(within))?;
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
             host: address.to_owned(),
+            fields: String::new(),
             received: Vec::new(),
             within,
             used: false,
             closed: false,
         })
+    }
+
+    /// The same with header fields, `NAME: VALUE`, in every request.
+    #[must_use]
+    pub fn with_fields(mut self, fields: &[&str]) -> Self {
+        self.fields = fields.iter().map(|line| format!("{line}\r\n")).collect();
+        self
     }
 
     /// Whether the last reply said that no other follows it on its connection.
@@ -68,7 +84,9 @@ impl Client {
     /// As [`Client::ask`].
     pub fn ask_anew(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Reply> {
         let again = |client: &mut Self| {
+            let fields = std::mem::take(&mut client.fields);
             *client = Self::connect(&client.host.clone(), client.within)?;
+            client.fields = fields;
             client.ask(method, path, body)
         };
         if self.closed {
@@ -93,15 +111,20 @@ impl Client {
     /// # Errors
     /// When no reply comes, or it is not HTTP.
     pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Reply> {
-        let length = if body.is_empty() {
+        let carries = matches!(method, "POST" | "PUT" | "PATCH");
+        let length = if body.is_empty() && !carries {
             String::new()
         } else {
             format!("Content-Length: {}\r\n", body.len())
         };
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{length}\r\n",
-            self.host
-        );
+        let has_host = self.fields.to_ascii_lowercase().starts_with("host:")
+            || self.fields.to_ascii_lowercase().contains("\nhost:");
+        let host = match has_host {
+            true => String::new(),
+            false => format!("Host: {}\r\n", self.host),
+        };
+        let fields = &self.fields;
+        let head = format!("{method} {path} HTTP/1.1\r\n{host}{length}{fields}\r\n");
         let request = [head.as_bytes(), body].concat();
         self.stream
             .write_all(&request)
@@ -115,8 +138,18 @@ impl Client {
                 return Ok(reply);
             }
             let n = self.stream.read(&mut chunk).context("no reply")?;
-            if n == 0 || self.received.len() > REPLY_BYTES_MAX {
-                bail!("the reply ended after {} bytes", self.received.len());
+            if n == 0 {
+                // Where neither length nor coding is told, the end of the connection is that of the
+                // reply (RFC 9112, 6.3).
+                let whole = until_close(&self.received)?;
+                let ended = || format!("the reply ended after {} bytes", self.received.len());
+                let reply = whole.with_context(ended)?;
+                (self.closed, self.used) = (true, true);
+                self.received.clear();
+                return Ok(reply);
+            }
+            if self.received.len() > REPLY_BYTES_MAX {
+                bail!("the reply is longer than {REPLY_BYTES_MAX} bytes");
             }
             self.received.extend_from_slice(&chunk[..n]);
         }
@@ -137,8 +170,17 @@ fn closes(reply: &[u8]) -> bool {
     says("close") || (head.starts_with("HTTP/1.0") && !says("keep-alive"))
 }
 
-/// A reply and its length, once it is all there.
-fn complete(received: &[u8]) -> anyhow::Result<Option<(Reply, usize)>> {
+/// What a whole head says of its reply.
+struct Head {
+    status: u16,
+    chunked: bool,
+    length: Option<usize>,
+    /// Its own length, with the empty line.
+    bytes: usize,
+}
+
+/// The head of a reply, once it is all there.
+fn head(received: &[u8]) -> anyhow::Result<Option<Head>> {
     let Some(end) = received.windows(4).position(|w| w == b"\r\n\r\n") else {
         return Ok(None);
     };
@@ -148,22 +190,54 @@ fn complete(received: &[u8]) -> anyhow::Result<Option<(Reply, usize)>> {
         .next()
         .and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok())
         .context("no status line")?;
+    // A line that begins with a blank goes on with the field before it (RFC 9112, 5.2).
+    let lines = lines.filter(|line| !line.starts_with([' ', '\t']));
     let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
     let field = |name: &str| {
         let found = fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.trim())
     };
-    if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-        let whole = unchunk(&received[end + 4..])?;
-        return Ok(whole.map(|(body, bytes)| (Reply { status, body }, end + 4 + bytes)));
+    let length = field("content-length").and_then(|value| value.parse().ok());
+    let coding = field("transfer-encoding");
+    Ok(Some(Head {
+        status,
+        chunked: coding.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")),
+        // A 204 and a 304 have no body (RFC 9110, 15.3.5 and 15.4.5).
+        length: match status {
+            204 | 304 => Some(0),
+            _ => length,
+        },
+        bytes: end + 4,
+    }))
+}
+
+/// A reply and its length, once it is all there; `None`, too, where the connection must end first.
+fn complete(received: &[u8]) -> anyhow::Result<Option<(Reply, usize)>> {
+    let Some(head) = head(received)? else {
+        return Ok(None);
+    };
+    let (status, start) = (head.status, head.bytes);
+    if head.chunked {
+        let whole = unchunk(&received[start..])?;
+        return Ok(whole.map(|(body, bytes)| (Reply { status, body }, start + bytes)));
     }
-    let length: Option<usize> = field("content-length").and_then(|value| value.parse().ok());
-    // RFC 9110, 15.3.5: a 204 has no body and no length.
-    let length = if status == 204 { Some(0) } else { length };
-    let length = length.context("neither Content-Length nor chunks")?;
-    Ok(received.get(end + 4..end + 4 + length).map(|body| {
+    let Some(length) = head.length else {
+        return Ok(None);
+    };
+    let end = start.saturating_add(length);
+    Ok(received.get(start..end).map(|body| {
         let body = body.to_vec();
-        (Reply { status, body }, end + 4 + length)
+        (Reply { status, body }, end)
+    }))
+}
+
+/// The reply whose end is that of its connection, if it is such a one.
+fn until_close(received: &[u8]) -> anyhow::Result<Option<Reply>> {
+    let head = head(received)?;
+    let head = head.filter(|head| !head.chunked && head.length.is_none());
+    Ok(head.map(|head| Reply {
+        status: head.status,
+        body: received[head.bytes..].to_vec(),
     }))
 }
 
@@ -223,7 +297,12 @@ mod tests {
             empty.map(|(reply, bytes)| (reply.status, bytes)),
             Some((204, 27))
         );
-        assert!(complete(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        let until = b"HTTP/1.0 200 OK\r\nX: y\r\n Content-Length: 9\r\n\r\nabc";
+        assert_eq!(complete(until).expect("good"), None);
+        let reply = until_close(until).expect("good").expect("a reply");
+        assert_eq!((reply.status, &reply.body[..]), (200, &b"abc"[..]));
+        let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc";
+        assert_eq!(until_close(cut).expect("good"), None);
         assert!(complete(b"SSH-2.0\r\n\r\n").is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use report::data::Pass;
 
+use crate::plan::scenario::Scenario;
 use crate::plan::size::Size;
 use crate::plan::visit::{Visit, Window};
 use crate::plan::workers::Holds;
@@ -39,7 +40,7 @@ pub fn visit(visit: &Visit, size: Size) -> Duration {
         // A drain is the end of a visit, and none of its own.
         Pass::Measure | Pass::Drain if visit.measured_in_slices() => {
             let slices = visit.slices_planned(size);
-            return standing(visit, size) + slice(size) * slices;
+            return standing(visit, size) + slice(visit.scenario, size) * slices;
         }
         Pass::Measure | Pass::Drain => {
             let windows = visit.windows.iter().map(|w| window(visit, w, size));
@@ -79,8 +80,8 @@ fn trickle(visit: &Visit, size: Size) -> Duration {
 }
 
 /// Time of one slice.
-pub fn slice(size: Size) -> Duration {
-    SLICE + size.slices().1
+pub fn slice(scenario: &Scenario, size: Size) -> Duration {
+    SLICE + scenario.slice(size)
 }
 
 /// Starting, verifying and warming up.

@@ -6,6 +6,7 @@ use schema::load::BodyCheck;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::digest::digest;
+use crate::plan::own::Own;
 use crate::plan::visit::Visit;
 
 /// What a run was asked for: kept as `plan.json`, so that a resumed run measures the same.
@@ -27,6 +28,9 @@ pub struct Request {
     /// Offered rates by scenario, where they are not those of the table.
     #[serde(default)]
     pub rates: BTreeMap<String, Vec<f64>>,
+    /// What every row is asked, where it is not what the table says.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub own: Own,
     /// `--scenarios`, as given.
     pub scenarios: String,
     /// The text of `--workload`, which is then the only scenario.
@@ -45,6 +49,10 @@ pub struct Request {
     pub digest: String,
 }
 
+fn is_nothing(own: &Own) -> bool {
+    *own == Own::default()
+}
+
 fn every_pass() -> String {
     "all".to_owned()
 }
@@ -56,9 +64,13 @@ pub fn digest_of(visits: &[Visit]) -> String {
         .map(|v| {
             let s = v.scenario;
             let start = v.contender.target.as_ref().and_then(|t| t.start.as_ref());
-            let start = start.map_or_else(String::new, |start| format!(" {}", start.command()));
+            let mut more = start.map_or_else(String::new, |start| format!(" {}", start.command()));
+            // Plans without these keep the digest that they had before there were any.
+            if s.own || !s.headers.is_empty() || s.window.is_some() {
+                more += &format!(" {} {:?} {:?}", s.own, s.headers, s.window);
+            }
             format!(
-                "{} {} {:?} {} {} {:?} {} {} {} {:?} {:?}{start}\n",
+                "{} {} {:?} {} {} {:?} {} {} {} {:?} {:?}{more}\n",
                 v.block,
                 v.contender.label,
                 v.pass,

@@ -15,6 +15,9 @@ const OBJECTIVE_TIMES: f64 = 5.0;
 /// The route of the smallest reply.
 pub const PLAINTEXT: &str = "/plaintext";
 
+/// Beginnings of the routes of which it is known what they answer.
+const KNOWN: &[&str] = &["/bytes/", "/cpu/", "/sleep/", "/wait/"];
+
 /// One shape of load. Everything that a server is measured with in it is the same for every server.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
@@ -35,6 +38,12 @@ pub struct Scenario {
     pub mix: &'static [&'static str],
     /// Bytes of the bodies that the POST requests of the mix have.
     pub body_bytes: u64,
+    /// Header fields of every request, `NAME: VALUE`.
+    pub headers: &'static [&'static str],
+    /// What is asked for is the user's, and what it answers is not known beforehand.
+    pub own: bool,
+    /// The length of each window, where it is not that of the size.
+    pub window: Option<Duration>,
     /// Connections held, or open at a time where each carries one request.
     pub connections: u32,
     /// Requests in flight on a connection.
@@ -115,6 +124,7 @@ impl Scenario {
             return Err(format!("{} asks for more than one path", self.name));
         }
         let path: &'static str = Box::leak(path.to_owned().into_boxed_str());
+        let known = path == PLAINTEXT || KNOWN.iter().any(|prefix| path.starts_with(prefix));
         let purpose = format!("{} Every row is asked for {path}.", self.purpose);
         let times = ["/cpu/", "/sleep/", "/wait/"].into_iter();
         let mut micros = times.filter_map(|prefix| path.strip_prefix(prefix)?.parse::<f64>().ok());
@@ -126,6 +136,7 @@ impl Scenario {
         });
         Ok(Box::leak(Box::new(Self {
             path,
+            own: !known,
             purpose: Box::leak(purpose.into_boxed_str()),
             objective,
             ..*self
@@ -143,7 +154,7 @@ impl Scenario {
     /// Whether nothing but `/plaintext` is asked for, so that any other small reply will do.
     pub fn is_generic(&self) -> bool {
         let only = self.slow == 0 && self.poison.is_none() && !self.db;
-        self.path == PLAINTEXT && self.mix.is_empty() && only
+        self.path == PLAINTEXT && self.mix.is_empty() && only && !self.own
     }
 
     /// The share of its rarest kind of request.
@@ -183,6 +194,11 @@ impl Scenario {
     pub fn overload_rates(&self, cpus: usize) -> Option<[f64; 3]> {
         let capacity = 0.9 * 1e6 / self.overload_cpu_us? * cpus as f64;
         Some([capacity / 2.0, capacity * 2.0, capacity / 2.0])
+    }
+
+    /// The length of a slice of it in `size`.
+    pub fn slice(&self, size: Size) -> Duration {
+        self.window.unwrap_or(size.slices().1)
     }
 
     /// Every path that is asked for, with its method.

@@ -75,8 +75,8 @@ impl Window {
                 self.steps.iter().map(|step| step.duration).sum()
             }
             Mode::Open if scenario.poison.is_some() => windows.poison,
-            Mode::Open => windows.open,
-            Mode::Closed => windows.closed,
+            Mode::Open => scenario.window.unwrap_or(windows.open),
+            Mode::Closed => scenario.window.unwrap_or(windows.closed),
         }
     }
 }

@@ -107,6 +107,7 @@ impl Call<'_> {
             args.push("--new-connection".to_owned());
         }
         args.extend(mix(shape));
+        args.extend(shape.headers.iter().map(|line| format!("--header={line}")));
         args.extend(bystanders(shape));
         match self.check {
             BodyCheck::Exact => {}
@@ -128,7 +129,16 @@ impl Call<'_> {
 
     fn recorded(&self, args: &[String]) -> String {
         let port = self.address.rsplit(':').next().unwrap_or_default();
+        let args: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
         format!("turnstile {}", args.join(" ")).replace(&format!(":{port}/"), ":PORT/")
+    }
+}
+
+/// An argument as a shell takes it: in quotes where it holds what a shell reads otherwise.
+fn quoted(arg: &str) -> String {
+    match arg.contains(|c: char| c.is_whitespace() || "'\"\\&;|<>()$`*#!~".contains(c)) {
+        true => format!("'{}'", arg.replace('\'', r"'\''")),
+        false => arg.to_owned(),
     }
 }
 
@@ -136,7 +146,7 @@ impl Call<'_> {
 fn mix(shape: &Shape) -> Vec<String> {
     let kinds = shape.mix.iter().map(|kind| format!("--request={kind}"));
     let mut args: Vec<String> = kinds.collect();
-    if shape.mix.iter().any(|kind| kind.contains(":PUT:")) {
+    if shape.mix.iter().any(|kind| kind.contains(":PUT:/kv/")) {
         args.push(format!("--body-bytes={VALUE_BYTES}"));
         args.push("--expect-status=200,201,204".to_owned());
         // The store holds the value that is put: whatever the order, there is one right reply.
@@ -217,6 +227,18 @@ mod tests {
             stepped.ends_with("--profile=10:1s,40:2s --arrivals=poisson --objective-us=20000"),
             "{stepped}"
         );
+    }
+
+    #[test]
+    fn what_a_shell_would_read_otherwise_is_quoted() {
+        for (arg, says) in [
+            ("--request=9:GET:/kv/{n:9}", "--request=9:GET:/kv/{n:9}"),
+            ("--header=Accept: x", "'--header=Accept: x'"),
+            ("http://h/?a=b&c=d", "'http://h/?a=b&c=d'"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(arg), says);
+        }
     }
 
     #[test]

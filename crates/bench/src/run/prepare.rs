@@ -123,7 +123,10 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
     let others = Contenders::read(&request.contenders)?;
     let scenarios = match &made {
         Some(made) => vec![made.scenario],
-        None => asked(&request.scenarios, &others.paths)?,
+        None => {
+            let asked = asked(&request.scenarios, &others.paths)?.into_iter();
+            asked.map(|s| request.own.of(s)).collect::<Result<_, _>>()?
+        }
     };
     let mut remarks = made
         .as_ref()
@@ -184,6 +187,11 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
     }
     let mut visits = lay_out(&rates);
     offers.apply(&mut visits);
+    for visit in visits.iter_mut().filter(|visit| visit.scenario.own) {
+        // How much of the replies stays the same was found out for targets only.
+        let known = visit.contender.target.is_some() || visit.is_null();
+        visit.check = request.body_check.filter(|_| !known).unwrap_or(visit.check);
+    }
     request.rates = rates;
     Ok(Planned {
         visits,

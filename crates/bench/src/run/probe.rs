@@ -10,7 +10,7 @@ use schema::load::BodyCheck;
 use schema::{Code, Effect, Reason};
 
 use crate::failure::{Failure, Unmeasured};
-use crate::judge::verify::{Trust, closes, verify};
+use crate::judge::verify::{Trust, closes, verify, with_number};
 use crate::plan::contender::Contender;
 use crate::plan::scenario::Scenario;
 use crate::plan::size::Size;
@@ -107,8 +107,10 @@ fn offer(
 ) -> anyhow::Result<Offer> {
     let own = target.path.as_deref().filter(|_| scenario.is_generic());
     let check = verify(server.address(), scenario, own, Trust::Target, check)?;
-    let path = own.map_or_else(|| first_path(scenario), str::to_owned);
-    let closes = scenario.keep_alive && closes(server.address(), &path)?;
+    let (method, path) = scenario.requests().first().copied().unwrap_or(("GET", "/"));
+    let path = own.map_or_else(|| with_number(path), str::to_owned);
+    let request = (method, path.as_str());
+    let closes = scenario.keep_alive && closes(server.address(), request, scenario.headers)?;
     ensure!(
         !closes || scenario.pipeline == 1,
         "it closes the connection after each reply: nothing can be pipelined"
@@ -120,12 +122,6 @@ fn offer(
         closes,
         rps: rps.flatten(),
     })
-}
-
-/// The first path that a scenario asks for.
-fn first_path(scenario: &Scenario) -> String {
-    let path = scenario.requests().first().map_or("/", |(_, path)| path);
-    path.replace("{n:1000}", "7")
 }
 
 /// What it does in a closed loop; nothing where the generator has no result.
@@ -145,6 +141,7 @@ fn closed_loop(
         path: own.unwrap_or(scenario.path).to_owned(),
         duration_s: LOOP.as_secs_f64(),
         mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),
+        headers: scenario.headers.iter().map(|&line| line.into()).collect(),
         ..Shape::default()
     };
     let call = Call {

@@ -7,6 +7,7 @@ use schema::load::BodyCheck;
 use crate::args::Args;
 use crate::failure::Failure;
 use crate::observe::cpus::CpuList;
+use crate::plan::own::Own;
 use crate::plan::passes;
 use crate::plan::request::Request;
 use crate::plan::scenario::Scenario;
@@ -22,7 +23,11 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
         None => Ok(half.to_string()),
     };
     let size = args.size.clone().unwrap_or_else(|| "quick".to_owned());
-    let scenarios = passes::default_scenarios(Size::parse(&size)?);
+    let scenarios = match args.requests.is_empty() {
+        true => passes::default_scenarios(Size::parse(&size)?),
+        // Those that ask for one path, which is replaced.
+        false => "tiny-keepalive,churn",
+    };
     // With a target, no model is measured unless it is named as well.
     let workload = args.workload.as_ref().map(|file| {
         std::fs::read_to_string(file)
@@ -49,6 +54,7 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
         contenders: args.contenders.iter().map(absolute).collect(),
         body_check: args.body_check.as_deref().map(body_check).transpose()?,
         rates: own_rates.map(of_all).collect(),
+        own: own(args)?,
         scenarios: args
             .scenarios
             .clone()
@@ -86,6 +92,13 @@ pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
             "--workload is not given again: the run that is resumed keeps its own",
         ));
     }
+    let given = own(args)?;
+    if given != Own::default() && given != request.own {
+        return Err(Failure::usage(format!(
+            "{} was begun with other --request, --header, --connections or --duration",
+            folder.display()
+        )));
+    }
     let files: Vec<String> = args.contenders.iter().map(absolute).collect();
     if !files.is_empty() && files != request.contenders {
         return Err(Failure::usage(format!(
@@ -101,6 +114,22 @@ pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
         )));
     }
     Ok(request)
+}
+
+/// What every row is asked in place of the table.
+fn own(args: &Args) -> Result<Own, Failure> {
+    let own = Own {
+        requests: args.requests.clone(),
+        headers: args.headers.clone(),
+        connections: args.connections,
+        window_s: args.duration,
+    };
+    if args.workload.is_some() && own != Own::default() {
+        return Err(Failure::usage(
+            "--workload says what is asked: --request, --header, --connections and --duration do not go with it",
+        ));
+    }
+    own.checked()
 }
 
 /// The file from wherever the run is resumed; one that is not there is named when it is read.

@@ -99,6 +99,7 @@ impl Setup {
             duration_s: duration.as_secs_f64(),
             mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),
             body_bytes: scenario.body_bytes,
+            headers: scenario.headers.iter().map(|&line| line.into()).collect(),
             profile: (!profile.is_empty()).then(|| profile.join(",")),
             ..Shape::default()
         };

@@ -208,7 +208,7 @@ impl Execution<'_> {
         }
         let servers = u32::try_from(standing.len()).unwrap_or(0);
         self.progress
-            .done(estimate::slice(self.setup.size) * servers);
+            .done(estimate::slice(group.first().scenario, self.setup.size) * servers);
         self.progress.visit(group.first());
         Ok(())
     }
@@ -224,8 +224,8 @@ impl Execution<'_> {
         let Some(standing) = &mut so_far.standing[place] else {
             return Ok(false);
         };
-        let (_, length) = self.setup.size.slices();
         let visit = standing.visit;
+        let length = visit.scenario.slice(self.setup.size);
         let window = &visit.windows[rotation.window];
         let asked = Asked {
             seconds: length.as_secs_f64(),
@@ -257,7 +257,7 @@ impl Execution<'_> {
     fn repeat(&mut self, group: &Group<'_>, so_far: &mut Progress<'_>) -> Result<(), Failure> {
         let (per_window, _) = self.setup.size.slices();
         let servers = u32::try_from(group.0.len()).unwrap_or(0);
-        let time = estimate::slice(self.setup.size) * servers;
+        let time = estimate::slice(group.first().scenario, self.setup.size) * servers;
         for number in std::mem::take(&mut so_far.spoilt) {
             if self.spare < time {
                 break;

@@ -55,8 +55,8 @@ impl Task<'_> {
             Self::Visit(visit, _) => estimate::visit(visit, size),
             Self::Slices(group, rotations) => {
                 let able = group.0.iter().filter(|visit| visit.blocked.is_none());
-                let slices = estimate::slice(size) * *rotations;
-                able.map(|visit| estimate::standing(visit, size) + slices)
+                let slices = |visit: &Visit| estimate::slice(visit.scenario, size) * *rotations;
+                able.map(|visit| estimate::standing(visit, size) + slices(visit))
                     .sum()
             }
         }

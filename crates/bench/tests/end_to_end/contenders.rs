@@ -49,6 +49,28 @@ fn nothing_is_left(folder: &Folder) {
     assert_eq!(left(folder), Vec::<String>::new());
 }
 
+/// What is no usable command is said before anything is started.
+pub fn what_cannot_be_started_is_one_line(folder: &Folder) {
+    fs::write(folder.0.join("plain"), "no program").expect("a file");
+    for (name, command, says, code) in [
+        ("absent", "no-such-server {port}", "there is no command", 2),
+        ("typo", "sh {port} {cores}", "'{cores}' is no field", 2),
+        ("plain-file", "./plain {port}", "it cannot be run", 1),
+    ] {
+        let file = file(folder, name, command, "");
+        let output = run(
+            folder,
+            &format!("--size smoke --scenarios latency --contenders {file} --out bad"),
+        );
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        let last = error.lines().last().unwrap_or_default();
+        assert!(last.contains(says), "{error}");
+        assert!(!folder.0.join("bad").exists());
+        nothing_is_left(folder);
+    }
+}
+
 pub fn what_does_not_serve_is_one_line(folder: &Folder) {
     let elsewhere = server().replace("{addr}:{port}", "127.0.0.1:0");
     for (name, command, more, says) in [

@@ -19,6 +19,8 @@ pub struct Load {
     profile: Vec<String>,
     #[arg(long)]
     request: Vec<String>,
+    #[arg(long)]
+    header: Vec<String>,
     #[arg(long, default_value_t = 0)]
     body_bytes: usize,
     #[arg(long)]

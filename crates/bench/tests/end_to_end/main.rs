@@ -125,7 +125,9 @@ fn tests() {
     sharing::a_busy_loop_on_the_servers_cpu_is_found(&folder);
     sharing::a_folder_has_one_writer_and_two_benches_see_each_other(&folder);
     passes::a_target_is_measured_where_it_answers(&folder);
+    passes::what_the_user_asks_is_what_is_sent(&folder);
     passes::a_target_that_is_not_there_is_one_line(&folder);
+    contenders::what_cannot_be_started_is_one_line(&folder);
     contenders::what_does_not_serve_is_one_line(&folder);
     contenders::whatever_it_does_nothing_of_it_is_left(&folder);
     capacity::a_capacity_is_a_bracket_around_what_the_server_can(&folder);

@@ -113,6 +113,53 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
     assert!(TcpStream::connect(address).is_ok());
 }
 
+/// A user's own requests, fields, connections, rates and lengths take the place of the table's.
+pub fn what_the_user_asks_is_what_is_sent(folder: &Folder) {
+    let server = Running::start();
+    let args = format!(
+        "--size smoke --passes measure --out own --seed 3 --target t=http://{} \
+         --request 9:GET:/items/{{n:50}} --request 1:GET:/cart -H X-User:7 --connections 3 \
+         --duration 90ms --rates 40",
+        server.1
+    );
+    let output = run(folder, &args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    // A busy machine leaves no window VALID (1).
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{error}");
+    let trials = trials(&folder.0.join("own"));
+    let own = |t: &&Trial| t.label == "t" && t.pass == Pass::Measure;
+    let scenarios: BTreeSet<&str> = trials.iter().map(|t| t.scenario.as_str()).collect();
+    assert_eq!(scenarios, ["churn", "tiny-keepalive"].into());
+    for trial in trials.iter().filter(own) {
+        let shape = &trial.shape;
+        assert_eq!(shape.mix, ["9:GET:/items/{n:50}", "1:GET:/cart"]);
+        assert_eq!((shape.connections, shape.headers.len()), (3, 1));
+        assert_eq!(shape.duration_s, 0.09);
+        assert!(shape.rate.is_none_or(|rate| rate == 40.0));
+        let command = &trial.load_command;
+        assert!(command.contains("--header=X-User:7"), "{command}");
+        assert!(command.contains("--request=1:GET:/cart"), "{command}");
+    }
+    assert!(trials.iter().filter(own).count() > 4);
+    for (flags, says) in [
+        ("--request 1:GET:x", "--request '1:GET:x'"),
+        ("--request 1:GET:/x --scenarios bimodal", "bimodal asks"),
+        ("--header broken", "--header 'broken'"),
+        ("--connections 0", "--connections '0'"),
+        ("--duration 1ms", "--duration '0.001s'"),
+        ("--rates 0", "--rates: 0 is no rate"),
+    ] {
+        let target = format!("--size smoke --target t=http://{} --out bad", server.1);
+        let output = run(folder, &format!("{target} {flags}"));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(
+            error.contains(says) && error.lines().count() == 1,
+            "{error}"
+        );
+    }
+}
+
 pub fn a_target_that_is_not_there_is_one_line(folder: &Folder) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
