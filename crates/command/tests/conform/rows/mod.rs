@@ -1,5 +1,7 @@
 //! The behaviours, by subject.
 
+mod answers;
+mod back_ends;
 mod crash;
 mod crowd;
 mod deadlines;
@@ -40,6 +42,7 @@ pub fn all() -> Vec<Row> {
         streams::ROWS,
         gateways::ROWS,
         passing::ROWS,
+        answers::ROWS,
         php_fpm::ROWS,
         framing::ROWS,
         halfclose::ROWS,
