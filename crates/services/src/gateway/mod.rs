@@ -11,6 +11,7 @@ mod fastcgi;
 mod fields;
 mod forwarded;
 mod proxy;
+mod records;
 mod spool;
 mod wire;
 

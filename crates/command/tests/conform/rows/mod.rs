@@ -3,6 +3,8 @@
 mod access_log;
 mod adversity;
 mod advisories;
+mod answers;
+mod back_ends;
 mod bounds;
 mod container;
 mod crash;
@@ -60,6 +62,7 @@ pub fn all() -> Vec<Row> {
         streams::ROWS,
         gateways::ROWS,
         passing::ROWS,
+        answers::ROWS,
         php_fpm::ROWS,
         framing::ROWS,
         halfclose::ROWS,

@@ -301,9 +301,14 @@ fn exhausted(column: &Column) -> anyhow::Result<()> {
         std::thread::sleep(ms(100));
     }
     ensure!(served, "the pool stays away");
+    let orphans = process::children(fpm.child.id());
     process::signal(fpm.child.id(), Signal::KILL);
     fpm.child.wait()?;
-    // Its child has gone or goes: nobody is there, or nobody answers.
+    // A child stays without its parent, and nobody else would end it.
+    for orphan in orphans {
+        process::signal(orphan, Signal::KILL);
+    }
+    // Nobody is there, or nobody answers.
     let status = server.connect()?.get("/a.php?do=sleeps")?.status;
     ensure!([502, 504].contains(&status), "{status}");
     Ok(())
