@@ -72,9 +72,14 @@ struct Init {
     reserved: c_int,
 }
 
+#[cfg(target_env = "gnu")]
 unsafe extern "C" {
     fn aio_init(init: *const Init);
 }
+
+/// musl starts a helper thread for each descriptor, and has no bound to set.
+#[cfg(not(target_env = "gnu"))]
+unsafe fn aio_init(_: *const Init) {}
 
 /// How long a helper thread without work exists (1 s is the default of glibc).
 const IDLE_SECONDS: i32 = 1;

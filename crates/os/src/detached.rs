@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 
 use nix::sys::signal::{SIGURG, SigSet};
 
+#[cfg(target_env = "gnu")]
 unsafe extern "C" {
     /// `pthread_attr_setsigmask_np(3)`, since glibc 2.32.
     fn pthread_attr_setsigmask_np(
@@ -43,6 +44,13 @@ impl std::fmt::Debug for Spawner {
     }
 }
 
+/// What is blocked in every thread.
+fn mask() -> SigSet {
+    let mut mask = SigSet::all();
+    mask.remove(SIGURG);
+    mask
+}
+
 impl Spawner {
     /// For threads with stacks of `stack_bytes`, a multiple of the page size. Pages of a stack that a
     /// thread does not touch take no memory.
@@ -51,8 +59,8 @@ impl Spawner {
     /// ENOMEM. EINVAL: the stack is smaller than the system allows.
     pub fn new(stack_bytes: usize) -> std::io::Result<Spawner> {
         let mut attributes = MaybeUninit::uninit();
-        let mut mask = SigSet::all();
-        mask.remove(SIGURG);
+        #[cfg(target_env = "gnu")]
+        let mask = mask();
         // SAFETY: `attributes` is initialised by the first call and only then used. The copy of a
         // pthread_attr_t is the object: its one pointer is to the heap, and is never freed, since a
         // spawner lives as long as its server.
@@ -66,6 +74,7 @@ impl Spawner {
                 attributes.as_mut_ptr(),
                 stack_bytes,
             ))?;
+            #[cfg(target_env = "gnu")]
             check(pthread_attr_setsigmask_np(
                 attributes.as_mut_ptr(),
                 mask.as_ref(),
@@ -83,16 +92,24 @@ impl Spawner {
     pub fn start<T: Body>(&self, body: &'static T) -> std::io::Result<()> {
         crate::process::THREADED.store(true, Ordering::Relaxed);
         let mut thread = MaybeUninit::uninit();
+        // Where attributes have no mask (musl), a thread inherits that of its maker.
+        #[cfg(not(target_env = "gnu"))]
+        let before = mask()
+            .thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)
+            .map_err(std::io::Error::from)?;
         // SAFETY: the attributes are initialised; `life::<T>` takes what it is given here, which
         // is never freed and may be used from any thread (`Body: Sync`).
-        check(unsafe {
+        let started = check(unsafe {
             libc::pthread_create(
                 thread.as_mut_ptr(),
                 &raw const self.attributes,
                 life::<T>,
                 std::ptr::from_ref(body).cast_mut().cast(),
             )
-        })
+        });
+        #[cfg(not(target_env = "gnu"))]
+        crate::signal::restore(&before);
+        started
     }
 }
 
