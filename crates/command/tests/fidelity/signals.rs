@@ -6,7 +6,7 @@ use crate::drive::{CONNECTIONS, DATAGRAMS, Driven, REQUESTS};
 use crate::trace::Call;
 
 /// The signal of datagrams, which does not queue (`signal(7)`).
-const SIGUSR1: i64 = 10;
+const SIGVTALRM: i64 = 26;
 
 /// Every connection is told to send a signal that queues; each request is received after one was
 /// taken; nobody waits in a selector. (What cannot send signals, the waker of the drain, is looked at
@@ -82,7 +82,7 @@ pub fn datagrams_tell(driven: &Driven) -> anyhow::Result<()> {
             .iter()
             .rfind(|call| call.name == "rt_sigtimedwait");
         ensure!(
-            news.is_some_and(|call| call.number() == Some(SIGUSR1)) && sent == received + 1,
+            news.is_some_and(|call| call.number() == Some(SIGVTALRM)) && sent == received + 1,
             "{text} is not received after its signal and sent back: {:?}",
             &calls[received.saturating_sub(2)..=sent.max(received)]
         );

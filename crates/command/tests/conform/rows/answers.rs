@@ -187,7 +187,12 @@ fn unasked(column: &Column) -> anyhow::Result<()> {
 fn kept(column: &Column) -> anyhow::Result<()> {
     let back_end =
         BackEnd::saying("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\nab")?;
-    let Some(server) = serve(column, &["--proxy", &back_end.url])? else {
+    // With a front any worker may serve the next request, and each has a connection of its own.
+    let one: &[&str] = match column.front && column.model != "iterative" {
+        true => &["--workers", "1"],
+        false => &[],
+    };
+    let Some(server) = serve(column, &[&["--proxy", &back_end.url][..], one].concat())? else {
         return Ok(());
     };
     let mut client = server.connect()?;

@@ -144,7 +144,10 @@ fn other_user(column: &Column) -> anyhow::Result<()> {
     let mut server = column.serve(&flags)?;
     server.connect()?.get("/")?.expect(200)?;
     for one in process::family(server.pid()) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", one.pid))?;
+        let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", one.pid)) else {
+            ensure!(one.pid != server.pid(), "the server is gone");
+            continue; // A child has ended with its client.
+        };
         for field in ["Uid:", "Gid:"] {
             let line = status.lines().find(|line| line.starts_with(field));
             let mut ids = line.context(field)?.split_ascii_whitespace().skip(1);
