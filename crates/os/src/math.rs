@@ -17,6 +17,8 @@ macro_rules! shadow {
 }
 
 shadow! {
+    atan(x);
+    cos(x);
     exp(x);
     expm1(x);
     log(x);
@@ -24,6 +26,7 @@ shadow! {
     log1p(x);
     log2(x);
     pow(x, y);
+    sin(x);
 }
 
 #[cfg(test)]
@@ -33,6 +36,9 @@ mod tests {
     fn they_are_what_they_are_called() {
         let near = |value: f64, wanted: f64| (value / wanted - 1.0).abs() < 4.0 * f64::EPSILON;
         let x = std::hint::black_box(2.5_f64);
+        assert!(near(x.atan(), 1.190_289_949_682_531_7));
+        assert!(near(x.cos(), -0.801_143_615_546_933_7));
+        assert!(near(x.sin(), 0.598_472_144_103_956_4));
         assert!(near(x.exp(), 12.182_493_960_703_473));
         assert!(near(x.exp_m1(), 11.182_493_960_703_473));
         assert!(near(x.ln(), 0.916_290_731_874_155_1));
