@@ -101,7 +101,8 @@ impl<'a> Readings<'a> {
         Ok((sample, self.after.and_then(|after| after.counted)))
     }
 
-    /// What others used of the CPUs between the two readings.
+    /// What others used of the CPUs between the two readings. Of a server whose process is not known (a target
+    /// without `pid=`) nothing is said: what it uses itself cannot be told from what others use.
     fn others(
         &self,
         before: &Reading,
@@ -114,6 +115,9 @@ impl<'a> Readings<'a> {
             load_cpus,
             ..
         } = self.setup;
+        if before.tree.is_none() {
+            return Others::default();
+        }
         let trees = [&before.tree, &after.tree].into_iter().flatten();
         let mut own: Vec<u32> = trees.flat_map(Snapshot::pids).collect();
         own.extend(self.generator);

@@ -75,6 +75,10 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
         (plain.server_cpu_us_per_request, plain.pss_kib),
         (None, None)
     );
+    // Without `pid=` it cannot be told what the target uses from what others use, so nobody is blamed.
+    let blamed = |t: &&Trial| t.reasons.iter().any(|r| r.code == Code::ServerCpusShared);
+    let plain = trials.iter().filter(|t| t.label == "plain").find(blamed);
+    assert!(plain.is_none(), "{plain:?}");
     // A server that answers everything at once does not take the time that the path names.
     let blocked = of("known", "cooperative");
     assert_eq!(blocked.validity, Validity::Blocks);
