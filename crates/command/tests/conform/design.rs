@@ -9,6 +9,7 @@ const ONLY_TCP: &str =
     "SO_REUSEPORT spreads nothing over Unix sockets: it refuses them in one line before it listens";
 const ONLY_OWN: &str = "one inherited listener is not one per worker: it refuses it in one line";
 const HASHED: &str = "what hashes to a busy child waits for it, whoever is free: as long as the deadlines let its client stay";
+const THREAD_ENDS: &str = "a thread per request: its connection to the back end ends with it";
 const ONE_THREAD: &str =
     "one thread computes: while it is blocked, so are all requests, as long as the call takes";
 const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody: it is killed with all its clients";
@@ -135,12 +136,14 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (SLOW_ONE_WORKER, "proactor:posix-aio", ONE_WORKER_EACH),
     (OTHERS_BEHIND_WAIT, "iterative+front", ONE_THREAD),
     (WHOAMI, "thread-per-client+front", THREAD_GONE),
+    (ASKED_AGAIN, "thread-per-client+front", THREAD_ENDS),
 ];
 
 pub const CAPPED: &str = "cap per address: the next is closed at once";
 pub const CAPPED_CROWD: &str = "cap per address: of a crowd, so many are served";
 pub const UNIX_UNCAPPED: &str = "cap and rate per address: unix sockets have none";
 pub const IN_FLIGHT: &str = "in flight: one too many is refused";
+pub const ASKED_AGAIN: &str = "gateway: a back end is asked again on its connection";
 pub const SECOND_SERVER: &str = "unix socket, a second server while the first drains";
 pub const DESCRIPTORS_AND_LOG: &str = "descriptors run out: few lines in the log";
 pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";

@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 use super::back_ends::{BackEnd, SMALL, head, lines_of, say, send_halves};
 use super::gateways::{Folder, serve};
 use super::row;
+use crate::design::ASKED_AGAIN;
 use crate::harness::{Column, ms};
 use crate::runner::Row;
 
@@ -17,7 +18,7 @@ pub const ROWS: &[Row] = &[
     row("gateway: a reply before the body was sent", early_replies),
     row("gateway: both ways at once", both_ways),
     row("gateway: what is not asked for is not passed on", unasked),
-    row("gateway: a back end is asked again on its connection", kept),
+    row(ASKED_AGAIN, kept),
     row("gateway: an exchange has an end", total),
 ];
 
