@@ -4,9 +4,10 @@ use schema::profile::Profile;
 use workload::{Offered, Workload};
 
 use crate::candidate::Candidate;
-use crate::choose::{Found, Question, coarse_choice, parallel};
 use crate::facts::Facts;
+use crate::question::{Found, Question, parallel};
 use crate::rules;
+use crate::tiers::coarse_choice;
 
 /// Candidates that are tried with a changed input.
 const TRIED: usize = 5;

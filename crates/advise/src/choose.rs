@@ -1,37 +1,24 @@
 //! From a workload and a profile to the answer.
 
-use std::cmp::Ordering;
-use std::sync::atomic::{AtomicUsize, Ordering as Atomic};
-
 use schema::profile::Profile;
-use simulate::{Goal, Load, Topology, Trace, capacity, run};
+use simulate::run;
 use workload::{Offered, Workload};
 
-use crate::answer::{Answer, CandidateLine, Interval, Recommended, Response};
+use crate::answer::{Answer, Recommended};
 use crate::bounds;
 use crate::candidate::Candidate;
 use crate::change;
-use crate::facts::{Facts, Holds};
-use crate::profile::Priced;
-use crate::rules;
+use crate::facts::Facts;
+use crate::question::{COARSE, FINALISTS, Found, Question, TIE_SHARE, parallel, sort};
 use crate::sizing;
+use crate::tiers::{RESIDUALS_MIN, choice, lines};
 
-/// Requests of the first look at every candidate.
-const COARSE: usize = 10_000;
 /// Requests of the second look, at those that may win.
 const FINE: usize = 40_000;
 /// How near the best a candidate must be at the first look to be looked at again.
 const NEAR_SHARE: f64 = 0.75;
-/// How many of them.
-const FINALISTS: usize = 12;
-/// Variants whose capacities differ by less are equals, whatever the intervals.
-const TIE_SHARE: f64 = 0.05;
 /// More cores than this, as a multiple of those measured, are not answered for.
 const EXTRAPOLATION_MAX: f64 = 2.0;
-/// Seats of a server whose clients are searched.
-const CLIENTS_MAX: usize = 1_000;
-/// Residuals below this many say nothing of a nine in ten interval.
-const RESIDUALS_MIN: usize = 9;
 
 /// What is asked beside the workload.
 #[derive(Debug, Clone, Default)]
@@ -44,171 +31,6 @@ pub struct Options {
     pub brief: bool,
     /// Model, variant and workers of those whose workers are given and not proposed.
     pub sized: Vec<(String, String, u32)>,
-}
-
-/// What all steps of one answer share.
-pub(crate) struct Question<'a> {
-    pub workload: &'a Workload,
-    pub priced: Priced<'a>,
-    pub cores: usize,
-    pub goal: Goal,
-    pub load: Load,
-    pub seed: u64,
-}
-
-/// A candidate and what was found of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Found {
-    pub candidate: Candidate,
-    pub expected: f64,
-}
-
-impl<'a> Question<'a> {
-    pub(crate) fn new(
-        workload: &'a Workload,
-        profile: &'a Profile,
-        facts: &[Facts],
-        seed: u64,
-    ) -> Self {
-        let measured = profile.machine.server_cpus as usize;
-        Self {
-            workload,
-            priced: Priced::new(profile, facts),
-            cores: workload.machine.cpus.map_or(measured, |n| n as usize),
-            goal: Goal {
-                percentile: workload.objective.percentile,
-                response_us: workload.objective.response_ms * 1_000.0,
-                class: workload.objective_class(),
-            },
-            load: Load::of(workload),
-            seed,
-        }
-    }
-
-    pub(crate) fn trace(&self, many: usize) -> Trace {
-        // The rarest class must come a few hundred times.
-        let rarest = self
-            .workload
-            .classes
-            .iter()
-            .map(|c| c.share)
-            .fold(1.0, f64::min);
-        let many = (many as f64).max((200.0 / rarest).min(many as f64 * 2.0));
-        Trace::draw(self.workload, many as usize, self.seed)
-    }
-
-    pub(crate) fn capacity(
-        &self,
-        candidate: &Candidate,
-        trace: &Trace,
-        around: Option<f64>,
-        within: f64,
-    ) -> f64 {
-        let bound = candidate.rate_max(self.workload);
-        let mut server = candidate.server;
-        // In a closed loop clients are searched, and each that is added brings a seat for itself.
-        if let (Load::Closed { .. }, Topology::Seats { seats, spread }) =
-            (&self.load, server.topology)
-            && candidate.facts.holds == Holds::Workers
-        {
-            let seats = seats.max(CLIENTS_MAX);
-            server.topology = Topology::Seats { seats, spread };
-        }
-        capacity(
-            &server, &self.load, trace, &self.goal, bound, around, within,
-        )
-        .rate
-    }
-
-    /// The candidates that rules leave, and the lines of the others.
-    fn candidates(
-        &self,
-        facts: &[Facts],
-        sized: &[(String, String, u32)],
-    ) -> (Vec<Candidate>, Vec<CandidateLine>) {
-        let (mut able, mut out) = (Vec::new(), Vec::new());
-        for facts in facts {
-            let mut reason = rules::by_design(facts, self.workload);
-            let mut memory_mib = None;
-            if reason.is_none() {
-                match Candidate::of(facts, &self.priced, self.workload, self.cores) {
-                    None => {
-                        reason = Some("it is not in the profile, or could not be measured".into());
-                    }
-                    Some(mut candidate) => {
-                        let given = sized
-                            .iter()
-                            .find(|s| s.0 == facts.model && s.1 == facts.variant);
-                        if let (Some(given), true) = (given, candidate.is_sized()) {
-                            candidate.sized(given.2, &self.priced, self.workload);
-                        }
-                        memory_mib = Some(candidate.memory_mib);
-                        reason = rules::by_memory(&candidate, self.workload);
-                        if reason.is_none() {
-                            able.push(candidate);
-                        }
-                    }
-                }
-            }
-            if reason.is_some() {
-                out.push(CandidateLine {
-                    model: facts.model.clone(),
-                    variant: facts.variant.clone(),
-                    memory_mib,
-                    disqualified: reason,
-                    ..CandidateLine::default()
-                });
-            }
-        }
-        (able, out)
-    }
-
-    /// Capacities of all `candidates` with few requests, the best first.
-    pub(crate) fn coarse(&self, candidates: Vec<Candidate>, many: usize) -> Vec<Found> {
-        let trace = self.trace(many);
-        let mut found = parallel(candidates, |candidate| {
-            let expected = self.capacity(&candidate, &trace, None, 0.04);
-            Found {
-                candidate,
-                expected,
-            }
-        });
-        sort(&mut found);
-        found
-    }
-}
-
-fn sort(found: &mut [Found]) {
-    found.sort_by(|a, b| b.expected.total_cmp(&a.expected));
-}
-
-/// Does `of` for each of `items` on as many threads as there are CPUs, and keeps their order.
-pub(crate) fn parallel<T: Sync + Clone, R: Send>(
-    items: Vec<T>,
-    of: impl Fn(T) -> R + Sync,
-) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let work = || {
-            let mut mine = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Atomic::Relaxed);
-                let Some(item) = items.get(at) else {
-                    return mine;
-                };
-                mine.push((at, of(item.clone())));
-            }
-        };
-        let threads: Vec<_> = (0..threads.min(16)).map(|_| scope.spawn(work)).collect();
-        let joined = threads.into_iter().map(|thread| match thread.join() {
-            Ok(mine) => mine,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        joined.flatten().collect()
-    });
-    results.sort_by_key(|(at, _)| *at);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Answers.
@@ -303,131 +125,6 @@ fn finalists(question: &Question<'_>, able: Vec<Candidate>) -> Vec<Found> {
     fine.extend(rest);
     sort(&mut fine);
     fine
-}
-
-/// The lines of ranked candidates: tiers with intervals, and the response at the asked load.
-fn lines(question: &Question<'_>, profile: &Profile, found: &[Found]) -> Vec<CandidateLine> {
-    let trace = question.trace(COARSE);
-    let residual = residual(profile);
-    let items = found
-        .iter()
-        .enumerate()
-        .map(|(at, f)| (at, f.clone()))
-        .collect();
-    let mut lines = parallel(items, |(at, f): (usize, Found)| {
-        let cpu = |costs: &simulate::Costs| {
-            let server = simulate::Server {
-                costs: *costs,
-                ..f.candidate.server
-            };
-            bounds::cpu_us(&server, question.workload)
-        };
-        let facts = &f.candidate.facts;
-        let (less, more) = question.priced.bootstrap(facts, question.seed, cpu);
-        let end = |factor: f64| {
-            if at < FINALISTS && factor != 1.0 {
-                let priced = f.candidate.costing(factor);
-                question.capacity(&priced, &trace, Some(f.expected / factor), 0.04)
-            } else {
-                f.expected / factor
-            }
-        };
-        let by_residual = |sign: f64| f.expected * (sign * residual.unwrap_or(0.0)).exp();
-        let interval = Interval {
-            low: end(more).min(by_residual(-1.0)).min(f.expected),
-            expected: f.expected,
-            high: end(less).max(by_residual(1.0)).max(f.expected),
-        };
-        let asked = run(&f.candidate.server, &question.load, &trace);
-        let keeps_up = question
-            .workload
-            .rate()
-            .is_none_or(|rate| f.expected >= rate);
-        CandidateLine {
-            model: f.candidate.facts.model.clone(),
-            variant: f.candidate.facts.variant.clone(),
-            workers: f.candidate.workers,
-            tier: 0,
-            capacity_rps: Some(interval),
-            response_us: keeps_up.then(|| Response {
-                p50: asked.all.percentile_us(50.0),
-                p90: asked.all.percentile_us(90.0),
-                p99: asked.all.percentile_us(99.0),
-            }),
-            throughput_rps: keeps_up.then_some(asked.throughput_rps),
-            cpu_us: keeps_up.then(|| {
-                let cores = f.candidate.server.cores as f64;
-                asked.utilisation * cores * 1e6 / asked.throughput_rps.max(1e-9)
-            }),
-            memory_mib: Some(f.candidate.memory_mib),
-            disqualified: None,
-        }
-    });
-    // A tier's candidates are equals of its first: the profile's errors are common to all of them, so
-    // their intervals overlap much more widely than their differences are uncertain.
-    let mut leader = f64::INFINITY;
-    let mut tier = 0;
-    for line in &mut lines {
-        let expected = line.capacity_rps.map_or(0.0, |c| c.expected);
-        if expected <= 0.0 {
-            continue;
-        }
-        if expected < leader * (1.0 - TIE_SHARE) || tier == 0 {
-            (tier, leader) = (tier + 1, expected);
-        }
-        line.tier = tier;
-    }
-    lines
-}
-
-/// The 90 % quantile of the residuals of the calibration (split conformal: of n, the ceil(0.9 (n + 1))
-/// smallest).
-fn residual(profile: &Profile) -> Option<f64> {
-    let mut sizes: Vec<f64> = profile.residuals.iter().map(|r| r.abs()).collect();
-    if sizes.len() < RESIDUALS_MIN {
-        return None;
-    }
-    sizes.sort_by(f64::total_cmp);
-    let rank = (0.9 * (sizes.len() + 1) as f64).ceil() as usize;
-    sizes.get(rank.min(sizes.len()) - 1).copied()
-}
-
-/// The choice of the first tier: the smallest memory, then isolation, then the simplest.
-fn choice(found: &[Found], lines: &[CandidateLine]) -> Option<usize> {
-    let tied: Vec<usize> = (0..found.len()).filter(|&at| lines[at].tier == 1).collect();
-    let mibs = tied.iter().map(|&at| found[at].candidate.memory_mib);
-    let least = mibs.fold(f64::INFINITY, f64::min);
-    // Memories within a tenth and a third of a MiB are the same: pages that happen to be touched.
-    let memory = |at: usize| {
-        let mib = found[at].candidate.memory_mib;
-        if mib <= least * 1.1 + 0.3 { least } else { mib }
-    };
-    let isolated = |at: usize| {
-        let facts = &found[at].candidate.facts;
-        facts.processes && facts.holds != Holds::Many
-    };
-    let by = |a: &usize, b: &usize| -> Ordering {
-        memory(*a)
-            .total_cmp(&memory(*b))
-            .then(isolated(*b).cmp(&isolated(*a)))
-            .then({
-                let complexity = |at: usize| found[at].candidate.facts.complexity();
-                complexity(*a).cmp(&complexity(*b))
-            })
-            .then(found[*b].expected.total_cmp(&found[*a].expected))
-    };
-    tied.iter().copied().min_by(by)
-}
-
-/// The choice of the coarse results alone, as a label.
-pub(crate) fn coarse_choice(found: &[Found]) -> Option<usize> {
-    let best = found.first().map_or(0.0, |f| f.expected);
-    let line = |f: &Found| CandidateLine {
-        tier: u32::from(f.expected >= best * (1.0 - TIE_SHARE) && best > 0.0),
-        ..CandidateLine::default()
-    };
-    let lines: Vec<CandidateLine> = found.iter().map(line).collect();
-    choice(found, &lines)
 }
 
 fn recommend(answer: &mut Answer, question: &Question<'_>, found: &[Found], chosen: usize) {

@@ -23,9 +23,11 @@ mod html;
 mod plan;
 mod plot;
 mod profile;
+mod question;
 mod rules;
 mod sizing;
 mod text;
+mod tiers;
 
 pub use answer::{
     Answer, CandidateLine, Interval, Plan, Recommended, Response, Sizing, WorkersLine,

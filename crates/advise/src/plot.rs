@@ -9,8 +9,8 @@ use workload::Workload;
 
 use crate::answer::Answer;
 use crate::candidate::Candidate;
-use crate::choose::Question;
 use crate::facts::Facts;
+use crate::question::Question;
 
 /// Width and height of a drawing, and the space for its axes.
 const SIZE: (f64, f64) = (640.0, 320.0);

@@ -6,8 +6,8 @@ use workload::{Distribution, Workload};
 
 use crate::answer::{Sizing, WorkersLine};
 use crate::bounds;
-use crate::choose::{Found, Question};
 use crate::facts::Holds;
+use crate::question::{Found, Question};
 
 /// Requests of each simulation.
 const MANY: usize = 8_000;

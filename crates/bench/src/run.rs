@@ -6,6 +6,7 @@ pub mod capacity;
 pub mod capacity_search;
 pub mod contender;
 pub mod execute;
+mod execution;
 pub mod generator;
 pub mod keep;
 pub mod memory;

@@ -80,8 +80,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "learn"])]
     from: Option<PathBuf>,
 
-    /// Hold predictions to account: measure generated workloads over the default variants, about 90
-    /// seconds each
+    /// Hold predictions to account: measure generated workloads over the default variants, about
+    /// three minutes each
     #[arg(long, value_name = "SEED", conflicts_with_all = ["file", "from", "verify", "learn", "peak"])]
     validate: Option<u64>,
 

@@ -46,7 +46,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// When one that has gone is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
-/// Shows it until it has been shown so often, somebody ends it, or the server does.
+/// Shows it until it has been shown so often, the user ends it, or the server ends.
 pub fn main(args: &Args) -> ExitCode {
     match run(args) {
         Ok(End::Done) => ExitCode::SUCCESS,
@@ -66,7 +66,7 @@ pub fn main(args: &Args) -> ExitCode {
 
 /// Why it ends well.
 enum End {
-    /// All was shown, or somebody has had enough.
+    /// All was shown, or the user has ended it.
     Done,
     /// The server has drained.
     Drained,
@@ -120,7 +120,7 @@ fn run(args: &Args) -> Result<End, String> {
         history.add(&before, &now);
         let lines = view::interval(&args.addr, &before, &now, &history, screen.room());
         if !screen.show(&lines) {
-            return Ok(End::Done); // Nobody reads any more.
+            return Ok(End::Done); // The reader of the output has gone.
         }
         before = now;
         if let Some(left) = &mut left {

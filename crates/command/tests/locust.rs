@@ -363,7 +363,7 @@ fn a_machine_that_does_not_come_is_missed(stage: &Stage) {
 }
 
 fn a_refused_connection_is_named(stage: &Stage) {
-    // The address of the server is that machine's own, where nobody listens.
+    // The address of the server is that machine's own, where no server listens.
     let name = &stage.network.names[3];
     inside(name, &format!("addr add {SERVER}/32 dev lo")).unwrap();
     let _workers = stage.workers(1..=MACHINES);

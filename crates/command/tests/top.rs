@@ -51,18 +51,18 @@ fn failed(exit: &Exit, code: i32, part: &str) {
 
 #[test]
 fn addresses_that_lead_to_no_server_are_named() {
-    let nobody = format!("unix:{}", socket_path().display());
-    let exit = run(top(&[&nobody, "--once"])).unwrap();
+    let unused = format!("unix:{}", socket_path().display());
+    let exit = run(top(&[&unused, "--once"])).unwrap();
     failed(
         &exit,
         1,
-        &format!("cannot reach {nobody}: there is no such socket"),
+        &format!("cannot reach {unused}: there is no such socket"),
     );
     let exit = run(top(&["fd:3"])).unwrap();
     failed(&exit, 2, "fd:3");
     let exit = run(top(&["nonsense"])).unwrap();
     failed(&exit, 2, "is not HOST:PORT");
-    // A port on which nobody listens: it was bound and is not any more.
+    // A port on which no server listens: it was bound and is not any more.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let free = port.local_addr().unwrap().to_string();
     drop(port);
@@ -70,7 +70,7 @@ fn addresses_that_lead_to_no_server_are_named() {
     failed(
         &exit,
         1,
-        &format!("cannot reach {free}: nobody listens there"),
+        &format!("cannot reach {free}: no server listens there"),
     );
 }
 
@@ -239,7 +239,7 @@ fn in_terminal(admin: &str, columns: u16, lines: u16) -> (Child, File) {
     (child, File::from(ours))
 }
 
-/// Reads until `holds`; the end of a terminal that nobody has open any more is an error to its reader.
+/// Reads until `holds`; the end of a terminal that no process has open any more is an error to its reader.
 fn read_until(terminal: &mut File, text: &mut String, holds: impl Fn(&str) -> bool) {
     let mut piece = [0; 4096];
     while !holds(text) {

@@ -15,6 +15,7 @@ use signal_hook::flag;
 use crate::args::Args;
 use crate::csv;
 use crate::edges::Edge;
+use crate::exit as exit_status;
 use crate::fail_on::FailOn;
 use crate::gates;
 use crate::merge::Merge;
@@ -26,12 +27,6 @@ use crate::sink::{Sink, written};
 use crate::slices;
 use crate::table;
 
-/// Exit status for arguments that cannot be used.
-const EXIT_USAGE: u8 = 2;
-
-/// Exit status, by convention, of a process that SIGINT ends.
-pub(crate) const EXIT_INTERRUPTED: i32 = 130;
-
 /// Runs the command: exit 0 with a result (valid or not), 2 for unusable arguments, 1 for a failure or
 /// for a condition of --fail-on that holds, each with one line on standard error.
 pub fn main(args: Args) -> ExitCode {
@@ -41,7 +36,7 @@ pub fn main(args: Args) -> ExitCode {
     match args.plan() {
         Ok(plan) if args.slices => exit(slices::serve(&plan, args.arrivals, args.edges)),
         Ok(plan) => exit(measure(&args, &plan)),
-        Err(error) => fail(&error, EXIT_USAGE),
+        Err(error) => fail(&error, exit_status::USAGE),
     }
 }
 
@@ -143,7 +138,7 @@ fn print(result: &LoadResult, results: &[Option<&Path>]) -> Result<()> {
 fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, EXIT_INTERRUPTED, Arc::clone(&stop))?;
+        flag::register_conditional_shutdown(signal, exit_status::INTERRUPTED, Arc::clone(&stop))?;
         flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)

@@ -6,7 +6,6 @@ use schema::load::RequestsFile;
 use schema::{Code, Effect, Reason, Reasons};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::shape::digest;
 use self::shape::{NANO, Offer, Shape, offers};
 use crate::counts::Counts;
 use crate::extra_clients::ExtraCounts;

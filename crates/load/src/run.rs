@@ -17,9 +17,9 @@ use crate::extra_clients::{self, ExtraCounts, IdleConnections};
 use crate::plan::Plan;
 use crate::record::{RunRecord, StartTimes};
 use crate::shared::{Progress, Shared, SoFar};
-use crate::slices::Sockets;
 use crate::slot::Slot;
 use crate::socket;
+use crate::sockets::Sockets;
 use crate::thread_result::ThreadResult;
 use crate::window::Window;
 use crate::worker::Worker;
@@ -163,7 +163,11 @@ fn run_load<'scope>(
                 drop(done);
                 barrier.wait_for_end();
                 match shared.sockets {
-                    Some(sockets) => sockets.keep(thread, open),
+                    Some(sockets) => {
+                        // Others close here.
+                        let idle = open.into_iter().filter_map(Slot::into_idle);
+                        sockets.keep(thread, idle.collect());
+                    }
                     None => drop(open),
                 }
             })

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::checker::{ReferenceBodies, reference_bodies};
 use crate::plan::Plan;
-use crate::slices::Sockets;
+use crate::sockets::Sockets;
 
 /// The plan, the bodies that replies are compared with, and the interrupt.
 pub(crate) struct Shared<'a> {

@@ -10,24 +10,22 @@
 //! without a reply, is opened again before the next slice, and the result says how many were.
 
 use std::io::{self, BufRead, Write};
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
 use schema::load::{Arrivals, LoadResult};
 use serde::Deserialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::edges::Edge;
+use crate::exit::INTERRUPTED;
 use crate::gates;
 use crate::plan::{Pace, Plan};
 use crate::run::{Observer, run_on};
-use crate::slot::Slot;
+use crate::sockets::Sockets;
 
 /// Longest slice, seconds.
 const SECONDS_MAX: f64 = 3600.0;
@@ -42,45 +40,6 @@ struct Asked {
     rate: Option<f64>,
     /// Seed of the arrivals and of the mix.
     seed: Option<u64>,
-}
-
-/// The sockets that go from one slice to the next, by thread.
-#[derive(Debug, Default)]
-pub(crate) struct Sockets {
-    threads: Mutex<Vec<Vec<OwnedFd>>>,
-    /// How many of them the slice has taken over.
-    taken: AtomicUsize,
-}
-
-impl Sockets {
-    /// The sockets that thread number `thread` is to go on with, without those whose peer has closed
-    /// or has sent bytes that were not asked for.
-    pub(crate) fn take(&self, thread: usize) -> Vec<OwnedFd> {
-        let mut kept = self.kept(thread, std::mem::take);
-        kept.retain(is_quiet);
-        self.taken.fetch_add(kept.len(), Ordering::Relaxed);
-        kept
-    }
-
-    /// Keeps the connections of a thread that have nothing in flight, and closes the others.
-    pub(crate) fn keep(&self, thread: usize, slots: Vec<Slot>) {
-        let idle = slots.into_iter().filter_map(Slot::into_idle).collect();
-        self.kept(thread, |kept| *kept = idle);
-    }
-
-    fn kept<T>(&self, thread: usize, with: impl FnOnce(&mut Vec<OwnedFd>) -> T) -> T {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if threads.len() <= thread {
-            threads.resize_with(thread + 1, Vec::new);
-        }
-        with(&mut threads[thread])
-    }
-}
-
-/// Whether the peer of an idle connection keeps it open and silent.
-fn is_quiet(socket: &OwnedFd) -> bool {
-    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    matches!(recv(socket, &mut [0_u8; 1][..], flags), Err(Errno::AGAIN))
 }
 
 /// Loads in slices until the input ends.
@@ -113,7 +72,7 @@ pub(crate) fn serve(plan: &Plan, arrivals: Arrivals, edges: bool) -> Result<()> 
 /// While a slice runs the first signal ends its window early; between slices it ends the process.
 fn end_on_signals(stop: &Arc<AtomicBool>, idle: &Arc<AtomicBool>) -> io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
-        let status = crate::command::EXIT_INTERRUPTED;
+        let status = INTERRUPTED;
         flag::register_conditional_shutdown(signal, status, Arc::clone(stop))?;
         flag::register_conditional_shutdown(signal, status, Arc::clone(idle))?;
         flag::register(signal, Arc::clone(stop))?;
@@ -170,7 +129,7 @@ fn slice(plan: &Plan, stop: &AtomicBool, edges: bool, sockets: &Sockets) -> Resu
 /// How many connections were opened again before the slice that has just ended; the first one opens
 /// them all, and where each request has a connection of its own none is kept.
 fn reopened(plan: &Plan, sockets: &Sockets, first: bool) -> u64 {
-    let taken = sockets.taken.swap(0, Ordering::Relaxed);
+    let taken = sockets.count_taken();
     let missing = plan.connections.saturating_sub(taken);
     let kept = !first && !plan.new_connection;
     if kept { missing as u64 } else { 0 }

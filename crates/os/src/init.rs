@@ -1,6 +1,6 @@
 //! Process 1 of a container.
 //!
-//! Whoever loses its parent becomes a child of process 1, and stays a zombie unless that reaps it. A server
+//! A process that loses its parent becomes a child of process 1, and stays a zombie unless process 1 reaps it. A server
 //! that reaped strangers would have to tell them from its own children, and most models have no place where
 //! they reap. So process 1 forks the server, and does nothing itself but reap and pass on signals.
 
@@ -64,7 +64,7 @@ const PASSED_ON: [Signal; 6] = [
     Signal::USR2,
 ];
 
-/// Reaps whoever ends, until the server does.
+/// Reaps every process that ends, until the server does.
 fn look_after(server: Pid) -> ! {
     crate::helper::close_from(3, i32::MAX); // Listeners that were passed are the server's.
     loop {

@@ -20,7 +20,7 @@ use crate::select::poll_fd;
 /// (`signal(7)`); the first two are left to debuggers and profilers, which often use them.
 pub const QUEUED: i32 = 36;
 
-/// The standard signal of a descriptor, of which several may become one. It is one that nobody sends, since
+/// The standard signal of a descriptor, of which several may become one. It is one that no program sends, since
 /// it is blocked where it is waited for: SIGUSR1 and the like are for users.
 pub const COALESCED: i32 = libc::SIGVTALRM;
 

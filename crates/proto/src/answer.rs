@@ -2,33 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::client::Origin;
 use crate::head::Head;
 use crate::intake::Filled;
-use crate::response::Reply;
-use crate::tail::Tail;
+use crate::observe::Outcome;
+use crate::response::{Answer, Reply};
 use crate::{Intake, Method, Request, Response, Turn, observe, status};
-
-/// What the session must know of a response that was written.
-pub(crate) struct Answer {
-    /// The rest of the body.
-    pub(crate) tail: Tail,
-    /// How long to delay the response.
-    pub(crate) wait: Option<Duration>,
-    /// Whether another request may follow on this connection.
-    pub(crate) persistent: bool,
-}
-
-/// What an observer is told of a response.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Outcome {
-    pub(crate) status: u16,
-    pub(crate) body_bytes: u64,
-    pub(crate) received: Instant,
-    pub(crate) wait: Duration,
-}
 
 /// The request as a service sees it, from this client, and received then.
 #[inline(always)]

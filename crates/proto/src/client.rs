@@ -1,4 +1,4 @@
-//! What a session keeps about its client where somebody asks for it. It is boxed, since usually nobody does.
+//! What a session keeps about its client where that is asked for. It is boxed, since usually it is not.
 
 use std::any::Any;
 use std::time::Instant;

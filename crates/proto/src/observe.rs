@@ -4,8 +4,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::answer::Outcome;
 use crate::{Request, Turn};
+
+/// What an observer is told of a response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    pub(crate) status: u16,
+    pub(crate) body_bytes: u64,
+    pub(crate) received: Instant,
+    pub(crate) wait: Duration,
+}
 
 /// Is told of every request that a worker answers. A worker without one pays a comparison per request.
 pub trait Observer: fmt::Debug + Send {

@@ -35,7 +35,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// How the peer of one connection is found out, and what it is once somebody has asked: a service that
+/// How the peer of one connection is found out, and what it is once a service has asked: a service that
 /// never asks costs no system call.
 pub(crate) struct Whose {
     /// Boxed, so that the connections of those who do not ask stay small.
@@ -46,7 +46,7 @@ pub(crate) struct Whose {
 
 impl Whose {
     /// Of a session whose driver does not say.
-    pub(crate) fn nobody() -> Whose {
+    pub(crate) fn unknown() -> Whose {
         Whose::new(-1, |_| Peer::Unknown)
     }
 

@@ -4,11 +4,20 @@ use std::any::Any;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use crate::answer::Answer;
 use crate::scratch::Scratch;
 use crate::status;
 use crate::stream::Source;
 use crate::tail::{Repeat, Tail};
+
+/// What the session must know of a response that was written.
+pub(crate) struct Answer {
+    /// The rest of the body.
+    pub(crate) tail: Tail,
+    /// How long to delay the response.
+    pub(crate) wait: Option<Duration>,
+    /// Whether another request may follow on this connection.
+    pub(crate) persistent: bool,
+}
 
 /// The response to one request. It starts as `200 OK` with an empty body.
 #[derive(Debug)]

@@ -7,7 +7,15 @@
 use server::Need;
 
 use crate::Ready;
-use crate::pool::Seen;
+
+/// What a selector of changes has reported, of any number of events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seen {
+    pub readable: bool,
+    pub writable: bool,
+    /// The peer has sent its FIN, or is gone.
+    pub ended: bool,
+}
 
 /// What is known of one connection and has not been acted upon.
 #[derive(Debug, Default, Clone, Copy)]

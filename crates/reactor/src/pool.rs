@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use server::{Client, Need, Server, Worker};
 
+use crate::edge::Seen;
 use crate::watched::Watched;
 use crate::{Consumer, Inbox, Mailbox, Producer, Ready, Token, inbox, work_queue};
 
@@ -35,7 +36,7 @@ pub(crate) enum Work {
     Computed,
     /// Served as far as possible without waiting; this is what it needs next.
     Served(Need),
-    /// The thread has panicked, or nobody takes it any more.
+    /// The thread has panicked, or no thread takes it any more.
     Failed,
 }
 
@@ -73,15 +74,6 @@ pub(crate) struct Registration {
     pub unwatched: bool,
     /// What has happened on it, if the selector reports changes.
     pub seen: Seen,
-}
-
-/// What a selector of changes has reported, of any number of events.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Seen {
-    pub readable: bool,
-    pub writable: bool,
-    /// The peer has sent its FIN, or is gone.
-    pub ended: bool,
 }
 
 /// A pool of `size` threads for so many loops. Each loop may have its share of `queue_max`

@@ -294,7 +294,7 @@ impl Addresses {
 }
 
 /// The trace goes first: a process that is killed in between keeps a connection counted for ever, where
-/// the other order would count one of somebody else as gone.
+/// the other order would count that of another client as gone.
 impl Drop for Counted {
     fn drop(&mut self) {
         self.table.untrace(self.worker, self.slot);

@@ -6,8 +6,8 @@
 //! meets nothing of it. What is refused is answered at once, on a connection that stays open.
 //!
 //! A request that is late by the client's own word is answered with 503 and not with 504: the latter says
-//! that somebody behind this server was too slow, and so that work may have been done. Here none was, and
-//! whoever retries does no harm.
+//! that a server behind this one was too slow, and so that work may have been done. Here none was, and
+//! a client that retries does no harm.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +50,7 @@ pub(crate) struct Bounds {
     /// Name of the field in which clients say how long they wait, ms.
     deadline_field: Option<String>,
     board: &'static Board,
-    /// By worker, its requests in flight, for whoever finds that its process was killed; empty without a
+    /// By worker, its requests in flight, for the process that finds it killed; empty without a
     /// bound.
     in_flight: &'static [AtomicU64],
 }
@@ -380,7 +380,7 @@ mod tests {
         assert_eq!(in_flight(), 1);
         assert!(first.as_mut().poll(&mut context).is_ready());
         assert_eq!(in_flight(), 0);
-        // Nobody awaits it any more.
+        // It is dropped without being awaited.
         drop(begin(&*service));
         assert_eq!(in_flight(), 0);
         std::mem::forget(begin(&*service));

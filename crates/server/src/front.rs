@@ -44,7 +44,7 @@ pub(crate) fn before(
     }
     variant.fronted().ok_or_else(|| {
         let why = if variant.needs.listeners == Listeners::None {
-            "it serves one connection and ends, so a slow client holds nobody else"
+            "it serves one connection and ends, so a slow client delays no other"
         } else if variant.workers.holds == Holds::Many {
             "its connections hold no worker, so it needs none"
         } else if variant.workers.processes && variant.workers.holds == Holds::Workers {

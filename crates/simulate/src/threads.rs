@@ -64,7 +64,7 @@ pub(crate) struct Cores {
     ready: BTreeSet<(i64, u32, u32)>,
     ready_had: i128,
     came: u32,
-    /// The mean when nobody wanted to run.
+    /// The mean when no thread wanted to run.
     rested: i64,
     tick: u64,
     preempt: u64,
@@ -159,7 +159,7 @@ impl Cores {
         };
         let had = Self::had_on(&self.cores[index], now, threads);
         let mut end = self.next_tick(now, had, self.cores[index].protected);
-        // The kernel also looks who is the best when one wakes up, whoever that is, if others waited already and
+        // The kernel also looks which thread is the best when any wakes up, if others waited already and
         // the one that runs is protected no longer.
         let looks = waited && had >= self.cores[index].protected;
         if looks || self.gives_way(now, index, id, threads) {

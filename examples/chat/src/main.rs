@@ -12,7 +12,7 @@
 //! Each listener is asked for news every 50 ms, which costs a microsecond or two. Models with loops and
 //! tasks serve others meanwhile, so that thousands may listen. On models of threads a listener keeps its
 //! thread: thread-pool has 64 of them, and needs one that is free for `/say`. iterative has one worker,
-//! which serves one listener and nobody else.
+//! which serves one listener and no other client.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

@@ -2,7 +2,7 @@
 //!
 //! In slices the question is not how much others use, but whether they use more of one server's time
 //! than of another's: what is taken from all alike cancels in the pairs. A daemon takes what it needs,
-//! whoever is measured. A busy loop takes its fair share, which is a half beside a server of one thread
+//! whichever server is measured. A busy loop takes its fair share, which is a half beside a server of one thread
 //! and a tenth beside nine threads that are ready to run.
 
 use std::collections::VecDeque;

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 
 /// What is settled where only the time is given, per cent.
 const UNTIL_PERCENT: f64 = 3.0;
-/// Finer than half a per cent no machine is the same for long enough; coarser than a half nobody asks.
+/// Finer than half a per cent no machine is the same for long enough; coarser than a half is not worth asking.
 const PERCENT_MIN: f64 = 0.5;
 const PERCENT_MAX: f64 = 50.0;
 /// A week.

@@ -15,12 +15,11 @@ use crate::plan::estimate;
 use crate::plan::size::Size;
 use crate::plan::visit::{Visit, Window};
 use crate::run::capacity::Known;
+use crate::run::execution::Execution;
 use crate::run::prepare::{Prepared, prepare};
 use crate::run::progress::Progress;
-use crate::run::record::Record;
 use crate::run::rounds::{Budget, Rounds};
 use crate::run::settle::Ended;
-use crate::run::setup::Setup;
 use crate::run::tasks::{Task, tasks};
 use crate::run::trial::{self, ATTEMPTS_MAX};
 
@@ -113,17 +112,6 @@ impl Prepared {
         }
         tasks(&self.visits, &self.record.trials, self.setup.size).is_empty()
     }
-}
-
-/// A plan while it is carried out.
-pub(super) struct Execution<'a> {
-    pub(super) setup: &'a Setup,
-    pub(super) record: &'a mut Record,
-    pub(super) progress: Progress,
-    /// Time left for second attempts: a noisy machine must not make a run twice as long as announced.
-    pub(super) spare: Duration,
-    /// That another bench runs has been said.
-    pub(super) bench_seen: Option<u32>,
 }
 
 /// Carries out the plan, without the trials that the folder already holds.

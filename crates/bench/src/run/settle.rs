@@ -6,7 +6,7 @@ use report::data::Env;
 use report::settled::{Column, Said};
 
 use crate::failure::Failure;
-use crate::run::execute::Execution;
+use crate::run::execution::Execution;
 use crate::run::rounds::{Budget, Rounds, time};
 use crate::run::slices::Group;
 
@@ -52,7 +52,7 @@ impl Execution<'_> {
             page_took: Duration::ZERO,
         };
         let result = self.go_round(rounds, budget, &mut session);
-        // Whoever called adds the time of all of it.
+        // The caller adds the time of all of it.
         session.env.duration_s = session.before_s;
         result
     }

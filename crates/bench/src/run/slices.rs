@@ -17,7 +17,7 @@ use crate::observe::measured::Sample;
 use crate::plan::estimate;
 use crate::plan::rotation::{self, Rotation, Seen};
 use crate::plan::visit::{Visit, Window};
-use crate::run::execute::Execution;
+use crate::run::execution::Execution;
 use crate::run::slice_generator::Asked;
 use crate::run::standing::{Ended, Standing};
 use crate::run::trial::{as_ceiling, blank, judged};

@@ -75,7 +75,7 @@ pub fn a_target_is_measured_where_it_answers(folder: &Folder) {
         (plain.server_cpu_us_per_request, plain.pss_kib),
         (None, None)
     );
-    // Without `pid=` it cannot be told what the target uses from what others use, so nobody is blamed.
+    // Without `pid=` it cannot be told what the target uses from what others use, so no other process is blamed.
     let blamed = |t: &&Trial| t.reasons.iter().any(|r| r.code == Code::ServerCpusShared);
     let plain = trials.iter().filter(|t| t.label == "plain").find(blamed);
     assert!(plain.is_none(), "{plain:?}");

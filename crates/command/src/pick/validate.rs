@@ -50,7 +50,7 @@ pub(super) fn apart(seed: u64, profile: &Profile) -> Result<(), Refused> {
 }
 
 impl Asking<'_> {
-    /// Measures workloads `first` to `end` over all default variants, at most about 90 seconds each, and
+    /// Measures workloads `first` to `end` over all default variants, about three minutes each, and
     /// prints the table. With `out`, what was measured is kept there, and what is there is not measured
     /// again.
     pub(super) fn measure(

@@ -26,11 +26,11 @@ const PAGE_BYTES_MAX: u64 = 32 << 20;
 /// Why there is no page.
 #[derive(Debug)]
 pub enum Failure {
-    /// There is nobody, or nobody any more.
+    /// No server listens there, or it has gone.
     Gone(String),
-    /// Somebody is there and does not answer in time.
+    /// A server listens and does not answer in time.
     Silent,
-    /// Somebody else is there.
+    /// What answers is no admin server of Turnstile.
     Foreign(String),
 }
 
@@ -91,7 +91,7 @@ impl Failure {
         match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => Failure::Silent,
             ErrorKind::NotFound => Failure::Gone("there is no such socket".into()),
-            ErrorKind::ConnectionRefused => Failure::Gone("nobody listens there".into()),
+            ErrorKind::ConnectionRefused => Failure::Gone("no server listens there".into()),
             ErrorKind::PermissionDenied => Failure::Gone("permission denied".into()),
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
                 Failure::Gone("it has closed the connection".into())

@@ -89,7 +89,7 @@ impl Screen {
         }
     }
 
-    /// Shows a frame. False: nobody reads any more.
+    /// Shows a frame. False: the reader of the output has gone.
     pub fn show(&mut self, lines: &[Line]) -> bool {
         let room = self.room();
         let text = match &mut self.live {
@@ -123,7 +123,7 @@ impl Screen {
         }
     }
 
-    /// Waits until `time`, or until somebody wants it to end.
+    /// Waits until `time`, or until the user wants it to end.
     pub fn wait_until(&self, time: Instant) -> Woken {
         let reads_keys = self.live.as_ref().is_some_and(|live| live.modes.is_some());
         let mut has_input = reads_keys;

@@ -8,13 +8,13 @@ const NEVER_RESTS: &str =
 const ONLY_TCP: &str =
     "SO_REUSEPORT spreads nothing over Unix sockets: it refuses them in one line before it listens";
 const ONLY_OWN: &str = "one inherited listener is not one per worker: it refuses it in one line";
-const HASHED: &str = "what hashes to a busy child waits for it, whoever is free: as long as the deadlines let its client stay";
+const HASHED: &str = "what hashes to a busy child waits for it, even if another is free: as long as the deadlines let its client stay";
 const THREAD_ENDS: &str = "a thread per request: its connection to the back end ends with it";
 const ONE_THREAD: &str =
     "one thread computes: while it is blocked, so are all requests, as long as the call takes";
 const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody: it is killed with all its clients";
 const THREAD_GONE: &str = "the thread that answered has ended with its event";
-const ASIDE: &str = "what blocks is served aside, so nobody waits behind it in the backlog";
+const ASIDE: &str = "what blocks is served aside, so no client waits behind it in the backlog";
 const ONE_WORKER_EACH: &str = "a persistent connection occupies a worker until it ends, at the latest after --idle-ms without a request";
 
 /// (row, model or one variant of it, why not).

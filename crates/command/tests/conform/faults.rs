@@ -69,7 +69,7 @@ pub const PARTS: &[Part] = &[
             ),
             fault(
                 "11. answers to clients that have gone, on descriptors used again (gunicorn 3626)",
-                &["late answers go to nobody else"],
+                &["late answers go to no other client"],
             ),
             fault(
                 "12. 64 patterned echoes while buffers are exhausted (liburing 1538, 1447, 778)",
@@ -164,7 +164,7 @@ pub const PARTS: &[Part] = &[
                 &[
                     "connections at their bound",
                     "a client beyond the workers has its turn",
-                    "a queue of one loses nobody",
+                    "a queue of one loses no client",
                 ],
             ),
             fault(

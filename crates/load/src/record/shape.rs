@@ -4,6 +4,7 @@ use schema::load::{Arrivals, BodyCheck};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::duration_ns;
+use crate::digest::digest;
 use crate::kind::Kind;
 use crate::plan::{Pace, Plan};
 use crate::profile::Step;
@@ -98,12 +99,6 @@ impl Shape {
             poison_path: plan.poison.as_ref().map(|poison| poison.path.clone()),
         }
     }
-}
-
-/// A digest by which equal bytes are told from others (FNV-1a).
-pub(crate) fn digest(bytes: &[u8]) -> u64 {
-    let fold = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-    bytes.iter().fold(0xCBF2_9CE4_8422_2325, fold)
 }
 
 /// What a plan offers in its window, step by step.

@@ -136,12 +136,12 @@ mod tests {
 
     use super::*;
 
-    /// A bell of a deviation of about 0.03 around each of `levels`, `length` times.
+    /// Values of a deviation of about 0.03 (nearly normal) around each of `levels`, `length` times.
     fn series(levels: &[f64], length: usize, seed: u64) -> Vec<f64> {
         let mut random = SplitMix64::new(seed);
         let mut value = |level: f64| {
-            let bell: f64 = (0..6).map(|_| random.uniform() - 0.5).sum();
-            level + 0.042 * bell
+            let noise: f64 = (0..6).map(|_| random.uniform() - 0.5).sum();
+            level + 0.042 * noise
         };
         let each = |level: &f64| std::iter::repeat_n(*level, length);
         levels.iter().flat_map(each).map(&mut value).collect()

@@ -30,7 +30,7 @@ impl Connection {
             }
         }
         match self.session.want() {
-            // What has arrived during a wait is reported by nobody again.
+            // What has arrived during a wait is not reported again.
             Want::Read if !waited => Need::Readable,
             _ => self.step_rarely(worker),
         }

@@ -31,7 +31,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Whoever was in a call is no more: nobody is stuck in it.
+    /// The worker that was in a call has ended: none is stuck in it.
     pub(crate) fn forget_call(&self) {
         self.call_began_ns.store(0, Ordering::Relaxed);
     }

@@ -1,72 +1,21 @@
 //! The figures as text, in version 0.0.4 of Prometheus' exposition format, under names by its
 //! conventions: base units, `_total` for counters.
 
-use std::fmt::{Display, Write};
+mod page;
+mod processes;
+mod workers;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use os::signal::monotonic_ns;
 
-use super::figures::{BOUNDS_US, Figures, STATUSES, Total};
+use page::Page;
+use processes::processes;
+use workers::workers;
+
+use super::figures::{STATUSES, Total};
 use super::helper::View;
-use super::process;
 use crate::Block;
-
-/// The text that is being made.
-#[derive(Debug, Default)]
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        self.line(format_args!("# HELP {name} {help}"));
-        self.line(format_args!("# TYPE {name} {kind}"));
-    }
-
-    /// Writing to a string does not fail.
-    fn line(&mut self, line: std::fmt::Arguments<'_>) {
-        let _ = writeln!(self.0, "{line}");
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "counter", help);
-        self.line(format_args!("{name} {value}"));
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "gauge", help);
-        self.line(format_args!("{name} {value}"));
-    }
-
-    /// A sample for each value of one label.
-    fn by<L: Display, V: Display>(
-        &mut self,
-        (name, kind, help): (&str, &str, &str),
-        label: &str,
-        samples: impl IntoIterator<Item = (L, V)>,
-    ) {
-        self.family(name, kind, help);
-        for (value, sample) in samples {
-            self.line(format_args!("{name}{{{label}=\"{value}\"}} {sample}"));
-        }
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, total: &Total) {
-        self.family(name, "histogram", help);
-        let mut below = 0;
-        for (bound, count) in BOUNDS_US.iter().zip(total.counts) {
-            below += count;
-            let bound = *bound as f64 / 1e6;
-            self.line(format_args!("{name}_bucket{{le=\"{bound}\"}} {below}"));
-        }
-        below += total.counts[BOUNDS_US.len()];
-        self.line(format_args!("{name}_bucket{{le=\"+Inf\"}} {below}"));
-        self.line(format_args!("{name}_sum {}", seconds(total.sum_ns)));
-        self.line(format_args!("{name}_count {below}"));
-    }
-}
-
-fn seconds(ns: u64) -> f64 {
-    ns as f64 / 1e9
-}
 
 fn read(value: &AtomicU64) -> u64 {
     value.load(Ordering::Relaxed)
@@ -301,146 +250,6 @@ fn refused(view: &View, page: &mut Page) {
     );
 }
 
-fn workers(view: &View, page: &mut Page) {
-    let (board, shared) = (view.board, view.observed.shared);
-    page.gauge(
-        "turnstile_workers",
-        "Workers that the server may have.",
-        view.workers,
-    );
-    let busy = view.blocks.iter().zip(view.observed.figures);
-    let busy = busy.filter(|(block, figures)| is_busy(block, figures));
-    page.gauge(
-        "turnstile_workers_busy",
-        "Workers that serve a request, or a connection between two bytes of one.",
-        busy.count(),
-    );
-    page.gauge(
-        "turnstile_workers_stuck",
-        "Workers that have been in one call of the service for longer than --stuck-ms.",
-        view.stuck_now(),
-    );
-    page.counter(
-        "turnstile_workers_stuck_total",
-        "Calls of the service that were longer than --stuck-ms.",
-        read(&shared.stuck),
-    );
-    page.counter(
-        "turnstile_workers_killed_total",
-        "Workers killed for that.",
-        read(&shared.killed),
-    );
-    page.counter(
-        "turnstile_workers_replaced_total",
-        "Workers that have ended unexpectedly and were replaced.",
-        read(&board.respawned),
-    );
-    page.counter(
-        "turnstile_workers_retired_total",
-        "Workers replaced by --worker-requests-max or --worker-rss-max.",
-        read(&board.retired),
-    );
-    page.counter(
-        "turnstile_loop_held_total",
-        "Requests declared as computing or blocking that were served in a loop, whose connections waited.",
-        sum(view, |block| read(&block.held)),
-    );
-    page.counter(
-        "turnstile_loop_held_seconds_total",
-        "For how long.",
-        seconds(sum(view, |block| read(&block.held_ns))),
-    );
-    per_worker(view, page);
-}
-
-fn is_busy(block: &Block, figures: &Figures) -> bool {
-    block.is_busy() || read(&figures.call_began_ns) != 0
-}
-
-/// A figure of a worker.
-type Figure = fn(&Block) -> u64;
-
-/// Workers that have never been are left out: fork-per-client may have hundreds.
-fn per_worker(view: &View, page: &mut Page) {
-    let known = || {
-        let all = view.blocks.iter().zip(view.observed.figures).enumerate();
-        all.filter(|(_, (block, _))| {
-            block.id.load(Ordering::Relaxed) != 0
-                || read(&block.connections) + read(&block.requests) > 0
-        })
-    };
-    let counters: [(&str, &str, Figure); 2] = [
-        (
-            "turnstile_worker_connections_total",
-            "Connections accepted, by worker.",
-            |block| read(&block.connections),
-        ),
-        (
-            "turnstile_worker_requests_total",
-            "Requests served, by worker.",
-            |block| read(&block.requests),
-        ),
-    ];
-    for (name, help, of) in counters {
-        let samples = known().map(|(number, (block, _))| (number, of(block)));
-        page.by((name, "counter", help), "worker", samples);
-    }
-    page.by(
-        (
-            "turnstile_worker_connections_open",
-            "gauge",
-            "Connections that are open, by the worker that has accepted them.",
-        ),
-        "worker",
-        known().map(|(number, (block, _))| (number, block.open())),
-    );
-    page.by(
-        (
-            "turnstile_worker_busy",
-            "gauge",
-            "1 for a worker that serves a request, or a connection between two bytes of one.",
-        ),
-        "worker",
-        known().map(|(number, (block, figures))| (number, u8::from(is_busy(block, figures)))),
-    );
-    page.by(
-        (
-            "turnstile_worker_held_seconds_total",
-            "counter",
-            "Time for which calls of the service have held a worker, or its loop.",
-        ),
-        "worker",
-        known().map(|(number, (_, figures))| (number, seconds(read(&figures.held_ns)))),
-    );
-    page.by(
-        (
-            "turnstile_worker_held_seconds_max",
-            "gauge",
-            "The longest of these calls.",
-        ),
-        "worker",
-        known().map(|(number, (_, figures))| (number, seconds(read(&figures.held_ns_max)))),
-    );
-    let now_ns = monotonic_ns();
-    page.by(
-        (
-            "turnstile_worker_call_seconds",
-            "gauge",
-            "For how long the present call of the service has held a worker; 0 outside of calls.",
-        ),
-        "worker",
-        known().map(|(number, (_, figures))| {
-            let began_ns = read(&figures.call_began_ns);
-            let held_ns = if began_ns == 0 {
-                0
-            } else {
-                now_ns.saturating_sub(began_ns)
-            };
-            (number, seconds(held_ns))
-        }),
-    );
-}
-
 fn logs(view: &View, page: &mut Page) {
     let shared = view.observed.shared;
     page.counter(
@@ -462,68 +271,4 @@ fn logs(view: &View, page: &mut Page) {
         "topic",
         view.board.repeats.suppressed(),
     );
-}
-
-/// Of the main process and the worker processes together, under the names of Prometheus' own
-/// collectors. Pages that processes share count in each.
-fn processes(view: &View, page: &mut Page) {
-    let Some(main) = process::usage(view.main) else {
-        return;
-    };
-    let (mut all, mut descriptors) = (main, process::descriptors(view.main));
-    if view.processes {
-        let ids = view
-            .blocks
-            .iter()
-            .map(|block| block.id.load(Ordering::Relaxed));
-        for id in ids.filter(|id| *id != 0 && *id != view.main) {
-            let worker = process::usage(id).filter(|usage| usage.parent == view.main);
-            let Some(worker) = worker else { continue };
-            all.cpu_ticks += worker.cpu_ticks;
-            all.threads += worker.threads;
-            all.virtual_bytes += worker.virtual_bytes;
-            all.resident_bytes += worker.resident_bytes;
-            descriptors += process::descriptors(id);
-        }
-    }
-    let per_second = os::process::ticks_per_second() as f64;
-    // The kernel adds what a worker has used to the main process when that reaps it. In between it was
-    // seen in neither, if the main process was read before, and a counter must not fall.
-    let ticks = view
-        .observed
-        .shared
-        .cpu_ticks
-        .fetch_max(all.cpu_ticks, Ordering::Relaxed);
-    page.counter(
-        "process_cpu_seconds_total",
-        "CPU time of all processes of the server, the ended ones included.",
-        ticks.max(all.cpu_ticks) as f64 / per_second,
-    );
-    page.gauge(
-        "process_resident_memory_bytes",
-        "Resident memory.",
-        all.resident_bytes,
-    );
-    page.gauge(
-        "process_virtual_memory_bytes",
-        "Virtual memory.",
-        all.virtual_bytes,
-    );
-    page.gauge("process_threads", "Threads.", all.threads);
-    page.gauge("process_open_fds", "Open descriptors.", descriptors);
-    if let Some(limit) = os::process::descriptor_limit() {
-        page.gauge(
-            "process_max_fds",
-            "The limit of descriptors of each process.",
-            limit,
-        );
-    }
-    if let Some(boot) = process::boot_seconds() {
-        let started = boot as f64 + main.started_ticks as f64 / per_second;
-        page.gauge(
-            "process_start_time_seconds",
-            "When the main process was started, seconds since 1970.",
-            started,
-        );
-    }
 }

@@ -27,7 +27,7 @@ enum Framing {
 }
 
 /// Whether these first bytes of a reply, which came before its request was out, are the whole head of a
-/// refusal: then nobody reads the rest of the request (RFC 9112 section 9.5).
+/// refusal: then the back end does not read the rest of the request (RFC 9112 section 9.5).
 pub fn is_refusal(early: &[u8]) -> bool {
     matches!(
         early,

@@ -1,5 +1,5 @@
 //! `--fastcgi`: the responder role of FastCGI 1.0, one connection per request. A connection that is kept
-//! open holds a child of PHP-FPM's pool also while nobody asks, so none is kept.
+//! open holds a child of PHP-FPM's pool also without requests, so none is kept.
 
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;

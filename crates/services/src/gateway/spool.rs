@@ -88,7 +88,7 @@ pub fn unnamed_file() -> io::Result<File> {
                 std::fs::remove_file(&path)?;
                 return Ok(file);
             }
-            // Of an earlier process with this number, or somebody's trap: another name is as good.
+            // Of an earlier process with this number, or a trap: another name is as good.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }

@@ -59,7 +59,7 @@ impl Wire {
     /// Connects to `HOST:PORT` or `unix:/path`, trying all addresses of the host.
     ///
     /// # Errors
-    /// There is nobody, or too late.
+    /// No back end listens, or not in time.
     pub fn connect(addr: &str, patience: Patience) -> io::Result<Wire> {
         let end = patience.end();
         let socket: OwnedFd = match addr.strip_prefix("unix:") {
@@ -91,7 +91,7 @@ impl Wire {
         self.used.elapsed()
     }
 
-    /// Whether an idle connection is still of use: neither closed nor with bytes that nobody asked for.
+    /// Whether an idle connection is still of use: neither closed nor with bytes that were not asked for.
     pub fn is_quiet(&self) -> bool {
         self.is_spent()
             && recv(

@@ -68,7 +68,7 @@ pub(super) fn intake<H: Handler>(
 }
 
 impl<H: Handler> Begun<H> {
-    /// The body is complete, or nobody wants more of it: what is to be awaited.
+    /// The body is complete, or the handler wants no more of it: what is to be awaited.
     pub(super) fn complete(mut self) -> impl Future<Output = Handled<H>> + Send + 'static {
         self.inlet.end();
         let task = self.task.take();

@@ -27,7 +27,7 @@ struct Queue {
     left: Option<u64>,
     ended: bool,
     broken_off: bool,
-    /// Nobody will poll any more.
+    /// The handler will not poll again.
     unheard: bool,
     /// The handler has returned.
     returned: bool,

@@ -147,7 +147,7 @@ pub fn in_pieces(column: &Column) {
     }
     let reply = post(&program, "/panic", false, BYTES);
     assert!(reply.starts_with("HTTP/1.1 500 "), "{reply}");
-    // A client that breaks off costs nobody else anything.
+    // A client that breaks off costs no other client anything.
     drop(begin(&program, "/count", false, BYTES / 2));
     assert!(program.get("/").ends_with("0 Some(0)"));
     // More than the handler wants.

@@ -154,7 +154,7 @@ fn reopened(column: &Column) -> anyhow::Result<()> {
     check(&after, CONNECTIONS..2 * CONNECTIONS)
 }
 
-/// A socket that nobody reads from takes some lines; nobody waits for the others.
+/// A socket that no process reads from takes some lines; no worker waits for the others.
 fn dropped(column: &Column) -> anyhow::Result<()> {
     let path = socket_path();
     let unread = UnixDatagram::bind(&path)?;
@@ -175,7 +175,10 @@ fn dropped(column: &Column) -> anyhow::Result<()> {
         written + count(page, "turnstile_access_log_dropped_total") == all
     })?;
     let dropped = page.value("turnstile_access_log_dropped_total")?;
-    ensure!(dropped > 0.0, "a socket that nobody reads has taken all");
+    ensure!(
+        dropped > 0.0,
+        "a socket that no process reads has taken all"
+    );
     let exit = server.drain(PATIENCE)?;
     ensure!(
         exit.stderr

@@ -11,7 +11,7 @@ use crate::harness::{Client, Column, PATIENCE, Server, eventually, ms};
 use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
-    row("late answers go to nobody else", late_answers),
+    row("late answers go to no other client", late_answers),
     row("echoes while buffers are exhausted", exhausted_buffers),
     row("a thousand resets before accept", resets_before_accept),
     row("many closes by the server, then SIGTERM", many_closes),
@@ -63,7 +63,7 @@ fn late_answers(column: &Column) -> anyhow::Result<()> {
 }
 
 /// Bodies of which half has come, from more connections than there are buffers: each gets its own bytes
-/// back, and nobody spins until the other half comes.
+/// back, and no thread spins until the other half comes.
 fn exhausted_buffers(column: &Column) -> anyhow::Result<()> {
     const CLIENTS: usize = 64;
     const BYTES: usize = 20_000;

@@ -53,7 +53,7 @@ fn early_replies(column: &Column) -> anyhow::Result<()> {
         };
         let mut client = server.connect()?;
         client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 500000000\r\n\r\n")?;
-        // As long as nobody answers, and no further.
+        // As long as there is no answer, and no further.
         for _ in 0..200 {
             if client.send(vec![0; 100_000]).is_err() || !client.hears_nothing(ms(20))? {
                 break;
@@ -65,7 +65,7 @@ fn early_replies(column: &Column) -> anyhow::Result<()> {
             .expect(status)?;
         ensure!(got.closes(), "it lets the rest come as a request: {got}");
     }
-    // Nobody there: that is known before the body has come.
+    // No back end listens there: that is known before the body has come.
     let gone = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let url = format!("http://{gone}");
     let server = column.serve(&[&["--proxy", &url][..], &SMALL].concat())?;
@@ -134,7 +134,7 @@ fn unasked(column: &Column) -> anyhow::Result<()> {
             "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\nab\r\n0\r\nX-T: 1\r\nX-U: 2\r\n\r\n",
             "ab",
         ),
-        // More than was declared is a reply that nobody has asked for.
+        // More than was declared is a reply that was not asked for.
         (
             "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\nevil",
             "ab",

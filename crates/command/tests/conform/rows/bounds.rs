@@ -37,7 +37,7 @@ fn refused(server: &Server) -> anyhow::Result<bool> {
     Ok(client.hear_out()? == 0)
 }
 
-/// Connects again and again until somebody serves.
+/// Connects again and again until a worker serves it.
 fn eventually_served(server: &Server, what: &str) -> anyhow::Result<Client> {
     let mut served = None;
     eventually(what, PATIENCE, || {
@@ -266,7 +266,7 @@ fn in_flight_killed(column: &Column) -> anyhow::Result<()> {
     let mut client = server.connect()?;
     let pid = pid_behind(&mut client)?;
     client.ask("/wait/60000000")?;
-    // Killed while it waits: nobody else can say when it does.
+    // Killed while it waits: no other process can say when it does.
     client.silence(ms(200))?;
     process::signal(pid, Signal::KILL);
     client.hear_out()?;
@@ -307,7 +307,7 @@ fn late(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where somebody else keeps the only worker busy, the time in the socket or in a queue counts. Other models
+/// Where another client keeps the only worker busy, the time in the socket or in a queue counts. Other models
 /// serve the second request meanwhile.
 fn late_for_a_worker(column: &Column) -> anyhow::Result<()> {
     let server = column.serve(&[&DEADLINE[..], &column.workers("1")].concat())?;

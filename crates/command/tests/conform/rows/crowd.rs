@@ -12,7 +12,7 @@ pub const ROWS: &[Row] = &[
     row(TWO_HUNDRED, two_hundred),
     row(MORE_THAN_WORKERS, more_than_workers),
     row("a client beyond the workers has its turn", turn_comes),
-    row("a queue of one loses nobody", queue_of_one),
+    row("a queue of one loses no client", queue_of_one),
     row("fifty resets do no harm", resets),
     row("short connections in a row", short),
     row("short connections side by side", side_by_side),

@@ -175,7 +175,7 @@ fn dripping_reader(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As above on TCP, where whoever looks at the client sees the end only behind megabytes of buffers: the
+/// As above on TCP, where a look at the client shows the end only behind megabytes of buffers: the
 /// server has closed the connection when it has as many descriptors as before.
 fn slow_reader(column: &Column) -> anyhow::Result<()> {
     const WRITE: Duration = ms(3_000);

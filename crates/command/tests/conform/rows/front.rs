@@ -23,7 +23,7 @@ pub const ROWS: &[Row] = &[
     row("--front defer: no TCP", no_tcp),
 ];
 
-/// Nobody's time is over while the test runs.
+/// No deadline passes while the test runs.
 const PATIENT: &[&str] = &[
     "--head-ms",
     "60000",

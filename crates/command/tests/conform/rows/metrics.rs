@@ -159,7 +159,7 @@ fn busy(column: &Column) -> anyhow::Result<()> {
     Client::connect(&admin)?.get("/healthz")?.expect(200)?;
     Client::connect(&admin)?.get("/readyz")?.expect(200)?;
     let last = clients.last_mut().context("six clients")?;
-    ensure!(last.hears_nothing(ms(1))?, "nobody was busy");
+    ensure!(last.hears_nothing(ms(1))?, "no worker was busy");
     Ok(())
 }
 
@@ -170,7 +170,7 @@ fn stuck(column: &Column) -> anyhow::Result<()> {
     let mut client = server.connect()?;
     client.ask("/sleep/3000000")?;
     if column.serves_in_children() {
-        // A child of fork-per-client has one client, so nobody takes its place.
+        // A child of fork-per-client has one client, so no other takes its place.
         let replaced = f64::from(u8::from(column.model != "fork-per-client"));
         shows(&admin, "a worker that was killed and replaced", |page| {
             value(page, "turnstile_workers_stuck_total") >= 1.0
@@ -320,7 +320,7 @@ fn never_fall(column: &Column) -> anyhow::Result<()> {
         let clients = scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 for path in ["/cpu/2000", "/json", "/nothing"] {
-                    // One whose worker was killed is answered by nobody.
+                    // One whose worker was killed is not answered.
                     let _ = Client::connect(addr).and_then(|mut client| client.get(path));
                 }
             }

@@ -304,11 +304,11 @@ fn exhausted(column: &Column) -> anyhow::Result<()> {
     let orphans = process::children(fpm.child.id());
     process::signal(fpm.child.id(), Signal::KILL);
     fpm.child.wait()?;
-    // A child stays without its parent, and nobody else would end it.
+    // A child stays without its parent, and nothing else would end it.
     for orphan in orphans {
         process::signal(orphan, Signal::KILL);
     }
-    // Nobody is there, or nobody answers.
+    // No pool listens, or none answers.
     let status = server.connect()?.get("/a.php?do=sleeps")?.status;
     ensure!([502, 504].contains(&status), "{status}");
     Ok(())

@@ -109,7 +109,7 @@ fn descriptors_and_log(column: &Column) -> anyhow::Result<()> {
 }
 
 /// More clients than the processes or threads that a user may have. Each waits for its turn, or is told
-/// 503; nobody is reset.
+/// 503; no connection is reset.
 fn no_more_workers(column: &Column) -> anyhow::Result<()> {
     let user = nobody()?;
     let flags = ["--user", &user, "--group", &user, "--drain-idle-ms", "100"];

@@ -103,7 +103,7 @@ fn well(column: &Column) -> anyhow::Result<()> {
 }
 
 /// One worker, and a call that does not end soon. Without `--stuck-ms` the interval itself is the bound, and
-/// nobody kills the worker before the manager does.
+/// nothing kills the worker before the manager does.
 fn stuck(column: &Column) -> anyhow::Result<()> {
     let manager = Manager::new()?;
     let admin = format!("unix:{}", socket_path().display());

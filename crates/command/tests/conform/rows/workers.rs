@@ -63,7 +63,7 @@ fn crash_loop(column: &Column) -> anyhow::Result<()> {
         return Err(NO_PROCESSES.into());
     }
     if column.model == "fork-per-client" {
-        return Err(Moot("it forks for clients, and replaces nobody").into());
+        return Err(Moot("it forks for clients, and replaces none").into());
     }
     let mut server = column.serve_with_workers(2, &["--drain-idle-ms", "100"])?;
     server.connect()?.get("/")?.expect(200)?;

@@ -1,0 +1,187 @@
+//! A workload and a profile as one question, which candidates are priced and simulated for.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use schema::profile::Profile;
+use simulate::{Goal, Load, Topology, Trace, capacity};
+use workload::Workload;
+
+use crate::answer::CandidateLine;
+use crate::candidate::Candidate;
+use crate::facts::{Facts, Holds};
+use crate::profile::Priced;
+use crate::rules;
+
+/// Requests of the first look at every candidate.
+pub(crate) const COARSE: usize = 10_000;
+/// How many of them.
+pub(crate) const FINALISTS: usize = 12;
+/// Variants whose capacities differ by less are equals, whatever the intervals.
+pub(crate) const TIE_SHARE: f64 = 0.05;
+/// Seats of a server whose clients are searched.
+const CLIENTS_MAX: usize = 1_000;
+
+/// What all steps of one answer share.
+pub(crate) struct Question<'a> {
+    pub workload: &'a Workload,
+    pub priced: Priced<'a>,
+    pub cores: usize,
+    pub goal: Goal,
+    pub load: Load,
+    pub seed: u64,
+}
+
+/// A candidate and what was found of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub candidate: Candidate,
+    pub expected: f64,
+}
+
+impl<'a> Question<'a> {
+    pub(crate) fn new(
+        workload: &'a Workload,
+        profile: &'a Profile,
+        facts: &[Facts],
+        seed: u64,
+    ) -> Self {
+        let measured = profile.machine.server_cpus as usize;
+        Self {
+            workload,
+            priced: Priced::new(profile, facts),
+            cores: workload.machine.cpus.map_or(measured, |n| n as usize),
+            goal: Goal {
+                percentile: workload.objective.percentile,
+                response_us: workload.objective.response_ms * 1_000.0,
+                class: workload.objective_class(),
+            },
+            load: Load::of(workload),
+            seed,
+        }
+    }
+
+    pub(crate) fn trace(&self, many: usize) -> Trace {
+        // The rarest class must come a few hundred times.
+        let rarest = self
+            .workload
+            .classes
+            .iter()
+            .map(|c| c.share)
+            .fold(1.0, f64::min);
+        let many = (many as f64).max((200.0 / rarest).min(many as f64 * 2.0));
+        Trace::draw(self.workload, many as usize, self.seed)
+    }
+
+    pub(crate) fn capacity(
+        &self,
+        candidate: &Candidate,
+        trace: &Trace,
+        around: Option<f64>,
+        within: f64,
+    ) -> f64 {
+        let bound = candidate.rate_max(self.workload);
+        let mut server = candidate.server;
+        // In a closed loop clients are searched, and each that is added brings a seat for itself.
+        if let (Load::Closed { .. }, Topology::Seats { seats, spread }) =
+            (&self.load, server.topology)
+            && candidate.facts.holds == Holds::Workers
+        {
+            let seats = seats.max(CLIENTS_MAX);
+            server.topology = Topology::Seats { seats, spread };
+        }
+        capacity(
+            &server, &self.load, trace, &self.goal, bound, around, within,
+        )
+        .rate
+    }
+
+    /// The candidates that rules leave, and the lines of the others.
+    pub(crate) fn candidates(
+        &self,
+        facts: &[Facts],
+        sized: &[(String, String, u32)],
+    ) -> (Vec<Candidate>, Vec<CandidateLine>) {
+        let (mut able, mut out) = (Vec::new(), Vec::new());
+        for facts in facts {
+            let mut reason = rules::by_design(facts, self.workload);
+            let mut memory_mib = None;
+            if reason.is_none() {
+                match Candidate::of(facts, &self.priced, self.workload, self.cores) {
+                    None => {
+                        reason = Some("it is not in the profile, or could not be measured".into());
+                    }
+                    Some(mut candidate) => {
+                        let given = sized
+                            .iter()
+                            .find(|s| s.0 == facts.model && s.1 == facts.variant);
+                        if let (Some(given), true) = (given, candidate.is_sized()) {
+                            candidate.sized(given.2, &self.priced, self.workload);
+                        }
+                        memory_mib = Some(candidate.memory_mib);
+                        reason = rules::by_memory(&candidate, self.workload);
+                        if reason.is_none() {
+                            able.push(candidate);
+                        }
+                    }
+                }
+            }
+            if reason.is_some() {
+                out.push(CandidateLine {
+                    model: facts.model.clone(),
+                    variant: facts.variant.clone(),
+                    memory_mib,
+                    disqualified: reason,
+                    ..CandidateLine::default()
+                });
+            }
+        }
+        (able, out)
+    }
+
+    /// Capacities of all `candidates` with few requests, the best first.
+    pub(crate) fn coarse(&self, candidates: Vec<Candidate>, many: usize) -> Vec<Found> {
+        let trace = self.trace(many);
+        let mut found = parallel(candidates, |candidate| {
+            let expected = self.capacity(&candidate, &trace, None, 0.04);
+            Found {
+                candidate,
+                expected,
+            }
+        });
+        sort(&mut found);
+        found
+    }
+}
+
+pub(crate) fn sort(found: &mut [Found]) {
+    found.sort_by(|a, b| b.expected.total_cmp(&a.expected));
+}
+
+/// Does `of` for each of `items` on as many threads as there are CPUs, and keeps their order.
+pub(crate) fn parallel<T: Sync + Clone, R: Send>(
+    items: Vec<T>,
+    of: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let work = || {
+            let mut mine = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(at) else {
+                    return mine;
+                };
+                mine.push((at, of(item.clone())));
+            }
+        };
+        let threads: Vec<_> = (0..threads.min(16)).map(|_| scope.spawn(work)).collect();
+        let joined = threads.into_iter().map(|thread| match thread.join() {
+            Ok(mine) => mine,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.flatten().collect()
+    });
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}

@@ -1,0 +1,143 @@
+//! Candidates as lines of the answer: in tiers, with intervals; and the choice of the first tier.
+
+use std::cmp::Ordering;
+
+use schema::profile::Profile;
+use simulate::run;
+
+use crate::answer::{CandidateLine, Interval, Response};
+use crate::bounds;
+use crate::facts::Holds;
+use crate::question::{COARSE, FINALISTS, Found, Question, TIE_SHARE, parallel};
+
+/// Residuals below this many say nothing of a nine in ten interval.
+pub(crate) const RESIDUALS_MIN: usize = 9;
+
+/// The lines of ranked candidates: tiers with intervals, and the response at the asked load.
+pub(crate) fn lines(
+    question: &Question<'_>,
+    profile: &Profile,
+    found: &[Found],
+) -> Vec<CandidateLine> {
+    let trace = question.trace(COARSE);
+    let residual = residual(profile);
+    let items = found
+        .iter()
+        .enumerate()
+        .map(|(at, f)| (at, f.clone()))
+        .collect();
+    let mut lines = parallel(items, |(at, f): (usize, Found)| {
+        let cpu = |costs: &simulate::Costs| {
+            let server = simulate::Server {
+                costs: *costs,
+                ..f.candidate.server
+            };
+            bounds::cpu_us(&server, question.workload)
+        };
+        let facts = &f.candidate.facts;
+        let (less, more) = question.priced.bootstrap(facts, question.seed, cpu);
+        let end = |factor: f64| {
+            if at < FINALISTS && factor != 1.0 {
+                let priced = f.candidate.costing(factor);
+                question.capacity(&priced, &trace, Some(f.expected / factor), 0.04)
+            } else {
+                f.expected / factor
+            }
+        };
+        let by_residual = |sign: f64| f.expected * (sign * residual.unwrap_or(0.0)).exp();
+        let interval = Interval {
+            low: end(more).min(by_residual(-1.0)).min(f.expected),
+            expected: f.expected,
+            high: end(less).max(by_residual(1.0)).max(f.expected),
+        };
+        let asked = run(&f.candidate.server, &question.load, &trace);
+        let keeps_up = question
+            .workload
+            .rate()
+            .is_none_or(|rate| f.expected >= rate);
+        CandidateLine {
+            model: f.candidate.facts.model.clone(),
+            variant: f.candidate.facts.variant.clone(),
+            workers: f.candidate.workers,
+            tier: 0,
+            capacity_rps: Some(interval),
+            response_us: keeps_up.then(|| Response {
+                p50: asked.all.percentile_us(50.0),
+                p90: asked.all.percentile_us(90.0),
+                p99: asked.all.percentile_us(99.0),
+            }),
+            throughput_rps: keeps_up.then_some(asked.throughput_rps),
+            cpu_us: keeps_up.then(|| {
+                let cores = f.candidate.server.cores as f64;
+                asked.utilisation * cores * 1e6 / asked.throughput_rps.max(1e-9)
+            }),
+            memory_mib: Some(f.candidate.memory_mib),
+            disqualified: None,
+        }
+    });
+    // A tier's candidates are equals of its first: the profile's errors are common to all of them, so
+    // their intervals overlap much more widely than their differences are uncertain.
+    let mut leader = f64::INFINITY;
+    let mut tier = 0;
+    for line in &mut lines {
+        let expected = line.capacity_rps.map_or(0.0, |c| c.expected);
+        if expected <= 0.0 {
+            continue;
+        }
+        if expected < leader * (1.0 - TIE_SHARE) || tier == 0 {
+            (tier, leader) = (tier + 1, expected);
+        }
+        line.tier = tier;
+    }
+    lines
+}
+
+/// The 90 % quantile of the residuals of the calibration (split conformal: of n, the ceil(0.9 (n + 1))
+/// smallest).
+fn residual(profile: &Profile) -> Option<f64> {
+    let mut sizes: Vec<f64> = profile.residuals.iter().map(|r| r.abs()).collect();
+    if sizes.len() < RESIDUALS_MIN {
+        return None;
+    }
+    sizes.sort_by(f64::total_cmp);
+    let rank = (0.9 * (sizes.len() + 1) as f64).ceil() as usize;
+    sizes.get(rank.min(sizes.len()) - 1).copied()
+}
+
+/// The choice of the first tier: the smallest memory, then isolation, then the simplest.
+pub(crate) fn choice(found: &[Found], lines: &[CandidateLine]) -> Option<usize> {
+    let tied: Vec<usize> = (0..found.len()).filter(|&at| lines[at].tier == 1).collect();
+    let mibs = tied.iter().map(|&at| found[at].candidate.memory_mib);
+    let least = mibs.fold(f64::INFINITY, f64::min);
+    // Memories within a tenth and a third of a MiB are the same: pages that happen to be touched.
+    let memory = |at: usize| {
+        let mib = found[at].candidate.memory_mib;
+        if mib <= least * 1.1 + 0.3 { least } else { mib }
+    };
+    let isolated = |at: usize| {
+        let facts = &found[at].candidate.facts;
+        facts.processes && facts.holds != Holds::Many
+    };
+    let by = |a: &usize, b: &usize| -> Ordering {
+        memory(*a)
+            .total_cmp(&memory(*b))
+            .then(isolated(*b).cmp(&isolated(*a)))
+            .then({
+                let complexity = |at: usize| found[at].candidate.facts.complexity();
+                complexity(*a).cmp(&complexity(*b))
+            })
+            .then(found[*b].expected.total_cmp(&found[*a].expected))
+    };
+    tied.iter().copied().min_by(by)
+}
+
+/// The choice of the coarse results alone, as a label.
+pub(crate) fn coarse_choice(found: &[Found]) -> Option<usize> {
+    let best = found.first().map_or(0.0, |f| f.expected);
+    let line = |f: &Found| CandidateLine {
+        tier: u32::from(f.expected >= best * (1.0 - TIE_SHARE) && best > 0.0),
+        ..CandidateLine::default()
+    };
+    let lines: Vec<CandidateLine> = found.iter().map(line).collect();
+    choice(found, &lines)
+}

@@ -1,0 +1,18 @@
+//! What all steps of a run share while it is carried out.
+
+use std::time::Duration;
+
+use crate::run::progress::Progress;
+use crate::run::record::Record;
+use crate::run::setup::Setup;
+
+/// A plan while it is carried out.
+pub(super) struct Execution<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) record: &'a mut Record,
+    pub(super) progress: Progress,
+    /// Time left for second attempts: a noisy machine must not make a run twice as long as announced.
+    pub(super) spare: Duration,
+    /// That another bench runs has been said.
+    pub(super) bench_seen: Option<u32>,
+}
