@@ -186,8 +186,11 @@ fn draw(title: &str, across: &str, up: &str, lines: &[Line]) -> Option<Svg> {
         let points = line.points.iter().filter(|p| drawn(&p.0) && drawn(&p.1));
         let points: Vec<(f64, f64)> = points.map(|p| (x.at(p.0), y.at(p.1))).collect();
         svg.path(&points, &format!("s{ink}"));
+        // Lines that end close together are told apart by the colour beside the name.
+        let (from, to) = (width - RIGHT + 6.0, width - RIGHT + 20.0);
+        svg.path(&[(from, place), (to, place)], &format!("s{ink}"));
         svg.text(
-            width - RIGHT + 8.0,
+            to + 5.0,
             place + 4.0,
             Anchor::Start,
             "n",
