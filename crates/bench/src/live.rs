@@ -30,7 +30,7 @@ mod slice;
 mod text;
 mod verdict;
 
-/// `turnstile compare-live`: is B slower than A? In under two minutes.
+/// Is B slower than A? Measured in turns, in under two minutes
 ///
 /// A and B are each one of:
 ///

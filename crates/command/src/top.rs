@@ -117,7 +117,7 @@ fn run(args: &Args) -> Result<End, String> {
                 return Err(why.since(&args.addr));
             }
         };
-        history.add(&before, &now);
+        history.add(view::request_rate(&before, &now));
         let lines = view::interval(&args.addr, &before, &now, &history, screen.room());
         if !screen.show(&lines) {
             return Ok(End::Done); // The reader of the output has gone.

@@ -3,19 +3,77 @@
 #![allow(clippy::unwrap_used)] // A test that cannot go on ends.
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
-use turnstile::{Model, Roles, Variant};
+use turnstile::{Calls, Count, Model, Roles, Variant};
 
-/// What stands in a document between the comments that enclose its table of models.
-fn table_of(document: &str) -> &str {
-    let (_, rest) = document
-        .split_once("<!-- models")
-        .and_then(|(_, rest)| rest.split_once("-->\n"))
-        .expect("the table begins after a comment");
-    let (table, _) = rest
-        .split_once("<!-- /models -->")
-        .expect("the table ends at a comment");
-    table
+/// What `scripts/models` sets: then what is derived from the models is written, and not compared.
+const WRITE: &str = "TURNSTILE_WRITE_MODELS";
+
+fn path(file: &str) -> String {
+    format!("{}/../../{file}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(path(file)).unwrap()
+}
+
+/// Holds `file` to `derived`, from below the line that begins with `from` to the line that begins with `to`.
+fn holds(file: &str, from: &str, to: &str, derived: &str) {
+    // Whoever writes one part of a file must not lose another.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let whole = read(file);
+    let begin = whole.find(&format!("\n{from}")).unwrap() + 1;
+    let begin = begin + whole[begin..].find('\n').unwrap() + 1;
+    let end = begin + whole[begin - 1..].find(&format!("\n{to}")).unwrap();
+    if std::env::var_os(WRITE).is_some() {
+        let written = [&whole[..begin], derived, &whole[end..]].concat();
+        std::fs::write(path(file), written).unwrap();
+    } else {
+        assert_eq!(
+            &whole[begin..end],
+            derived,
+            "{file} does not say what the models say: run scripts/models"
+        );
+    }
+}
+
+/// Each model of the list is a feature of the library, and a dependency of that name.
+#[test]
+fn the_manifest_has_a_feature_for_each_model() {
+    let library = read("crates/turnstile/src/lib.rs");
+    let (_, list) = library.split_once("    models! {\n").unwrap();
+    let (list, _) = list.split_once("    }\n").unwrap();
+    let names: Vec<_> = list.split('"').skip(1).step_by(2).collect();
+    let lines =
+        |line: &dyn Fn(&str) -> String| -> String { names.iter().copied().map(line).collect() };
+    let manifest = "crates/turnstile/Cargo.toml";
+    let features = lines(&|name| format!("    \"{name}\",\n"));
+    holds(manifest, "default = [", "    \"front\",", &features);
+    let dependencies = lines(&|name| {
+        format!(
+            "{name} = {{ version = \"0.1.0\", path = \"../models/{name}\", optional = true, default-features = false }}\n"
+        )
+    });
+    holds(
+        manifest,
+        "# Each is a feature",
+        "\n# For the examples",
+        &dependencies,
+    );
+    let fronts: Vec<_> = names
+        .iter()
+        .filter(|name| read(&format!("crates/models/{name}/Cargo.toml")).contains("\nfront = "))
+        .map(|name| format!("\"{name}?/front\""))
+        .collect();
+    let front = format!("front = [{}]\n", fronts.join(", "));
+    holds(
+        manifest,
+        "# Models whose workers hold",
+        "# A service that sends",
+        &front,
+    );
 }
 
 #[test]
@@ -24,11 +82,8 @@ fn the_table_of_all_variants_is_generated() {
         .args(["models", "--markdown"])
         .output()
         .unwrap();
-    assert_eq!(
-        table_of(include_str!("../../../docs/models.md")),
-        String::from_utf8(made.stdout).unwrap(),
-        "paste the output of `turnstile models --markdown` into docs/models.md"
-    );
+    let made = String::from_utf8(made.stdout).unwrap();
+    holds("docs/models.md", "<!-- models", "<!-- /models -->", &made);
 }
 
 #[test]
@@ -40,11 +95,31 @@ fn the_readme_lists_the_models() {
         } = &model.variants[0];
         rows += &format!("| `{}` | {summary} | {pick_when} |\n", model.name);
     }
-    assert_eq!(
-        table_of(include_str!("../../../README.md")),
-        rows,
-        "the table of models in README.md is to be this one"
-    );
+    holds("README.md", "<!-- models", "<!-- /models -->", &rows);
+}
+
+/// The models that a refusal names as alternatives: `server` cannot ask those that are not linked.
+#[test]
+fn the_server_names_the_models_that_can() {
+    let mut may_wait = Vec::new();
+    let mut one_process = Vec::new();
+    for model in turnstile::models::ALL {
+        let mut variants = model.variants.iter().enumerate();
+        match variants.find(|(_, variant)| variant.workers.calls != Calls::Loop) {
+            Some((0, _)) => may_wait.push(model.name.to_owned()),
+            Some((_, variant)) => may_wait.push(format!("{}:{}", model.name, variant.name)),
+            None => {}
+        }
+        let workers = model.variants[0].workers;
+        if !workers.processes || workers.count == Count::One {
+            one_process.push(model.name.to_owned());
+        }
+    }
+    for (name, names) in [("MAY_WAIT", may_wait), ("ONE_PROCESS", one_process)] {
+        let line = format!("pub const {name}: &str = \"{}\";\n", names.join(", "));
+        let file = "crates/server/src/alternatives.rs";
+        holds(file, &format!("// {name}"), &format!("// /{name}"), &line);
+    }
 }
 
 fn sentence(roles: &Roles) -> String {

@@ -1,6 +1,9 @@
 //! Memory that forked processes share.
 
+use std::ffi::c_void;
 use std::sync::atomic::AtomicU64;
+
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
 /// A slice of default values that this process shares with all that it forks later. It is never
 /// unmapped. `T` should be plain data, with atomics for what changes; a lock in it must be one that
@@ -22,7 +25,6 @@ where
     H: Sync + Default,
     T: Sync + Default,
 {
-    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
     const {
         assert!(
             !std::mem::needs_drop::<H>() && !std::mem::needs_drop::<T>(),
@@ -37,16 +39,25 @@ where
     // header and, behind it at an aligned address, `len` values. All are written before they are
     // referred to, and the mapping is never removed.
     unsafe {
-        let page = mmap_anonymous(
-            std::ptr::null_mut(),
-            bytes,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED,
-        )?;
+        let page = map(bytes)?;
         let (header, first) = (page.cast::<H>(), page.byte_add(start).cast::<T>());
         header.write(H::default());
         (0..len).for_each(|index| first.add(index).write(T::default()));
         Ok((&*header, std::slice::from_raw_parts(first, len)))
+    }
+}
+
+/// A new mapping, shared with all that is forked later.
+fn map(bytes: usize) -> rustix::io::Result<*mut c_void> {
+    let anywhere = std::ptr::null_mut();
+    // SAFETY: a new anonymous mapping overlaps nothing.
+    unsafe {
+        mmap_anonymous(
+            anywhere,
+            bytes,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+        )
     }
 }
 
@@ -56,17 +67,11 @@ where
 /// # Errors
 /// ENOMEM.
 pub fn words(len: usize) -> rustix::io::Result<&'static [AtomicU64]> {
-    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
     let bytes = (len * size_of::<AtomicU64>()).max(1);
     // SAFETY: a new anonymous mapping overlaps nothing, is aligned to a page and never removed. It is
     // full of zeros, and those are valid counters.
     unsafe {
-        let page = mmap_anonymous(
-            std::ptr::null_mut(),
-            bytes,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED,
-        )?;
+        let page = map(bytes)?;
         Ok(std::slice::from_raw_parts(page.cast::<AtomicU64>(), len))
     }
 }

@@ -6,7 +6,8 @@
 //! that needs memory (arguments, environment) is prepared when the server starts.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 use rustix::io::Errno;
-use rustix::process::Signal;
+use rustix::process::{Signal, WaitOptions, waitpid};
 
 use crate::process::{Ended, Pid};
 
@@ -141,17 +142,21 @@ impl Program {
             .iter()
             .zip(self.passed.iter().copied().chain([ready]))
         {
-            // SAFETY: numbers of descriptors; this process executes the program or ends.
-            let number = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, end) };
-            if number < 0 {
-                return crate::last_errno();
+            // SAFETY: open for as long as this process lives, which executes the program or ends.
+            let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+            match rustix::io::fcntl_dupfd_cloexec(fd, end) {
+                Ok(number) => copy.store(number.into_raw_fd(), Ordering::Relaxed),
+                Err(error) => return error,
             }
-            copy.store(number, Ordering::Relaxed);
         }
         for (place, copy) in (FIRST..).zip(&self.copies) {
-            // SAFETY: as above. The copy does not close at exec.
-            if unsafe { libc::dup2(copy.load(Ordering::Relaxed), place) } < 0 {
-                return crate::last_errno();
+            // SAFETY: as above; what had the place is used no more. What is put there does not close at exec.
+            let (copy, place) = unsafe {
+                let copy = BorrowedFd::borrow_raw(copy.load(Ordering::Relaxed));
+                (copy, OwnedFd::from_raw_fd(place))
+            };
+            if let Err(error) = rustix::io::dup2(copy, &mut ManuallyDrop::new(place)) {
+                return error;
             }
         }
         let mut id = crate::process::id();
@@ -199,10 +204,8 @@ pub fn fork_aside() -> Result<bool, Errno> {
             crate::process::exit_now(0)
         }
         child => {
-            // SAFETY: waits for that child only; no status is asked for.
-            while unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) } < 0
-                && crate::last_errno() == Errno::INTR
-            {}
+            let child = Pid::from_raw(child);
+            while waitpid(child, WaitOptions::empty()) == Err(Errno::INTR) {}
             Ok(false)
         }
     }
@@ -260,15 +263,16 @@ pub fn start(program: &Program, most: Duration, cancelled: impl Fn() -> bool) ->
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 fn default_signals() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
     for number in [
-        libc::SIGTERM,
-        libc::SIGINT,
-        libc::SIGQUIT,
-        libc::SIGUSR2,
-        libc::SIGXFSZ,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGUSR2,
+        Signal::SIGXFSZ,
     ] {
         // SAFETY: the default action; async-signal-safe.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+        let _ = unsafe { signal(number, SigHandler::SigDfl) };
     }
 }
 
@@ -279,13 +283,11 @@ fn signal(id: u32, signal: Signal) {
 }
 
 fn reap(id: u32) -> Option<Ended> {
-    let mut status = 0;
-    // SAFETY: waitpid writes the status it is given; async-signal-safe.
-    let done = unsafe { libc::waitpid(id as i32, &raw mut status, 0) };
-    (done > 0).then(|| match libc::WIFSIGNALED(status) {
-        true => Ended::Killed(libc::WTERMSIG(status)),
-        false => Ended::Exited(libc::WEXITSTATUS(status)),
-    })
+    let (_, status) = waitpid(Pid::from_raw(id as i32), WaitOptions::empty()).ok()??;
+    match status.terminating_signal() {
+        Some(signal) => Some(Ended::Killed(signal)),
+        None => status.exit_status().map(Ended::Exited),
+    }
 }
 
 /// Takes a descriptor that this process was started with, as the environment says.
@@ -293,12 +295,10 @@ fn reap(id: u32) -> Option<Ended> {
 /// # Errors
 /// EBADF: it is not open.
 pub fn take(fd: RawFd) -> Result<OwnedFd, Errno> {
-    // SAFETY: the flag of a number; an open descriptor that the protocol gives to this process.
-    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
-        return Err(crate::last_errno());
-    }
-    // SAFETY: it is open, and the environment gives it to this process, which takes it once.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    // SAFETY: the environment gives it to this process, which takes it once; if it is not open, it is not closed.
+    let taken = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(fd) });
+    rustix::io::fcntl_setfd(&*taken, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(ManuallyDrop::into_inner(taken))
 }
 
 /// Says that this successor is ready.

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::time::Instant;
 
-use crate::peer::Whose;
+use crate::peer::PeerLookup;
 
 /// What is known of a client, and kept for it.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ pub(crate) struct Client {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin<'a> {
     /// Whose connection it came on.
-    pub(crate) whose: &'a Whose,
+    pub(crate) peer_lookup: &'a PeerLookup,
     /// What the driver knows of the client.
     pub(crate) client: Option<&'a Client>,
     /// When the worker had received all of it.

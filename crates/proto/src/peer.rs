@@ -37,21 +37,21 @@ impl fmt::Display for Peer {
 
 /// How the peer of one connection is found out, and what it is once a service has asked: a service that
 /// never asks costs no system call.
-pub(crate) struct Whose {
+pub(crate) struct PeerLookup {
     /// Boxed, so that the connections of those who do not ask stay small.
     known: OnceLock<Box<Peer>>,
     socket: i32,
     look_up: fn(i32) -> Peer,
 }
 
-impl Whose {
+impl PeerLookup {
     /// Of a session whose driver does not say.
-    pub(crate) fn unknown() -> Whose {
-        Whose::new(-1, |_| Peer::Unknown)
+    pub(crate) fn unknown() -> PeerLookup {
+        PeerLookup::new(-1, |_| Peer::Unknown)
     }
 
-    pub(crate) fn new(socket: i32, look_up: fn(i32) -> Peer) -> Whose {
-        Whose {
+    pub(crate) fn new(socket: i32, look_up: fn(i32) -> Peer) -> PeerLookup {
+        PeerLookup {
             known: OnceLock::new(),
             socket,
             look_up,
@@ -69,8 +69,8 @@ impl Whose {
     }
 }
 
-impl fmt::Debug for Whose {
+impl fmt::Debug for PeerLookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Whose").field(&self.known.get()).finish()
+        f.debug_tuple("PeerLookup").field(&self.known.get()).finish()
     }
 }

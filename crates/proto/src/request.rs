@@ -101,12 +101,12 @@ impl<'a> Request<'a> {
     /// this. Behind a proxy it is the proxy; what that says of its client is in the fields, and is worth as
     /// much as the proxy is.
     pub fn peer(&self) -> Peer {
-        self.origin.whose.ask()
+        self.origin.peer_lookup.ask()
     }
 
     /// The same, if [`peer`](Self::peer) was called on this connection before.
     pub fn known_peer(&self) -> Option<Peer> {
-        self.origin.whose.known()
+        self.origin.peer_lookup.known()
     }
 
     pub(crate) fn known_ip(&self) -> Option<IpAddr> {

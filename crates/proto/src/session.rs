@@ -21,7 +21,7 @@ use crate::head::{self, Framing, Head, Parsed};
 use crate::intake::{Filled, Taking};
 use crate::observe::Outcome;
 use crate::output::Output;
-use crate::peer::Whose;
+use crate::peer::PeerLookup;
 use crate::response::{self, Answer};
 use crate::stream::Pull;
 use crate::tail::{Repeat, Tail};
@@ -88,7 +88,7 @@ pub struct Session {
     /// What is known of the client, if anybody asks.
     client: Option<Box<Client>>,
     /// Whose connection it is, once that was asked.
-    whose: Whose,
+    peer_lookup: PeerLookup,
 }
 
 impl Session {
@@ -111,7 +111,7 @@ impl Session {
             output: Output::default(),
             tail: Tail::NONE,
             client: None,
-            whose: Whose::unknown(),
+            peer_lookup: PeerLookup::unknown(),
             cut_short: false,
         }
     }
@@ -128,7 +128,7 @@ impl Session {
     /// Finds out whose connection it is, as [`Request::peer`](crate::Request::peer) does. Without that an
     /// [observer](crate::Observer) is told only where a service has asked.
     pub fn ask_peer(&self) -> Peer {
-        self.whose.ask()
+        self.peer_lookup.ask()
     }
 
     /// Says when the bytes had come that are about to be received: they have waited in the socket.
@@ -145,14 +145,14 @@ impl Session {
     /// Says how the service finds out whose connection it is: `look_up` is called with `socket`, once and if
     /// the service asks. What the number means is between the driver and its function.
     pub fn set_look_up(&mut self, socket: i32, look_up: fn(i32) -> Peer) {
-        self.whose = Whose::new(socket, look_up);
+        self.peer_lookup = PeerLookup::new(socket, look_up);
     }
 
     /// Where a request comes from that was received then.
     #[inline(always)]
     fn origin(&self, received: Instant) -> Origin<'_> {
         Origin {
-            whose: &self.whose,
+            peer_lookup: &self.peer_lookup,
             client: self.client.as_deref(),
             received,
         }
@@ -647,7 +647,7 @@ impl Session {
     ) {
         let start = turn.scratch.output.len();
         let origin = Origin {
-            whose: &self.whose,
+            peer_lookup: &self.peer_lookup,
             client: self.client.as_deref(),
             received,
         };
@@ -743,7 +743,7 @@ impl Session {
     /// Tells an observer what came of something that is no request of HTTP.
     fn report(&self, status: u16, body_bytes: u64, received: Instant, turn: &mut Turn<'_>) {
         if turn.scratch.observer.is_some() {
-            let peer = self.whose.known().and_then(|peer| peer.ip());
+            let peer = self.peer_lookup.known().and_then(|peer| peer.ip());
             let outcome = Outcome {
                 status,
                 body_bytes,

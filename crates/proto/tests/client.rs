@@ -16,9 +16,9 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: t\r\n\r\n";
 
 /// Counts what was dropped.
 #[derive(Debug)]
-struct Held(Arc<AtomicUsize>);
+struct CountedDrop(Arc<AtomicUsize>);
 
-impl Drop for Held {
+impl Drop for CountedDrop {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
@@ -40,7 +40,7 @@ impl Service for Noting {
         assert!(!response.is_delayed());
         response.wait(Duration::from_secs(1));
         assert!(response.is_delayed());
-        response.hold(Box::new(Held(Arc::clone(&self.dropped))));
+        response.hold(Box::new(CountedDrop(Arc::clone(&self.dropped))));
     }
 }
 

@@ -6,9 +6,10 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use os::net::Waker;
 
+use crate::queue::send;
 use crate::sync::{AtomicBool, Ordering};
 
 /// The end of the sender. When the last one is dropped, the loop learns that nothing will come any
@@ -60,17 +61,7 @@ impl<T> Mailbox<T> {
     /// Adds `item`; the loop need not look before [`wake`](Self::wake). Waits while the inbox is
     /// full: a sender that accepts then stops accepting. False if the loop has ended.
     pub fn put(&self, item: T) -> bool {
-        let Some(sender) = &self.sender else {
-            return false;
-        };
-        match sender.try_send(item) {
-            Ok(()) => true,
-            Err(TrySendError::Disconnected(_)) => false,
-            Err(TrySendError::Full(item)) => {
-                self.wake();
-                sender.send(item).is_ok()
-            }
-        }
+        send(self.sender.as_ref(), item, || self.wake())
     }
 
     /// Wakes the loop if it sleeps with something in its inbox.

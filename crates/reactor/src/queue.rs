@@ -63,21 +63,27 @@ pub fn work_queue<T>(max: usize) -> (Producer<T>, Consumer<T>) {
     (producer, Consumer { receiver, sleepers })
 }
 
+/// Sends `item`. Where there is no room, wakes whoever makes some and waits for it. False if nobody receives
+/// any more.
+pub(crate) fn send<T>(sender: Option<&Sender<T>>, item: T, wake: impl FnOnce()) -> bool {
+    let Some(sender) = sender else {
+        return false;
+    };
+    match sender.try_send(item) {
+        Ok(()) => true,
+        Err(TrySendError::Disconnected(_)) => false,
+        Err(TrySendError::Full(item)) => {
+            wake();
+            sender.send(item).is_ok()
+        }
+    }
+}
+
 impl<T> Producer<T> {
     /// Adds `item`; no consumer need look before [`wake`](Self::wake). Waits while the queue is
     /// full: the loop does nothing else then. False if all consumers have ended.
     pub fn put(&self, item: T) -> bool {
-        let Some(sender) = &self.sender else {
-            return false;
-        };
-        match sender.try_send(item) {
-            Ok(()) => true,
-            Err(TrySendError::Disconnected(_)) => false,
-            Err(TrySendError::Full(item)) => {
-                self.wake();
-                sender.send(item).is_ok()
-            }
-        }
+        send(self.sender.as_ref(), item, || self.wake())
     }
 
     /// Wakes a consumer, if there is an item and a consumer sleeps.

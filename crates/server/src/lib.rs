@@ -22,6 +22,7 @@ mod address;
 mod addresses;
 mod admission;
 mod alarm;
+mod alternatives;
 mod backoff;
 mod blocking;
 mod board;
@@ -59,6 +60,7 @@ mod worker;
 pub use accept::Accepted;
 pub use accepting::{Accepting, Next};
 pub use address::Address;
+pub use alternatives::{MAY_WAIT, ONE_PROCESS};
 pub use backoff::Backoff;
 pub use board::{Block, Board};
 pub use choice::{choose, main_choosing};
@@ -69,7 +71,10 @@ pub use error::{Error, Result};
 pub use front::SlowClients;
 pub use listeners::{Listener, Listeners};
 pub use log::{Topic, log, repeated};
-pub use model::{Calls, Count, Front, Holds, Model, Needs, Roles, Topology, Variant, Workers};
+pub use model::{
+    Calls, Count, Front, Handover, Holds, Model, Needs, RequestCalls, Roles, Topology, Variant,
+    Workers,
+};
 pub use observe::format::LogFormat;
 pub use observe::sink::LogTarget;
 pub use options::ServeArgs;
@@ -81,7 +86,6 @@ pub use proto::{
 };
 pub use server::{Server, Shutdown};
 pub use start::{main, main_owned, main_with, serve, serve_with};
-pub use starting::{MAY_WAIT, ONE_PROCESS};
 pub use state::{
     Built, SharedByThreads, SharedCounter, per_process, per_process_and_worker, per_worker,
 };

@@ -77,6 +77,59 @@ pub struct Workers {
     pub connections_max: Option<usize>,
     /// Which worker serves a request.
     pub topology: Topology,
+    /// What a request on a warm connection takes beside one receive and one send, as the fidelity test
+    /// counts it. `None`: receives and sends are no calls of the server's own.
+    pub request: Option<RequestCalls>,
+}
+
+/// What a request on a warm connection takes beside one receive and one send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestCalls {
+    /// Rounds of a loop, the least and the most: a reply that is sent before the loop waits shares its
+    /// round with what comes next.
+    pub rounds: [usize; 2],
+    /// Calls of `epoll_ctl` on its connection.
+    pub epoll_ctls: usize,
+    /// Whether another thread has a part in it.
+    pub handover: Handover,
+}
+
+/// Whether a request is handed to another thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover {
+    /// Whoever learns of it serves it.
+    None,
+    /// To a thread that is there, and may have to be woken.
+    Woken,
+    /// To a thread that is started for it, and ends with it.
+    Started,
+}
+
+impl RequestCalls {
+    /// The receive and the send, and nothing else.
+    pub const NONE: RequestCalls = RequestCalls {
+        rounds: [0, 0],
+        epoll_ctls: 0,
+        handover: Handover::None,
+    };
+
+    /// One round of a loop.
+    pub const ROUND: RequestCalls = RequestCalls {
+        rounds: [1, 1],
+        ..RequestCalls::NONE
+    };
+
+    /// One round of a loop, and a thread that serves or goes on in its place.
+    pub const ROUND_AND_THREAD: RequestCalls = RequestCalls {
+        handover: Handover::Woken,
+        ..RequestCalls::ROUND
+    };
+
+    /// One round hands it over; the thread is soon back, or only later.
+    pub const STAGED: RequestCalls = RequestCalls {
+        rounds: [1, 2],
+        ..RequestCalls::ROUND_AND_THREAD
+    };
 }
 
 /// Which worker serves a request: what a prediction needs to know of a variant beside its costs.
@@ -102,6 +155,7 @@ impl Workers {
         shares: false,
         connections_max: None,
         topology: Topology::Loops,
+        request: Some(RequestCalls::ROUND),
     };
 
     /// One loop.
@@ -117,6 +171,7 @@ impl Workers {
             holds: Holds::Workers,
             calls: Calls::Worker,
             topology: Topology::Seats,
+            request: Some(RequestCalls::NONE),
             ..Workers::LOOPS
         }
     }
@@ -132,6 +187,16 @@ impl Workers {
     /// The same workers, of which a request reaches another one.
     pub const fn arranged(self, topology: Topology) -> Workers {
         Workers { topology, ..self }
+    }
+
+    /// The same workers, whose requests take other calls.
+    pub const fn calling(self, request: Option<RequestCalls>) -> Workers {
+        Workers { request, ..self }
+    }
+
+    /// Whether they try every socket all the time, and wait nowhere.
+    pub fn never_rest(&self) -> bool {
+        self.holds == Holds::Many && self.request.is_some_and(|calls| calls.rounds == [0, 0])
     }
 
     /// Whether a service may wait inside its call for as long as it likes, since that holds no other
@@ -155,6 +220,7 @@ impl Workers {
             calls: Calls::Worker,
             shares: true,
             topology: Topology::Shared,
+            request: Some(RequestCalls::ROUND_AND_THREAD),
             ..Workers::LOOPS
         }
     }
@@ -224,6 +290,8 @@ pub enum Holds {
 pub struct Needs {
     /// Whose the listeners are.
     pub listeners: Listeners,
+    /// Whether only who holds a lock may accept.
+    pub accept_lock: bool,
     /// Whether the kernel must offer io_uring.
     pub io_uring: bool,
     /// Whether it needs UDP sockets on the addresses of the listeners.
@@ -258,6 +326,7 @@ impl Needs {
     /// Shared listeners, and nothing else.
     pub const USUAL: Needs = Needs {
         listeners: Listeners::Shared,
+        accept_lock: false,
         io_uring: false,
         datagrams: false,
         extra_threads: |_| 0,
@@ -293,10 +362,19 @@ impl Variant {
                 processes: false,
                 shares: true,
                 topology: Topology::Staged,
+                request: Some(match self.workers.count {
+                    // The thread of a client is the thread of a request.
+                    Count::UpTo(_) => RequestCalls {
+                        handover: Handover::Started,
+                        ..RequestCalls::STAGED
+                    },
+                    Count::One | Count::PerCpu | Count::Pool(_) => RequestCalls::STAGED,
+                }),
                 ..self.workers
             },
             needs: Needs {
                 listeners: Listeners::Shared,
+                accept_lock: false,
                 extra_threads,
                 ..self.needs
             },

@@ -71,15 +71,15 @@ impl Obeyed {
             return;
         }
         let block = &self.blocks[request.place.worker as usize];
-        let _held = Held(block, Instant::now());
+        let _held = HeldTimer(block, Instant::now());
         self.service.call(request, response);
     }
 }
 
 /// The loop of a worker is held until this is dropped, by a panic too.
-struct Held(&'static Block, Instant);
+struct HeldTimer(&'static Block, Instant);
 
-impl Drop for Held {
+impl Drop for HeldTimer {
     fn drop(&mut self) {
         board::add(&self.0.held, 1);
         board::add(&self.0.held_ns, self.1.elapsed().as_nanos() as u64);

@@ -5,16 +5,7 @@ use std::sync::atomic::Ordering;
 use proto::{Memory, Place, Service};
 
 use crate::refusal::Refusal;
-use crate::{Block, Calls, Count, Server, Variant, log, signals};
-
-/// The default variants and others on which a service may wait in its call. A test compares it with the
-/// catalogue.
-pub const MAY_WAIT: &str = "iterative, fork-per-client, prefork, thread-per-client, thread-pool, \
-     reactor-pool, multi-reactor:pool, leader-follower, async-tasks";
-
-/// The models whose workers are one process. A test compares it with the catalogue.
-pub const ONE_PROCESS: &str = "iterative, thread-per-client, thread-pool, single-reactor, \
-     reactor-pool, multi-reactor, leader-follower, proactor, signal-driven, async-tasks";
+use crate::{Block, Calls, Count, MAY_WAIT, ONE_PROCESS, Server, Variant, log, signals};
 
 /// Exit status of a worker process that has no service.
 const UNSTARTED: i32 = 1;

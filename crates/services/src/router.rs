@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use proto::{Method, Nature, Piece, Pull, Request, Response, Service};
 
-use crate::work::{Locks, Work};
+use crate::work::{Locks, Work, number_up_to};
 use crate::{Calibration, Files, Store, plain};
 
 /// Most that `/bytes/N` sends.
@@ -305,13 +305,6 @@ fn whoami(request: &Request<'_>, response: &mut Response<'_>) {
         place.worker,
         request.served,
     );
-}
-
-/// A plain decimal number up to `max`.
-pub(crate) fn number_up_to(text: &str, max: u64) -> Option<u64> {
-    let digits =
-        !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|&number| digits && number <= max)
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl<'a> Work<'a> {
     /// else, or a number that is too large.
     pub(crate) fn parse(numbers: &str, query: Option<&'a str>) -> Option<Work<'a>> {
         let mut parts = numbers.split('/');
-        let mut next = |max| super::router::number_up_to(parts.next()?, max);
+        let mut next = |max| number_up_to(parts.next()?, max);
         let work = Work {
             cpu_us: next(super::MICROS_MAX)?,
             blocked_us: next(super::MICROS_MAX)?,
@@ -59,7 +59,7 @@ pub(crate) struct Locks {
 const LOCKS: usize = 8;
 
 /// A lock that is held until this is dropped.
-pub(crate) struct Held<'a> {
+pub(crate) struct NameLock<'a> {
     file: &'a OwnedFd,
     number: usize,
     _mutex: MutexGuard<'a, ()>,
@@ -74,7 +74,7 @@ impl Locks {
     }
 
     /// Waits for the lock `name`. `None` where the kernel has no lock between processes to give.
-    pub(crate) fn hold(&self, name: &str) -> Option<Held<'_>> {
+    pub(crate) fn hold(&self, name: &str) -> Option<NameLock<'_>> {
         // FNV-1a: the same lock for a name in every process.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -90,7 +90,7 @@ impl Locks {
                 Err(_) => return None,
             }
         }
-        Some(Held {
+        Some(NameLock {
             file,
             number,
             _mutex: mutex,
@@ -109,7 +109,7 @@ fn range(number: usize, kind: i32) -> libc::flock {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for NameLock<'_> {
     fn drop(&mut self) {
         // To unlock what is locked cannot fail.
         let _ = fcntl(
@@ -117,6 +117,13 @@ impl Drop for Held<'_> {
             FcntlArg::F_SETLK(&range(self.number, libc::F_UNLCK)),
         );
     }
+}
+
+/// A plain decimal number up to `max`.
+pub(crate) fn number_up_to(text: &str, max: u64) -> Option<u64> {
+    let digits =
+        !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&number| digits && number <= max)
 }
 
 #[cfg(test)]

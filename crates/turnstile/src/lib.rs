@@ -157,10 +157,10 @@ pub use services::Files;
 // What a model needs.
 #[doc(inline)]
 pub use server::{
-    Accepted, Backoff, Block, Board, Calls, Children, Connection, Count, Drain, Error, Holds,
-    Listener, Listeners, MAY_WAIT, Model, Need, Needs, ONE_PROCESS, OnDeadline, Phase, Result,
-    Roles, Server, ServingChild, Shutdown, ThreadSlot, ThreadSlots, Threads, Topology, Variant,
-    Worker, Workers, log,
+    Accepted, Backoff, Block, Board, Calls, Children, Connection, Count, Drain, Error, Handover,
+    Holds, Listener, Listeners, MAY_WAIT, Model, Need, Needs, ONE_PROCESS, OnDeadline, Phase,
+    RequestCalls, Result, Roles, Server, ServingChild, Shutdown, ThreadSlot, ThreadSlots, Threads,
+    Topology, Variant, Worker, Workers, log,
 };
 
 /// The whole `main` of a program whose flag `--model` chooses one of [`models::ALL`], with flags of its

@@ -17,9 +17,9 @@ const SLICES_MIN: usize = 2;
 
 /// What others used in the latest slices of one server: of the server's CPUs and of the generator's.
 #[derive(Debug, Clone, Default)]
-pub struct Beside([VecDeque<f64>; 2]);
+pub struct RecentOthers([VecDeque<f64>; 2]);
 
-impl Beside {
+impl RecentOthers {
     /// Adds a slice.
     pub fn add(&mut self, others: &Others) {
         for (shares, used) in self.0.iter_mut().zip([&others.server, &others.load]) {
@@ -41,11 +41,11 @@ impl Beside {
 
     /// By how much more others usually use while this one of `all` is loaded than while the one is with
     /// which they use least; at least zero.
-    pub fn beyond<'a>(&self, all: impl Iterator<Item = &'a Beside>) -> [f64; 2] {
+    pub fn beyond<'a>(&self, all: impl Iterator<Item = &'a RecentOthers>) -> [f64; 2] {
         let Some(own) = self.usual() else {
             return [0.0; 2];
         };
-        let least = all.filter_map(Beside::usual).fold(own, |least, other| {
+        let least = all.filter_map(RecentOthers::usual).fold(own, |least, other| {
             [least[0].min(other[0]), least[1].min(other[1])]
         });
         [own[0] - least[0], own[1] - least[1]]
@@ -68,7 +68,7 @@ mod tests {
 
     /// The slices of a block of servers, and how many of each are left out.
     fn left_out(servers: usize, mut share: impl FnMut(usize) -> f64) -> Vec<usize> {
-        let mut beside = vec![Beside::default(); servers];
+        let mut beside = vec![RecentOthers::default(); servers];
         let mut left_out = vec![0; servers];
         for _ in 0..ROTATIONS {
             for server in 0..servers {

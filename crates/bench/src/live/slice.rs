@@ -8,7 +8,7 @@ use schema::load::LoadResult;
 use schema::{Code, Effect, Figure};
 
 use crate::failure::Unmeasured;
-use crate::judge::beside::Beside;
+use crate::judge::beside::RecentOthers;
 use crate::judge::gates;
 use crate::observe::measured::Sample;
 use crate::run::call::Call;
@@ -56,7 +56,7 @@ pub struct Standing {
     /// It uses CPU without load, and is stopped by a signal while the other is loaded.
     restless: bool,
     /// What others used of the CPUs while it was loaded.
-    beside: Beside,
+    beside: RecentOthers,
 }
 
 impl Standing {
@@ -79,7 +79,7 @@ impl Standing {
             server,
             generator,
             restless: false,
-            beside: Beside::default(),
+            beside: RecentOthers::default(),
         })
     }
 
@@ -89,7 +89,7 @@ impl Standing {
     /// As [`Standing::load`].
     pub fn warm_up(&mut self, setup: &Setup, asked: &Asked) -> Result<Slice, Unmeasured> {
         let warm = self.load(setup, asked)?;
-        self.beside = Beside::default();
+        self.beside = RecentOthers::default();
         self.restless = !self.server.wait_until_quiet();
         if self.restless {
             self.server.stop(true);

@@ -7,7 +7,7 @@ use report::data::{Figures, Shape};
 use schema::{Code, Effect, Reason};
 
 use crate::failure::Unmeasured;
-use crate::judge::beside::Beside;
+use crate::judge::beside::RecentOthers;
 use crate::judge::fairness::Shares;
 use crate::judge::phases;
 use crate::observe::connections::ByWorker;
@@ -45,7 +45,7 @@ pub struct Standing<'a> {
     /// What it used while others were loaded.
     rest: Rest,
     /// What others than those who are measured used while it was loaded.
-    pub beside: Beside,
+    pub beside: RecentOthers,
 }
 
 /// What a server had used at a moment.
@@ -122,7 +122,7 @@ impl<'a> Standing<'a> {
             warm_up,
             at_rest: None,
             rest,
-            beside: Beside::default(),
+            beside: RecentOthers::default(),
         })
     }
 

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use super::page::Page;
-
 /// Requests per second, the latest last.
 #[derive(Debug, Default)]
 pub struct History(VecDeque<f64>);
@@ -13,11 +11,11 @@ const INTERVALS: usize = 60;
 
 impl History {
     /// Takes note of an interval.
-    pub fn add(&mut self, before: &Page, now: &Page) {
+    pub fn add(&mut self, requests_per_s: f64) {
         if self.0.len() == INTERVALS {
             self.0.pop_front();
         }
-        self.0.push_back(super::view::request_rate(before, now));
+        self.0.push_back(requests_per_s);
     }
 
     /// A bar for each of the last intervals, `width` at most; each height is a part of the highest rate

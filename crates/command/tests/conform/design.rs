@@ -1,142 +1,120 @@
 //! What models cannot do by design. Everything that is not here must work in every model.
 
+use turnstile::{Count, Holds};
+
 use crate::harness::Column;
 
-const ONE_CLIENT: &str = "one client at a time: the others wait in the backlog until it has gone, which its deadlines bound";
-const NEVER_RESTS: &str =
-    "it tries every socket all the time, whatever happens: one CPU is always busy, never more";
-const ONLY_TCP: &str =
-    "SO_REUSEPORT spreads nothing over Unix sockets: it refuses them in one line before it listens";
-const ONLY_OWN: &str = "one inherited listener is not one per worker: it refuses it in one line";
-const HASHED: &str = "what hashes to a busy child waits for it, even if another is free: as long as the deadlines let its client stay";
-const THREAD_ENDS: &str = "a thread per request: its connection to the back end ends with it";
-const ONE_THREAD: &str =
-    "one thread computes: while it is blocked, so are all requests, as long as the call takes";
-const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody: it is killed with all its clients";
-const THREAD_GONE: &str = "the thread that answered has ended with its event";
-const ASIDE: &str = "what blocks is served aside, so no client waits behind it in the backlog";
-const ONE_WORKER_EACH: &str = "a persistent connection occupies a worker until it ends, at the latest after --idle-ms without a request";
+/// What a model cannot do by design.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    OneClient,
+    NeverRests,
+    OnlyTcp,
+    OnlyOwnListeners,
+    Hashed,
+    ThreadEnds,
+    ThreadGone,
+    OneThread,
+    LockStays,
+    OneWorkerEach,
+}
 
-/// (row, model or one variant of it, why not).
-pub const DESIGN: &[(&str, &str, &str)] = &[
-    (TWO_HUNDRED, "iterative", ONE_CLIENT),
-    (OTHERS_DURING_WAIT, "iterative", ONE_CLIENT),
-    (OTHERS_DURING_UNREAD, "iterative", ONE_CLIENT),
-    (OTHERS_DURING_SLOW_HEADS, "iterative", ONE_CLIENT),
-    (OUT_OF_DESCRIPTORS, "single-reactor:busy", NEVER_RESTS),
-    (UNIX, "prefork:reuseport", ONLY_TCP),
-    (UNIX, "multi-reactor:reuseport", ONLY_TCP),
-    (UNIX, "proactor:reuseport", ONLY_TCP),
-    (UNIX, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (RESTART_UNIX, "prefork:reuseport", ONLY_TCP),
-    (RESTART_UNIX, "multi-reactor:reuseport", ONLY_TCP),
-    (RESTART_UNIX, "proactor:reuseport", ONLY_TCP),
-    (RESTART_UNIX, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (UNIX_MODE, "prefork:reuseport", ONLY_TCP),
-    (UNIX_MODE, "multi-reactor:reuseport", ONLY_TCP),
-    (UNIX_MODE, "proactor:reuseport", ONLY_TCP),
-    (UNIX_MODE, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (FOREIGN_PATH, "prefork:reuseport", ONLY_TCP),
-    (FOREIGN_PATH, "multi-reactor:reuseport", ONLY_TCP),
-    (FOREIGN_PATH, "proactor:reuseport", ONLY_TCP),
-    (FOREIGN_PATH, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (ACTIVATED, "prefork:reuseport", ONLY_OWN),
-    (ACTIVATED, "multi-reactor:reuseport", ONLY_OWN),
-    (ACTIVATED, "proactor:reuseport", ONLY_OWN),
-    (ACTIVATED, "multi-reactor:processes-reuseport", ONLY_OWN),
-    (SECOND_SERVER, "prefork:reuseport", ONLY_TCP),
-    (SECOND_SERVER, "multi-reactor:reuseport", ONLY_TCP),
-    (SECOND_SERVER, "proactor:reuseport", ONLY_TCP),
-    (SECOND_SERVER, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (DESCRIPTORS_AND_LOG, "single-reactor:busy", NEVER_RESTS),
-    (STALE, "prefork:reuseport", ONLY_TCP),
-    (STALE, "multi-reactor:reuseport", ONLY_TCP),
-    (STALE, "proactor:reuseport", ONLY_TCP),
-    (STALE, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (SEVERAL, "prefork:reuseport", ONLY_TCP),
-    (SEVERAL, "multi-reactor:reuseport", ONLY_TCP),
-    (SEVERAL, "proactor:reuseport", ONLY_TCP),
-    (SEVERAL, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (INHERITED, "prefork:reuseport", ONLY_OWN),
-    (INHERITED, "multi-reactor:reuseport", ONLY_OWN),
-    (INHERITED, "proactor:reuseport", ONLY_OWN),
-    (INHERITED, "multi-reactor:processes-reuseport", ONLY_OWN),
-    (SUCCESSOR, "prefork:reuseport", ONLY_OWN),
-    (SUCCESSOR, "multi-reactor:reuseport", ONLY_OWN),
-    (SUCCESSOR, "proactor:reuseport", ONLY_OWN),
-    (SUCCESSOR, "multi-reactor:processes-reuseport", ONLY_OWN),
-    (SLOWEST_READER, "prefork:reuseport", ONLY_TCP),
-    (SLOWEST_READER, "multi-reactor:reuseport", ONLY_TCP),
-    (SLOWEST_READER, "proactor:reuseport", ONLY_TCP),
-    (
-        SLOWEST_READER,
-        "multi-reactor:processes-reuseport",
-        ONLY_TCP,
-    ),
-    (DRIPPING_READER, "prefork:reuseport", ONLY_TCP),
-    (DRIPPING_READER, "multi-reactor:reuseport", ONLY_TCP),
-    (DRIPPING_READER, "proactor:reuseport", ONLY_TCP),
-    (
-        DRIPPING_READER,
-        "multi-reactor:processes-reuseport",
-        ONLY_TCP,
-    ),
-    (SHUT_OUTSIDE, "prefork:reuseport", ONLY_OWN),
-    (SHUT_OUTSIDE, "multi-reactor:reuseport", ONLY_OWN),
-    (SHUT_OUTSIDE, "proactor:reuseport", ONLY_OWN),
-    (SHUT_OUTSIDE, "multi-reactor:processes-reuseport", ONLY_OWN),
-    (DRAIN_WITHOUT_DESCRIPTORS, "iterative", ONE_CLIENT),
-    (
-        DRAIN_WITHOUT_DESCRIPTORS,
-        "single-reactor:busy",
-        NEVER_RESTS,
-    ),
-    (DRAIN_WITHOUT_DESCRIPTORS, "prefork:reuseport", HASHED),
-    (TWO_HUNDRED, "prefork:reuseport", HASHED),
-    (OTHERS_DURING_WAIT, "prefork:reuseport", HASHED),
-    (OTHERS_DURING_UNREAD, "prefork:reuseport", HASHED),
-    (OTHERS_DURING_SLOW_HEADS, "prefork:reuseport", HASHED),
-    (WORKER_KILLED, "prefork:reuseport", HASHED),
-    (WORKER_KILLED, "multi-reactor:processes-lock", LOCK_STAYS),
-    (DRAIN_BACKLOG, "async-tasks", ASIDE),
-    (ENDLESS, "prefork:reuseport", HASHED),
-    (WORKERS_TERMINATED, "prefork:reuseport", HASHED),
-    (DRAIN_IDLE, "prefork:reuseport", HASHED),
-    (DRAIN_LAST_REQUEST, "prefork:reuseport", HASHED),
-    (DRAIN_RACE, "prefork:reuseport", HASHED),
-    (WHOAMI, "multi-reactor:thread-per-event", THREAD_GONE),
-    (CAPPED, "iterative", ONE_CLIENT),
-    (CAPPED_CROWD, "iterative", ONE_CLIENT),
-    (UNIX_UNCAPPED, "iterative", ONE_CLIENT),
-    (IN_FLIGHT, "iterative", ONE_CLIENT),
-    (CAPPED, "prefork:reuseport", HASHED),
-    (CAPPED_CROWD, "prefork:reuseport", HASHED),
-    (IN_FLIGHT, "prefork:reuseport", HASHED),
-    (UNIX_UNCAPPED, "prefork:reuseport", ONLY_TCP),
-    (UNIX_UNCAPPED, "multi-reactor:reuseport", ONLY_TCP),
-    (UNIX_UNCAPPED, "proactor:reuseport", ONLY_TCP),
-    (UNIX_UNCAPPED, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (MORE_THAN_WORKERS, "iterative", ONE_CLIENT),
-    (MORE_THAN_WORKERS, "fork-per-client", ONE_WORKER_EACH),
-    (MORE_THAN_WORKERS, "prefork", ONE_WORKER_EACH),
-    (MORE_THAN_WORKERS, "thread-per-client", ONE_WORKER_EACH),
-    (MORE_THAN_WORKERS, "thread-pool", ONE_WORKER_EACH),
-    (MORE_THAN_WORKERS, "proactor:posix-aio", ONE_WORKER_EACH),
-    (SLOW_SIXTY, "iterative", ONE_CLIENT),
-    (SLOW_SIXTY, "fork-per-client", ONE_WORKER_EACH),
-    (SLOW_SIXTY, "prefork", ONE_WORKER_EACH),
-    (SLOW_SIXTY, "thread-per-client", ONE_WORKER_EACH),
-    (SLOW_SIXTY, "thread-pool", ONE_WORKER_EACH),
-    (SLOW_SIXTY, "proactor:posix-aio", ONE_WORKER_EACH),
-    (SLOW_ONE_WORKER, "iterative", ONE_CLIENT),
-    (SLOW_ONE_WORKER, "fork-per-client", ONE_WORKER_EACH),
-    (SLOW_ONE_WORKER, "prefork", ONE_WORKER_EACH),
-    (SLOW_ONE_WORKER, "thread-per-client", ONE_WORKER_EACH),
-    (SLOW_ONE_WORKER, "thread-pool", ONE_WORKER_EACH),
-    (SLOW_ONE_WORKER, "proactor:posix-aio", ONE_WORKER_EACH),
-    (OTHERS_BEHIND_WAIT, "iterative+front", ONE_THREAD),
-    (WHOAMI, "thread-per-client+front", THREAD_GONE),
-    (ASKED_AGAIN, "thread-per-client+front", THREAD_ENDS),
+impl Limit {
+    /// Whether a model has it: what it says of its workers tells.
+    fn is_of(self, column: &Column) -> bool {
+        let workers = &column.own.workers;
+        let holds_workers = workers.holds == Holds::Workers;
+        match self {
+            Limit::OneClient => column.has_one_client(),
+            Limit::NeverRests => column.never_rests(),
+            Limit::OnlyTcp | Limit::OnlyOwnListeners => column.has_own_listeners(),
+            Limit::Hashed => column.has_own_listeners() && holds_workers,
+            Limit::ThreadEnds => column.starts_threads() && column.gateway,
+            Limit::ThreadGone => column.starts_threads(),
+            Limit::OneThread => column.front && workers.count == Count::One,
+            Limit::LockStays => column.own.needs.accept_lock && workers.holds == Holds::Many,
+            Limit::OneWorkerEach => holds_workers,
+        }
+    }
+
+    /// In words, with what bounds the harm.
+    fn why(self) -> &'static str {
+        match self {
+            Limit::OneClient => {
+                "one client at a time: the others wait in the backlog until it has gone, which its deadlines bound"
+            }
+            Limit::NeverRests => {
+                "it tries every socket all the time, whatever happens: one CPU is always busy, never more"
+            }
+            Limit::OnlyTcp => {
+                "SO_REUSEPORT spreads nothing over Unix sockets: it refuses them in one line before it listens"
+            }
+            Limit::OnlyOwnListeners => {
+                "one inherited listener is not one per worker: it refuses it in one line"
+            }
+            Limit::Hashed => {
+                "what hashes to a busy child waits for it, even if another is free: as long as the deadlines let its client stay"
+            }
+            Limit::ThreadEnds => {
+                "a thread per request: its connection to the back end ends with it"
+            }
+            Limit::ThreadGone => "the thread that answered has ended with its event",
+            Limit::OneThread => {
+                "one thread computes: while it is blocked, so are all requests, as long as the call takes"
+            }
+            Limit::LockStays => {
+                "while the others sleep, the loop that has the lock takes everybody: it is killed with all its clients"
+            }
+            Limit::OneWorkerEach => {
+                "a persistent connection occupies a worker until it ends, at the latest after --idle-ms without a request"
+            }
+        }
+    }
+}
+
+use Limit::{
+    Hashed, LockStays, NeverRests, OneClient, OneThread, OneWorkerEach, OnlyOwnListeners, OnlyTcp,
+    ThreadEnds, ThreadGone,
+};
+
+/// (row, what a model may have that excuses it from the row).
+const DESIGN: &[(&str, &[Limit])] = &[
+    (TWO_HUNDRED, &[OneClient, Hashed]),
+    (OTHERS_DURING_WAIT, &[OneClient, Hashed]),
+    (OTHERS_DURING_UNREAD, &[OneClient, Hashed]),
+    (OTHERS_DURING_SLOW_HEADS, &[OneClient, Hashed]),
+    (OTHERS_BEHIND_WAIT, &[OneThread]),
+    (CAPPED, &[OneClient, Hashed]),
+    (CAPPED_CROWD, &[OneClient, Hashed]),
+    (IN_FLIGHT, &[OneClient, Hashed]),
+    (UNIX_UNCAPPED, &[OneClient, OnlyTcp]),
+    (MORE_THAN_WORKERS, &[OneClient, OneWorkerEach]),
+    (SLOW_SIXTY, &[OneClient, OneWorkerEach]),
+    (SLOW_ONE_WORKER, &[OneClient, OneWorkerEach]),
+    (OUT_OF_DESCRIPTORS, &[NeverRests]),
+    (DESCRIPTORS_AND_LOG, &[NeverRests]),
+    (DRAIN_WITHOUT_DESCRIPTORS, &[OneClient, NeverRests, Hashed]),
+    (DRAIN_IDLE, &[Hashed]),
+    (DRAIN_LAST_REQUEST, &[Hashed]),
+    (DRAIN_RACE, &[Hashed]),
+    (ENDLESS, &[Hashed]),
+    (WORKERS_TERMINATED, &[Hashed]),
+    (WORKER_KILLED, &[Hashed, LockStays]),
+    (UNIX, &[OnlyTcp]),
+    (UNIX_MODE, &[OnlyTcp]),
+    (FOREIGN_PATH, &[OnlyTcp]),
+    (RESTART_UNIX, &[OnlyTcp]),
+    (SECOND_SERVER, &[OnlyTcp]),
+    (SEVERAL, &[OnlyTcp]),
+    (STALE, &[OnlyTcp]),
+    (SLOWEST_READER, &[OnlyTcp]),
+    (DRIPPING_READER, &[OnlyTcp]),
+    (ACTIVATED, &[OnlyOwnListeners]),
+    (INHERITED, &[OnlyOwnListeners]),
+    (SUCCESSOR, &[OnlyOwnListeners]),
+    (SHUT_OUTSIDE, &[OnlyOwnListeners]),
+    (WHOAMI, &[ThreadGone]),
+    (ASKED_AGAIN, &[ThreadEnds]),
 ];
 
 pub const CAPPED: &str = "cap per address: the next is closed at once";
@@ -154,7 +132,6 @@ pub const FOREIGN_PATH: &str = "unix socket, replaced by another server";
 pub const SLOWEST_READER: &str = "reader as slow as allowed gets all";
 pub const DRIPPING_READER: &str = "dripping reader is cut";
 pub const WORKER_KILLED: &str = "kill -9 of a worker";
-pub const DRAIN_BACKLOG: &str = "drain: the backlog is served";
 pub const DRAIN_IDLE: &str = "drain: idle connections";
 pub const DRAIN_LAST_REQUEST: &str = "drain: one last request";
 pub const DRAIN_RACE: &str = "drain: request racing SIGTERM";
@@ -180,9 +157,10 @@ pub const MORE_THAN_WORKERS: &str = "more persistent connections than workers";
 
 /// Why a model need not do `row`, if so. Where a super-server accepts, each client has a process.
 pub fn excuse(row: &str, column: &Column) -> Option<&'static str> {
-    let mut all = DESIGN.iter().filter(|_| !column.needs_a_super_server());
-    // A front lifts what a model cannot do.
-    let is_its = |by: &str| (!column.front && by == column.model) || by == column.label();
-    all.find(|(of, by, _)| *of == row && is_its(by))
-        .map(|(_, _, why)| *why)
+    if column.needs_a_super_server() {
+        return None;
+    }
+    let (_, limits) = DESIGN.iter().find(|(of, _)| *of == row)?;
+    let limit = limits.iter().find(|limit| limit.is_of(column))?;
+    Some(limit.why())
 }

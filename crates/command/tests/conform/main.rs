@@ -1,7 +1,7 @@
 //! Conformance: behaviours are rows, models are columns, over real sockets against the real binary.
 //!
 //! The columns are what `turnstile models --json` lists, so a new model adds no test code. What a
-//! model cannot do by design stands in one table, [`design::DESIGN`], with the reason.
+//! model cannot do by design follows from what it says of its workers, and stands in one table, `DESIGN`.
 //!
 //! `cargo test -p turnstile-command --test conform [FILTER]...` runs the cells whose `row / column` contains
 //! a filter. `--again` has cells that failed run once more, alone: twelve run at once before. `--page` writes

@@ -135,7 +135,7 @@ fn second(column: &Column, server: &Server, pid: u32) -> anyhow::Result<()> {
             client.reply()?.expect(200)?;
             client.reply()?.expect(200)?;
         }
-        "prefork:flock" | "prefork:mutex" | "thread-pool:accept-mutex" => {
+        _ if column.own.needs.accept_lock => {
             server.connect()?.get("/plaintext")?.expect(200)?;
         }
         "async-tasks" | "async-tasks:local" => {

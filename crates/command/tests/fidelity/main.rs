@@ -139,7 +139,7 @@ fn report(seen: &[Seen], update: bool) -> usize {
         let verdict = one.costs.as_ref().map_err(Clone::clone).and_then(|costs| {
             let [rest, connection, request, wakeups] = costs.words();
             println!(
-                "{label}\n  at rest: {rest}\n  a connection: {connection}\n  a request: {request}\n  wake-ups a connection: {wakeups}"
+                "{label}\n  at rest: {rest}\n  per connection: {connection}\n  per request: {request}\n  wake-ups per connection: {wakeups}"
             );
             page::compare(&one.column, costs, update)
         });

@@ -3,6 +3,7 @@
 //! or sets an option.
 
 use anyhow::ensure;
+use turnstile::Handover;
 
 use crate::drive::{CONNECTIONS, Driven, REQUESTS};
 use crate::harness::Column;
@@ -32,48 +33,7 @@ const CLOCKS_AND_OPTIONS: &[&str] = &[
     "timerfd_settime",
 ];
 
-/// What a request takes beside one receive and one send.
-struct Shape {
-    /// Rounds of a loop: the least and the most.
-    rounds: [usize; 2],
-    /// Calls of `epoll_ctl` on its connection.
-    arms: usize,
-    /// Whether threads are woken, or even made, for it.
-    others: bool,
-}
-
-const fn shape(rounds: [usize; 2], arms: usize, others: bool) -> Shape {
-    Shape {
-        rounds,
-        arms,
-        others,
-    }
-}
-
-/// The shape of a variant's requests; none where neither receives nor sends are calls of its own.
-fn shape_of(column: &Column) -> Option<Shape> {
-    Some(
-        match (column.model.as_str(), column.variant_name.as_str()) {
-            // The reply is sent by then, and the connection may be back before the loop sleeps.
-            _ if column.front => shape([1, 2], 0, true),
-            (
-                "iterative" | "fork-per-client" | "prefork" | "thread-per-client" | "thread-pool",
-                _,
-            )
-            | ("single-reactor", "busy") => shape([0, 0], 0, false),
-            // The reply may be back before the loop sleeps, and then shares its round.
-            ("reactor-pool", "return") | ("multi-reactor", "pool") => shape([1, 2], 0, true),
-            ("reactor-pool", "simulated-proactor") => shape([2, 2], 2, true),
-            ("reactor-pool", "half-sync")
-            | ("multi-reactor", "thread-per-event")
-            | ("leader-follower" | "async-tasks", _) => shape([1, 1], 0, true),
-            ("proactor", _) => return None,
-            _ => shape([1, 1], 0, false),
-        },
-    )
-}
-
-/// Holds a variant to its shape.
+/// Holds a variant to the calls that it says a request takes.
 ///
 /// # Errors
 /// A request is made of something else.
@@ -95,7 +55,7 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
         forbidden.is_none(),
         "a clock or an option on a warm connection: {forbidden:?}"
     );
-    let Some(shape) = shape_of(column) else {
+    let Some(told) = column.own.workers.request else {
         return Ok(());
     };
     let count = |is: &dyn Fn(&Call) -> bool| calls.iter().filter(|call| is(call)).count();
@@ -114,11 +74,11 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
         "{received} receives and {sent} sends for {REQUESTS} requests"
     );
     let rounds = count(&|call| call.is(WAITS));
-    let [least, most] = shape.rounds.map(|rounds| rounds * REQUESTS);
+    let [least, most] = told.rounds.map(|rounds| rounds * REQUESTS);
     ensure!(
         rounds >= least && rounds <= most + ROUNDS_MORE_MAX,
         "{rounds} rounds for {REQUESTS} requests, not {:?} for each",
-        shape.rounds
+        told.rounds
     );
     let socket = calls
         .iter()
@@ -126,16 +86,16 @@ pub fn check(column: &Column, driven: &Driven) -> anyhow::Result<()> {
         .map_or("", |call| call.arg(0));
     let armed = count(&|call| call.name == "epoll_ctl" && call.arg(2) == socket);
     ensure!(
-        armed == shape.arms * REQUESTS,
+        armed == told.epoll_ctls * REQUESTS,
         "{armed} epoll_ctl on the connection for {REQUESTS} requests, not {} for each",
-        shape.arms
+        told.epoll_ctls
     );
     let more = calls.len() - received - sent - rounds - armed;
     ensure!(
-        shape.others || more <= BY_THE_WAY_MAX,
+        told.handover != Handover::None || more <= BY_THE_WAY_MAX,
         "{more} calls more than receives, sends and rounds"
     );
-    if shape.arms == 0 {
+    if told.epoll_ctls == 0 {
         added_once(driven)?;
     }
     Ok(())

@@ -72,9 +72,8 @@ fn loops_wait(column: &Column, driven: &Driven, roles: &[Role<'_>]) -> anyhow::R
         .map(|call| call.tid)
         .collect();
     let is_loop = |who: &str| matches!(who, "a loop" | "the loop" | "the front");
-    // The roles of thread-per-event name its loops nowhere: they do nothing but wait.
-    let has_loops =
-        column.variant_name == "thread-per-event" || roles.iter().any(|(_, who, _)| is_loop(who));
+    // Where a thread is started for an event, the roles name the loops nowhere: these do nothing but wait.
+    let has_loops = column.starts_threads() || roles.iter().any(|(_, who, _)| is_loop(who));
     for (what, who, seen) in roles {
         let asleep: Vec<_> = seen.difference(&waiters).collect();
         ensure!(

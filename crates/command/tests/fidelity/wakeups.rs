@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use turnstile::Holds;
 
 use crate::drive::at_rest;
 use crate::harness::{Column, process};
@@ -14,7 +15,8 @@ pub const WORKERS: &str = "8";
 
 /// Whether loops without the lock look again and again, or the super-server of this test does.
 fn wakes_by_itself(column: &Column) -> bool {
-    column.variant_name == "processes-lock" || column.needs_a_super_server()
+    (column.own.needs.accept_lock && column.own.workers.holds == Holds::Many)
+        || column.needs_a_super_server()
 }
 
 /// How long it is left alone, to see how often it wakes by itself.

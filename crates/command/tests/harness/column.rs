@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
+use turnstile::{Count, Handover, Holds, Listeners, Variant};
 
 use super::{Server, TURNSTILE, inetd, run};
 
@@ -24,6 +25,8 @@ pub struct Column {
     several_workers: bool,
     /// Whether it can stand in front of a back end, by its own word.
     pub gateway: bool,
+    /// What the model itself says of this variant, with a front where it is served with one.
+    pub own: Variant,
     /// Who does what with a front before the workers, by the model's own word.
     front_roles: Option<Roles>,
     /// Whether it is served with one (`--front poll`).
@@ -59,6 +62,7 @@ pub fn columns() -> anyhow::Result<Vec<Column>> {
     entries
         .into_iter()
         .map(|entry| {
+            let own = variant(&entry.model, &entry.variant)?;
             let mut column = Column {
                 model: entry.model,
                 variant: (!entry.default).then(|| entry.variant.clone()),
@@ -66,6 +70,7 @@ pub fn columns() -> anyhow::Result<Vec<Column>> {
                 roles: entry.roles,
                 several_workers: false,
                 gateway: entry.gateway,
+                own,
                 front_roles: entry.front,
                 front: false,
             };
@@ -77,6 +82,16 @@ pub fn columns() -> anyhow::Result<Vec<Column>> {
             Ok(column)
         })
         .collect()
+}
+
+/// What the model itself says of its variant.
+fn variant(model: &str, name: &str) -> anyhow::Result<Variant> {
+    let mut models = turnstile::models::ALL.iter();
+    let model = models.find(|of| of.name == model).context("its model")?;
+    model
+        .variant(Some(name))
+        .copied()
+        .map_err(anyhow::Error::msg)
 }
 
 /// The models that can have a front, with one. With it all variants of a model run alike, so that the
@@ -106,9 +121,12 @@ impl Column {
 
     /// The same with a front, if it can have one.
     pub fn with_front(&self) -> Option<Column> {
-        self.front_roles.clone().map(|roles| Column {
+        let roles = self.front_roles.clone()?;
+        let own = variant(&self.model, &self.variant_name).ok()?.fronted()?;
+        Some(Column {
             roles,
             front: true,
+            own,
             ..self.clone()
         })
     }
@@ -135,17 +153,38 @@ impl Column {
 
     /// Whether somebody else accepts for it, and starts it for each connection.
     pub fn needs_a_super_server(&self) -> bool {
-        self.variant_name == "inetd"
+        self.own.needs.listeners == Listeners::None
     }
 
     /// Whether it uses all the CPU it can get, whatever happens.
     pub fn never_rests(&self) -> bool {
-        self.variant_name == "busy"
+        self.own.workers.never_rest()
     }
 
-    /// Whether processes serve that its first one has forked, by its own word.
+    /// Whether processes serve that its first one has forked.
     pub fn serves_in_children(&self) -> bool {
-        self.roles.computes == "a child" || self.variant_name.starts_with("processes")
+        self.own.workers.processes && self.own.workers.count != Count::One
+    }
+
+    /// Whether a process is forked for each client, and none is replaced.
+    pub fn forks_for_clients(&self) -> bool {
+        self.own.workers.processes && matches!(self.own.workers.count, Count::UpTo(_))
+    }
+
+    /// Whether it serves one connection at a time.
+    pub fn has_one_client(&self) -> bool {
+        self.own.workers.holds == Holds::One
+    }
+
+    /// Whether the kernel chooses the worker of a connection by its hash.
+    pub fn has_own_listeners(&self) -> bool {
+        self.own.needs.listeners == Listeners::PerWorker
+    }
+
+    /// Whether a thread is started for each request.
+    pub fn starts_threads(&self) -> bool {
+        let calls = self.own.workers.request;
+        calls.is_some_and(|calls| calls.handover == Handover::Started)
     }
 
     /// This test binary as a super-server, which starts `turnstile serve` with this model.

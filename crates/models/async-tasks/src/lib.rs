@@ -40,7 +40,9 @@
 mod tasks;
 
 use parking_lot::RwLock;
-use server::{Calls, Model, Needs, Roles, Server, Threads, Topology, Variant, Workers};
+use server::{
+    Calls, Model, Needs, RequestCalls, Roles, Server, Threads, Topology, Variant, Workers,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::tasks::Tasks;
@@ -82,6 +84,7 @@ const THREADS: Variant = Variant {
 
 const TASKS: Workers = Workers {
     calls: Calls::Task,
+    request: Some(RequestCalls::ROUND_AND_THREAD),
     ..Workers::LOOPS
 };
 

@@ -48,8 +48,8 @@
 //! chapter 13 for `inetd`.
 
 use server::{
-    Backoff, Calls, Connection, Holds, Listeners, Model, Needs, Roles, Server, Topology, Variant,
-    Worker, Workers,
+    Backoff, Calls, Connection, Holds, Listeners, Model, Needs, RequestCalls, Roles, Server,
+    Topology, Variant, Worker, Workers,
 };
 
 /// The model.
@@ -95,6 +95,7 @@ const ONE_CLIENT: Workers = Workers {
     calls: Calls::Worker,
     processes: true,
     topology: Topology::Seats,
+    request: Some(RequestCalls::NONE),
     ..Workers::ONE_LOOP
 };
 

@@ -121,6 +121,7 @@ pub const MODEL: Model = Model {
             pick_when: "you want to know what the lock costs; never otherwise, since EPOLLEXCLUSIVE",
             breaks_when: "one loop keeps the lock while others sleep: it gets most of the connections",
             workers: Workers::LOOPS.in_processes(),
+            needs: LOCKED,
             run: |server| processes(server, Sharing::Lock(AcceptLock::new(server)?)),
             ..HANDOFF
         },
@@ -149,6 +150,11 @@ const HANDOFF: Variant = Variant {
     workers: Workers::LOOPS,
     needs: Needs::USUAL,
     run: handoff,
+};
+
+const LOCKED: Needs = Needs {
+    accept_lock: true,
+    ..Needs::USUAL
 };
 
 /// A loop per thread, each at the listeners.

@@ -1,7 +1,7 @@
 //! `pool`: the loops read and write, and a pool of threads computes for all of them.
 
 use reactor::{Epoll, Reactor, Sharing};
-use server::{Calls, Needs, Roles, Server, Threads, Topology, Variant, Workers};
+use server::{Calls, Needs, RequestCalls, Roles, Server, Threads, Topology, Variant, Workers};
 
 use crate::acceptor;
 
@@ -19,6 +19,7 @@ pub(crate) const VARIANT: Variant = Variant {
     workers: Workers {
         calls: Calls::ExtraThread,
         topology: Topology::Staged,
+        request: Some(RequestCalls::STAGED),
         ..Workers::LOOPS
     },
     needs: Needs {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use reactor::{Events, Handle, Handles, Inbox};
-use server::{Calls, Needs, Roles, Server, Threads, Topology, Variant, Worker, Workers, log};
+use server::{
+    Calls, Handover, Needs, RequestCalls, Roles, Server, Threads, Topology, Variant, Worker,
+    Workers, log,
+};
 
 use crate::acceptor;
 
@@ -17,6 +20,10 @@ pub(crate) const VARIANT: Variant = Variant {
     workers: Workers {
         calls: Calls::ExtraThread,
         topology: Topology::Staged,
+        request: Some(RequestCalls {
+            handover: Handover::Started,
+            ..RequestCalls::ROUND
+        }),
         ..Workers::LOOPS
     },
     needs: Needs {

@@ -84,6 +84,7 @@ pub const MODEL: Model = Model {
             summary: "Children forked in advance accept one at a time, under a lock on a file.",
             pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
             breaks_when: "connections are short: each costs two calls more, and waits for the wake-up of the next child",
+            needs: LOCKED,
             run: flock,
             ..ACCEPT
         },
@@ -92,6 +93,7 @@ pub const MODEL: Model = Model {
             summary: "Children forked in advance accept one at a time, under a mutex in shared memory.",
             pick_when: "one child at a time is to accept, and a lock on a file is too slow",
             breaks_when: "connections are short: each waits for the wake-up of the next child",
+            needs: LOCKED,
             run: mutex,
             ..ACCEPT
         },
@@ -125,6 +127,11 @@ const ACCEPT: Variant = Variant {
     workers: CHILDREN,
     needs: Needs::USUAL,
     run: accept,
+};
+
+const LOCKED: Needs = Needs {
+    accept_lock: true,
+    ..Needs::USUAL
 };
 
 const CHILDREN: Workers = Workers::processes(Count::Pool(64));

@@ -69,7 +69,7 @@ mod uring;
 
 use std::sync::{Arc, Barrier, mpsc};
 
-use server::{Count, Model, Needs, Roles, Server, Threads, Topology, Variant, Workers};
+use server::{Calls, Count, Model, Needs, Roles, Server, Threads, Topology, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -86,7 +86,7 @@ pub const MODEL: Model = Model {
             summary: "The kernel accepts, reads and writes; one loop computes when requests are complete.",
             pick_when: "there are many connections, handlers are short, and system calls are what costs",
             breaks_when: "a handler computes or blocks: all other connections wait for it; or io_uring is forbidden",
-            workers: Workers::ONE_LOOP,
+            workers: Workers::ONE_LOOP.calling(None),
             needs: Needs {
                 io_uring: true,
                 kernel: os::ring::Ring::probe,
@@ -109,7 +109,7 @@ pub const MODEL: Model = Model {
             summary: "A ring and a listener per thread; the kernel spreads connections by their hash.",
             pick_when: "the same, and CPUs are several",
             breaks_when: "there are few connections, or one loop is busy: what hashes to it waits for it",
-            workers: Workers::LOOPS,
+            workers: Workers::LOOPS.calling(None),
             needs: Needs {
                 io_uring: true,
                 kernel: os::ring::Ring::probe,
@@ -129,7 +129,12 @@ pub const MODEL: Model = Model {
             pick_when: "you want to know what it costs; otherwise, a thread per client needs a third of the calls",
             breaks_when: "there are more clients than helper threads: each idle client occupies one",
             // One loop computes for all; the helper threads that connections occupy only read and write.
-            workers: Workers::threads(Count::UpTo(512)).arranged(Topology::Loops),
+            workers: Workers {
+                calls: Calls::Loop,
+                topology: Topology::Loops,
+                request: None,
+                ..Workers::threads(Count::UpTo(512))
+            },
             needs: Needs::USUAL,
             run: |server| {
                 let proactor = aio::Proactor::new(server)?;

@@ -61,7 +61,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use reactor::{Events, Handle, Handles, Producer, work_queue};
-use server::{Count, Model, Needs, Roles, Server, Threads, Topology, Variant, Worker, Workers};
+use server::{
+    Count, Model, Needs, RequestCalls, Roles, Server, Threads, Topology, Variant, Worker, Workers,
+};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -74,6 +76,7 @@ pub const MODEL: Model = Model {
             summary: "A loop waits and queues the handles that are ready; a thread reads, computes and writes.",
             pick_when: "requests and replies are long, so that reading and writing need several CPUs",
             breaks_when: "handlers are short: each request costs a switch",
+            workers: THREADS.calling(Some(RequestCalls::ROUND_AND_THREAD)),
             run: half_sync,
             ..RETURN
         },
@@ -82,6 +85,11 @@ pub const MODEL: Model = Model {
             summary: "A loop reads and writes for the threads, which see complete requests only.",
             pick_when: "code that was written for completions must run on a readiness selector",
             breaks_when: "handlers are short: each request costs a switch and two epoll_ctl",
+            workers: THREADS.calling(Some(RequestCalls {
+                rounds: [2, 2],
+                epoll_ctls: 2,
+                ..RequestCalls::STAGED
+            })),
             run: simulated_proactor,
             ..RETURN
         },
@@ -95,10 +103,14 @@ const RETURN: Variant = Variant {
     summary: "A loop accepts, reads and writes; the connection moves to a pool that computes, and comes back.",
     pick_when: "handlers compute or block for long, and most connections are idle",
     breaks_when: "handlers are short: moving the connection there and back costs more than the service",
-    workers: Workers::sharing(Count::Pool(64)).arranged(Topology::Staged),
+    workers: THREADS,
     needs: A_LOOP,
     run: reactor::front::computing,
 };
+
+const THREADS: Workers = Workers::sharing(Count::Pool(64))
+    .arranged(Topology::Staged)
+    .calling(Some(RequestCalls::STAGED));
 
 /// The workers are the threads; the loop is one more.
 const A_LOOP: Needs = Needs {

@@ -81,7 +81,7 @@
 //! `busy`: Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 6.2, the second I/O model.
 
 use reactor::{Busy, Epoll, EpollEdge, Poll, Reactor, Select, Selector, Sharing};
-use server::{Model, Needs, Roles, Server, Variant, Workers};
+use server::{Model, Needs, RequestCalls, Roles, Server, Variant, Workers};
 
 /// The model.
 pub const MODEL: Model = Model {
@@ -120,6 +120,7 @@ pub const MODEL: Model = Model {
             summary: "The loop has no selector: it tries every socket in turn, all the time.",
             pick_when: "the latency of one connection is worth a CPU",
             breaks_when: "anything else matters: the CPU is always busy, and each idle connection costs a call per round",
+            workers: Workers::ONE_LOOP.calling(Some(RequestCalls::NONE)),
             run: serve::<Busy>,
             ..EPOLL
         },

@@ -78,6 +78,10 @@ pub const MODEL: Model = Model {
             summary: "Threads created in advance accept one at a time, under a mutex.",
             pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
             breaks_when: "connections are short: each waits for the wake-up of the next thread",
+            needs: Needs {
+                accept_lock: true,
+                ..QUEUE.needs
+            },
             run: accept_mutex,
             ..QUEUE
         },

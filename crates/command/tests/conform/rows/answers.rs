@@ -189,7 +189,7 @@ fn kept(column: &Column) -> anyhow::Result<()> {
     let back_end =
         BackEnd::saying("HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\nab")?;
     // With a front any worker may serve the next request, and each has a connection of its own.
-    let one: &[&str] = match column.front && column.model != "iterative" {
+    let one: &[&str] = match column.front && column.own.workers.count != turnstile::Count::One {
         true => &["--workers", "1"],
         false => &[],
     };

@@ -102,7 +102,7 @@ fn signals(column: &Column) -> anyhow::Result<()> {
 }
 
 fn worker_ends(column: &Column) -> anyhow::Result<()> {
-    if !column.serves_in_children() || column.model == "fork-per-client" {
+    if !column.serves_in_children() || column.forks_for_clients() {
         return Err(Moot("its workers are no processes that are replaced").into());
     }
     let (mut server, first) = serve(column, &column.workers("2"))?;

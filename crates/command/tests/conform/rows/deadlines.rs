@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use turnstile::Calls;
 
 use super::listeners::socket_path;
 use super::row;
@@ -253,11 +254,11 @@ fn others_during_wait(column: &Column) -> anyhow::Result<()> {
 }
 
 /// Where threads compute, the end of a wait must not have whoever keeps the time compute what comes
-/// next. Workers of multi-reactor are loops: with one, all share it.
+/// next. Where a pool is behind loops, the workers are the loops: with one, all share it.
 fn others_behind_wait(column: &Column) -> anyhow::Result<()> {
     const SHARED: Moot = Moot("what blocks there, blocks all that its loop or process has");
     ensure!(column.roles.computes == "a thread", SHARED);
-    let loops = column.model == "multi-reactor";
+    let loops = column.own.workers.calls == Calls::ExtraThread;
     let server = column.serve_with_workers(if loops { 1 } else { 4 }, &[])?;
     let (mut blocker, mut other) = (server.connect()?, server.connect()?);
     other.get("/")?.expect(200)?;

@@ -80,7 +80,7 @@ fn twice(column: &Column) -> anyhow::Result<()> {
 
 /// Connections that have had a reply and wait; the iterative model can have but one of them.
 fn idlers(server: &Server, column: &Column) -> anyhow::Result<Vec<Client>> {
-    let count = if column.label() == "iterative" { 1 } else { 5 };
+    let count = if column.has_one_client() { 1 } else { 5 };
     (0..count)
         .map(|_| {
             let mut client = server.connect()?;
@@ -207,7 +207,7 @@ fn backlog(column: &Column) -> anyhow::Result<()> {
     let few = ["--drain-idle-ms", "100", "--threads-max", "1"];
     let mut server = column.serve_with_workers(1, &few)?;
     // Where a request that sleeps takes its thread with it, there is one thread more.
-    let sleepers = 1 + usize::from(column.label() == "async-tasks");
+    let sleepers = 1 + usize::from(column.own.needs.aside.is_some());
     let mut first: Vec<_> = (0..sleepers)
         .map(|_| server.connect())
         .collect::<Result<_, _>>()?;

@@ -170,8 +170,8 @@ fn stuck(column: &Column) -> anyhow::Result<()> {
     let mut client = server.connect()?;
     client.ask("/sleep/3000000")?;
     if column.serves_in_children() {
-        // A child of fork-per-client has one client, so no other takes its place.
-        let replaced = f64::from(u8::from(column.model != "fork-per-client"));
+        // A child that was forked for one client has no other to take its place.
+        let replaced = f64::from(u8::from(!column.forks_for_clients()));
         shows(&admin, "a worker that was killed and replaced", |page| {
             value(page, "turnstile_workers_stuck_total") >= 1.0
                 && value(page, "turnstile_workers_killed_total") >= 1.0

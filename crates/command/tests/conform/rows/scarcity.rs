@@ -114,7 +114,7 @@ fn recovers(server: &Server) -> anyhow::Result<()> {
 /// Nobody beyond the bound is answered before another has gone.
 fn bounded(column: &Column) -> anyhow::Result<()> {
     let server = column.serve(&["--connections-max", "8"])?;
-    let most = if column.label() == "iterative" { 1 } else { 8 };
+    let most = if column.has_one_client() { 1 } else { 8 };
     let (mut before, mut crowd) = crowd_around(&server)?;
     before.get("/json")?.expect(200)?;
     before.silence(ms(500))?; // Time for those to be answered who should not be.

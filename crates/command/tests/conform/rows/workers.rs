@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use turnstile::Holds;
 
 use super::row;
 use crate::harness::process::{self, Signal};
@@ -43,7 +44,9 @@ fn requests_max(column: &Column) -> anyhow::Result<()> {
         processes.insert(pid);
         // One is idle meanwhile, which must not keep a loop that ends. Where the kernel chooses the process,
         // it could choose the one that has this connection.
-        if number == 0 && column.label() != "prefork:reuseport" {
+        if number == 0
+            && !(column.has_own_listeners() && column.own.workers.holds == Holds::Workers)
+        {
             let mut idle = server.connect()?;
             idle.get("/")?.expect(200)?;
             bystanders.push(idle);
@@ -62,7 +65,7 @@ fn crash_loop(column: &Column) -> anyhow::Result<()> {
     if !column.serves_in_children() {
         return Err(NO_PROCESSES.into());
     }
-    if column.model == "fork-per-client" {
+    if column.forks_for_clients() {
         return Err(Moot("it forks for clients, and replaces none").into());
     }
     let mut server = column.serve_with_workers(2, &["--drain-idle-ms", "100"])?;
