@@ -144,13 +144,37 @@ fn outcome(column: &Column, entry: &Entry) -> String {
                 .map_or(String::new(), |text| format!(" ({text})"));
             format!("{factor}{interval} peer")
         }
-        (State::Valid, None, Some(figure)) => figure,
+        (State::Valid, None, Some(figure)) => match range(column, entry) {
+            Some(range) => format!("{figure} ({range})"),
+            None => figure,
+        },
         (State::Limited, _, Some(figure)) => {
             format!("LIMITED {}", words::bound(column.choice.metric, &figure))
         }
         (State::Limited, _, None) => "LIMITED".to_owned(),
         (state, _, _) => words::state(state).to_owned(),
     }
+}
+
+/// `11.9–12.8`: the range or interval of a figure that rests on several trials or slices.
+pub fn range(column: &Column, entry: &Entry) -> Option<String> {
+    let spread = entry.spread.filter(|spread| spread.n > 1)?;
+    let show = |value| column.choice.metric.show(value);
+    let [low, high] = [show(spread.low), show(spread.high)];
+    // The unit stands beside the figure itself already, where it is the same one.
+    let unit = |text: &str| {
+        text.trim_start_matches(|c: char| c.is_ascii_digit() || ".,".contains(c))
+            .to_owned()
+    };
+    let all = [unit(&low), unit(&high), unit(&show(spread.median))];
+    Some(match all.iter().all(|each| *each == all[0]) {
+        true => format!(
+            "{}–{}",
+            low.trim_end_matches(&all[0]),
+            high.trim_end_matches(&all[0])
+        ),
+        false => format!("{low}–{high}"),
+    })
 }
 
 fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {

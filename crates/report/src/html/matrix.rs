@@ -31,7 +31,7 @@ pub fn table(run: &Run, matrix: &Matrix, id: &str) -> Markup {
                     tr {
                         th.corner { span.visually-hidden { "model" } }
                         @for column in &matrix.columns {
-                            th scope="col" {
+                            th scope="col" title=(words::means(run, &column.scenario)) {
                                 (column.scenario)
                                 span.by { (column.choice.metric.name()) br; (column.choice.window.describe()) }
                             }
@@ -131,7 +131,10 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
         (State::Valid, None, Some(_)) if entry.overloaded => overloaded(entry),
         (State::Valid, None, Some(figure)) => html! {
             @if is_ranked(column) { b.few { "(" (figure) ")" } span.iv { (unranked(entry)) } }
-            @else { b { (figure) } }
+            @else {
+                b { (figure) }
+                @if let Some(range) = crate::markdown::range(column, entry) { span.iv { (range) } }
+            }
         },
         (State::Limited, _, Some(figure)) => {
             html! {
@@ -178,9 +181,7 @@ fn ranked(column: &Column, entry: &Entry, place: &Ranked, figure: &str) -> Marku
         @match entry.interval().filter(|_| !place.best) {
             Some(interval) => {
                 span.iv { (interval) }
-                @if let Some(units) = column.units_to_decide(entry) {
-                    span.iv { (format::number(units as f64)) " " (column.unit) }
-                }
+                @if let Some(time) = column.time_to_decide(entry) { span.iv { (time) } }
                 span.fig { (figure) }
             }
             None => {
@@ -262,7 +263,7 @@ pub fn key(matrix: &Matrix) -> Markup {
             } @else {
                 li { span.swatch.tier1.best { "1.00×" } " best of its column" }
                 li { span.swatch.tier1 { "1.04×" } " tied: at most " (tied) " worse, with its whole interval" }
-                li { span.swatch.open { "1.20×" } " undecided, with the blocks or rotations that it would take to decide" }
+                li { span.swatch.open { "1.20×" } " undecided, with how much longer it would take to decide (or with how many blocks in all)" }
                 li { "(5 µs) too few valid trials to rank" }
                 li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse, in a lower tier; 2.00× is twice as bad" }
             }
@@ -274,21 +275,21 @@ pub fn key(matrix: &Matrix) -> Markup {
     }
 }
 
-/// Who won which scenario, in a sentence each.
-pub fn headlines(matrix: &Matrix) -> Markup {
-    if matrix.evidence == Evidence::Figures {
-        return html! {};
-    }
+/// What each scenario means for a service, and who won it, in a sentence each.
+pub fn headlines(run: &Run, matrix: &Matrix) -> Markup {
+    let ranked = matrix.evidence != Evidence::Figures;
     html! {
         ul.headlines {
             @for column in &matrix.columns {
                 @let headline = column.headline(&matrix.rows);
                 li {
                     a.what href={ "#" (anchor::deciding(&column.scenario)) } { (column.scenario) }
-                    @if let Some(means) = words::means(&column.scenario) { span.means { (means) } }
-                    span.said {
-                        @for (bold, text) in headline.sentence(column.choice.metric) {
-                            @if bold { b { (text) } } @else { (text) }
+                    span.means { (words::means(run, &column.scenario)) }
+                    @if ranked {
+                        span.said {
+                            @for (bold, text) in headline.sentence(column.choice.metric) {
+                                @if bold { b { (text) } } @else { (text) }
+                            }
                         }
                     }
                 }
