@@ -22,6 +22,10 @@ use crate::run::slice_generator::Asked;
 use crate::run::standing::{Ended, Standing};
 use crate::run::trial::{as_ceiling, blank, judged};
 
+mod narrow;
+
+pub use narrow::Narrowing;
+
 /// The servers of one scenario in one block, as places of the plan.
 #[derive(Debug)]
 pub struct Group<'a>(pub Vec<&'a Visit>);
@@ -130,6 +134,7 @@ impl Execution<'_> {
             self.rotate(group, number, &mut so_far)?;
         }
         self.repeat(group, &mut so_far)?;
+        self.narrow(group, &mut so_far)?;
         if let Some(line) = so_far.invalid_line(group) {
             self.progress.say(&line);
         }
@@ -341,6 +346,11 @@ impl Execution<'_> {
         };
         judged(trial, problems)
     }
+}
+
+/// How many servers a rotation loads.
+fn servers_standing(so_far: &Progress<'_>) -> u32 {
+    u32::try_from(so_far.standing.iter().flatten().count()).unwrap_or(0)
 }
 
 impl Progress<'_> {
