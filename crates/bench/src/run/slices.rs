@@ -252,9 +252,12 @@ impl Execution<'_> {
             Ok(mut sample) => {
                 let beyond = so_far.beyond(place);
                 sample.others.beside(beyond);
-                let Some(standing) = &so_far.standing[place] else {
+                let Some(standing) = &mut so_far.standing[place] else {
                     return Ok(false);
                 };
+                standing
+                    .lateness
+                    .add(gates::is_late(&standing.figures(&sample)));
                 let slice = Slice {
                     rotation: rotation.number,
                     position,
@@ -317,6 +320,7 @@ impl Execution<'_> {
             ticks: sample.machine.used,
             others: &sample.others,
             slice: true,
+            usually_late: standing.lateness.is_usual(),
             ceiling: match (visit.is_null(), null_rps) {
                 (true, _) => Ceiling::Itself,
                 (false, Some(rps)) => Ceiling::Rps(rps),
