@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schema::{Effect, Figure};
+use schema::{About, Effect, Figure, Reason};
 
 use crate::data::{Figures, Mode, Trial, Validity};
 use crate::histogram;
@@ -50,6 +50,11 @@ impl<'a> Cell<'a> {
     /// Logarithmic costs of `metric` by [unit](unit): infinite in a trial that did not hold its offered
     /// rate, where the metric means nothing without.
     pub fn costs(&self, metric: Metric) -> BTreeMap<u32, f64> {
+        self.costs_in(self.state_for(metric), metric)
+    }
+
+    /// The same as if the cell were in `state`.
+    pub fn costs_in(&self, state: State, metric: Metric) -> BTreeMap<u32, f64> {
         let cost = |trial: &Trial| {
             let figures = trial.figures.as_ref()?;
             let value = metric.value(figures)?;
@@ -63,7 +68,7 @@ impl<'a> Cell<'a> {
                 },
             ))
         };
-        self.used_for(metric).filter_map(cost).collect()
+        self.used_in(state, metric).filter_map(cost).collect()
     }
 
     /// The same by block: of slices, the median of each block, because two sessions share no rotations and
@@ -84,6 +89,22 @@ impl<'a> Cell<'a> {
     pub fn spread(&self, metric: Metric, evidence: Evidence) -> Option<Spread> {
         let of_values = || Spread::of(self.values(metric).into_values(), evidence);
         self.merged(metric).or_else(of_values)
+    }
+
+    /// The figure of a cell whose trials are all left out, from those that nothing but the machine and the
+    /// generator has disturbed: to be shown as such, and never ranked or drawn. `None` where the server
+    /// itself did something wrong, or some trial may be used.
+    pub fn disturbed(&self, metric: Metric, evidence: Evidence) -> Option<Spread> {
+        let disturbs = |reason: &&Reason| reason.effect == Effect::Invalidates;
+        let by_others = |reason: &Reason| matches!(reason.about, About::Machine | About::Generator);
+        let trials = self.trials.iter().filter(|trial| {
+            let mut reasons = trial.reasons.iter().filter(disturbs).peekable();
+            reasons.peek().is_some() && reasons.all(by_others)
+        });
+        let value = |trial: &&Trial| metric.value(trial.figures.as_ref()?);
+        let values: Vec<f64> = trials.filter_map(value).collect();
+        let left_out = self.state_for(metric) == State::Invalid;
+        Spread::of(values, evidence).filter(|_| left_out)
     }
 
     /// A percentile of the response over all slices: that of their merged histograms, with the interval
@@ -143,7 +164,11 @@ impl<'a> Cell<'a> {
 
     /// The trials whose figure of `metric` may be used.
     fn used_for(&self, metric: Metric) -> impl Iterator<Item = &Trial> {
-        let (state, group) = (self.state_for(metric), metric.group());
+        self.used_in(self.state_for(metric), metric)
+    }
+
+    fn used_in(&self, state: State, metric: Metric) -> impl Iterator<Item = &Trial> {
+        let group = metric.group();
         let validity = move |trial: &Trial| match group {
             Some(group) => validity_for(trial, group),
             None => trial.validity,

@@ -321,6 +321,10 @@ fn figure(kind: Kind, counts: &[Counts; 2]) -> Figure {
     let missing = counts.iter().find_map(|each| each.of(kind).missing.clone());
     // What is not known of every window is not known of the server.
     let told: Option<Comparison> = told.filter(|_| missing.is_none());
+    let factor = median(&a).map(|was| 1.0 + kind.least().of(was));
+    let is_bounded = told
+        .zip(factor)
+        .is_some_and(|(told, factor)| told.high <= factor.ln());
     let ratio = |log: fn(&Comparison) -> f64| told.as_ref().map(|told| log(told).exp());
     Figure {
         figure: kind,
@@ -335,6 +339,8 @@ fn figure(kind: Kind, counts: &[Counts; 2]) -> Figure {
             Some(Verdict::Slower) => Said::Slower,
             Some(Verdict::Faster) => Said::Faster,
             Some(Verdict::Equivalent) => Said::Equal,
+            // A gate asks whether it is more, and nothing else.
+            Some(Verdict::TooClose) if is_bounded => Said::NotMore,
             Some(Verdict::TooClose) => Said::Undecided,
         },
         smallest_slowdown: told.map(|told| told.smallest.exp_m1() * 100.0),
@@ -372,6 +378,14 @@ mod tests {
         assert_eq!(said(&[5_000.0, 5_010.0], &[5_005.0, 5_020.0]), Said::Equal);
         assert_eq!(said(&[5_000.0, 5_010.0], &[5_100.0, 5_110.0]), Said::Slower);
         assert_eq!(said(&[5_000.0, 5_010.0], &[4_900.0, 4_890.0]), Said::Faster);
+        assert_eq!(
+            said(&[5_000.0, 5_200.0], &[4_900.0, 5_030.0]),
+            Said::NotMore
+        );
+        assert_eq!(
+            said(&[5_000.0, 5_200.0], &[4_900.0, 5_300.0]),
+            Said::Undecided
+        );
         let mut refused = counts(&[]);
         refused.instructions.add(Err("no counters".to_owned()));
         let judged = judge(&[refused, counts(&[5_000.0])]);

@@ -95,6 +95,7 @@ fn counted_said(figure: &counted::Figure) -> String {
             let most = high.max(1.0 / low);
             format!("equal within {:.1} %", (most - 1.0) * 100.0)
         }
+        Said::NotMore => format!("not more: {difference}"),
         Said::Undecided | Said::NotJudged => {
             let most = figure.smallest_slowdown.unwrap_or_default();
             format!("undecided: {difference}; {most:.1} % more would have shown")
@@ -142,7 +143,7 @@ fn said(figure: &Figure) -> String {
             let most = figure.differs_by_at_most.unwrap_or_default();
             format!("equal within {most:.1} %")
         }
-        Said::Undecided | Said::NotJudged => {
+        Said::Undecided | Said::NotMore | Said::NotJudged => {
             let most = figure.smallest_slowdown.unwrap_or_default();
             let more = figure
                 .seconds_to_decide

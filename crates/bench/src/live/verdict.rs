@@ -82,6 +82,8 @@ pub enum Said {
     Faster,
     /// They differ by less than was asked for.
     Equal,
+    /// Counted: it may be less, and is no more than what happens to differ.
+    NotMore,
     /// Neither was shown.
     Undecided,
     /// It was not measured, or is the generator's and not the server's.

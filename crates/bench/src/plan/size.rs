@@ -145,7 +145,7 @@ impl Size {
     pub fn narrowing_share(self) -> f64 {
         match self {
             Self::Smoke | Self::Full => 0.0,
-            Self::Quick => 0.15,
+            Self::Quick => 0.08,
         }
     }
 

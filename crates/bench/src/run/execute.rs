@@ -192,7 +192,7 @@ fn measure_in_rounds(prepared: &mut Prepared, how: Sequential) -> Result<Duratio
         record,
         progress: Progress::new(total, size.blocks()),
         spare: Duration::ZERO,
-        narrowing: Narrowing::default(),
+        narrowing: None,
         bench_seen: None,
     };
     let result = execution.rounds(&rounds, budget, env).and_then(|ended| {
@@ -241,10 +241,15 @@ impl Execution<'_> {
                     .say(&format!("{ANOTHER_BENCH} (process {pid})"));
             }
         }
+        let time = task.time(self.setup.size);
         match task {
-            Task::Visit(visit, windows) => self.visit(visit, windows),
-            Task::Slices(group, _) => self.slices(&group),
+            Task::Visit(visit, windows) => self.visit(visit, windows)?,
+            Task::Slices(group, _) => self.slices(&group)?,
         }
+        if let Some(narrowing) = &mut self.narrowing {
+            narrowing.task_done(time);
+        }
+        Ok(())
     }
 
     /// Measures a visit, and once more the windows that only noise has spoilt.

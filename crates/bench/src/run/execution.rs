@@ -14,8 +14,8 @@ pub(super) struct Execution<'a> {
     pub(super) progress: Progress,
     /// Time left for second attempts: a noisy machine must not make a run twice as long as announced.
     pub(super) spare: Duration,
-    /// Time left to make zones narrower, by the groups of slices that are still to come.
-    pub(super) narrowing: Narrowing,
+    /// Time to make zones narrower, where the size has some.
+    pub(super) narrowing: Option<Narrowing>,
     /// That another bench runs has been said.
     pub(super) bench_seen: Option<u32>,
 }

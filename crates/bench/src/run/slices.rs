@@ -134,7 +134,13 @@ impl Execution<'_> {
             self.rotate(group, number, &mut so_far)?;
         }
         self.repeat(group, &mut so_far)?;
-        self.narrow(group, &mut so_far)?;
+        let able = so_far.standing.iter().flatten();
+        let slice = estimate::slice(group.first().scenario, self.setup.size);
+        let rotations = u32::try_from(due.len()).unwrap_or(u32::MAX);
+        let thought = able
+            .map(|each| estimate::standing(each.visit, self.setup.size) + slice * rotations)
+            .sum();
+        self.narrow(group, &mut so_far, thought)?;
         if let Some(line) = so_far.invalid_line(group) {
             self.progress.say(&line);
         }

@@ -133,7 +133,7 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
             @if is_ranked(column) { b.few { "(" (figure) ")" } span.iv { (unranked(entry)) } }
             @else {
                 b { (figure) }
-                @if let Some(range) = crate::markdown::range(column, entry) { span.iv { (range) } }
+                @if let Some(range) = crate::markdown::range(column, entry.spread) { span.iv { (range) } }
             }
         },
         (State::Limited, _, Some(figure)) => {
@@ -142,6 +142,7 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
                 @if entry.unserved.is_none() { span.iv { "generator-bound" } }
             }
         }
+        (State::Invalid, _, _) if entry.disturbed.is_some() => disturbed(column, entry),
         (state, _, _) => html! { span.iv { (words::state(state)) } },
     };
     let body = html! {
@@ -167,6 +168,18 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
         td class=(class) {
             @if entry.trials == 0 { (body) } @else { a href=(link) title=(hover) { (body) } }
         }
+    }
+}
+
+/// What the machine or the generator has disturbed: shown as such, and never ranked.
+fn disturbed(column: &Column, entry: &Entry) -> Markup {
+    let figure = entry
+        .disturbed
+        .map(|spread| column.choice.metric.show(spread.median));
+    html! {
+        b.few { "(" (figure.unwrap_or_default()) ")" }
+        @if let Some(range) = crate::markdown::range(column, entry.disturbed) { span.iv { (range) } }
+        span.iv { "disturbed" }
     }
 }
 
@@ -268,6 +281,9 @@ pub fn key(matrix: &Matrix) -> Markup {
                 li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse, in a lower tier; 2.00× is twice as bad" }
             }
             li { span.swatch.limited { "≥" } " the generator was the limit: a bound, never ranked" }
+            @if matrix.columns.iter().flat_map(|column| &column.entries).any(|entry| entry.disturbed.is_some()) {
+                li { "(5 µs) disturbed: others used the CPUs, or the generator was late, in every window" }
+            }
             li { span.swatch.blocks { "–" } " the model cannot do this, by design" }
             @if peers { li { span.swatch.peer { "1.20×" } " a peer, compared with the best model, never ranked" } }
         }
