@@ -5,5 +5,6 @@ pub mod capacity;
 pub mod fairness;
 pub mod figures;
 pub mod gates;
+pub mod lateness;
 pub mod phases;
 pub mod verify;

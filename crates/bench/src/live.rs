@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! contender   what A and B may be, and how each is started
+//! counted     instructions, system calls and wake-ups per request, in windows of their own
 //! slice       one slice: a short load on one server, with its CPU read at both edges
 //! session     rotations of slices, looks, fresh processes now and then, until all is decided
 //! verdict     what the pairs amount to, figure by figure, and the exit status
@@ -25,6 +26,7 @@ use report::out;
 use crate::failure::Failure;
 
 mod contender;
+mod counted;
 mod session;
 mod slice;
 mod text;
@@ -76,7 +78,13 @@ pub struct LiveArgs {
     #[arg(long, value_name = "N")]
     pub rate: Option<f64>,
 
-    /// Seconds after which it ends, decided or not
+    /// What the exit status rests on: figures that are timed, or figures that are counted (user
+    /// instructions where the machine counts them, system calls, wake-ups; all per request), which a
+    /// noisy machine hardly changes. With `exact` nothing is timed, and it takes some ten seconds
+    #[arg(long, value_enum, default_value_t = Gate::Timed)]
+    pub gate: Gate,
+
+    /// Seconds after which the timing ends, decided or not
     #[arg(long, value_name = "N", default_value_t = 110, value_parser = clap::value_parser!(u64).range(10..=86_400))]
     pub seconds: u64,
 
@@ -103,6 +111,17 @@ pub struct LiveArgs {
     /// A generator other than this command, for tests.
     #[arg(long, value_name = "PATH", hide = true)]
     pub load: Option<PathBuf>,
+}
+
+/// What the exit status rests on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// Figures that are timed. What is counted is shown beside them.
+    #[default]
+    Timed,
+    /// Figures that are counted.
+    Exact,
 }
 
 /// Runs `turnstile compare-live`; the exit statuses are those of [`LiveArgs`].

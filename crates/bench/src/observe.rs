@@ -3,6 +3,7 @@
 pub mod benches;
 pub mod client;
 pub mod connections;
+pub mod counter;
 pub mod cpus;
 pub mod environment;
 pub mod interrupt;

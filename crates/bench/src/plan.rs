@@ -1,5 +1,6 @@
 //! What will be measured, laid out before anything runs: scenarios, sizes, servers, their order.
 
+pub mod advised;
 pub mod catalogue;
 pub mod contender;
 pub mod contenders;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schema::Figure;
+use schema::{About, Effect, Figure, Reason};
 
 use crate::data::{Figures, Mode, Trial, Validity};
 use crate::histogram;
@@ -31,7 +31,8 @@ pub enum State {
 pub struct Cell<'a> {
     /// Every trial, whatever its validity.
     pub trials: Vec<&'a Trial>,
-    /// What they amount to.
+    /// What they amount to when every finding counts, whatever it spoils; of one figure, see
+    /// [`Cell::state_for`].
     pub state: State,
     /// Why, where the state is not [`State::Valid`]: each distinct reason once.
     pub reasons: Vec<String>,
@@ -49,6 +50,11 @@ impl<'a> Cell<'a> {
     /// Logarithmic costs of `metric` by [unit](unit): infinite in a trial that did not hold its offered
     /// rate, where the metric means nothing without.
     pub fn costs(&self, metric: Metric) -> BTreeMap<u32, f64> {
+        self.costs_in(self.state_for(metric), metric)
+    }
+
+    /// The same as if the cell were in `state`.
+    pub fn costs_in(&self, state: State, metric: Metric) -> BTreeMap<u32, f64> {
         let cost = |trial: &Trial| {
             let figures = trial.figures.as_ref()?;
             let value = metric.value(figures)?;
@@ -62,7 +68,7 @@ impl<'a> Cell<'a> {
                 },
             ))
         };
-        self.used_for(metric).filter_map(cost).collect()
+        self.used_in(state, metric).filter_map(cost).collect()
     }
 
     /// The same by block: of slices, the median of each block, because two sessions share no rotations and
@@ -83,6 +89,22 @@ impl<'a> Cell<'a> {
     pub fn spread(&self, metric: Metric, evidence: Evidence) -> Option<Spread> {
         let of_values = || Spread::of(self.values(metric).into_values(), evidence);
         self.merged(metric).or_else(of_values)
+    }
+
+    /// The figure of a cell whose trials are all left out, from those that nothing but the machine and the
+    /// generator has disturbed: to be shown as such, and never ranked or drawn. `None` where the server
+    /// itself did something wrong, or some trial may be used.
+    pub fn disturbed(&self, metric: Metric, evidence: Evidence) -> Option<Spread> {
+        let disturbs = |reason: &&Reason| reason.effect == Effect::Invalidates;
+        let by_others = |reason: &Reason| matches!(reason.about, About::Machine | About::Generator);
+        let trials = self.trials.iter().filter(|trial| {
+            let mut reasons = trial.reasons.iter().filter(disturbs).peekable();
+            reasons.peek().is_some() && reasons.all(by_others)
+        });
+        let value = |trial: &&Trial| metric.value(trial.figures.as_ref()?);
+        let values: Vec<f64> = trials.filter_map(value).collect();
+        let left_out = self.state_for(metric) == State::Invalid;
+        Spread::of(values, evidence).filter(|_| left_out)
     }
 
     /// A percentile of the response over all slices: that of their merged histograms, with the interval
@@ -128,24 +150,37 @@ impl<'a> Cell<'a> {
         blocks
     }
 
-    /// The trials whose figure of `metric` may be used: of a slice that a gate failed, the groups of figures
-    /// that its findings do not spoil.
-    fn used_for(&self, metric: Metric) -> impl Iterator<Item = &Trial> {
-        let (state, group) = (self.state, metric.group());
-        let unspoilt = move |trial: &Trial| {
-            trial.slice.is_some()
-                && group.is_some_and(|group: Figure| trial.reasons.worst(group).is_none())
-        };
-        self.trials.iter().copied().filter(move |trial| {
-            is_used(state, trial.validity)
-                || state == State::Valid && trial.validity == Validity::Invalid && unspoilt(trial)
-        })
+    /// What its trials amount to for one figure: a gate that a trial did not pass spoils some groups of
+    /// figures and leaves the others. The CPU of a request is known although its generator was late.
+    pub fn state_for(&self, metric: Metric) -> State {
+        match metric.group() {
+            None => self.state,
+            Some(group) => {
+                let trials = self.trials.iter();
+                amount_to(trials.map(|trial| (*trial, validity_for(trial, group))))
+            }
+        }
     }
 
-    /// `true` when at least half of the trials held their offered rate.
-    pub fn holds(&self) -> bool {
+    /// The trials whose figure of `metric` may be used.
+    fn used_for(&self, metric: Metric) -> impl Iterator<Item = &Trial> {
+        self.used_in(self.state_for(metric), metric)
+    }
+
+    fn used_in(&self, state: State, metric: Metric) -> impl Iterator<Item = &Trial> {
+        let group = metric.group();
+        let validity = move |trial: &Trial| match group {
+            Some(group) => validity_for(trial, group),
+            None => trial.validity,
+        };
+        let trials = self.trials.iter().copied();
+        trials.filter(move |trial| is_used(state, validity(trial)))
+    }
+
+    /// `true` when at least half of the trials whose figure of `metric` may be used held their offered rate.
+    pub fn holds(&self, metric: Metric) -> bool {
         let (mut held, mut all) = (0, 0);
-        for trial in self.used() {
+        for trial in self.used_for(metric) {
             all += 1;
             held += usize::from(
                 trial
@@ -166,11 +201,6 @@ impl<'a> Cell<'a> {
             .filter(move |trial| is_used(state, trial.validity))
     }
 
-    /// The trials that the state rests on.
-    fn used(&self) -> impl Iterator<Item = &Trial> {
-        self.usable()
-    }
-
     /// Of a trial that was not excluded, the most connections that got no reply in its window, and
     /// how many there were; `None` where every one was served.
     pub fn unserved(&self) -> Option<(u64, u32)> {
@@ -185,7 +215,7 @@ impl<'a> Cell<'a> {
 
     /// How many trials the state rests on.
     pub fn used_count(&self) -> usize {
-        self.used().count()
+        self.usable().count()
     }
 }
 
@@ -217,21 +247,38 @@ fn holds(trial: &Trial, figures: &Figures) -> bool {
     trial.shape.mode == Mode::Closed || figures.requests as f64 >= 0.99 * figures.scheduled as f64
 }
 
-/// What `trials` amount to. LIMITED trials are lower bounds: where they are half or more of what is
-/// usable, leaving them out would leave out the fastest, so the whole cell becomes a bound.
+/// The verdict of the gates on one group of figures. What was not measured at all stays what it is.
+fn validity_for(trial: &Trial, group: Figure) -> Validity {
+    let judged = matches!(trial.validity, Validity::Invalid | Validity::Limited);
+    if !judged || trial.figures.is_none() {
+        return trial.validity;
+    }
+    match trial.reasons.worst(group) {
+        None if trial.reasons.is_empty() => trial.validity,
+        None => Validity::Valid,
+        Some(Effect::Limits) => Validity::Limited,
+        Some(_) => Validity::Invalid,
+    }
+}
+
+/// What `trials` amount to.
 pub fn state(trials: &[&Trial]) -> State {
-    let count = |validity| {
-        trials
-            .iter()
-            .filter(|trial| trial.validity == validity)
-            .count()
+    amount_to(trials.iter().map(|trial| (*trial, trial.validity)))
+}
+
+/// What trials amount to. LIMITED ones are lower bounds: where they are half or more of what is usable,
+/// leaving them out would leave out the fastest, so the whole cell becomes a bound.
+fn amount_to<'a>(trials: impl Iterator<Item = (&'a Trial, Validity)> + Clone) -> State {
+    let count = |wanted| {
+        let all = trials.clone();
+        all.filter(|(_, validity)| *validity == wanted).count()
     };
     let (valid, limited) = (count(Validity::Valid), count(Validity::Limited));
     if valid > limited {
         State::Valid
     } else if limited > 0 {
         State::Limited
-    } else if trials.iter().any(|trial| trial.lacks_route()) {
+    } else if trials.clone().any(|(trial, _)| trial.lacks_route()) {
         State::NotOffered
     } else if count(Validity::Blocks) > 0 {
         State::Blocks

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::cell::{Cell, State};
+use crate::cell::State;
 use crate::data::{Trial, Validity};
 use crate::metric::Metric;
 use crate::primary::{self, Choice};
@@ -71,11 +71,7 @@ fn column(run: &Run, scenario: &str, choice: Choice, decides: bool) -> Option<Co
             lost += f64::from(u8::from(trial.validity == Validity::Invalid));
             window_s = window_s.or_else(|| taken_over_s(trial, choice.metric));
         }
-        let valid = Cell {
-            state: State::Valid,
-            ..cell
-        };
-        let mut costs = valid.costs(choice.metric);
+        let mut costs = cell.costs_in(State::Valid, choice.metric);
         costs.retain(|_, cost| cost.abs() < INFINITE_LOG);
         rows.push(costs);
     }

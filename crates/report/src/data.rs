@@ -17,7 +17,7 @@ use detail::absent;
 pub use detail::{Capacity, CapacityStep, KindFigures, MemoryStep, PhaseFigures, Slice};
 pub use env::{Env, Sequential};
 pub use kinds::{Pass, Role, Validity};
-pub use scenario::{Deciding, Objective, ScenarioInfo};
+pub use scenario::{Advice, Deciding, Objective, ScenarioInfo};
 pub use schema::load::{IdleFigures, Latency, Mode, PoisonFigures, SlowClients, SlowFigures};
 
 /// The shape of the load of one trial.

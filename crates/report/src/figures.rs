@@ -99,7 +99,7 @@ pub fn text(run: &Run, row: &Row, cell: &Cell<'_>, field: Field) -> Option<Strin
         Field::Label if row.role == Role::Null => "null server (ceiling)".to_owned(),
         Field::Label => row.label.clone(),
         Field::Figure(metric) => {
-            let limited = cell.state == State::Limited && metric.more_is_better();
+            let limited = cell.state_for(metric) == State::Limited && metric.more_is_better();
             let bound = if limited { "≥ " } else { "" };
             format!("{bound}{}", format::number(spread(metric)?.median))
         }

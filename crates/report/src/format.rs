@@ -90,6 +90,15 @@ pub fn clock(seconds: f64) -> String {
     }
 }
 
+/// Time that is only estimated: `40 s`, `3 min`, `2 h`.
+pub fn about(seconds: f64) -> String {
+    match seconds {
+        _ if seconds < 99.5 => format!("{:.0} s", seconds.max(1.0)),
+        _ if seconds < 99.5 * 60.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{} h", number((seconds / 3600.0).round())),
+    }
+}
+
 /// KiB in the unit that reads best.
 pub fn kib(value_kib: f64) -> String {
     match value_kib {

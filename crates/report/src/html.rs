@@ -8,6 +8,7 @@ mod trials;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use crate::advice;
 use crate::anchor;
 use crate::matrix::Matrix;
 use crate::metric::Metric;
@@ -95,11 +96,12 @@ fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
                 p { "There is no trial to report." }
             } @else {
                 div.first {
-                    (matrix::headlines(verdict))
+                    (matrix::headlines(run, verdict))
                     (matrix::table(run, verdict, "verdict"))
                     (matrix::key(verdict))
                 }
                 p.rule { b { "The rule. " } (primary::rule(run)) }
+                (advised(session))
                 nav {
                     a href="#further" { "Other figures" }
                     a href="#latency" { "Latency" }
@@ -112,6 +114,25 @@ fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
                 }
                 h2 { "The deciding figures" }
                 (deciding(session))
+            }
+        }
+    }
+}
+
+/// Where the run disagrees with the catalogue, and what was measured that says why.
+fn advised(session: &Session) -> Markup {
+    let found = advice::disagreements(&session.run, &session.verdict);
+    html! {
+        @if !found.is_empty() {
+            h2 #advice { "Where this run disagrees with the advice" }
+            ul.advice {
+                @for each in &found {
+                    li {
+                        a href={ "#" (anchor::deciding(&each.scenario)) } { (each.scenario) }
+                        ". " (each.said)
+                        @for sentence in &each.why { " " (sentence) }
+                    }
+                }
             }
         }
     }

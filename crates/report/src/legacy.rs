@@ -41,6 +41,7 @@ pub fn scenarios(env: &Env) -> Vec<ScenarioInfo> {
         decides,
         measured: schema::Measured::Trials,
         objective: env.objectives.get(name).copied(),
+        advice: None,
     };
     SCENARIOS.into_iter().chain(others).map(info).collect()
 }

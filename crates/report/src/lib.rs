@@ -25,6 +25,7 @@ use anyhow::Context;
 
 use session::Session;
 
+mod advice;
 mod anchor;
 mod cell;
 pub mod compare;
@@ -54,6 +55,7 @@ pub mod stats;
 pub mod svg;
 mod versus;
 mod words;
+pub mod zones;
 
 /// Arguments of `turnstile report`.
 #[derive(Debug, Clone, clap::Args)]

@@ -9,7 +9,7 @@ use crate::primary;
 use crate::run::Run;
 use crate::session::Session;
 use crate::sheet::{self, Sheet};
-use crate::stats::Evidence;
+use crate::stats::{Evidence, Spread};
 use crate::words;
 
 mod noise;
@@ -144,13 +144,47 @@ fn outcome(column: &Column, entry: &Entry) -> String {
                 .map_or(String::new(), |text| format!(" ({text})"));
             format!("{factor}{interval} peer")
         }
-        (State::Valid, None, Some(figure)) => figure,
+        (State::Valid, None, Some(figure)) => shown(column, entry.spread).unwrap_or(figure),
         (State::Limited, _, Some(figure)) => {
             format!("LIMITED {}", words::bound(column.choice.metric, &figure))
         }
         (State::Limited, _, None) => "LIMITED".to_owned(),
+        (State::Invalid, ..) => match (entry.disturbed, shown(column, entry.disturbed)) {
+            (Some(_), Some(figure)) => format!("disturbed: {figure}"),
+            _ => words::state(entry.state).to_owned(),
+        },
         (state, _, _) => words::state(state).to_owned(),
     }
+}
+
+/// `12.3 µs (11.9–12.8)`: a figure with its range or interval.
+fn shown(column: &Column, spread: Option<Spread>) -> Option<String> {
+    let figure = column.choice.metric.show(spread?.median);
+    Some(match range(column, spread) {
+        Some(range) => format!("{figure} ({range})"),
+        None => figure,
+    })
+}
+
+/// `11.9–12.8`: the range or interval of a figure that rests on several trials or slices.
+pub fn range(column: &Column, spread: Option<Spread>) -> Option<String> {
+    let spread = spread.filter(|spread| spread.n > 1)?;
+    let show = |value| column.choice.metric.show(value);
+    let [low, high] = [show(spread.low), show(spread.high)];
+    // The unit stands beside the figure itself already, where it is the same one.
+    let unit = |text: &str| {
+        text.trim_start_matches(|c: char| c.is_ascii_digit() || ".,".contains(c))
+            .to_owned()
+    };
+    let all = [unit(&low), unit(&high), unit(&show(spread.median))];
+    Some(match all.iter().all(|each| *each == all[0]) {
+        true => format!(
+            "{}–{}",
+            low.trim_end_matches(&all[0]),
+            high.trim_end_matches(&all[0])
+        ),
+        false => format!("{low}–{high}"),
+    })
 }
 
 fn scenario_tables(run: &Run, scenario: &str, out: &mut String) {

@@ -12,7 +12,7 @@ use crate::versus::{Rule, Side};
 
 mod headline;
 
-pub use headline::Headline;
+pub use headline::{Headline, behind};
 
 /// Models by scenarios.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub struct Column {
     pub placebo: Option<noise::Placebo>,
     /// What is paired in it: "rotations" of slices, or "blocks" of whole trials.
     pub unit: &'static str,
+    /// How long one takes, seconds; `None` where that is not known.
+    pub unit_s: Option<f64>,
     /// One entry per row of the matrix.
     pub entries: Vec<Entry>,
 }
@@ -49,6 +51,8 @@ pub struct Entry {
     pub state: State,
     /// The figure; a lower or upper bound where the state is LIMITED.
     pub spread: Option<Spread>,
+    /// The same of what the machine or the generator has disturbed, where nothing else is there.
+    pub disturbed: Option<Spread>,
     /// Trials there are, of whatever validity.
     pub trials: usize,
     /// `true` when it did not hold the offered rate that the figure is taken at.
@@ -122,7 +126,9 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice) -> Column {
             true => Side::default(),
         })
         .collect();
-    let servers = cells.iter().filter(|cell| cell.state == State::Valid);
+    let servers = cells
+        .iter()
+        .filter(|cell| cell.state_for(choice.metric) == State::Valid);
     let rule = Rule::of(run, scenario, choice.metric, servers.count());
     let evidence = rule.evidence();
     let zone = rule.zone(noise::of_column(run, scenario, choice, None));
@@ -152,12 +158,13 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice) -> Column {
         .zip(places)
         .zip(peers)
         .map(|((cell, place), peer)| Entry {
-            state: cell.state,
+            state: cell.state_for(choice.metric),
             spread: cell.spread(choice.metric, evidence),
+            disturbed: cell.disturbed(choice.metric, evidence),
             trials: cell.trials.len(),
-            overloaded: cell.state == State::Valid
+            overloaded: cell.state_for(choice.metric) == State::Valid
                 && choice.metric.needs_the_rate_held()
-                && !cell.holds(),
+                && !cell.holds(choice.metric),
             answered_rps: Spread::of(cell.values(Metric::Throughput).into_values(), evidence)
                 .map(|spread| spread.median),
             place,
@@ -176,6 +183,7 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice) -> Column {
             true => "rotations",
             false => "blocks",
         },
+        unit_s: run.rotation_s(scenario),
         entries,
     }
 }
@@ -240,6 +248,17 @@ impl Column {
             .then(|| pairs_to_decide(&open, bounds))
             .flatten()
             .map(more)
+    }
+
+    /// How much longer it would take to decide an entry that is undecided: `3 min more`, or so many units in
+    /// all where nothing is known of their length. `None` for one that is decided, or never would be.
+    pub fn time_to_decide(&self, entry: &Entry) -> Option<String> {
+        let units = self.units_to_decide(entry)?;
+        let more = units.saturating_sub(entry.place?.against_best.pairs);
+        Some(match self.unit_s {
+            Some(each_s) => format!("{} more", format::about(more as f64 * each_s)),
+            None => format!("{} {}", format::number(units as f64), self.unit),
+        })
     }
 
     /// The indexes of the rows in `tier`, best first.

@@ -33,7 +33,8 @@ pub fn placebo(run: &Run, scenario: &str, choice: Choice) -> Option<Placebo> {
     let of = |label: &str| {
         let cell = run.cell(label, scenario, choice.window);
         // Two servers that both fail show nothing about noise.
-        (cell.state == State::Valid).then(|| Side::of(&cell, choice.metric).finite())
+        (cell.state_for(choice.metric) == State::Valid)
+            .then(|| Side::of(&cell, choice.metric).finite())
     };
     let (copy, original) = (of(&copy.label)?, of(&original.label)?);
     let logs: BTreeMap<u32, f64> = copy

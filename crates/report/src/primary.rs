@@ -126,12 +126,12 @@ fn common_rate(run: &Run, scenario: &str, metric: Metric) -> Option<Window> {
         for row in run.models() {
             let cell = run.cell(&row.label, scenario, window);
             let able = !matches!(
-                cell.state,
+                cell.state_for(metric),
                 State::Blocks | State::NotOffered | State::Missing
             );
             tried += usize::from(able);
-            let valid = cell.state == State::Valid && !cell.values(metric).is_empty();
-            held += usize::from(valid && cell.holds());
+            let valid = cell.state_for(metric) == State::Valid && !cell.values(metric).is_empty();
+            held += usize::from(valid && cell.holds(metric));
         }
         // Past one half more holders count for nothing: then the higher rate is the better one.
         (if 2 * held >= tried { tried } else { held }, held > 0)
@@ -150,7 +150,7 @@ pub fn leader_is_limited(run: &Run, scenario: &str) -> bool {
     let best = |wanted: State| {
         run.models()
             .map(|row| run.cell(&row.label, scenario, Window::Closed))
-            .filter(|cell| cell.state == wanted)
+            .filter(|cell| cell.state_for(Metric::Throughput) == wanted)
             .filter_map(|cell| {
                 let values = cell.values(Metric::Throughput);
                 Some(Spread::of(values.into_values(), Evidence::Figures)?.median)

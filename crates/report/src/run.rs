@@ -103,6 +103,27 @@ impl Run {
         here.any(|trial| trial.slice.is_some())
     }
 
+    /// How long a rotation of `scenario` takes, all of its servers together, seconds: the median; `None`
+    /// where it was not measured in slices, or these do not say when they began.
+    pub fn rotation_s(&self, scenario: &str) -> Option<f64> {
+        let mut rotations: BTreeMap<(u32, u32), Vec<f64>> = BTreeMap::new();
+        for trial in self.trials.iter().filter(|t| t.scenario == scenario) {
+            if let Some((slice, began_s)) = trial.slice.and_then(|it| Some((it, it.began_s?))) {
+                let rotation = rotations.entry((trial.block, slice.rotation)).or_default();
+                rotation.push(began_s);
+            }
+        }
+        let length_s = |began_s: &Vec<f64>| {
+            let first = began_s.iter().copied().reduce(f64::min)?;
+            let last = began_s.iter().copied().reduce(f64::max)?;
+            let gaps = began_s.len() - 1;
+            (gaps > 0).then(|| (last - first) / gaps as f64 * began_s.len() as f64)
+        };
+        let mut lengths: Vec<f64> = rotations.values().filter_map(length_s).collect();
+        lengths.sort_by(f64::total_cmp);
+        crate::stats::median(&lengths)
+    }
+
     /// What may be concluded in `scenario`: as much as its blocks allow, or of slices its rotations.
     pub fn evidence(&self, scenario: &str) -> Evidence {
         let here = self

@@ -12,9 +12,11 @@
 //! * [`sequential`]: the same on a growing number of pairs, with looks that do not add to the error.
 //! * [`resample`]: percentiles of merged histograms, by drawing rotations.
 //! * [`speed`]: where a series changes its level.
+//! * [`compare_counts`]: figures that are counted and hardly vary.
 //! * [`dependence()`]: how much less neighbouring rotations tell than independent ones.
 
 mod compare;
+mod counted;
 mod dependence;
 mod evidence;
 mod median;
@@ -28,6 +30,7 @@ mod unpaired;
 mod zone;
 
 pub use compare::{Comparison, INFINITE_LOG, Verdict, compare, compare_sessions, verdict_of_span};
+pub use counted::{Least, compare_counts};
 pub use dependence::dependence;
 pub use evidence::{Evidence, LEVEL};
 pub use median::{Spread, median, median_interval, median_rank, percentile_95, percentile_of};

@@ -49,16 +49,16 @@ struct Looks {
 }
 
 impl Side {
-    /// A row by `metric`; empty for a cell that is not [`State::Valid`], which is never compared.
+    /// A row by `metric`; empty for a cell that is not [`State::Valid`] for it, which is never compared.
     pub fn of(cell: &Cell<'_>, metric: Metric) -> Self {
-        if cell.state != State::Valid {
+        if cell.state_for(metric) != State::Valid {
             return Self::default();
         }
         Self {
             costs: cell.costs(metric),
             slices: cell.slices(metric),
             rotations: cell.rotations(),
-            held: !metric.needs_the_rate_held() || cell.holds(),
+            held: !metric.needs_the_rate_held() || cell.holds(metric),
         }
     }
 

@@ -32,17 +32,19 @@ connection. The server has no part in this delay; where the generator was stoppe
 attributes the delay to the generator. The null server answers with a constant and parses nothing: it \
 shows the most that machine and generator can do.";
 
-/// What the figure of a scenario means for a service, in one sentence; `None` for a scenario of another
-/// version.
-pub fn means(scenario: &str) -> Option<&'static str> {
-    Some(match scenario {
+/// What the figure of a scenario means for a service, in one sentence; of one that is not in the table of
+/// scenarios (a workload file, another version), what it is there to show.
+pub fn means(run: &Run, scenario: &str) -> String {
+    let known = match scenario {
         "tiny-keepalive" => "An API behind a proxy: what each small request costs you in CPU.",
         "tiny-pipelined" => "A cache or a queue whose clients send without waiting.",
         "churn" => {
             "Clients that connect anew for each request: a load balancer without keep-alive."
         }
         "latency" => "One client that waits for each answer before it asks again.",
-        "large" => "Downloads and media: replies of a megabyte, moved through the kernel.",
+        "large" => {
+            "Downloads and media: replies of 64 KiB, most of whose cost is copying and sending."
+        }
         "cpu" => "Templates, compression, cryptography: work that keeps a CPU busy.",
         "bimodal" => "A few long requests among short ones: how long the short ones wait.",
         "blocking" => "Handlers that call a database or a service and block their thread.",
@@ -54,8 +56,12 @@ pub fn means(scenario: &str) -> Option<&'static str> {
         "slow-clients" => "Phones on bad networks, and attackers who behave like them.",
         "overload" => "A crowd twice as large as you planned for: what is still answered in time.",
         "poison" => "One request that hangs: who else has to wait for it.",
-        _ => return None,
-    })
+        _ => "",
+    };
+    match (known, run.scenario(scenario)) {
+        ("", Some(info)) => info.purpose.clone(),
+        (known, _) => known.to_owned(),
+    }
 }
 
 /// `A/A` in a column of the matrix.

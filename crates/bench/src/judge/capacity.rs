@@ -87,6 +87,7 @@ pub fn step(
 ) -> (CapacityStep, Outcome) {
     let figures: Figures = load_figures(sample);
     let reasons = gates::judge(&Evidence {
+        usually_late: false,
         shape,
         figures: &figures,
         load: &sample.load,

@@ -32,6 +32,8 @@ pub struct Evidence<'a> {
     pub others: &'a Others,
     /// Whether the window is a slice: so short that the requests at its edges count.
     pub slice: bool,
+    /// Of a slice: whether the generator was late in most of those before it.
+    pub usually_late: bool,
     /// What the null server did in the same block and scenario.
     pub ceiling: Ceiling,
 }
@@ -180,9 +182,11 @@ fn late(e: &Evidence<'_>) -> Option<Reason> {
         return None;
     }
     let late_us = e.figures.generator_late_p99_us?;
-    // No lateness makes an infinite percentile wrong.
-    let max_us = gates::late_us_max(e.figures.response_us.p99.unwrap_or(f64::INFINITY));
-    (late_us > max_us).then(|| {
+    let max_us = late_max_us(e.figures);
+    // A tenth that is late is more than a single hold-up.
+    let tenth = e.load.late_us.p90.is_some_and(|p90_us| p90_us > max_us);
+    let counts = !e.slice || e.usually_late || tenth;
+    (late_us > max_us && counts).then(|| {
         let text =
             format!("the generator itself was late: p99 {late_us:.0} µs, {max_us:.0} µs allowed");
         invalid(Code::GeneratorLate, text)
@@ -190,6 +194,17 @@ fn late(e: &Evidence<'_>) -> Option<Reason> {
             .with("late_p99_max_us", max_us)
             .spoiling(&[Latency])
     })
+}
+
+/// No lateness makes an infinite percentile wrong.
+fn late_max_us(figures: &Figures) -> f64 {
+    gates::late_us_max(figures.response_us.p99.unwrap_or(f64::INFINITY))
+}
+
+/// Whether the latest hundredth of the requests was later than it may be.
+pub fn is_late(figures: &Figures) -> bool {
+    let late_us = figures.generator_late_p99_us;
+    late_us.is_some_and(|late_us| late_us > late_max_us(figures))
 }
 
 fn generator_cpu(e: &Evidence<'_>) -> Option<Reason> {
@@ -312,7 +327,12 @@ fn own_reasons(e: &Evidence<'_>, found: &[Reason]) -> Vec<Reason> {
         found == own || (found, own) == (Code::NothingAnswered, Code::NothingDue)
     };
     let new = |own: &&Reason| !found.iter().any(|found| same(found.code, own.code));
-    let excused = |own: &&Reason| own.code == Code::NotSent && server_kept_them_waiting(e);
+    let excused = |own: &&Reason| match own.code {
+        Code::NotSent => server_kept_them_waiting(e),
+        // The generator does not know of the slices beside this one.
+        Code::GeneratorLate => e.slice,
+        _ => false,
+    };
     let own = e.load.reasons.iter().filter(new);
     let mut own: Vec<Reason> = own.filter(|own| !excused(own)).cloned().collect();
     if !e.load.valid && e.load.reasons.is_empty() {

@@ -11,6 +11,7 @@ struct Case {
     ticks: Ticks,
     others: Others,
     slice: bool,
+    usually_late: bool,
     ceiling: Ceiling,
 }
 
@@ -54,6 +55,7 @@ fn good(mode: Mode) -> Case {
         },
         others: Others::default(),
         slice: false,
+        usually_late: false,
         ceiling: Ceiling::Rps(14_286.0),
     }
 }
@@ -66,6 +68,7 @@ fn verdict(case: &Case) -> Reasons {
         ticks: case.ticks,
         others: &case.others,
         slice: case.slice,
+        usually_late: case.usually_late,
         ceiling: case.ceiling,
     })
 }
@@ -324,6 +327,23 @@ fn a_late_generator_spoils_latency_and_nothing_else() {
     assert_eq!(reasons.worst(Latency), Some(Effect::Invalidates));
     assert_eq!(reasons.worst(ServerCpu), None);
     assert_eq!(reasons.worst(Throughput), None);
+}
+
+#[test]
+fn a_slice_is_late_when_a_tenth_of_it_is_or_when_most_slices_are() {
+    let mut case = good(Mode::Open);
+    case.figures.generator_late_p99_us = Some(501.0);
+    let own = Reason::new(GeneratorLate, Effect::Invalidates, "late").spoiling(&[Latency]);
+    case.load.reasons = vec![own].into();
+    case.slice = true;
+    assert!(verdict(&case).is_empty(), "a hundredth, once");
+    case.usually_late = true;
+    assert_eq!(verdict(&case).worst(Latency), Some(Effect::Invalidates));
+    case.usually_late = false;
+    case.load.late_us.p90 = Some(501.0);
+    let reasons = verdict(&case);
+    assert_eq!(reasons.worst(Latency), Some(Effect::Invalidates));
+    assert_eq!(reasons.worst(ServerCpu), None);
 }
 
 #[test]

@@ -9,10 +9,11 @@ use report::stats::sequential::{self, FIRST, Schedule};
 use report::stats::{Comparison, Verdict};
 use schema::random::SplitMix64;
 
-use super::LiveArgs;
 use super::contender::Contender;
+use super::counted::{self, Counts};
 use super::slice::{REQUESTS_MIN_FOR_P99, Slice, Standing};
 use super::verdict::Kind;
+use super::{Gate, LiveArgs};
 use crate::failure::{Failure, Unmeasured};
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
@@ -60,6 +61,10 @@ pub struct Session {
     pub within: f64,
     /// In the order in which they were measured.
     pub rotations: Vec<Rotation>,
+    /// What the exit status rests on.
+    pub gate: Gate,
+    /// What was counted of A and of B.
+    pub counts: Option<[Counts; 2]>,
     /// The latest judgement of each figure; what was decided is not judged again.
     pub judged: BTreeMap<Kind, Comparison>,
     /// Times that each of the servers was started.
@@ -93,8 +98,11 @@ pub fn run(args: &LiveArgs) -> Result<Session, Failure> {
         servers: None,
         starts: 0,
     };
-    let begun = bench.begin(args, &contenders);
-    let rotation_s = begun.map_err(|failed| failed.or_usage(&contenders))?;
+    let rotation_s = match args.gate {
+        Gate::Timed => bench.begin(args, &contenders),
+        Gate::Exact => Ok(0.0),
+    };
+    let rotation_s = rotation_s.map_err(|failed| failed.or_usage(&contenders))?;
     let mut session = Session {
         contenders,
         path: args.path.clone(),
@@ -103,6 +111,8 @@ pub fn run(args: &LiveArgs) -> Result<Session, Failure> {
         rate_rps: bench.loads.rate_rps,
         within: args.within,
         rotations: Vec::new(),
+        gate: args.gate,
+        counts: None,
         judged: BTreeMap::new(),
         starts: 0,
         rotation_s,
@@ -111,8 +121,14 @@ pub fn run(args: &LiveArgs) -> Result<Session, Failure> {
         failed: None,
     };
     let end = start + Duration::from_secs(args.seconds);
-    match bench.rotate(&mut session, end) {
+    let timed = match args.gate {
+        Gate::Timed => bench.rotate(&mut session, end),
+        Gate::Exact => Ok(()),
+    };
+    match timed.and_then(|()| bench.count(&mut session)) {
         Ok(()) => {}
+        // Nothing was measured before: it is the arguments that cannot be used.
+        Err(failed) if args.gate == Gate::Exact => return Err(failed.or_usage(&session.contenders)),
         Err(Failed {
             why: Unmeasured::Interrupted,
             ..
@@ -254,6 +270,15 @@ impl Bench {
             let ended = server.end(&self.setup);
             ended.map_err(|why| Failed { whose, why })?;
         }
+        Ok(())
+    }
+
+    /// Ends the servers that stand, and counts what each does per request.
+    fn count(&mut self, session: &mut Session) -> Result<(), Failed> {
+        self.stop()?;
+        let counts = counted::measure(&self.setup, &session.contenders, &self.loads.paths);
+        let counts = counts.map_err(|(whose, why)| Failed { whose, why })?;
+        session.counts = Some(counts);
         Ok(())
     }
 
@@ -401,7 +426,7 @@ impl Session {
 }
 
 /// Asks for the path once: a server that does not know it is not worth measuring.
-fn answers(address: &str, path: &str) -> Result<(), Unmeasured> {
+pub fn answers(address: &str, path: &str) -> Result<(), Unmeasured> {
     use crate::failure::Because;
     use schema::Code;
     let ask = || -> anyhow::Result<()> {

@@ -4,6 +4,8 @@ use report::stats::sequential::{self, Bounds};
 use report::stats::{Comparison, Verdict};
 use serde::Serialize;
 
+use super::Gate;
+use super::counted;
 use super::session::{Rotation, Session};
 
 /// A difference counts when its interval lies wholly beyond this...
@@ -80,6 +82,8 @@ pub enum Said {
     Faster,
     /// They differ by less than was asked for.
     Equal,
+    /// Counted: it may be less, and is no more than what happens to differ.
+    NotMore,
     /// Neither was shown.
     Undecided,
     /// It was not measured, or is the generator's and not the server's.
@@ -139,6 +143,10 @@ pub struct Outcome {
     pub taken_s: f64,
     /// Figure by figure.
     pub figures: Vec<Figure>,
+    /// What the exit status rests on.
+    pub gate: Gate,
+    /// Figures that are counted.
+    pub counted: Vec<counted::Figure>,
     /// Requests that A and B answered wrongly or not at all.
     pub failures: [u64; 2],
     /// Context switches per request of A and B, medians; not judged.
@@ -162,19 +170,28 @@ pub fn of(session: &Session) -> Outcome {
         let both = move |each: &Rotation| [each.open[whose], each.closed[whose]];
         session.rotations.iter().flat_map(both)
     };
-    let failures = [0, 1].map(|whose| slices(whose).map(|slice| slice.failures).sum::<u64>());
+    let failures = [0, 1].map(|whose| {
+        let counted = session.counts.as_ref();
+        let counted = counted.map_or(0, |counts| counts[whose].failures);
+        counted + slices(whose).map(|slice| slice.failures).sum::<u64>()
+    });
     let switches = [0, 1].map(|whose| {
         let open = session.rotations.iter().map(|each| each.open[whose]);
         median(open.filter_map(|slice| slice.switches).collect())
     });
     let figures: Vec<Figure> = Kind::ALL.map(|kind| figure(session, kind)).into();
+    let counted = session.counts.as_ref().map(counted::judge);
+    let counted = counted.unwrap_or_default();
     let mut notes = Vec::new();
     for (whose, contender) in session.contenders.iter().enumerate() {
         let name = contender.name;
         let all: u64 = slices(whose).map(|slice| slice.scheduled).sum();
         if failures[whose] > 0 {
             let failed = failures[whose];
-            notes.push(format!("{name} failed {failed} of {all} requests."));
+            notes.push(match all {
+                0 => format!("{name} failed {failed} requests."),
+                all => format!("{name} failed {failed} of {all} requests."),
+            });
         }
         let silent = slices(whose).map(|slice| slice.silent).max().unwrap_or(0);
         if silent > 0 {
@@ -191,10 +208,14 @@ pub fn of(session: &Session) -> Outcome {
             session.contenders[*whose].name
         ));
     }
-    let said = |wanted: Said| figures.iter().any(|figure| figure.said == wanted);
+    let deciding: Vec<Said> = match session.gate {
+        Gate::Timed => figures.iter().map(|figure| figure.said).collect(),
+        Gate::Exact => counted.iter().map(|figure| figure.said).collect(),
+    };
+    let said = |wanted: Said| deciding.contains(&wanted);
     let b_failed = matches!(session.failed, Some((1, _)));
     let worse = failures[1] > 0 && failures[0] == 0 || b_failed;
-    let nothing = figures.iter().all(|figure| figure.said == Said::NotJudged);
+    let nothing = deciding.iter().all(|said| *said == Said::NotJudged);
     let exit = if said(Said::Slower) || worse {
         EXIT_SLOWER
     } else if said(Said::Undecided) || nothing || session.failed.is_some() {
@@ -213,6 +234,8 @@ pub fn of(session: &Session) -> Outcome {
         starts: session.starts,
         taken_s: session.taken_s,
         figures,
+        gate: session.gate,
+        counted,
         failures,
         context_switches_per_request: switches,
         notes,

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::live::contender::Contender;
+use crate::live::counted::{Counts, Side};
 use crate::live::slice::Slice;
 
 /// A session of 40 rotations in which B costs `factors` times as much, in the order of [`Kind::ALL`].
@@ -47,6 +48,8 @@ fn session(factors: [f64; 4], edit: impl Fn(&mut Rotation)) -> Session {
         rate_rps: 5_000.0,
         within: 3.0,
         rotations: (0..40).map(rotation).collect(),
+        gate: Gate::Timed,
+        counts: None,
         judged: BTreeMap::new(),
         starts: 4,
         rotation_s: 1.0,
@@ -147,4 +150,34 @@ fn slices_that_others_disturbed_are_told_and_decide_nothing() {
     let said = |figure: &Figure| figure.said == Said::NotJudged;
     assert!(outcome.figures.iter().all(said));
     assert_eq!(outcome.exit, EXIT_UNDECIDED);
+}
+
+#[test]
+fn the_exact_gate_rests_on_what_is_counted_alone() {
+    let counted = |gate, calls: [f64; 2]| {
+        // CPU is twice as much, and that decides the timed gate.
+        let mut session = session([2.0, 1.0, 1.0, 1.0], |_| ());
+        session.gate = gate;
+        session.counts = Some(calls.map(|calls| Counts {
+            calls: Side {
+                values: vec![calls; 2],
+                missing: None,
+            },
+            ..Counts::default()
+        }));
+        of(&session)
+    };
+    assert_eq!(counted(Gate::Exact, [3.0, 3.0]).exit, 0);
+    assert_eq!(counted(Gate::Exact, [3.0, 4.0]).exit, 1);
+    assert_eq!(counted(Gate::Timed, [3.0, 3.0]).exit, 1);
+    let table = crate::live::text::table(&counted(Gate::Exact, [3.0, 4.0]));
+    assert!(
+        table.contains("B is worse than A in system calls."),
+        "{table}"
+    );
+    // Where nothing could be counted, nothing is decided.
+    let mut session = session([1.0; 4], |_| ());
+    session.gate = Gate::Exact;
+    session.counts = Some([Counts::default(), Counts::default()]);
+    assert_eq!(of(&session).exit, EXIT_UNDECIDED);
 }

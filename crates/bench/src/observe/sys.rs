@@ -1,8 +1,9 @@
-//! What std, rustix and nix do not have: a child that is confined before it runs, and the resources
-//! that wait4(2) tells. Everything `unsafe` in this crate is here.
+//! What std, rustix and nix do not have: a child that is confined before it runs, the resources that
+//! wait4(2) tells, and perf_event_open(2). Everything `unsafe` in this crate is here.
 #![allow(unsafe_code)]
 
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -73,5 +74,87 @@ pub fn wait(pid: u32) -> io::Result<Option<Exit>> {
                 switches: positive(usage.ru_nvcsw) + positive(usage.ru_nivcsw),
             }))
         }
+    }
+}
+
+/// What perf_event_open(2) counts: a type, and an event of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    kind: u32,
+    config: u64,
+}
+
+impl Event {
+    /// `PERF_TYPE_HARDWARE`, `PERF_COUNT_HW_INSTRUCTIONS`.
+    pub const INSTRUCTIONS: Self = Self { kind: 0, config: 1 };
+    /// `PERF_TYPE_SOFTWARE`, `PERF_COUNT_SW_PAGE_FAULTS`: for tests on machines without counters.
+    #[cfg(test)]
+    pub const PAGE_FAULTS: Self = Self { kind: 1, config: 2 };
+}
+
+/// `struct perf_event_attr` as it first was (`PERF_ATTR_SIZE_VER0`), which every kernel takes.
+#[repr(C)]
+struct Attributes {
+    kind: u32,
+    size: u32,
+    config: u64,
+    sample_period: u64,
+    sample_type: u64,
+    read_format: u64,
+    flags: u64,
+    wakeup_events: u32,
+    breakpoint_type: u32,
+    breakpoint_address: u64,
+}
+
+/// Every read tells how long the event was enabled, and how long it was counted.
+const READ_TIMES: u64 = 0b11;
+/// Bits of the flags, in the order of their fields.
+const INHERIT: u64 = 1 << 1;
+const EXCLUDE_KERNEL: u64 = 1 << 5;
+const EXCLUDE_HYPERVISOR: u64 = 1 << 6;
+const CLOSE_ON_EXEC: libc::c_ulong = 8;
+
+/// Counts `event` in the task `tid` while it is in user mode, on whichever CPU, from now on; with `inherit`
+/// also in every thread and process that it starts from now on, and that those start.
+///
+/// What is read from the descriptor are three numbers of 64 bits: the count, and the nanoseconds for which
+/// the event was enabled and for which it was counted.
+///
+/// # Errors
+/// `ENOENT`, `ENODEV` or `EOPNOTSUPP` where there is no such counter, `EACCES` or `EPERM` where it is not
+/// permitted, `ESRCH` where there is no such task.
+pub fn perf_event_open(event: Event, tid: u32, inherit: bool) -> io::Result<OwnedFd> {
+    let tid = libc::pid_t::try_from(tid).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let attributes = Attributes {
+        kind: event.kind,
+        size: size_of::<Attributes>() as u32,
+        config: event.config,
+        sample_period: 0,
+        sample_type: 0,
+        read_format: READ_TIMES,
+        flags: EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR | if inherit { INHERIT } else { 0 },
+        wakeup_events: 0,
+        breakpoint_type: 0,
+        breakpoint_address: 0,
+    };
+    let (any_cpu, no_group): (libc::c_int, libc::c_int) = (-1, -1);
+    // SAFETY: `attributes` is as long as its `size` says, is only read, and outlives the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw const attributes,
+            tid,
+            any_cpu,
+            no_group,
+            CLOSE_ON_EXEC,
+        )
+    };
+    match RawFd::try_from(fd) {
+        Ok(fd) if fd >= 0 => {
+            // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+            Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+        }
+        _ => Err(io::Error::last_os_error()),
     }
 }

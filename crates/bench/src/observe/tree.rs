@@ -107,6 +107,12 @@ pub fn members(root: u32) -> Vec<u32> {
         .collect()
 }
 
+/// Every living task of the tree of `root`: the threads of its processes.
+pub fn tasks(root: u32) -> Vec<u32> {
+    let tasks = |pid: &u32| numbers(&format!("/proc/{pid}/task"));
+    members(root).iter().flat_map(tasks).collect()
+}
+
 /// The processes whose parent is `pid`.
 pub fn children(pid: u32) -> Vec<u32> {
     let all = numbers("/proc").into_iter().filter_map(stat);

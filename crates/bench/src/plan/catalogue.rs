@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::plan::advised::Calls;
 use crate::plan::contender::Contender;
 use crate::plan::workers::{Told, Workers};
 
@@ -25,6 +26,9 @@ struct Entry {
     /// Earlier versions do not shed.
     #[serde(default)]
     sheds: bool,
+    calls: Option<Calls>,
+    #[serde(default)]
+    pick_when: String,
     #[serde(flatten)]
     told: Told,
 }
@@ -74,6 +78,8 @@ impl Catalogue {
             Ok(Contender {
                 listens,
                 sheds: entry.sheds,
+                calls: entry.calls,
+                pick_when: entry.pick_when.clone(),
                 ..Contender::model(&entry.model, variant, default, workers)
             })
         };

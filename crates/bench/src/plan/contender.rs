@@ -2,6 +2,7 @@
 
 use report::data::Role;
 
+use crate::plan::advised::Calls;
 use crate::plan::target::Target;
 use crate::plan::workers::Workers;
 
@@ -20,6 +21,10 @@ pub struct Contender {
     pub role: Role,
     /// Its workers.
     pub workers: Workers,
+    /// Who calls the service; `None` where the server does not say.
+    pub calls: Option<Calls>,
+    /// When the catalogue says to pick it; empty where it does not.
+    pub pick_when: String,
     /// Whether it has a listener. One that serves an inherited connection has none, and no load can
     /// be measured on it.
     pub listens: bool,
@@ -46,6 +51,8 @@ impl Contender {
             label,
             role: Role::Model,
             workers,
+            calls: None,
+            pick_when: String::new(),
             listens: true,
             sheds: false,
             default_pool: false,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use report::data::{Deciding, Objective, ScenarioInfo};
 use schema::{Measured, Reason};
 
+use crate::plan::advised::Suits;
 use crate::plan::contender::Contender;
 use crate::plan::search::near_window;
 use crate::plan::size::{self, Size};
@@ -82,6 +83,8 @@ pub struct Scenario {
     pub capacity: Depth,
     /// The least size in which system calls are counted.
     pub calls: Depth,
+    /// What it asks of a model, where the catalogue advises some models for that.
+    pub suits: Option<Suits>,
 }
 
 /// From which size on something is done.
@@ -111,6 +114,7 @@ impl Scenario {
             decides: self.decides,
             measured: self.measured,
             objective: self.objective,
+            advice: None,
         }
     }
 
@@ -137,6 +141,7 @@ impl Scenario {
         Ok(Box::leak(Box::new(Self {
             path,
             own: !known,
+            suits: None,
             purpose: Box::leak(purpose.into_boxed_str()),
             objective,
             ..*self

@@ -3,6 +3,7 @@
 use report::data::{Deciding, Objective};
 use schema::Measured;
 
+use crate::plan::advised::Suits;
 use crate::plan::scenario::{Depth, PLAINTEXT, Scenario};
 
 /// What most scenarios share.
@@ -35,6 +36,7 @@ pub(crate) const TINY: Scenario = Scenario {
     trickle: false,
     capacity: Depth::Never,
     calls: Depth::Never,
+    suits: None,
 };
 
 /// p99 within so many ms, and one request in a thousand may fail.
@@ -58,6 +60,7 @@ pub const SCENARIOS: &[Scenario] = &[
         trickle: true,
         capacity: Depth::Always,
         calls: Depth::Always,
+        suits: Some(Suits::Shares),
         ..TINY
     },
     Scenario {
@@ -68,6 +71,7 @@ pub const SCENARIOS: &[Scenario] = &[
         rates: &[40_000.0],
         rates_full: &[10_000.0, 40_000.0],
         objective: within(5.0),
+        suits: Some(Suits::Shares),
         ..TINY
     },
     Scenario {
@@ -129,6 +133,7 @@ pub const SCENARIOS: &[Scenario] = &[
         rates_full: &[1_000.0, 2_500.0, 3_500.0],
         objective: within(25.0),
         capacity: Depth::Always,
+        suits: Some(Suits::MayWait),
         ..TINY
     },
     Scenario {
@@ -145,6 +150,7 @@ pub const SCENARIOS: &[Scenario] = &[
         objective: within(10.0),
         capacity: Depth::Full,
         calls: Depth::Full,
+        suits: Some(Suits::MayWait),
         ..TINY
     },
     Scenario {
@@ -156,6 +162,7 @@ pub const SCENARIOS: &[Scenario] = &[
         objective: within(10.0),
         capacity: Depth::Full,
         calls: Depth::Full,
+        suits: Some(Suits::Awaits),
         ..TINY
     },
     Scenario {
@@ -170,6 +177,8 @@ pub const SCENARIOS: &[Scenario] = &[
         db: true,
         objective: within(25.0),
         capacity: Depth::Full,
+        calls: Depth::Full,
+        suits: Some(Suits::MayWait),
         ..TINY
     },
     Scenario {
@@ -184,6 +193,7 @@ pub const SCENARIOS: &[Scenario] = &[
         idle: true,
         objective: within(10.0),
         capacity: Depth::Full,
+        suits: Some(Suits::HoldsMany),
         ..TINY
     },
     Scenario {
@@ -196,6 +206,7 @@ pub const SCENARIOS: &[Scenario] = &[
         rates_full: &[2_000.0, 10_000.0],
         slow: 32,
         objective: within(10.0),
+        suits: Some(Suits::HoldsMany),
         ..TINY
     },
     Scenario {
@@ -219,6 +230,7 @@ pub const SCENARIOS: &[Scenario] = &[
         rates_full: &[2_000.0, 10_000.0],
         poison: Some("/sleep/300000"),
         objective: within(10.0),
+        suits: Some(Suits::MayWait),
         ..TINY
     },
 ];

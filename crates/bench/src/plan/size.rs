@@ -141,6 +141,14 @@ impl Size {
         }
     }
 
+    /// Time to make zones narrower by further rotations, as a share of what the plan takes without.
+    pub fn narrowing_share(self) -> f64 {
+        match self {
+            Self::Smoke | Self::Full => 0.0,
+            Self::Quick => 0.08,
+        }
+    }
+
     /// How long ten requests per second are offered.
     pub fn trickle(self) -> Duration {
         match self {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use report::data::{Mode, Pass, Role, Sequential, Trial, Validity};
+use report::data::{Env, Mode, Pass, Role, Sequential, Trial, Validity};
 use schema::{Code, Effect, Figure, Reason};
 
 use crate::args::Args;
@@ -18,8 +18,10 @@ use crate::run::capacity::Known;
 use crate::run::execution::Execution;
 use crate::run::prepare::{Prepared, prepare};
 use crate::run::progress::Progress;
+use crate::run::record::Record;
 use crate::run::rounds::{Budget, Rounds};
 use crate::run::settle::Ended;
+use crate::run::slices::Narrowing;
 use crate::run::tasks::{Task, tasks};
 use crate::run::trial::{self, ATTEMPTS_MAX};
 
@@ -74,18 +76,30 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
             env.remarks.push(format!("Time: {said}."));
         }
     }
-    record.write_env(&env)?;
-    if record.trials.is_empty() {
-        result?;
-    } else {
-        report::write(&folder)
-            .context("the report cannot be written; the measurements are kept")?;
-        record.link_latest()?;
-        eprintln!("{}", tally(&record.trials));
-        result?;
+    match (result, leave(&record, &env)) {
+        // Where the disk is full, neither can be written; what came first is the reason.
+        (Err(failure), Err(error)) => {
+            eprintln!("{error:#}");
+            return Err(failure);
+        }
+        (Err(failure), Ok(())) => return Err(failure),
+        (Ok(_), left) => left?,
     }
     usable(&record.trials)?;
     Ok(folder)
+}
+
+/// Leaves the folder as a run does, however it ended: described, and with a report of what it holds.
+fn leave(record: &Record, env: &Env) -> anyhow::Result<()> {
+    record.write_env(env)?;
+    if record.trials.is_empty() {
+        return Ok(());
+    }
+    report::write(record.folder())
+        .context("the report cannot be written; the measurements are kept")?;
+    record.link_latest()?;
+    eprintln!("{}", tally(&record.trials));
+    Ok(())
 }
 
 /// A run that is resumed and has nothing left to measure: what it may lack is its report.
@@ -126,7 +140,14 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
     } = prepared;
     let size = setup.size;
     let tasks = tasks(visits, &record.trials, size);
-    let total = tasks.iter().map(|task| task.time(size)).sum();
+    let planned: Duration = tasks.iter().map(|task| task.time(size)).sum();
+    let groups = tasks.iter().filter(|task| matches!(task, Task::Slices(..)));
+    let groups = groups.count();
+    let narrowing = match groups {
+        0 => Duration::ZERO,
+        _ => planned.mul_f64(size.narrowing_share()),
+    };
+    let total = planned + narrowing;
     let done = record.trials.len();
     if done == 0 {
         env.announced_s = Duration::as_secs_f64(&total);
@@ -137,7 +158,8 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
         setup,
         record,
         progress,
-        spare: total.mul_f64(SPARE_SHARE),
+        spare: planned.mul_f64(SPARE_SHARE),
+        narrowing: Narrowing::new(narrowing, groups),
         bench_seen: None,
     };
     let result = tasks.into_iter().try_for_each(|task| execution.task(task));
@@ -170,6 +192,7 @@ fn measure_in_rounds(prepared: &mut Prepared, how: Sequential) -> Result<Duratio
         record,
         progress: Progress::new(total, size.blocks()),
         spare: Duration::ZERO,
+        narrowing: None,
         bench_seen: None,
     };
     let result = execution.rounds(&rounds, budget, env).and_then(|ended| {
@@ -218,10 +241,15 @@ impl Execution<'_> {
                     .say(&format!("{ANOTHER_BENCH} (process {pid})"));
             }
         }
+        let time = task.time(self.setup.size);
         match task {
-            Task::Visit(visit, windows) => self.visit(visit, windows),
-            Task::Slices(group, _) => self.slices(&group),
+            Task::Visit(visit, windows) => self.visit(visit, windows)?,
+            Task::Slices(group, _) => self.slices(&group)?,
         }
+        if let Some(narrowing) = &mut self.narrowing {
+            narrowing.task_done(time);
+        }
+        Ok(())
     }
 
     /// Measures a visit, and once more the windows that only noise has spoilt.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::run::progress::Progress;
 use crate::run::record::Record;
 use crate::run::setup::Setup;
+use crate::run::slices::Narrowing;
 
 /// A plan while it is carried out.
 pub(super) struct Execution<'a> {
@@ -13,6 +14,8 @@ pub(super) struct Execution<'a> {
     pub(super) progress: Progress,
     /// Time left for second attempts: a noisy machine must not make a run twice as long as announced.
     pub(super) spare: Duration,
+    /// Time to make zones narrower, where the size has some.
+    pub(super) narrowing: Option<Narrowing>,
     /// That another bench runs has been said.
     pub(super) bench_seen: Option<u32>,
 }

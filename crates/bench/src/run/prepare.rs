@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use report::data::{Env, Pass, Sequential};
+use report::data::{Env, Pass, ScenarioInfo, Sequential};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Args;
@@ -16,6 +16,7 @@ use crate::observe::cpus::CpuList;
 use crate::observe::environment;
 use crate::observe::interrupt::Interrupt;
 use crate::observe::strace;
+use crate::plan::advised;
 use crate::plan::catalogue::Catalogue;
 use crate::plan::contender::Contender;
 use crate::plan::contenders::{Contenders, ROWS_MAX};
@@ -277,7 +278,16 @@ fn open(
     env.remarks.extend(planned.remarks.iter().cloned());
     env.sequential = request.sequential;
     let scenarios = || planned.scenarios.iter().copied();
-    env.scenarios = scenarios().map(Scenario::info).collect();
+    let advice = |scenario: &Scenario| {
+        let here = |visit: &&Visit| visit.scenario.name == scenario.name;
+        let contenders = planned.visits.iter().filter(here);
+        advised::advice(scenario.suits, contenders.map(|visit| &visit.contender))
+    };
+    let info = |scenario: &Scenario| ScenarioInfo {
+        advice: advice(scenario),
+        ..scenario.info()
+    };
+    env.scenarios = scenarios().map(info).collect();
     let memory = planned.memory.then_some(&MEMORY);
     for scenario in scenarios().chain(memory) {
         let (name, purpose) = (scenario.name.to_owned(), scenario.purpose.to_owned());

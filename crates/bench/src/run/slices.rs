@@ -22,6 +22,10 @@ use crate::run::slice_generator::Asked;
 use crate::run::standing::{Ended, Standing};
 use crate::run::trial::{as_ceiling, blank, judged};
 
+mod narrow;
+
+pub use narrow::Narrowing;
+
 /// The servers of one scenario in one block, as places of the plan.
 #[derive(Debug)]
 pub struct Group<'a>(pub Vec<&'a Visit>);
@@ -130,6 +134,13 @@ impl Execution<'_> {
             self.rotate(group, number, &mut so_far)?;
         }
         self.repeat(group, &mut so_far)?;
+        let able = so_far.standing.iter().flatten();
+        let slice = estimate::slice(group.first().scenario, self.setup.size);
+        let rotations = u32::try_from(due.len()).unwrap_or(u32::MAX);
+        let thought = able
+            .map(|each| estimate::standing(each.visit, self.setup.size) + slice * rotations)
+            .sum();
+        self.narrow(group, &mut so_far, thought)?;
         if let Some(line) = so_far.invalid_line(group) {
             self.progress.say(&line);
         }
@@ -247,9 +258,12 @@ impl Execution<'_> {
             Ok(mut sample) => {
                 let beyond = so_far.beyond(place);
                 sample.others.beside(beyond);
-                let Some(standing) = &so_far.standing[place] else {
+                let Some(standing) = &mut so_far.standing[place] else {
                     return Ok(false);
                 };
+                standing
+                    .lateness
+                    .add(gates::is_late(&standing.figures(&sample)));
                 let slice = Slice {
                     rotation: rotation.number,
                     position,
@@ -312,6 +326,7 @@ impl Execution<'_> {
             ticks: sample.machine.used,
             others: &sample.others,
             slice: true,
+            usually_late: standing.lateness.is_usual(),
             ceiling: match (visit.is_null(), null_rps) {
                 (true, _) => Ceiling::Itself,
                 (false, Some(rps)) => Ceiling::Rps(rps),
@@ -341,6 +356,11 @@ impl Execution<'_> {
         };
         judged(trial, problems)
     }
+}
+
+/// How many servers a rotation loads.
+fn servers_standing(so_far: &Progress<'_>) -> u32 {
+    u32::try_from(so_far.standing.iter().flatten().count()).unwrap_or(0)
 }
 
 impl Progress<'_> {

@@ -9,6 +9,7 @@ use schema::{Code, Effect, Reason};
 use crate::failure::Unmeasured;
 use crate::judge::beside::RecentOthers;
 use crate::judge::fairness::Shares;
+use crate::judge::lateness::Lateness;
 use crate::judge::phases;
 use crate::observe::connections::ByWorker;
 use crate::observe::measured::{Drained, Sample, WarmUp};
@@ -46,6 +47,8 @@ pub struct Standing<'a> {
     rest: Rest,
     /// What others than those who are measured used while it was loaded.
     pub beside: RecentOthers,
+    /// Whether the generator was late while it was loaded.
+    pub lateness: Lateness,
 }
 
 /// What a server had used at a moment.
@@ -123,6 +126,7 @@ impl<'a> Standing<'a> {
             at_rest: None,
             rest,
             beside: RecentOthers::default(),
+            lateness: Lateness::default(),
         })
     }
 

@@ -235,6 +235,7 @@ fn finish(
 ) -> Trial {
     let figures = figures(visit, window, sample, measured);
     let reasons = gates::judge(&Evidence {
+        usually_late: false,
         shape: &trial.shape,
         figures: &figures,
         load: &sample.load,

@@ -123,6 +123,7 @@ fn tests() {
     runs::a_run_leaves_every_trial_and_nothing_else(&folder);
     runs::a_resumed_run_measures_what_is_missing_only(&folder);
     runs::an_interrupted_run_keeps_what_it_has(&folder);
+    runs::a_full_disk_loses_nothing_that_was_measured(&folder);
     rounds::what_cannot_be_settled_is_refused(&folder);
     rounds::rounds_go_on_where_verdicts_are_open(&folder);
     sharing::a_busy_loop_on_the_servers_cpu_is_found(&folder);

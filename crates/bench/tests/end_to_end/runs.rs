@@ -231,3 +231,34 @@ pub fn an_interrupted_run_keeps_what_it_has(folder: &Folder) {
         "the report of what there is"
     );
 }
+
+/// A limit on the size of a file stands for a disk that is full: writing fails in the middle of a line.
+pub fn a_full_disk_loses_nothing_that_was_measured(folder: &Folder) {
+    let args = "--size smoke --models prefork --scenarios latency --passes measure --seed 3";
+    let own = std::env::current_exe().expect("itself");
+    let output = std::process::Command::new("/bin/sh")
+        .arg("-c")
+        .arg(format!(
+            "trap '' XFSZ; ulimit -f 40; exec '{}' bench {args} --out full",
+            own.display()
+        ))
+        .current_dir(&folder.0)
+        .output()
+        .expect("it runs");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let last = error.lines().last().unwrap_or_default();
+    assert!(last.contains("cannot write trials.ndjson"), "{error}");
+    let path = folder.0.join("full");
+    let before = fs::read_to_string(path.join("trials.ndjson")).expect("trials");
+    let whole = &before[..before.rfind('\n').map_or(0, |end| end + 1)];
+    assert!(whole.lines().count() > 2, "some slices were measured");
+
+    let output = run(folder, "--resume full");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let after = fs::read_to_string(path.join("trials.ndjson")).expect("trials");
+    assert!(after.starts_with(whole), "what was there is not touched");
+    rotations_are_whole(&of_scenario(&trials(&path), "latency"), 8, 3);
+    assert!(env(&path).complete && path.join("index.html").exists());
+}

@@ -5,6 +5,7 @@ use super::both::Both;
 use super::line::{Finding, Line, Side};
 use crate::data::{Figures, Pass, Trial, Validity};
 use crate::run::{Row, Run};
+use crate::stats::{Least, Verdict, compare_counts};
 
 /// A figure that is counted.
 #[derive(Debug, Clone, Copy)]
@@ -12,27 +13,21 @@ struct Counted {
     /// What its lines are called.
     name: &'static str,
     of: fn(&Figures) -> Option<f64>,
-    /// What happens to differ between trials of one build, as a share.
-    share_least: f64,
+    least: Least,
 }
 
 const COUNTED: [Counted; 2] = [
-    // Replies happen to share a wait, or not.
     Counted {
         name: "system calls per request",
         of: |figures| figures.system_calls_per_request,
-        share_least: 0.02,
+        least: Least::SYSTEM_CALLS,
     },
-    // A server that was held up finds the next request there and does not wait for it.
     Counted {
         name: "wake-ups per request",
         of: |figures| figures.wakeups_per_request,
-        share_least: 0.05,
+        least: Least::WAKE_UPS,
     },
 ];
-
-/// The same for servers that do next to nothing of it.
-const COUNT_LEAST: f64 = 0.01;
 
 /// Every row of which both runs counted something.
 pub fn lines(both: &Both<'_>, scenario: &str) -> Vec<Line> {
@@ -49,21 +44,8 @@ fn line(both: &Both<'_>, row: &Row, scenario: &str, counted: Counted) -> Option<
     let ours = counts(both.before, row, scenario, counted);
     let theirs = counts(both.after, row, scenario, counted);
     let (before, after) = (side(&ours)?, side(&theirs)?);
-    let (was, is) = (before.median?, after.median?);
-    let (low, high) = (
-        is_least(&theirs) / is_most(&ours),
-        is_most(&theirs) / is_least(&ours),
-    );
-    let least = counted.share_least.max(COUNT_LEAST / was);
-    let smallest = is_most(&ours) / was * (1.0 + least);
-    let finding = match () {
-        () if low > 1.0 + least => Finding::Worse,
-        () if high < 1.0 / (1.0 + least) => Finding::Better,
-        () if (1.0 / (1.0 + least)..=1.0 + least).contains(&low) && high <= 1.0 + least => {
-            Finding::Equivalent
-        }
-        () => Finding::TooClose,
-    };
+    let was = before.median?;
+    let told = compare_counts(&ours, &theirs, counted.least)?;
     Some(Line {
         model: row.label.clone(),
         scenario: scenario.to_owned(),
@@ -71,23 +53,20 @@ fn line(both: &Both<'_>, row: &Row, scenario: &str, counted: Counted) -> Option<
         figure: counted.name,
         before: Some(before),
         after: Some(after),
-        ratio: Some(is / was),
-        low: Some(low),
-        high: Some(high),
-        zone: Some(1.0 + least),
-        smallest_slowdown: Some(smallest),
-        finding,
+        ratio: Some(told.log.exp()),
+        low: Some(told.low.exp()),
+        high: Some(told.high.exp()),
+        zone: Some(1.0 + counted.least.of(was)),
+        smallest_slowdown: Some(told.smallest.exp()),
+        finding: match told.verdict {
+            Verdict::Slower => Finding::Worse,
+            Verdict::Faster => Finding::Better,
+            Verdict::Equivalent => Finding::Equivalent,
+            Verdict::TooClose => Finding::TooClose,
+        },
         exact: true,
         ..Line::empty(None)
     })
-}
-
-fn is_least(sorted: &[f64]) -> f64 {
-    sorted.first().copied().unwrap_or(f64::NAN)
-}
-
-fn is_most(sorted: &[f64]) -> f64 {
-    sorted.last().copied().unwrap_or(f64::NAN)
 }
 
 /// Counts of a row's trials, ascending.

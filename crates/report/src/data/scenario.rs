@@ -1,5 +1,7 @@
 //! The scenarios of a run.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A scenario as the run's folder describes it: what it shows, and the figure that decides it.
@@ -17,6 +19,20 @@ pub struct ScenarioInfo {
     /// What a server must keep for a rate to count as served; `None` where no capacity is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objective: Option<Objective>,
+    /// Which models the server's catalogue advises for it; `None` where it advises none, and in runs
+    /// recorded before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+}
+
+/// What the catalogue of the server (`models --json`) advises in a scenario.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Advice {
+    /// Why: what the scenario asks of a model.
+    pub because: String,
+    /// The models that have it, with the sentence that says when to pick each.
+    pub models: BTreeMap<String, String>,
 }
 
 /// What a server must keep for a rate to count as served.

@@ -31,7 +31,7 @@ pub fn table(run: &Run, matrix: &Matrix, id: &str) -> Markup {
                     tr {
                         th.corner { span.visually-hidden { "model" } }
                         @for column in &matrix.columns {
-                            th scope="col" {
+                            th scope="col" title=(words::means(run, &column.scenario)) {
                                 (column.scenario)
                                 span.by { (column.choice.metric.name()) br; (column.choice.window.describe()) }
                             }
@@ -131,7 +131,10 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
         (State::Valid, None, Some(_)) if entry.overloaded => overloaded(entry),
         (State::Valid, None, Some(figure)) => html! {
             @if is_ranked(column) { b.few { "(" (figure) ")" } span.iv { (unranked(entry)) } }
-            @else { b { (figure) } }
+            @else {
+                b { (figure) }
+                @if let Some(range) = crate::markdown::range(column, entry.spread) { span.iv { (range) } }
+            }
         },
         (State::Limited, _, Some(figure)) => {
             html! {
@@ -139,6 +142,7 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
                 @if entry.unserved.is_none() { span.iv { "generator-bound" } }
             }
         }
+        (State::Invalid, _, _) if entry.disturbed.is_some() => disturbed(column, entry),
         (state, _, _) => html! { span.iv { (words::state(state)) } },
     };
     let body = html! {
@@ -167,6 +171,18 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
     }
 }
 
+/// What the machine or the generator has disturbed: shown as such, and never ranked.
+fn disturbed(column: &Column, entry: &Entry) -> Markup {
+    let figure = entry
+        .disturbed
+        .map(|spread| column.choice.metric.show(spread.median));
+    html! {
+        b.few { "(" (figure.unwrap_or_default()) ")" }
+        @if let Some(range) = crate::markdown::range(column, entry.disturbed) { span.iv { (range) } }
+        span.iv { "disturbed" }
+    }
+}
+
 fn ranked(column: &Column, entry: &Entry, place: &Ranked, figure: &str) -> Markup {
     let tier = html! { i.tier { (place.tier) } };
     if entry.overloaded {
@@ -178,9 +194,7 @@ fn ranked(column: &Column, entry: &Entry, place: &Ranked, figure: &str) -> Marku
         @match entry.interval().filter(|_| !place.best) {
             Some(interval) => {
                 span.iv { (interval) }
-                @if let Some(units) = column.units_to_decide(entry) {
-                    span.iv { (format::number(units as f64)) " " (column.unit) }
-                }
+                @if let Some(time) = column.time_to_decide(entry) { span.iv { (time) } }
                 span.fig { (figure) }
             }
             None => {
@@ -262,11 +276,14 @@ pub fn key(matrix: &Matrix) -> Markup {
             } @else {
                 li { span.swatch.tier1.best { "1.00×" } " best of its column" }
                 li { span.swatch.tier1 { "1.04×" } " tied: at most " (tied) " worse, with its whole interval" }
-                li { span.swatch.open { "1.20×" } " undecided, with the blocks or rotations that it would take to decide" }
+                li { span.swatch.open { "1.20×" } " undecided, with how much longer it would take to decide (or with how many blocks in all)" }
                 li { "(5 µs) too few valid trials to rank" }
                 li { span.swatch.tier2 { "1.50×" } span.swatch.tier3 { "3.00×" } " worse, in a lower tier; 2.00× is twice as bad" }
             }
             li { span.swatch.limited { "≥" } " the generator was the limit: a bound, never ranked" }
+            @if matrix.columns.iter().flat_map(|column| &column.entries).any(|entry| entry.disturbed.is_some()) {
+                li { "(5 µs) disturbed: others used the CPUs, or the generator was late, in every window" }
+            }
             li { span.swatch.blocks { "–" } " the model cannot do this, by design" }
             @if peers { li { span.swatch.peer { "1.20×" } " a peer, compared with the best model, never ranked" } }
         }
@@ -274,21 +291,21 @@ pub fn key(matrix: &Matrix) -> Markup {
     }
 }
 
-/// Who won which scenario, in a sentence each.
-pub fn headlines(matrix: &Matrix) -> Markup {
-    if matrix.evidence == Evidence::Figures {
-        return html! {};
-    }
+/// What each scenario means for a service, and who won it, in a sentence each.
+pub fn headlines(run: &Run, matrix: &Matrix) -> Markup {
+    let ranked = matrix.evidence != Evidence::Figures;
     html! {
         ul.headlines {
             @for column in &matrix.columns {
                 @let headline = column.headline(&matrix.rows);
                 li {
                     a.what href={ "#" (anchor::deciding(&column.scenario)) } { (column.scenario) }
-                    @if let Some(means) = words::means(&column.scenario) { span.means { (means) } }
-                    span.said {
-                        @for (bold, text) in headline.sentence(column.choice.metric) {
-                            @if bold { b { (text) } } @else { (text) }
+                    span.means { (words::means(run, &column.scenario)) }
+                    @if ranked {
+                        span.said {
+                            @for (bold, text) in headline.sentence(column.choice.metric) {
+                                @if bold { b { (text) } } @else { (text) }
+                            }
                         }
                     }
                 }

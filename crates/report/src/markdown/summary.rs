@@ -5,6 +5,7 @@ use schema::Effect;
 use super::table::Table;
 use super::text::paragraph;
 use super::{heading, headlines, outcome, row};
+use crate::advice;
 use crate::cell::State;
 use crate::data::Validity;
 use crate::format;
@@ -15,6 +16,7 @@ use crate::session::Session;
 use crate::speed;
 use crate::stats::Evidence;
 use crate::words;
+use crate::zones;
 
 /// So many columns fit on a terminal.
 const COLUMNS_MAX: usize = 5;
@@ -38,12 +40,27 @@ pub fn summary(session: &Session) -> String {
     for columns in matrix.columns.chunks(COLUMNS_MAX) {
         table(matrix, columns).put(&mut out);
     }
+    advised(session, &mut out);
     noise_of(run, &mut out);
     paragraph(
         &mut out,
         "Every table is in figures.md; index.html has the same with plots and every trial.",
     );
     out
+}
+
+/// Where the run disagrees with the catalogue, and why.
+fn advised(session: &Session, out: &mut String) {
+    let found = advice::disagreements(&session.run, &session.verdict);
+    if found.is_empty() {
+        return;
+    }
+    paragraph(out, "## Where this run disagrees with the advice");
+    for each in found {
+        let why = each.why.join(" ");
+        out.push_str(&format!("- {}: {} {why}\n", each.scenario, each.said));
+    }
+    out.push('\n');
 }
 
 /// The default variants and the peers, and what a difference must exceed.
@@ -73,7 +90,12 @@ fn cell(column: &Column, entry: &Entry) -> String {
         let text = outcome(column, entry);
         // A figure that rests on too few trials must not look better than one that is ranked.
         return match (entry.state, entry.peer, entry.overloaded) {
-            (State::Valid, None, false) if ranked && entry.spread.is_some() => format!("({text})"),
+            (State::Valid, None, false) if ranked && entry.spread.is_some() => {
+                let figure = entry
+                    .spread
+                    .map(|spread| column.choice.metric.show(spread.median));
+                format!("({})", figure.unwrap_or(text))
+            }
             _ => text,
         };
     };
@@ -81,7 +103,10 @@ fn cell(column: &Column, entry: &Entry) -> String {
     match entry.standing() {
         Some(Standing::Best) => format!("{factor} best"),
         Some(Standing::Tied) => format!("{factor} tied"),
-        Some(Standing::Undecided) => format!("{factor} undecided"),
+        Some(Standing::Undecided) => match column.unit_s.and(column.time_to_decide(entry)) {
+            Some(time) => format!("{factor} undecided, {time}"),
+            None => format!("{factor} undecided"),
+        },
         Some(Standing::Behind) | None => format!("{factor} #{}", place.tier),
     }
 }
@@ -103,6 +128,17 @@ fn noise_of(run: &Run, out: &mut String) {
             ),
         },
     );
+    let wide = zones::too_wide(run);
+    if !wide.is_empty() {
+        paragraph(
+            out,
+            "Wider than 3 % (p99: 10 %) is the zone in which differences mean nothing, of:",
+        );
+        for line in wide {
+            out.push_str(&format!("- {line}\n"));
+        }
+        out.push('\n');
+    }
     paragraph(out, &speed::of(run).sentence());
     let mut reasons: Vec<(usize, &str)> = Vec::new();
     for trial in noise::trials(run, Validity::Invalid) {

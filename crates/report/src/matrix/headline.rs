@@ -118,7 +118,7 @@ fn less(against: &Comparison) -> String {
 }
 
 /// `needs 12–18 % more CPU`: how far the next tier is behind.
-fn behind(metric: Metric, against: &Comparison) -> String {
+pub fn behind(metric: Metric, against: &Comparison) -> String {
     let (size, twice) = size(against);
     match (metric, twice) {
         (Metric::ServerCpu | Metric::MachineCpu, false) => format!("needs {size} more CPU"),

@@ -44,7 +44,7 @@ pub fn figure(
 ) -> Option<(Spread, bool)> {
     let cell = run.cell(&row.label, scenario, window);
     let spread = cell.spread(metric, Evidence::of(run.blocks))?;
-    Some((spread, cell.state == State::Limited))
+    Some((spread, cell.state_for(metric) == State::Limited))
 }
 
 /// A value as text.

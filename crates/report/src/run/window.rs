@@ -15,6 +15,14 @@ pub enum Window {
 }
 
 impl Window {
+    /// Closed or open loop.
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Closed => Mode::Closed,
+            Self::Open { .. } => Mode::Open,
+        }
+    }
+
     /// The window a trial's load belongs to.
     pub fn of(shape: &Shape) -> Self {
         match shape.mode {
