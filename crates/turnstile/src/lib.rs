@@ -140,16 +140,16 @@ pub use tower::{tower_per_process, tower_service};
 // What a service needs.
 #[doc(inline)]
 pub use server::{
-    Address, AsyncService, Built, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Peer,
+    Address, AsyncReply, AsyncService, Built, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Peer,
     Pending, Piece, Place, Protocol, Pull, Request, Response, ServeArgs, Service, SharedByThreads,
-    SharedCounter, Sink, Source, WorkerService, main, main_owned, main_with, per_process,
+    SharedCounter, Sink, Source, WorkerService, main, main_owned, main_with, pending, per_process,
     per_process_and_worker, per_worker, serve, serve_with, unusable,
 };
 // What a handler finds: see docs/http.md.
 #[doc(inline)]
 pub use server::{
-    AutoHead, Condition, Content, Cookie, ETag, Events, InvalidCookie, Pairs, SameSite, Validators,
-    pieces, reader,
+    AutoHead, Condition, Content, Cookie, ETag, Events, FormError, FormEvent, FormLimits, FormPart,
+    InvalidCookie, Multipart, Pairs, SameSite, Validators, pieces, reader,
 };
 #[cfg(feature = "files")]
 #[doc(inline)]

@@ -12,25 +12,46 @@ use http::{HeaderMap, StatusCode};
 use server::{Piece, Pull, Response, Source, log};
 
 use super::BoxError;
+use super::request::reuse;
 
 /// A body of at most so many bytes is awaited as a whole, and sent with its head.
-pub(crate) const SMALL_BYTES_MAX: u64 = 64 << 10;
+const SMALL_BYTES_MAX: u64 = 64 << 10;
 
-/// Fields that the server writes itself, or that belong to one hop (RFC 9110 section 7.6.1).
-const OWN_FIELDS: [&str; 10] = [
-    "connection",
-    "content-length",
-    "date",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "server",
-];
+/// Whether a field is one that the server writes itself, or belongs to one hop (RFC 9110 section 7.6.1).
+fn is_own(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "content-length"
+            | "date"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "server"
+    )
+}
 
-/// The data of a body, frame by frame.
+/// The next data of a body, `None` at its end. Trailers are dropped.
+pub(crate) fn poll_data<B: http_body::Body<Error: Into<BoxError>>>(
+    mut body: Pin<&mut B>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, BoxError>>> {
+    loop {
+        return Poll::Ready(match ready!(body.as_mut().poll_frame(cx)) {
+            None => None,
+            Some(Err(error)) => Some(Err(error.into())),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(mut data) => Some(Ok(data.copy_to_bytes(data.remaining()))),
+                Err(_) => continue,
+            },
+        });
+    }
+}
+
+/// A body that is streamed.
 pub(crate) struct Frames<B> {
     pub(crate) body: Pin<Box<B>>,
 }
@@ -42,21 +63,71 @@ impl<B: http_body::Body<Error: Into<BoxError>>> Frames<B> {
         }
     }
 
-    /// The next data, `None` at the end. Trailers are dropped.
+    /// The next data, `None` at the end.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BoxError>>> {
-        loop {
-            return Poll::Ready(match ready!(self.body.as_mut().poll_frame(cx)) {
-                None => None,
-                Some(Err(error)) => Some(Err(error.into())),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(mut data) => Some(Ok(data.copy_to_bytes(data.remaining()))),
-                    Err(_) => continue,
-                },
-            });
+        poll_data(self.body.as_mut(), cx)
+    }
+}
+
+/// Whether a body is streamed, since it is large or may be.
+pub(crate) fn is_streamed<B: http_body::Body>(body: &B) -> bool {
+    let upper = body.size_hint().upper();
+    upper.is_none_or(|bytes| bytes > SMALL_BYTES_MAX)
+}
+
+/// A body in memory: most have one frame.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    first: Bytes,
+    more: Vec<Bytes>,
+    pub(crate) bytes: usize,
+}
+
+impl Collected {
+    fn push(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        if self.first.is_empty() {
+            self.first = frame;
+        } else {
+            self.more.push(frame);
         }
+    }
+
+    /// Collects the rest of `body`.
+    ///
+    /// # Errors
+    /// It has failed, or has more than `bytes_max` bytes.
+    pub(crate) fn poll_rest<B: http_body::Body<Error: Into<BoxError>>>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        bytes_max: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), BoxError>> {
+        while !body.is_end_stream() {
+            let Some(next) = ready!(poll_data(body.as_mut(), cx)) else {
+                break;
+            };
+            self.push(match next {
+                Ok(next) => next,
+                Err(error) => return Poll::Ready(Err(error)),
+            });
+            if self.bytes > bytes_max {
+                let why = format!("this model collects at most {bytes_max} bytes of a body");
+                return Poll::Ready(Err(why.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    pub(crate) fn into_frames(self) -> impl Iterator<Item = Bytes> + Send {
+        std::iter::once(self.first).chain(self.more)
     }
 }
 
@@ -67,13 +138,13 @@ pub(crate) struct Reply {
 }
 
 enum ReplyBody {
-    Whole(Vec<Bytes>),
+    Whole(Collected),
     /// With its length, if that is known.
     Streamed(Box<dyn Source>, Option<u64>),
 }
 
 impl Reply {
-    pub(crate) fn whole(parts: Parts, body: Vec<Bytes>) -> Reply {
+    pub(crate) fn whole(parts: Parts, body: Collected) -> Reply {
         Reply {
             parts,
             body: ReplyBody::Whole(body),
@@ -94,7 +165,9 @@ impl Reply {
     /// Fills in `response`. `is_head`: the request was HEAD.
     pub(crate) fn fill(self, is_head: bool, response: &mut Response<'_>) {
         let Reply { parts, body } = self;
-        if let Err(why) = check(&parts) {
+        let status = parts.status.as_u16();
+        if !(200..600).contains(&status) {
+            let why = format!("{} is no final status", parts.status);
             return refuse(500, &why, response);
         }
         let declared = match declared(&parts.headers) {
@@ -104,7 +177,7 @@ impl Reply {
         // The body of a reply to HEAD, and of a 304, is only spoken of.
         let only_head = is_head || parts.status == StatusCode::NOT_MODIFIED;
         let known = match &body {
-            ReplyBody::Whole(whole) => Some(whole.iter().map(|frame| frame.len() as u64).sum()),
+            ReplyBody::Whole(whole) => Some(whole.bytes as u64),
             ReplyBody::Streamed(_, bytes) => *bytes,
         };
         if let (Some(declared), Some(known)) = (declared, known)
@@ -114,11 +187,10 @@ impl Reply {
             let why = format!("Content-Length is {declared}, and the body has {known} bytes");
             return refuse(500, &why, response);
         }
-        response.status(parts.status.as_u16());
+        response.status(status);
         for (name, value) in &parts.headers {
-            if !OWN_FIELDS.contains(&name.as_str()) {
-                let value = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
-                response.field(name.as_str(), value);
+            if !is_own(name.as_str()) {
+                response.field_bytes(name.as_str(), value.as_bytes());
             }
         }
         match (body, declared) {
@@ -127,7 +199,7 @@ impl Reply {
             (ReplyBody::Whole(whole), _) => {
                 let buffer = response.body_buffer();
                 whole
-                    .iter()
+                    .frames()
                     .for_each(|frame| buffer.extend_from_slice(frame));
             }
             (ReplyBody::Streamed(mut source, bytes), declared) => {
@@ -138,20 +210,8 @@ impl Reply {
                 }
             }
         }
+        reuse(parts.headers);
     }
-}
-
-/// Whether the head can be sent; if not, why.
-fn check(parts: &Parts) -> Result<(), String> {
-    if !(200..600).contains(&parts.status.as_u16()) {
-        return Err(format!("{} is no final status", parts.status));
-    }
-    for (name, value) in &parts.headers {
-        if std::str::from_utf8(value.as_bytes()).is_err() {
-            return Err(format!("the value of {name} is no text"));
-        }
-    }
-    Ok(())
 }
 
 fn declared(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
