@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::{AsyncService, Observer};
 use crate::date::Date;
+use crate::{AsyncService, Observer};
 
 /// Room for the response to most requests. It is small, so that it shares a page with the beginning of
 /// the buffer that is allocated next: a process that is forked for a request copies one page for both.
@@ -46,7 +46,9 @@ struct Awaits {
 
 impl fmt::Debug for Awaits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Awaits").field("begins", &self.begins).finish_non_exhaustive()
+        f.debug_struct("Awaits")
+            .field("begins", &self.begins)
+            .finish_non_exhaustive()
     }
 }
 

@@ -95,7 +95,8 @@ fn advance(peer: &mut Peer) -> Want {
         peer.turn(|session, turn| {
             let begun = session.take_begun();
             // What was kept, since its body came in chunks, is begun by the driver.
-            let begun = begun.or_else(|| session.request(turn, |request| AsyncService::call(&Told, request)));
+            let begun = begun
+                .or_else(|| session.request(turn, |request| AsyncService::call(&Told, request)));
             let mut begun = begun.expect("a request");
             let mut context = Context::from_waker(Waker::noop());
             while begun.as_mut().poll(&mut context).is_pending() {}

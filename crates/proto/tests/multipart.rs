@@ -83,7 +83,10 @@ fn table() -> Vec<(String, Read)> {
             (
                 vec![
                     (a(), b"1".to_vec()),
-                    (part("f", Some("p.png"), Some("image/png")), b"\r\n--xy\r\n".to_vec()),
+                    (
+                        part("f", Some("p.png"), Some("image/png")),
+                        b"\r\n--xy\r\n".to_vec(),
+                    ),
                     (
                         part("e", Some(""), Some("application/octet-stream")),
                         Vec::new(),
@@ -128,13 +131,13 @@ fn table() -> Vec<(String, Read)> {
         // Too much.
         (
             format!("{}--xyZ--", format!("--xyZ\r\n{A}\r\n\r\n1\r\n").repeat(4)),
-            (
-                vec![(a(), b"1".to_vec()); 3],
-                Err(FormError::TooManyParts),
-            ),
+            (vec![(a(), b"1".to_vec()); 3], Err(FormError::TooManyParts)),
         ),
         ("x".repeat(121), refused(FormError::TooLong)),
-        (format!("--xyZ{}", " ".repeat(121)), refused(FormError::TooLong)),
+        (
+            format!("--xyZ{}", " ".repeat(121)),
+            refused(FormError::TooLong),
+        ),
         (
             with_head(&format!("{A}\r\nX: {}", "x".repeat(80))),
             refused(FormError::TooLong),
@@ -146,7 +149,10 @@ fn table() -> Vec<(String, Read)> {
     ];
     for (head, wanted) in [
         ("content-disposition:form-data;name=a", Ok(a())),
-        ("X-Other: 1\r\nContent-Disposition: Form-Data ; NAME = a ;", Ok(a())),
+        (
+            "X-Other: 1\r\nContent-Disposition: Form-Data ; NAME = a ;",
+            Ok(a()),
+        ),
         (
             "Content-Disposition: form-data; name=\"a;b\"; x=\";\"; filename=\"c\\\"d\"",
             Ok(part("a;b", Some("c\"d"), None)),
@@ -168,21 +174,48 @@ fn table() -> Vec<(String, Read)> {
             Err(FormError::Encoded),
         ),
         ("Content-Disposition: form-data", Err(FormError::Malformed)),
-        ("Content-Disposition: form-data; name=", Err(FormError::Malformed)),
-        ("Content-Disposition: form-data; name=\"a", Err(FormError::Malformed)),
-        ("Content-Disposition: form-data; name=\"a\"b", Err(FormError::Malformed)),
-        ("Content-Disposition: form-data; name=a\"b", Err(FormError::Malformed)),
-        ("Content-Disposition: form-data; name", Err(FormError::Malformed)),
-        ("Content-Disposition: form-data; name=a; name=b", Err(FormError::Malformed)),
-        ("Content-Disposition: attachment; name=a", Err(FormError::Malformed)),
+        (
+            "Content-Disposition: form-data; name=",
+            Err(FormError::Malformed),
+        ),
+        (
+            "Content-Disposition: form-data; name=\"a",
+            Err(FormError::Malformed),
+        ),
+        (
+            "Content-Disposition: form-data; name=\"a\"b",
+            Err(FormError::Malformed),
+        ),
+        (
+            "Content-Disposition: form-data; name=a\"b",
+            Err(FormError::Malformed),
+        ),
+        (
+            "Content-Disposition: form-data; name",
+            Err(FormError::Malformed),
+        ),
+        (
+            "Content-Disposition: form-data; name=a; name=b",
+            Err(FormError::Malformed),
+        ),
+        (
+            "Content-Disposition: attachment; name=a",
+            Err(FormError::Malformed),
+        ),
         ("Content-Type: text/plain", Err(FormError::Malformed)),
         (
             "Content-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b",
             Err(FormError::Malformed),
         ),
-        ("Content-Disposition: form-data;\r\n name=a", Err(FormError::Malformed)),
+        (
+            "Content-Disposition: form-data;\r\n name=a",
+            Err(FormError::Malformed),
+        ),
         ("Content-Disposition form-data", Err(FormError::Malformed)),
-        ("Content-Disposition: form-data; name=a\nX: y", Err(FormError::Malformed)),
+        (
+            "Content-Disposition: form-data; name=a\nX: y",
+            Err(FormError::Malformed),
+        ),
         ("", Err(FormError::Malformed)),
     ] {
         let read = wanted.map_or_else(refused, one);
@@ -234,9 +267,31 @@ fn boundaries_that_can_be_none_are_refused() {
 /// Text that is almost a form: pieces of the grammar in any order.
 fn almost_forms() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::sample::select(vec![
-        "\r\n", "\r", "\n", "--", "-", "xyZ", "--xyZ", "\r\n--xyZ", "\r\n--xyZ\r\n", "\r\n--xyZ--", " ",
-        "Content-Disposition: form-data; name=\"a\"", "Content-Disposition:", "form-data", "; name=", "\"",
-        "\\", "; filename=\"f\"", "Content-Type: a/b", ":", ";", "\r\n\r\n", "x", "\u{e4}", "\0",
+        "\r\n",
+        "\r",
+        "\n",
+        "--",
+        "-",
+        "xyZ",
+        "--xyZ",
+        "\r\n--xyZ",
+        "\r\n--xyZ\r\n",
+        "\r\n--xyZ--",
+        " ",
+        "Content-Disposition: form-data; name=\"a\"",
+        "Content-Disposition:",
+        "form-data",
+        "; name=",
+        "\"",
+        "\\",
+        "; filename=\"f\"",
+        "Content-Type: a/b",
+        ":",
+        ";",
+        "\r\n\r\n",
+        "x",
+        "\u{e4}",
+        "\0",
     ]);
     prop::collection::vec(pieces, 0..24).prop_map(|pieces| pieces.concat().into_bytes())
 }
@@ -381,11 +436,27 @@ fn a_request_has_its_form_in_memory_or_in_pieces() {
         }
         let boundary = "multipart/form-data; boundary=xyZ";
         let many = format!("--xyZ\r\n{A}\r\n\r\n1\r\n").repeat(4);
-        for (body, status) in [(good.replace("--xyZ--", ""), 400), (many, 413), (good.replace(A, ""), 400)] {
-            assert_eq!(statuses(&reply(boundary, &body, memory)), [status], "{body}");
+        for (body, status) in [
+            (good.replace("--xyZ--", ""), 400),
+            (many, 413),
+            (good.replace(A, ""), 400),
+        ] {
+            assert_eq!(
+                statuses(&reply(boundary, &body, memory)),
+                [status],
+                "{body}"
+            );
         }
     }
-    for media_type in ["multipart/form-data", "multipart/mixed; boundary=xyZ", "text/plain"] {
-        assert_eq!(statuses(&reply(media_type, &good, 1_000)), [415], "{media_type}");
+    for media_type in [
+        "multipart/form-data",
+        "multipart/mixed; boundary=xyZ",
+        "text/plain",
+    ] {
+        assert_eq!(
+            statuses(&reply(media_type, &good, 1_000)),
+            [415],
+            "{media_type}"
+        );
     }
 }

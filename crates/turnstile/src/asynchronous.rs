@@ -22,8 +22,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body as _;
 use server::{
-    AsyncService, Error, Intake, Method, Pending, Piece, Place, Pull, Request, Response,
-    Service, WorkerService, per_process_and_worker,
+    AsyncService, Error, Intake, Method, Pending, Piece, Place, Pull, Request, Response, Service,
+    WorkerService, per_process_and_worker,
 };
 use tokio::runtime::{Builder, Runtime};
 

@@ -30,6 +30,8 @@ pub use adapter::Adapter;
 pub use body::{Body, BoxError};
 #[cfg(feature = "async")]
 pub(crate) use inflow::{Inlet, inflow};
+#[cfg(feature = "async")]
+pub(crate) use reply::fill_whole;
 pub(crate) use reply::{Collected, Frames, Reply, is_streamed, refuse, source};
 pub(crate) use request::{body_of, request_of};
 

@@ -60,6 +60,9 @@ pub struct FormPart {
     pub content_type: Option<String>,
 }
 
+/// The parts of a form in memory, each with its content.
+pub type FormParts<'a> = Vec<(FormPart, &'a [u8])>;
+
 /// Why a form cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FormError {
@@ -245,7 +248,9 @@ impl Multipart {
                     return Ok(Some(Found::End));
                 }
                 _ if piece.is_empty() => return Ok(None),
-                Phase::Preamble { matched, dropped } => self.pass_preamble(piece, matched, dropped)?,
+                Phase::Preamble { matched, dropped } => {
+                    self.pass_preamble(piece, matched, dropped)?;
+                }
                 Phase::Delimited => self.end_delimiter(piece)?,
                 Phase::Head => {
                     if self.take_head(piece)? {
@@ -348,7 +353,7 @@ impl Multipart {
                 }
                 self.phase = Phase::Head;
             }
-            [blanks @ .., b'\r'] | [blanks @ ..] if blanks.iter().all(is_blank) => {
+            [blanks @ .., b'\r'] | blanks if blanks.iter().all(is_blank) => {
                 if self.head.len() > self.limits.head_bytes_max {
                     return Err(FormError::TooLong);
                 }
@@ -403,16 +408,13 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// The form cannot be read; [`FormError::status`] is what to answer.
-    pub fn multipart(
-        &self,
-        limits: FormLimits,
-    ) -> Option<Result<Vec<(FormPart, &'a [u8])>, FormError>> {
+    pub fn multipart(&self, limits: FormLimits) -> Option<Result<FormParts<'a>, FormError>> {
         let form = Multipart::of(self, limits)?;
         Some(whole(form, self.body))
     }
 }
 
-fn whole(mut form: Multipart, body: &[u8]) -> Result<Vec<(FormPart, &[u8])>, FormError> {
+fn whole(mut form: Multipart, body: &[u8]) -> Result<FormParts<'_>, FormError> {
     let mut parts = Vec::new();
     let (mut rest, mut from, mut bytes) = (body, 0, 0);
     let mut part = None;

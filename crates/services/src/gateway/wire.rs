@@ -171,7 +171,9 @@ impl Wire {
     pub fn listen(&mut self, most: Duration) -> io::Result<bool> {
         let end = Instant::now() + most;
         loop {
-            let left = self.left()?.min(end.saturating_duration_since(Instant::now()));
+            let left = self
+                .left()?
+                .min(end.saturating_duration_since(Instant::now()));
             let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
             match poll(&mut fds, Some(&timespec(left))) {
                 Ok(0) => return Ok(false),

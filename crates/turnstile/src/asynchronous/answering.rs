@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use server::{AsyncReply, Response};
 
 use super::COLLECTED_BYTES_MAX;
-use crate::http::{BoxError, Collected, Frames, Reply, is_streamed, refuse, source};
+use crate::http::{BoxError, Collected, Frames, Reply, fill_whole, is_streamed, refuse, source};
 
 pin_project! {
     /// What a handler returns, and then the body of that: collected if it is small, else streamed by the
@@ -32,12 +32,12 @@ pin_project! {
             handled: F,
         },
         Collected {
-            parts: Option<Parts>,
+            parts: Parts,
             #[pin]
             body: B,
             whole: Collected,
         },
-        Ready {
+        Streamed {
             reply: Option<Reply>,
         },
         Refused {
@@ -81,29 +81,25 @@ where
                     Ok(response) => {
                         let (parts, body) = response.into_parts();
                         if is_streamed(&body) {
-                            State::Ready {
+                            State::Streamed {
                                 reply: Some(streamed(parts, body, cx)),
                             }
                         } else {
                             State::Collected {
-                                parts: Some(parts),
+                                parts,
                                 body,
                                 whole: Collected::default(),
                             }
                         }
                     }
                 },
-                Now::Collected { parts, body, whole } => {
+                Now::Collected { body, whole, .. } => {
                     match ready!(whole.poll_rest(body, COLLECTED_BYTES_MAX, cx)) {
                         Err(error) => failed(&error),
-                        Ok(()) => State::Ready {
-                            reply: parts
-                                .take()
-                                .map(|parts| Reply::whole(parts, std::mem::take(whole))),
-                        },
+                        Ok(()) => return Poll::Ready(()),
                     }
                 }
-                Now::Ready { .. } | Now::Refused { .. } => return Poll::Ready(()),
+                Now::Streamed { .. } | Now::Refused { .. } => return Poll::Ready(()),
             };
             state.set(next);
         }
@@ -112,15 +108,16 @@ where
     fn fill(self: Pin<&mut Self>, response: &mut Response<'_>) {
         let this = self.project();
         match this.state.project() {
-            Now::Ready { reply } => {
+            Now::Collected { parts, whole, .. } => {
+                fill_whole(parts, whole, *this.is_head, response);
+            }
+            Now::Streamed { reply } => {
                 if let Some(reply) = reply.take() {
                     reply.fill(*this.is_head, response);
                 }
             }
             Now::Refused { status, why } => refuse(*status, why, response),
-            Now::Handled { .. } | Now::Collected { .. } => {
-                unreachable!("it is filled in when it is ready")
-            }
+            Now::Handled { .. } => unreachable!("it is filled in when it is ready"),
         }
     }
 }

@@ -126,6 +126,7 @@ impl Collected {
         std::iter::once(&self.first).chain(&self.more)
     }
 
+    #[cfg(feature = "async")]
     pub(crate) fn into_frames(self) -> impl Iterator<Item = Bytes> + Send {
         std::iter::once(self.first).chain(self.more)
     }
@@ -163,55 +164,91 @@ impl Reply {
     }
 
     /// Fills in `response`. `is_head`: the request was HEAD.
-    pub(crate) fn fill(self, is_head: bool, response: &mut Response<'_>) {
-        let Reply { parts, body } = self;
-        let status = parts.status.as_u16();
-        if !(200..600).contains(&status) {
-            let why = format!("{} is no final status", parts.status);
-            return refuse(500, &why, response);
-        }
-        let declared = match declared(&parts.headers) {
-            Ok(declared) => declared,
-            Err(why) => return refuse(500, why, response),
-        };
-        // The body of a reply to HEAD, and of a 304, is only spoken of.
-        let only_head = is_head || parts.status == StatusCode::NOT_MODIFIED;
-        let known = match &body {
-            ReplyBody::Whole(whole) => Some(whole.bytes as u64),
-            ReplyBody::Streamed(_, bytes) => *bytes,
-        };
-        if let (Some(declared), Some(known)) = (declared, known)
-            && declared != known
-            && !only_head
-        {
-            let why = format!("Content-Length is {declared}, and the body has {known} bytes");
-            return refuse(500, &why, response);
-        }
-        response.status(status);
-        for (name, value) in &parts.headers {
-            if !is_own(name.as_str()) {
-                response.field_bytes(name.as_str(), value.as_bytes());
+    pub(crate) fn fill(mut self, is_head: bool, response: &mut Response<'_>) {
+        match self.body {
+            ReplyBody::Whole(whole) => fill_whole(&mut self.parts, &whole, is_head, response),
+            ReplyBody::Streamed(source, bytes) => {
+                fill_streamed(&mut self.parts, source, bytes, is_head, response);
             }
         }
-        match (body, declared) {
-            // Never sent, only counted.
-            (_, Some(bytes)) if is_head => drop(response.repeat(b"-", bytes)),
-            (ReplyBody::Whole(whole), _) => {
-                let buffer = response.body_buffer();
-                whole
-                    .frames()
-                    .for_each(|frame| buffer.extend_from_slice(frame));
-            }
-            (ReplyBody::Streamed(mut source, bytes), declared) => {
-                let source = move |piece: &mut Piece<'_>| source.pull(piece);
-                match bytes.or(declared) {
-                    Some(bytes) => drop(response.stream_of(bytes, source)),
-                    None => drop(response.stream(source)),
-                }
-            }
-        }
-        reuse(parts.headers);
     }
+}
+
+/// Fills in `response` with a body that is in memory.
+pub(crate) fn fill_whole(
+    parts: &mut Parts,
+    whole: &Collected,
+    is_head: bool,
+    response: &mut Response<'_>,
+) {
+    let declared = match fill_head(parts, Some(whole.bytes as u64), is_head, response) {
+        Ok(declared) => declared,
+        Err(why) => return refuse(500, &why, response),
+    };
+    match declared {
+        // Never sent, only counted.
+        Some(bytes) if is_head => drop(response.repeat(b"-", bytes)),
+        _ => {
+            let buffer = response.body_buffer();
+            whole
+                .frames()
+                .for_each(|frame| buffer.extend_from_slice(frame));
+        }
+    }
+}
+
+fn fill_streamed(
+    parts: &mut Parts,
+    mut source: Box<dyn Source>,
+    bytes: Option<u64>,
+    is_head: bool,
+    response: &mut Response<'_>,
+) {
+    let declared = match fill_head(parts, bytes, is_head, response) {
+        Ok(declared) => declared,
+        Err(why) => return refuse(500, &why, response),
+    };
+    let source = move |piece: &mut Piece<'_>| source.pull(piece);
+    match (declared, bytes.or(declared)) {
+        (Some(bytes), _) if is_head => drop(response.repeat(b"-", bytes)),
+        (_, Some(bytes)) => drop(response.stream_of(bytes, source)),
+        (_, None) => drop(response.stream(source)),
+    }
+}
+
+/// Fills in status and fields, and returns the length that they declare. `known`: that of the body.
+///
+/// # Errors
+/// Why it cannot be sent.
+fn fill_head(
+    parts: &mut Parts,
+    known: Option<u64>,
+    is_head: bool,
+    response: &mut Response<'_>,
+) -> Result<Option<u64>, String> {
+    let status = parts.status.as_u16();
+    if !(200..600).contains(&status) {
+        return Err(format!("{} is no final status", parts.status));
+    }
+    let declared = declared(&parts.headers)?;
+    // The body of a reply to HEAD, and of a 304, is only spoken of.
+    let only_head = is_head || parts.status == StatusCode::NOT_MODIFIED;
+    if let (Some(declared), Some(known)) = (declared, known)
+        && declared != known
+        && !only_head
+    {
+        return Err(format!(
+            "Content-Length is {declared}, and the body has {known} bytes"
+        ));
+    }
+    response.status(status);
+    for (name, value) in &parts.headers {
+        if !is_own(name.as_str()) {
+            response.field_bytes(name.as_str(), value.as_bytes());
+        }
+    }
+    reuse(std::mem::take(&mut parts.headers));
+    Ok(declared)
 }
 
 fn declared(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {

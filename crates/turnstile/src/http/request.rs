@@ -18,10 +18,12 @@ pub(crate) fn request_of(
     adapter: Adapter,
 ) -> Result<http::Request<Body>, u16> {
     let method = method_of(request.method).ok_or(501_u16)?;
-    let (uri, headers) = SPARE.with_borrow_mut(|spare| {
-        let uri = spare.uri_of(request)?;
-        Some((uri, spare.headers_of(request)?))
-    }).ok_or(400_u16)?;
+    let (uri, headers) = SPARE
+        .with_borrow_mut(|spare| {
+            let uri = spare.uri_of(request)?;
+            Some((uri, spare.headers_of(request)?))
+        })
+        .ok_or(400_u16)?;
     let mut converted = http::Request::new(body);
     *converted.method_mut() = method;
     *converted.uri_mut() = uri;
@@ -78,7 +80,9 @@ impl Spare {
         if self.bytes.capacity() < len {
             self.bytes.reserve(len.max(PIECE_BYTES));
         }
-        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
+        parts
+            .iter()
+            .for_each(|part| self.bytes.extend_from_slice(part));
         self.bytes.split().freeze()
     }
 
