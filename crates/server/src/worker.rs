@@ -187,6 +187,13 @@ impl Worker {
         }
     }
 
+    /// The same for a request that was awaited: it began before the worker refused others, if it does.
+    pub(crate) fn count_awaited(&mut self) {
+        let sheds = std::mem::replace(&mut self.looks.sheds, false);
+        self.count();
+        self.looks.sheds = sheds;
+    }
+
     /// Counts what was refused, panics apart, and finds out whether the worker is to end.
     #[cold]
     #[inline(never)]

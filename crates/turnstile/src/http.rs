@@ -15,7 +15,9 @@
 //! | body of unknown length | chunks, or the end of the connection for HTTP/1.0 |
 
 mod adapter;
+#[cfg_attr(not(feature = "async"), allow(dead_code))] // Pieces are awaited.
 mod body;
+#[cfg_attr(not(feature = "async"), allow(dead_code))]
 mod inflow;
 mod reply;
 mod request;

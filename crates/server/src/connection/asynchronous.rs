@@ -53,6 +53,7 @@ impl Connection {
     pub fn answer(&mut self, ready: Option<Pending>, worker: &mut Worker) -> Need {
         let (_, mut turn) = worker.turn();
         self.session.answer(ready, &mut turn);
+        worker.count_awaited();
         self.step(worker)
     }
 }
