@@ -39,3 +39,5 @@ inline_call(long number, long a, long b, long c, long d, long e, long f)
 	inline_call(SYS_epoll_wait, epoll, (long)(events), count, ms, 0, 0)
 #define epoll_ctl(epoll, what, fd, event) \
 	inline_call(SYS_epoll_ctl, epoll, what, fd, (long)(event), 0, 0)
+#define sigtimedwait(set, info, timeout) \
+	inline_call(SYS_rt_sigtimedwait, (long)(set), (long)(info), (long)(timeout), 8, 0, 0)
