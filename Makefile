@@ -4,7 +4,7 @@ SIZE ?= quick
 MODELS ?=
 CARGO ?= cargo
 
-.PHONY: all build test oracles bench-all floor-ratios package doc
+.PHONY: all build test oracles bench-all floor-ratios package semver doc
 
 all: build
 
@@ -36,6 +36,10 @@ floor-ratios: build
 # The crates that people depend on, packed and built from their packages.
 package:
 	scripts/package
+
+# The public interface against that of a revision: make semver BASE=v0.1.0
+semver:
+	scripts/semver $(BASE)
 
 doc:
 	$(CARGO) doc --workspace --no-deps --open

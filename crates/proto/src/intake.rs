@@ -40,8 +40,9 @@ pub trait Sink: Any + Send {
     /// that worker waits for.
     ///
     /// # Errors
-    /// The body cannot be taken. The request is refused with 507 if storage is full, else with 500, and so
-    /// it is on a panic.
+    /// The body cannot be taken. The request is refused with 507 if storage is full, with 400 if the client has
+    /// sent what it must not ([`InvalidInput`](ErrorKind::InvalidInput)), with 413 if that is too large
+    /// ([`FileTooLarge`](ErrorKind::FileTooLarge)), and else with 500, as it is on a panic.
     fn take(&mut self, piece: &[u8]) -> io::Result<()>;
 
     /// Whether it has no room for the next piece. Asked after each piece; meanwhile nothing more is read
@@ -50,8 +51,8 @@ pub trait Sink: Any + Send {
         false
     }
 
-    /// Whether the rest of the body is of no use, since the reply is known. Asked after each piece. Then
-    /// the service is called at once, what the client still sends is dropped, and the connection ends with
+    /// Whether the rest of the body is of no use, since the reply is known. Asked before the first piece of a
+    /// body of known length, and after each piece. Then the service is called at once, what the client still sends is dropped, and the connection ends with
     /// the reply.
     fn has_enough(&self) -> bool {
         false
@@ -145,6 +146,17 @@ impl Taking {
         }
     }
 
+    /// Whether a sink wants nothing, since the reply is known from the head.
+    ///
+    /// # Errors
+    /// The status with which to refuse the request.
+    pub(crate) fn has_enough(&self) -> Result<bool, u16> {
+        let Some(sink) = &self.sink else {
+            return Ok(false);
+        };
+        catch_unwind(AssertUnwindSafe(|| sink.has_enough())).map_err(|_| 500)
+    }
+
     /// Asks a sink that had no room whether it has some.
     ///
     /// # Errors
@@ -172,6 +184,8 @@ impl Taking {
 fn refusal(error: &io::Error) -> u16 {
     match error.kind() {
         ErrorKind::StorageFull => 507,
+        ErrorKind::InvalidInput => 400,
+        ErrorKind::FileTooLarge => 413,
         _ => 500,
     }
 }

@@ -71,7 +71,10 @@ pub use place::Place;
 pub use request::{Method, Request};
 pub use response::Response;
 pub use scratch::Scratch;
-pub use service::{AsyncService, Fill, Lifecycle, Memory, Nature, Pending, Service, WorkerService};
+pub use service::{
+    AsyncReply, AsyncService, Fill, Lifecycle, Memory, Nature, Pending, Service, WorkerService,
+    pending,
+};
 pub use session::Session;
 pub use stream::{Piece, Pull, Source, pieces, reader};
 pub use turn::{Protocol, Turn, Want};
@@ -80,6 +83,7 @@ pub use web::conditions::{Condition, ETag, Validators};
 pub use web::content::Content;
 pub use web::cookies::{Cookie, InvalidCookie, SameSite};
 pub use web::events::Events;
+pub use web::multipart::{FormError, FormEvent, FormLimits, FormPart, FormParts, Multipart};
 pub use web::pairs::Pairs;
 pub use web::percent::{Undecodable, decode as percent_decode};
 pub use web::ranges::RANGES_MAX;

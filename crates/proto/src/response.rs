@@ -83,27 +83,26 @@ impl<'a> Response<'a> {
     /// # Panics
     /// On a name or value that would corrupt the head, or one of the fields above: a programmer's error.
     pub fn field(&mut self, name: &str, value: &str) -> &mut Self {
-        let own = ["content-length", "connection", "date", "transfer-encoding"];
+        self.field_bytes(name, value.as_bytes())
+    }
+
+    /// The same for a value that may be no text (RFC 9110 section 5.5: opaque bytes).
+    ///
+    /// # Panics
+    /// As [`field`](Self::field).
+    pub fn field_bytes(&mut self, name: &str, value: &[u8]) -> &mut Self {
+        assert!(is_token(name.as_bytes()), "field name {name:?}");
+        assert!(!is_own(name), "field {name} belongs to the session");
         assert!(
-            !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)),
-            "field name {name:?}"
+            is_value(value),
+            "value of {name}: {:?}",
+            String::from_utf8_lossy(value)
         );
-        assert!(
-            !own.iter().any(|own| own.eq_ignore_ascii_case(name)),
-            "field {name} belongs to the session"
-        );
-        assert!(
-            !value
-                .bytes()
-                .any(|byte| byte.is_ascii_control() && byte != b'\t'),
-            "value of {name}: {value:?}"
-        );
-        for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            self.scratch.fields.extend_from_slice(part);
-        }
+        let fields = &mut self.scratch.fields;
+        append(fields, name.as_bytes());
+        fields.extend_from_slice(b": ");
+        append(fields, value);
+        fields.extend_from_slice(b"\r\n");
         self
     }
 
@@ -274,6 +273,58 @@ impl<'a> Response<'a> {
         }
         answer(Tail::NONE)
     }
+}
+
+/// `tchar` of RFC 9110 section 5.6.2.
+const TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
+            );
+        byte += 1;
+    }
+    table
+};
+
+fn is_token(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|byte| TOKEN_BYTES[usize::from(*byte)])
+}
+
+/// Whether the session writes this field itself.
+fn is_own(name: &str) -> bool {
+    let own = match name.len() {
+        4 => "date",
+        10 => "connection",
+        14 => "content-length",
+        17 => "transfer-encoding",
+        _ => return false,
+    };
+    own.eq_ignore_ascii_case(name)
+}
+
+/// No control character but the tab. There is no early exit, so that several bytes are looked at at once.
+fn is_value(value: &[u8]) -> bool {
+    let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') | (byte == 0x7f);
+    !value
+        .iter()
+        .fold(false, |found, byte| found | is_control(*byte))
 }
 
 /// How many bytes a long body has; the largest number if that is unknown. Then its framing is chosen.

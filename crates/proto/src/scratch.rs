@@ -1,10 +1,12 @@
 //! The buffers of a worker, for the connection that it currently serves.
 
 use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::Observer;
 use crate::date::Date;
+use crate::{AsyncService, Observer};
 
 /// Room for the response to most requests. It is small, so that it shares a page with the beginning of
 /// the buffer that is allocated next: a process that is forked for a request copies one page for both.
@@ -32,6 +34,22 @@ pub struct Scratch {
     pub(crate) held: Option<Box<dyn Any + Send + Sync>>,
     spare: Vec<Vec<u8>>,
     spare_bytes: usize,
+    awaits: Option<Awaits>,
+}
+
+/// What answers requests by awaiting.
+struct Awaits {
+    service: Arc<dyn AsyncService>,
+    /// Not while requests are refused in its place.
+    begins: bool,
+}
+
+impl fmt::Debug for Awaits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Awaits")
+            .field("begins", &self.begins)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Scratch {
@@ -54,6 +72,7 @@ impl Scratch {
             held: None,
             spare: Vec::new(),
             spare_bytes: 0,
+            awaits: None,
         }
     }
 
@@ -75,6 +94,30 @@ impl Scratch {
     /// Has every exchange reported to `observer` from now on.
     pub fn observe(&mut self, observer: Box<dyn Observer>) {
         self.observer = Some(observer);
+    }
+
+    /// Has [staged](crate::Session::staged) sessions begin to answer with `service` where they receive, so
+    /// that a request is neither kept nor parsed again. What is begun is in
+    /// [`Session::take_begun`](crate::Session::take_begun).
+    pub fn begin_with(&mut self, service: Arc<dyn AsyncService>) {
+        self.awaits = Some(Awaits {
+            service,
+            begins: true,
+        });
+    }
+
+    /// Whether that is done from now on: a driver that refuses requests does without.
+    pub fn set_begins(&mut self, begins: bool) {
+        if let Some(awaits) = &mut self.awaits {
+            awaits.begins = begins;
+        }
+    }
+
+    /// What begins to answer a request where it is received.
+    pub(crate) fn begins_with(&self) -> Option<&dyn AsyncService> {
+        let awaits = self.awaits.as_ref();
+        let awaits = awaits.filter(|awaits| awaits.begins && self.observer.is_none());
+        awaits.map(|awaits| &*awaits.service)
     }
 
     /// Drops the output of a connection that was lost while it was served.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use crate::{Intake, Place, Request, Response};
 
@@ -144,8 +145,44 @@ pub trait AsyncService: Send + Sync {
     fn call(&self, request: &Request<'_>) -> Pending;
 }
 
-/// A reply that must be awaited.
-pub type Pending = Pin<Box<dyn Future<Output = Fill> + Send>>;
+/// A reply that must be awaited: of a future, [`pending`] makes one.
+pub type Pending = Pin<Box<dyn AsyncReply>>;
+
+/// Awaits what a reply depends on, and then fills it in.
+pub trait AsyncReply: Send {
+    /// As [`Future::poll`]. It is not called again once it was ready.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Fills in the response. Called once, when that was ready.
+    fn fill(self: Pin<&mut Self>, response: &mut Response<'_>);
+}
 
 /// Fills in a response, once.
 pub type Fill = Box<dyn FnOnce(&mut Response<'_>) + Send>;
+
+/// The reply of a future, which says how to fill it in.
+pub fn pending(future: impl Future<Output = Fill> + Send + 'static) -> Pending {
+    Box::pin(Filled {
+        future: Box::pin(future),
+        fill: None,
+    })
+}
+
+struct Filled {
+    future: Pin<Box<dyn Future<Output = Fill> + Send>>,
+    fill: Option<Fill>,
+}
+
+impl AsyncReply for Filled {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let fill = ready!(self.future.as_mut().poll(cx));
+        self.fill = Some(fill);
+        Poll::Ready(())
+    }
+
+    fn fill(mut self: Pin<&mut Self>, response: &mut Response<'_>) {
+        if let Some(fill) = self.fill.take() {
+            fill(response);
+        }
+    }
+}

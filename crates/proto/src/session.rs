@@ -1,5 +1,5 @@
 //! The protocol state of one connection. Every change of that state is in this file, which is long
-//! for this reason, and in `large`, where bodies are too large for memory. What has no part in the state
+//! for this reason, in `large`, where bodies are too large for memory, and in `begun`, where replies are awaited. What has no part in the state
 //! is elsewhere: parsing in `head`, `chunked` and `unp`,
 //! the call of the service in `answer`, bytes that wait to be sent in `output`.
 //!
@@ -26,7 +26,9 @@ use crate::response::{self, Answer};
 use crate::stream::Pull;
 use crate::tail::{Repeat, Tail};
 use crate::{Limits, Peer, Protocol, Request, Scratch, Turn, Want, observe, status, unp};
+use begun::Begun;
 
+mod begun;
 mod large;
 
 #[derive(Debug)]
@@ -46,6 +48,8 @@ enum Phase {
         since: Instant,
         taken: Option<Box<Taking>>,
     },
+    /// The service has begun to answer a request, and what it returned is awaited.
+    Begun(Begun),
     /// The response is in `parked`, and is sent at `deadline`.
     Waiting,
     /// The body of the response is made in pieces by `tail`, which is asked for the next one at
@@ -169,7 +173,7 @@ impl Session {
             Phase::Head | Phase::Length { .. } | Phase::Chunked { .. } | Phase::Taking(_) => {
                 Want::Read
             }
-            Phase::Compute { .. } => Want::Compute,
+            Phase::Compute { .. } | Phase::Begun(_) => Want::Compute,
             Phase::Waiting | Phase::Streaming => Want::Wait,
             Phase::Ending { linger: true } if !self.fin_received => Want::Linger,
             Phase::Ending { .. } => Want::Close,
@@ -431,6 +435,7 @@ impl Session {
                 Phase::Taking(ref taking) if taking.full.is_some() => 0,
                 Phase::Taking(_) => self.consume_taken(rest, turn),
                 Phase::Compute { .. }
+                | Phase::Begun(_)
                 | Phase::Waiting
                 | Phase::Streaming
                 | Phase::Ending { .. } => 0,
@@ -484,7 +489,7 @@ impl Session {
             Framing::Length(length) if data.len() - head.bytes >= length => {
                 let total = head.bytes + length;
                 if self.staged {
-                    self.park(&data[..total], length, turn);
+                    self.begin_or_park(head, &data[..total], length, turn);
                 } else {
                     self.serve(head, &data[head.bytes..total], None, turn.now, turn);
                 }
@@ -651,7 +656,15 @@ impl Session {
             client: self.client.as_deref(),
             received,
         };
-        match answer(head, body, filled, origin, turn) {
+        let answered = answer(head, body, filled, origin, turn);
+        self.settle(answered, start, turn);
+    }
+
+    /// Takes note of a response that was written, from `start` of the output on. `None`: the service has
+    /// panicked, and the session answers instead of it.
+    #[inline(always)]
+    fn settle(&mut self, answered: Option<Answer>, start: usize, turn: &mut Turn<'_>) {
+        match answered {
             Some(Answer {
                 tail,
                 wait,

@@ -9,14 +9,16 @@
 //! that a server behind this one was too slow, and so that work may have been done. Here none was, and
 //! a client that retries does no harm.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use os::signal::monotonic_ns;
 use proto::{
-    AsyncService, Fill, Intake, Lifecycle, Memory, Nature, Pending, Protocol, Request, Response,
-    Service,
+    AsyncReply, AsyncService, Intake, Lifecycle, Memory, Nature, Pending, Protocol, Request,
+    Response, Service,
 };
 
 use crate::addresses::Addresses;
@@ -290,28 +292,49 @@ impl AsyncService for BoundedAsync {
     fn call(&self, request: &Request<'_>) -> Pending {
         match self.bounds.admit(request) {
             Ok(None) => self.service.call(request),
-            Ok(Some(in_flight)) => {
-                let pending = self.service.call(request);
-                Box::pin(async move {
-                    let fill = pending.await;
-                    drop(in_flight);
-                    fill
-                })
-            }
-            Err(why) => {
-                let fill: Fill = Box::new(move |response| why.answer(response));
-                Box::pin(std::future::ready(fill))
-            }
+            Ok(Some(in_flight)) => Box::pin(Flying {
+                pending: self.service.call(request),
+                in_flight: Some(in_flight),
+            }),
+            Err(why) => Box::pin(why),
         }
+    }
+}
+
+/// A reply that is awaited, and in flight until it is there.
+struct Flying {
+    pending: Pending,
+    in_flight: Option<InFlight>,
+}
+
+impl AsyncReply for Flying {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.pending.as_mut().poll(cx));
+        self.in_flight = None;
+        Poll::Ready(())
+    }
+
+    fn fill(mut self: Pin<&mut Self>, response: &mut Response<'_>) {
+        self.pending.as_mut().fill(response);
+    }
+}
+
+impl AsyncReply for Why {
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn fill(self: Pin<&mut Self>, response: &mut Response<'_>) {
+        self.answer(response);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context, Waker};
+    use std::task::Waker;
     use std::time::SystemTime;
 
-    use proto::{Limits, Place, Scratch, Session, Turn};
+    use proto::{Fill, Limits, Place, Scratch, Session, Turn, pending};
 
     use super::*;
 
@@ -333,7 +356,7 @@ mod tests {
             let fill: Fill = Box::new(|response| {
                 response.status(204);
             });
-            Box::pin(async move { fill })
+            pending(async move { fill })
         }
     }
 

@@ -80,9 +80,10 @@ pub use observe::sink::LogTarget;
 pub use options::ServeArgs;
 pub use processes::{Children, Life, ServingChild};
 pub use proto::{
-    AsyncService, AutoHead, Condition, Content, Cookie, ETag, Events, Fill, Intake, InvalidCookie,
-    Lifecycle, Limits, Memory, Method, Nature, Pairs, Peer, Pending, Piece, Place, Protocol, Pull,
-    Request, Response, SameSite, Service, Sink, Source, Validators, WorkerService, pieces, reader,
+    AsyncReply, AsyncService, AutoHead, Condition, Content, Cookie, ETag, Events, Fill, FormError,
+    FormEvent, FormLimits, FormPart, FormParts, Intake, InvalidCookie, Lifecycle, Limits, Memory,
+    Method, Multipart, Nature, Pairs, Peer, Pending, Piece, Place, Protocol, Pull, Request,
+    Response, SameSite, Service, Sink, Source, Validators, WorkerService, pending, pieces, reader,
 };
 pub use server::{Server, Shutdown};
 pub use start::{main, main_owned, main_with, serve, serve_with};

@@ -1,9 +1,10 @@
 //! A process, thread or loop that serves: its buffers, its clock, its block of the scoreboard.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
-use proto::{Place, Scratch, Service, Turn};
+use proto::{AsyncService, Place, Scratch, Service, Turn};
 
 use crate::admission::Overloaded;
 use crate::alarm::{ALARM, Alarm};
@@ -149,6 +150,17 @@ impl Worker {
         self.scratch.warm_up(&self.server.limits, self.now);
     }
 
+    /// Has [staged](crate::Connection::staged) connections begin to answer with `service` where they receive
+    /// a request: see [`Connection::take_begun`](crate::Connection::take_begun).
+    pub fn begin_with(&mut self, service: Arc<dyn AsyncService>) {
+        self.scratch.begin_with(service);
+    }
+
+    /// Whether requests are refused at present, because they have waited too long.
+    pub(crate) fn sheds(&self) -> bool {
+        self.looks.sheds
+    }
+
     /// Reads the clock. Loops do this once per wake-up.
     #[inline(always)]
     pub fn tick(&mut self) {
@@ -173,6 +185,13 @@ impl Worker {
         if self.looks.is_tracked {
             self.end_call();
         }
+    }
+
+    /// The same for a request that was awaited: it began before the worker refused others, if it does.
+    pub(crate) fn count_awaited(&mut self) {
+        let sheds = std::mem::replace(&mut self.looks.sheds, false);
+        self.count();
+        self.looks.sheds = sheds;
     }
 
     /// Counts what was refused, panics apart, and finds out whether the worker is to end.

@@ -14,24 +14,28 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
 use server::{
-    AsyncService, Error, Fill, Intake, Method, Pending, Piece, Place, Pull, Request, Response,
-    Service, WorkerService, per_process_and_worker,
+    AsyncService, Error, Intake, Method, Pending, Piece, Place, Pull, Request, Response, Service,
+    WorkerService, per_process_and_worker,
 };
 use tokio::runtime::{Builder, Runtime};
 
 use crate::http::{
-    Adapter, Body, BoxError, Frames, Reply, SMALL_BYTES_MAX, body_of, refuse, request_of, source,
+    Adapter, Body, BoxError, Collected, Frames, Reply, body_of, is_streamed, refuse, request_of,
+    source,
 };
 
+mod answering;
 mod large;
+
+use answering::Answering;
 
 /// Most bytes of a body that is collected before it is sent.
 const COLLECTED_BYTES_MAX: usize = 64 << 20;
@@ -148,17 +152,23 @@ impl<H: Handler> WorkerService for Waiting<H> {
         let may_wait = self.may_wait_to_send;
         let reply = runtime.block_on(async {
             let (parts, body) = handled.await?.into_parts();
-            let mut frames = Frames::new(body);
-            if is_streamed(&frames) && may_wait {
+            if is_streamed(&body) && may_wait {
+                let frames = Frames::new(body);
                 let bytes = frames.body.size_hint().exact();
                 let runtime = Arc::clone(&runtime);
                 let wait = move |frames: &mut Frames<H::Body>| wait_for(&runtime, frames);
                 let source = source(frames, &parts, wait);
                 return Ok(Reply::streamed(parts, bytes, source));
             }
-            collect(&mut frames)
-                .await
-                .map(|collected| collected.reply(parts))
+            // A body whose length was not known is framed as it would be if it were streamed.
+            let is_sized = body.size_hint().upper().is_some();
+            let (mut body, mut whole) = (pin!(body), Collected::default());
+            poll_fn(|cx| whole.poll_rest(body.as_mut(), COLLECTED_BYTES_MAX, cx)).await?;
+            Ok::<_, BoxError>(if is_sized {
+                Reply::whole(parts, whole)
+            } else {
+                in_frames(parts, whole)
+            })
         });
         match reply {
             Ok(reply) => reply.fill(request_method == Method::Head, response),
@@ -234,103 +244,26 @@ struct Awaited<H> {
 impl<H: Handler> AsyncService for Awaited<H> {
     fn call(&self, request: &Request<'_>) -> Pending {
         let is_head = request.method == Method::Head;
-        let handled = begin(&self.handler, self.adapter, request);
-        Box::pin(async move {
-            let handled = match handled {
-                Ok(handled) => handled,
-                Err(status) => return refusal(status, "it is no request of http".to_owned()),
-            };
-            let reply = match handled.await {
-                Ok(response) => reply(response).await,
-                Err(error) => Err(error),
-            };
-            match reply {
-                Ok(reply) => Box::new(move |response: &mut Response<'_>| {
-                    reply.fill(is_head, response);
-                }) as Fill,
-                Err(error) => refusal(500, error.to_string()),
+        if let Some(begun) = request.take_sink::<large::Begun<H>>() {
+            return Box::pin(Answering::new((*begun).complete(), is_head));
+        }
+        match request_of(request, body_of(request), self.adapter) {
+            Ok(request) => Box::pin(Answering::new(self.handler.handle(request), is_head)),
+            Err(status) => Box::pin(Answering::<Handled<H>, H::Body>::refused(status)),
+        }
+    }
+}
+
+/// A reply that was collected, in the frames that it came in.
+fn in_frames(parts: http::response::Parts, whole: Collected) -> Reply {
+    let mut frames = whole.into_frames();
+    Reply::streamed(parts, None, move |piece: &mut Piece<'_>| {
+        Ok(match frames.next() {
+            Some(frame) => {
+                piece.push(&frame);
+                Pull::More
             }
+            None => Pull::End,
         })
-    }
-}
-
-fn refusal(status: u16, why: String) -> Fill {
-    Box::new(move |response| refuse(status, &why, response))
-}
-
-/// The reply of a task: collected if it is small, else streamed by the task, which the body wakes.
-async fn reply<B>(response: http::Response<B>) -> Result<Reply, BoxError>
-where
-    B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
-{
-    let (parts, body) = response.into_parts();
-    let mut frames = Frames::new(body);
-    if !is_streamed(&frames) {
-        return Ok(collect(&mut frames).await?.reply(parts));
-    }
-    let bytes = frames.body.size_hint().exact();
-    // That of the connection's task, which stays the same.
-    let waker: Waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-    let next = move |frames: &mut Frames<B>| frames.poll_next(&mut Context::from_waker(&waker));
-    let source = source(frames, &parts, next);
-    Ok(Reply::streamed(parts, bytes, source))
-}
-
-fn is_streamed<B: http_body::Body>(frames: &Frames<B>) -> bool {
-    let upper = frames.body.size_hint().upper();
-    upper.is_none_or(|bytes| bytes > SMALL_BYTES_MAX)
-}
-
-/// A body in memory.
-struct Collected {
-    frames: Vec<Bytes>,
-    bytes: usize,
-    /// Its length was known before it was collected.
-    is_sized: bool,
-}
-
-/// The whole body.
-///
-/// # Errors
-/// It has failed, or is too long.
-async fn collect<B: http_body::Body<Error: Into<BoxError>>>(
-    frames: &mut Frames<B>,
-) -> Result<Collected, BoxError> {
-    let size = frames.body.size_hint();
-    let mut collected = Collected {
-        frames: Vec::new(),
-        bytes: 0,
-        is_sized: size.upper().is_some(),
-    };
-    while let Some(next) = poll_fn(|cx| frames.poll_next(cx)).await {
-        let next = next?;
-        collected.bytes += next.len();
-        if collected.bytes > COLLECTED_BYTES_MAX {
-            return Err(format!(
-                "this model collects at most {COLLECTED_BYTES_MAX} bytes of a body"
-            )
-            .into());
-        }
-        collected.frames.push(next);
-    }
-    Ok(collected)
-}
-
-impl Collected {
-    /// A body whose length was not known is framed as it would be if it were streamed.
-    fn reply(self, parts: http::response::Parts) -> Reply {
-        if self.is_sized {
-            return Reply::whole(parts, self.frames);
-        }
-        let mut frames = self.frames.into_iter();
-        Reply::streamed(parts, None, move |piece: &mut Piece<'_>| {
-            Ok(match frames.next() {
-                Some(frame) => {
-                    piece.push(&frame);
-                    Pull::More
-                }
-                None => Pull::End,
-            })
-        })
-    }
+    })
 }

@@ -15,11 +15,14 @@
 //! | body of unknown length | chunks, or the end of the connection for HTTP/1.0 |
 
 mod adapter;
+#[cfg_attr(not(feature = "async"), allow(dead_code))] // Pieces are awaited.
 mod body;
+#[cfg_attr(not(feature = "async"), allow(dead_code))]
 mod inflow;
 mod reply;
 mod request;
 
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use http_body::Body as _;
@@ -29,7 +32,9 @@ pub use adapter::Adapter;
 pub use body::{Body, BoxError};
 #[cfg(feature = "async")]
 pub(crate) use inflow::{Inlet, inflow};
-pub(crate) use reply::{Frames, Reply, SMALL_BYTES_MAX, refuse, source};
+#[cfg(feature = "async")]
+pub(crate) use reply::fill_whole;
+pub(crate) use reply::{Collected, Frames, Reply, is_streamed, refuse, source};
 pub(crate) use request::{body_of, request_of};
 
 /// A service that takes an [`http::Request`] and returns an [`http::Response`], without awaiting.
@@ -68,25 +73,26 @@ where
             Err(status) => return refuse(status, "the target is no URI", response),
         };
         let (parts, body) = handler(converted).into_parts();
-        let mut frames = Frames::new(body);
-        let now = |frames: &mut Frames<B>| match frames
-            .poll_next(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready(next) => next,
-            Poll::Pending => Some(Err("the body waits, and the handler is not async".into())),
-        };
-        let size = frames.body.size_hint();
-        if size.upper().is_none_or(|bytes| bytes > SMALL_BYTES_MAX) {
-            let source = source(frames, &parts, move |frames| Poll::Ready(now(frames)));
+        let mut cx = Context::from_waker(Waker::noop());
+        if is_streamed(&body) {
+            let frames = Frames::new(body);
+            let size = frames.body.size_hint();
+            let next = |frames: &mut Frames<B>| match frames
+                .poll_next(&mut Context::from_waker(Waker::noop()))
+            {
+                Poll::Pending => Poll::Ready(Some(Err(WAITS.into()))),
+                ready => ready,
+            };
+            let source = source(frames, &parts, next);
             return Reply::streamed(parts, size.exact(), source).fill(is_head, response);
         }
-        let mut whole = Vec::new();
-        while let Some(next) = now(&mut frames) {
-            match next {
-                Ok(bytes) => whole.push(bytes),
-                Err(error) => return refuse(500, &error.to_string(), response),
-            }
+        let mut whole = Collected::default();
+        match whole.poll_rest(pin!(body), usize::MAX, &mut cx) {
+            Poll::Ready(Ok(())) => Reply::whole(parts, whole).fill(is_head, response),
+            Poll::Ready(Err(error)) => refuse(500, &error.to_string(), response),
+            Poll::Pending => refuse(500, WAITS, response),
         }
-        Reply::whole(parts, whole).fill(is_head, response);
     }
 }
+
+const WAITS: &str = "the body waits, and the handler is not async";

@@ -18,8 +18,8 @@
 //!
 //! # Cargo.toml
 //!
-//! The package is called `turnstile-server`, the library `turnstile`. Each model is a feature of its name, and all are on by default. A program on one model compiles 20
-//! crates, itself among them:
+//! The package is called `turnstile-server`, the library `turnstile`. Each model is a feature of its name, and all
+//! are on by default. A program on one model compiles 20 crates, itself among them:
 //!
 //! ```toml
 //! [dependencies]
@@ -112,11 +112,35 @@
 //! service whose memory all workers must see returns [`Memory::OneProcess`], and a model of several
 //! processes refuses it when it starts.
 //!
+//! # What a handler finds
+//!
+//! | for | use |
+//! |---|---|
+//! | query, forms, cookies | [`Request::query_pairs`], [`Request::form`], [`Request::cookie`], [`Response::set_cookie`] |
+//! | forms with files | [`Request::multipart`]; [`Multipart`] for those beyond the limit of memory |
+//! | a large request body | [`Service::intake`] and a [`Sink`], which takes it in pieces |
+//! | preconditions and ranges | [`Request::condition`], [`Response::content`], [`Validators`] |
+//! | a body of unknown length, or without end | [`Response::stream`], [`Response::events`] |
+//! | redirects, HEAD | [`Response::redirect`], [`AutoHead`] |
+//! | who asks, and which worker answers | [`Request::peer`], [`Request::place`] |
+//!
+//! # Await
+//!
+//! With the feature `async`, `async_service` takes an `async fn` from `http::Request` to `http::Response`, and with
+//! `tower`, `tower_service` takes a router of axum. async-tasks awaits them in the task of the connection; models
+//! whose workers may wait do so, each in a runtime of its own; models whose loop calls the service refuse them at
+//! the start. With `http` alone, `http::http_service` takes a plain function of these types on every model.
+//!
 //! # What is slow
 //!
 //! A service with requests that block or compute returns `true` from [`Service::has_slow_requests`], and says
 //! of each in [`Service::nature`]. Models with threads beside their loops call it there; others say at the
 //! start that their loop will be held.
+//!
+//! # When a handler fails
+//!
+//! One that panics is answered for with 500, and its connection ends; the worker goes on. A reply whose body has
+//! another length than was announced, or fails half-way, is cut, so that it cannot pass for a whole one.
 //!
 //! # The models
 //!
@@ -140,16 +164,16 @@ pub use tower::{tower_per_process, tower_service};
 // What a service needs.
 #[doc(inline)]
 pub use server::{
-    Address, AsyncService, Built, Fill, Intake, Lifecycle, Limits, Memory, Method, Nature, Peer,
-    Pending, Piece, Place, Protocol, Pull, Request, Response, ServeArgs, Service, SharedByThreads,
-    SharedCounter, Sink, Source, WorkerService, main, main_owned, main_with, per_process,
-    per_process_and_worker, per_worker, serve, serve_with, unusable,
+    Address, AsyncReply, AsyncService, Built, Fill, Intake, Lifecycle, Limits, Memory, Method,
+    Nature, Peer, Pending, Piece, Place, Protocol, Pull, Request, Response, ServeArgs, Service,
+    SharedByThreads, SharedCounter, Sink, Source, WorkerService, main, main_owned, main_with,
+    pending, per_process, per_process_and_worker, per_worker, serve, serve_with, unusable,
 };
 // What a handler finds: see docs/http.md.
 #[doc(inline)]
 pub use server::{
-    AutoHead, Condition, Content, Cookie, ETag, Events, InvalidCookie, Pairs, SameSite, Validators,
-    pieces, reader,
+    AutoHead, Condition, Content, Cookie, ETag, Events, FormError, FormEvent, FormLimits, FormPart,
+    FormParts, InvalidCookie, Multipart, Pairs, SameSite, Validators, pieces, reader,
 };
 #[cfg(feature = "files")]
 #[doc(inline)]

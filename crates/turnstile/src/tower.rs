@@ -1,8 +1,11 @@
 //! A `tower::Service` as a service.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
 
+use pin_project_lite::pin_project;
 use server::{Error, Place, Service};
 use tower_service::Service as Tower;
 
@@ -12,11 +15,14 @@ use crate::http::{Adapter, Body, BoxError};
 /// A `tower::Service` of [`http::Request`]s as a service: a router of axum, for example. It is cloned for
 /// each request, as other servers clone it for each connection.
 ///
+/// A router makes its handlers anew for each request, unless it is told to make them before: by
+/// `with_state(())`, which axum's own server calls, if it has no other state.
+///
 /// ```no_run
 /// use axum::{Router, routing::get};
 ///
 /// fn main() -> std::process::ExitCode {
-///     let router = Router::new().route("/", get(async || "hello\n"));
+///     let router: Router = Router::new().route("/", get(async || "hello\n")).with_state(());
 ///     let service = turnstile::tower_service(router);
 ///     turnstile::main_owned(&turnstile::models::async_tasks::MODEL, service)
 /// }
@@ -71,11 +77,69 @@ where
         request: http::Request<Body>,
     ) -> impl Future<Output = Result<http::Response<B>, BoxError>> + Send + 'static {
         let mut service = self.0.clone();
-        async move {
-            poll_fn(|cx| service.poll_ready(cx))
-                .await
-                .map_err(Into::into)?;
-            service.call(request).await.map_err(Into::into)
+        // Most services are always ready, and are called here. One that is not is asked again by its task.
+        match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Called::Handled {
+                handled: service.call(request),
+            },
+            Poll::Ready(Err(error)) => Called::Failed {
+                error: Some(error.into()),
+            },
+            Poll::Pending => Called::Waits {
+                service,
+                request: Some(request),
+            },
         }
     }
+}
+
+pin_project! {
+    /// A request to a `tower::Service`.
+    #[project = Now]
+    enum Called<S, F> {
+        Waits {
+            service: S,
+            request: Option<http::Request<Body>>,
+        },
+        Handled {
+            #[pin]
+            handled: F,
+        },
+        Failed {
+            error: Option<BoxError>,
+        },
+    }
+}
+
+impl<S, B> Future for Called<S, S::Future>
+where
+    S: Tower<http::Request<Body>, Response = http::Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    type Output = Result<http::Response<B>, BoxError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let next = match self.as_mut().project() {
+                Now::Handled { handled } => return handled.poll(cx).map_err(Into::into),
+                Now::Failed { error } => {
+                    return Poll::Ready(Err(error.take().unwrap_or_else(polled_again)));
+                }
+                Now::Waits { service, request } => match ready!(service.poll_ready(cx)) {
+                    Err(error) => return Poll::Ready(Err(error.into())),
+                    Ok(()) => match request.take() {
+                        Some(request) => Called::Handled {
+                            handled: service.call(request),
+                        },
+                        None => return Poll::Ready(Err(polled_again())),
+                    },
+                },
+            };
+            self.set(next);
+        }
+    }
+}
+
+fn polled_again() -> BoxError {
+    "it was polled after its end".into()
 }

@@ -38,6 +38,8 @@ fn router() -> Router {
         .route("/large", get(async || vec![b'x'; 300_000]))
         .route("/lines", get(lines))
         .route("/nothing", get(async || StatusCode::NO_CONTENT))
+        // Makes the handlers here, and not for each request, as axum's own server does.
+        .with_state(())
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// What the tasks of one runtime share.
 #[derive(Debug)]
@@ -141,18 +141,46 @@ async fn serve(
     let mut drain = pin!(tasks.drain.notified());
     let _ = poll_fn(|cx| Poll::Ready(drain.as_mut().poll(cx).is_ready())).await;
     let deadline = connection.get_ref().deadline(tasks.server);
-    let mut timer = pin!(tokio::time::sleep_until(deadline.into()));
+    let timer = pin!(tokio::time::sleep_until(deadline.into()));
+    let mut timer = Timer {
+        sleep: timer,
+        wakes: false,
+    };
     let mut need = Need::Readable;
     while need != Need::Closed {
         need = match (need, service) {
             (Need::Compute, Some(service)) => {
-                compute(connection.get_mut(), service, timer.as_mut(), tasks.server).await
+                compute(connection.get_mut(), service, &mut timer, tasks.server).await
             }
             (Need::Time, Some(_)) => {
-                poll_fn(|cx| ask(cx, &mut connection, timer.as_mut(), tasks.server)).await
+                poll_fn(|cx| ask(cx, &mut connection, &mut timer, tasks.server)).await
             }
-            _ => poll_fn(|cx| step(cx, &mut connection, need, timer.as_mut(), tasks.server)).await,
+            _ => poll_fn(|cx| step(cx, &mut connection, need, &mut timer, tasks.server)).await,
         };
+    }
+}
+
+/// The timer of a task.
+struct Timer<'t> {
+    sleep: Pin<&'t mut Sleep>,
+    /// It will wake the task, whose waker never changes: it need not be polled until it has fired.
+    wakes: bool,
+}
+
+impl Timer<'_> {
+    /// Whether this moment has come; if not, the task is woken then, or earlier.
+    fn poll(&mut self, cx: &mut Context<'_>, moment: Instant) -> Poll<()> {
+        // A later moment is set only when the timer has fired, so most requests do not touch it.
+        if moment < self.sleep.deadline() || self.sleep.is_elapsed() {
+            self.sleep.as_mut().reset(moment);
+            self.wakes = false;
+        }
+        if self.wakes {
+            return Poll::Pending;
+        }
+        let polled = self.sleep.as_mut().poll(cx);
+        self.wakes = polled.is_pending();
+        polled
     }
 }
 
@@ -160,7 +188,7 @@ async fn serve(
 fn ask(
     cx: &mut Context<'_>,
     connection: &mut AsyncFd<Connection>,
-    timer: Pin<&mut Sleep>,
+    timer: &mut Timer<'_>,
     server: &'static Server,
 ) -> Poll<Need> {
     match with_worker(server, |worker| connection.get_mut().ask(worker)) {
@@ -174,40 +202,55 @@ fn ask(
 async fn compute(
     connection: &mut Connection,
     service: &dyn AsyncService,
-    mut timer: Pin<&mut Sleep>,
+    timer: &mut Timer<'_>,
     server: &'static Server,
 ) -> Need {
-    let begun = with_worker(server, |worker| connection.begin(service, worker));
+    let begun = match connection.take_begun() {
+        Some(begun) => Ok(begun),
+        None => with_worker(server, |worker| connection.begin(service, worker)),
+    };
     let mut pending = match begun {
         Ok(pending) => pending,
         Err(need) => return need,
     };
+    // Of a reply that is there at once, the clock of the receive is good enough.
+    let mut at_once = true;
     let awaited = poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| pending.as_mut().poll(cx)));
         match polled {
-            Ok(Poll::Ready(filled)) => return Poll::Ready(Some(Some(filled))),
-            Ok(Poll::Pending) => {}
-            Err(_) => return Poll::Ready(Some(None)),
+            Ok(Poll::Ready(())) => return Poll::Ready(Awaited::Ready),
+            Ok(Poll::Pending) => at_once = false,
+            Err(_) => return Poll::Ready(Awaited::Panicked),
         }
         // The task is woken when a drain begins.
         let Some(began) = server.drain.began() else {
             return Poll::Pending;
         };
         let grace_ends = server.drain.grace_ends(began).into();
-        if timer.deadline() != grace_ends {
-            timer.as_mut().reset(grace_ends);
-        }
-        timer.as_mut().poll(cx).map(|()| None)
+        timer.poll(cx, grace_ends).map(|()| Awaited::Late)
     });
-    let awaited = awaited.await;
-    drop(pending);
-    match awaited {
-        Some(filled) => with_worker(server, |worker| connection.answer(filled, worker)),
-        None => {
+    let ready = match awaited.await {
+        Awaited::Ready => Some(pending),
+        Awaited::Panicked => None,
+        Awaited::Late => {
             server.count_cut();
-            Need::Closed
+            return Need::Closed;
         }
-    }
+    };
+    with_worker_as_it_is(server, |worker| {
+        if !at_once {
+            worker.tick();
+        }
+        connection.answer(ready, worker)
+    })
+}
+
+/// What has come of a reply that was awaited.
+enum Awaited {
+    Ready,
+    Panicked,
+    /// The drain cuts its connection.
+    Late,
 }
 
 /// Steps the connection as soon as `need` is there or the deadline has passed, and returns what it
@@ -216,7 +259,7 @@ fn step(
     cx: &mut Context<'_>,
     connection: &mut AsyncFd<Connection>,
     need: Need,
-    mut timer: Pin<&mut Sleep>,
+    timer: &mut Timer<'_>,
     server: &'static Server,
 ) -> Poll<Need> {
     let ready = match need {
@@ -237,11 +280,7 @@ fn step(
     }
     loop {
         let deadline = connection.get_ref().deadline(server).into();
-        // A later deadline is set only when the timer has fired, so most requests do not touch it.
-        if deadline < timer.deadline() || timer.is_elapsed() {
-            timer.as_mut().reset(deadline);
-        }
-        ready!(timer.as_mut().poll(cx));
+        ready!(timer.poll(cx, deadline));
         let connection = connection.get_mut();
         let expired = with_worker(server, |worker| {
             (connection.deadline(server) <= worker.now).then(|| connection.expire(worker))
@@ -293,15 +332,29 @@ impl Numbers {
 
 /// Reads the clock of this thread's worker, and calls `act` with it. Tasks do not await in `act`.
 fn with_worker<T>(server: &'static Server, act: impl FnOnce(&mut Worker) -> T) -> T {
-    WORKER.with_borrow_mut(|worker| {
-        let Numbered(worker) = worker.get_or_insert_with(|| {
-            // The runtime has as many threads as there are blocks, at most.
-            let number = NUMBERS.lock().take() % server.blocks.len();
-            Numbered(Worker::ready(server, number))
-        });
+    with_worker_as_it_is(server, |worker| {
         worker.tick();
         act(worker)
     })
+}
+
+/// The same with its clock as it was read last.
+fn with_worker_as_it_is<T>(server: &'static Server, act: impl FnOnce(&mut Worker) -> T) -> T {
+    WORKER.with_borrow_mut(|worker| {
+        let Numbered(worker) = worker.get_or_insert_with(|| first_worker(server));
+        act(worker)
+    })
+}
+
+/// The worker of a thread that had none. The runtime has as many threads as there are blocks, at most.
+#[cold]
+fn first_worker(server: &'static Server) -> Numbered {
+    let number = NUMBERS.lock().take() % server.blocks.len();
+    let mut worker = Worker::ready(server, number);
+    if let Some(service) = server.service.asynchronous() {
+        worker.begin_with(service);
+    }
+    Numbered(worker)
 }
 
 /// Registers a descriptor with the selector of the runtime: the one `epoll_ctl` until it is

@@ -29,18 +29,31 @@ impl Session {
                 return data.len();
             }
         };
-        tell_to_continue(head, data, turn);
         self.parked = turn.scratch.take_buffer();
         self.parked.extend_from_slice(&data[..head.bytes]);
-        self.deadline = turn.now + turn.limits.body();
-        self.phase = Phase::Taking(Box::new(Taking {
+        let taking = Box::new(Taking {
             sink,
             framing: TakenFraming::Length { left: length },
             head_bytes: head.bytes,
             bytes_max,
             since_deadline: 0,
             full: None,
-        }));
+        });
+        match taking.has_enough() {
+            Ok(false) => {}
+            // The reply is known from the head: a client that holds the body back keeps it.
+            Ok(true) => {
+                self.cut_short(taking, turn);
+                return data.len();
+            }
+            Err(status) => {
+                self.refuse(status, turn);
+                return data.len();
+            }
+        }
+        tell_to_continue(head, data, turn);
+        self.deadline = turn.now + turn.limits.body();
+        self.phase = Phase::Taking(taking);
         head.bytes
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod events;
 mod gzip;
 #[cfg(feature = "json")]
 mod json;
+pub(crate) mod multipart;
 pub(crate) mod pairs;
 pub(crate) mod percent;
 pub(crate) mod ranges;

@@ -215,6 +215,8 @@ pub fn wall() -> SystemTime {
 
 pub struct Peer {
     pub session: Session,
+    /// What answers; from the beginning it is [`Describe`].
+    pub service: &'static dyn Service,
     pub scratch: Scratch,
     pub limits: Limits,
     pub now: Instant,
@@ -252,6 +254,7 @@ impl Peer {
         let session = make(&turn);
         Peer {
             session,
+            service: &Describe,
             scratch,
             limits,
             now,
@@ -264,6 +267,7 @@ impl Peer {
     pub fn turn<T>(&mut self, act: impl FnOnce(&mut Session, &mut Turn<'_>) -> T) -> T {
         let Peer {
             session,
+            service,
             scratch,
             limits,
             now,
@@ -273,7 +277,7 @@ impl Peer {
         let mut turn = Turn {
             now: *now,
             limits,
-            service: &Describe,
+            service: *service,
             scratch,
             place: PLACE,
             draining,

@@ -1,21 +1,31 @@
 //! A request that is answered by awaiting something, outside the connection.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use proto::{AsyncService, Fill, Pending, Request, Response, Service, Turn};
+use proto::{AsyncService, Pending};
 
 use super::{Connection, Need};
 use crate::Worker;
 
 impl Connection {
-    /// Begins to answer the request with which a staged connection [needs](Need::Compute) to compute, and
-    /// returns what is to be awaited. `Err`: it was answered at once, and this is needed next.
+    /// What is to be awaited for the request with which a staged connection [needs](Need::Compute) to compute,
+    /// if the worker [begins](Worker::begin_with) requests where it receives them and has begun this one.
+    #[inline]
+    pub fn take_begun(&mut self) -> Option<Pending> {
+        self.session.take_begun()
+    }
+
+    /// Begins to answer the request with which a staged connection needs to compute, if the worker has not
+    /// begun it, and returns what is to be awaited. `Err`: it was answered at once, and this is needed next.
     pub fn begin(
         &mut self,
         service: &dyn AsyncService,
         worker: &mut Worker,
     ) -> Result<Pending, Need> {
+        if worker.sheds() {
+            self.compute(worker);
+            return Err(self.step_rarely(worker));
+        }
         let turn = worker.turn().1;
         let begun = catch_unwind(AssertUnwindSafe(|| {
             self.session.request(&turn, |request| service.call(request))
@@ -38,30 +48,12 @@ impl Connection {
         self.step_rarely(worker)
     }
 
-    /// Answers the request with what was awaited, and goes on. `None`: that has panicked.
-    pub fn answer(&mut self, filled: Option<Fill>, worker: &mut Worker) -> Need {
-        let awaited = Awaited(Mutex::new(filled));
-        let (_, turn) = worker.turn();
-        self.session.compute(&mut Turn {
-            service: &awaited,
-            ..turn
-        });
-        self.session.keep_output(worker.scratch_mut());
-        worker.count();
-        self.step_rarely(worker)
-    }
-}
-
-/// What was awaited, as a service for one call.
-struct Awaited(Mutex<Option<Fill>>);
-
-impl Service for Awaited {
-    fn call(&self, _: &Request<'_>, response: &mut Response<'_>) {
-        let filled = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match filled {
-            Some(fill) => fill(response),
-            // The panic was reported when it happened.
-            None => resume_unwind(Box::new("the service has panicked")),
-        }
+    /// Answers the request with what was awaited and is ready, and goes on. `None`: that has panicked.
+    #[inline(always)]
+    pub fn answer(&mut self, ready: Option<Pending>, worker: &mut Worker) -> Need {
+        let (_, mut turn) = worker.turn();
+        self.session.answer(ready, &mut turn);
+        worker.count_awaited();
+        self.step(worker)
     }
 }

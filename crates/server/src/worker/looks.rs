@@ -106,6 +106,7 @@ impl Worker {
             if self.looks.sheds {
                 self.looks.own.refuse();
             }
+            self.scratch.set_begins(!self.looks.sheds);
             self.looks.input_age = age;
             if let Some(figures) = self.figures {
                 let until_ns = self.looks.own.overloaded_until_ns(limits);

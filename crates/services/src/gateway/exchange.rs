@@ -26,25 +26,25 @@ enum Framing {
     Closed,
 }
 
-/// Whether these first bytes of a reply, which came before its request was out, are the whole head of a
-/// refusal: then the back end does not read the rest of the request (RFC 9112 section 9.5).
+/// The class of the final status in these first bytes of a reply, `b'2'` for example, if the whole head is
+/// there. Interim responses before it are passed over.
+pub fn final_class(early: &[u8]) -> Option<u8> {
+    let mut rest = early;
+    loop {
+        let end = head_end(rest)?;
+        match rest.get(..10)? {
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', class] if *class != b'1' => {
+                return Some(*class);
+            }
+            _ => rest = &rest[end..],
+        }
+    }
+}
+
+/// Whether what came before the request was out is the whole head of a refusal: then the back end does not
+/// read the rest of the request (RFC 9112 section 9.5).
 pub fn is_refusal(early: &[u8]) -> bool {
-    matches!(
-        early,
-        [
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'1',
-            b'.',
-            _,
-            b' ',
-            b'4' | b'5',
-            ..
-        ]
-    ) && head_end(early).is_some()
+    matches!(final_class(early), Some(b'4' | b'5'))
 }
 
 fn head_end(bytes: &[u8]) -> Option<usize> {

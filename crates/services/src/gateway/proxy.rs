@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proto::{Intake, Method, Request, Response, Sink};
 
-use super::exchange::{is_refusal, reply};
+use super::exchange::{final_class, is_refusal, reply};
 use super::fields::ends_here;
 use super::forwarded::{self, Trusted};
 use super::is_timeout;
@@ -17,6 +17,10 @@ const KEPT_MAX: usize = 2;
 /// A request that must not be sent twice goes on a kept connection only if that was used so recently that
 /// the back end will hardly be closing it just now.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// How long a back end has to say what it thinks of a body that the client holds back, before the client is
+/// told to send it. Clients wait no longer, either.
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 thread_local! {
     static KEPT: RefCell<Vec<Wire>> = const { RefCell::new(Vec::new()) };
@@ -100,7 +104,7 @@ impl Proxy {
 
     /// A large body goes on as it comes.
     pub fn intake(&self, request: &Request<'_>, bytes: Option<u64>, bytes_max: u64) -> Intake {
-        let upload = Upload {
+        let mut upload = Upload {
             addr: self.addr.clone(),
             patience: self.patience,
             head: self.head(request, bytes.map_or(Length::Chunked, Length::Known)),
@@ -109,6 +113,10 @@ impl Proxy {
             wire: None,
             failed: None,
         };
+        if expects_continue(request) && bytes.is_none_or(|bytes| bytes <= bytes_max) {
+            let asked = upload.ask_first();
+            upload.note(asked);
+        }
         Intake::Pieces(Box::new(upload), bytes_max)
     }
 
@@ -160,6 +168,16 @@ enum Length {
     None,
     Known(u64),
     Chunked,
+}
+
+/// Whether the client holds the body back until it is told to send it (RFC 9110 section 10.1.1).
+fn expects_continue(request: &Request<'_>) -> bool {
+    let expected = request
+        .fields()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("expect"))
+        .flat_map(|(_, value)| value.split(|&byte| byte == b','))
+        .any(|expected| expected.trim_ascii().eq_ignore_ascii_case(b"100-continue"));
+    expected && request.minor_version == 1
 }
 
 fn is_idempotent(method: Method<'_>) -> bool {
@@ -226,6 +244,38 @@ struct Upload {
 }
 
 impl Upload {
+    /// Has the back end decide by the head, whose expectation goes on. False: it has answered, and wants no
+    /// body.
+    fn ask_first(&mut self) -> io::Result<bool> {
+        let mut wire = Wire::connect(&self.addr, self.patience)?;
+        self.head.truncate(self.head.len() - 2);
+        self.head.extend(b"Expect: 100-continue\r\n\r\n");
+        wire.send(&self.head)?;
+        let end = Instant::now() + CONTINUE_WAIT;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let has_sent = wire.listen(left)?;
+            if final_class(wire.early()).is_some() {
+                wire.refuse();
+            }
+            // Interim, nothing, or all that it will ever say.
+            if !has_sent || wire.refuses() || wire.early().ends_with(b"\r\n\r\n") {
+                break;
+            }
+        }
+        let wants_body = !wire.refuses();
+        self.wire = Some(wire);
+        Ok(wants_body)
+    }
+
+    /// Takes note whether the back end wants more, or of its failure, which is the reply.
+    fn note(&mut self, wants_more: io::Result<bool>) {
+        match wants_more {
+            Ok(wants_more) => self.has_enough = !wants_more,
+            Err(error) => (self.has_enough, self.failed) = (true, Some(error)),
+        }
+    }
+
     /// False: the back end wants no more.
     fn pass_on(&mut self, piece: &[u8]) -> io::Result<bool> {
         let wire = match &mut self.wire {
@@ -267,10 +317,8 @@ impl Upload {
 impl Sink for Upload {
     fn take(&mut self, piece: &[u8]) -> io::Result<()> {
         if !self.has_enough {
-            match self.pass_on(piece) {
-                Ok(wants_more) => self.has_enough = !wants_more,
-                Err(error) => (self.has_enough, self.failed) = (true, Some(error)),
-            }
+            let passed = self.pass_on(piece);
+            self.note(passed);
         }
         Ok(())
     }

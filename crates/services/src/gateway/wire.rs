@@ -164,6 +164,29 @@ impl Wire {
         }
     }
 
+    /// Waits at most so long for the back end to send, and keeps what it has sent. False: it sent nothing.
+    ///
+    /// # Errors
+    /// It cannot be kept, or the exchange should have ended.
+    pub fn listen(&mut self, most: Duration) -> io::Result<bool> {
+        let end = Instant::now() + most;
+        loop {
+            let left = self
+                .left()?
+                .min(end.saturating_duration_since(Instant::now()));
+            let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+            match poll(&mut fds, Some(&timespec(left))) {
+                Ok(0) => return Ok(false),
+                Ok(_) => {
+                    self.receive_early()?;
+                    return Ok(true);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// Receives what has come already, and keeps it.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ use super::{Body, BoxError, http_service_of};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Adapter {
     pub(crate) peer: bool,
+    pub(crate) place: bool,
     #[cfg_attr(not(feature = "async"), allow(dead_code))]
     pub(crate) large_bytes_max: u64,
 }
@@ -39,6 +40,13 @@ impl Adapter {
     #[must_use]
     pub fn with_peer(mut self) -> Adapter {
         self.peer = true;
+        self
+    }
+
+    /// Puts the [`Place`](server::Place) where a request is served into its extensions.
+    #[must_use]
+    pub fn with_place(mut self) -> Adapter {
+        self.place = true;
         self
     }
 

@@ -12,25 +12,46 @@ use http::{HeaderMap, StatusCode};
 use server::{Piece, Pull, Response, Source, log};
 
 use super::BoxError;
+use super::request::reuse;
 
 /// A body of at most so many bytes is awaited as a whole, and sent with its head.
-pub(crate) const SMALL_BYTES_MAX: u64 = 64 << 10;
+const SMALL_BYTES_MAX: u64 = 64 << 10;
 
-/// Fields that the server writes itself, or that belong to one hop (RFC 9110 section 7.6.1).
-const OWN_FIELDS: [&str; 10] = [
-    "connection",
-    "content-length",
-    "date",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "server",
-];
+/// Whether a field is one that the server writes itself, or belongs to one hop (RFC 9110 section 7.6.1).
+fn is_own(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "content-length"
+            | "date"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "server"
+    )
+}
 
-/// The data of a body, frame by frame.
+/// The next data of a body, `None` at its end. Trailers are dropped.
+pub(crate) fn poll_data<B: http_body::Body<Error: Into<BoxError>>>(
+    mut body: Pin<&mut B>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, BoxError>>> {
+    loop {
+        return Poll::Ready(match ready!(body.as_mut().poll_frame(cx)) {
+            None => None,
+            Some(Err(error)) => Some(Err(error.into())),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(mut data) => Some(Ok(data.copy_to_bytes(data.remaining()))),
+                Err(_) => continue,
+            },
+        });
+    }
+}
+
+/// A body that is streamed.
 pub(crate) struct Frames<B> {
     pub(crate) body: Pin<Box<B>>,
 }
@@ -42,21 +63,72 @@ impl<B: http_body::Body<Error: Into<BoxError>>> Frames<B> {
         }
     }
 
-    /// The next data, `None` at the end. Trailers are dropped.
+    /// The next data, `None` at the end.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BoxError>>> {
-        loop {
-            return Poll::Ready(match ready!(self.body.as_mut().poll_frame(cx)) {
-                None => None,
-                Some(Err(error)) => Some(Err(error.into())),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(mut data) => Some(Ok(data.copy_to_bytes(data.remaining()))),
-                    Err(_) => continue,
-                },
-            });
+        poll_data(self.body.as_mut(), cx)
+    }
+}
+
+/// Whether a body is streamed, since it is large or may be.
+pub(crate) fn is_streamed<B: http_body::Body>(body: &B) -> bool {
+    let upper = body.size_hint().upper();
+    upper.is_none_or(|bytes| bytes > SMALL_BYTES_MAX)
+}
+
+/// A body in memory: most have one frame.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    first: Bytes,
+    more: Vec<Bytes>,
+    pub(crate) bytes: usize,
+}
+
+impl Collected {
+    fn push(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        if self.first.is_empty() {
+            self.first = frame;
+        } else {
+            self.more.push(frame);
         }
+    }
+
+    /// Collects the rest of `body`.
+    ///
+    /// # Errors
+    /// It has failed, or has more than `bytes_max` bytes.
+    pub(crate) fn poll_rest<B: http_body::Body<Error: Into<BoxError>>>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        bytes_max: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), BoxError>> {
+        while !body.is_end_stream() {
+            let Some(next) = ready!(poll_data(body.as_mut(), cx)) else {
+                break;
+            };
+            self.push(match next {
+                Ok(next) => next,
+                Err(error) => return Poll::Ready(Err(error)),
+            });
+            if self.bytes > bytes_max {
+                let why = format!("this model collects at most {bytes_max} bytes of a body");
+                return Poll::Ready(Err(why.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    #[cfg(feature = "async")]
+    pub(crate) fn into_frames(self) -> impl Iterator<Item = Bytes> + Send {
+        std::iter::once(self.first).chain(self.more)
     }
 }
 
@@ -67,13 +139,13 @@ pub(crate) struct Reply {
 }
 
 enum ReplyBody {
-    Whole(Vec<Bytes>),
+    Whole(Collected),
     /// With its length, if that is known.
     Streamed(Box<dyn Source>, Option<u64>),
 }
 
 impl Reply {
-    pub(crate) fn whole(parts: Parts, body: Vec<Bytes>) -> Reply {
+    pub(crate) fn whole(parts: Parts, body: Collected) -> Reply {
         Reply {
             parts,
             body: ReplyBody::Whole(body),
@@ -92,66 +164,91 @@ impl Reply {
     }
 
     /// Fills in `response`. `is_head`: the request was HEAD.
-    pub(crate) fn fill(self, is_head: bool, response: &mut Response<'_>) {
-        let Reply { parts, body } = self;
-        if let Err(why) = check(&parts) {
-            return refuse(500, &why, response);
-        }
-        let declared = match declared(&parts.headers) {
-            Ok(declared) => declared,
-            Err(why) => return refuse(500, why, response),
-        };
-        // The body of a reply to HEAD, and of a 304, is only spoken of.
-        let only_head = is_head || parts.status == StatusCode::NOT_MODIFIED;
-        let known = match &body {
-            ReplyBody::Whole(whole) => Some(whole.iter().map(|frame| frame.len() as u64).sum()),
-            ReplyBody::Streamed(_, bytes) => *bytes,
-        };
-        if let (Some(declared), Some(known)) = (declared, known)
-            && declared != known
-            && !only_head
-        {
-            let why = format!("Content-Length is {declared}, and the body has {known} bytes");
-            return refuse(500, &why, response);
-        }
-        response.status(parts.status.as_u16());
-        for (name, value) in &parts.headers {
-            if !OWN_FIELDS.contains(&name.as_str()) {
-                let value = std::str::from_utf8(value.as_bytes()).unwrap_or_default();
-                response.field(name.as_str(), value);
-            }
-        }
-        match (body, declared) {
-            // Never sent, only counted.
-            (_, Some(bytes)) if is_head => drop(response.repeat(b"-", bytes)),
-            (ReplyBody::Whole(whole), _) => {
-                let buffer = response.body_buffer();
-                whole
-                    .iter()
-                    .for_each(|frame| buffer.extend_from_slice(frame));
-            }
-            (ReplyBody::Streamed(mut source, bytes), declared) => {
-                let source = move |piece: &mut Piece<'_>| source.pull(piece);
-                match bytes.or(declared) {
-                    Some(bytes) => drop(response.stream_of(bytes, source)),
-                    None => drop(response.stream(source)),
-                }
+    pub(crate) fn fill(mut self, is_head: bool, response: &mut Response<'_>) {
+        match self.body {
+            ReplyBody::Whole(whole) => fill_whole(&mut self.parts, &whole, is_head, response),
+            ReplyBody::Streamed(source, bytes) => {
+                fill_streamed(&mut self.parts, source, bytes, is_head, response);
             }
         }
     }
 }
 
-/// Whether the head can be sent; if not, why.
-fn check(parts: &Parts) -> Result<(), String> {
-    if !(200..600).contains(&parts.status.as_u16()) {
-        return Err(format!("{} is no final status", parts.status));
-    }
-    for (name, value) in &parts.headers {
-        if std::str::from_utf8(value.as_bytes()).is_err() {
-            return Err(format!("the value of {name} is no text"));
+/// Fills in `response` with a body that is in memory.
+pub(crate) fn fill_whole(
+    parts: &mut Parts,
+    whole: &Collected,
+    is_head: bool,
+    response: &mut Response<'_>,
+) {
+    let declared = match fill_head(parts, Some(whole.bytes as u64), is_head, response) {
+        Ok(declared) => declared,
+        Err(why) => return refuse(500, &why, response),
+    };
+    match declared {
+        // Never sent, only counted.
+        Some(bytes) if is_head => drop(response.repeat(b"-", bytes)),
+        _ => {
+            let buffer = response.body_buffer();
+            whole
+                .frames()
+                .for_each(|frame| buffer.extend_from_slice(frame));
         }
     }
-    Ok(())
+}
+
+fn fill_streamed(
+    parts: &mut Parts,
+    mut source: Box<dyn Source>,
+    bytes: Option<u64>,
+    is_head: bool,
+    response: &mut Response<'_>,
+) {
+    let declared = match fill_head(parts, bytes, is_head, response) {
+        Ok(declared) => declared,
+        Err(why) => return refuse(500, &why, response),
+    };
+    let source = move |piece: &mut Piece<'_>| source.pull(piece);
+    match (declared, bytes.or(declared)) {
+        (Some(bytes), _) if is_head => drop(response.repeat(b"-", bytes)),
+        (_, Some(bytes)) => drop(response.stream_of(bytes, source)),
+        (_, None) => drop(response.stream(source)),
+    }
+}
+
+/// Fills in status and fields, and returns the length that they declare. `known`: that of the body.
+///
+/// # Errors
+/// Why it cannot be sent.
+fn fill_head(
+    parts: &mut Parts,
+    known: Option<u64>,
+    is_head: bool,
+    response: &mut Response<'_>,
+) -> Result<Option<u64>, String> {
+    let status = parts.status.as_u16();
+    if !(200..600).contains(&status) {
+        return Err(format!("{} is no final status", parts.status));
+    }
+    let declared = declared(&parts.headers)?;
+    // The body of a reply to HEAD, and of a 304, is only spoken of.
+    let only_head = is_head || parts.status == StatusCode::NOT_MODIFIED;
+    if let (Some(declared), Some(known)) = (declared, known)
+        && declared != known
+        && !only_head
+    {
+        return Err(format!(
+            "Content-Length is {declared}, and the body has {known} bytes"
+        ));
+    }
+    response.status(status);
+    for (name, value) in &parts.headers {
+        if !is_own(name.as_str()) {
+            response.field_bytes(name.as_str(), value.as_bytes());
+        }
+    }
+    reuse(std::mem::take(&mut parts.headers));
+    Ok(declared)
 }
 
 fn declared(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {

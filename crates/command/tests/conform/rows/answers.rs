@@ -73,6 +73,54 @@ fn early_replies(column: &Column) -> anyhow::Result<()> {
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 500000000\r\n\r\nbegins")?;
     client.send([0; 10_000])?;
     client.reply()?.expect(502)?;
+    held_back(column)
+}
+
+/// A client holds a large body back until it is told to send it: the back end decides whether it is.
+fn held_back(column: &Column) -> anyhow::Result<()> {
+    const HELD: &str =
+        "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 100000\r\n\r\n";
+    for (reply, status) in [
+        (
+            "HTTP/1.1 401 Who\r\nContent-Type: a/b\r\nContent-Length: 3\r\n\r\nwho",
+            401,
+        ),
+        (
+            "HTTP/1.1 102 Wait\r\n\r\nHTTP/1.1 303 There\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n",
+            303,
+        ),
+        ("", 502),
+    ] {
+        let back_end = BackEnd::new(move |mut stream| {
+            let _ = head(&mut stream);
+            let _ = stream.write_all(reply.as_bytes());
+        })?;
+        let server = column.serve(&[&["--proxy", &back_end.url][..], &SMALL].concat())?;
+        let mut client = server.connect()?;
+        client.send(HELD)?;
+        let got = client.reply().with_context(|| reply.to_owned())?;
+        ensure!(got.expect(status)?.closes(), "{reply}");
+    }
+    for interim in ["HTTP/1.1 100 Continue\r\n\r\n", ""] {
+        let back_end = BackEnd::new(move |mut stream| {
+            let Some(head) = head(&mut stream) else {
+                return;
+            };
+            let _ = stream.write_all(interim.as_bytes());
+            let mut body = vec![0; 100_000];
+            if stream.read_exact(&mut body).is_ok() {
+                let expected = lines_of(&head, "expect").join(",");
+                say(&mut stream, expected.as_bytes());
+            }
+        })?;
+        let server = column.serve(&[&["--proxy", &back_end.url][..], &SMALL].concat())?;
+        let mut client = server.connect()?;
+        client.send(HELD)?;
+        client.reply()?.expect(100)?;
+        client.send([b'x'; 100_000])?;
+        let got = client.reply()?.expect(200)?;
+        ensure!(got.body == b"100-continue", "{interim:?}: {got}");
+    }
     Ok(())
 }
 
