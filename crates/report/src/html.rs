@@ -16,6 +16,7 @@ use crate::primary;
 use crate::run::Run;
 use crate::session::Session;
 use crate::sheet::{self, Sheet};
+use crate::sizes;
 use crate::speed;
 use crate::svg;
 use crate::words;
@@ -96,6 +97,7 @@ fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
             } @else {
                 div.first {
                     (matrix::headlines(verdict))
+                    (matrix::sizes(&sizes::of(run, verdict)))
                     (matrix::table(run, verdict, "verdict"))
                     (matrix::key(verdict))
                 }
