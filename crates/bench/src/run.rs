@@ -9,6 +9,7 @@ pub mod execute;
 mod execution;
 pub mod generator;
 pub mod keep;
+pub mod lost;
 pub mod memory;
 pub mod null;
 pub mod prepare;

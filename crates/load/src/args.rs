@@ -62,8 +62,8 @@ pub struct Args {
     pub seed: u64,
 
     /// Send the I-th of N equal parts of this load, for a machine of several: its share of the rate,
-    /// the connections and the extra clients, and a seed of its own
-    #[arg(long, value_name = "I/N", conflicts_with_all = ["slices", "replay", "poison"])]
+    /// the connections and the extra clients, and a seed of its own; of a replay every N-th request
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["slices", "poison"])]
     pub share: Option<Share>,
 
     /// Connections held; with --new-connection, the most that are open at once
@@ -330,6 +330,7 @@ impl Args {
                 .map_or(Pace::Closed, |rate| Pace::Open { rate, arrivals }),
             profile: self.profile.clone(),
             seed: self.seed,
+            phase: 0.0,
             connections: self.connections,
             threads: self.threads,
             pipeline: self.pipeline,

@@ -136,13 +136,13 @@ impl Player {
     /// The next request of a replay, or one of all.
     fn draw(&mut self, random: &mut SplitMix64) -> Draw {
         let order = &self.script.order;
-        let at = if self.script.due_ns.is_empty() {
-            random.below(order.len() as u32) as usize
-        } else {
+        let at = if self.script.is_replay() {
             // As the schedule counts them.
             let at = self.next.min(order.len() - 1);
             self.next += self.threads;
             at
+        } else {
+            random.below(order.len() as u32) as usize
         };
         let number = order[at];
         let kind = self.script.kinds_of[number as usize];

@@ -82,6 +82,8 @@ pub struct Plan {
     pub profile: Vec<Step>,
     /// Seed of Poisson arrivals and of the mix.
     pub seed: u64,
+    /// Where constant arrivals begin, as a share of the gap between two of them: several machines interleave.
+    pub(crate) phase: f64,
     /// Connections held; with `new_connection`, the most that are open at once.
     pub connections: usize,
     /// Threads, each with its share of the connections and of the schedule.
@@ -136,6 +138,7 @@ impl Plan {
             pace: Pace::Closed,
             profile: Vec::new(),
             seed: 1,
+            phase: 0.0,
             connections: 1,
             threads: 1,
             pipeline: 1,

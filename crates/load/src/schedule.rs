@@ -110,6 +110,17 @@ impl Schedule {
         schedule
     }
 
+    /// Moves constant arrivals by `phase` of the gap between two of them. Those of a Poisson process have no
+    /// phase, and those of a replay have their own times.
+    pub(crate) fn shifted(mut self, phase: f64) -> Self {
+        if self.arrivals == Arrivals::Constant && phase > 0.0 {
+            self.share += phase;
+            self.count = self.share;
+            self.place();
+        }
+        self
+    }
+
     /// When the next request is due; `u64::MAX` when there is none.
     #[inline]
     pub(crate) fn next_due_ns(&self) -> u64 {
@@ -197,6 +208,25 @@ mod tests {
             .flat_map(|k| {
                 let mut share = Schedule::new(Arrivals::Constant, steady(1000.0), 1, (k, 3), 500);
                 arrivals(&mut share, SECOND_NS + 500)
+            })
+            .collect();
+        all.sort_unstable();
+        assert_eq!(all.len(), 1000);
+        assert!(
+            all.windows(2)
+                .all(|w| (w[1] - w[0]).abs_diff(1_000_000) <= 1)
+        );
+    }
+
+    #[test]
+    fn machines_interleave_as_threads_do() {
+        let steps = [Step::constant(250.0, Duration::from_secs(1_000_000))];
+        let mut all: Vec<u64> = (0..8)
+            .flat_map(|k| {
+                let (machine, thread) = (k / 2, k % 2);
+                let share = Schedule::new(Arrivals::Constant, steps, 1, (thread, 2), 500);
+                let phase = machine as f64 / 4.0;
+                arrivals(&mut share.shifted(phase), SECOND_NS + 500)
             })
             .collect();
         all.sort_unstable();

@@ -1,6 +1,7 @@
 //! One of the equal parts of a load that several machines send together.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context, Error, Result, ensure};
 
@@ -48,6 +49,7 @@ impl Share {
     /// A count that cannot be divided among so many; the message is one line.
     pub(crate) fn apply(self, plan: &mut Plan) -> Result<()> {
         let of_rate = |rate: f64| rate / self.parts as f64;
+        plan.phase = (self.part - 1) as f64 / self.parts as f64;
         if let Pace::Open { rate, .. } = &mut plan.pace {
             *rate = of_rate(*rate);
         }
@@ -70,6 +72,25 @@ impl Share {
             *count = *count / self.parts + more;
         }
         plan.seed = plan.seed.wrapping_add(self.part as u64 - 1);
+        self.apply_to_replay(plan)
+    }
+
+    /// Leaves every N-th request of a replay, which the seed of the whole has placed in time.
+    fn apply_to_replay(self, plan: &mut Plan) -> Result<()> {
+        let Some(script) = plan.script.as_ref().filter(|script| script.is_replay()) else {
+            return Ok(());
+        };
+        ensure!(
+            script.requests() >= self.parts as u64,
+            "{} requests cannot be divided among {} machines",
+            script.requests(),
+            self.parts
+        );
+        let part = script.every(self.parts, self.part - 1);
+        if let Pace::Open { rate, .. } = &mut plan.pace {
+            *rate = part.due_ns.len() as f64 / plan.duration.as_secs_f64();
+        }
+        plan.script = Some(Arc::new(part));
         Ok(())
     }
 }
@@ -77,6 +98,7 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::script::{Script, Use};
     use schema::load::Arrivals;
 
     #[test]
@@ -106,6 +128,50 @@ mod tests {
             let rate = rate / 3.0;
             assert_eq!(plan.pace, Pace::Open { rate, arrivals });
         }
+    }
+
+    #[test]
+    fn the_parts_of_a_replay_hold_each_request_once_at_its_own_time() {
+        // Whole seconds, whose requests are placed at random: by the same seed on every machine.
+        let line = |n: usize| {
+            let second = n / 10;
+            format!("h - - [10/Oct/2000:13:55:{second:02} +0000] \"GET /{n} HTTP/1.1\" 200 5\n")
+        };
+        let log: String = (0..50).map(line).collect();
+        let file = std::env::temp_dir().join(format!("load-share-{}.log", std::process::id()));
+        std::fs::write(&file, log).unwrap();
+        let mut whole = Plan::new("http://127.0.0.1:1/".parse().unwrap());
+        let (speed, smooth) = (1.0, None);
+        Script::apply(&file, Use::Replay { speed, smooth }, None, &mut whole).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let requests = |plan: &Plan| -> Vec<(u64, u32)> {
+            let script = plan.script.as_ref().unwrap();
+            let due = script.due_ns.iter().copied();
+            due.zip(script.order.iter().copied()).collect()
+        };
+        whole.connections = 3;
+        let (mut together, mut rates) = (Vec::new(), Vec::new());
+        for part in 1..=3 {
+            let mut plan = whole.clone();
+            let share: Share = format!("{part}/3").parse().unwrap();
+            share.apply(&mut plan).unwrap();
+            let script = plan.script.as_ref().unwrap();
+            assert_eq!(script.digest(), whole.script.as_ref().unwrap().digest());
+            assert_eq!(script.counts().requests, 50);
+            assert_eq!(plan.duration, whole.duration);
+            let Pace::Open { rate, .. } = plan.pace else {
+                panic!("a replay is an open loop");
+            };
+            rates.push((rate * plan.duration.as_secs_f64()).round() as usize);
+            together.extend(requests(&plan));
+        }
+        assert_eq!(rates, [17, 17, 16]);
+        together.sort_unstable();
+        assert_eq!(together, requests(&whole));
+        whole.connections = 51;
+        let share: Share = "1/51".parse().unwrap();
+        let error = share.apply(&mut whole).unwrap_err().to_string();
+        assert_eq!(error, "50 requests cannot be divided among 51 machines");
     }
 
     #[test]

@@ -154,6 +154,7 @@ fn extra_clients(text: &mut String, result: &LoadResult) -> std::fmt::Result {
 /// A number per second: whole, unless that would say too little.
 fn rate(per_s: f64) -> String {
     match per_s {
+        ..0.1 if per_s > 0.0 => format!("{per_s:.4}"),
         ..10.0 if per_s.fract() != 0.0 => format!("{per_s:.2}"),
         _ => format!("{per_s:.0}"),
     }

@@ -160,6 +160,19 @@ pub struct Figures {
     pub idle: Option<IdleFigures>,
 }
 
+/// The place of a server in the grid of sizes that its file asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grid {
+    /// The server's name, which all its sizes share.
+    pub name: String,
+    /// Its workers, where the grid has several numbers of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u32>,
+    /// Its threads per worker, where the grid has several numbers of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
+}
+
 /// One line of `trials.ndjson`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Trial {
@@ -182,6 +195,9 @@ pub struct Trial {
     /// The model that a target is to be shown beside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
+    /// Its size, for a server of which several are measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<Grid>,
     /// Scenario name, as `turnstile bench --scenarios` takes it.
     pub scenario: String,
     /// `smoke`, `quick` or `full`.

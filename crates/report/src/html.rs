@@ -17,6 +17,7 @@ use crate::primary;
 use crate::run::Run;
 use crate::session::Session;
 use crate::sheet::{self, Sheet};
+use crate::sizes;
 use crate::speed;
 use crate::svg;
 use crate::words;
@@ -97,6 +98,7 @@ fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
             } @else {
                 div.first {
                     (matrix::headlines(run, verdict))
+                    (matrix::sizes(&sizes::of(run, verdict)))
                     (matrix::table(run, verdict, "verdict"))
                     (matrix::key(verdict))
                 }

@@ -50,6 +50,7 @@ pub mod scale;
 mod session;
 pub mod settled;
 mod sheet;
+mod sizes;
 mod speed;
 pub mod stats;
 pub mod svg;

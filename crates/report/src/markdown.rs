@@ -4,7 +4,7 @@
 use crate::cell::State;
 use crate::figures as fields;
 use crate::format;
-use crate::matrix::{Column, Entry, Matrix};
+use crate::matrix::{Column, Entry, Matrix, Pieces};
 use crate::primary;
 use crate::run::Run;
 use crate::session::Session;
@@ -97,10 +97,7 @@ fn row(name: &str, cells: impl Iterator<Item = String>) -> impl Iterator<Item = 
 fn headlines(matrix: &Matrix, out: &mut String) {
     for column in &matrix.columns {
         let sentence = column.headline(&matrix.rows).sentence(column.choice.metric);
-        let text: String = sentence
-            .into_iter()
-            .map(|(bold, text)| if bold { format!("**{text}**") } else { text })
-            .collect();
+        let text = bold(sentence);
         out.push_str(&format!(
             "- {} ({}): {text}\n",
             column.scenario,
@@ -108,6 +105,12 @@ fn headlines(matrix: &Matrix, out: &mut String) {
         ));
     }
     out.push('\n');
+}
+
+/// A sentence with its bold pieces.
+fn bold(sentence: Pieces) -> String {
+    let piece = |(bold, text)| if bold { format!("**{text}**") } else { text };
+    sentence.into_iter().map(piece).collect()
 }
 
 /// What a row did, and the connections that it left without a reply.

@@ -12,7 +12,7 @@ use crate::versus::{Rule, Side};
 
 mod headline;
 
-pub use headline::{Headline, behind};
+pub use headline::{Headline, Pieces, behind};
 
 /// Models by scenarios.
 #[derive(Debug, Clone)]
@@ -80,6 +80,17 @@ impl Matrix {
     /// A further matrix: every scenario by `metric`.
     pub fn of(run: &Run, metric: Metric) -> Self {
         Self::build(run, |scenario| primary::of(run, scenario, metric))
+    }
+
+    /// The same figures of some rows only, ranked among themselves.
+    pub fn among(&self, run: &Run, keep: impl Fn(&Row) -> bool) -> Self {
+        let rows: Vec<Row> = self.rows.iter().filter(|row| keep(row)).cloned().collect();
+        let of = |each: &Column| column(run, &rows, &each.scenario, each.choice);
+        Self {
+            evidence: self.evidence,
+            columns: self.columns.iter().map(of).collect(),
+            rows,
+        }
     }
 
     /// Within what distance of the best a cell is tied, a logarithm.

@@ -47,6 +47,7 @@ fn slice(label: &str, role: Role, (block, rotation): (u32, u32), cost: f64) -> T
         pass: Pass::Measure,
         target: None,
         beside: None,
+        grid: None,
         scenario: "simulated".to_owned(),
         size: "quick".to_owned(),
         block,

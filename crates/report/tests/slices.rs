@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use fixture::written::reported;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
-use report::data::{Env, Trial, Validity};
+use report::data::{Env, Grid, Role, Trial, Validity};
 use schema::random::SplitMix64;
 use schema::slice::Slice;
 use schema::{Code, Effect, Figure, Reason};
@@ -147,4 +147,57 @@ fn a_late_generator_leaves_the_cpu_of_a_slice() {
         sample("prefork, latency: "),
         (3 * (ROTATIONS - 1)).to_string()
     );
+}
+
+/// Somebody who asks for the size of one server is not helped by a model that leads.
+#[test]
+fn the_sizes_of_a_server_are_ranked_among_themselves() {
+    let (env, slices) = run();
+    let mut all = slices.clone();
+    for (threads, slower) in [(4, 2.0), (16, 1.2), (64, 1.6)] {
+        let of_one = slices.iter().filter(|trial| trial.label == "prefork");
+        all.extend(of_one.map(|trial| {
+            let mut sized = trial.clone();
+            sized.id = format!("{}-{threads}", trial.id);
+            sized.label = format!("gunicorn gthread t{threads}");
+            (sized.model, sized.role) = (sized.label.clone(), Role::Target);
+            sized.grid = Some(Grid {
+                name: "gunicorn gthread".into(),
+                workers: None,
+                threads: Some(threads),
+            });
+            if let Some(figures) = &mut sized.figures {
+                figures.throughput_rps /= slower;
+                let cpu = &mut figures.server_cpu_us_per_request;
+                *cpu = cpu.map(|us| us * slower);
+            }
+            sized
+        }));
+    }
+    let files = reported("sizes", &env, &fixture::ndjson(&all)).expect("a report");
+    let summary = &files["summary.md"];
+    let (_, own) = summary
+        .split_once("The sizes of gunicorn gthread among themselves:")
+        .expect("a paragraph of its own");
+    let line = own.lines().find(|line| line.starts_with("- cpu: "));
+    let line = line.expect("a scenario");
+    assert!(
+        line.starts_with("- cpu: **16 threads** wins: 64 threads"),
+        "{line}"
+    );
+    // All of them are rows of the one matrix, beside the models.
+    let verdict = summary.split("## Verdict").nth(1).expect("a verdict");
+    for row in [
+        "| prefork ",
+        "| gunicorn gthread t4 ",
+        "| gunicorn gthread t64 ",
+    ] {
+        assert!(verdict.lines().any(|line| line.starts_with(row)), "{row}");
+    }
+    let page = &files["index.html"];
+    fixture::written::balanced("sizes", page);
+    assert!(page.contains("<b>16 threads</b>"));
+    // Without a grid nothing is said of sizes.
+    let plain = reported("plain", &env, &fixture::ndjson(&slices)).expect("a report");
+    assert!(!plain["summary.md"].contains("The sizes of"));
 }

@@ -151,6 +151,8 @@ codes! {
     NothingAnswered: Server,
     /// Replies had a wrong body.
     WrongBodies: Server,
+    /// Replies had another status than a right one, such as 503 of a server that sheds load.
+    WrongStatuses: Server,
     /// Connections got no reply while others were served.
     ConnectionsSilent: Server,
     /// Connections broke.
@@ -174,6 +176,8 @@ codes! {
     NotVerified: Server,
     /// The server ended before it was told to.
     EndedEarly: Server,
+    /// The server runs and answers no more.
+    Hangs: Server,
     /// The server's reply is not the same every time: only its length or status is checked.
     ReplyChanges: Server,
     /// The server did not end within its grace.

@@ -64,6 +64,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Reasons {
         answered,
         adds_up,
         bodies,
+        statuses,
         little,
         silent,
         late,
@@ -133,6 +134,33 @@ fn bodies(e: &Evidence<'_>) -> Option<Reason> {
         let text = format!("{wrong} replies had a wrong body");
         invalid(Code::WrongBodies, text).with("wrong_replies", wrong as f64)
     })
+}
+
+/// Replies of another status are not counted, which is said: a server that sheds load looks slow otherwise,
+/// and nobody knows why. Under more than a server can do, in steps, they are the result.
+fn statuses(e: &Evidence<'_>) -> Option<Reason> {
+    let wrong = e.figures.errors.get("status").copied().unwrap_or(0);
+    if wrong == 0 || e.shape.profile.is_some() {
+        return None;
+    }
+    let of = |(status, n): (&String, &u64)| match status.starts_with('2') {
+        true => None,
+        false => Some(format!("{status}: {n}")),
+    };
+    let counts: Vec<String> = e.load.statuses.iter().filter_map(of).collect();
+    let hint = match e.load.statuses.contains_key("503") {
+        true => {
+            "; a server made with Turnstile refuses so in an overload, as a closed loop is, unless it has --queue-delay-ms 0"
+        }
+        false => "",
+    };
+    let text = format!(
+        "{wrong} of {} replies had another status and do not count ({}){hint}",
+        e.figures.requests + wrong,
+        counts.join(", ")
+    );
+    let note = Reason::new(Code::WrongStatuses, Effect::Notes, text);
+    Some(note.with("wrong_replies", wrong as f64))
 }
 
 fn little(e: &Evidence<'_>) -> Option<Reason> {

@@ -358,3 +358,26 @@ fn the_edges_of_a_slice_are_part_of_what_was_in_flight() {
     case.load.mean_in_flight = 60.0;
     assert_eq!(verdict(&case)[0].code, LittlesLaw);
 }
+
+#[test]
+fn replies_of_another_status_are_told_with_what_would_help() {
+    let mut case = good(Mode::Closed);
+    case.figures.errors.insert("status".into(), 90);
+    case.figures.scheduled += 90;
+    case.load.statuses = [("200".to_owned(), 10_000), ("503".to_owned(), 90)].into();
+    let said = |case: &Case| {
+        let reasons = verdict(case);
+        let found = reasons.iter().find(|r| r.code == Code::WrongStatuses);
+        found.map(|reason| (reason.effect, reason.text.clone()))
+    };
+    let (effect, text) = said(&case).expect("a note");
+    assert_eq!(effect, Effect::Notes);
+    assert!(text.starts_with("90 of 10090 replies had another status and do not count (503: 90)"));
+    assert!(text.contains("--queue-delay-ms 0"), "{text}");
+    case.load.statuses = [("200".to_owned(), 10_000), ("404".to_owned(), 90)].into();
+    let (_, text) = said(&case).expect("a note");
+    assert!(text.ends_with("(404: 90)"), "{text}");
+    // Steps of an overload are there to see what is refused.
+    case.shape.profile = Some("10:1s".into());
+    assert_eq!(said(&case), None);
+}

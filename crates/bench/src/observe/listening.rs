@@ -9,22 +9,57 @@ const LISTEN: &str = "0A";
 
 /// The addresses on which any of `pids` listens.
 pub fn addresses(pids: &[u32]) -> Vec<String> {
-    let sockets: BTreeSet<String> = pids.iter().flat_map(|&pid| sockets(pid)).collect();
-    let mut found = BTreeSet::new();
+    let own: BTreeSet<String> = pids.iter().flat_map(|&pid| sockets(pid)).collect();
+    let found = listeners().into_iter();
+    let found = found.filter(|(_, inode)| own.contains(inode));
+    let found: BTreeSet<SocketAddr> = found.map(|(address, _)| address).collect();
+    found.iter().map(SocketAddr::to_string).collect()
+}
+
+/// The listeners of this network, each with the inode of its socket.
+fn listeners() -> Vec<(SocketAddr, String)> {
+    let mut found = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let text = fs::read_to_string(table).unwrap_or_default();
         for line in text.lines().skip(1) {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            let listens = fields.get(3) == Some(&LISTEN);
-            if listens && fields.get(9).is_some_and(|inode| sockets.contains(*inode)) {
-                found.extend(fields.get(1).and_then(|local| address(local)));
+            let (local, state, inode) = (fields.get(1), fields.get(3), fields.get(9));
+            if let (Some(local), Some(&LISTEN), Some(&inode)) = (local, state, inode) {
+                found.extend(address(local).map(|address| (address, inode.to_owned())));
             }
         }
     }
     found
-        .into_iter()
-        .map(|address| address.to_string())
-        .collect()
+}
+
+/// A listener, and a process that holds it.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pid: u32,
+    inode: String,
+}
+
+impl Held {
+    /// The listener at `wanted` that one of `pids` holds.
+    pub fn find(pids: &[u32], wanted: &str) -> Option<Self> {
+        let here = |(address, _): &(SocketAddr, String)| is_same(&address.to_string(), wanted);
+        let inodes: BTreeSet<String> = listeners()
+            .into_iter()
+            .filter(here)
+            .map(|(_, inode)| inode)
+            .collect();
+        pids.iter().find_map(|&pid| {
+            let inode = sockets(pid)
+                .into_iter()
+                .find(|inode| inodes.contains(inode))?;
+            Some(Self { pid, inode })
+        })
+    }
+
+    /// Whether that process still holds it. To ask costs a look at the files of one process.
+    pub fn is_there(&self) -> bool {
+        sockets(self.pid).contains(&self.inode)
+    }
 }
 
 /// Whether a listener at `found` takes connections to `wanted`, an address of this host.
@@ -79,7 +114,10 @@ mod tests {
         let wanted = four.local_addr().expect("bound").to_string();
         let found = addresses(&[std::process::id()]);
         assert!(found.contains(&wanted), "{found:?}");
+        let held = Held::find(&[1, std::process::id()], &wanted).expect("it is held");
+        assert!(held.is_there());
         drop(four);
+        assert!(!held.is_there() && Held::find(&[std::process::id()], &wanted).is_none());
         assert!(!addresses(&[std::process::id()]).contains(&wanted));
         let port = wanted.rsplit(':').next().expect("a port");
         assert!(is_same(&format!("0.0.0.0:{port}"), &wanted));

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use report::data::Grid;
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -55,6 +56,8 @@ pub struct Row {
     pub workers: Option<u32>,
     /// Its threads per worker, where they are in the command.
     pub threads: Option<u32>,
+    /// Its size, where the file asks for several.
+    pub grid: Option<Grid>,
     /// How it is started.
     pub start: Start,
 }
@@ -312,6 +315,20 @@ impl Entry {
         }
     }
 
+    /// The place of a size in the grid; `None` where there is one size only. With several models each has a
+    /// grid of its own, named by [`Row::on`].
+    fn place(&self, workers: Option<u32>, threads: Option<u32>) -> Option<Grid> {
+        let several =
+            |value: Option<u32>, numbers: &Numbers| value.filter(|_| numbers.list().len() > 1);
+        let workers = several(workers, &self.workers);
+        let threads = several(threads, &self.threads);
+        (workers.is_some() || threads.is_some()).then(|| Grid {
+            name: self.name.clone(),
+            workers,
+            threads,
+        })
+    }
+
     fn row(
         &self,
         words: &[String],
@@ -339,6 +356,7 @@ impl Entry {
             path: self.path.clone(),
             workers,
             threads,
+            grid: self.place(workers, threads),
             start: Start {
                 words: words.iter().map(fill).collect(),
                 folder: folder.to_owned(),
@@ -360,6 +378,9 @@ impl Row {
         self.start.words.iter_mut().for_each(fill);
         self.start.environment.values_mut().for_each(fill);
         self.label = format!("{} {model}", self.label);
+        if let Some(grid) = &mut self.grid {
+            grid.name = format!("{} {model}", grid.name);
+        }
         self
     }
 }

@@ -1,5 +1,7 @@
 //! Servers that are running already: `--target [NAME=]URL[,pid=PID][,beside=MODEL]`.
 
+use report::data::Grid;
+
 use crate::failure::Failure;
 use crate::plan::contenders::{Row, Start};
 
@@ -20,6 +22,8 @@ pub struct Target {
     pub beside: Option<String>,
     /// How the bench starts it; `None` for one that is running already.
     pub start: Option<Start>,
+    /// Its size, where its file asks for several.
+    pub grid: Option<Grid>,
 }
 
 impl Target {
@@ -33,6 +37,7 @@ impl Target {
             pid: None,
             beside: None,
             start: Some(row.start.clone()),
+            grid: row.grid.clone(),
         }
     }
 
@@ -69,6 +74,7 @@ impl Target {
             pid: None,
             beside: None,
             start: None,
+            grid: None,
         };
         for part in parts {
             match part.split_once('=') {

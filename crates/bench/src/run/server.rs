@@ -19,6 +19,7 @@ use crate::observe::tree::{self, Footprint, Snapshot};
 use crate::plan::target::Target;
 use crate::plan::visit::Visit;
 use crate::run::contender;
+use crate::run::lost::Watched;
 use crate::run::setup::Setup;
 
 /// How long a server may take until it prints its line.
@@ -54,6 +55,8 @@ pub struct Server {
     address: String,
     /// The root only keeps the server, which is below it.
     kept: bool,
+    /// How it is seen that it still serves, where others have made it.
+    watched: Option<Watched>,
     /// Removes the store when the server has ended.
     _store: Option<Store>,
 }
@@ -163,6 +166,7 @@ impl Server {
                 process: Some(process),
                 address,
                 kept: false,
+                watched: None,
                 _store: store,
             }),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -184,6 +188,7 @@ impl Server {
             process: Some(process),
             address,
             kept: false,
+            watched: None,
             _store: None,
         }
     }
@@ -200,6 +205,7 @@ impl Server {
         let (process, address) = contender::start(start, &setup.own, cpus, interrupt)?;
         Ok(Self {
             root: Some(process.pid()),
+            watched: Some(Watched::new(&process, &address, target.path.as_deref())),
             process: Some(process),
             address,
             kept: true,
@@ -214,8 +220,15 @@ impl Server {
             root: target.pid,
             address: target.address.clone(),
             kept: false,
+            watched: None,
             _store: None,
         }
+    }
+
+    /// Why it serves no longer, where that can be told; see [`Watched::lost`].
+    pub fn lost(&mut self, answered: bool, interrupt: &Interrupt) -> Option<Reason> {
+        let watched = self.watched.as_mut()?;
+        watched.lost(self.process.as_mut()?, answered, interrupt)
     }
 
     /// Where it listens.

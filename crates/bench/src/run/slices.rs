@@ -4,11 +4,11 @@
 //! known only when a server has ended, its drain above all, is a line of its own
 //! ([`Pass::Drain`](report::data::Pass::Drain)).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use report::data::{Mode, Pass, Trial};
 use schema::slice::Slice;
-use schema::{Reason, Reasons};
+use schema::{Code, Reason, Reasons};
 
 use crate::failure::{Failure, Unmeasured};
 use crate::judge::fairness::Shares;
@@ -41,6 +41,8 @@ struct Progress<'a> {
     slices: usize,
     /// Reasons of INVALID slices, and how often each was given.
     invalid: Vec<(String, usize)>,
+    /// The first slice of each server of which replies had a wrong status, and what is said of it.
+    refused: BTreeMap<String, String>,
 }
 
 impl<'a> Group<'a> {
@@ -144,6 +146,11 @@ impl Execution<'_> {
         if let Some(line) = so_far.invalid_line(group) {
             self.progress.say(&line);
         }
+        for (label, text) in &so_far.refused {
+            let name = group.first().scenario.name;
+            self.progress
+                .say(&format!("{label}, {name}, in its first such slice: {text}"));
+        }
         for standing in so_far.standing.into_iter().flatten() {
             let visit = standing.visit;
             match standing.end(self.setup) {
@@ -165,6 +172,7 @@ impl Execution<'_> {
             spoilt: Vec::new(),
             slices: 0,
             invalid: Vec::new(),
+            refused: BTreeMap::new(),
         };
         for (place, &visit) in group.0.iter().enumerate() {
             let standing = match able.contains(&place) {
@@ -387,6 +395,11 @@ impl Progress<'_> {
                 Some((_, times)) => *times += 1,
                 None => self.invalid.push((reason.text.clone(), 1)),
             }
+        }
+        let refused = |reason: &&Reason| reason.code == Code::WrongStatuses;
+        if let Some(reason) = trial.reasons.iter().find(refused) {
+            let first = self.refused.entry(trial.label.clone());
+            first.or_insert_with(|| reason.text.clone());
         }
         gates::is_noise(&trial.reasons)
     }

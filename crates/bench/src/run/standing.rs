@@ -159,6 +159,14 @@ impl<'a> Standing<'a> {
         }
         self.at_rest = moment(after).filter(|_| !self.restless);
         let sample = load.and_then(|load| readings.sample(load, command));
+        let answered = match &sample {
+            Ok((sample, _)) => sample.load.requests > 0 || !sample.load.statuses.is_empty(),
+            Err(Unmeasured::Interrupted) => return Err(Unmeasured::Interrupted),
+            Err(Unmeasured::Because(_)) => false,
+        };
+        if let Some(reason) = self.server.lost(answered, &setup.interrupt) {
+            return Err(Unmeasured::Because(reason));
+        }
         if self.restless {
             self.server.stop(true);
         }

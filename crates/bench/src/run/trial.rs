@@ -193,6 +193,7 @@ pub fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Tri
             .filter(|target| target.start.is_none())
             .map(|target| target.url.clone()),
         beside: target.and_then(|target| target.beside.clone()),
+        grid: target.and_then(|target| target.grid.clone()),
         scenario: visit.scenario.name.to_owned(),
         size: setup.size.name().to_owned(),
         block: visit.block,

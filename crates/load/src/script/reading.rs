@@ -101,6 +101,7 @@ impl Script {
             broken: traces::Broken::default(),
             elsewhere: 0,
             span: Duration::ZERO,
+            whole: None,
         };
         let mut known: HashMap<(Vec<u8>, Option<u16>), u32> = HashMap::new();
         let mut kinds: HashMap<(String, Option<u16>), u16> = HashMap::new();

@@ -44,10 +44,11 @@ impl Worker<'_> {
         if let Pace::Open { arrivals, .. } = self.plan.pace {
             let share = (self.thread, self.plan.threads);
             let steps = self.plan.steps();
-            let replay = self.plan.script.as_ref().filter(|s| !s.due_ns.is_empty());
+            let replay = self.plan.script.as_ref().filter(|s| s.is_replay());
             let schedule = match replay {
                 Some(script) => Schedule::replay(script, share, anchor_ns),
-                None => Schedule::new(arrivals, steps, self.plan.seed, share, anchor_ns),
+                None => Schedule::new(arrivals, steps, self.plan.seed, share, anchor_ns)
+                    .shifted(self.plan.phase),
             };
             self.expect_due(schedule.next_due_ns());
             self.schedule = Some(schedule);

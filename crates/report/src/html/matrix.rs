@@ -8,17 +8,23 @@ use crate::format;
 use crate::matrix::{Column, Entry, Matrix, Shade};
 use crate::palette;
 use crate::run::{Row, Run};
+use crate::sizes::Sizes;
 use crate::stats::{Evidence, Ranked};
 use crate::words;
 
 /// More rows than these, and variants fold away.
 const ROWS_MAX: usize = 16;
 
+/// Longer names, such as those of other people's servers with their sizes, get a wider column.
+const NAME_CHARS: usize = 18;
+
 /// The matrix as a table: models by scenarios. `id` is for its switch.
 pub fn table(run: &Run, matrix: &Matrix, id: &str) -> Markup {
     let variants = matrix.rows.iter().filter(|row| row.is_variant()).count();
     let folds = matrix.rows.len() > ROWS_MAX && variants > 0;
     let columns = matrix.columns.len();
+    let longest = matrix.rows.iter().map(|row| row.label.chars().count());
+    let long = longest.max() > Some(NAME_CHARS);
     html! {
         div.board {
         @if folds {
@@ -26,7 +32,7 @@ pub fn table(run: &Run, matrix: &Matrix, id: &str) -> Markup {
             label.fold for={ "fold-" (id) } { "Show all " (variants) " variants" }
         }
         div.scroll tabindex="0" role="region" aria-label="models by scenarios" {
-            table.matrix style={ "--columns:" (columns) } {
+            table.matrix.long[long] style={ "--columns:" (columns) } {
                 thead {
                     tr {
                         th.corner { span.visually-hidden { "model" } }
@@ -305,6 +311,29 @@ pub fn headlines(run: &Run, matrix: &Matrix) -> Markup {
                         span.said {
                             @for (bold, text) in headline.sentence(column.choice.metric) {
                                 @if bold { b { (text) } } @else { (text) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Which size of each server wins, in a sentence for each scenario.
+pub fn sizes(all: &[Sizes]) -> Markup {
+    html! {
+        @for sizes in all {
+            div.sizes {
+                p.note { "The sizes of " b { (sizes.name) } " among themselves" }
+                ul.headlines {
+                    @for (scenario, sentence) in &sizes.outcomes {
+                        li {
+                            a.what href={ "#" (anchor::deciding(scenario)) } { (scenario) }
+                            span.said {
+                                @for (bold, text) in sentence {
+                                    @if *bold { b { (text) } } @else { (text) }
+                                }
                             }
                         }
                     }

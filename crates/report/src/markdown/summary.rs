@@ -4,7 +4,7 @@ use schema::Effect;
 
 use super::table::Table;
 use super::text::paragraph;
-use super::{heading, headlines, outcome, row};
+use super::{bold, heading, headlines, outcome, row};
 use crate::advice;
 use crate::cell::State;
 use crate::data::Validity;
@@ -13,6 +13,7 @@ use crate::matrix::{Column, Entry, Matrix, Standing};
 use crate::noise;
 use crate::run::{Row, Run};
 use crate::session::Session;
+use crate::sizes;
 use crate::speed;
 use crate::stats::Evidence;
 use crate::words;
@@ -35,6 +36,7 @@ pub fn summary(session: &Session) -> String {
     }
     if matrix.evidence != Evidence::Figures {
         headlines(matrix, &mut out);
+        sizes_of(run, matrix, &mut out);
     }
     paragraph(&mut out, &words::how_to_read(matrix.evidence));
     for columns in matrix.columns.chunks(COLUMNS_MAX) {
@@ -61,6 +63,20 @@ fn advised(session: &Session, out: &mut String) {
         out.push_str(&format!("- {}: {} {why}\n", each.scenario, each.said));
     }
     out.push('\n');
+}
+
+/// Which size of each server wins.
+fn sizes_of(run: &Run, matrix: &Matrix, out: &mut String) {
+    for sizes in sizes::of(run, matrix) {
+        out.push_str(&format!(
+            "The sizes of {} among themselves:\n\n",
+            sizes.name
+        ));
+        for (scenario, sentence) in sizes.outcomes {
+            out.push_str(&format!("- {scenario}: {}\n", bold(sentence)));
+        }
+        out.push('\n');
+    }
 }
 
 /// The default variants and the peers, and what a difference must exceed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::order::place;
-use crate::data::{Role, Trial};
+use crate::data::{Grid, Role, Trial};
 use crate::palette;
 
 /// A row of the report: a model, one of its variants, a peer, the placebo or the null server.
@@ -21,6 +21,8 @@ pub struct Row {
     pub family: String,
     /// It is shown beside a model that is measured too, and is not ranked itself.
     pub peer: bool,
+    /// Its size, where several of one server are measured.
+    pub grid: Option<Grid>,
 }
 
 impl Row {
@@ -61,6 +63,7 @@ pub fn rows(trials: &[Trial]) -> Vec<Row> {
                 role: trial.role,
                 family: family.clone(),
                 peer: trial.role == Role::Target && trial.beside.is_some() && some_model,
+                grid: trial.grid.clone(),
             });
         }
     }
