@@ -205,7 +205,7 @@ pub fn fork_aside() -> Result<bool, Errno> {
         }
         child => {
             let child = Pid::from_raw(child);
-            while waitpid(child, WaitOptions::empty()) == Err(Errno::INTR) {}
+            while matches!(waitpid(child, WaitOptions::empty()), Err(Errno::INTR)) {}
             Ok(false)
         }
     }

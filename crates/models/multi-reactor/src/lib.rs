@@ -123,7 +123,6 @@ pub const MODEL: Model = Model {
             workers: Workers::LOOPS.in_processes(),
             needs: LOCKED,
             run: |server| processes(server, Sharing::Lock(AcceptLock::new(server)?)),
-            ..HANDOFF
         },
         Variant {
             name: "processes-reuseport",

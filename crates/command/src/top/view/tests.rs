@@ -45,7 +45,7 @@ fn shown(first: &str, second: &str, room: Room) -> String {
     let before = Page::parse(first, at).expect("a page");
     let now = Page::parse(second, at + Duration::from_secs(2)).expect("a page");
     let mut history = History::default();
-    history.add(&before, &now);
+    history.add(request_rate(&before, &now));
     let addr = "unix:/a".parse().expect("an address");
     let lines = interval(&addr, &before, &now, &history, room);
     lines.iter().map(|line| line.text() + "\n").collect()
