@@ -89,6 +89,7 @@
 use std::process::ExitCode;
 
 mod args;
+mod envelope;
 mod failure;
 mod judge;
 mod live;
@@ -117,7 +118,11 @@ pub fn main(args: Args) -> ExitCode {
         }
         return printed(&text);
     }
-    match run::execute::run(&args) {
+    let measured = match args.envelope {
+        true => envelope::run(&args),
+        false => run::execute::run(&args),
+    };
+    match measured {
         Ok(folder) => printed(&format!("{}\n", folder.display())),
         Err(failure) => {
             eprintln!("turnstile bench: {failure}");
