@@ -319,7 +319,9 @@ mod tests {
             assert_eq!(Lost::of(&errors), expected, "{class}");
         }
         let errors = [("refused", 2), ("reset", 3), ("shed", 5), ("timeout", 7)];
-        let errors = errors.map(|(class, count)| (class.to_owned(), count)).into();
+        let errors = errors
+            .map(|(class, count)| (class.to_owned(), count))
+            .into();
         assert_eq!(Lost::of(&errors).total(), 17);
     }
 
@@ -332,7 +334,10 @@ mod tests {
             lines: 2,
         });
         let text = serde_json::to_string(&line).unwrap();
-        assert!(text.starts_with(r#"{"kind":"log_end","model":"prefork""#), "{text}");
+        assert!(
+            text.starts_with(r#"{"kind":"log_end","model":"prefork""#),
+            "{text}"
+        );
         assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
         let later = r#"{"kind":"energy","joules":3}"#;
         assert_eq!(serde_json::from_str::<Line>(later).unwrap(), Line::Unknown);

@@ -51,11 +51,7 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
         let file = flags
             .contains(&FILE)
             .then(|| session.record.scratch(&format!("log-{at}")));
-        let asked = Flags {
-            name,
-            flags,
-            file,
-        };
+        let asked = Flags { name, flags, file };
         standing.push(Standing::start(&session.setup, contender, &shape, asked)?);
     }
     let asked = Asked {
@@ -158,7 +154,9 @@ impl Standing {
         if let Some(file) = &file {
             put(&mut launch, &file.0);
         }
-        launch.args.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
+        launch
+            .args
+            .extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
         let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
         let call = Call {
             address: server.address(),

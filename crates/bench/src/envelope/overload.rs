@@ -40,7 +40,9 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
     };
     let launch = |session: &Session, flags: &[&str]| {
         let mut launch = server::launch(&session.setup, contender, OVERLOAD_CONNECTIONS, flags);
-        launch.args.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
+        launch
+            .args
+            .extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
         launch
     };
     let (capacity, _) = window(session, &launch(session, WITHOUT), &closed, session.seed)?;

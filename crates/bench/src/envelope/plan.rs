@@ -108,12 +108,12 @@ impl Times {
                 factors: &[0.5, 2.0, 10.0],
                 blocks: 1,
                 capacity: ms(200),
-                warm_up: ms(150),
-                window: ms(250),
+                warm_up: ms(100),
+                window: ms(200),
                 restarts: 1,
-                restart_every: ms(800),
-                rotations: 3,
-                slice: ms(50),
+                restart_every: ms(700),
+                rotations: 2,
+                slice: ms(40),
             },
             Size::Quick => Self {
                 name: size.name(),
@@ -256,7 +256,10 @@ mod tests {
             assert_eq!(at.len(), times.restarts as usize);
             assert!(at[0] > Duration::ZERO);
             assert!(*at.last().expect("one") < times.restart_window());
-            assert!(at.windows(2).all(|two| two[1] - two[0] == times.restart_every));
+            assert!(
+                at.windows(2)
+                    .all(|two| two[1] - two[0] == times.restart_every)
+            );
         }
     }
 

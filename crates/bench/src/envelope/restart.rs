@@ -313,7 +313,10 @@ mod tests {
         assert_eq!(says.served + says.counts.total(), says.scheduled);
         let failed: Vec<u64> = says.slices.iter().map(|s| s.scheduled - s.served).collect();
         assert_eq!(failed, [0, 0, 0, 2, 0, 0, 1, 0, 0, 0]);
-        assert_eq!((says.slices[3].max_us, says.slices[4].max_us), (None, Some(400.0)));
+        assert_eq!(
+            (says.slices[3].max_us, says.slices[4].max_us),
+            (None, Some(400.0))
+        );
     }
 
     #[test]

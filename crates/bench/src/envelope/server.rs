@@ -68,7 +68,10 @@ pub fn spoiled(sample: &Sample) -> Option<String> {
 /// An overloaded server keeps requests waiting for a connection, and fails some: that is the result, and
 /// no fault of the generator, as long as this noticed in time that they were due.
 pub fn spoiled_load(load: &LoadResult) -> Option<String> {
-    let ranked = load.phases.last().map_or(load.service_us.p99, |phase| phase.served_us.p99);
+    let ranked = load
+        .phases
+        .last()
+        .map_or(load.service_us.p99, |phase| phase.served_us.p99);
     let reported_us = ranked.unwrap_or(0.0).max(load.no_connection_p99_us);
     let late_us = load.generator.late_p99_us.unwrap_or(0.0);
     if late_us > late_us_max(reported_us) {
@@ -77,7 +80,8 @@ pub fn spoiled_load(load: &LoadResult) -> Option<String> {
     let wrong = [Code::GeneratorCpu, Code::WrongBodies];
     let mut reasons = load.reasons.iter();
     let found = reasons.find(|reason| {
-        wrong.contains(&reason.code) && matches!(reason.effect, Effect::Limits | Effect::Invalidates)
+        wrong.contains(&reason.code)
+            && matches!(reason.effect, Effect::Limits | Effect::Invalidates)
     });
     found.map(|reason| reason.text.clone())
 }
@@ -97,7 +101,8 @@ mod tests {
 
     #[test]
     fn a_server_of_one_client_is_asked_on_new_connections() {
-        let of = |workers, connections| needs_new_connections(&contender(workers), connections).ok();
+        let of =
+            |workers, connections| needs_new_connections(&contender(workers), connections).ok();
         assert_eq!(of(ONE_CLIENT, 64), Some(true));
         assert_eq!(of(Workers::LOOP, 64), Some(false));
         assert_eq!(of(PROCESSES, 64), Some(false));
@@ -133,7 +138,11 @@ mod tests {
             (5_000.0, None, 0.0, true),
         ] {
             let said = spoiled_load(&load(late_us, served_us, no_connection_us));
-            assert_eq!(said.is_some(), is_spoiled, "{late_us} {served_us:?} {said:?}");
+            assert_eq!(
+                said.is_some(),
+                is_spoiled,
+                "{late_us} {served_us:?} {said:?}"
+            );
         }
         let mut censored = load(20.0, None, 0.0);
         let not_sent = Reason::new(Code::NotSent, Effect::Invalidates, "not sent");
