@@ -138,7 +138,7 @@ pub struct Overload {
 pub struct Restart {
     /// The row.
     pub model: String,
-    /// Requests per second offered, at equal gaps.
+    /// Requests per second offered, at random moments.
     pub offered_rps: f64,
     /// Length of the window, seconds.
     pub window_s: f64,
@@ -154,7 +154,8 @@ pub struct Restart {
     pub errors: BTreeMap<String, u64>,
     /// The window in slices.
     pub slices: Vec<Slice>,
-    /// Why this line is not to be believed.
+    /// Why its times are not to be believed. What was refused or lost counts all the same: whoever else
+    /// used the CPUs does not close a connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spoiled: Option<String>,
     /// The server's command line.

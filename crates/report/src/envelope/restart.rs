@@ -11,17 +11,18 @@ use crate::svg::{Anchor, Svg};
 
 /// A restart is said to last until so long after the old server has ended, s: what it left behind.
 const AFTER_S: f64 = 0.1;
-/// The most rows of two strips.
+/// The height of a strip, and the space below it for words.
 const STRIP: f64 = 74.0;
 const STRIP_GAP: f64 = 44.0;
 const TOP: f64 = 92.0;
 
 /// The part; `None` where nothing was measured.
 pub fn part(envelope: &Envelope) -> Option<Part> {
-    let lines: Vec<&Restart> = usable(envelope).collect();
+    let all = envelope.restarts.iter();
+    let lines: Vec<&Restart> = all.filter(|line| line.scheduled > 0).collect();
     let first = lines.first()?;
     let note = format!(
-        "{}, each with a connection of its own, at equal gaps, for {} per model; {} slices. SIGUSR2 starts a successor that inherits the listeners; the old server serves until the successor is ready, then what it has accepted. Refused: no server took the connection. Lost: it was there, and no correct reply came.",
+        "{}, each with a connection of its own, at random moments, for {} per model; {} slices. SIGUSR2 starts a successor that inherits the listeners; the old server serves until the successor is ready, then what it has accepted. Refused: no server took the connection. Lost: it was there, and no correct reply came.",
         format::rate(first.offered_rps).replace("/s", " requests per second"),
         format::clock(first.window_s),
         format::micros_round((first.slices.first().map_or(0.0, |s| s.length_s) * 1e6).round()),
@@ -31,14 +32,15 @@ pub fn part(envelope: &Envelope) -> Option<Part> {
         title: "Hot restart",
         means: sentence(&lines),
         note,
-        svg: draw(&lines)?,
+        svg: draw(&lines),
         table: table(&lines),
     })
 }
 
-fn usable(envelope: &Envelope) -> impl Iterator<Item = &Restart> {
-    let lines = envelope.restarts.iter();
-    lines.filter(|line| line.spoiled.is_none() && line.scheduled > 0)
+/// The slices whose times are to be believed.
+fn timed(line: &Restart) -> impl Iterator<Item = &Slice> {
+    let slices = line.slices.iter();
+    slices.filter(|slice| line.spoiled.is_none() && slice.scheduled > 0)
 }
 
 /// Whether a slice lies between the signal and a moment after the old server's end.
@@ -51,8 +53,7 @@ fn is_within(line: &Restart, slice: &Slice) -> bool {
 
 /// The slowest reply within restarts, or outside of them, µs; of slices without a failure.
 fn slowest(line: &Restart, within: bool) -> Option<f64> {
-    let slices = line.slices.iter();
-    let slices = slices.filter(|slice| is_within(line, slice) == within);
+    let slices = timed(line).filter(|slice| is_within(line, slice) == within);
     slices
         .filter_map(|slice| slice.max_us)
         .max_by(f64::total_cmp)
@@ -60,8 +61,7 @@ fn slowest(line: &Restart, within: bool) -> Option<f64> {
 
 /// The middle of the medians of slices within restarts, or outside of them, µs.
 fn median(line: &Restart, within: bool) -> Option<f64> {
-    let slices = line.slices.iter();
-    let slices = slices.filter(|slice| is_within(line, slice) == within);
+    let slices = timed(line).filter(|slice| is_within(line, slice) == within);
     middle(slices.filter_map(|slice| slice.p50_us))
 }
 
@@ -147,11 +147,11 @@ fn table(lines: &[&Restart]) -> Table {
     }
 }
 
-/// One strip per model, two beside each other; `None` where no reply came at all.
-fn draw(lines: &[&Restart]) -> Option<Svg> {
+/// One strip per model, two beside each other.
+fn draw(lines: &[&Restart]) -> Svg {
     let values: Vec<f64> = lines
         .iter()
-        .flat_map(|line| &line.slices)
+        .flat_map(|line| timed(line))
         .flat_map(|slice| [slice.p50_us, slice.max_us])
         .flatten()
         .collect();
@@ -166,18 +166,17 @@ fn draw(lines: &[&Restart]) -> Option<Svg> {
         &words,
         height,
     );
-    Log::over(&values, 0.0, 1.0)?;
     for (index, line) in lines.iter().enumerate() {
         let column = (index % 2) as f64;
         let left = 62.0 + 478.0 * column;
         let top = TOP + (STRIP + STRIP_GAP) * (index / 2) as f64;
-        let axis = Log::over(&values, top + STRIP, top + 6.0)?;
-        strip(&mut svg, line, (left, left + 404.0), top, &axis);
+        let axis = Log::over(&values, top + STRIP, top + 6.0);
+        strip(&mut svg, line, (left, left + 404.0), top, axis.as_ref());
     }
-    Some(svg)
+    svg
 }
 
-fn strip(svg: &mut Svg, line: &Restart, (left, right): (f64, f64), top: f64, axis: &Log) {
+fn strip(svg: &mut Svg, line: &Restart, (left, right): (f64, f64), top: f64, axis: Option<&Log>) {
     let x = |s: f64| left + (right - left) * (s / line.window_s.max(1e-9)).clamp(0.0, 1.0);
     let bottom = top + STRIP;
     let class = palette::class(family(&line.model));
@@ -186,40 +185,17 @@ fn strip(svg: &mut Svg, line: &Restart, (left, right): (f64, f64), top: f64, axi
         let (from, to) = (x(moments.asked_s), x(end));
         svg.rect((from, top), ((to - from).max(1.0), STRIP), 0.0, "both");
     }
-    for tick in axis.ticks() {
-        let y = axis.at(tick);
-        svg.line((left, y), (right, y), "grid");
-        svg.text(
-            left - 6.0,
-            y + 4.0,
-            Anchor::End,
-            "m n",
-            &format::micros_round(tick),
-        );
-    }
     for moments in &line.restarts {
         let at = x(moments.replaced_s);
         svg.line((at, top), (at, bottom), "axis dash");
     }
-    let line_of = |of: fn(&Slice) -> Option<f64>| -> Vec<Vec<(f64, f64)>> {
-        let mut pieces = vec![Vec::new()];
-        for slice in &line.slices {
-            let at = x(slice.start_s + slice.length_s / 2.0);
-            match of(slice) {
-                Some(value) => pieces.last_mut().into_iter().for_each(|p: &mut Vec<_>| {
-                    p.push((at, axis.at(value)));
-                }),
-                // Where a request failed there is no value, and a line across would make one up.
-                None => pieces.push(Vec::new()),
-            }
+    match axis.filter(|_| line.spoiled.is_none()) {
+        Some(axis) => times(svg, line, (left, right), axis),
+        None => {
+            let why = line.spoiled.as_deref().unwrap_or("no reply came");
+            let text = format!("response times are left out: {why}");
+            svg.text(left + 8.0, top + STRIP / 2.0, Anchor::Start, "m n", &text);
         }
-        pieces
-    };
-    for piece in line_of(|slice| slice.max_us) {
-        svg.path(&piece, &format!("hair s{class}"));
-    }
-    for piece in line_of(|slice| slice.p50_us) {
-        svg.path(&piece, &format!("mid-line s{class}"));
     }
     for slice in line
         .slices
@@ -243,6 +219,38 @@ fn strip(svg: &mut Svg, line: &Restart, (left, right): (f64, f64), top: f64, axi
     svg.text(left, bottom + 14.0, Anchor::Start, "m n", "0 s");
     let end = format!("{} s", format::number(line.window_s));
     svg.text(right, bottom + 14.0, Anchor::End, "m n", &end);
+}
+
+/// The axis and the two lines of a strip.
+fn times(svg: &mut Svg, line: &Restart, (left, right): (f64, f64), axis: &Log) {
+    for tick in axis.ticks() {
+        let y = axis.at(tick);
+        svg.line((left, y), (right, y), "grid");
+        let text = format::micros_round(tick);
+        svg.text(left - 6.0, y + 4.0, Anchor::End, "m n", &text);
+    }
+    let class = palette::class(family(&line.model));
+    let x = |slice: &Slice| {
+        let middle = slice.start_s + slice.length_s / 2.0;
+        left + (right - left) * (middle / line.window_s.max(1e-9)).clamp(0.0, 1.0)
+    };
+    let pieces_of = |of: fn(&Slice) -> Option<f64>| {
+        let mut pieces = vec![Vec::new()];
+        for slice in timed(line) {
+            match (of(slice), pieces.last_mut()) {
+                (Some(value), Some(piece)) => piece.push((x(slice), axis.at(value))),
+                // Where a request failed there is no value, and a line across would make one up.
+                _ => pieces.push(Vec::new()),
+            }
+        }
+        pieces
+    };
+    for piece in pieces_of(|slice| slice.max_us) {
+        svg.path(&piece, &format!("hair s{class}"));
+    }
+    for piece in pieces_of(|slice| slice.p50_us) {
+        svg.path(&piece, &format!("mid-line s{class}"));
+    }
 }
 
 #[cfg(test)]
@@ -325,10 +333,26 @@ mod tests {
         let says = part(&envelope(line.clone())).expect("a part").means;
         assert!(says.contains("needs no pause"), "{says}");
         line.restarts.clear();
-        let says = part(&envelope(line.clone())).expect("a part").means;
+        let says = part(&envelope(line)).expect("a part").means;
         assert!(says.contains("no restart came to its end"), "{says}");
+    }
+
+    #[test]
+    fn a_late_generator_spoils_times_and_no_losses() {
+        let mut line = line();
         line.spoiled = Some("the generator was late".into());
-        assert!(part(&envelope(line)).is_none());
+        let part = part(&envelope(line)).expect("a part");
+        assert!(
+            part.means.contains("2 of 500 requests were refused"),
+            "{}",
+            part.means
+        );
+        assert!(!part.means.contains("slowest"), "{}", part.means);
+        assert_eq!(part.table.rows[0].1[10], "–");
+        let drawn = part.svg.inline();
+        assert!(drawn.contains("left out: the generator was late"));
+        assert_eq!(drawn.matches("class=\"bad\"").count(), 2);
+        assert_eq!(drawn.matches("hair").count(), 0);
     }
 
     #[test]
