@@ -9,6 +9,7 @@
 //! observe  what is read from outside: child processes and their trees, the machine, replies
 //! judge    what the readings amount to: figures, and the reasons why some may not be believed
 //! run      the visits to fresh servers under load, and the folder: env.json, plan.json, trials.ndjson
+//! envelope what overload protection, restarts and logs cost, as a measurement of its own
 //! ```
 //!
 //! Each of these uses those above it and none below. `run::execute` goes through the plan.
