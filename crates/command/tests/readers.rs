@@ -134,3 +134,45 @@ fn a_session_leaves_a_table_a_file_and_a_status() {
     );
     std::fs::remove_dir_all(dir).expect("removed");
 }
+
+/// What can be counted here is counted; what cannot be says why, and the rest decides.
+#[test]
+fn the_exact_gate_counts_and_times_nothing() {
+    let dir = scratch("exact");
+    let json = dir.join("exact.json");
+    let output = Command::new(TURNSTILE)
+        .args([
+            "compare-live",
+            "single-reactor",
+            "single-reactor",
+            "--gate",
+            "exact",
+            "--json",
+        ])
+        .arg(&json)
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let told = std::fs::read_to_string(&json).expect("a file");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["gate"], "exact");
+    assert_eq!(told["rotations"], 0, "nothing was timed");
+    let counted = told["counted"].as_array().expect("figures");
+    let names = ["user_instructions", "system_calls", "wake_ups"];
+    for (figure, name) in counted.iter().zip(names) {
+        assert_eq!(figure["figure"], name);
+        let why = figure["why"].as_str().expect("a text");
+        assert_eq!(why.is_empty(), figure["said"] != "not_judged", "{figure}");
+        assert!(why.is_empty() || text.contains(why), "{text}");
+    }
+    let said = |figure: &serde_json::Value| figure["said"].as_str().map(str::to_owned);
+    let said: Vec<String> = counted.iter().filter_map(said).collect();
+    let judged = said.iter().any(|said| said != "not_judged");
+    let status = output.status.code();
+    match (said.iter().any(|said| said == "slower"), judged) {
+        (true, _) => assert_eq!(status, Some(1), "{text}"),
+        (false, true) => assert!(matches!(status, Some(0 | 3)), "{text}"),
+        (false, false) => assert_eq!(status, Some(3), "{text}"),
+    }
+    std::fs::remove_dir_all(dir).expect("removed");
+}

@@ -121,7 +121,10 @@ fn why(run: &Run, column: &Column, winner: &str, loser: &str) -> Vec<String> {
     let of = |label| facts(run, label, &column.scenario, column.choice.window);
     let (best, other) = (of(winner), of(loser));
     let mut sentences = Vec::new();
-    sentences.extend(busy(winner, loser, &best, &other));
+    // Of CPU per request it is no matter how much there was left.
+    if !matches!(column.choice.metric, Metric::ServerCpu | Metric::MachineCpu) {
+        sentences.extend(busy(winner, loser, &best, &other));
+    }
     sentences.extend(cost(winner, loser, &best, &other));
     if sentences.is_empty() {
         sentences

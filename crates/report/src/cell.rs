@@ -256,6 +256,8 @@ fn validity_for(trial: &Trial, group: Figure) -> Validity {
     match trial.reasons.worst(group) {
         None if trial.reasons.is_empty() => trial.validity,
         None => Validity::Valid,
+        // Of old files, which have sentences only, the word says more than what became of them.
+        Some(_) if trial.validity == Validity::Limited => Validity::Limited,
         Some(Effect::Limits) => Validity::Limited,
         Some(_) => Validity::Invalid,
     }

@@ -51,7 +51,8 @@ pub struct Entry {
     pub state: State,
     /// The figure; a lower or upper bound where the state is LIMITED.
     pub spread: Option<Spread>,
-    /// The same of what the machine or the generator has disturbed, where nothing else is there.
+    /// The same of what the machine or the generator has disturbed, where nothing else is there and
+    /// nothing is ranked.
     pub disturbed: Option<Spread>,
     /// Trials there are, of whatever validity.
     pub trials: usize,
@@ -171,7 +172,10 @@ fn column(run: &Run, rows: &[Row], scenario: &str, choice: Choice) -> Column {
         .map(|((cell, place), peer)| Entry {
             state: cell.state_for(choice.metric),
             spread: cell.spread(choice.metric, evidence),
-            disturbed: cell.disturbed(choice.metric, evidence),
+            // Where something is ranked, what is excluded stays out of sight.
+            disturbed: cell
+                .disturbed(choice.metric, evidence)
+                .filter(|_| evidence == Evidence::Figures),
             trials: cell.trials.len(),
             overloaded: cell.state_for(choice.metric) == State::Valid
                 && choice.metric.needs_the_rate_held()

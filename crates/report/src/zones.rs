@@ -9,11 +9,15 @@ use crate::metric::Metric;
 use crate::noise;
 use crate::primary::Choice;
 use crate::run::{Run, Window};
+use crate::stats::Evidence;
 
 /// How wide a zone should be at most: CPU per request, throughput and p50...
 const AIM: f64 = 0.03;
 /// ...and p99, of which a slice holds few requests.
 const AIM_P99: f64 = 0.10;
+
+/// Fewer pairs do not tell how many it would take.
+const PAIRS_MIN: usize = 3;
 
 /// The zone of one figure.
 #[derive(Debug, Clone)]
@@ -84,8 +88,12 @@ pub(crate) fn of(run: &Run, scenario: &str) -> Vec<Zone> {
 /// per scenario.
 pub(crate) fn too_wide(run: &Run) -> Vec<String> {
     let of_scenario = |scenario: &String| {
+        if run.evidence(scenario) == Evidence::Figures {
+            return None;
+        }
         let zones = of(run, scenario);
-        let wide: Vec<&Zone> = zones.iter().filter(|zone| zone.times() > 1.0).collect();
+        let is_wide = |zone: &&Zone| zone.times() > 1.0 && zone.pairs >= PAIRS_MIN;
+        let wide: Vec<&Zone> = zones.iter().filter(is_wide).collect();
         let figures: Vec<String> = wide
             .iter()
             .map(|zone| {

@@ -29,7 +29,7 @@ pub fn section(run: &Run) -> Markup {
     html! {
         section #trials {
             h2 { "Trials" }
-            p.note { "Every window of every trial, with the commands that repeat it. The server's command stands beside its name; the load's command stands above the table, one per block, where it was the same for all servers." }
+            p.note { "Every window of every trial, with the commands that repeat it. The server's command stands beside its name; the load's command stands above the table, one per block, where it was the same for all servers. Slices of which nothing is to be told share a line, with their medians." }
             @for scenario in &run.scenarios {
                 details {
                     summary { (scenario) }
@@ -143,7 +143,9 @@ fn of_window(run: &Run, scenario: &str, window: Window) -> Markup {
                 @for (row, cell) in &cells {
                     tbody id=(anchor::trials(run, scenario, &row.label, window)) {
                         (heading(row, cell, &loads))
-                        @for trial in &cell.trials { (line(trial)) }
+                        @let (quiet, others) = quiet(cell);
+                        @if !quiet.is_empty() { (medians(&quiet)) }
+                        @for trial in others { (line(trial)) }
                     }
                 }
             }
@@ -170,7 +172,9 @@ fn loads<'a>(cells: &[(&Row, Cell<'a>)]) -> BTreeMap<u32, &'a str> {
 fn heading(row: &Row, cell: &Cell<'_>, loads: &BTreeMap<u32, &str>) -> Markup {
     let servers = cell.trials.iter().map(|trial| &trial.server_command);
     let is_own = |trial: &&&Trial| loads.get(&trial.block) != Some(&trial.load_command.as_str());
+    // Every rotation has arrivals of its own, and its command in trials.ndjson.
     let own = cell.trials.iter().filter(is_own);
+    let own = own.filter(|trial| trial.slice.is_none());
     let commands: BTreeSet<&String> = servers
         .chain(own.map(|trial| &trial.load_command))
         .filter(|command| !command.is_empty())
@@ -180,6 +184,36 @@ fn heading(row: &Row, cell: &Cell<'_>, loads: &BTreeMap<u32, &str>) -> Markup {
             th colspan=(METRICS.len() + 4) scope="rowgroup" {
                 div { b { (row.label) } @for command in commands { code { (command) } } }
             }
+        }
+    }
+}
+
+/// The slices of which nothing is to be told, and everything else: hundreds of lines that say the same
+/// would hide the few that do not.
+fn quiet<'a>(cell: &Cell<'a>) -> (Vec<&'a Trial>, Vec<&'a Trial>) {
+    let is_quiet = |trial: &&Trial| {
+        trial.slice.is_some() && trial.validity == Validity::Valid && trial.reasons.is_empty()
+    };
+    cell.trials.iter().copied().partition(is_quiet)
+}
+
+/// One line for slices of which nothing is to be told.
+fn medians(slices: &[&Trial]) -> Markup {
+    let figures = || slices.iter().filter_map(|trial| trial.figures.as_ref());
+    let middle = |metric: Metric| {
+        let mut values: Vec<f64> = figures().filter_map(|each| metric.value(each)).collect();
+        values.sort_by(f64::total_cmp);
+        crate::stats::median(&values).map_or("–".to_owned(), format::number)
+    };
+    let errors: u64 = figures().flat_map(|each| each.errors.values()).sum();
+    let blocks: BTreeSet<u32> = slices.iter().map(|trial| trial.block).collect();
+    html! {
+        tr {
+            td { (format::count(slices.len(), "slice")) }
+            td { (blocks.len()) }
+            @for (_, metric) in METRICS { td { (middle(metric)) } }
+            td { (errors) }
+            td.l.why { "VALID: medians; each of them is in trials.ndjson" }
         }
     }
 }
