@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod capacities;
+pub mod paired;
 pub mod capacity;
 pub mod capacity_search;
 pub mod contender;
