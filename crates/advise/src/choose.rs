@@ -110,7 +110,9 @@ fn asked_for(facts: &[Facts], model: Option<&str>) -> Result<Vec<Facts>, String>
     Ok(found)
 }
 
-/// Capacities of all, of those near the best with many requests; the best first.
+/// Capacities of all, of those near the best with many requests; the best first. Defaults that may turn out to be
+/// equals of the best are among these: of equals, they are chosen, and a capacity of few requests is not equal
+/// to one of many.
 fn finalists(question: &Question<'_>, able: Vec<Candidate>) -> Vec<Found> {
     let mut found = question.coarse(able, COARSE);
     let best = found.first().map_or(0.0, |f| f.expected);
@@ -118,7 +120,11 @@ fn finalists(question: &Question<'_>, able: Vec<Candidate>) -> Vec<Found> {
         .iter()
         .take_while(|f| f.expected >= best * NEAR_SHARE && f.expected > 0.0);
     let many = near.count().min(FINALISTS);
-    let rest = found.split_off(many);
+    let (equals, rest): (Vec<Found>, Vec<Found>) = found.split_off(many).into_iter().partition(|f| {
+        let near = f.expected > 0.0 && f.expected >= best * (1.0 - 2.0 * TIE_SHARE);
+        near && f.candidate.facts.default
+    });
+    found.extend(equals);
     let trace = question.trace(FINE);
     let mut fine = parallel(found, |f| {
         let expected = question.capacity(&f.candidate, &trace, Some(f.expected), 0.02);

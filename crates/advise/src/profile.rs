@@ -111,6 +111,8 @@ pub(crate) struct Priced<'a> {
     loop_us: f64,
     /// How fast a core falls asleep, µs.
     asleep_after_us: f64,
+    /// What a KiB in and out costs in the middle of all variants: most of it is the kernel's copy, which all share.
+    kib_us: [f64; 2],
     /// What going on costs a thread that has slept, where a variant's own figure is not told: threads that
     /// occupy themselves with one connection sleep for an awaited time, too.
     asleep_us: Vec<f64>,
@@ -128,6 +130,10 @@ impl<'a> Priced<'a> {
             profile,
             loop_us: least.unwrap_or(0.0),
             asleep_after_us: asleep_after_us(profile),
+            kib_us: [
+                shared(profile, |v| &v.kib_in_us),
+                shared(profile, |v| &v.kib_out_us),
+            ],
             asleep_us: asleep.collect(),
         }
     }
@@ -156,7 +162,8 @@ impl<'a> Priced<'a> {
 
     /// How often cores are away, and the client's CPU.
     pub(crate) fn stalls(&self) -> (Stalls, Stalls) {
-        let of = |stalls: &Option<StallsOf>| stalls.as_ref().map_or_else(Stalls::default, stalls_of);
+        let of =
+            |stalls: &Option<StallsOf>| stalls.as_ref().map_or_else(Stalls::default, stalls_of);
         (of(&self.profile.stalls), of(&self.profile.client_stalls))
     }
 
@@ -219,8 +226,10 @@ impl<'a> Priced<'a> {
             awaited_late_us: of(&v.awaited_late_us),
             handover_us,
             scan_us: scan(&v.scan_us),
-            kib_in_us: of(&v.kib_in_us),
-            kib_out_us: of(&v.kib_out_us),
+            // One may copy more than others do, and none less than the kernel: what is below is noise, being a
+            // difference of two windows, and would decide where messages are large.
+            kib_in_us: of(&v.kib_in_us).max(self.kib_us[0]),
+            kib_out_us: of(&v.kib_out_us).max(self.kib_us[1]),
             base_us: of(&v.base_us),
             cpu_factor: of(&self.profile.cpu_factor).max(0.1),
         })
@@ -279,6 +288,16 @@ fn stalls_of(seen: &StallsOf) -> Stalls {
         per_s: lengths.len() as f64 / seen.watched_s,
         lengths_us: std::array::from_fn(part),
     }
+}
+
+/// The median over all variants of the medians of a list.
+fn shared(profile: &Profile, list: impl Fn(&VariantCosts) -> &Vec<f64>) -> f64 {
+    let each: Vec<f64> = profile
+        .variants
+        .iter()
+        .filter_map(|v| middle(list(v)))
+        .collect();
+    middle(&each).unwrap_or(0.0)
 }
 
 /// How fast a core falls asleep, µs: the median of what the variants tell; 0 where none does.

@@ -386,10 +386,16 @@ fn what_the_kernel_keeps_for_each_worker_counts() {
     // 2 MiB, 100 workers of 60 KiB and connections of 0.5; and for the kernel 88 KiB for each process.
     let own = (2.0 * 1024.0 + 100.0 * 60.5) / 1024.0;
     let children = mib(&old, "children");
-    assert!((children - own - 101.0 * 88.0 / 1024.0).abs() < 1e-6, "{children}");
+    assert!(
+        (children - own - 101.0 * 88.0 / 1024.0).abs() < 1e-6,
+        "{children}"
+    );
     let threads = mib(&old, "threads");
     let own = (2.5 * 1024.0 + 100.0 * 60.5) / 1024.0;
-    assert!((threads - own - (88.0 + 100.0 * 24.0) / 1024.0).abs() < 1e-6, "{threads}");
+    assert!(
+        (threads - own - (88.0 + 100.0 * 24.0) / 1024.0).abs() < 1e-6,
+        "{threads}"
+    );
     let mut told = profile();
     for v in &mut told.variants {
         v.rest_kernel_kib = Some(100.0);
@@ -398,7 +404,10 @@ fn what_the_kernel_keeps_for_each_worker_counts() {
     }
     let own = (2.0 * 1024.0 + 100.0 * 60.5) / 1024.0;
     let children = mib(&told, "children");
-    assert!((children - own - (100.0 + 20_100.0) / 1024.0).abs() < 1e-6, "{children}");
+    assert!(
+        (children - own - (100.0 + 20_100.0) / 1024.0).abs() < 1e-6,
+        "{children}"
+    );
     let text = serde_json::to_string(&told).expect("plain data");
     assert_eq!(read(&text), Ok(told));
 }
@@ -431,7 +440,9 @@ fn a_machine_whose_cpus_are_away_keeps_tight_objectives_at_lower_rates_only() {
             ..Options::default()
         };
         let answer = advise(&workload, profile, &facts(), &options).expect("an answer");
-        line(&answer, "loop", "-").capacity_rps.map_or(0.0, |c| c.expected)
+        line(&answer, "loop", "-")
+            .capacity_rps
+            .map_or(0.0, |c| c.expected)
     };
     let quiet = profile();
     assert!(capacity(&shared, 2.0) < 0.7 * capacity(&quiet, 2.0));
@@ -442,5 +453,8 @@ fn a_machine_whose_cpus_are_away_keeps_tight_objectives_at_lower_rates_only() {
         lengths_us: vec![1.0],
     });
     let text = serde_json::to_string(&wrong).expect("plain data");
-    assert!(read(&text).is_err_and(|line| line.contains("no number")), "{text}");
+    assert!(
+        read(&text).is_err_and(|line| line.contains("no number")),
+        "{text}"
+    );
 }

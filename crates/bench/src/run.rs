@@ -2,7 +2,6 @@
 
 pub mod call;
 pub mod capacities;
-pub mod paired;
 pub mod capacity;
 pub mod capacity_search;
 pub mod contender;
@@ -12,6 +11,7 @@ pub mod generator;
 pub mod keep;
 pub mod memory;
 pub mod null;
+pub mod paired;
 pub mod prepare;
 pub mod probe;
 pub mod profile;

@@ -111,7 +111,14 @@ fn each_bad_input_gets_one_line_and_status_2() {
         file("broken.har", "{\"log\": {}}"),
     ];
     let args = later.each_ref().map(&path);
-    let [later_arg, older_arg, absurd_arg, unknown_arg, nonsense_arg, har_arg] = &args;
+    let [
+        later_arg,
+        older_arg,
+        absurd_arg,
+        unknown_arg,
+        nonsense_arg,
+        har_arg,
+    ] = &args;
     for (args, says) in [
         (vec![], "which workload?"),
         (vec!["/nowhere.toml"], "No such file"),
@@ -146,7 +153,10 @@ fn each_bad_input_gets_one_line_and_status_2() {
         ),
         (vec!["--rate", "1", "--contenders", &broken_arg], "line 1"),
         (vec!["--rate", "1", "--profile", later_arg], "version 9"),
-        (vec!["--rate", "1", "--profile", older_arg], "it is of turnstile 0.0.1-"),
+        (
+            vec!["--rate", "1", "--profile", older_arg],
+            "it is of turnstile 0.0.1-",
+        ),
         (vec!["--rate", "1", "--profile", absurd_arg], "negative"),
         (vec![unknown_arg.as_str()], "coffee"),
         (vec!["--from", nonsense_arg], "--from"),
@@ -216,16 +226,29 @@ fn a_service_that_is_not_there_is_a_failure_of_one_line() {
     let output = pick(&["--learn", &url, "--rate", "50"]);
     let line = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{line}");
-    assert!(line.contains(&url) && line.trim().lines().count() == 1, "{line}");
+    assert!(
+        line.contains(&url) && line.trim().lines().count() == 1,
+        "{line}"
+    );
     assert!(output.stdout.is_empty(), "{output:?}");
 }
 
 #[test]
 fn what_lies_beyond_what_was_measured_is_marked() {
-    let output = pick(&["--rate", "5", "--reply-bytes", "20000000", "--p99-ms", "900"]);
+    let output = pick(&[
+        "--rate",
+        "5",
+        "--reply-bytes",
+        "20000000",
+        "--p99-ms",
+        "900",
+    ]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
-    assert!(text.contains("EXTRAPOLATED: messages of 19531 KiB"), "{text}");
+    assert!(
+        text.contains("EXTRAPOLATED: messages of 19531 KiB"),
+        "{text}"
+    );
 }
 
 #[test]

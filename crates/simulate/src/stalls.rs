@@ -74,7 +74,10 @@ mod tests {
         assert!(all.iter().all(|(_, until)| *until <= 100_000_000_000));
         let away: u64 = all.iter().map(|(from, until)| until - from).sum();
         // 4 a second for 100 s, of 1,062.5 µs in the mean.
-        assert!((away as f64 / (400.0 * 1_062_500.0) - 1.0).abs() < 0.02, "{away}");
+        assert!(
+            (away as f64 / (400.0 * 1_062_500.0) - 1.0).abs() < 0.02,
+            "{away}"
+        );
         for (from, until) in &all[..50] {
             assert_eq!(stalls.over((from + until) / 2, 0), *until);
             assert_eq!(stalls.over(until + 1, 0), until + 1);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use report::data::{Mode, Objective, Pass, Shape};
-use schema::random::SplitMix64;
 use schema::load::BodyCheck;
+use schema::random::SplitMix64;
 use workload::Workload;
 
 use crate::failure::Unmeasured;

@@ -124,10 +124,7 @@ fn slice(
             errors_share: step.errors_share,
         })),
         Outcome::Generator(_) | Outcome::Noise(_) => Ok(None),
-        Outcome::Broken(why) => Err(Unmeasured::new(
-            schema::Code::NothingAnswered,
-            why.text(),
-        )),
+        Outcome::Broken(why) => Err(Unmeasured::new(schema::Code::NothingAnswered, why.text())),
     }
 }
 
@@ -152,13 +149,11 @@ fn judged(slices: &[Slices], whys: Vec<String>, kept: Kept) -> Vec<Paired> {
             why = format!("the machine or the generator spoilt all but {whole} of its slices");
         }
         let usable = why.is_empty();
-        let rps = usual[at].and_then(|rps| {
-            interval(rps, draws.iter().filter_map(|d| d[at]).collect())
-        });
+        let rps =
+            usual[at].and_then(|rps| interval(rps, draws.iter().filter_map(|d| d[at]).collect()));
         let share = |of: &[Option<f64>]| Some(of[at]? / of[0]?.max(1e-9));
-        let of_first = share(&usual).and_then(|usual| {
-            interval(usual, draws.iter().filter_map(|d| share(d)).collect())
-        });
+        let of_first = share(&usual)
+            .and_then(|usual| interval(usual, draws.iter().filter_map(|d| share(d)).collect()));
         Paired {
             rps: rps.filter(|_| usable),
             of_first: of_first.filter(|_| usable && at > 0 && has_enough(slices, 0)),
@@ -225,7 +220,10 @@ mod tests {
         let found = judged(&both, vec![String::new(); 2], KEPT);
         let first = found[0].rps.expect("measured");
         assert!((first.expected / 1_000.0 - 1.0).abs() < 0.06, "{first:?}");
-        assert!(first.low < first.expected && first.expected < first.high, "{first:?}");
+        assert!(
+            first.low < first.expected && first.expected < first.high,
+            "{first:?}"
+        );
         let share = found[1].of_first.expect("a pair");
         assert!((share.expected - 0.9).abs() < 1e-6, "{share:?}");
         assert!(share.high - share.low < 1e-6, "{share:?}");
@@ -236,8 +234,14 @@ mod tests {
     fn too_few_slices_and_a_server_that_failed_have_no_figure() {
         let few = [slices(1_000.0, &[1.0; 3]), slices(900.0, &[1.0; 12])];
         let found = judged(&few, vec![String::new(), "it broke".into()], KEPT);
-        assert!(found[0].rps.is_none() && found[0].why.contains("all but 3"), "{found:?}");
-        assert!(found[1].rps.is_none() && found[1].why == "it broke", "{found:?}");
+        assert!(
+            found[0].rps.is_none() && found[0].why.contains("all but 3"),
+            "{found:?}"
+        );
+        assert!(
+            found[1].rps.is_none() && found[1].why == "it broke",
+            "{found:?}"
+        );
         assert_eq!(found[1].of_first, None);
     }
 }

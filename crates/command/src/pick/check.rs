@@ -30,9 +30,8 @@ pub(super) fn verify(workload: &Workload, answer: &Answer, facts: &[Facts]) -> R
 /// The chosen one first, and the best of each other model.
 fn top(answer: &Answer) -> Vec<&CandidateLine> {
     let chosen = answer.recommended.as_ref();
-    let is_chosen = |c: &&CandidateLine| {
-        chosen.is_some_and(|r| r.model == c.model && r.variant == c.variant)
-    };
+    let is_chosen =
+        |c: &&CandidateLine| chosen.is_some_and(|r| r.model == c.model && r.variant == c.variant);
     let ranked = || answer.candidates.iter().filter(|c| c.tier > 0);
     let first = ranked().filter(is_chosen);
     let rest = ranked().filter(|c| !is_chosen(c));
@@ -91,7 +90,10 @@ fn told(line: &CandidateLine, paired: &Paired) -> String {
 
 /// Within 15 %, or with intervals that meet.
 fn held(predicted: &advise::Interval, measured: &Estimate) -> bool {
-    let near = (measured.expected / predicted.expected.max(1e-9)).ln().abs() <= (1.0 + NEAR).ln();
+    let near = (measured.expected / predicted.expected.max(1e-9))
+        .ln()
+        .abs()
+        <= (1.0 + NEAR).ln();
     near || (measured.low <= predicted.high && predicted.low <= measured.high)
 }
 
@@ -176,12 +178,18 @@ mod tests {
         let near = told(&line("one", 1_000.0), &paired(900.0, None));
         assert!(near.contains("-10 % (-13 to -7): held"), "{near}");
         let far = told(&line("one", 1_000.0), &paired(600.0, None));
-        assert!(far.contains("-40 %") && far.ends_with("DID NOT HOLD"), "{far}");
+        assert!(
+            far.contains("-40 %") && far.ends_with("DID NOT HOLD"),
+            "{far}"
+        );
         let none = Paired {
             why: "it broke".into(),
             ..Paired::default()
         };
-        assert_eq!(told(&line("one", 1.0), &none), "one: not measured: it broke");
+        assert_eq!(
+            told(&line("one", 1.0), &none),
+            "one: not measured: it broke"
+        );
     }
 
     #[test]
