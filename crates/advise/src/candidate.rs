@@ -22,7 +22,7 @@ pub struct Candidate {
     pub server: Server,
     /// What `--workers` would be; `None` for the variant's default.
     pub workers: Option<u32>,
-    /// Memory with all connections open, MiB.
+    /// Memory with all connections open, MiB: its own, and what the kernel keeps for its tasks.
     pub memory_mib: f64,
 }
 
@@ -35,6 +35,7 @@ impl Candidate {
         cores: usize,
     ) -> Option<Self> {
         let costs = priced.costs(facts)?;
+        let (stalls, client_stalls) = priced.stalls();
         let mut candidate = Self {
             facts: facts.clone(),
             server: Server {
@@ -42,6 +43,8 @@ impl Candidate {
                 topology: Topology::Shared { threads: cores },
                 costs,
                 scheduler: priced.scheduler(),
+                stalls,
+                client_stalls,
                 connections: workload.connections as usize,
             },
             workers: None,
@@ -80,15 +83,13 @@ impl Candidate {
             Holds::One => 1.0,
             Holds::Workers | Holds::Many => f64::from(workload.connections),
         };
-        if let Some(v) = priced.measured(&self.facts) {
-            let pool = if self.is_sized() {
-                f64::from(workers)
-            } else {
-                0.0
-            };
-            let kib = v.rest_kib + v.worker_kib * pool + v.connection_kib * held;
-            self.memory_mib = kib / 1024.0;
-        }
+        let pool = if self.is_sized() {
+            f64::from(workers)
+        } else {
+            0.0
+        };
+        let kib = priced.memory_kib(&self.facts, pool, held);
+        self.memory_mib = kib.unwrap_or(0.0) / 1024.0;
     }
 
     /// Threads that serve requests beside the workers: none where every request is quick.

@@ -17,6 +17,8 @@ use crate::tiers::{RESIDUALS_MIN, choice, lines};
 const FINE: usize = 40_000;
 /// How near the best a candidate must be at the first look to be looked at again.
 const NEAR_SHARE: f64 = 0.75;
+/// Messages of more than this are marked, KiB: four times what a profile is measured with.
+const KIB_MAX: u64 = 256;
 /// More cores than this, as a multiple of those measured, are not answered for.
 const EXTRAPOLATION_MAX: f64 = 2.0;
 
@@ -108,7 +110,9 @@ fn asked_for(facts: &[Facts], model: Option<&str>) -> Result<Vec<Facts>, String>
     Ok(found)
 }
 
-/// Capacities of all, of those near the best with many requests; the best first.
+/// Capacities of all, of those near the best with many requests; the best first. Defaults that may turn out to be
+/// equals of the best are among these: of equals, they are chosen, and a capacity of few requests is not equal
+/// to one of many.
 fn finalists(question: &Question<'_>, able: Vec<Candidate>) -> Vec<Found> {
     let mut found = question.coarse(able, COARSE);
     let best = found.first().map_or(0.0, |f| f.expected);
@@ -116,7 +120,11 @@ fn finalists(question: &Question<'_>, able: Vec<Candidate>) -> Vec<Found> {
         .iter()
         .take_while(|f| f.expected >= best * NEAR_SHARE && f.expected > 0.0);
     let many = near.count().min(FINALISTS);
-    let rest = found.split_off(many);
+    let (equals, rest): (Vec<Found>, Vec<Found>) = found.split_off(many).into_iter().partition(|f| {
+        let near = f.expected > 0.0 && f.expected >= best * (1.0 - 2.0 * TIE_SHARE);
+        near && f.candidate.facts.default
+    });
+    found.extend(equals);
     let trace = question.trace(FINE);
     let mut fine = parallel(found, |f| {
         let expected = question.capacity(&f.candidate, &trace, Some(f.expected), 0.02);
@@ -141,7 +149,7 @@ fn recommend(answer: &mut Answer, question: &Question<'_>, found: &[Found], chos
         "it has the highest capacity".to_owned()
     } else {
         format!(
-            "{equals} variants are within 5 % of the highest capacity; of these it has the least memory, or among those with about as little, isolates best or is the simplest"
+            "{equals} variants are within 5 % of the highest capacity; of these it has the least memory, the kernel's for its processes and threads counted in, or is the simplest to operate among those with about as little"
         )
     };
     let asked = match question.workload.offered {
@@ -182,6 +190,13 @@ fn rests_on(question: &Question<'_>, profile: &Profile) -> Vec<String> {
         lines.push(format!(
             "EXTRAPOLATED: {} cores were asked for and {} measured; what several cores cost each other is not in it",
             question.cores, machine.server_cpus
+        ));
+    }
+    let bytes = |c: &workload::Class| c.request_bytes.max(c.reply_bytes);
+    let longest = question.workload.classes.iter().map(bytes).max();
+    if let Some(kib) = longest.map(|b| b / 1024).filter(|&kib| kib > KIB_MAX) {
+        lines.push(format!(
+            "EXTRAPOLATED: messages of {kib} KiB; what a KiB costs was measured with 64, in one piece"
         ));
     }
     match profile.residuals.len() {

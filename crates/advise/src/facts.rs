@@ -94,14 +94,20 @@ impl Facts {
         }
     }
 
-    /// How much there is to understand and to tune, for a choice among equals: one worker before
-    /// several, several alike before two kinds.
+    /// How much there is to understand, to tune and to look after, for a choice among equals: one worker before
+    /// several, several alike before two kinds, as many as were told before one for each client, threads before
+    /// processes, the default before another variant, and what every kernel offers before io_uring, which many containers forbid.
     pub(crate) fn complexity(&self) -> u32 {
         let kinds = match self.topology {
             Topology::Seats | Topology::Loops => 0,
             Topology::Shared => 2,
             Topology::Staged => 4,
         };
-        kinds + u32::from(self.workers != Count::One) + u32::from(!self.default)
+        kinds
+            + u32::from(self.workers != Count::One)
+            + u32::from(self.workers == Count::UpTo)
+            + u32::from(self.processes && self.workers != Count::One)
+            + u32::from(!self.default)
+            + u32::from(self.io_uring)
     }
 }

@@ -1,10 +1,13 @@
 //! A machine's profile: read, held against this machine, and turned into costs.
 
-use schema::profile::{MachineOf, Profile, VERSION, VariantCosts};
+use schema::profile::{
+    MachineOf, PROCESS_KERNEL_KIB, Profile, SOON_RPS, StallsOf, TASK_KERNEL_KIB, VERSION,
+    VariantCosts,
+};
 use schema::random::SplitMix64;
-use simulate::{Costs, Scheduler};
+use simulate::{Costs, STALL_PARTS, Scheduler, Stalls};
 
-use crate::facts::{Facts, Topology};
+use crate::facts::{Count, Facts, Holds, Topology};
 
 /// How late a timer of a thread may be that has not asked for another slack (prctl(2)), µs.
 const TIMER_SLACK_US: f64 = 50.0;
@@ -38,6 +41,7 @@ pub fn read(json: &str) -> Result<Profile, String> {
             let lists = [
                 &v.request_us,
                 &v.wake_us,
+                &v.wake_soon_us,
                 &v.connection_us,
                 &v.resume_us,
                 &v.unblock_us,
@@ -50,6 +54,12 @@ pub fn read(json: &str) -> Result<Profile, String> {
             ];
             lists.into_iter().all(good)
         });
+    let away = [&profile.stalls, &profile.client_stalls];
+    let usable = usable
+        && away
+            .into_iter()
+            .flatten()
+            .all(|s| s.watched_s > 0.0 && s.watched_s.is_finite() && good(&s.lengths_us));
     if !(usable && profile.slice_us > 0.0 && profile.preempt_us > 0.0) {
         return Err("a figure in it is negative or no number".into());
     }
@@ -99,6 +109,10 @@ pub(crate) struct Priced<'a> {
     profile: &'a Profile,
     /// The least CPU of a request in a loop: what a staged server costs more is the hand-over.
     loop_us: f64,
+    /// How fast a core falls asleep, µs.
+    asleep_after_us: f64,
+    /// What a KiB in and out costs in the middle of all variants: most of it is the kernel's copy, which all share.
+    kib_us: [f64; 2],
     /// What going on costs a thread that has slept, where a variant's own figure is not told: threads that
     /// occupy themselves with one connection sleep for an awaited time, too.
     asleep_us: Vec<f64>,
@@ -115,6 +129,11 @@ impl<'a> Priced<'a> {
         Self {
             profile,
             loop_us: least.unwrap_or(0.0),
+            asleep_after_us: asleep_after_us(profile),
+            kib_us: [
+                shared(profile, |v| &v.kib_in_us),
+                shared(profile, |v| &v.kib_out_us),
+            ],
             asleep_us: asleep.collect(),
         }
     }
@@ -139,6 +158,34 @@ impl<'a> Priced<'a> {
                 us => us.min(slice_us),
             },
         }
+    }
+
+    /// How often cores are away, and the client's CPU.
+    pub(crate) fn stalls(&self) -> (Stalls, Stalls) {
+        let of =
+            |stalls: &Option<StallsOf>| stalls.as_ref().map_or_else(Stalls::default, stalls_of);
+        (of(&self.profile.stalls), of(&self.profile.client_stalls))
+    }
+
+    /// Memory with `workers` in a pool and `connections` open, KiB: the server's own, and what the kernel keeps
+    /// for its processes and threads.
+    pub(crate) fn memory_kib(&self, facts: &Facts, workers: f64, connections: f64) -> Option<f64> {
+        let v = self.measured(facts)?;
+        let own = v.rest_kib + v.worker_kib * workers + v.connection_kib * connections;
+        let task = if facts.processes {
+            PROCESS_KERNEL_KIB
+        } else {
+            TASK_KERNEL_KIB
+        };
+        // Where a profile does not tell, the workers of a pool are there at rest, and those of clients with them.
+        let (of_pool, of_client) = match (facts.workers, facts.holds) {
+            (Count::UpTo, Holds::Workers) => (0.0, task),
+            _ => (task, 0.0),
+        };
+        let kernel = v.rest_kernel_kib.unwrap_or(PROCESS_KERNEL_KIB)
+            + v.worker_kernel_kib.unwrap_or(of_pool) * workers
+            + v.connection_kernel_kib.unwrap_or(of_client) * connections;
+        Some(own + kernel)
     }
 
     pub(crate) fn measured(&self, facts: &Facts) -> Option<&'a VariantCosts> {
@@ -168,6 +215,7 @@ impl<'a> Priced<'a> {
         Some(Costs {
             request_us,
             wake_us: of(&v.wake_us),
+            asleep_after_us: self.asleep_after_us,
             connection_us: of(&v.connection_us),
             resume_us: of(&v.resume_us),
             unblock_us: of(unblock_us),
@@ -178,8 +226,10 @@ impl<'a> Priced<'a> {
             awaited_late_us: of(&v.awaited_late_us),
             handover_us,
             scan_us: scan(&v.scan_us),
-            kib_in_us: of(&v.kib_in_us),
-            kib_out_us: of(&v.kib_out_us),
+            // One may copy more than others do, and none less than the kernel: what is below is noise, being a
+            // difference of two windows, and would decide where messages are large.
+            kib_in_us: of(&v.kib_in_us).max(self.kib_us[0]),
+            kib_out_us: of(&v.kib_out_us).max(self.kib_us[1]),
             base_us: of(&v.base_us),
             cpu_factor: of(&self.profile.cpu_factor).max(0.1),
         })
@@ -217,6 +267,55 @@ impl<'a> Priced<'a> {
             _ => (1.0, 1.0),
         }
     }
+}
+
+/// What was seen of a CPU, as the simulator has it: how often, and the middles of equal parts of the lengths.
+fn stalls_of(seen: &StallsOf) -> Stalls {
+    let mut lengths = seen.lengths_us.clone();
+    lengths.sort_by(f64::total_cmp);
+    let Some(last) = lengths.len().checked_sub(1) else {
+        return Stalls::default();
+    };
+    // The mean of each part, so that the time that the CPU is away stays what it was.
+    let part = |at: usize| {
+        let of = |step: usize| {
+            let share = (at as f64 + (step as f64 + 0.5) / 16.0) / STALL_PARTS as f64;
+            lengths[((share * lengths.len() as f64) as usize).min(last)]
+        };
+        (0..16).map(of).sum::<f64>() / 16.0
+    };
+    Stalls {
+        per_s: lengths.len() as f64 / seen.watched_s,
+        lengths_us: std::array::from_fn(part),
+    }
+}
+
+/// The median over all variants of the medians of a list.
+fn shared(profile: &Profile, list: impl Fn(&VariantCosts) -> &Vec<f64>) -> f64 {
+    let each: Vec<f64> = profile
+        .variants
+        .iter()
+        .filter_map(|v| middle(list(v)))
+        .collect();
+    middle(&each).unwrap_or(0.0)
+}
+
+/// How fast a core falls asleep, µs: the median of what the variants tell; 0 where none does.
+///
+/// At a rate of random arrivals a core that is idle stays so for the mean gap `m` in the mean, and waking it
+/// costs a share `m / (m + t)` of the whole in the mean, if what it costs grows as `1 - exp(-idle / t)`. Only
+/// requests that find it idle pay.
+fn asleep_after_us(profile: &Profile) -> f64 {
+    let gap = 1e6 / SOON_RPS;
+    let of = |v: &VariantCosts| {
+        let (whole, soon) = (middle(&v.wake_us)?, middle(&v.wake_soon_us)?);
+        let busy = (middle(&v.request_us)? + soon) / gap;
+        let share = soon / (whole * (1.0 - busy).max(0.05)).max(1e-3);
+        // One that costs nothing more is not asleep after any while that matters.
+        (whole > 1.0).then(|| gap * (1.0 / share.clamp(0.01, 1.0) - 1.0))
+    };
+    let told: Vec<f64> = profile.variants.iter().filter_map(of).collect();
+    middle(&told).unwrap_or(0.0)
 }
 
 /// A difference of two windows below a hundredth of a µs per connection is noise: what a selector costs

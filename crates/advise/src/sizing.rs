@@ -44,6 +44,8 @@ pub fn upper_bound(
             ..Costs::default()
         },
         scheduler: question.priced.scheduler(),
+        stalls: simulate::Stalls::default(),
+        client_stalls: simulate::Stalls::default(),
         connections: workload.connections as usize,
     };
     let bound = bounds::rate_max(&server, &workload);

@@ -368,3 +368,93 @@ fn predictions_over_a_fixed_grid() {
         assert_eq!(answer.refused, None, "{workload}");
     }
 }
+
+/// A profile that does not tell has what a kernel keeps for a process and a thread as a rule.
+#[test]
+fn what_the_kernel_keeps_for_each_worker_counts() {
+    let text = "rate = 500\nconnections = 100\n[[class]]\ncpu_us = 100\nblocked_us = 1000\n";
+    let workload = Workload::parse(text).expect("whole");
+    let mib = |profile: &Profile, model: &str| {
+        let options = Options {
+            brief: true,
+            ..Options::default()
+        };
+        let answer = advise(&workload, profile, &facts(), &options).expect("an answer");
+        line(&answer, model, "-").memory_mib.expect("it is known")
+    };
+    let old = profile();
+    // 2 MiB, 100 workers of 60 KiB and connections of 0.5; and for the kernel 88 KiB for each process.
+    let own = (2.0 * 1024.0 + 100.0 * 60.5) / 1024.0;
+    let children = mib(&old, "children");
+    assert!(
+        (children - own - 101.0 * 88.0 / 1024.0).abs() < 1e-6,
+        "{children}"
+    );
+    let threads = mib(&old, "threads");
+    let own = (2.5 * 1024.0 + 100.0 * 60.5) / 1024.0;
+    assert!(
+        (threads - own - (88.0 + 100.0 * 24.0) / 1024.0).abs() < 1e-6,
+        "{threads}"
+    );
+    let mut told = profile();
+    for v in &mut told.variants {
+        v.rest_kernel_kib = Some(100.0);
+        v.worker_kernel_kib = Some(200.0);
+        v.connection_kernel_kib = Some(1.0);
+    }
+    let own = (2.0 * 1024.0 + 100.0 * 60.5) / 1024.0;
+    let children = mib(&told, "children");
+    assert!(
+        (children - own - (100.0 + 20_100.0) / 1024.0).abs() < 1e-6,
+        "{children}"
+    );
+    let text = serde_json::to_string(&told).expect("plain data");
+    assert_eq!(read(&text), Ok(told));
+}
+
+/// Among equals within a few MiB, threads come before processes.
+#[test]
+fn among_equals_the_simplest_to_operate_is_chosen() {
+    let answer = ask("rate = 500\nconnections = 8\n[[class]]\ncpu_us = 100\nblocked_us = 1000\n");
+    let tier = |model| line(&answer, model, "-").tier;
+    assert_eq!((tier("children"), tier("threads")), (1, 1), "{answer:?}");
+    assert_eq!(chosen(&answer), "threads");
+}
+
+/// Where CPUs are away for 4 ms three times in a second, one request in a hundred waits for ms at any high rate.
+#[test]
+fn a_machine_whose_cpus_are_away_keeps_tight_objectives_at_lower_rates_only() {
+    let away = schema::profile::StallsOf {
+        watched_s: 20.0,
+        lengths_us: vec![4_000.0; 60],
+    };
+    let mut shared = profile();
+    shared.stalls = Some(away);
+    let capacity = |profile: &Profile, response_ms: f64| {
+        let text = format!(
+            "rate = 5000\nconnections = 100\n[[class]]\ncpu_us = 40\n[objective]\nresponse_ms = {response_ms}\n"
+        );
+        let workload = Workload::parse(&text).expect("whole");
+        let options = Options {
+            brief: true,
+            ..Options::default()
+        };
+        let answer = advise(&workload, profile, &facts(), &options).expect("an answer");
+        line(&answer, "loop", "-")
+            .capacity_rps
+            .map_or(0.0, |c| c.expected)
+    };
+    let quiet = profile();
+    assert!(capacity(&shared, 2.0) < 0.7 * capacity(&quiet, 2.0));
+    assert!(capacity(&shared, 50.0) > 0.9 * capacity(&quiet, 50.0));
+    let mut wrong = quiet;
+    wrong.client_stalls = Some(schema::profile::StallsOf {
+        watched_s: 0.0,
+        lengths_us: vec![1.0],
+    });
+    let text = serde_json::to_string(&wrong).expect("plain data");
+    assert!(
+        read(&text).is_err_and(|line| line.contains("no number")),
+        "{text}"
+    );
+}

@@ -7,7 +7,6 @@ use simulate::run;
 
 use crate::answer::{CandidateLine, Interval, Response};
 use crate::bounds;
-use crate::facts::Holds;
 use crate::question::{COARSE, FINALISTS, Found, Question, TIE_SHARE, parallel};
 
 /// Residuals below this many say nothing of a nine in ten interval.
@@ -104,24 +103,27 @@ fn residual(profile: &Profile) -> Option<f64> {
     sizes.get(rank.min(sizes.len()) - 1).copied()
 }
 
-/// The choice of the first tier: the smallest memory, then isolation, then the simplest.
+/// Memories that differ by less than this share and so many MiB, a hundredth of a small machine's, are the same.
+const MEMORY_SAME: (f64, f64) = (0.1, 4.0);
+
+/// The choice of the first tier: the smallest memory, then the simplest to operate, then the highest capacity.
 pub(crate) fn choice(found: &[Found], lines: &[CandidateLine]) -> Option<usize> {
     let tied: Vec<usize> = (0..found.len()).filter(|&at| lines[at].tier == 1).collect();
     let mibs = tied.iter().map(|&at| found[at].candidate.memory_mib);
     let least = mibs.fold(f64::INFINITY, f64::min);
-    // Memories within a tenth and a third of a MiB are the same: pages that happen to be touched.
+    // What is below is pages that happen to be touched, and no reason for anything.
     let memory = |at: usize| {
         let mib = found[at].candidate.memory_mib;
-        if mib <= least * 1.1 + 0.3 { least } else { mib }
-    };
-    let isolated = |at: usize| {
-        let facts = &found[at].candidate.facts;
-        facts.processes && facts.holds != Holds::Many
+        let (share, more) = MEMORY_SAME;
+        if mib <= least * (1.0 + share) + more {
+            least
+        } else {
+            mib
+        }
     };
     let by = |a: &usize, b: &usize| -> Ordering {
         memory(*a)
             .total_cmp(&memory(*b))
-            .then(isolated(*b).cmp(&isolated(*a)))
             .then({
                 let complexity = |at: usize| found[at].candidate.facts.complexity();
                 complexity(*a).cmp(&complexity(*b))

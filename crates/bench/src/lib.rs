@@ -104,6 +104,7 @@ pub use run::capacities::{Asked, Measured, capacities};
 pub use run::capacity_search::Trial;
 pub use run::keep::{KeepArgs, keep_main};
 pub use run::null::{NullArgs, null_main};
+pub use run::paired::{Estimate, Paired, paired};
 pub use run::profile::{ProfileArgs, machine as this_machine, profile_main};
 pub use run::settings::{Setting, setting_capacities, settings};
 

@@ -13,6 +13,7 @@ pub mod measured;
 pub mod others;
 pub mod process;
 pub mod slice;
+pub mod stalls;
 pub mod strace;
 pub mod sys;
 pub mod tree;

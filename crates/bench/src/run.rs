@@ -12,6 +12,7 @@ pub mod keep;
 pub mod lost;
 pub mod memory;
 pub mod null;
+pub mod paired;
 pub mod prepare;
 pub mod probe;
 pub mod profile;

@@ -64,7 +64,8 @@ pub struct Args {
     #[arg(long, value_name = "P", requires = "peak")]
     price: Option<f64>,
 
-    /// Measure the top candidates here and now, and say whether the prediction held
+    /// Measure the top candidates here and now, in paired slices for two minutes at most, and say whether the
+    /// prediction held and by how much
     #[arg(long)]
     verify: bool,
 
@@ -81,7 +82,7 @@ pub struct Args {
     from: Option<PathBuf>,
 
     /// Hold predictions to account: measure generated workloads over the default variants, about
-    /// three minutes each
+    /// a minute and a half each
     #[arg(long, value_name = "SEED", conflicts_with_all = ["file", "from", "verify", "learn", "peak"])]
     validate: Option<u64>,
 

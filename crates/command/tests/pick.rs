@@ -98,6 +98,27 @@ fn each_bad_input_gets_one_line_and_status_2() {
     let foreign = file("foreign.json", &foreign);
     let path = |file: &PathBuf| file.display().to_string();
     let (shares_arg, broken_arg, foreign_arg) = (path(&shares), path(&broken), path(&foreign));
+    let later = own.replace("\"version\": 1", "\"version\": 9");
+    let older = own.replace("\"turnstile\": \"", "\"turnstile\": \"0.0.1-");
+    let absurd = own.replace("\"slice_us\": ", "\"slice_us\": -");
+    let unknown = "rate = 1\ncoffee = 2\n[[class]]\n";
+    let later = [
+        file("later.json", &later),
+        file("older.json", &older),
+        file("absurd.json", &absurd),
+        file("unknown.toml", unknown),
+        file("nonsense.log", "this is\nno log\n"),
+        file("broken.har", "{\"log\": {}}"),
+    ];
+    let args = later.each_ref().map(&path);
+    let [
+        later_arg,
+        older_arg,
+        absurd_arg,
+        unknown_arg,
+        nonsense_arg,
+        har_arg,
+    ] = &args;
     for (args, says) in [
         (vec![], "which workload?"),
         (vec!["/nowhere.toml"], "No such file"),
@@ -131,6 +152,22 @@ fn each_bad_input_gets_one_line_and_status_2() {
             "No such file",
         ),
         (vec!["--rate", "1", "--contenders", &broken_arg], "line 1"),
+        (vec!["--rate", "1", "--profile", later_arg], "version 9"),
+        (
+            vec!["--rate", "1", "--profile", older_arg],
+            "it is of turnstile 0.0.1-",
+        ),
+        (vec!["--rate", "1", "--profile", absurd_arg], "negative"),
+        (vec![unknown_arg.as_str()], "coffee"),
+        (vec!["--from", nonsense_arg], "--from"),
+        (vec!["--from", har_arg], "--from"),
+        (vec!["--rate", "1", "--cpu-us", "-3"], "cpu_us"),
+        (vec!["--rate", "1", "--blocked-us", "inf"], "blocked_us"),
+        (vec!["--rate", "1", "--peak=-5"], "--peak is -5"),
+        (
+            vec!["--rate", "1", "--peak", "5", "--price=-1"],
+            "--price must be a positive number",
+        ),
         (vec!["--rate", "1", "--churn", "1.5"], "churn is 1.5"),
         (vec!["--rate", "1e12"], "rate is"),
         (vec!["--rate", "1", "--connections", "0"], "connections"),
@@ -149,7 +186,7 @@ fn each_bad_input_gets_one_line_and_status_2() {
     let output = pick(&["--rate", "1", "--profile", &foreign_arg, "--foreign"]);
     assert!(output.status.success(), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("FOREIGN PROFILE"));
-    for file in [shares, broken, foreign] {
+    for file in [shares, broken, foreign].into_iter().chain(later) {
         std::fs::remove_file(file).expect("it is there");
     }
 }
@@ -178,6 +215,40 @@ fn a_log_gives_the_rate_and_broken_lines_are_told() {
     for file in [log, none] {
         std::fs::remove_file(file).expect("it is there");
     }
+}
+
+#[test]
+fn a_service_that_is_not_there_is_a_failure_of_one_line() {
+    // Nobody listens on a port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", free.local_addr().expect("an address"));
+    drop(free);
+    let output = pick(&["--learn", &url, "--rate", "50"]);
+    let line = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{line}");
+    assert!(
+        line.contains(&url) && line.trim().lines().count() == 1,
+        "{line}"
+    );
+    assert!(output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
+fn what_lies_beyond_what_was_measured_is_marked() {
+    let output = pick(&[
+        "--rate",
+        "5",
+        "--reply-bytes",
+        "20000000",
+        "--p99-ms",
+        "900",
+    ]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        text.contains("EXTRAPOLATED: messages of 19531 KiB"),
+        "{text}"
+    );
 }
 
 #[test]

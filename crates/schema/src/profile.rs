@@ -2,6 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What the kernel keeps for a thread where a profile does not tell, KiB: a stack of 16 (`THREAD_SIZE` of
+/// x86-64 and arm64), and 8 of `task_struct` and its kin.
+pub const TASK_KERNEL_KIB: f64 = 24.0;
+/// The same for a process of one thread, KiB: beside that, page tables of 48 (a static program with a heap and
+/// a stack has a dozen pages of them), and 16 of mappings, signals and files.
+pub const PROCESS_KERNEL_KIB: f64 = 88.0;
+
+/// The rate at which [`VariantCosts::wake_soon_us`] is measured, requests per second.
+pub const SOON_RPS: f64 = 8_000.0;
+
 /// The version of this shape of file.
 pub const VERSION: u32 = 1;
 
@@ -33,6 +43,13 @@ pub struct Profile {
     /// do not tell.
     #[serde(default)]
     pub protect_us: f64,
+    /// How often a CPU of the server was away while a thread computed on it; `None` in profiles that do not
+    /// tell, which are taken for a machine on which that never happens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stalls: Option<StallsOf>,
+    /// The same of a CPU of the load generator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_stalls: Option<StallsOf>,
     /// CPU really used for a µs of `/work`'s CPU, once for each variant that told.
     pub cpu_factor: Vec<f64>,
     /// The variants.
@@ -54,6 +71,15 @@ pub struct Calibration {
     pub workloads: usize,
     /// When the last of them was measured, seconds since 1970.
     pub at_s: u64,
+}
+
+/// When a CPU was away: its hypervisor or the system took it from a thread that computed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StallsOf {
+    /// How long it was watched, s.
+    pub watched_s: f64,
+    /// How long each of the stalls was, µs.
+    pub lengths_us: Vec<f64>,
 }
 
 /// The machine of a profile.
@@ -84,6 +110,9 @@ pub struct VariantCosts {
     pub request_us: Vec<f64>,
     /// What a request costs more when it wakes an idle core.
     pub wake_us: Vec<f64>,
+    /// The same at a rate at which the core has been idle for a short while only; empty in profiles that do not
+    /// tell, where every wake-up costs the whole.
+    pub wake_soon_us: Vec<f64>,
     /// A connection that is opened for a request and closed after it.
     pub connection_us: Vec<f64>,
     /// Going on after an awaited time.
@@ -108,6 +137,18 @@ pub struct VariantCosts {
     pub worker_kib: f64,
     /// Memory of an idle connection, KiB.
     pub connection_kib: f64,
+    /// What the kernel keeps for the server at rest, KiB: page tables, kernel stacks, and what describes its
+    /// tasks. Profiles that do not tell leave this and the next two out; [`TASK_KERNEL_KIB`] and
+    /// [`PROCESS_KERNEL_KIB`] take their place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest_kernel_kib: Option<f64>,
+    /// The same for a worker, KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_kernel_kib: Option<f64>,
+    /// The same for an idle connection, with the thread or process that it occupies where that comes with
+    /// it, KiB. Its socket is not in it: that is the same in every model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_kernel_kib: Option<f64>,
     /// Why it could not be measured; empty where it was.
     pub failed: String,
 }

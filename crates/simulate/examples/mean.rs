@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use simulate::{Costs, Load, Scheduler, Server, Spread, Topology, Trace, run};
+use simulate::{Costs, Load, Scheduler, Server, Spread, Stalls, Topology, Trace, run};
 use workload::Workload;
 
 fn main() -> Result<(), String> {
@@ -40,6 +40,8 @@ fn main() -> Result<(), String> {
             ..Costs::default()
         },
         scheduler,
+        stalls: Stalls::default(),
+        client_stalls: Stalls::default(),
         connections: 1,
     };
     let load = Load::Open { rate, connections };

@@ -3,7 +3,7 @@
 use report::palette::Mark;
 use report::scale::Log;
 use report::svg::{Anchor, Svg};
-use simulate::{Costs, Load, Scheduler, Server, Spread, Topology, Trace, run};
+use simulate::{Costs, Load, Scheduler, Server, Spread, Stalls, Topology, Trace, run};
 use workload::Workload;
 
 const ONE_LOOP: Topology = Topology::Loops {
@@ -28,6 +28,8 @@ fn server(topology: Topology, slice_us: f64) -> Server {
             preempt_us: slice_us,
             protect_us: slice_us,
         },
+        stalls: Stalls::default(),
+        client_stalls: Stalls::default(),
         connections: 32,
     }
 }

@@ -12,6 +12,8 @@ use crate::trace::{Load, Trace};
 
 /// The part of the requests that is not counted.
 const WARM_UP: usize = 10;
+/// The client's CPU, among those that are away at times.
+const CLIENT: u64 = 1_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Under {
@@ -113,13 +115,17 @@ impl<'a> Engine<'a> {
                 f64::INFINITY
             }
         };
+        for core in 0..self.server.cores.max(1) as u32 {
+            self.stall_next(core, 0);
+        }
         let (mut warm_at, mut used_at) = (0, 0);
         let warm = total / WARM_UP;
         while self.done < total {
-            if self.begun < total && arrival <= self.events.next_at() as f64 {
-                self.now = arrival as u64;
+            let sent = self.seen(arrival);
+            if self.begun < total && sent <= self.events.next_at() as f64 {
+                self.now = sent as u64;
                 let request = self.begun;
-                self.begin(NONE);
+                self.begin(NONE, arrival as u64);
                 arrival = self.gap(arrival, request + 1);
             } else {
                 let Some((at, event)) = self.events.pop() else {
@@ -152,15 +158,32 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The next request is due; of client `client` in a closed loop.
-    fn begin(&mut self, client: u32) {
+    /// When the client does what is due at `at`, ns: later where its CPU is away.
+    fn seen(&self, at: f64) -> f64 {
+        match self.server.client_stalls.per_s > 0.0 && at.is_finite() {
+            true => self.server.client_stalls.over(at as u64, CLIENT) as f64,
+            false => at,
+        }
+    }
+
+    /// Has stall `stall` of a core come at its time.
+    fn stall_next(&mut self, core: u32, stall: u32) {
+        let stalls = &self.server.stalls;
+        if let Some((from, _)) = stalls.nth(u64::from(stall), u64::from(core)) {
+            self.events
+                .at(from.max(self.now), Event::Stalled { core, stall });
+        }
+    }
+
+    /// The next request was due at `due`; of client `client` in a closed loop.
+    fn begin(&mut self, client: u32, due: u64) {
         if self.begun == self.trace.len() {
             return;
         }
         let request = self.begun as u32;
         self.begun += 1;
         self.requests.push(Under {
-            due: self.now,
+            due,
             connection: client,
             step: 0,
         });
@@ -204,14 +227,21 @@ impl<'a> Engine<'a> {
                 return;
             }
         };
-        let wake = if self.cores.has_idle() {
-            self.server.costs.wake_us
-        } else {
-            0.0
-        };
+        let wake = self.wake_us();
         if self.take(id, request, step, wake) {
             self.cores
                 .wake(self.now, id, &mut self.threads, &mut self.events);
+        }
+    }
+
+    /// What it costs that a thread wakes up now: nothing where all cores are awake. A core that was left a
+    /// moment ago, by the step before of the same request as a rule, is awake.
+    fn wake_us(&self) -> f64 {
+        let costs = &self.server.costs;
+        match self.cores.idle_for(self.now) {
+            None | Some(0) => 0.0,
+            Some(_) if costs.asleep_after_us <= 0.0 => costs.wake_us,
+            Some(ns) => costs.wake_us * -(-(ns as f64) / 1e3 / costs.asleep_after_us).exp_m1(),
         }
     }
 
@@ -251,11 +281,7 @@ impl<'a> Engine<'a> {
                 }
             }
             Event::Unblocked { thread } => {
-                let wake = if self.cores.has_idle() {
-                    self.server.costs.wake_us
-                } else {
-                    0.0
-                };
+                let wake = self.wake_us();
                 let state = &mut self.threads[thread as usize];
                 state.left = state.step.tail + (wake * 1_000.0) as u64;
                 self.cores
@@ -265,7 +291,27 @@ impl<'a> Engine<'a> {
                 self.requests[request as usize].step += 1;
                 self.submit(request);
             }
-            Event::Thought { client } => self.begin(client),
+            Event::Stalled { core, stall } => {
+                let (n, cpu) = (u64::from(stall), u64::from(core));
+                if let Some((_, until)) = self.server.stalls.nth(n, cpu) {
+                    self.cores.stall(
+                        self.now,
+                        core,
+                        until.max(self.now),
+                        &mut self.threads,
+                        &mut self.events,
+                    );
+                }
+                // Where nothing is left to happen, there is nothing to wait for either.
+                if self.begun < self.trace.len() || !self.events.is_empty() {
+                    self.stall_next(core, stall + 1);
+                }
+            }
+            Event::Back { core } => {
+                self.cores
+                    .back(self.now, core, &self.threads, &mut self.events);
+            }
+            Event::Thought { client } => self.begin(client, self.now),
         }
     }
 
@@ -333,8 +379,9 @@ impl<'a> Engine<'a> {
         } = self.requests[request as usize];
         let drawn = &self.trace.requests[request as usize];
         self.done += 1;
+        let seen = self.seen(self.now as f64) as u64;
         if request as usize >= self.trace.len() / WARM_UP {
-            let took = self.now - due + (self.server.costs.base_us * 1_000.0) as u64;
+            let took = seen - due + (self.server.costs.base_us * 1_000.0) as u64;
             self.outcome.all.record(took);
             self.outcome.classes[drawn.class as usize].record(took);
         }
@@ -343,7 +390,7 @@ impl<'a> Engine<'a> {
             let think = (think_us.quantile(chance) + self.server.costs.base_us) * 1_000.0;
             let client = connection;
             self.events
-                .at(self.now + think as u64, Event::Thought { client });
+                .at(seen + think as u64, Event::Thought { client });
         } else {
             // One that comes on a connection of its own still is one of those that are open at once.
             match self.unsent.pop_front() {

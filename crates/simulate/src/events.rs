@@ -12,6 +12,10 @@ pub(crate) enum Event {
     Unblocked { thread: u32 },
     /// The back end that a request awaits has answered.
     Waited { request: u32 },
+    /// A core is away until a time, by its stall of that number.
+    Stalled { core: u32, stall: u32 },
+    /// A core is back.
+    Back { core: u32 },
     /// A client has thought.
     Thought { client: u32 },
 }
@@ -27,6 +31,10 @@ impl Events {
     pub(crate) fn at(&mut self, ns: u64, event: Event) {
         self.made = self.made.wrapping_add(1);
         self.heap.push(Reverse((ns, self.made, event)));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heap.is_empty()
     }
 
     pub(crate) fn next_at(&self) -> u64 {

@@ -26,6 +26,7 @@ mod events;
 mod histogram;
 mod search;
 mod server;
+mod stalls;
 mod steps;
 mod threads;
 mod trace;
@@ -33,6 +34,7 @@ mod trace;
 pub use histogram::Histogram;
 pub use search::{Found, Goal, capacity};
 pub use server::{Costs, Scheduler, Server, Spread, Topology};
+pub use stalls::{PARTS as STALL_PARTS, Stalls};
 pub use trace::{Load, Trace};
 
 /// What a simulation gives.

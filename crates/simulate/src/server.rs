@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stalls::Stalls;
+
 /// A server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Server {
@@ -13,6 +15,10 @@ pub struct Server {
     pub costs: Costs,
     /// How the kernel shares a core between threads.
     pub scheduler: Scheduler,
+    /// How often each core is away.
+    pub stalls: Stalls,
+    /// How often the client's CPU is away: requests that are due then are sent late, and replies are seen late.
+    pub client_stalls: Stalls,
     /// Connections that are open, idle ones among them.
     pub connections: usize,
 }
@@ -68,8 +74,11 @@ pub enum Spread {
 pub struct Costs {
     /// CPU of a request, saturated.
     pub request_us: f64,
-    /// What a wake-up of an idle core adds.
+    /// What a wake-up adds of a core that has been idle for long.
     pub wake_us: f64,
+    /// How fast a core falls asleep: after so long it costs 63 % of that to wake it up, and of one that has only
+    /// just become idle nothing. 0: at once.
+    pub asleep_after_us: f64,
     /// CPU of a connection that is opened for a request and closed after it.
     pub connection_us: f64,
     /// CPU of going on after an awaited time.

@@ -46,12 +46,14 @@ pub(crate) struct Share {
 #[derive(Debug, Clone, Copy)]
 struct Core {
     thread: u32,
-    /// When what it runs was begun.
+    /// When what it runs was begun, or when it became idle.
     since: u64,
     /// Virtual time of its thread until which that is protected.
     protected: i64,
     /// When it ends what it runs, or is to look at who waits.
     until: u64,
+    /// Until when it is away.
+    away: u64,
     version: u32,
 }
 
@@ -80,6 +82,7 @@ impl Cores {
             since: 0,
             protected: 0,
             until: 0,
+            away: 0,
             version: 0,
         };
         let ns = |us: f64| (us * 1_000.0).max(1.0) as u64;
@@ -97,14 +100,16 @@ impl Cores {
         }
     }
 
-    /// Whether a thread that wakes up now finds a core asleep.
-    pub(crate) fn has_idle(&self) -> bool {
-        !self.idle.is_empty()
+    /// For how long the core has been idle on which a thread would run that wakes up now, ns; `None` where all
+    /// are busy.
+    pub(crate) fn idle_for(&self, now: u64) -> Option<u64> {
+        let core = *self.idle.back()?;
+        Some(now.saturating_sub(self.cores[core as usize].since))
     }
 
     /// What a thread on a core has had until now.
     fn had_on(core: &Core, now: u64, threads: &[Thread]) -> i64 {
-        threads[core.thread as usize].share.had + (now - core.since) as i64
+        threads[core.thread as usize].share.had + now.saturating_sub(core.since) as i64
     }
 
     /// What each of those that want to run ought to have had, and how many they are.
@@ -153,8 +158,10 @@ impl Cores {
         }
         let waited = !self.ready.is_empty();
         self.enqueue(id, threads);
+        // A core that is away without a thread looks for one when it is back.
+        let runs = |core: &usize| self.cores[*core].thread != NONE;
         let most = |core: &usize| Self::had_on(&self.cores[*core], now, threads);
-        let Some(index) = (0..self.cores.len()).max_by_key(most) else {
+        let Some(index) = (0..self.cores.len()).filter(runs).max_by_key(most) else {
             return;
         };
         let had = Self::had_on(&self.cores[index], now, threads);
@@ -193,12 +200,46 @@ impl Cores {
     /// The core is to look at who waits at `end`, if it has not ended before.
     fn look_at(&mut self, index: usize, end: u64, events: &mut Events) {
         let core = &mut self.cores[index];
+        let end = end.max(core.away);
         if end < core.until {
             core.until = end;
             core.version = core.version.wrapping_add(1);
             let (core, version) = (index as u32, core.version);
             events.at(end, Event::Core { core, version });
         }
+    }
+
+    /// The core is away from now until `until`: what it runs stands still.
+    pub(crate) fn stall(
+        &mut self,
+        now: u64,
+        core: u32,
+        until: u64,
+        threads: &mut [Thread],
+        events: &mut Events,
+    ) {
+        let state = &mut self.cores[core as usize];
+        state.away = until;
+        if state.thread == NONE {
+            self.idle.retain(|&idle| idle != core);
+            events.at(until, Event::Back { core });
+            return;
+        }
+        let ran = now.saturating_sub(state.since);
+        self.used += ran;
+        let thread = &mut threads[state.thread as usize];
+        thread.left = thread.left.saturating_sub(ran);
+        thread.share.had += ran as i64;
+        let more = state.until.saturating_sub(now);
+        (state.since, state.until) = (until, until + more);
+        state.version = state.version.wrapping_add(1);
+        let (at, version) = (state.until, state.version);
+        events.at(at, Event::Core { core, version });
+    }
+
+    /// A core that was away without a thread is back.
+    pub(crate) fn back(&mut self, now: u64, core: u32, threads: &[Thread], events: &mut Events) {
+        self.next(now, core, threads, events);
     }
 
     fn begin(&mut self, now: u64, core: u32, id: u32, threads: &[Thread], events: &mut Events) {
@@ -243,7 +284,7 @@ impl Cores {
         if state.version != version || state.thread == NONE {
             return None;
         }
-        let ran = now - state.since;
+        let ran = now.saturating_sub(state.since);
         self.used += ran;
         state.since = now;
         let thread = &mut threads[state.thread as usize];
@@ -304,6 +345,7 @@ impl Cores {
             None => {
                 let state = &mut self.cores[core as usize];
                 state.version = state.version.wrapping_add(1);
+                state.since = now;
                 self.idle.push_back(core);
             }
         }

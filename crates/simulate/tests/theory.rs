@@ -1,6 +1,6 @@
 //! The simulator against what theory says in closed form.
 
-use simulate::{Costs, Load, Scheduler, Server, Spread, Topology, Trace, run};
+use simulate::{Costs, Load, Scheduler, Server, Spread, Stalls, Topology, Trace, run};
 use workload::{Distribution, Workload};
 
 const MANY: usize = 1_500_000;
@@ -19,6 +19,8 @@ fn server(cores: usize, topology: Topology) -> Server {
             preempt_us: 1e9,
             protect_us: 1e9,
         },
+        stalls: Stalls::default(),
+        client_stalls: Stalls::default(),
         connections: 1,
     }
 }
@@ -319,4 +321,92 @@ fn threads_that_compute_have_equal_parts() {
     let outcome = run(&server, &load, &trace);
     close("utilisation", outcome.utilisation, 1.0, 0.01);
     close("long", outcome.classes[1].mean_us(), 80_000.0, 0.08);
+}
+
+/// A CPU that is away for 5 ms twice in a second: of all requests a share `2 (5 ms - x) / (1 - load)` waits longer
+/// than x, those among it that come until the queue is gone. Nearly 1 in 200 takes more than 2.5 ms, and 1 in
+/// 500 more than 4 ms.
+#[test]
+fn a_cpu_that_is_away_delays_those_that_come_meanwhile() {
+    let trace = Trace::draw(&workload("5"), 400_000, 5);
+    let away = Stalls {
+        per_s: 2.0,
+        lengths_us: [5_000.0; simulate::STALL_PARTS],
+    };
+    let of_server = Server {
+        stalls: away,
+        ..server(1, ONE_LOOP)
+    };
+    let of_client = Server {
+        client_stalls: away,
+        ..server(1, ONE_LOOP)
+    };
+    let seats = Topology::Seats {
+        seats: 100,
+        spread: Spread::Even,
+    };
+    let of_threads = Server {
+        stalls: away,
+        ..server(1, seats)
+    };
+    for (what, server) in [
+        ("server", of_server),
+        ("client", of_client),
+        ("threads", of_threads),
+    ] {
+        let outcome = run(&server, &open(2_000.0), &trace);
+        close(what, outcome.all.percentile_us(99.5), 2_525.0, 0.04);
+        close(what, outcome.all.percentile_us(99.8), 4_010.0, 0.04);
+        assert!(outcome.all.percentile_us(98.9) < 100.0, "{what}");
+    }
+}
+
+/// Two cores of which each is away a tenth of the time carry what 1.8 cores do.
+#[test]
+fn what_a_cpu_is_away_it_cannot_do() {
+    let away = Stalls {
+        per_s: 50.0,
+        lengths_us: [2_000.0; simulate::STALL_PARTS],
+    };
+    let load = Load::Closed {
+        population: 64,
+        think_us: workload::Distribution::Constant(0.0),
+    };
+    let trace = Trace::draw(&workload("{ exponential = 100 }"), 400_000, 6);
+    let server = Server {
+        stalls: away,
+        ..server(2, Topology::Shared { threads: 8 })
+    };
+    let outcome = run(&server, &load, &trace);
+    close("throughput", outcome.throughput_rps, 18_000.0, 0.02);
+}
+
+/// A request wakes the core once, however many threads it passes; and a core that is idle for a short while only
+/// costs the part that `1 - exp(-idle / t)` gives: at random arrivals `m / (m + t)` in the mean.
+#[test]
+fn a_wake_up_costs_as_the_core_sleeps() {
+    let trace = Trace::draw(&workload("10"), 400_000, 7);
+    let staged = Topology::Staged {
+        loops: 1,
+        workers: 4,
+    };
+    let with = |topology, asleep_after_us| {
+        let plain = server(1, topology);
+        Server {
+            costs: Costs {
+                wake_us: 40.0,
+                asleep_after_us,
+                ..plain.costs
+            },
+            ..plain
+        }
+    };
+    let mean = |server: &Server, rate| run(server, &open(rate), &trace).all.mean_us();
+    // So rare that none meets another.
+    close("staged", mean(&with(staged, 0.0), 1.0), 50.0, 0.01);
+    close("loop", mean(&with(ONE_LOOP, 0.0), 1.0), 50.0, 0.01);
+    let outcome = run(&with(ONE_LOOP, 200.0), &open(5_000.0), &trace);
+    // Each idle time is 200 µs in the mean: half of the whole, for those who find the core idle.
+    let busy = outcome.utilisation;
+    close("busy", busy, 0.005 * (10.0 + (1.0 - busy) * 20.0), 0.02);
 }

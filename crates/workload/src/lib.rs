@@ -22,7 +22,7 @@ mod write;
 pub use check::{CONNECTIONS_MAX, CPUS_MAX, MICROS_MAX, RATE_MAX};
 pub use distribution::Distribution;
 pub use flags::Flags;
-pub use mix::{Kind, Mix};
+pub use mix::{Kind, Mix, as_sent};
 pub use sampler::{Drawn, Sampler};
 
 /// A workload that has been checked.

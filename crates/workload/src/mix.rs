@@ -92,6 +92,24 @@ fn of_class(at: usize, class: &Class, mut random: SplitMix64) -> Vec<Kind> {
     (0..many).map(kind).collect()
 }
 
+/// The workload as a [`Mix`] sends it: each time that varies as the hundred that stand for it.
+pub fn as_sent(workload: &Workload) -> Workload {
+    let mut sent = workload.clone();
+    for class in &mut sent.classes {
+        for time in [&mut class.cpu_us, &mut class.blocked_us, &mut class.wait_us] {
+            if !matches!(time, Distribution::Constant(_)) && !time.is_zero() {
+                *time = Distribution::Values {
+                    values: (0..PER_CLASS)
+                        .map(|n| mean_of_part(time, n, PER_CLASS).round())
+                        .collect(),
+                    shares: vec![1.0 / PER_CLASS as f64; PER_CLASS],
+                };
+            }
+        }
+    }
+    sent
+}
+
 /// The mean of the `n`-th of `many` equal parts of a distribution, so that the mean of all parts is its
 /// own.
 fn mean_of_part(of: &Distribution, n: usize, many: usize) -> f64 {

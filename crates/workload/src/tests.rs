@@ -257,3 +257,25 @@ fn two_sizes_of_body_are_refused() {
     let line = Mix::of(&workload, 1).expect_err("two sizes");
     assert!(line.contains("1 and of 2 bytes"), "{line}");
 }
+
+#[test]
+fn a_workload_as_it_is_sent_has_the_means_and_fewer_long_times() {
+    let text =
+        "rate = 1\n[[class]]\ncpu_us = 50\nwait_us = { lognormal = { mean = 1000, cv = 1.5 } }\n";
+    let workload = Workload::parse(text).expect("it is whole");
+    let sent = as_sent(&workload);
+    let (was, is) = (&workload.classes[0], &sent.classes[0]);
+    assert_eq!((&was.cpu_us, &was.blocked_us), (&is.cpu_us, &is.blocked_us));
+    assert!(
+        (is.wait_us.mean() / 1_000.0 - 1.0).abs() < 0.01,
+        "{}",
+        is.wait_us.mean()
+    );
+    let tail = |c: &Class| c.wait_us.quantile(0.9999);
+    assert!(tail(is) < tail(was) * 0.7, "{} {}", tail(is), tail(was));
+    let kinds = Mix::of(&workload, 1).expect("one size").kinds;
+    let longest = kinds
+        .iter()
+        .filter_map(|k| k.path.split('/').nth(4)?.parse::<f64>().ok());
+    assert!((longest.fold(0.0, f64::max) - tail(is)).abs() <= 1.0);
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use report::data::{Mode, Objective, Pass, Shape};
 use schema::load::BodyCheck;
+use schema::random::SplitMix64;
 use workload::Workload;
 
 use crate::failure::Unmeasured;
@@ -34,8 +35,14 @@ use crate::run::visit;
 const REQUESTS: f64 = 2_500.0;
 /// The length of a trial, s.
 const TRIAL_S: (f64, f64) = (0.8, 1.6);
-/// Trials of a server at most.
-const TRIALS: usize = 9;
+/// The length of a trial at most where the objective is a long one: in a shorter one a queue that grows has not yet
+/// become as long as the objective allows. The second is of those of which a rough figure is enough.
+const TRIAL_S_LONG: (f64, f64) = (2.0, 4.0);
+/// Objectives that a trial lasts.
+const OBJECTIVES: f64 = 6.0;
+/// Trials of a server at most, and of one of which a rough figure is enough.
+const TRIALS: usize = 8;
+const TRIALS_COARSE: usize = 5;
 /// Trials of a server that the machine or the generator may have spoilt, until no more are made.
 const SPOILT_TIMES: usize = 4;
 /// How long replies are waited for at most beyond a window, s: no longer than the generator waits.
@@ -54,6 +61,8 @@ pub struct Asked {
     pub workers: Option<u32>,
     /// Where the search begins, requests per second.
     pub guess_rps: f64,
+    /// Whether a rough figure is enough: it is not among those that may be the best.
+    pub coarse: bool,
 }
 
 /// What was measured of a server.
@@ -69,13 +78,20 @@ pub struct Measured {
     pub trials: Vec<Trial>,
 }
 
+/// Where a search begins, and how exact it must be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    pub(super) guess_rps: f64,
+    pub(super) coarse: bool,
+}
+
 /// One server, its visit, and its search.
-struct Runner {
-    server: Server,
-    visit: Visit,
-    guess_rps: f64,
-    closed_rps: f64,
-    search: Option<Search>,
+pub(super) struct Runner {
+    pub(super) server: Server,
+    pub(super) visit: Visit,
+    start: Start,
+    pub(super) closed_rps: f64,
+    pub(super) search: Option<Search>,
     /// Whether the closed loop was measured once more.
     again: bool,
     spoilt: usize,
@@ -89,21 +105,7 @@ struct Runner {
 /// The workload cannot be sent, or its objective is not one that is measured here.
 pub fn capacities(workload: &Workload, asked: &[Asked]) -> anyhow::Result<Vec<Measured>> {
     let session = Session::new(workload)?;
-    let known = Catalogue::ask(&session.setup.own)?
-        .choose("all-variants")
-        .map_err(|f| anyhow!("{f}"))?;
-    let visit = |asked: &Asked| -> Result<Visit, String> {
-        let plain = if asked.variant == "-" {
-            ""
-        } else {
-            asked.variant.as_str()
-        };
-        let same = |c: &&Contender| c.model == asked.model && c.variant == plain;
-        let contender = known.iter().find(same).ok_or("there is no such variant")?;
-        Ok(session.visit(session.scenario, contender, asked.workers))
-    };
-    let visits = asked.iter().map(|asked| (visit(asked), asked.guess_rps));
-    session.measure(visits.collect())
+    session.measure(session.visits(asked)?)
 }
 
 /// What all servers of a measurement share.
@@ -111,7 +113,7 @@ pub(super) struct Session {
     pub(super) setup: Setup,
     pub(super) scenario: &'static Scenario,
     idle: u32,
-    objective: Objective,
+    pub(super) objective: Objective,
 }
 
 impl Session {
@@ -132,6 +134,31 @@ impl Session {
             idle: made.idle,
             objective,
         })
+    }
+
+    /// A visit of each of `asked`, with where its search begins.
+    pub(super) fn visits(
+        &self,
+        asked: &[Asked],
+    ) -> anyhow::Result<Vec<(Result<Visit, String>, Start)>> {
+        let known = Catalogue::ask(&self.setup.own)?
+            .choose("all-variants")
+            .map_err(|f| anyhow!("{f}"))?;
+        let visit = |asked: &Asked| -> Result<Visit, String> {
+            let plain = if asked.variant == "-" {
+                ""
+            } else {
+                asked.variant.as_str()
+            };
+            let same = |c: &&Contender| c.model == asked.model && c.variant == plain;
+            let contender = known.iter().find(same).ok_or("there is no such variant")?;
+            Ok(self.visit(self.scenario, contender, asked.workers))
+        };
+        let start = |asked: &Asked| Start {
+            guess_rps: asked.guess_rps,
+            coarse: asked.coarse,
+        };
+        Ok(asked.iter().map(|a| (visit(a), start(a))).collect())
     }
 
     pub(super) fn visit(
@@ -159,15 +186,24 @@ impl Session {
     /// The capacity of the server of each visit, whose search begins at the rate beside it.
     pub(super) fn measure(
         &self,
-        visits: Vec<(Result<Visit, String>, f64)>,
+        visits: Vec<(Result<Visit, String>, Start)>,
     ) -> anyhow::Result<Vec<Measured>> {
-        let begin = |(visit, guess_rps): (Result<Visit, String>, f64)| {
+        let runners = self.searched(visits)?;
+        Ok(runners.into_iter().map(|r| self.end(r)).collect())
+    }
+
+    /// The servers side by side, each with its search at its end. Their order is another in every round.
+    pub(super) fn searched(
+        &self,
+        visits: Vec<(Result<Visit, String>, Start)>,
+    ) -> anyhow::Result<Vec<Result<Runner, String>>> {
+        let begin = |(visit, start): (Result<Visit, String>, Start)| {
             let visit = visit?;
             let (server, _) = visit::begin(&self.setup, &visit).map_err(|why| said(&why))?;
             Ok(Runner {
                 server,
                 visit,
-                guess_rps,
+                start,
                 closed_rps: 0.0,
                 search: None,
                 again: false,
@@ -176,8 +212,12 @@ impl Session {
             })
         };
         let mut runners: Vec<Result<Runner, String>> = visits.into_iter().map(begin).collect();
+        let mut random = SplitMix64::new(runners.len() as u64);
+        let mut order: Vec<usize> = (0..runners.len()).collect();
         for round in 0..TRIALS + SPOILT_TIMES + 2 {
-            for slot in &mut runners {
+            random.shuffle(&mut order);
+            for &at in &order {
+                let slot = &mut runners[at];
                 let Ok(runner) = slot else { continue };
                 match self.step(runner, round as u64) {
                     Ok(()) => {}
@@ -186,13 +226,21 @@ impl Session {
                 }
             }
         }
-        Ok(runners.into_iter().map(|r| self.end(r)).collect())
+        Ok(runners)
+    }
+
+    /// What must be kept.
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            p99_us: self.objective.p99_us,
+            errors_share: self.objective.errors_max_share,
+        }
     }
 
     /// The next window of a server: the closed loop first, then trials as long as its search needs some.
     fn step(&self, runner: &mut Runner, round: u64) -> Result<(), Unmeasured> {
         let Some(search) = &mut runner.search else {
-            let seconds = trial_s(runner.guess_rps);
+            let seconds = self.trial_s(runner.start.guess_rps, runner.start.coarse);
             let (_, sample) = self.load(&runner.server, &runner.visit, None, seconds, round)?;
             let replies = sample.load.rate_achieved;
             if replies <= 0.0 {
@@ -200,26 +248,33 @@ impl Session {
                 return Err(Unmeasured::new(schema::Code::NothingAnswered, text));
             }
             runner.closed_rps = replies;
-            let kept = Kept {
-                p99_us: self.objective.p99_us,
-                errors_share: self.objective.errors_max_share,
-            };
-            runner.search = Some(Search::new(kept, replies, runner.guess_rps));
+            let search = Search::new(self.kept(), replies, runner.start.guess_rps);
+            runner.search = Some(if runner.start.coarse {
+                search.coarse()
+            } else {
+                search
+            });
             return Ok(());
         };
         if search.is_at_top() && !runner.again {
             // It could do as much as it could do at most: was that its most?
-            let seconds = trial_s(runner.closed_rps);
+            let seconds = self.trial_s(runner.closed_rps, runner.start.coarse);
             let (_, sample) = self.load(&runner.server, &runner.visit, None, seconds, round)?;
             runner.again = true;
             runner.closed_rps = runner.closed_rps.max(sample.load.rate_achieved);
             search.raise(runner.closed_rps);
             return Ok(());
         }
-        if search.is_over() || search.trials().len() >= TRIALS || runner.spoilt >= SPOILT_TIMES {
+        let most = if runner.start.coarse {
+            TRIALS_COARSE
+        } else {
+            TRIALS
+        };
+        if search.is_over() || search.trials().len() >= most || runner.spoilt >= SPOILT_TIMES {
             return Ok(());
         }
-        let (rate, seconds) = (search.next, trial_s(runner.closed_rps));
+        let rate = search.next;
+        let seconds = self.trial_s(runner.closed_rps, runner.start.coarse);
         let (shape, sample) =
             self.load(&runner.server, &runner.visit, Some(rate), seconds, round)?;
         let (step, outcome) = capacity::step(&shape, &sample, self.objective, Ceiling::Unknown);
@@ -241,8 +296,16 @@ impl Session {
         Ok(())
     }
 
+    /// How long a trial of a server takes that answers so many requests per second.
+    pub(super) fn trial_s(&self, rps: f64, coarse: bool) -> f64 {
+        let by_requests = (REQUESTS / rps.max(1.0)).clamp(TRIAL_S.0, TRIAL_S.1);
+        let (usual, rough) = TRIAL_S_LONG;
+        let by_objective = self.objective.p99_us / 1e6 * OBJECTIVES;
+        by_requests.max(by_objective.min(if coarse { rough } else { usual }))
+    }
+
     /// A window: a closed loop, or an open one at a rate.
-    fn load(
+    pub(super) fn load(
         &self,
         server: &Server,
         visit: &Visit,
@@ -269,7 +332,7 @@ impl Session {
         Ok((shape, sample))
     }
 
-    fn end(&self, runner: Result<Runner, String>) -> Measured {
+    pub(super) fn end(&self, runner: Result<Runner, String>) -> Measured {
         let runner = match runner {
             Ok(runner) => runner,
             Err(why) => {
@@ -301,12 +364,7 @@ impl Session {
     }
 }
 
-/// How long a trial of a server takes that answers so many requests per second.
-fn trial_s(rps: f64) -> f64 {
-    (REQUESTS / rps.max(1.0)).clamp(TRIAL_S.0, TRIAL_S.1)
-}
-
-fn said(why: &Unmeasured) -> String {
+pub(super) fn said(why: &Unmeasured) -> String {
     match why {
         Unmeasured::Because(reason) => reason.text.clone(),
         Unmeasured::Interrupted => "interrupted".to_owned(),

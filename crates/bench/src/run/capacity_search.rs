@@ -7,6 +7,10 @@
 
 /// The search ends when its ends are so near.
 const WITHIN: f64 = 1.04;
+/// The same where a rough figure is enough.
+const WITHIN_COARSE: f64 = 1.10;
+/// Below this share of the highest rate, half the way to it is a better step than a stride.
+const FAR_SHARE: f64 = 0.4;
 /// The first step of a search that has one end.
 const STRIDE: f64 = 1.12;
 /// No step is longer.
@@ -61,6 +65,7 @@ pub struct Search {
     low: f64,
     high: f64,
     stride: f64,
+    within: f64,
     trials: Vec<Trial>,
 }
 
@@ -75,7 +80,16 @@ impl Search {
             low: 0.0,
             high: f64::INFINITY,
             stride: STRIDE,
+            within: WITHIN,
             trials: Vec::new(),
+        }
+    }
+
+    /// The same, that ends at a rough figure.
+    pub fn coarse(self) -> Self {
+        Self {
+            within: WITHIN_COARSE,
+            ..self
         }
     }
 
@@ -90,11 +104,13 @@ impl Search {
         self.trials.push(trial);
         self.next = match (self.low > 0.0, self.high.is_finite()) {
             (true, true) => f64::sqrt(self.low * self.high),
-            // Far from the top, half the way to it is a longer step.
-            (true, false) => {
+            // Far from the top, half the way to it is a longer step. Near the guess, a stride is the better one:
+            // a good guess is confirmed with the fewest trials.
+            (true, false) if self.low < self.most * FAR_SHARE || self.stride > STRIDE => {
                 let half_way = f64::sqrt(self.low * self.most);
                 (self.low * self.stride).max(half_way).min(self.most)
             }
+            (true, false) => (self.low * self.stride).min(self.most),
             _ => self.high / self.stride,
         };
         if !(self.low > 0.0 && self.high.is_finite()) {
@@ -116,7 +132,7 @@ impl Search {
 
     /// Whether both ends are near, or the highest rate was kept.
     pub fn is_over(&self) -> bool {
-        self.is_at_top() || self.low > 0.0 && self.high / self.low < WITHIN
+        self.is_at_top() || self.low > 0.0 && self.high / self.low < self.within
     }
 
     /// What was tried.
@@ -126,24 +142,42 @@ impl Search {
 
     /// The capacity that all trials amount to; `None` where none kept the objective.
     pub fn capacity(&self) -> Option<f64> {
-        let mut points: Vec<(f64, f64)> = self
-            .trials
-            .iter()
-            .map(|t| (t.rate, t.excess(self.kept)))
-            .collect();
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let fitted = monotone(&points.iter().map(|p| p.1).collect::<Vec<_>>());
-        let above = fitted.iter().position(|&excess| excess > 0.0);
-        match above {
-            None if self.is_at_top() => Some(f64::sqrt(self.low * self.most)),
-            None => points.last().map(|p| p.0),
-            Some(0) => None,
-            Some(at) => {
-                let (low, high) = (points[at - 1].0, points[at].0);
-                let (under, over) = (fitted[at - 1], fitted[at]);
-                let share = -under / (over - under).max(1e-9);
-                Some(low * (high / low).powf(share.clamp(0.0, 1.0)))
-            }
+        match crossing(&self.trials, self.kept) {
+            Crossing::Above(_) if self.is_at_top() => Some(f64::sqrt(self.low * self.most)),
+            Crossing::Above(rate) | Crossing::At(rate) => Some(rate),
+            Crossing::Below(_) | Crossing::Unknown => None,
+        }
+    }
+}
+
+/// Where trials put the rate at which an objective is just kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Crossing {
+    /// Between those that were tried.
+    At(f64),
+    /// All of them kept it, up to this.
+    Above(f64),
+    /// None of them kept it, down to this.
+    Below(f64),
+    /// There were none.
+    Unknown,
+}
+
+/// Where `trials` put it together.
+pub fn crossing(trials: &[Trial], kept: Kept) -> Crossing {
+    let mut points: Vec<(f64, f64)> = trials.iter().map(|t| (t.rate, t.excess(kept))).collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let fitted = monotone(&points.iter().map(|p| p.1).collect::<Vec<_>>());
+    let above = fitted.iter().position(|&excess| excess > 0.0);
+    match (above, points.first(), points.last()) {
+        (_, None, _) | (_, _, None) => Crossing::Unknown,
+        (None, _, Some(last)) => Crossing::Above(last.0),
+        (Some(0), Some(first), _) => Crossing::Below(first.0),
+        (Some(at), ..) => {
+            let (low, high) = (points[at - 1].0, points[at].0);
+            let (under, over) = (fitted[at - 1], fitted[at]);
+            let share = -under / (over - under).max(1e-9);
+            Crossing::At(low * (high / low).powf(share.clamp(0.0, 1.0)))
         }
     }
 }
@@ -259,6 +293,39 @@ mod tests {
         }
         let found = search.capacity().expect("it keeps the objective");
         assert!((800.0..950.0).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn a_good_guess_is_confirmed_in_a_few_trials_and_a_rough_figure_takes_fewer() {
+        for guess in [880.0, 900.0, 930.0] {
+            let (_, steps) = searched(guess, |rate, _| server(rate));
+            assert!(steps <= 4, "{guess}: {steps} steps");
+            let mut search = Search::new(KEPT, 2_000.0, guess).coarse();
+            let mut steps = 0;
+            while !search.is_over() {
+                let next = search.next;
+                search.record(server(next));
+                steps += 1;
+            }
+            let found = search.capacity().expect("it keeps the objective");
+            assert!((found / 900.0 - 1.0).abs() < 0.05, "{guess}: {found}");
+            assert!(steps <= 3, "{guess}: {steps} steps");
+        }
+    }
+
+    #[test]
+    fn trials_on_one_side_only_say_so() {
+        let at = |rates: &[f64]| {
+            let trials: Vec<Trial> = rates.iter().map(|&rate| server(rate)).collect();
+            crossing(&trials, KEPT)
+        };
+        assert_eq!(at(&[]), Crossing::Unknown);
+        assert_eq!(at(&[500.0, 800.0]), Crossing::Above(800.0));
+        assert_eq!(at(&[960.0, 950.0]), Crossing::Below(950.0));
+        let Crossing::At(rate) = at(&[850.0, 950.0]) else {
+            panic!("both sides were tried");
+        };
+        assert!((rate / 900.0 - 1.0).abs() < 0.02, "{rate}");
     }
 
     #[test]

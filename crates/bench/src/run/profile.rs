@@ -8,16 +8,18 @@ use schema::load::BodyCheck;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use report::data::{Mode, Pass, Shape};
-use schema::profile::{MachineOf, Profile, VERSION, VariantCosts};
+use schema::profile::{MachineOf, Profile, SOON_RPS, VERSION, VariantCosts};
 
 use crate::failure::{Failure, Unmeasured};
 use crate::observe::cpus::CpuList;
 use crate::observe::environment;
 use crate::observe::measured::Sample;
 use crate::observe::slice;
+use crate::observe::stalls;
 use crate::observe::tree::Footprint;
 use crate::plan::catalogue::Catalogue;
 use crate::plan::contender::Contender;
@@ -58,7 +60,7 @@ pub struct ProfileArgs {
     #[arg(long)]
     pub provisional: bool,
 
-    /// Measure only how the kernel shares a CPU, and write that into the file that is there
+    /// Measure only how the kernel shares a CPU and how often CPUs are away (25 s), and write that into the file that is there
     #[arg(long)]
     pub scheduler_only: bool,
 }
@@ -83,6 +85,8 @@ const LEAST_US: f64 = 1.0;
 /// How long a request blocks, or awaits, by which is told how late it goes on, µs.
 const PAUSE_US: f64 = 500.0;
 const KIB: f64 = 64.0;
+/// How long the CPUs are watched for moments in which they are away.
+const WATCHED: Duration = Duration::from_secs(20);
 
 static KEPT: Scenario = Scenario {
     name: "profile",
@@ -135,7 +139,7 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     let server_cpus = cpus(&args.server_cpus, "--server-cpus", lower)?;
     let load_cpus = cpus(&args.load_cpus, "--load-cpus", upper)?;
     if args.scheduler_only {
-        return scheduler(&args.out, &server_cpus);
+        return scheduler(&args.out, &server_cpus, &load_cpus);
     }
     let own = std::env::current_exe().context("this command does not find itself")?;
     let contenders = Catalogue::ask(&own)?.choose(&args.models)?;
@@ -147,6 +151,7 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     let scratch = |name: &str| scratch.join(format!(".profile-{}-{name}", std::process::id()));
     let setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
     let slices = slice::measure(&setup.server_cpus)?;
+    let (of_server, of_client) = stalls::measure(&setup.server_cpus, &setup.load_cpus, WATCHED)?;
     let env = environment::describe(&Request::default(), &allowed, 0);
     let mut profile = Profile {
         version: VERSION,
@@ -159,6 +164,8 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
         slice_us: slices.slice_us,
         preempt_us: slices.preempt_us,
         protect_us: slices.protect_us,
+        stalls: Some(of_server),
+        client_stalls: Some(of_client),
         ..Profile::default()
     };
     if args.provisional {
@@ -202,14 +209,17 @@ fn write(profile: &Profile, out: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", out.display()))
 }
 
-/// Measures how a CPU is shared, into the profile in `file`.
-fn scheduler(file: &Path, server_cpus: &CpuList) -> Result<(), Failure> {
+/// Measures how a CPU is shared and how often it is away, into the profile in `file`.
+fn scheduler(file: &Path, server_cpus: &CpuList, load_cpus: &CpuList) -> Result<(), Failure> {
     let unusable = |error: &dyn std::fmt::Display| {
         Failure::usage(format!("--scheduler-only: {}: {error}", file.display()))
     };
     let text = fs::read_to_string(file).map_err(|error| unusable(&error))?;
     let mut profile: Profile = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
     let slices = slice::measure(server_cpus)?;
+    let (of_server, of_client) = stalls::measure(server_cpus, load_cpus, WATCHED)?;
+    profile.stalls = Some(of_server);
+    profile.client_stalls = Some(of_client);
     profile.slice_us = slices.slice_us;
     profile.preempt_us = slices.preempt_us;
     profile.protect_us = slices.protect_us;
@@ -257,6 +267,8 @@ impl Variant<'_> {
         if let (Some(rest), Some(with), true) = (warm_up.unloaded, warm_up.loaded, occupied) {
             let more = with.pss_kib.saturating_sub(rest.pss_kib) as f64;
             costs.connection_kib = more / f64::from(AWAITING);
+            let more = with.kernel_kib.saturating_sub(rest.kernel_kib) as f64;
+            costs.connection_kernel_kib = Some(more / f64::from(AWAITING));
         }
         let connections = if one { 1 } else { CONNECTIONS };
         let cpu = |path: &str, connections: u32| {
@@ -275,6 +287,11 @@ impl Variant<'_> {
         let sample = self.sample(&visit, &low, &server)?;
         let idle_cpu = per_request(&sample)?;
         let p50 = sample.load.response_us.p50.unwrap_or(idle_cpu);
+        let soon = Shape {
+            rate: Some(SOON_RPS),
+            ..low.clone()
+        };
+        let soon_cpu = self.cpu_us(&visit, &soon, &server)?;
         let late = |path: String, nominal: f64| -> Result<f64, Unmeasured> {
             let shape = Shape {
                 path,
@@ -313,6 +330,7 @@ impl Variant<'_> {
         costs.request_us.push(request.max(0.1));
         let least = request + LEAST_US * factor;
         costs.wake_us.push((idle_cpu - least).max(0.0));
+        costs.wake_soon_us.push((soon_cpu - least).max(0.0));
         costs.base_us.push((p50 - idle_cpu).max(0.0));
         costs.resume_us.push((resumed - short).max(0.0));
         costs.unblock_us.push((unblocked - short).max(0.0));
@@ -359,6 +377,8 @@ impl Variant<'_> {
         if let (None, None, Some(less), Some(more)) = (few, all, less, server.footprint()) {
             let kib = more.pss_kib.saturating_sub(less.pss_kib) as f64;
             costs.connection_kib = kib / f64::from(IDLE - IDLE / 10);
+            let kib = more.kernel_kib.saturating_sub(less.kernel_kib) as f64;
+            costs.connection_kernel_kib = Some(kib / f64::from(IDLE - IDLE / 10));
         }
         drop(held);
         server.drain(&self.setup.interrupt)?;
@@ -383,15 +403,20 @@ impl Variant<'_> {
         };
         let asked = self.contender.workers.asked_for(33, false, 1);
         let (few, more) = (1, 33);
-        let kib = |footprint: Option<Footprint>| footprint.map_or(0.0, |f| f.pss_kib as f64);
-        match asked {
+        let kib = |footprint: Option<Footprint>| {
+            footprint.map_or([0.0; 2], |f| [f.pss_kib as f64, f.kernel_kib as f64])
+        };
+        let (rest, worker) = match asked {
             Some(_) => {
                 let (less, much) = (kib(read(Some(few))?), kib(read(Some(more))?));
-                costs.worker_kib = ((much - less) / f64::from(more - few)).max(0.0);
-                costs.rest_kib = (less - costs.worker_kib).max(0.0);
+                let worker = |at: usize| ((much[at] - less[at]) / f64::from(more - few)).max(0.0);
+                let rest = |at: usize| (less[at] - worker(at)).max(0.0);
+                ([rest(0), rest(1)], [worker(0), worker(1)])
             }
-            None => costs.rest_kib = kib(read(None)?),
-        }
+            None => (kib(read(None)?), [0.0; 2]),
+        };
+        (costs.rest_kib, costs.worker_kib) = (rest[0], worker[0]);
+        (costs.rest_kernel_kib, costs.worker_kernel_kib) = (Some(rest[1]), Some(worker[1]));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::plan::scenario::Scenario;
 use crate::plan::target::Target;
 use crate::plan::visit::Visit;
 use crate::plan::workload as plan;
-use crate::run::capacities::{Measured, Session};
+use crate::run::capacities::{Measured, Session, Start};
 use crate::run::probe;
 
 /// A row of a file of contenders.
@@ -75,5 +75,9 @@ pub fn setting_capacities(
         Some(reason) => Err(reason.text.clone()),
         None => Ok(visit),
     });
-    session.measure(visits.zip(asked.iter().map(|a| a.1)).collect())
+    let start = |a: &(&str, f64)| Start {
+        guess_rps: a.1,
+        coarse: false,
+    };
+    session.measure(visits.zip(asked.iter().map(start)).collect())
 }
