@@ -17,7 +17,7 @@ use schema::load::{BodyCheck, LoadResult};
 use super::plan::{FILE, LOG_CONNECTIONS, LOG_SETTLES, SETUPS};
 use super::{Session, Stopped, server};
 use crate::failure::Unmeasured;
-use crate::judge::beside::Beside;
+use crate::judge::beside::RecentOthers;
 use crate::observe::measured::Sample;
 use crate::plan::contender::Contender;
 use crate::plan::scenario::PLAINTEXT;
@@ -136,7 +136,7 @@ struct Standing {
     file: Option<LogFile>,
     /// It uses CPU without load, and is stopped by a signal while others are loaded.
     restless: bool,
-    beside: Beside,
+    beside: RecentOthers,
     /// Correct replies so far.
     replies: u64,
 }
@@ -175,14 +175,14 @@ impl Standing {
             generator,
             file,
             restless: false,
-            beside: Beside::default(),
+            beside: RecentOthers::default(),
             replies: 0,
         })
     }
 
     fn warm_up(&mut self, setup: &Setup, asked: &Asked) -> Result<(), Unmeasured> {
         self.load(setup, asked)?;
-        self.beside = Beside::default();
+        self.beside = RecentOthers::default();
         self.restless = !self.server.wait_until_quiet();
         if self.restless {
             self.server.stop(true);

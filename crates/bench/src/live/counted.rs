@@ -180,6 +180,7 @@ fn count(
         drain: DRAIN,
         within_us: None,
         threads: 1,
+        slice: None,
     };
     let mut generator = SliceGenerator::start(setup, &call)?;
     let asked = |seconds| Asked {
