@@ -71,6 +71,8 @@ impl PeerLookup {
 
 impl fmt::Debug for PeerLookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PeerLookup").field(&self.known.get()).finish()
+        f.debug_tuple("PeerLookup")
+            .field(&self.known.get())
+            .finish()
     }
 }

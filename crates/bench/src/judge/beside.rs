@@ -45,9 +45,11 @@ impl RecentOthers {
         let Some(own) = self.usual() else {
             return [0.0; 2];
         };
-        let least = all.filter_map(RecentOthers::usual).fold(own, |least, other| {
-            [least[0].min(other[0]), least[1].min(other[1])]
-        });
+        let least = all
+            .filter_map(RecentOthers::usual)
+            .fold(own, |least, other| {
+                [least[0].min(other[0]), least[1].min(other[1])]
+            });
         [own[0] - least[0], own[1] - least[1]]
     }
 }
