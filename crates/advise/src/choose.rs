@@ -120,10 +120,11 @@ fn finalists(question: &Question<'_>, able: Vec<Candidate>) -> Vec<Found> {
         .iter()
         .take_while(|f| f.expected >= best * NEAR_SHARE && f.expected > 0.0);
     let many = near.count().min(FINALISTS);
-    let (equals, rest): (Vec<Found>, Vec<Found>) = found.split_off(many).into_iter().partition(|f| {
-        let near = f.expected > 0.0 && f.expected >= best * (1.0 - 2.0 * TIE_SHARE);
-        near && f.candidate.facts.default
-    });
+    let (equals, rest): (Vec<Found>, Vec<Found>) =
+        found.split_off(many).into_iter().partition(|f| {
+            let near = f.expected > 0.0 && f.expected >= best * (1.0 - 2.0 * TIE_SHARE);
+            near && f.candidate.facts.default
+        });
     found.extend(equals);
     let trace = question.trace(FINE);
     let mut fine = parallel(found, |f| {

@@ -130,7 +130,7 @@ pub const MODEL: Model = Model {
             breaks_when: "there are more clients than helper threads: each idle client occupies one",
             // One loop computes for all; the helper threads that connections occupy only read and write.
             workers: Workers::threads(Count::UpTo(512)).arranged(Topology::Loops),
-            needs: Needs::USUAL,
+            needs: Needs::SUPERSEDED,
             run: |server| {
                 let proactor = aio::Proactor::new(server)?;
                 server.ready();
