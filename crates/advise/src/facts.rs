@@ -34,6 +34,9 @@ pub struct Facts {
     pub spread: simulate::Spread,
     /// Whether the kernel must offer io_uring.
     pub io_uring: bool,
+    /// Whether it is there to be compared with, since another does the same with less.
+    #[serde(default)]
+    pub superseded: bool,
 }
 
 /// How many workers a variant has.
@@ -95,7 +98,7 @@ impl Facts {
     }
 
     /// How much there is to understand, to tune and to look after, for a choice among equals: one worker before
-    /// several, several alike before two kinds, as many as were told before one for each client, threads before
+    /// several, several alike before two kinds, one that is current before one that is superseded, as many as were told before one for each client, threads before
     /// processes, the default before another variant, and what every kernel offers before io_uring, which many containers forbid.
     pub(crate) fn complexity(&self) -> u32 {
         let kinds = match self.topology {
@@ -109,5 +112,6 @@ impl Facts {
             + u32::from(self.processes && self.workers != Count::One)
             + u32::from(!self.default)
             + u32::from(self.io_uring)
+            + 8 * u32::from(self.superseded)
     }
 }

@@ -458,3 +458,23 @@ fn a_machine_whose_cpus_are_away_keeps_tight_objectives_at_lower_rates_only() {
         "{text}"
     );
 }
+
+/// What is there to be compared with is no choice among equals.
+#[test]
+fn what_is_superseded_is_not_chosen_among_equals() {
+    let workload = Workload::parse("rate = 100\nconnections = 8\n[[class]]\ncpu_us = 5000\n");
+    let workload = workload.expect("whole");
+    let mut facts = facts();
+    facts.retain(|f| ["loop", "ring", "shared"].contains(&f.model.as_str()));
+    let options = Options {
+        brief: true,
+        ..Options::default()
+    };
+    let answer = advise(&workload, &profile(), &facts, &options).expect("an answer");
+    assert_eq!(chosen(&answer), "loop");
+    for f in facts.iter_mut().filter(|f| f.model == "loop") {
+        f.superseded = true;
+    }
+    let answer = advise(&workload, &profile(), &facts, &options).expect("an answer");
+    assert_eq!(chosen(&answer), "ring");
+}

@@ -7,6 +7,7 @@ use simulate::run;
 
 use crate::answer::{CandidateLine, Interval, Response};
 use crate::bounds;
+use crate::candidate::Candidate;
 use crate::question::{COARSE, FINALISTS, Found, Question, TIE_SHARE, parallel};
 
 /// Residuals below this many say nothing of a nine in ten interval.
@@ -125,7 +126,11 @@ pub(crate) fn choice(found: &[Found], lines: &[CandidateLine]) -> Option<usize> 
         memory(*a)
             .total_cmp(&memory(*b))
             .then({
-                let complexity = |at: usize| found[at].candidate.facts.complexity();
+                // One whose wait looks at every connection becomes slower when more are open than were told.
+                let complexity = |at: usize| {
+                    let Candidate { facts, server, .. } = &found[at].candidate;
+                    facts.complexity() + u32::from(server.costs.scan_us > 0.0)
+                };
                 complexity(*a).cmp(&complexity(*b))
             })
             .then(found[*b].expected.total_cmp(&found[*a].expected))

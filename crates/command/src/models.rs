@@ -61,6 +61,8 @@ struct Entry {
     spread: &'static str,
     /// Whether the kernel must offer io_uring.
     io_uring: bool,
+    /// Whether it is there to be compared with, since another does the same with less.
+    superseded: bool,
     /// Who does what with `--front poll`, if it can have that.
     front: Option<RoleNames>,
 }
@@ -155,6 +157,7 @@ impl Entry {
             topology,
             spread,
             io_uring: variant.needs.io_uring,
+            superseded: variant.needs.superseded,
             front: variant.fronted().map(|it| RoleNames::of(it.roles)),
         }
     }

@@ -307,6 +307,9 @@ pub struct Needs {
     pub aside: Option<fn(&mut dyn FnMut())>,
     /// How it runs with a [front](Front) before its workers. `None`: it has none.
     pub front: Option<Front>,
+    /// Whether another variant does the same with less, everywhere: it is there to be compared with, and is
+    /// chosen only where it is really better.
+    pub superseded: bool,
 }
 
 /// A front: it holds connections until a request is complete, so that a worker is kept busy by requests
@@ -333,6 +336,13 @@ impl Needs {
         kernel: || Ok(()),
         aside: None,
         front: None,
+        superseded: false,
+    };
+
+    /// The same of one that is there to be compared with.
+    pub const SUPERSEDED: Needs = Needs {
+        superseded: true,
+        ..Needs::USUAL
     };
 
     /// A listener for each worker.

@@ -121,7 +121,10 @@ pub const MODEL: Model = Model {
             pick_when: "you want to know what the lock costs; never otherwise, since EPOLLEXCLUSIVE",
             breaks_when: "one loop keeps the lock while others sleep: it gets most of the connections",
             workers: Workers::LOOPS.in_processes(),
-            needs: LOCKED,
+            needs: Needs {
+                superseded: true,
+                ..LOCKED
+            },
             run: |server| processes(server, Sharing::Lock(AcceptLock::new(server)?)),
         },
         Variant {

@@ -28,7 +28,7 @@ pub(crate) const VARIANT: Variant = Variant {
     },
     needs: Needs {
         extra_threads: |limits| limits.threads_max,
-        ..Needs::USUAL
+        ..Needs::SUPERSEDED
     },
     run,
 };

@@ -84,7 +84,10 @@ pub const MODEL: Model = Model {
             summary: "Children forked in advance accept one at a time, under a lock on a file.",
             pick_when: "the kernel wakes every blocked accept (Linux has not since 2.2)",
             breaks_when: "connections are short: each costs two calls more, and waits for the wake-up of the next child",
-            needs: LOCKED,
+            needs: Needs {
+                superseded: true,
+                ..LOCKED
+            },
             run: flock,
             ..ACCEPT
         },

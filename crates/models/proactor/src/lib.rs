@@ -135,7 +135,7 @@ pub const MODEL: Model = Model {
                 request: None,
                 ..Workers::threads(Count::UpTo(512))
             },
-            needs: Needs::USUAL,
+            needs: Needs::SUPERSEDED,
             run: |server| {
                 let proactor = aio::Proactor::new(server)?;
                 server.ready();

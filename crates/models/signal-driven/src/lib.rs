@@ -75,7 +75,7 @@ const SIGNALS: Variant = Variant {
     pick_when: "you want to know what it costs; otherwise, epoll shares a wait between connections",
     breaks_when: "signals come faster than the loop takes them: their queue is bounded",
     workers: Workers::ONE_LOOP,
-    needs: Needs::USUAL,
+    needs: Needs::SUPERSEDED,
     run: |server| serve(server, SignalQueue::new()),
 };
 

@@ -112,6 +112,7 @@ pub const MODEL: Model = Model {
                 connections_max: Some(SELECT_CONNECTIONS_MAX),
                 ..Workers::ONE_LOOP
             },
+            needs: Needs::SUPERSEDED,
             run: serve_by_select,
             ..EPOLL
         },
