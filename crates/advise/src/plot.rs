@@ -189,13 +189,7 @@ fn draw(title: &str, across: &str, up: &str, lines: &[Line]) -> Option<Svg> {
         // Lines that end close together are told apart by the colour beside the name.
         let (from, to) = (width - RIGHT + 6.0, width - RIGHT + 20.0);
         svg.path(&[(from, place), (to, place)], &format!("s{ink}"));
-        svg.text(
-            to + 5.0,
-            place + 4.0,
-            Anchor::Start,
-            "n",
-            &line.label,
-        );
+        svg.text(to + 5.0, place + 4.0, Anchor::Start, "n", &line.label);
     }
     Some(svg)
 }

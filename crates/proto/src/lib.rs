@@ -72,7 +72,7 @@ pub use request::{Method, Request};
 pub use response::Response;
 pub use scratch::Scratch;
 pub use service::{AsyncService, Fill, Lifecycle, Memory, Nature, Pending, Service, WorkerService};
-pub use session::Session;
+pub use session::{Complete, End, Session};
 pub use stream::{Piece, Pull, Source, pieces, reader};
 pub use turn::{Protocol, Turn, Want};
 pub use web::auto_head::AutoHead;

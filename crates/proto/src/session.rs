@@ -27,7 +27,10 @@ use crate::stream::Pull;
 use crate::tail::{Repeat, Tail};
 use crate::{Limits, Peer, Protocol, Request, Scratch, Turn, Want, observe, status, unp};
 
+mod elsewhere;
 mod large;
+
+pub use elsewhere::{Complete, End};
 
 #[derive(Debug)]
 enum Phase {

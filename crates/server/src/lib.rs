@@ -63,6 +63,7 @@ pub use backoff::Backoff;
 pub use board::{Block, Board};
 pub use choice::{choose, main_choosing};
 pub use connection::completion::OnDeadline;
+pub use connection::passing::{NUMBERS_BYTES, Numbers};
 pub use connection::{Connection, Need};
 pub use drain::{Drain, Phase};
 pub use error::{Error, Result};
@@ -75,9 +76,10 @@ pub use observe::sink::LogTarget;
 pub use options::ServeArgs;
 pub use processes::{Children, Life, ServingChild};
 pub use proto::{
-    AsyncService, AutoHead, Condition, Content, Cookie, ETag, Events, Fill, Intake, InvalidCookie,
-    Lifecycle, Limits, Memory, Method, Nature, Pairs, Peer, Pending, Piece, Place, Protocol, Pull,
-    Request, Response, SameSite, Service, Sink, Source, Validators, WorkerService, pieces, reader,
+    AsyncService, AutoHead, Condition, Content, Cookie, ETag, End, Events, Fill, Intake,
+    InvalidCookie, Lifecycle, Limits, Memory, Method, Nature, Pairs, Peer, Pending, Piece, Place,
+    Protocol, Pull, Request, Response, SameSite, Service, Sink, Source, Validators, WorkerService,
+    pieces, reader,
 };
 pub use server::{Server, Shutdown};
 pub use start::{main, main_owned, main_with, serve, serve_with};

@@ -7,9 +7,11 @@ const NEVER_RESTS: &str =
     "it tries every socket all the time, whatever happens: one CPU is always busy, never more";
 const ONLY_TCP: &str =
     "SO_REUSEPORT spreads nothing over Unix sockets: it refuses them in one line before it listens";
-const ONLY_OWN: &str = "one inherited listener is not one per worker: it refuses it in one line";
 const HASHED: &str = "what hashes to a busy child waits for it, even if another is free: as long as the deadlines let its client stay";
 const THREAD_ENDS: &str = "a thread per request: its connection to the back end ends with it";
+const PROCESS_ENDS: &str = "a process per request: its connection to the back end ends with it";
+const PROCESS_GONE: &str = "the process that answered has ended with its request";
+const PASSED_WHOLE: &str = "a request is passed to its process whole: a body beyond --body-bytes-max, which memory need not hold elsewhere, is refused with 413";
 const ONE_THREAD: &str =
     "one thread computes: while it is blocked, so are all requests, as long as the call takes";
 const LOCK_STAYS: &str = "while the others sleep, the loop that has the lock takes everybody: it is killed with all its clients";
@@ -40,10 +42,6 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (FOREIGN_PATH, "multi-reactor:reuseport", ONLY_TCP),
     (FOREIGN_PATH, "proactor:reuseport", ONLY_TCP),
     (FOREIGN_PATH, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (ACTIVATED, "prefork:reuseport", ONLY_OWN),
-    (ACTIVATED, "multi-reactor:reuseport", ONLY_OWN),
-    (ACTIVATED, "proactor:reuseport", ONLY_OWN),
-    (ACTIVATED, "multi-reactor:processes-reuseport", ONLY_OWN),
     (SECOND_SERVER, "prefork:reuseport", ONLY_TCP),
     (SECOND_SERVER, "multi-reactor:reuseport", ONLY_TCP),
     (SECOND_SERVER, "proactor:reuseport", ONLY_TCP),
@@ -57,14 +55,6 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (SEVERAL, "multi-reactor:reuseport", ONLY_TCP),
     (SEVERAL, "proactor:reuseport", ONLY_TCP),
     (SEVERAL, "multi-reactor:processes-reuseport", ONLY_TCP),
-    (INHERITED, "prefork:reuseport", ONLY_OWN),
-    (INHERITED, "multi-reactor:reuseport", ONLY_OWN),
-    (INHERITED, "proactor:reuseport", ONLY_OWN),
-    (INHERITED, "multi-reactor:processes-reuseport", ONLY_OWN),
-    (SUCCESSOR, "prefork:reuseport", ONLY_OWN),
-    (SUCCESSOR, "multi-reactor:reuseport", ONLY_OWN),
-    (SUCCESSOR, "proactor:reuseport", ONLY_OWN),
-    (SUCCESSOR, "multi-reactor:processes-reuseport", ONLY_OWN),
     (SLOWEST_READER, "prefork:reuseport", ONLY_TCP),
     (SLOWEST_READER, "multi-reactor:reuseport", ONLY_TCP),
     (SLOWEST_READER, "proactor:reuseport", ONLY_TCP),
@@ -81,10 +71,6 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
         "multi-reactor:processes-reuseport",
         ONLY_TCP,
     ),
-    (SHUT_OUTSIDE, "prefork:reuseport", ONLY_OWN),
-    (SHUT_OUTSIDE, "multi-reactor:reuseport", ONLY_OWN),
-    (SHUT_OUTSIDE, "proactor:reuseport", ONLY_OWN),
-    (SHUT_OUTSIDE, "multi-reactor:processes-reuseport", ONLY_OWN),
     (DRAIN_WITHOUT_DESCRIPTORS, "iterative", ONE_CLIENT),
     (
         DRAIN_WITHOUT_DESCRIPTORS,
@@ -137,6 +123,18 @@ pub const DESIGN: &[(&str, &str, &str)] = &[
     (OTHERS_BEHIND_WAIT, "iterative+front", ONE_THREAD),
     (WHOAMI, "thread-per-client+front", THREAD_GONE),
     (ASKED_AGAIN, "thread-per-client+front", THREAD_ENDS),
+    (ASKED_AGAIN, "fork-per-client+front", PROCESS_ENDS),
+    (WHOAMI, "fork-per-client+front", PROCESS_GONE),
+    (LARGE_AS_IT_COMES, "fork-per-client+front", PASSED_WHOLE),
+    (LARGE_AS_IT_COMES, "prefork+front", PASSED_WHOLE),
+    (LARGE_FOR_A_PROGRAM, "fork-per-client+front", PASSED_WHOLE),
+    (LARGE_FOR_A_PROGRAM, "prefork+front", PASSED_WHOLE),
+    (EARLY_REPLY, "fork-per-client+front", PASSED_WHOLE),
+    (EARLY_REPLY, "prefork+front", PASSED_WHOLE),
+    (BOTH_WAYS, "fork-per-client+front", PASSED_WHOLE),
+    (BOTH_WAYS, "prefork+front", PASSED_WHOLE),
+    (PHP_BOTH_WAYS, "fork-per-client+front", PASSED_WHOLE),
+    (PHP_BOTH_WAYS, "prefork+front", PASSED_WHOLE),
 ];
 
 pub const CAPPED: &str = "cap per address: the next is closed at once";
@@ -144,6 +142,11 @@ pub const CAPPED_CROWD: &str = "cap per address: of a crowd, so many are served"
 pub const UNIX_UNCAPPED: &str = "cap and rate per address: unix sockets have none";
 pub const IN_FLIGHT: &str = "in flight: one too many is refused";
 pub const ASKED_AGAIN: &str = "gateway: a back end is asked again on its connection";
+pub const LARGE_AS_IT_COMES: &str = "gateway: a large body goes on as it comes";
+pub const LARGE_FOR_A_PROGRAM: &str = "gateway: a large body for a program";
+pub const EARLY_REPLY: &str = "gateway: a reply before the body was sent";
+pub const BOTH_WAYS: &str = "gateway: both ways at once";
+pub const PHP_BOTH_WAYS: &str = "gateway: PHP-FPM, large both ways";
 pub const SECOND_SERVER: &str = "unix socket, a second server while the first drains";
 pub const DESCRIPTORS_AND_LOG: &str = "descriptors run out: few lines in the log";
 pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";

@@ -133,8 +133,10 @@ fn is(
         }
         "a child" => Ok(*kind == Kind::Child),
         "a thread" | "a helper thread" | "the acceptor thread" => Ok(*kind == Kind::Thread),
-        // The main thread, unless that starts threads.
-        "the front" => Ok(*kind != Kind::Child && seen.len() == 1),
+        // The main thread, unless that starts threads; a process of its own where processes compute.
+        "the front" => {
+            Ok((*kind == Kind::Child) == (column.roles.computes == "a child") && seen.len() == 1)
+        }
         "a loop" | "a task" => Ok(*kind != Kind::Main),
         other => bail!("{what}: {other:?} is nobody that this test knows"),
     };
