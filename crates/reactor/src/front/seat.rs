@@ -1,7 +1,6 @@
 //! A process that serves for a front: it takes one request at a time, computes, and writes as much of the reply
 //! as the socket takes. What is left of it, and a reply that is delayed, it keeps beside its next request.
 
-use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 
 use os::Errno;
@@ -86,8 +85,8 @@ impl Seat {
                 worker.count_taken(None); // The session knows since when.
                 let id = passed.id;
                 match begin(passed, worker) {
-                    Break(end) => self.links.report(Report::Done { seat, id, end }),
-                    Continue((connection, need)) => {
+                    Ok(end) => self.links.report(Report::Done { seat, id, end }),
+                    Err((connection, need)) => {
                         self.kept.push(Kept {
                             id,
                             connection,
@@ -151,8 +150,8 @@ pub fn serve_one(links: &SeatLinks, number: usize, passed: Passed, worker: &mut 
     let id = passed.id;
     worker.count_taken(None); // The session knows since when.
     let end = match begin(passed, worker) {
-        Break(end) => end,
-        Continue((connection, need)) => {
+        Ok(end) => end,
+        Err((connection, need)) => {
             let mut kept = Kept {
                 id,
                 connection,
@@ -185,7 +184,8 @@ pub fn serve_one(links: &SeatLinks, number: usize, passed: Passed, worker: &mut 
 
 /// Computes a request, and writes what the socket takes: how the reply has ended (`None`: there is none), or
 /// what it needs to go on.
-fn begin(passed: Passed, worker: &mut Worker) -> ControlFlow<Option<End>, (Connection, Need)> {
+#[allow(clippy::result_large_err)] // It is no error, and is taken apart at once.
+fn begin(passed: Passed, worker: &mut Worker) -> Result<Option<End>, (Connection, Need)> {
     let Passed {
         socket,
         numbers,
@@ -193,13 +193,13 @@ fn begin(passed: Passed, worker: &mut Worker) -> ControlFlow<Option<End>, (Conne
         ..
     } = passed;
     let Some(mut connection) = Connection::passed(socket, numbers, &bytes, worker) else {
-        return Break(None);
+        return Ok(None);
     };
     connection.compute(worker);
     let need = connection.step(worker);
     match ended(&connection, need) {
-        Some(end) => Break(Some(end)),
-        None => Continue((connection, need)),
+        Some(end) => Ok(Some(end)),
+        None => Err((connection, need)),
     }
 }
 
