@@ -57,8 +57,9 @@ pub enum Waited {
     /// A descriptor watched by [`crate::sigio::Signals`] has sent a signal, or the queue of signals was
     /// full.
     Descriptor,
-    /// Neither: the time has passed, a handler of another signal has run, or the signal was for an
-    /// operation that was taken note of before.
+    /// Neither: a handler of another signal has run.
+    Interrupted,
+    /// Neither: the time has passed, or the signal was for an operation that was taken note of before.
     None,
 }
 
@@ -218,6 +219,7 @@ impl Aio {
                 .finish(taken.value())
                 .map_or(Waited::None, Waited::Completed),
             QUEUED | libc::SIGIO => Waited::Descriptor,
+            _ if taken.is_interrupted => Waited::Interrupted,
             _ => Waited::None,
         }
     }

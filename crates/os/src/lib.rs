@@ -29,6 +29,7 @@ pub mod lock;
 #[cfg(feature = "math")]
 mod math;
 pub mod net;
+pub mod parcel;
 pub mod pass;
 pub mod process;
 mod realtime;

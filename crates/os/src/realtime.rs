@@ -26,6 +26,8 @@ const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
 pub(crate) struct Taken {
     /// Its number, or -1 if none was pending in time.
     pub(crate) signal: i32,
+    /// None was pending when a handler of another signal had run.
+    pub(crate) is_interrupted: bool,
     band: c_long,
     value: [u8; 8],
 }
@@ -86,6 +88,7 @@ impl Blocked {
         };
         Taken {
             signal: signal.max(-1) as i32,
+            is_interrupted: signal as i32 == -libc::EINTR,
             band: info.band,
             value: info.value,
         }

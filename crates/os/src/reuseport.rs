@@ -2,7 +2,7 @@
 //! addresses and ports.
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::sockopt;
 
@@ -33,7 +33,15 @@ pub fn listeners(addr: SocketAddr, backlog: i32, count: usize) -> std::io::Resul
     Ok(all)
 }
 
-/// Opens one more on an address that has such listeners.
+/// Lets others be opened on the address of a listener that was opened as the only one.
+///
+/// # Errors
+/// EOPNOTSUPP: it is no TCP socket.
+pub fn share(listener: impl AsFd) -> rustix::io::Result<()> {
+    sockopt::set_socket_reuseport(listener, true)
+}
+
+/// Opens one more on an address that has such listeners. The kernel allows it to the user who has opened those.
 ///
 /// # Errors
 /// Those of socket, bind and listen.
@@ -48,7 +56,6 @@ mod tests {
     use super::*;
     use crate::net;
     use std::net::TcpStream;
-    use std::os::fd::AsFd;
 
     #[test]
     fn every_listener_gets_connections() {
@@ -71,6 +78,29 @@ mod tests {
             }
             assert_eq!(accepted, clients.len());
         }
+    }
+
+    #[test]
+    fn one_that_listens_alone_can_be_shared() {
+        let alone = net::listen(&net::Addr::Tcp("127.0.0.1:0".parse().unwrap()), 1024).unwrap();
+        let addr = rustix::net::getsockname(&alone).unwrap();
+        let addr: SocketAddr = addr.try_into().unwrap();
+        assert!(another(addr, 1024).is_err());
+        share(&alone).unwrap();
+        let other = another(addr, 1024).unwrap();
+        let clients: Vec<_> = (0..100)
+            .map(|_| TcpStream::connect(addr).unwrap())
+            .collect();
+        let mut accepted = 0;
+        for listener in [&alone, &other] {
+            net::set_nonblocking(listener.as_fd()).unwrap();
+            let before = accepted;
+            while net::accept(listener.as_fd(), false).is_ok() {
+                accepted += 1;
+            }
+            assert!(accepted > before, "one of two has none of 100");
+        }
+        assert_eq!(accepted, clients.len());
     }
 
     #[test]

@@ -42,7 +42,9 @@ pub enum IoSignal {
     },
     /// The queue was full, so changes were not reported.
     Overflow,
-    /// None: the time has passed, or a handler of another signal has run.
+    /// None: a handler of another signal has run.
+    Interrupted,
+    /// None: the time has passed.
     None,
 }
 
@@ -108,11 +110,32 @@ impl Signals {
         fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::ASYNC))
     }
 
+    /// Whether the signals of `fd` reach nobody: another process has taken it over from this thread, and has
+    /// ended.
+    pub fn is_deserted(&self, fd: BorrowedFd<'_>) -> bool {
+        let owner = owner(fd);
+        if (owner.kind, owner.id) == (F_OWNER_TID, self.thread) {
+            return !self.is_watched(fd);
+        }
+        // 0: the kernel knows that it has ended. EPERM: it lives, as somebody else.
+        rustix::process::Pid::from_raw(owner.id)
+            .is_none_or(|thread| rustix::process::test_kill_process(thread) == Err(Errno::SRCH))
+    }
+
+    /// Has `fd` send `signal` to this thread again, if it is [deserted](Self::is_deserted): whether it was.
+    pub fn take_back(&self, fd: BorrowedFd<'_>, signal: i32) -> bool {
+        let is_deserted = self.is_deserted(fd);
+        if is_deserted {
+            self.take_over(fd);
+            // Of an open descriptor this does not fail.
+            let _ = self.watch(fd, signal);
+        }
+        is_deserted
+    }
+
     /// Has `fd` send no more signals. Those it has sent already still arrive.
     pub fn unwatch(&self, fd: BorrowedFd<'_>) {
-        let mut owner = Owner { kind: 0, id: 0 };
-        // SAFETY: F_GETOWN_EX fills the struct it is given.
-        unsafe { libc::fcntl(fd.as_raw_fd(), F_GETOWN_EX, &raw mut owner) };
+        let owner = owner(fd);
         if (owner.kind, owner.id) != (F_OWNER_TID, self.thread) {
             return; // A listener that a successor watches by now: the flag is one for both.
         }
@@ -132,9 +155,18 @@ impl Signals {
             },
             COALESCED => IoSignal::Datagrams { fd },
             libc::SIGIO => IoSignal::Overflow,
+            _ if taken.is_interrupted => IoSignal::Interrupted,
             _ => IoSignal::None,
         }
     }
+}
+
+/// To whom the signals of `fd` go.
+fn owner(fd: BorrowedFd<'_>) -> Owner {
+    let mut owner = Owner { kind: 0, id: 0 };
+    // SAFETY: F_GETOWN_EX fills the struct it is given.
+    unsafe { libc::fcntl(fd.as_raw_fd(), F_GETOWN_EX, &raw mut owner) };
+    owner
 }
 
 /// Checks every descriptor, as is necessary after an overflow: calls `found` with the number of each
@@ -175,6 +207,34 @@ mod tests {
         signals.unwatch(ours.as_fd());
         theirs.write_all(b"x").unwrap();
         assert_eq!(signals.take(Some(Duration::ZERO)), IoSignal::None);
+    }
+
+    #[test]
+    fn what_a_thread_takes_over_is_deserted_when_it_has_ended() {
+        let signals = Signals::block();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        signals.watch(ours.as_fd(), QUEUED).unwrap();
+        assert!(!signals.is_deserted(ours.as_fd()));
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(|| {
+                let others = Signals::block();
+                others.take_over(ours.as_fd());
+                assert!(signals.is_deserted(ours.as_fd()), "nobody watches it");
+                others.watch(ours.as_fd(), QUEUED).unwrap();
+                assert!(!signals.is_deserted(ours.as_fd()));
+            });
+            taken.join().unwrap();
+        });
+        // A thread that was joined may be there for a moment yet.
+        let patience = std::time::Instant::now() + Duration::from_secs(5);
+        while !signals.is_deserted(ours.as_fd()) {
+            assert!(std::time::Instant::now() < patience, "its owner has ended");
+            std::thread::yield_now();
+        }
+        assert!(signals.take_back(ours.as_fd(), QUEUED));
+        assert!(!signals.take_back(ours.as_fd(), QUEUED));
+        theirs.write_all(b"x").unwrap();
+        assert!(matches!(signals.take(SOON), IoSignal::Ready { .. }));
     }
 
     #[test]

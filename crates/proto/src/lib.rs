@@ -75,7 +75,7 @@ pub use service::{
     AsyncReply, AsyncService, Fill, Lifecycle, Memory, Nature, Pending, Service, WorkerService,
     pending,
 };
-pub use session::Session;
+pub use session::{Complete, End, Session};
 pub use stream::{Piece, Pull, Source, pieces, reader};
 pub use turn::{Protocol, Turn, Want};
 pub use web::auto_head::AutoHead;

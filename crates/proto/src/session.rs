@@ -29,7 +29,10 @@ use crate::{Limits, Peer, Protocol, Request, Scratch, Turn, Want, observe, statu
 use begun::Begun;
 
 mod begun;
+mod elsewhere;
 mod large;
+
+pub use elsewhere::{Complete, End};
 
 #[derive(Debug)]
 enum Phase {

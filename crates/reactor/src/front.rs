@@ -17,13 +17,21 @@
 //! first. So connections are watched by their edges: what happens while a thread has one is remembered,
 //! and nothing is armed again.
 
-use server::{Front, Server, Threads};
+use server::{Front, Server, ServingChild, Threads};
 
 use crate::{Epoll, EpollEdge, Pool, PoolClient, Reactor, Sharing, Wakes, pool};
+
+pub(crate) mod links;
+pub(crate) mod passing;
+mod seat;
+
+pub use links::{FrontLinks, Links, Passed, Report, Said, SeatLinks};
+pub use seat::{Seat, serve_one};
 
 /// A front in the main thread, and the workers are threads that take complete requests from its queue.
 pub const POOL: Front = Front {
     serves: "a thread",
+    processes: false,
     extra_threads: |_| 1,
     run: |server| {
         let (client, pool) = one_loop(server)?;
@@ -71,6 +79,28 @@ pub fn in_thread(server: &'static Server, threads: &Threads) -> server::Result<P
     let reactor = reactor::<EpollEdge>(server, client.writing())?;
     threads.spawn(server.extra_thread(0), move |_| reactor.run())?;
     Ok(pool)
+}
+
+/// Serves with one loop that passes complete requests to other processes, in the process of `child`, which
+/// ends with it. `forks`: they all go to the first seat, where a parent starts a process for each.
+pub fn in_process(
+    server: &'static Server,
+    child: ServingChild,
+    links: FrontLinks,
+    forks: bool,
+) -> ! {
+    let reactor = one_loop(server).and_then(|(client, pool)| {
+        let client = client.passing(server, pool, links, forks);
+        reactor::<EpollEdge>(server, client)
+    });
+    match reactor {
+        Ok(reactor) => {
+            child.ready();
+            reactor.run();
+            child.end()
+        }
+        Err(error) => child.fail(&error),
+    }
 }
 
 fn one_loop(server: &'static Server) -> server::Result<(PoolClient, Pool)> {

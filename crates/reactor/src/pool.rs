@@ -7,9 +7,11 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use server::{Client, Need, Server, Worker};
+use server::{Client, End, Need, Server, Worker};
 
 use crate::edge::Seen;
+use crate::front::links::FrontLinks;
+use crate::front::passing::Passing;
 use crate::watched::Watched;
 use crate::{Consumer, Inbox, Mailbox, Producer, Ready, Token, inbox, work_queue};
 
@@ -36,7 +38,9 @@ pub(crate) enum Work {
     Computed,
     /// Served as far as possible without waiting; this is what it needs next.
     Served(Need),
-    /// The thread has panicked, or no thread takes it any more.
+    /// Another process has answered it so.
+    Answered(End),
+    /// The thread has panicked, or no thread takes it any more; or the process that had it has died.
     Failed,
 }
 
@@ -64,6 +68,8 @@ pub struct PoolClient {
     pub(crate) waiting: VecDeque<Token>,
     /// The threads write, too; the loop waits until they can.
     pub(crate) writes: bool,
+    /// There are no threads: requests are passed to other processes.
+    pub(crate) passing: Option<Box<Passing>>,
 }
 
 /// How a connection that the pool has is registered with the selector of its loop.
@@ -103,6 +109,7 @@ pub fn pool(
             registrations: Vec::new(),
             waiting: VecDeque::new(),
             writes: false,
+            passing: None,
         });
     }
     let pool = Pool {
@@ -254,6 +261,19 @@ impl PoolClient {
         self
     }
 
+    /// The same where requests are passed to other processes; see [`Passing::new`].
+    pub(crate) fn passing(
+        mut self,
+        server: &'static Server,
+        pool: Pool,
+        links: FrontLinks,
+        forks: bool,
+    ) -> PoolClient {
+        let passing = Passing::new(server, links, pool.jobs, forks);
+        self.passing = Some(Box::new(passing));
+        self
+    }
+
     /// Sends a connection to the pool, which has room for it.
     pub(crate) fn send(&mut self, token: Token, watched: Watched, work: Work) {
         self.in_flight += 1;
@@ -294,6 +314,11 @@ impl PoolClient {
             seen.writable |= ready.writable;
             seen.ended |= ready.half_closed || ready.hung_up;
         }
+    }
+
+    /// So many connections that are not back are in nobody's way any more.
+    pub(crate) fn leave_places(&mut self, count: isize) {
+        self.in_flight = self.in_flight.saturating_add_signed(-count);
     }
 
     /// A connection has come back.

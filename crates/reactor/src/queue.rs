@@ -121,6 +121,11 @@ impl<T> Drop for Producer<T> {
 }
 
 impl<T> Consumer<T> {
+    /// An item, if there is one.
+    pub fn try_take(&self) -> Option<T> {
+        self.receiver.try_recv().ok()
+    }
+
     /// Waits for an item; `None` once there will be none.
     pub fn take(&self) -> Option<T> {
         loop {

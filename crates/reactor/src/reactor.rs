@@ -113,7 +113,8 @@ impl<S: Selector> Reactor<S> {
                     Source::Connection(token) => self.on_ready(token, ready),
                     Source::Listener(index) => self.on_listener(index),
                     Source::Drain => self.on_drain(),
-                    Source::Wake | Source::AcceptPause => {}
+                    Source::Wake => self.on_wake(),
+                    Source::AcceptPause => {}
                 }
             }
             self.finish_turns();
@@ -133,7 +134,10 @@ impl<S: Selector> Reactor<S> {
     fn wait(&mut self, events: &mut Vec<S::Event>, fired: &mut Vec<(Source, u64)>) {
         self.worker.tick();
         if let Some(pool) = &self.pool {
-            pool.wake();
+            match pool.passing {
+                None => pool.wake(),
+                Some(_) => self.pass_waiting(),
+            }
         }
         let timeout = match self.may_sleep() {
             true => self.wheel.timeout(self.worker.now),

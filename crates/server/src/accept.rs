@@ -105,14 +105,20 @@ impl Server {
         }
     }
 
-    /// Waits for connections, and appends all that are pending to `sockets`, up to
+    /// Waits for connections, and appends all that are pending to `sockets`, up to `most` and to
     /// [`events_max`](crate::Limits::events_max). The listeners must be
     /// [non-blocking](Self::make_listeners_nonblocking). False: the drain has emptied them.
-    pub fn accept_batch(&self, sockets: &mut Vec<OwnedFd>, backoff: &mut Backoff) -> bool {
+    pub fn accept_batch(
+        &self,
+        sockets: &mut Vec<OwnedFd>,
+        most: usize,
+        backoff: &mut Backoff,
+    ) -> bool {
+        let most = most.min(self.limits.events_max);
         loop {
             let mut paused = false;
             for index in 0..self.listeners.len() {
-                while sockets.len() < self.limits.events_max {
+                while sockets.len() < most {
                     match self.accept_ready(index, backoff) {
                         Accepted::Socket(socket) => sockets.push(socket),
                         Accepted::Interrupted => {}

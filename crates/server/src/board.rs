@@ -236,6 +236,11 @@ impl Block {
         true
     }
 
+    /// Connections of this worker that are closed.
+    pub fn closed(&self) -> u64 {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// Connections of this worker that are open.
     pub fn open(&self) -> u64 {
         self.connections

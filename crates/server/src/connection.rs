@@ -37,6 +37,7 @@ mod asynchronous;
 pub(crate) mod completion;
 mod expire;
 mod open;
+pub(crate) mod passing;
 
 /// What a connection needs before its next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -156,6 +156,11 @@ impl Drain {
         self.anchor.1 + since.as_nanos() as u64
     }
 
+    /// Back from that clock.
+    pub(crate) fn moment(&self, ns: u64) -> Instant {
+        self.anchor.0 + Duration::from_nanos(ns.saturating_sub(self.anchor.1))
+    }
+
     /// Whether a drain leaves the listeners as they are, for another process that serves at them.
     #[inline]
     pub(crate) fn leaves_listeners(&self) -> bool {

@@ -1,8 +1,11 @@
 //! What keeps slow clients from holding workers (`--front`).
 
+use std::sync::Arc;
+
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use os::net::{self, Addr};
+use proto::{AsyncService, Intake, Nature, Request, Response, Service};
 
 use crate::refusal::Refusal;
 use crate::{Holds, Limits, Listener, Listeners, Variant};
@@ -47,14 +50,51 @@ pub(crate) fn before(
             "it serves one connection and ends, so a slow client delays no other"
         } else if variant.workers.holds == Holds::Many {
             "its connections hold no worker, so it needs none"
-        } else if variant.workers.processes && variant.workers.holds == Holds::Workers {
-            "a front hands requests to threads, and its workers are processes; iterative, \
-             thread-per-client and thread-pool have one"
         } else {
-            "it has none; iterative, thread-per-client and thread-pool have (cargo feature `front`)"
+            "it has none; iterative, fork-per-client, prefork, thread-per-client and thread-pool \
+             have (cargo feature `front`)"
         };
         Refusal::Usage(format!("--front: {model}: {why}"))
     })
+}
+
+/// The service as a front asks it. Requests that are passed to another process are passed whole: a sink that
+/// takes a body in pieces is made by the front, and could not follow. So a body beyond the limit of memory is
+/// refused, unless the service has it kept in memory.
+pub(crate) fn passable(service: &'static dyn Service, variant: &Variant) -> &'static dyn Service {
+    let passes = variant.needs.front.is_some_and(|front| front.processes)
+        && variant.workers.holds == Holds::Many;
+    match passes {
+        true => Box::leak(Box::new(Passable(service))),
+        false => service,
+    }
+}
+
+struct Passable(&'static dyn Service);
+
+impl Service for Passable {
+    fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        self.0.call(request, response);
+    }
+
+    fn nature(&self, request: &Request<'_>) -> Nature {
+        self.0.nature(request)
+    }
+
+    fn has_slow_requests(&self) -> bool {
+        self.0.has_slow_requests()
+    }
+
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        match self.0.intake(request, bytes) {
+            Intake::Pieces(..) => Intake::Refuse,
+            other => other,
+        }
+    }
+
+    fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
+        self.0.asynchronous()
+    }
 }
 
 /// Has the kernel hold new connections, if that was asked for. A predecessor may have asked for it at

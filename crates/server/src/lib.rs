@@ -65,6 +65,7 @@ pub use backoff::Backoff;
 pub use board::{Block, Board};
 pub use choice::{choose, main_choosing};
 pub use connection::completion::OnDeadline;
+pub use connection::passing::{NUMBERS_BYTES, Numbers};
 pub use connection::{Connection, Need};
 pub use drain::{Drain, Phase};
 pub use error::{Error, Result};
@@ -80,10 +81,11 @@ pub use observe::sink::LogTarget;
 pub use options::ServeArgs;
 pub use processes::{Children, Life, ServingChild};
 pub use proto::{
-    AsyncReply, AsyncService, AutoHead, Condition, Content, Cookie, ETag, Events, Fill, FormError,
-    FormEvent, FormLimits, FormPart, FormParts, Intake, InvalidCookie, Lifecycle, Limits, Memory,
-    Method, Multipart, Nature, Pairs, Peer, Pending, Piece, Place, Protocol, Pull, Request,
-    Response, SameSite, Service, Sink, Source, Validators, WorkerService, pending, pieces, reader,
+    AsyncReply, AsyncService, AutoHead, Condition, Content, Cookie, ETag, End, Events, Fill,
+    FormError, FormEvent, FormLimits, FormPart, FormParts, Intake, InvalidCookie, Lifecycle,
+    Limits, Memory, Method, Multipart, Nature, Pairs, Peer, Pending, Piece, Place, Protocol, Pull,
+    Request, Response, SameSite, Service, Sink, Source, Validators, WorkerService, pending, pieces,
+    reader,
 };
 pub use server::{Server, Shutdown};
 pub use start::{main, main_owned, main_with, serve, serve_with};

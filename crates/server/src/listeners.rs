@@ -144,8 +144,8 @@ fn bound_sends(listeners: Vec<Listener>, limits: &Limits) -> Result<Vec<Listener
     Ok(listeners)
 }
 
-/// Takes on listeners that were given to this process. Where each worker has its own, a predecessor may
-/// have had another number of workers: then each worker takes as many as the one that takes most, and what
+/// Takes on listeners that were given to this process. Where each worker has its own, one that somebody else has
+/// opened is one of theirs, and a predecessor may have had another number of workers: each worker takes as many as the one that takes most, and what
 /// is missing for that is opened. None is left out, since the kernel gives connections to each.
 fn adopt(
     sharing: Listeners,
@@ -165,13 +165,15 @@ fn adopt(
     }
     let mut by_address: Vec<(SocketAddr, Vec<Listener>)> = Vec::new();
     for listener in given {
-        let (Addr::Tcp(addr), true) = (&listener.addr, listener.owned) else {
+        let Addr::Tcp(addr) = listener.addr else {
             return Err(Refusal::Usage(format!(
-                "LISTEN_FDS: {}: {variant} needs a listener per worker, which it has to open itself",
+                "{}: {variant} needs a listener per worker, and the kernel shares only TCP ports",
                 listener.addr
             )));
         };
-        let addr = *addr;
+        if !listener.owned {
+            os::reuseport::share(&listener).map_err(|error| failed(&addr, &error.into()))?;
+        }
         match by_address.iter_mut().find(|(known, _)| *known == addr) {
             Some((_, all)) => all.push(listener),
             None => by_address.push((addr, vec![listener])),
@@ -230,6 +232,16 @@ fn open_each(
 ) -> Result<Vec<Listener>, Refusal> {
     let mut of_workers: Vec<Vec<Listener>> = (0..workers).map(|_| Vec::new()).collect();
     for address in addresses {
+        if let Some(inherited @ Addr::Inherited(_)) = candidates(address)?.first() {
+            let listener = net::listen(inherited, limits.backlog);
+            let listener = listener.map_err(|error| failed(address, &error))?;
+            let listener = vec![Listener::of(listener, inherited)];
+            let all = adopt(Listeners::PerWorker, listener, workers, limits, variant)?;
+            for (listeners, listener) in of_workers.iter_mut().zip(all) {
+                listeners.push(listener);
+            }
+            continue;
+        }
         let tcp = candidates(address)?.into_iter().map(|addr| match addr {
             Addr::Tcp(tcp) => Ok(tcp),
             Addr::Unix(_) | Addr::Inherited(_) => Err(Refusal::Usage(format!(

@@ -319,6 +319,8 @@ pub struct Needs {
 pub struct Front {
     /// Who computes and writes.
     pub serves: &'static str,
+    /// Whether that is a process, to which requests are passed. The front is one, too.
+    pub processes: bool,
     /// How many threads may serve in addition to the workers; see [`Needs::extra_threads`].
     pub extra_threads: fn(&Limits) -> usize,
     /// Serves until drained; see [`Variant::run`].
@@ -353,10 +355,11 @@ impl Needs {
 }
 
 impl Variant {
-    /// What this variant is with a front before its workers, which are threads then. `None`: it has none.
+    /// What this variant is with a front before its workers. `None`: it has none.
     pub fn fronted(&self) -> Option<Variant> {
         let Front {
             serves,
+            processes,
             extra_threads,
             run,
         } = self.needs.front?;
@@ -369,7 +372,7 @@ impl Variant {
             },
             workers: Workers {
                 holds: Holds::Many,
-                processes: false,
+                processes,
                 shares: true,
                 topology: Topology::Staged,
                 request: Some(match self.workers.count {

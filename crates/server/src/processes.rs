@@ -9,7 +9,7 @@ use os::process::{Ended, Fork, Pid, Signal, exit_now, fork, kill, reap};
 
 use crate::drain::TIME_TO_EXIT;
 use crate::observe::helper;
-use crate::{Backoff, Server, Topic, log, repeated};
+use crate::{Backoff, Server, Topic, Worker, log, repeated, signals};
 
 /// The children of a parent, each of which is a worker.
 #[derive(Debug)]
@@ -32,6 +32,13 @@ pub struct ServingChild {
 }
 
 impl ServingChild {
+    /// The worker that this process is, for one that waits for readiness or for other processes.
+    pub fn worker(&self) -> Worker {
+        let worker = Worker::ready(self.server, self.number);
+        signals::join_drain(self.server, &self.server.blocks[self.number]);
+        worker
+    }
+
     /// Says that this child can serve: with the first that can, the server is ready.
     pub fn ready(&self) {
         self.server.board.has_worker.store(true, Ordering::SeqCst);
@@ -70,11 +77,21 @@ impl Children {
     ///
     /// Returns freed memory to the kernel first, since every fork would copy its pages.
     pub fn new(server: &'static Server) -> Children {
+        Children::numbered(server, server.workers)
+    }
+
+    /// The same with the [front](crate::Front), whose number is that of the first [extra
+    /// thread](Server::extra_thread), and as many more as there are extra threads.
+    pub fn with_front(server: &'static Server) -> Children {
+        Children::numbered(server, server.blocks.len())
+    }
+
+    fn numbered(server: &'static Server, count: usize) -> Children {
         os::process::trim_heap();
         Children {
             server,
             numbers: HashMap::new(),
-            free: (0..server.workers).rev().collect(),
+            free: (0..count).rev().collect(),
             drain_signalled: false,
         }
     }
@@ -117,11 +134,44 @@ impl Children {
         }
     }
 
+    /// Forks the child with this number, if it is free: `Ok(None)` in the parent, and if it is not.
+    ///
+    /// # Errors
+    /// EAGAIN or ENOMEM from fork. The number stays free.
+    pub fn fork_number(&mut self, number: usize) -> Result<Option<ServingChild>, Errno> {
+        let Some(at) = self.free.iter().position(|free| *free == number) else {
+            return Ok(None);
+        };
+        let last = self.free.len() - 1;
+        self.free.swap(at, last);
+        self.fork()
+    }
+
     /// Reaps all children that have ended (one SIGCHLD may stand for several). Their numbers are free then.
     pub fn reap_ended(&mut self) {
+        self.reap_each(|_, _| {});
+    }
+
+    /// The same, and `on_end` is told the number of each, and whether it has ended well.
+    pub fn reap_each(&mut self, mut on_end: impl FnMut(usize, bool)) {
         while let Ok(Some((pid, ended))) = reap(false) {
-            self.take_note(pid, ended);
+            if let Some((number, well)) = self.take_note_of_number(pid, ended) {
+                on_end(number, well);
+            }
         }
+    }
+
+    /// Waits until one child ends: its number, and whether it has ended well. `None`: a handler of a signal
+    /// has run, or there are no children.
+    pub fn wait_for_number(&mut self) -> Option<(usize, bool)> {
+        let (pid, ended) = reap(true).ok().flatten()?;
+        self.take_note_of_number(pid, ended)
+    }
+
+    fn take_note_of_number(&mut self, pid: Pid, ended: Ended) -> Option<(usize, bool)> {
+        let number = self.numbers.get(&pid).map(|(number, _)| *number);
+        self.take_note(pid, ended);
+        number.map(|number| (number, ended == Ended::Exited(0)))
     }
 
     /// Waits until one child ends. `None`: a handler of a signal has run, or there are no children.

@@ -142,6 +142,8 @@ pub(crate) fn on_signal(server: &Server) -> bool {
         }
         FAILED => {
             restart.state.store(IDLE, Ordering::SeqCst);
+            // A loop that was about to wait learns of this signal, too: see `signal-driven`.
+            signal::repeat_with_alarm(0);
             notify::send(format_args!(
                 "READY=1\nSTATUS=serving; the restart has failed"
             ));

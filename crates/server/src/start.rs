@@ -228,7 +228,7 @@ fn prepare(
     let addresses = Addresses::new(
         &limits,
         (variant.workers.processes, variant.workers.holds),
-        workers,
+        blocks.len(),
     )
     .map_err(failed)?;
     let bounds = Bounds::new(args, addresses, board, blocks.len()).map_err(failed)?;
@@ -241,7 +241,10 @@ fn prepare(
         drain: Drain::new(board, &limits),
         in_flight: bounds.in_flight(),
         service: bounded::within(
-            natures::obeyed(service, model.name, variant, blocks),
+            front::passable(
+                natures::obeyed(service, model.name, variant, blocks),
+                variant,
+            ),
             bounds,
         ),
         addresses,

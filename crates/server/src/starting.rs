@@ -49,7 +49,10 @@ impl Server {
     /// Whether worker `number` calls the service.
     fn calls_service(&self, number: usize) -> bool {
         match self.calls {
-            Calls::Worker | Calls::Loop => number < self.workers,
+            // A front calls nothing; children beyond it do.
+            Calls::Worker | Calls::Loop => {
+                number < self.workers || (self.processes && number > self.workers)
+            }
             Calls::ExtraThread => number >= self.workers,
             Calls::Task => true,
         }

@@ -10,10 +10,12 @@ enum Limit {
     OneClient,
     NeverRests,
     OnlyTcp,
-    OnlyOwnListeners,
     Hashed,
     ThreadEnds,
     ThreadGone,
+    ProcessEnds,
+    ProcessGone,
+    PassedWhole,
     OneThread,
     LockStays,
     OneWorkerEach,
@@ -27,10 +29,17 @@ impl Limit {
         match self {
             Limit::OneClient => column.has_one_client(),
             Limit::NeverRests => column.never_rests(),
-            Limit::OnlyTcp | Limit::OnlyOwnListeners => column.has_own_listeners(),
+            Limit::OnlyTcp => column.has_own_listeners(),
             Limit::Hashed => column.has_own_listeners() && holds_workers,
-            Limit::ThreadEnds => column.starts_threads() && column.gateway,
-            Limit::ThreadGone => column.starts_threads(),
+            Limit::ThreadEnds => {
+                column.starts_for_requests() && !workers.processes && column.gateway
+            }
+            Limit::ThreadGone => column.starts_for_requests() && !workers.processes,
+            Limit::ProcessEnds => {
+                column.starts_for_requests() && workers.processes && column.gateway
+            }
+            Limit::ProcessGone => column.starts_for_requests() && workers.processes,
+            Limit::PassedWhole => column.front && workers.processes,
             Limit::OneThread => column.front && workers.count == Count::One,
             Limit::LockStays => column.own.needs.accept_lock && workers.holds == Holds::Many,
             Limit::OneWorkerEach => holds_workers,
@@ -49,9 +58,6 @@ impl Limit {
             Limit::OnlyTcp => {
                 "SO_REUSEPORT spreads nothing over Unix sockets: it refuses them in one line before it listens"
             }
-            Limit::OnlyOwnListeners => {
-                "one inherited listener is not one per worker: it refuses it in one line"
-            }
             Limit::Hashed => {
                 "what hashes to a busy child waits for it, even if another is free: as long as the deadlines let its client stay"
             }
@@ -59,6 +65,13 @@ impl Limit {
                 "a thread per request: its connection to the back end ends with it"
             }
             Limit::ThreadGone => "the thread that answered has ended with its event",
+            Limit::ProcessEnds => {
+                "a process per request: its connection to the back end ends with it"
+            }
+            Limit::ProcessGone => "the process that answered has ended with its request",
+            Limit::PassedWhole => {
+                "a request is passed to its process whole: a body beyond --body-bytes-max, which memory need not hold elsewhere, is refused with 413"
+            }
             Limit::OneThread => {
                 "one thread computes: while it is blocked, so are all requests, as long as the call takes"
             }
@@ -73,8 +86,8 @@ impl Limit {
 }
 
 use Limit::{
-    Hashed, LockStays, NeverRests, OneClient, OneThread, OneWorkerEach, OnlyOwnListeners, OnlyTcp,
-    ThreadEnds, ThreadGone,
+    Hashed, LockStays, NeverRests, OneClient, OneThread, OneWorkerEach, OnlyTcp, PassedWhole,
+    ProcessEnds, ProcessGone, ThreadEnds, ThreadGone,
 };
 
 /// (row, what a model may have that excuses it from the row).
@@ -109,12 +122,13 @@ const DESIGN: &[(&str, &[Limit])] = &[
     (STALE, &[OnlyTcp]),
     (SLOWEST_READER, &[OnlyTcp]),
     (DRIPPING_READER, &[OnlyTcp]),
-    (ACTIVATED, &[OnlyOwnListeners]),
-    (INHERITED, &[OnlyOwnListeners]),
-    (SUCCESSOR, &[OnlyOwnListeners]),
-    (SHUT_OUTSIDE, &[OnlyOwnListeners]),
-    (WHOAMI, &[ThreadGone]),
-    (ASKED_AGAIN, &[ThreadEnds]),
+    (WHOAMI, &[ThreadGone, ProcessGone]),
+    (ASKED_AGAIN, &[ThreadEnds, ProcessEnds]),
+    (LARGE_AS_IT_COMES, &[PassedWhole]),
+    (LARGE_FOR_A_PROGRAM, &[PassedWhole]),
+    (EARLY_REPLY, &[PassedWhole]),
+    (BOTH_WAYS, &[PassedWhole]),
+    (PHP_BOTH_WAYS, &[PassedWhole]),
 ];
 
 pub const CAPPED: &str = "cap per address: the next is closed at once";
@@ -122,6 +136,11 @@ pub const CAPPED_CROWD: &str = "cap per address: of a crowd, so many are served"
 pub const UNIX_UNCAPPED: &str = "cap and rate per address: unix sockets have none";
 pub const IN_FLIGHT: &str = "in flight: one too many is refused";
 pub const ASKED_AGAIN: &str = "gateway: a back end is asked again on its connection";
+pub const LARGE_AS_IT_COMES: &str = "gateway: a large body goes on as it comes";
+pub const LARGE_FOR_A_PROGRAM: &str = "gateway: a large body for a program";
+pub const EARLY_REPLY: &str = "gateway: a reply before the body was sent";
+pub const BOTH_WAYS: &str = "gateway: both ways at once";
+pub const PHP_BOTH_WAYS: &str = "gateway: PHP-FPM, large both ways";
 pub const SECOND_SERVER: &str = "unix socket, a second server while the first drains";
 pub const DESCRIPTORS_AND_LOG: &str = "descriptors run out: few lines in the log";
 pub const ACTIVATED: &str = "LISTEN_FDS: socket activation";

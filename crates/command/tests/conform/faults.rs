@@ -98,6 +98,7 @@ pub const PARTS: &[Part] = &[
                 "17. a successor that dies, or never gets ready (gunicorn 3394)",
                 &[
                     "restart: a successor that dies",
+                    "restart: a successor that dies with the listeners",
                     "restart: a successor that never gets ready",
                 ],
             ),
@@ -163,6 +164,7 @@ pub const PARTS: &[Part] = &[
                 "more connections than allowed, or than workers",
                 &[
                     "connections at their bound",
+                    "sockets at the bound of connections",
                     "a client beyond the workers has its turn",
                     "a queue of one loses no client",
                 ],
@@ -187,6 +189,7 @@ pub const PARTS: &[Part] = &[
                 &[
                     "kill -9 of a worker",
                     "kill -9 of every worker",
+                    "front: kill -9 of a process, and of the front",
                     "kill -9 of the parent",
                     "a crash loop backs off",
                     "no zombies, no lost descriptors",
@@ -316,6 +319,11 @@ pub const PARTS: &[Part] = &[
                 &["forks and threads that cannot be had for clients"],
             ),
             fault("SIGXFSZ", &["a limit of file size"]),
+            fault("the mode of a Unix socket", &["--unix-mode"]),
+            fault(
+                "`0.0.0.0` and `[::]` together",
+                &["0.0.0.0 and [::] together"],
+            ),
         ],
     },
 ];

@@ -73,7 +73,7 @@ fn loops_wait(column: &Column, driven: &Driven, roles: &[Role<'_>]) -> anyhow::R
         .collect();
     let is_loop = |who: &str| matches!(who, "a loop" | "the loop" | "the front");
     // Where a thread is started for an event, the roles name the loops nowhere: these do nothing but wait.
-    let has_loops = column.starts_threads() || roles.iter().any(|(_, who, _)| is_loop(who));
+    let has_loops = column.starts_for_requests() || roles.iter().any(|(_, who, _)| is_loop(who));
     for (what, who, seen) in roles {
         let asleep: Vec<_> = seen.difference(&waiters).collect();
         ensure!(
@@ -132,8 +132,10 @@ fn is(
         }
         "a child" => Ok(*kind == Kind::Child),
         "a thread" | "a helper thread" | "the acceptor thread" => Ok(*kind == Kind::Thread),
-        // The main thread, unless that starts threads.
-        "the front" => Ok(*kind != Kind::Child && seen.len() == 1),
+        // The main thread, unless that starts threads; a process of its own where processes compute.
+        "the front" => {
+            Ok((*kind == Kind::Child) == (column.roles.computes == "a child") && seen.len() == 1)
+        }
         "a loop" | "a task" => Ok(*kind != Kind::Main),
         other => bail!("{what}: {other:?} is nobody that this test knows"),
     };

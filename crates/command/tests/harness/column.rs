@@ -181,8 +181,8 @@ impl Column {
         self.own.needs.listeners == Listeners::PerWorker
     }
 
-    /// Whether a thread is started for each request.
-    pub fn starts_threads(&self) -> bool {
+    /// Whether a thread or a process is started for each request.
+    pub fn starts_for_requests(&self) -> bool {
         let calls = self.own.workers.request;
         calls.is_some_and(|calls| calls.handover == Handover::Started)
     }

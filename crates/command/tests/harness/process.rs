@@ -12,7 +12,7 @@ pub struct Process {
     parent: u32,
     /// `R`unning, `S`leeping, `Z`ombie and so on.
     pub state: char,
-    /// CPU time used, in ticks of the clock.
+    /// CPU time used, with that of children that have ended, in ticks of the clock.
     ticks: u64,
 }
 
@@ -28,7 +28,10 @@ fn parse(pid: u32, folder: &Path) -> Option<Process> {
         pid,
         state: fields.next()?.chars().next()?,
         parent: fields.next()?.parse().ok()?,
-        ticks: fields.nth(9)?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?,
+        ticks: {
+            let times = fields.skip(9).take(4).map(str::parse::<u64>);
+            times.sum::<Result<u64, _>>().ok()?
+        },
     })
 }
 
@@ -119,6 +122,32 @@ pub fn descriptors(pid: u32) -> usize {
             )
         })
         .sum()
+}
+
+/// Processes that have `text` in their command line.
+pub fn naming(text: &str) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(text)
+    })
+    .collect()
+}
+
+/// Sockets that it and its descendants have open, each once, by their inodes.
+pub fn sockets(pid: u32) -> std::collections::BTreeSet<String> {
+    let folders = family(pid).into_iter().flat_map(|one| {
+        let folder = std::fs::read_dir(format!("/proc/{}/fd", one.pid));
+        folder.into_iter().flatten().flatten()
+    });
+    folders
+        .filter_map(|entry| {
+            let target = std::fs::read_link(entry.path()).ok()?;
+            let name = target.to_str()?.to_owned();
+            name.starts_with("socket:").then_some(name)
+        })
+        .collect()
 }
 
 /// Descriptors of a server that has nothing to do: as many as a moment ago.

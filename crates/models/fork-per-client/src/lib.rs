@@ -17,6 +17,7 @@
 //! | variant | at rest, 3 workers | calls per connection | calls per request | wake-ups per connection, 8 workers |
 //! |---|---|---|---|---|
 //! | `-` | `accept4` | `accept4` ×3, `clone`, `close` ×2, `exit_group`, `getitimer`, `getpid` ×3, `getppid`, `prctl`, `recvfrom`, `rt_sigreturn` ×2, `set_robust_list`, `setitimer` ×2, `wait4` ×2 | `recvfrom`, `sendto` | 3 |
+//! | `--front poll` | `epoll_pwait2`, `recvmsg` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `getpid`, `recvfrom`, `recvmsg`, `rt_sigreturn`, `setitimer`, (`futex`) | `clone`, `close` ×6, `epoll_pwait2` ×2, `exit_group`, `getitimer`, `getpid` ×3, `getppid`, `gettid`, `prctl`, `recvfrom`, `recvmsg` ×4, `rt_sigreturn`, `sendmsg` ×2, `sendto`, `set_robust_list`, `wait4` ×2, (`futex`) | 6 |
 //!
 //! **What breaks it.** Short connections: the fork costs ten times the service. Many connections:
 //! each is a process. When there are as many children as it may have (`--workers`), the parent
@@ -26,7 +27,22 @@
 //! touch another: a child that crashes takes one client along. A child may also change its identity
 //! or its limits.
 //!
+//! **With a front** (`--front poll`) one more process, the front, is a loop that accepts and holds every connection
+//! until a request is complete, head and body. It passes the request to the parent, with a copy of the descriptor
+//! (`SCM_RIGHTS`), and the parent forks a child for it, which computes, writes to the end of the reply, reports to
+//! the front, and ends. The front has kept the connection, and waits for its next request.
+//!
+//! accepts: the front · reads: the front · computes: a child · writes: a child
+//!
+//! So there is a child for each request under way, and idle and slow clients have none; `--workers` bounds the
+//! children that compute. A client that takes its reply slowly keeps its child, beside those: up to 512 more. A
+//! persistent connection pays for a fork with every request. A child that dies takes its request along, and the
+//! front closes that client. A body beyond `--body-bytes-max` is refused: a request is passed whole.
+//!
 //! **Source.** Stevens, *UNIX Network Programming* vol. 1, 3rd ed., section 30.5 (server 1).
+
+#[cfg(feature = "front")]
+mod front;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,10 +63,18 @@ pub const MODEL: Model = Model {
         pick_when: "clients are few and stay long, and a crash of one must not touch another",
         breaks_when: "connections are short or many: each costs a fork and a process",
         workers: Workers::processes(Count::UpTo(512)),
-        needs: Needs::USUAL,
+        needs: Needs {
+            front: FRONT,
+            ..Needs::USUAL
+        },
         run,
     }],
 };
+
+#[cfg(feature = "front")]
+use front::FRONT;
+#[cfg(not(feature = "front"))]
+const FRONT: Option<server::Front> = None;
 
 /// A child has ended and was not reaped yet.
 static CHILD_ENDED: AtomicBool = AtomicBool::new(false);

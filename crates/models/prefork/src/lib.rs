@@ -25,12 +25,27 @@
 //! | `mutex` | `accept4`, `futex` ×2, `wait4` | `accept4`, `close`, `recvfrom`, (`futex`) | `recvfrom`, `sendto` | 4 |
 //! | `pass-fd` | `ppoll`, `recvmsg` ×3 | `accept4`, `close` ×2, `ppoll` ×2, `recvfrom` ×2, `recvmsg`, `sendmsg`, `sendto` | `recvfrom`, `sendto` | 5 |
 //! | `reuseport` | `accept4` ×3, `wait4` | `accept4`, `close`, `recvfrom` | `recvfrom`, `sendto` | 3 |
+//! | `--front poll` | `epoll_pwait2`, `recvmsg` ×3, `wait4` | `accept4` ×2, `close`, `epoll_ctl`, `epoll_pwait2` ×2, `recvfrom` | `close`, `epoll_pwait2` ×2, `recvfrom`, `recvmsg` ×3, `sendmsg` ×2, `sendto` | 4 |
 //!
 //! **What breaks it.** More persistent connections than children: the others wait in the backlog,
 //! even while the connections that have a child are idle. Each child has memory of its own.
 //!
 //! **When to pick it.** Services block, or crash, or are not thread-safe, and the number of
 //! connections has a known bound: a child that dies loses one client and is replaced.
+//!
+//! **With a front** (`--front poll`) all variants are one: one more process, the front, is a loop that accepts and
+//! holds every connection until a request is complete, head and body. It passes the request to a child that is
+//! free, with a copy of the descriptor (`SCM_RIGHTS`), over a socket pair of that child. The child computes,
+//! writes, closes its copy, and reports; the front has kept the connection, and waits for its next request.
+//!
+//! accepts: the front · reads: the front · computes: a child · writes: a child
+//!
+//! What a client does not take of its reply, and a reply that is delayed, the child keeps beside its next request.
+//! So no connection holds a child, whether it is idle or slow, and there may be `--connections-max` of them. A
+//! child that dies takes along the request that it has and the replies that it keeps, and its clients are closed;
+//! the front goes on. If that dies, all connections end that have no request under way. A request costs a `sendmsg`
+//! and a `recvmsg` for the descriptor, a close, a message back, and two switches. A body beyond `--body-bytes-max`
+//! is refused: a request is passed whole.
 //!
 //! **Variants.** They differ in how a child gets its next connection. Each costs what is said here
 //! in addition to the above.
@@ -59,11 +74,14 @@
 //! its collisions in select), 30.7 (server 3, file lock), 30.8 (server 4, mutex), 30.9 (server 5,
 //! descriptor passing); `SO_REUSEPORT`: Linux 3.9, `socket(7)`.
 
+#[cfg(feature = "front")]
+mod front;
 mod passing;
 
 use os::lock::{LockFile, SharedMutex};
 use server::{
-    Backoff, Children, Connection, Count, Model, Needs, Roles, Server, Variant, Worker, Workers,
+    Backoff, Children, Connection, Count, Listeners, Model, Needs, Roles, Server, Variant, Worker,
+    Workers,
 };
 
 /// The model.
@@ -114,7 +132,10 @@ pub const MODEL: Model = Model {
             summary: "Children forked in advance each block in accept on a listener of their own.",
             pick_when: "connections are short and alike, and come faster than one listener can take them",
             breaks_when: "one child is slow: connections that hash to it wait while others are free",
-            needs: Needs::OWN_LISTENERS,
+            needs: Needs {
+                listeners: Listeners::PerWorker,
+                ..ACCEPT.needs
+            },
             ..ACCEPT
         },
     ],
@@ -128,12 +149,21 @@ const ACCEPT: Variant = Variant {
     pick_when: "the service blocks, crashes or is not thread-safe, and connections are bounded",
     breaks_when: "there are more persistent connections than children",
     workers: CHILDREN,
-    needs: Needs::USUAL,
+    needs: Needs {
+        front: FRONT,
+        ..Needs::USUAL
+    },
     run: accept,
 };
 
+#[cfg(feature = "front")]
+use front::FRONT;
+#[cfg(not(feature = "front"))]
+const FRONT: Option<server::Front> = None;
+
 const LOCKED: Needs = Needs {
     accept_lock: true,
+    front: FRONT,
     ..Needs::USUAL
 };
 

@@ -118,6 +118,10 @@ impl Proactor {
             match waited {
                 Waited::Completed(completion) => self.on_completion(completion),
                 Waited::Descriptor => self.on_listeners(),
+                Waited::Interrupted => {
+                    self.take_back();
+                    self.find_completions();
+                }
                 Waited::None => self.find_completions(),
             }
             for (source, tick) in fired.drain(..) {
@@ -280,6 +284,22 @@ impl Proactor {
             _ => {}
         }
         self.aio.cancel(token.number());
+    }
+
+    /// Watches listeners again that a successor has taken over which is no more. The server is told of its end
+    /// by a signal.
+    #[cold]
+    fn take_back(&mut self) {
+        if self.draining {
+            return;
+        }
+        let mut any = false;
+        for listener in &self.server.listeners {
+            any |= self.signals.take_back(listener.as_fd(), QUEUED);
+        }
+        if any {
+            self.on_listeners(); // What has come meanwhile has sent no signal.
+        }
     }
 
     /// Looks for operations that have completed without a signal.

@@ -21,6 +21,8 @@ pub struct SignalQueue {
     added: Vec<Ready>,
     /// Descriptors that cannot send signals; they are polled whenever a wait ends without one.
     signalless: Vec<RawFd>,
+    /// Listeners that are watched. A successor may take them over, and die before it is ready.
+    listeners: Vec<RawFd>,
     echo: Option<Echo>,
 }
 
@@ -32,6 +34,7 @@ impl SignalQueue {
             sources: Vec::new(),
             added: Vec::new(),
             signalless: Vec::new(),
+            listeners: Vec::new(),
             echo: None,
         }
     }
@@ -62,6 +65,26 @@ impl SignalQueue {
             *source = None;
         }
         self.signalless.retain(|&signalless| signalless != fd);
+        self.listeners.retain(|&listener| listener != fd);
+    }
+
+    /// Watches again what a successor has taken over that is no more. The server is told of its end by a
+    /// signal.
+    #[cold]
+    fn take_back(&mut self) {
+        for &fd in &self.listeners {
+            let is_back = os::net::with_number(fd, |fd| self.signals.take_back(fd, QUEUED));
+            // What has come meanwhile has sent no signal.
+            if is_back && let Some(source) = self.source(fd) {
+                self.added.push(ready(source, PollFlags::IN));
+            }
+        }
+        if let Some(echo) = &mut self.echo {
+            for socket in echo.sockets() {
+                self.signals.take_back(socket.as_fd(), COALESCED);
+            }
+            echo.catch_up();
+        }
     }
 
     /// Adds what these descriptors are ready for now.
@@ -87,6 +110,9 @@ impl Selector for SignalQueue {
         }
         self.signals.watch(fd, QUEUED)?;
         let number = fd.as_raw_fd();
+        if matches!(source, Source::Listener(_)) && !self.listeners.contains(&number) {
+            self.listeners.push(number);
+        }
         let index = number as usize;
         if self.sources.len() <= index {
             self.sources.resize(index + 1, None);
@@ -139,6 +165,11 @@ impl Selector for SignalQueue {
                 if let Some(echo) = &mut self.echo {
                     echo.answer(fd);
                 }
+            }
+            IoSignal::Interrupted => {
+                self.take_back();
+                self.poll(self.signalless.iter().copied(), events);
+                events.append(&mut self.added);
             }
             IoSignal::None => self.poll(self.signalless.iter().copied(), events),
         }

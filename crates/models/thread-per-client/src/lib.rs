@@ -76,6 +76,7 @@ fn run(server: &'static Server) -> server::Result {
 #[cfg(feature = "front")]
 const FRONT: Option<server::Front> = Some(server::Front {
     serves: "a thread",
+    processes: false,
     extra_threads: |_| 1,
     run: |server| {
         let slots = ThreadSlots::new(server)?;

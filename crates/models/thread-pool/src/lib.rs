@@ -119,8 +119,8 @@ fn accept_mutex(server: &'static Server) -> server::Result {
 
 /// The main thread accepts, and threads take from its queue.
 fn queue(server: &'static Server) -> server::Result {
-    // Connections in the queue are open, too.
-    let queue_max = server.limits.connections_max - server.workers;
+    // Connections in the queue are open, too, and so is the one with which the main thread waits for room.
+    let queue_max = (server.limits.connections_max - server.workers).saturating_sub(1);
     let (sender, receiver) = bounded(server.limits.queue_max.min(queue_max));
     let threads = Threads::new(server)?;
     for number in 0..server.workers {

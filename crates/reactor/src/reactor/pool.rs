@@ -13,6 +13,9 @@ impl<S: Wakes> Reactor<S> {
     pub fn with_pool(mut self, pool: PoolClient) -> server::Result<Reactor<S>> {
         self.selector
             .add_waker(pool.computed.waker(), Source::Wake)?;
+        if let Some(passing) = &pool.passing {
+            self.selector.add_waker(passing.reports(), Source::Wake)?;
+        }
         let max = self.server.connections_max_of(pool.number, pool.clients);
         self.connections = Slots::new(max);
         self.pool = Some(pool);
@@ -111,9 +114,14 @@ impl<S: Selector> Reactor<S> {
         while let Some(job) = self.pool.as_mut().and_then(|pool| pool.computed.take()) {
             self.on_computed(job);
         }
-        if !self.is_pool_full() {
-            return;
+        if self.is_pool_full() {
+            self.go_on_behind_pool();
         }
+    }
+
+    /// Those that wait for the pool go on, as far as there is room.
+    #[inline(never)]
+    fn go_on_behind_pool(&mut self) {
         while let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_full()) {
             let Some(token) = pool.waiting.pop_front() else {
                 break;
@@ -146,6 +154,33 @@ impl<S: Selector> Reactor<S> {
         }
     }
 
+    /// Passes requests that wait to processes that are free.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn pass_waiting(&mut self) {
+        let mut failed = Vec::new();
+        if let Some(passing) = self.pool.as_mut().and_then(|pool| pool.passing.as_mut()) {
+            passing.pass_waiting(&mut failed);
+        }
+        failed.into_iter().for_each(|job| self.on_computed(job));
+    }
+
+    /// Something has come that is looked for before every wait, or a report of a process that serves.
+    #[inline(never)]
+    pub(super) fn on_wake(&mut self) {
+        if let Some(pool) = &mut self.pool
+            && let Some(passing) = &mut pool.passing
+        {
+            let changes = passing.take_reports();
+            pool.leave_places(changes.computed);
+            let ended = changes.ended.into_iter();
+            ended.for_each(|job| self.on_computed(job));
+            if self.is_pool_full() {
+                self.go_on_behind_pool();
+            }
+        }
+    }
+
     fn on_computed(&mut self, job: Job) {
         let Job { token, .. } = job;
         let back = self.pool.as_mut().map(|pool| pool.came_back(token));
@@ -166,6 +201,7 @@ impl<S: Selector> Reactor<S> {
         }
         let need = match job.work {
             Work::Served(need) => need,
+            Work::Answered(end) => watched.connection.answered(end, &mut self.worker),
             Work::Computed => watched.connection.step(&mut self.worker),
             _ => Need::Closed,
         };

@@ -83,7 +83,7 @@ fn know_peer(socket: &OwnedFd, session: &mut Session, worker: &mut Worker) -> Op
 /// Asks the kernel whose connection this is. The number is that of a socket which its connection owns, and
 /// a service asks during a call on that connection.
 #[cold]
-fn look_up(socket: i32) -> Peer {
+pub(super) fn look_up(socket: i32) -> Peer {
     net::with_number(socket, |socket| match net::peer_name(socket) {
         Ok(Some(addr)) => Peer::Ip(addr),
         Ok(None) => Peer::Unix,

@@ -10,13 +10,13 @@ use anyhow::{Context, ensure};
 use super::back_ends::{BackEnd, SMALL, head, lines_of, say, send_halves};
 use super::gateways::{Folder, serve};
 use super::row;
-use crate::design::ASKED_AGAIN;
+use crate::design::{ASKED_AGAIN, BOTH_WAYS, EARLY_REPLY};
 use crate::harness::{Column, ms};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
-    row("gateway: a reply before the body was sent", early_replies),
-    row("gateway: both ways at once", both_ways),
+    row(EARLY_REPLY, early_replies),
+    row(BOTH_WAYS, both_ways),
     row("gateway: what is not asked for is not passed on", unasked),
     row(ASKED_AGAIN, kept),
     row("gateway: an exchange has an end", total),

@@ -113,6 +113,10 @@ fn killed(column: &Column) -> anyhow::Result<()> {
     if !column.serves_in_children() {
         return Err(Moot("one process serves: who kills it kills the server").into());
     }
+    ensure!(
+        !column.front,
+        Moot("its connections are the front's, which goes on without a worker")
+    );
     let flags = [
         &[
             "--connections-per-address-max",
@@ -257,6 +261,10 @@ fn in_flight_killed(column: &Column) -> anyhow::Result<()> {
     if !column.serves_in_children() {
         return Err(Moot("one process serves: who kills it kills the server").into());
     }
+    ensure!(
+        !column.front || column.model != "fork-per-client",
+        Moot("a process per request: the row of the front kills it")
+    );
     let flags = [
         &["--in-flight-max", "1", "--respawn-pause-ms-max", "50"][..],
         &column.workers("2"),

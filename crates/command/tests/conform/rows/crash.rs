@@ -12,6 +12,10 @@ use crate::runner::{Moot, Row};
 pub const ROWS: &[Row] = &[
     row(WORKER_KILLED, worker_killed),
     row("kill -9 of every worker", all_killed),
+    row(
+        "front: kill -9 of a process, and of the front",
+        front_killed,
+    ),
     row("kill -9 of the parent", parent_killed),
     row("no zombies, no lost descriptors", leaves_nothing),
 ];
@@ -28,7 +32,62 @@ fn connect(column: &Column, server: &Server) -> anyhow::Result<(Client, u32)> {
     Ok((client, pid))
 }
 
+const OF_THE_FRONT: Moot = Moot("its connections are the front's, which has a row of its own");
+
+/// Asks for `path`, and says which process serves it: of those behind a front the one that has served last, or one
+/// that is there for this request.
+fn ask(server: &Server, client: &mut Client, path: &str) -> anyhow::Result<u32> {
+    let last = pid_behind(client)?;
+    std::thread::sleep(ms(100)); // One that was there for this request has ended.
+    let before = process::children(server.pid());
+    client.ask(path)?;
+    client.silence(ms(200))?;
+    let now = process::children(server.pid());
+    let new: Vec<_> = now.iter().filter(|pid| !before.contains(pid)).collect();
+    match new[..] {
+        [pid] if !now.contains(&last) => Ok(*pid),
+        _ => Ok(last),
+    }
+}
+
+/// A process behind a front takes the request along that it has, and nothing else; a front takes the clients.
+fn front_killed(column: &Column) -> anyhow::Result<()> {
+    ensure!(column.front, Moot("it has no front"));
+    ensure!(column.serves_in_children(), ONE_PROCESS);
+    let flags = ["--respawn-pause-ms-max", "50", "--in-flight-max", "1"];
+    let mut server = column.serve_with_workers(1, &flags)?;
+    let mut idle = server.connect()?;
+    let front = match &process::children(server.pid())[..] {
+        [] => anyhow::bail!("no processes"),
+        all => *all.iter().max().unwrap_or(&0),
+    };
+    idle.get("/")?.expect(200)?;
+    for path in ["/sleep/60000000", "/wait/60000000"] {
+        let mut busy = server.connect()?;
+        let pid = ask(&server, &mut busy, path)?;
+        ensure!(pid != front, "the front serves");
+        process::signal(pid, Signal::KILL);
+        busy.hear_out()?;
+        eventually("served by another", PATIENCE, || {
+            let again = idle.get("/").and_then(|reply| reply.expect(200));
+            again.is_ok()
+        })?;
+    }
+    process::signal(front, Signal::KILL);
+    idle.hear_out()?;
+    eventually("served at another front", PATIENCE, || {
+        let reply = server.connect().and_then(|mut client| client.get("/"));
+        reply.is_ok_and(|reply| reply.status == 200)
+    })?;
+    eventually("no zombie", PATIENCE, || {
+        process::zombies(server.pid()) == 0
+    })?;
+    server.drain(PATIENCE)?;
+    Ok(())
+}
+
 fn worker_killed(column: &Column) -> anyhow::Result<()> {
+    ensure!(!column.front || !column.serves_in_children(), OF_THE_FRONT);
     let mut server = column.serve_with_workers(4, &[])?;
     let workers = process::children(server.pid()).len();
     let (mut victim, pid) = connect(column, &server)?;

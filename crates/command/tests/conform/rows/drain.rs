@@ -263,12 +263,36 @@ fn refuses(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Clients that come and go while the signal comes: each is served, or refused at the listener.
+/// How many drains a cell makes: one, unless `TURNSTILE_DRAINS` says more. Then it prints what became of them.
+fn drains() -> Option<usize> {
+    std::env::var("TURNSTILE_DRAINS").ok()?.parse().ok()
+}
+
+/// Clients that come and go while the signal comes: each is served, or refused at the listener. Whoever could
+/// connect and is not served is lost, and that fails.
 fn stampede(column: &Column) -> anyhow::Result<()> {
+    let asked = drains();
+    let (mut served, mut refused) = (0, 0);
+    for number in 0..asked.unwrap_or(1) {
+        let drained = drain_under_load(column).with_context(|| format!("drain {number}"))?;
+        served += drained.0;
+        refused += drained.1;
+    }
+    if let Some(asked) = asked {
+        let label = column.label();
+        println!(
+            "{label}: {asked} drains: {served} served, {refused} refused, 0 accepted and lost"
+        );
+    }
+    Ok(())
+}
+
+/// How many were served, and refused, in one drain.
+fn drain_under_load(column: &Column) -> anyhow::Result<(u64, u64)> {
     let mut server = column.serve(&["--drain-idle-ms", "1500"])?;
     let addr = server.addrs[0].clone();
     let start = Instant::now();
-    std::thread::scope(|scope| {
+    let counted = std::thread::scope(|scope| {
         let visitor = || {
             let mut served = 0;
             while start.elapsed() < PATIENCE {
@@ -283,9 +307,10 @@ fn stampede(column: &Column) -> anyhow::Result<()> {
                         return Ok(served);
                     }
                 };
-                client.send("GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")?;
-                let reply = client.reply().and_then(|reply| reply.expect(200));
-                reply.with_context(|| format!("after {served} that were served"))?;
+                let asked = client.send("GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+                let reply = asked.and_then(|()| client.reply());
+                let reply = reply.and_then(|reply| reply.expect(200));
+                reply.with_context(|| format!("accepted and lost, after {served} were served"))?;
                 client.end()?;
                 served += 1;
             }
@@ -294,14 +319,17 @@ fn stampede(column: &Column) -> anyhow::Result<()> {
         let visitors: Vec<_> = (0..6).map(|_| scope.spawn(visitor)).collect();
         std::thread::sleep(ms(150)); // Any moment will do.
         server.signal(Signal::TERM);
-        visitors.into_iter().try_for_each(|visitor| {
+        let mut counted = (0, 0);
+        for visitor in visitors {
             let served = visitor.join().expect("visitors return their errors")?;
             ensure!(served > 0, "not one was served");
-            Ok(())
-        })
+            counted.0 += served;
+            counted.1 += 1; // Each comes until it is refused.
+        }
+        Ok(counted)
     })?;
     server.ends_well(PATIENCE)?;
-    Ok(())
+    Ok(counted)
 }
 
 fn cut(column: &Column, path: &str) -> anyhow::Result<()> {

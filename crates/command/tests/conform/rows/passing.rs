@@ -9,16 +9,14 @@ use anyhow::ensure;
 use super::back_ends::{BackEnd, SMALL, head, lines_of, say, send_halves};
 use super::gateways::{Folder, serve};
 use super::row;
+use crate::design::{LARGE_AS_IT_COMES, LARGE_FOR_A_PROGRAM};
 use crate::harness::{Column, run};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row("gateway: who asks is passed on", who_asks),
-    row("gateway: a large body goes on as it comes", large_bodies),
-    row(
-        "gateway: a large body for a program",
-        large_bodies_of_programs,
-    ),
+    row(LARGE_AS_IT_COMES, large_bodies),
+    row(LARGE_FOR_A_PROGRAM, large_bodies_of_programs),
     row("gateway: unusable values", unusable),
 ];
 

@@ -9,13 +9,14 @@ use anyhow::{Context, ensure};
 
 use super::gateways::{Folder, serve};
 use super::row;
+use crate::design::PHP_BOTH_WAYS;
 use crate::harness::process::{self, Signal};
 use crate::harness::{Client, Column, PATIENCE, Server, ms};
 use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
     row("gateway: PHP-FPM", forms_and_paths),
-    row("gateway: PHP-FPM, large both ways", large),
+    row(PHP_BOTH_WAYS, large),
     row("gateway: PHP-FPM, scripts that go wrong", wrong_scripts),
     row("gateway: PHP-FPM, a pool without a free child", exhausted),
     row("gateway: an application that lies is 502 or cut", liars),

@@ -12,7 +12,7 @@ use super::services::{Folder, ask};
 use crate::design::{DESCRIPTORS_AND_LOG, SECOND_SERVER};
 use crate::harness::process::Signal;
 use crate::harness::{Client, Column, PATIENCE, Server, TURNSTILE, ms, run};
-use crate::runner::Row;
+use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
     row(SECOND_SERVER, second_server),
@@ -29,6 +29,7 @@ pub const SERVICE_ROWS: &[Row] = &[
     row("preconditions of the store", preconditions),
     row("If-Modified-Since twice", modified_since),
     row("a limit of file size", file_size),
+    row("0.0.0.0 and [::] together", both_families),
 ];
 
 /// The path is the second server's from its start, though the first has not ended.
@@ -216,5 +217,29 @@ fn file_size(column: &Column) -> anyhow::Result<()> {
     let exit = server.drain(PATIENCE)?;
     let none = exit.stderr.contains(" 0 workers replaced");
     ensure!(none || column.needs_a_super_server(), "{exit:?}");
+    Ok(())
+}
+
+/// `[::]` takes the connections of IPv4 as well, so beside it there is nothing for `0.0.0.0`: one line says that the
+/// address is in use, and nobody is served by half.
+fn both_families(column: &Column) -> anyhow::Result<()> {
+    ensure!(
+        !column.needs_a_super_server(),
+        Moot("a super-server listens for it")
+    );
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
+    let both = [format!("0.0.0.0:{port}"), format!("[::]:{port}")];
+    let both: Vec<&str> = both.iter().map(String::as_str).collect();
+    for listen in [vec![both[0], both[1]], vec![both[1], both[0]]] {
+        let exit = run(column.command(&listen, &column.workers("2")))?;
+        let said = exit.stderr.lines().last().unwrap_or_default();
+        ensure!(
+            exit.code == Some(1) && said.starts_with("error: cannot listen on"),
+            "{exit:?}"
+        );
+        ensure!(exit.stdout.is_empty(), "it says that it listens: {exit:?}");
+    }
     Ok(())
 }

@@ -19,6 +19,10 @@ pub const ROWS: &[Row] = &[
     row("restart: nothing is lost under load", under_load),
     row(RESTART_UNIX, unix),
     row("restart: a successor that dies", dies),
+    row(
+        "restart: a successor that dies with the listeners",
+        dies_late,
+    ),
     row("restart: a successor that never gets ready", hangs),
     row("restart: SIGUSR2 several times", several),
     row("restart: SIGTERM meanwhile", terminated),
@@ -220,6 +224,41 @@ fn dies(column: &Column) -> anyhow::Result<()> {
         std::fs::write(&line.file, line.pid.to_string())?;
     }
     // The next one is as good as any.
+    line.restart()?;
+    Client::connect(&addr)?.get("/")?.expect(200)?;
+    let log = line.end()?;
+    let told = log.matches("ended before it was ready").count();
+    ensure!(told == 2, "one line for each of two: {log}");
+    Ok(())
+}
+
+/// The file of the process id is one that nothing can be written to, which the successor finds out when it has
+/// the listeners, and all but says that it is ready.
+fn dies_late(column: &Column) -> anyhow::Result<()> {
+    let mut line = Line::begin(column, "127.0.0.1:0", &[])?;
+    let addr = line.first.addrs[0].clone();
+    for _ in 0..2 {
+        std::fs::remove_file(&line.file)?;
+        std::os::unix::fs::symlink("/dev/full", &line.file)?;
+        let name = line.file.to_str().context("a path of text")?.to_owned();
+        // The watcher and the successor are nobody's children who would wait for them.
+        let is_under_way = || {
+            let own: Vec<_> = process::family(line.pid)
+                .iter()
+                .map(|one| one.pid)
+                .collect();
+            process::naming(&name).iter().any(|pid| !own.contains(pid))
+        };
+        process::signal(line.pid, Signal::USR2);
+        for _ in 0..15 {
+            Client::connect(&addr)?.get("/")?.expect(200)?;
+            std::thread::sleep(ms(40)); // Any moment of the attempt will do.
+        }
+        eventually("the end of the attempt", PATIENCE, || !is_under_way())?;
+        Client::connect(&addr)?.get("/")?.expect(200)?;
+        let _ = std::fs::remove_file(&line.file); // The successor may have done so.
+        std::fs::write(&line.file, line.pid.to_string())?;
+    }
     line.restart()?;
     Client::connect(&addr)?.get("/")?.expect(200)?;
     let log = line.end()?;

@@ -14,6 +14,7 @@ pub const ROWS: &[Row] = &[
     row(OUT_OF_DESCRIPTORS, descriptors),
     row(DRAIN_WITHOUT_DESCRIPTORS, descriptors_in_drain),
     row("connections at their bound", bounded),
+    row("sockets at the bound of connections", bounded_sockets),
 ];
 
 /// The same command under a descriptor limit of 64, which also bounds what it may raise it to.
@@ -35,6 +36,7 @@ pub fn scarce(column: &Column) -> anyhow::Result<Server> {
 fn few_workers(column: &Column) -> Vec<&'static str> {
     match column.label().as_str() {
         "prefork:pass-fd" | "prefork:reuseport" => column.workers("16"),
+        "prefork+front" => column.workers("8"),
         _ => Vec::new(),
     }
 }
@@ -125,6 +127,26 @@ fn bounded(column: &Column) -> anyhow::Result<()> {
     ensure!(held == most, "{held} connections are held, not {most}");
     // As those that are held go, those that wait have their turn.
     drop(before);
+    for (number, mut client) in crowd.into_iter().enumerate() {
+        let reply = client.reply().and_then(|reply| reply.expect(200));
+        reply.with_context(|| format!("number {number} of the crowd"))?;
+    }
+    recovers(&server)
+}
+
+/// Whoever is beyond the bound waits in the backlog, and not inside the server.
+fn bounded_sockets(column: &Column) -> anyhow::Result<()> {
+    let most = if column.label() == "iterative" { 1 } else { 8 };
+    let mut flags = vec!["--connections-max", "8"];
+    flags.extend(column.workers("3"));
+    let server = column.serve(&flags)?;
+    let before = process::sockets(server.pid());
+    let (mut first, crowd) = crowd_around(&server)?;
+    first.get("/json")?.expect(200)?;
+    first.silence(ms(300))?; // Time for more to be accepted than should be.
+    let held = process::sockets(server.pid()).difference(&before).count();
+    ensure!(held <= most, "{held} sockets are held, not {most} at most");
+    drop(first);
     for (number, mut client) in crowd.into_iter().enumerate() {
         let reply = client.reply().and_then(|reply| reply.expect(200));
         reply.with_context(|| format!("number {number} of the crowd"))?;
