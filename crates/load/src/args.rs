@@ -186,6 +186,16 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub objective_us: Option<u64>,
 
+    /// Length of the slices of time in the result, of which a window has 1000 at most [default: a
+    /// hundredth of the window, 100ms at least]
+    #[arg(
+        long,
+        value_name = "D",
+        value_parser = duration::parse,
+        conflicts_with_all = ["slices", "emit_hdr", "share"]
+    )]
+    pub slice: Option<Duration>,
+
     /// Additional connections that carry one request before the run and are then held idle
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub idle: usize,
@@ -352,6 +362,7 @@ impl Args {
             expect_status: self.expect_status.clone(),
             body_check: self.body_check,
             objective: self.objective_us.map(Duration::from_micros),
+            slice: self.slice,
             idle: self.idle,
             slow: Slow {
                 senders: self.slow_senders,

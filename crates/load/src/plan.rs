@@ -120,6 +120,9 @@ pub struct Plan {
     pub body_check: Option<BodyCheck>,
     /// Replies within this time are counted, in every slice and step.
     pub objective: Option<Duration>,
+    /// Length of the slices of time in the result; when absent a hundredth of the window, but at
+    /// least 100 ms.
+    pub slice: Option<Duration>,
     /// Additional connections that carry one request each and are then held idle.
     pub idle: usize,
     /// Additional slow clients.
@@ -154,6 +157,7 @@ impl Plan {
             expect_status: Vec::new(),
             body_check: None,
             objective: None,
+            slice: None,
             idle: 0,
             slow: Slow::default(),
             poison: None,

@@ -11,6 +11,9 @@ use crate::profile::{RATE_MAX, Step};
 /// Most bytes per second of a slow client.
 const SLOW_BYTES_PER_S_MAX: u32 = 1 << 20;
 
+/// Most slices of time in a result; each has a histogram.
+const SLICES_MAX: u128 = 1_000;
+
 impl Plan {
     /// Refuses what cannot be run, in one line.
     ///
@@ -42,6 +45,11 @@ impl Plan {
                 "rate must be above 0 and at most {RATE_MAX}"
             );
         }
+        ensure!(
+            self.slice
+                .is_none_or(|slice| slice.as_nanos() * SLICES_MAX >= self.duration.as_nanos()),
+            "a window has at most {SLICES_MAX} slices"
+        );
         self.check_profile()?;
         self.check_protocol()?;
         self.check_requests()?;

@@ -18,10 +18,11 @@ pub(crate) struct Span {
     pub(crate) phase: usize,
 }
 
-/// The slices of a plan's window, in order and without gaps. At least one; at most `SLICES_MAX`
-/// and one more for each step.
+/// The slices of a plan's window, in order and without gaps. At least one; where the plan does not say how
+/// long they are, at most `SLICES_MAX` and one more for each step.
 pub(crate) fn slices(plan: &Plan) -> Vec<Span> {
-    let slice_ns = SLICE_NS_MIN.max(duration_ns(plan.duration).div_ceil(SLICES_MAX));
+    let usual_ns = || SLICE_NS_MIN.max(duration_ns(plan.duration).div_ceil(SLICES_MAX));
+    let slice_ns = plan.slice.map_or_else(usual_ns, duration_ns).max(1);
     let mut slices = Vec::new();
     for phase in phases(plan) {
         let mut start_ns = phase.start_ns;
@@ -69,13 +70,16 @@ mod tests {
     #[test]
     fn slices_fill_the_window_and_respect_the_steps() {
         let mut plan = Plan::new("http://127.0.0.1:1/".parse().unwrap());
-        for (profile, ms, count) in [
-            (&[][..], 10, 1),
-            (&[], 250, 3),
-            (&[], 10_000, 100),
-            (&[], 60_000, 100),
-            (&["1:250ms", "2:250ms", "3:1ms"], 501, 7),
+        for (profile, ms, slice, count) in [
+            (&[][..], 10, None, 1),
+            (&[], 250, None, 3),
+            (&[], 10_000, None, 100),
+            (&[], 60_000, None, 100),
+            (&["1:250ms", "2:250ms", "3:1ms"], 501, None, 7),
+            (&[], 250, Some(20), 13),
+            (&["1:250ms", "2:250ms", "3:1ms"], 501, Some(125), 5),
         ] {
+            plan.slice = slice.map(Duration::from_millis);
             plan.profile = profile.iter().map(|step| step.parse().unwrap()).collect();
             plan.duration = Duration::from_millis(ms);
             let slices = slices(&plan);

@@ -67,6 +67,7 @@ impl Standing {
     pub fn new(setup: &Setup, server: Server, shape: &Shape) -> Result<Self, Unmeasured> {
         let call = Call {
             check: BodyCheck::Exact,
+            slice: None,
             address: server.address(),
             shape,
             seed: 0,

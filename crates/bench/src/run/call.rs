@@ -27,6 +27,8 @@ pub struct Call<'a> {
     pub threads: usize,
     /// How much of each reply is compared with the first one.
     pub check: BodyCheck,
+    /// Length of the slices of time in its result, where it is not the usual one.
+    pub slice: Option<Duration>,
 }
 
 impl Call<'_> {
@@ -45,6 +47,7 @@ impl Call<'_> {
                 ms(Duration::from_secs_f64(shape.duration_s))
             )),
         }
+        args.extend(self.slice.map(|slice| format!("--slice={}", ms(slice))));
         if let (None, Mode::Open, Some(rate)) = (&shape.profile, shape.mode, shape.rate) {
             args.push(format!("--rate={rate}"));
         }
@@ -204,6 +207,7 @@ mod tests {
                 within_us: Some(20_000.0),
                 threads: 1,
                 check: BodyCheck::Exact,
+                slice: None,
             };
             call.command()
         };

@@ -211,6 +211,7 @@ cd "${json%/*}" || exit 1
             within_us: None,
             threads: 1,
             check: schema::load::BodyCheck::Exact,
+            slice: None,
         };
         let mut steps = Steps {
             folder: &folder,

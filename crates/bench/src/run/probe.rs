@@ -152,6 +152,7 @@ fn closed_loop(
         within_us: None,
         threads: setup.load_cpus.len(),
         check,
+        slice: None,
     };
     let load = generator::run(setup, &call, &mut NoReadings).ok()?;
     Some(load.rate_achieved).filter(|&rps| rps > 0.0)

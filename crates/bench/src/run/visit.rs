@@ -196,6 +196,7 @@ pub fn call<'a>(setup: &Setup, visit: &Visit, server: &'a Server, shape: &'a Sha
         within_us: visit.scenario.objective.map(|objective| objective.p99_us),
         threads: setup.load_cpus.len(),
         check: visit.check,
+        slice: None,
     }
 }
 

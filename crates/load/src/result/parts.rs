@@ -84,6 +84,7 @@ pub(super) fn phases(record: &RunRecord) -> Vec<PhaseFigures> {
             within_objective: objective.map(|_| sum(|slice| slice.within)),
             errors: errors(&phase.failed),
             response_us: response.latency(phase.failed.total()),
+            served_us: response.latency(0),
             service_us: phase.service.latency(0),
             slip_us: phase.slip.latency(0),
         });

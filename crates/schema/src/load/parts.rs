@@ -51,6 +51,9 @@ pub struct PhaseFigures {
     pub errors: BTreeMap<String, u64>,
     /// From the intended start to the end of the reply.
     pub response_us: Latency,
+    /// The same of the correct replies alone: how long those waited that a server which refuses some
+    /// did serve.
+    pub served_us: Latency,
     /// From the actual send to the end of the reply.
     pub service_us: Latency,
     /// From the intended start to the actual send.
