@@ -74,6 +74,21 @@ pub struct Args {
     #[arg(long, value_name = "A,B")]
     pub passes: Option<String>,
 
+    /// Measure what makes a server operable, instead of scenarios: overload with shedding and without,
+    /// hot restarts under load, and the CPU of access logs
+    ///
+    /// The results are a section of the report: of a folder of their own, or, with --out, of a run that
+    /// is there.
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "targets", "contenders", "body_check", "rates", "requests", "headers", "connections",
+            "duration", "yes", "scenarios", "workload", "passes", "minutes", "until", "resume",
+            "list_scenarios", "load"
+        ]
+    )]
+    pub envelope: bool,
+
     /// Minutes for all of it: rounds of slices go on where verdicts are open [default: as --size says]
     ///
     /// Rounds end when every verdict is settled (--until), and before the time is over. Only the speed

@@ -9,6 +9,7 @@
 //! observe  what is read from outside: child processes and their trees, the machine, replies
 //! judge    what the readings amount to: figures, and the reasons why some may not be believed
 //! run      the visits to fresh servers under load, and the folder: env.json, plan.json, trials.ndjson
+//! envelope what overload protection, restarts and logs cost, as a measurement of its own
 //! ```
 //!
 //! Each of these uses those above it and none below. `run::execute` goes through the plan.
@@ -89,6 +90,7 @@
 use std::process::ExitCode;
 
 mod args;
+mod envelope;
 mod failure;
 mod judge;
 mod live;
@@ -117,7 +119,11 @@ pub fn main(args: Args) -> ExitCode {
         }
         return printed(&text);
     }
-    match run::execute::run(&args) {
+    let measured = match args.envelope {
+        true => envelope::run(&args),
+        false => run::execute::run(&args),
+    };
+    match measured {
         Ok(folder) => printed(&format!("{}\n", folder.display())),
         Err(failure) => {
             eprintln!("turnstile bench: {failure}");

@@ -1,5 +1,6 @@
 //! `index.html`: one file that works from disk, with its style and its drawings inside.
 
+mod envelope;
 mod matrix;
 mod noise;
 mod sheets;
@@ -32,6 +33,9 @@ var a=t.closest('tr').querySelector('th a');if(a&&getSelection().isCollapsed)a.c
 
 /// The whole page.
 pub fn page(session: &Session) -> String {
+    if let Some(alone) = session.envelope_alone() {
+        return envelope::page(alone, &environment(&session.run));
+    }
     let run = &session.run;
     let sheets = sheet::all(run);
     html! {
@@ -63,6 +67,7 @@ pub fn page(session: &Session) -> String {
                     (plots("memory", "Memory under load", MEMORY, &plot::memory(session)))
                     (sheets::sections(&sheets))
                     (plots_if_any("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(session)))
+                    @if let Some(envelope) = &session.envelope { (envelope::section(envelope)) }
                     (tables::every_figure(run))
                     (noise::section(run))
                     (plots_if_any("speed", "The speed of the machine", &speed::of(run).sentence(), &plot::speed(session)))
@@ -88,7 +93,7 @@ slice in which it was due.";
 const MEMORY: &str = "Proportional set size: pages that forked processes share are counted once.";
 
 fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
-    let Session { run, verdict } = session;
+    let Session { run, verdict, .. } = session;
     html! {
         section #verdict {
             @if verdict.columns.is_empty() {
@@ -106,6 +111,7 @@ fn verdict_section(session: &Session, sheets: &[Sheet]) -> Markup {
                     a href="#percentiles" { "Percentiles" }
                     a href="#cost" { "Cost" }
                     @for sheet in sheets { a href={ "#" (sheet.id) } { (sheet.title) } }
+                    @if session.envelope.is_some() { a href="#envelope" { (envelope::TITLE) } }
                     a href="#figures" { "Every figure" }
                     a href="#noise" { "Noise" }
                     a href="#trials" { "Trials" }

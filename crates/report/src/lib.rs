@@ -17,6 +17,9 @@
 //!
 //! The rules of the report: the trial is the unit, a LIMITED trial is shown and never
 //! ranked, an INVALID one is never drawn, a rank is a tier, and there is no composite score.
+//!
+//! A folder may hold `envelope.ndjson` as well, or instead of trials: what the production envelope costs,
+//! which has sections and plots of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,6 +33,7 @@ mod cell;
 pub mod compare;
 pub mod costs;
 pub mod data;
+mod envelope;
 mod figures;
 pub mod format;
 mod histogram;
@@ -58,8 +62,8 @@ mod words;
 /// Arguments of `turnstile report`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
-    /// Folder of a run: holds env.json and trials.ndjson (or trials.ndjson.gz), receives summary.md,
-    /// index.html and plots
+    /// Folder of a run: holds env.json and trials.ndjson (or trials.ndjson.gz) or envelope.ndjson,
+    /// receives summary.md, index.html and plots
     pub dir: PathBuf,
 }
 
@@ -77,11 +81,16 @@ pub fn write(dir: &Path) -> anyhow::Result<()> {
 /// The same; returns what the user of the command must know.
 fn write_and_tell(dir: &Path) -> anyhow::Result<Vec<String>> {
     let run = read::run(dir)?;
+    let (envelope, cut) = envelope::read(dir)?;
     let mut told = run.found.clone();
-    if run.trials.is_empty() && run.passes.is_empty() {
+    told.extend(cut);
+    if run.trials.is_empty() && run.passes.is_empty() && envelope.is_none() {
         told.push("the run holds no trial".to_owned());
     }
-    let session = Session::of(run);
+    let session = Session {
+        envelope,
+        ..Session::of(run)
+    };
     let plots = dir.join("plots");
     std::fs::create_dir_all(&plots).with_context(|| plots.display().to_string())?;
     for plot in plot::all(&session) {

@@ -12,6 +12,7 @@ use crate::sheet::{self, Sheet};
 use crate::stats::Evidence;
 use crate::words;
 
+mod envelope;
 mod noise;
 mod summary;
 mod table;
@@ -23,6 +24,9 @@ use text::{absent, paragraph};
 
 /// Every table.
 pub fn figures(session: &Session) -> String {
+    if let Some(alone) = session.envelope_alone() {
+        return envelope::page(alone);
+    }
     let run = &session.run;
     let mut out = String::new();
     heading(session, &mut out);
@@ -32,6 +36,9 @@ pub fn figures(session: &Session) -> String {
     }
     for sheet in sheet::all(run) {
         sheet_table(&sheet, &mut out);
+    }
+    if let Some(envelope) = &session.envelope {
+        envelope::section(envelope, &mut out);
     }
     noise::section(run, &mut out);
     out

@@ -12,6 +12,7 @@ mod timeline;
 mod verdict;
 
 use crate::anchor::slug;
+use crate::envelope::Envelope;
 use crate::session::Session;
 use crate::svg::Svg;
 
@@ -106,6 +107,10 @@ pub fn speed(session: &Session) -> Vec<Plot> {
 
 /// Every plot of the run.
 pub fn all(session: &Session) -> Vec<Plot> {
+    let envelope = session.envelope.iter().flat_map(Envelope::plots);
+    if session.envelope_alone().is_some() {
+        return envelope.collect();
+    }
     let overview = overview::draw(session);
     let overview = Plot {
         name: "overview".to_owned(),
@@ -120,5 +125,6 @@ pub fn all(session: &Session) -> Vec<Plot> {
     plots.extend(memory(session));
     plots.extend(timelines(session));
     plots.extend(speed(session));
+    plots.extend(envelope);
     plots
 }

@@ -24,10 +24,14 @@ pub fn is_run(dir: &Path) -> Result<(), String> {
     if !dir.join("env.json").is_file() {
         return lacks("env.json");
     }
-    if trials_file(dir).is_none() {
+    if trials_file(dir).is_none() && !has_envelope(dir) {
         return lacks("trials.ndjson or trials.ndjson.gz");
     }
     Ok(())
+}
+
+fn has_envelope(dir: &Path) -> bool {
+    dir.join(schema::envelope::FILE).is_file()
 }
 
 /// The file of `dir` that holds its trials: `trials.ndjson`, or where that is absent the same packed
@@ -57,8 +61,12 @@ pub fn run(dir: &Path) -> Result<Run> {
     let env: Env = serde_json::from_slice(&bytes)
         .map_err(|error| anyhow!("{}:{}: {error}", env_file.display(), error.line()))?;
 
+    let found = trials_file(dir);
+    if found.is_none() && has_envelope(dir) {
+        return Ok(Run::new(env, Vec::new(), Vec::new()));
+    }
     // Where there is none, the error names the usual one.
-    let trials_file = trials_file(dir).unwrap_or_else(|| dir.join("trials.ndjson"));
+    let trials_file = found.unwrap_or_else(|| dir.join("trials.ndjson"));
     let bytes = contents(&trials_file).with_context(|| trials_file.display().to_string())?;
     let (trials, remark) = trials(&bytes)
         .map_err(|(line, reason)| anyhow!("{}:{line}: {reason}", trials_file.display()))?;

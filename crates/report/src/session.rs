@@ -1,5 +1,6 @@
 //! A run and its verdict: what every page and every plot is made from.
 
+use crate::envelope::Envelope;
 use crate::matrix::{Entry, Matrix};
 use crate::run::{Row, Run};
 
@@ -10,13 +11,25 @@ pub struct Session {
     pub run: Run,
     /// Its verdict.
     pub verdict: Matrix,
+    /// What the production envelope costs, where that was measured.
+    pub envelope: Option<Envelope>,
 }
 
 impl Session {
     /// Judges `run`.
     pub fn of(run: Run) -> Self {
         let verdict = Matrix::verdict(&run);
-        Self { run, verdict }
+        Self {
+            run,
+            verdict,
+            envelope: None,
+        }
+    }
+
+    /// The envelope, where it is all that there is.
+    pub fn envelope_alone(&self) -> Option<&Envelope> {
+        let is_empty = self.run.trials.is_empty() && self.run.passes.is_empty();
+        self.envelope.as_ref().filter(|_| is_empty)
     }
 
     /// What the plots of `scenario` show: the models, the peers beside them, and a variant where it

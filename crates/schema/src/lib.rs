@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod envelope;
 pub mod gates;
 mod legacy;
 pub mod load;

@@ -73,7 +73,7 @@ enum Unready {
 }
 
 /// A port on which no process listens.
-fn free_port() -> io::Result<u16> {
+pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -2,6 +2,7 @@
 
 use schema::Effect;
 
+use super::envelope;
 use super::table::Table;
 use super::text::paragraph;
 use super::{heading, headlines, outcome, row};
@@ -23,6 +24,9 @@ const LINES_MAX: usize = 12;
 
 /// The summary.
 pub fn summary(session: &Session) -> String {
+    if let Some(alone) = session.envelope_alone() {
+        return envelope::summary(alone);
+    }
     let (run, matrix) = (&session.run, &session.verdict);
     let mut out = String::new();
     heading(session, &mut out);
@@ -39,6 +43,9 @@ pub fn summary(session: &Session) -> String {
         table(matrix, columns).put(&mut out);
     }
     noise_of(run, &mut out);
+    if let Some(envelope) = &session.envelope {
+        envelope::lines(envelope, &mut out);
+    }
     paragraph(
         &mut out,
         "Every table is in figures.md; index.html has the same with plots and every trial.",

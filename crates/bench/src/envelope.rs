@@ -1,0 +1,190 @@
+//! `turnstile bench --envelope`: what the things cost that make a server operable.
+//!
+//! ```text
+//! plan      how long everything takes in each size, and what may be asked for
+//! server    command lines of the servers, and why a sample may not be believed
+//! overload  goodput, refusals and response times above the capacity, with shedding and without
+//! restart   a server that is replaced under load: what every client sees of it
+//! logs      CPU per request with the admin address and access logs, beside a bare server
+//! record    envelope.ndjson, line by line
+//! ```
+//!
+//! Like the rest of the bench it runs `turnstile serve` and `turnstile load` as children and links no
+//! model. Its lines say nothing but what was read: shares, ratios and intervals are the report's.
+//!
+//! What can be paired is. In the overload both servers of a pair, with shedding and without, see the same
+//! arrivals, one right after the other, in an order drawn anew. Of the logs, all setups of a model stand side
+//! by side, and each rotation loads every one of them once. A restart has no partner: it is its own
+//! comparison, before and after.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use schema::envelope::{Line, Unmeasured as Missing};
+use schema::random::SplitMix64;
+
+use crate::args::Args;
+use crate::failure::{Failure, Unmeasured};
+use crate::observe::cpus::CpuList;
+use crate::plan::catalogue::Catalogue;
+use crate::plan::contender::Contender;
+use crate::plan::estimate;
+use crate::run::progress::Progress;
+use crate::run::setup::Setup;
+
+use plan::{Part, Times};
+use record::Record;
+
+mod logs;
+mod overload;
+mod plan;
+mod record;
+mod restart;
+mod server;
+
+/// What all parts share.
+struct Session {
+    setup: Setup,
+    times: Times,
+    record: Record,
+    random: SplitMix64,
+    seed: u64,
+}
+
+/// Measures the envelope; gives the folder of the results.
+///
+/// # Errors
+/// See [`Failure`]. After an interruption the folder holds what was measured, with a report.
+pub fn run(args: &Args) -> Result<PathBuf, Failure> {
+    let times = plan::times(args)?;
+    let allowed = CpuList::allowed()?;
+    let (lower, upper) = allowed.halves();
+    let cpus = |given: &Option<String>, flag, half: CpuList| match given {
+        Some(list) => CpuList::parse(list, flag, &allowed),
+        None => Ok(half),
+    };
+    let server_cpus = cpus(&args.server_cpus, "--server-cpus", lower)?;
+    let load_cpus = cpus(&args.load_cpus, "--load-cpus", upper)?;
+    let own = std::env::current_exe().context("this command does not find itself")?;
+    let server = args.server.clone().unwrap_or_else(|| own.clone());
+    let catalogue = Catalogue::ask(&server).map_err(|error| match &args.server {
+        Some(_) => Failure::usage(format!("--server: {error:#}")),
+        None => error.into(),
+    })?;
+    let contenders = catalogue.choose(args.models.as_deref().unwrap_or("all"))?;
+    let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
+    let run = plan::described(
+        &times,
+        &allowed,
+        [&server_cpus, &load_cpus],
+        &contenders,
+        seed,
+    );
+    let record = Record::create(args.out.clone(), run, &allowed)?;
+    let scratch = |name: &str| record.scratch(name);
+    let setup = Setup {
+        server,
+        ..Setup::of_own(server_cpus, load_cpus, scratch)?
+    };
+    let folder = record.folder().to_owned();
+    let total = times.total(contenders.len());
+    eprintln!(
+        "envelope, {}: {} models, about {}; overload, restarts and logs one after the other",
+        times.name,
+        contenders.len(),
+        estimate::words(total)
+    );
+    let began = Instant::now();
+    let mut session = Session {
+        setup,
+        times,
+        record,
+        random: SplitMix64::new(seed),
+        seed,
+    };
+    let measured = session.measure(&contenders, total);
+    let took = began.elapsed();
+    if measured.is_ok() {
+        session.record.end(took)?;
+        eprintln!(
+            "took {}, announced {}",
+            estimate::words(took),
+            estimate::words(total)
+        );
+    }
+    session.record.clean();
+    if session.record.has_figures() {
+        report::write(&folder)
+            .context("the report cannot be written; the measurements are kept")?;
+    }
+    measured?;
+    if !session.record.has_figures() {
+        return Err(Failure::Failed(anyhow::anyhow!(
+            "nothing could be measured: {} says why",
+            folder.join(schema::envelope::FILE).display()
+        )));
+    }
+    Ok(folder)
+}
+
+impl Session {
+    fn measure(&mut self, contenders: &[Contender], total: Duration) -> Result<(), Failure> {
+        let mut progress = Progress::new(total, 1);
+        for part in Part::ALL {
+            for (at, contender) in contenders.iter().enumerate() {
+                progress.say(&format!(
+                    "{} {}/{}: {}",
+                    part.name(),
+                    at + 1,
+                    contenders.len(),
+                    contender.label
+                ));
+                let measured = match part {
+                    Part::Overload => overload::measure(self, contender),
+                    Part::Restart => restart::measure(self, contender),
+                    Part::Logs => logs::measure(self, contender),
+                };
+                progress.done(self.times.of(part));
+                match measured {
+                    Ok(()) => {}
+                    Err(Stopped::Unmeasured(Unmeasured::Interrupted)) => {
+                        progress.finish();
+                        return Err(Failure::Interrupted);
+                    }
+                    Err(Stopped::Unmeasured(Unmeasured::Because(reason))) => {
+                        progress.say(&format!("  not measured: {}", reason.text));
+                        self.record.append(&Line::Unmeasured(Missing {
+                            model: contender.label.clone(),
+                            part: part.name().to_owned(),
+                            reason: reason.text,
+                        }))?;
+                    }
+                    Err(Stopped::Failed(error)) => return Err(error.into()),
+                }
+            }
+        }
+        progress.finish();
+        Ok(())
+    }
+}
+
+/// What ends a part of one model.
+enum Stopped {
+    /// It cannot be measured; or all is interrupted.
+    Unmeasured(Unmeasured),
+    /// The folder cannot be written.
+    Failed(anyhow::Error),
+}
+
+impl From<Unmeasured> for Stopped {
+    fn from(why: Unmeasured) -> Self {
+        Self::Unmeasured(why)
+    }
+}
+
+impl From<anyhow::Error> for Stopped {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}

@@ -1,0 +1,307 @@
+//! CPU per request with the admin address and access logs, beside a bare server.
+//!
+//! All setups of a model stand side by side, and each rotation loads every one of them once, in an order
+//! that is shuffled again. An access log is written by a helper process up to 100 ms after its requests,
+//! so the readings behind a slice wait for that: what the helper uses is in the figure.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use report::data::{Mode, Shape};
+use schema::envelope::{Line, Log, LogEnd};
+use schema::load::{BodyCheck, LoadResult};
+
+use super::plan::{FILE, LOG_CONNECTIONS, LOG_SETTLES, SETUPS};
+use super::{Session, Stopped, server};
+use crate::failure::Unmeasured;
+use crate::judge::beside::Beside;
+use crate::observe::measured::Sample;
+use crate::plan::contender::Contender;
+use crate::plan::scenario::PLAINTEXT;
+use crate::run::call::Call;
+use crate::run::generator::Pauses;
+use crate::run::readings::Readings;
+use crate::run::server::{Launch, Server};
+use crate::run::setup::Setup;
+use crate::run::slice_generator::{Asked, SliceGenerator};
+
+/// How long the last requests of a slice are waited for.
+const DRAIN: Duration = Duration::from_millis(500);
+/// Closed loops wait in every queue there is: nothing is to be refused for it.
+const FLAGS: [&str; 2] = ["--queue-delay-ms", "0"];
+
+/// Measures one model.
+pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopped> {
+    let one = server::needs_new_connections(contender, LOG_CONNECTIONS)?;
+    let connections = if one { 1 } else { LOG_CONNECTIONS };
+    let shape = Shape {
+        mode: Mode::Closed,
+        connections,
+        pipeline: 1,
+        keep_alive: true,
+        path: PLAINTEXT.to_owned(),
+        duration_s: session.times.slice.as_secs_f64(),
+        ..Shape::default()
+    };
+    let mut standing = Vec::new();
+    for (at, (name, flags)) in SETUPS.into_iter().enumerate() {
+        let file = flags
+            .contains(&FILE)
+            .then(|| session.record.scratch(&format!("log-{at}")));
+        let asked = Flags { name, flags, file };
+        standing.push(Standing::start(&session.setup, contender, &shape, asked)?);
+    }
+    let asked = Asked {
+        seconds: session.times.slice.as_secs_f64(),
+        rate: None,
+        seed: session.seed,
+    };
+    for each in &mut standing {
+        let warm_up = Asked {
+            seconds: asked.seconds * 2.0,
+            ..asked
+        };
+        each.warm_up(&session.setup, &warm_up)?;
+    }
+    let mut order: Vec<usize> = (0..standing.len()).collect();
+    for rotation in 0..session.times.rotations {
+        session.random.shuffle(&mut order);
+        for (position, &at) in order.iter().enumerate() {
+            let mut sample = standing[at].load(&session.setup, &asked)?;
+            let beyond = standing[at]
+                .beside
+                .beyond(standing.iter().map(|each| &each.beside));
+            sample.others.beside(beyond);
+            let line = Log {
+                model: contender.label.clone(),
+                setup: standing[at].name.to_owned(),
+                rotation,
+                position: u32::try_from(position).unwrap_or(u32::MAX),
+                spoiled: spoiled(&sample),
+                ..of(&sample)
+            };
+            session.record.append(&Line::Log(line))?;
+        }
+    }
+    for each in standing {
+        if let Some(end) = each.end(&session.setup, contender)? {
+            session.record.append(&Line::LogEnd(end))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a sample says.
+fn of(sample: &Sample) -> Log {
+    let requests = sample.load.requests;
+    let cpu_us = sample.usage.cpu_us.filter(|_| requests > 0);
+    Log {
+        seconds: sample.load.duration_s,
+        requests,
+        cpu_us: cpu_us.map(|us| us / requests as f64),
+        ..Log::default()
+    }
+}
+
+/// Why its CPU per request is not to be believed. A generator that is the limit of a closed loop does not
+/// change what a request costs the server.
+fn spoiled(sample: &Sample) -> Option<String> {
+    let failures = sample.load.failures();
+    match failures {
+        0 => server::spoiled(&Sample {
+            load: LoadResult::default(),
+            others: sample.others.clone(),
+            command: String::new(),
+            ..*sample
+        }),
+        _ => Some(format!("{failures} requests failed")),
+    }
+}
+
+/// A setup: its flags, and the file of its log, if it has one.
+struct Flags {
+    name: &'static str,
+    flags: &'static [&'static str],
+    file: Option<PathBuf>,
+}
+
+/// A server that stands, and the generator that holds its connections.
+struct Standing {
+    name: &'static str,
+    server: Server,
+    generator: SliceGenerator,
+    file: Option<LogFile>,
+    /// It uses CPU without load, and is stopped by a signal while others are loaded.
+    restless: bool,
+    beside: Beside,
+    /// Correct replies so far.
+    replies: u64,
+}
+
+impl Standing {
+    fn start(
+        setup: &Setup,
+        contender: &Contender,
+        shape: &Shape,
+        asked: Flags,
+    ) -> Result<Self, Unmeasured> {
+        let flags = [&FLAGS, asked.flags].concat();
+        let mut launch = server::launch(setup, contender, shape.connections, &flags);
+        let file = asked.file.map(LogFile);
+        if let Some(file) = &file {
+            put(&mut launch, &file.0);
+        }
+        launch
+            .args
+            .extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
+        let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
+        let call = Call {
+            address: server.address(),
+            shape,
+            seed: 0,
+            drain: DRAIN,
+            within_us: None,
+            threads: setup.load_cpus.len(),
+            check: BodyCheck::Exact,
+            slice: None,
+        };
+        let generator = SliceGenerator::start(setup, &call)?;
+        Ok(Self {
+            name: asked.name,
+            server,
+            generator,
+            file,
+            restless: false,
+            beside: Beside::default(),
+            replies: 0,
+        })
+    }
+
+    fn warm_up(&mut self, setup: &Setup, asked: &Asked) -> Result<(), Unmeasured> {
+        self.load(setup, asked)?;
+        self.beside = Beside::default();
+        self.restless = !self.server.wait_until_quiet();
+        if self.restless {
+            self.server.stop(true);
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, setup: &Setup, asked: &Asked) -> Result<Sample, Unmeasured> {
+        if self.restless {
+            self.server.stop(false);
+        }
+        let mut readings = Settling(Readings::new(setup, &self.server));
+        let load = self.generator.slice(setup, asked, &mut readings);
+        let command = self.generator.command(asked);
+        let sample = load.and_then(|load| readings.0.sample(load, command));
+        if self.restless {
+            self.server.stop(true);
+        }
+        let (sample, _) = sample?;
+        self.beside.add(&sample.others);
+        self.replies += sample.load.requests;
+        Ok(sample)
+    }
+
+    /// Stops it; gives how many lines its log holds, if that is a file.
+    fn end(self, setup: &Setup, contender: &Contender) -> Result<Option<LogEnd>, Stopped> {
+        if self.restless {
+            self.server.stop(false);
+        }
+        self.generator.end(setup)?;
+        self.server.drain(&setup.interrupt)?;
+        let Some(file) = self.file else {
+            return Ok(None);
+        };
+        let lines = File::open(&file.0).and_then(lines_of);
+        Ok(Some(LogEnd {
+            model: contender.label.clone(),
+            setup: self.name.to_owned(),
+            requests: self.replies,
+            lines: lines.context("the access log cannot be read")?,
+        }))
+    }
+}
+
+/// A log, which is removed with this value: it is as long as there were requests.
+struct LogFile(PathBuf);
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        let _left_behind_if_not = fs::remove_file(&self.0);
+    }
+}
+
+/// Puts the path of the log where the flags have [`FILE`].
+fn put(launch: &mut Launch, file: &Path) {
+    let path = file.to_string_lossy();
+    for arg in launch.args.iter_mut().filter(|arg| *arg == FILE) {
+        path.as_ref().clone_into(arg);
+    }
+}
+
+/// The readings of a slice, which wait until the lines of its requests are written.
+struct Settling<'a>(Readings<'a>);
+
+impl Pauses for Settling<'_> {
+    fn generator(&mut self, pid: u32) {
+        self.0.generator(pid);
+    }
+
+    fn before_load(&mut self) -> Result<(), Unmeasured> {
+        self.0.before_load()
+    }
+
+    fn after_load(&mut self) -> Result<(), Unmeasured> {
+        std::thread::sleep(LOG_SETTLES);
+        self.0.after_load()
+    }
+}
+
+/// The lines of a file.
+fn lines_of(mut from: impl Read) -> io::Result<u64> {
+    let mut buffer = vec![0; 1 << 16];
+    let mut lines = 0;
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(lines),
+            Ok(n) => lines += buffer[..n].iter().filter(|byte| **byte == b'\n').count() as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_lines_are_counted() {
+        for (text, lines) in [("", 0), ("a", 0), ("a\n", 1), ("a\n\nb\nc", 3)] {
+            assert_eq!(lines_of(text.as_bytes()).expect("text"), lines, "{text:?}");
+        }
+        let long = "x".repeat(1 << 16) + "\n";
+        assert_eq!(lines_of(long.repeat(3).as_bytes()).expect("text"), 3);
+    }
+
+    #[test]
+    fn the_path_of_a_log_stands_where_the_flags_have_it() {
+        for (_, flags) in SETUPS {
+            let args = flags.iter().map(|&flag| flag.to_owned()).collect();
+            let mut launch = Launch {
+                program: PathBuf::new(),
+                args,
+                db: None,
+            };
+            put(&mut launch, Path::new("/x/log"));
+            assert!(!launch.args.iter().any(|arg| arg == FILE));
+            let has = launch.args.iter().any(|arg| arg == "/x/log");
+            assert_eq!(has, flags.contains(&FILE), "{flags:?}");
+        }
+    }
+}

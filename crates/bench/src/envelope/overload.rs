@@ -1,0 +1,168 @@
+//! The overload: goodput, refusals and response times at several offered rates, with shedding and without.
+//!
+//! A fresh server is asked for each rate, because what an overload leaves behind would be in the next
+//! window. The load goes on at the same rate for a while before the window: what is told is how a server
+//! lives with an overload, not how it falls into one.
+
+use report::data::{Mode, Shape};
+use schema::envelope::{Line, Overload};
+use schema::load::{BodyCheck, LoadResult};
+use schema::{Code, Effect, Reason};
+
+use super::plan::{OBJECTIVE_US, OVERLOAD_CONNECTIONS, OVERLOAD_DRAIN, REQUEST_US};
+use super::{Session, Stopped, server};
+use crate::failure::Unmeasured;
+use crate::observe::measured::Sample;
+use crate::plan::contender::Contender;
+use crate::run::call::Call;
+use crate::run::generator;
+use crate::run::readings::Readings;
+use crate::run::server::{Launch, Server};
+
+/// The bound of the queue delay is off: every request is served, however late.
+const WITHOUT: &[&str] = &["--queue-delay-ms", "0"];
+
+/// Measures one model.
+pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopped> {
+    if !contender.sheds {
+        let text = "it has no bound of the queue delay to switch off".to_owned();
+        let reason = Reason::new(Code::BlocksByDesign, Effect::Excuses, text);
+        return Err(Unmeasured::Because(reason).into());
+    }
+    let new_connection = server::needs_new_connections(contender, OVERLOAD_CONNECTIONS)?;
+    let closed = Shape {
+        connections: OVERLOAD_CONNECTIONS,
+        pipeline: 1,
+        keep_alive: !new_connection,
+        path: format!("/cpu/{REQUEST_US}"),
+        duration_s: session.times.capacity.as_secs_f64(),
+        ..Shape::default()
+    };
+    let launch = |session: &Session, flags: &[&str]| {
+        let mut launch = server::launch(&session.setup, contender, OVERLOAD_CONNECTIONS, flags);
+        launch
+            .args
+            .extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
+        launch
+    };
+    let (capacity, _) = window(session, &launch(session, WITHOUT), &closed, session.seed)?;
+    let capacity_rps = capacity.load.rate_achieved;
+    if capacity_rps <= 0.0 {
+        let text = "it served nothing in a closed loop";
+        return Err(Unmeasured::new(Code::GeneratorFailed, text).into());
+    }
+    for block in 0..session.times.blocks {
+        for &factor in session.times.factors {
+            let mut both = [true, false];
+            session.random.shuffle(&mut both);
+            let seed = session.random.next_u64();
+            for sheds in both {
+                let flags = if sheds { &[][..] } else { WITHOUT };
+                let launch = launch(session, flags);
+                let shape = at_rate(session, &closed, capacity_rps * factor);
+                let (sample, command) = window(session, &launch, &shape, seed)?;
+                let line = Overload {
+                    model: contender.label.clone(),
+                    block,
+                    sheds,
+                    factor,
+                    capacity_rps,
+                    offered_rps: capacity_rps * factor,
+                    window_s: session.times.window.as_secs_f64(),
+                    new_connection,
+                    spoiled: server::spoiled(&sample),
+                    server_command: launch.command(),
+                    load_command: command,
+                    ..second_step(&sample.load)
+                };
+                session.record.append(&Line::Overload(line))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An open loop in two equal steps, of which the first is the warm-up.
+fn at_rate(session: &Session, closed: &Shape, rps: f64) -> Shape {
+    let times = &session.times;
+    let step = |time: std::time::Duration| format!("{rps:.1}:{}ms", time.as_millis());
+    Shape {
+        mode: Mode::Open,
+        rate: Some(rps),
+        profile: Some(format!("{},{}", step(times.warm_up), step(times.window))),
+        duration_s: (times.warm_up + times.window).as_secs_f64(),
+        ..closed.clone()
+    }
+}
+
+/// What the step behind the warm-up says.
+fn second_step(load: &LoadResult) -> Overload {
+    let Some(step) = load.phases.get(1) else {
+        return Overload::default();
+    };
+    Overload {
+        scheduled: step.scheduled,
+        served: step.requests,
+        in_time: step.within_objective.unwrap_or(0),
+        errors: step.errors.clone(),
+        served_p50_us: step.served_us.p50,
+        served_p99_us: step.served_us.p99,
+        ..Overload::default()
+    }
+}
+
+/// One window on a server of its own, which is killed then: to drain it would be to wait until it has
+/// computed what nobody waits for any more.
+fn window(
+    session: &Session,
+    launch: &Launch,
+    shape: &Shape,
+    seed: u64,
+) -> Result<(Sample, String), Unmeasured> {
+    let setup = &session.setup;
+    let server = Server::start(launch, &setup.server_cpus, &setup.interrupt)?;
+    let call = Call {
+        address: server.address(),
+        shape,
+        seed,
+        drain: OVERLOAD_DRAIN,
+        within_us: Some(OBJECTIVE_US),
+        threads: setup.load_cpus.len(),
+        check: BodyCheck::Exact,
+        slice: None,
+    };
+    let mut readings = Readings::new(setup, &server);
+    let load = generator::run(setup, &call, &mut readings)?;
+    let (sample, _) = readings.sample(load, call.command())?;
+    let command = sample.command.clone();
+    Ok((sample, command))
+}
+
+#[cfg(test)]
+mod tests {
+    use schema::load::{Latency, PhaseFigures};
+
+    use super::*;
+
+    #[test]
+    fn the_warm_up_is_not_in_the_figures() {
+        let step = |requests, p99| PhaseFigures {
+            scheduled: requests + 3,
+            requests,
+            within_objective: Some(requests - 1),
+            errors: [("shed".to_owned(), 3)].into(),
+            served_us: Latency {
+                p99: Some(p99),
+                ..Latency::default()
+            },
+            ..PhaseFigures::default()
+        };
+        let load = LoadResult {
+            phases: vec![step(100, 9.0), step(40, 2.0)],
+            ..LoadResult::default()
+        };
+        let says = second_step(&load);
+        assert_eq!((says.scheduled, says.served, says.in_time), (43, 40, 39));
+        assert_eq!((says.errors["shed"], says.served_p99_us), (3, Some(2.0)));
+    }
+}

@@ -1,0 +1,274 @@
+//! What the production envelope costs: `envelope.ndjson`, as a section of the report.
+//!
+//! ```text
+//! overload   goodput and response times above the capacity, with shedding and without
+//! restart    response times while a server is replaced, and what was refused or lost
+//! logs       CPU per request with the admin address and access logs
+//! draw       what their drawings share
+//! table      tables that stand the same in Markdown and HTML
+//! ```
+//!
+//! Each part gives a drawing, a table, and one sentence that says what the figures mean for a service. The
+//! sentence is made from the figures, so that it says something else where they do.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use schema::envelope::{FILE, Line, Log, LogEnd, Overload, Restart, Run, Unmeasured};
+
+use crate::format;
+use crate::plot::Plot;
+use crate::svg::Svg;
+
+mod draw;
+mod logs;
+mod overload;
+mod restart;
+mod table;
+
+pub use table::Table;
+
+/// What was read.
+#[derive(Debug, Clone, Default)]
+pub struct Envelope {
+    /// What was measured, how, and where.
+    pub run: Run,
+    overload: Vec<Overload>,
+    restarts: Vec<Restart>,
+    logs: Vec<Log>,
+    ends: Vec<LogEnd>,
+    unmeasured: Vec<Unmeasured>,
+    /// It was not interrupted.
+    complete: bool,
+}
+
+/// A part, as it is shown.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Its anchor, and the name of its drawing.
+    pub id: &'static str,
+    /// Its heading.
+    pub title: &'static str,
+    /// What it means for a service.
+    pub means: String,
+    /// How it was measured.
+    pub note: String,
+    /// The drawing.
+    pub svg: Svg,
+    /// Every figure.
+    pub table: Table,
+}
+
+/// The envelope in `dir`, and a remark when its last line was cut short; `None` where there is none.
+pub fn read(dir: &Path) -> Result<(Option<Envelope>, Option<String>)> {
+    let file = dir.join(FILE);
+    if !file.is_file() {
+        return Ok((None, None));
+    }
+    let bytes = fs::read(&file).with_context(|| file.display().to_string())?;
+    let (envelope, remark) =
+        parse(&bytes).map_err(|(line, why)| anyhow!("{}:{line}: {why}", file.display()))?;
+    Ok((Some(envelope), remark))
+}
+
+/// A run that is killed leaves at most one line without its newline; only that one is forgiven.
+fn parse(bytes: &[u8]) -> Result<(Envelope, Option<String>), (usize, String)> {
+    let mut envelope = Envelope::default();
+    let mut begun = false;
+    for (index, piece) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        if piece.trim_ascii().is_empty() {
+            continue;
+        }
+        let line = match serde_json::from_slice::<Line>(piece) {
+            Ok(line) => line,
+            Err(_) if !piece.ends_with(b"\n") => {
+                let at = index + 1;
+                return Ok((
+                    envelope,
+                    Some(format!(
+                        "{FILE} ends in the middle of line {at}: it was interrupted, that line is left out"
+                    )),
+                ));
+            }
+            Err(error) => return Err((index + 1, error.to_string())),
+        };
+        if !begun && !matches!(line, Line::Run(_)) {
+            let text = "the first line does not say what was measured".to_owned();
+            return Err((index + 1, text));
+        }
+        begun = true;
+        envelope.add(line);
+    }
+    Ok((envelope, None))
+}
+
+impl Envelope {
+    fn add(&mut self, line: Line) {
+        match line {
+            Line::Run(run) => self.run = run,
+            Line::Overload(overload) => self.overload.push(overload),
+            Line::Restart(restart) => self.restarts.push(restart),
+            Line::Log(log) => self.logs.push(log),
+            Line::LogEnd(end) => self.ends.push(end),
+            Line::Unmeasured(missing) => self.unmeasured.push(missing),
+            Line::End(_) => self.complete = true,
+            Line::Unknown => {}
+        }
+    }
+
+    /// Its parts, as far as there is something to show.
+    pub fn parts(&self) -> Vec<Part> {
+        let parts = [overload::part(self), restart::part(self), logs::part(self)];
+        parts.into_iter().flatten().collect()
+    }
+
+    /// The drawings, as files.
+    pub fn plots(&self) -> Vec<Plot> {
+        let plot = |part: Part| Plot {
+            name: part.id.to_owned(),
+            svg: part.svg,
+            style: draw::STYLE,
+        };
+        self.parts().into_iter().map(plot).collect()
+    }
+
+    /// `Turnstile: what the production envelope costs, quick run of 2026-11-26`.
+    pub fn title(&self) -> String {
+        let mut title = format!(
+            "Turnstile: what the production envelope costs, {} run",
+            self.run.size
+        );
+        if let Some(day) = self.run.started.get(..10) {
+            title.push_str(&format!(" of {day}"));
+        }
+        title
+    }
+
+    /// One sentence: of what these are the figures. A file may have been put beside another run.
+    pub fn measured(&self) -> String {
+        let run = &self.run;
+        let mut text = format!(
+            "{} on {}, {}, server on CPU {}, generator on CPU {}; begun {}, seed {}",
+            format::count(run.models.len(), "model"),
+            run.cpu,
+            format::count(run.cpus as usize, "CPU"),
+            run.server_cpus,
+            run.load_cpus,
+            run.started,
+            run.seed
+        );
+        let build: Vec<&str> = [run.turnstile.as_str(), run.commit.as_str()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect();
+        text.push_str(&format!("; turnstile {}.", build.join(", commit ")));
+        text
+    }
+
+    /// What a reader must know first.
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices = self.run.remarks.clone();
+        if !self.complete {
+            notices.push("It is not complete: the run was interrupted.".to_owned());
+        }
+        if self.run.size == "smoke" {
+            notices.push(
+                "Size smoke: it shows that everything runs. Its windows are too short for figures to rest on."
+                    .to_owned(),
+            );
+        }
+        for missing in &self.unmeasured {
+            notices.push(format!(
+                "{}, {}: not measured, {}.",
+                missing.model,
+                missing.part,
+                missing.reason.trim_end_matches('.')
+            ));
+        }
+        let spoiled = self.spoiled();
+        if spoiled > 0 {
+            let all = self.overload.len() + self.restarts.len() + self.logs.len();
+            notices.push(format!(
+                "{spoiled} of {all} windows are left out, because something else disturbed them; {FILE} says what."
+            ));
+        }
+        notices
+    }
+
+    fn spoiled(&self) -> usize {
+        let overload = self.overload.iter().filter(|line| line.spoiled.is_some());
+        let restarts = self.restarts.iter().filter(|line| line.spoiled.is_some());
+        let logs = self.logs.iter().filter(|line| line.spoiled.is_some());
+        overload.count() + restarts.count() + logs.count()
+    }
+
+    /// The models that have a line in a part, in the order of the run.
+    fn models<'a>(&'a self, has: impl Fn(&str) -> bool + 'a) -> Vec<&'a str> {
+        let all = self.run.models.iter().map(String::as_str);
+        all.filter(|model| has(model)).collect()
+    }
+}
+
+/// The model whose colour a row has.
+fn family(label: &str) -> &str {
+    label.split(':').next().unwrap_or(label)
+}
+
+/// A share in whole per cents, for sentences.
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// The middle of some values.
+fn middle(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    crate::stats::median(&values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_short_is_left_out_and_a_wrong_one_is_named() {
+        let run = r#"{"kind":"run","models":["a"]}"#;
+        let good = format!("{run}\n{{\"kind\":\"log\",\"model\":\"a\"}}\n");
+        let (envelope, remark) = parse(good.as_bytes()).expect("good");
+        assert_eq!((envelope.logs.len(), remark), (1, None));
+        let (envelope, remark) = parse(format!("{good}{{\"kind\":").as_bytes()).expect("cut");
+        assert_eq!(envelope.logs.len(), 1);
+        assert!(remark.expect("a remark").contains("line 3"));
+        assert_eq!(
+            parse(format!("{good}no\n").as_bytes())
+                .expect_err("wrong")
+                .0,
+            3
+        );
+        let headless = parse(b"{\"kind\":\"end\"}\n").expect_err("no first line");
+        assert!(headless.1.contains("first line"), "{headless:?}");
+    }
+
+    #[test]
+    fn what_is_incomplete_or_left_out_is_said() {
+        let mut envelope = Envelope::default();
+        envelope.run.size = "quick".to_owned();
+        assert_eq!(envelope.notices().len(), 1, "not complete");
+        envelope.complete = true;
+        assert!(envelope.notices().is_empty());
+        envelope.logs.push(Log {
+            spoiled: Some("others used 20 % of the CPUs".to_owned()),
+            ..Log::default()
+        });
+        envelope.unmeasured.push(Unmeasured {
+            model: "a".into(),
+            part: "logs".into(),
+            reason: "it did not start.".into(),
+        });
+        let notices = envelope.notices();
+        assert_eq!(notices[0], "a, logs: not measured, it did not start.");
+        assert!(notices[1].starts_with("1 of 1 windows"), "{notices:?}");
+        assert!(envelope.parts().is_empty());
+    }
+}

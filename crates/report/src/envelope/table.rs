@@ -1,0 +1,50 @@
+//! A table of models by figures, for Markdown and HTML alike.
+
+use maud::{Markup, html};
+
+use super::family;
+use crate::markdown;
+use crate::palette;
+
+/// Rows of text below heads; the first column is the model.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// Heads of the columns behind the model's name.
+    pub heads: Vec<String>,
+    /// A model, and as many figures as there are heads.
+    pub rows: Vec<(String, Vec<String>)>,
+}
+
+impl Table {
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        let heads = self.heads.iter().cloned();
+        let mut table = markdown::Table::new(std::iter::once("model".to_owned()).chain(heads));
+        for (model, figures) in &self.rows {
+            table.push(std::iter::once(model.clone()).chain(figures.iter().cloned()));
+        }
+        table.render()
+    }
+
+    /// As HTML.
+    pub fn html(&self) -> Markup {
+        html! {
+            div.scroll {
+                table.figures {
+                    thead { tr {
+                        th.l scope="col" { "model" }
+                        @for head in &self.heads { th scope="col" { (head) } }
+                    } }
+                    tbody {
+                        @for (model, figures) in &self.rows {
+                            tr {
+                                th scope="row" { i class={ "key b" (palette::class(family(model))) } {} (model) }
+                                @for figure in figures { td { (figure) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
