@@ -15,6 +15,9 @@ const KEEPS_UP: f64 = 0.9;
 /// per cent.
 const SHARE_MAX: f64 = 1.15;
 
+/// Width of the label of a tick.
+const LABEL: f64 = 44.0;
+
 /// One model at one rate, with shedding or without: the medians over blocks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Point {
@@ -117,8 +120,7 @@ fn sentence(envelope: &Envelope, models: &[&str]) -> String {
     };
     let keep = |points: &[Point]| points.iter().filter(|p| p.share >= KEEPS_UP).count();
     let mut text = format!(
-        "At {} times the capacity the median model answers {} of what it could in time with shedding and {} without; {} of {} keep above {}, and {} of {} without",
-        format::number(factor),
+        "At {factor} times the capacity the median model answers {} of what it could in time with shedding and {} without; {} of {} keep above {}, and {} of {} without",
         percent(shed),
         percent(bare),
         keep(&with),
@@ -138,7 +140,7 @@ fn sentence(envelope: &Envelope, models: &[&str]) -> String {
 fn table(envelope: &Envelope, models: &[&str]) -> Table {
     let mut heads = Vec::new();
     for factor in &envelope.run.factors {
-        let at = format!("at {}×", format::number(*factor));
+        let at = format!("at {factor}×");
         heads.extend([
             format!("goodput {at}"),
             format!("without shedding {at}"),
@@ -219,7 +221,7 @@ fn draw(envelope: &Envelope, models: &[&str]) -> Svg {
         .collect();
     for (index, factor) in run.factors.iter().enumerate() {
         let (left, right) = draw::panel(index, run.factors.len());
-        let head = format!("{}× the capacity", format::number(*factor));
+        let head = format!("{factor}× the capacity");
         let share =
             |share: f64| left + 5.0 + (right - left - 10.0) * share.min(SHARE_MAX) / SHARE_MAX;
         svg.text(left, TOP - 12.0, Anchor::Start, "n", &head);
@@ -242,9 +244,14 @@ fn draw(envelope: &Envelope, models: &[&str]) -> Svg {
             continue;
         };
         svg.text(left, second - 12.0, Anchor::Start, "n", &head);
+        let mut free = left - LABEL / 2.0;
         for tick in axis.ticks() {
             let x = axis.at(tick);
             svg.line((x, second - 4.0), (x, second + height), "grid");
+            if x - LABEL / 2.0 < free {
+                continue;
+            }
+            free = x + LABEL / 2.0;
             let text = format::micros_round(tick);
             svg.text(x, second + height + 15.0, Anchor::Middle, "m n", &text);
         }
