@@ -432,6 +432,28 @@ fn bench_knows_its_names() {
     }
 }
 
+/// A variable of a script that is empty must not mean "all".
+#[test]
+fn a_bench_of_nothing_is_refused() {
+    let lists = ["--scenarios", "--models", "--passes", "--size"];
+    for flag in lists {
+        for nothing in ["", " ", ","] {
+            let exit = turnstile(&["bench", flag, nothing, "--out", "/proc/nowhere"]);
+            let about = if flag == "--size" { "size" } else { flag };
+            refused(&exit, 2, about);
+        }
+    }
+    for flag in [
+        "--target",
+        "--contenders",
+        "--request",
+        "--header",
+        "--rates",
+    ] {
+        refused(&turnstile(&["bench", flag, ""]), 2, flag);
+    }
+}
+
 #[test]
 fn report_wants_a_run() {
     refused(

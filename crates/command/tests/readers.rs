@@ -29,11 +29,26 @@ fn read_one_byte(args: &[&str]) -> Output {
 fn a_reader_that_leaves_is_no_panic() {
     let run = recorded();
     let run = run.to_str().expect("UTF-8");
+    let asked = [
+        "--rate",
+        "100",
+        "--cpu-us",
+        "100",
+        "--connections",
+        "10",
+        "--p99-ms",
+        "50",
+    ];
     for args in [
         &["compare", "--all", run, run][..],
         &["bench", "--list-scenarios"],
         &["models"],
         &["models", "--json"],
+        &[&["pick"], &asked[..]].concat(),
+        &[&["pick", "--json"], &asked[..]].concat(),
+        &["--help"],
+        &["bench", "--help"],
+        &["load", "--help"],
     ] {
         let output = read_one_byte(args);
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -137,7 +137,11 @@ fn a_reader_that_leaves_is_no_failure() {
     table.args(["--duration", "100ms", "--warmup", "0s", "--emit-hdr"]);
     table.arg(&record);
     without_reader(table);
-    for flags in [&["--json", "-"][..], &["--csv", "-"], &[]] {
+    for flags in [
+        &["--json", "-", "--quiet"][..],
+        &["--csv", "-", "--quiet"],
+        &[],
+    ] {
         without_reader(merge(&record, flags));
     }
 }

@@ -139,7 +139,10 @@ fn bodies(e: &Evidence<'_>) -> Option<Reason> {
 /// Replies of another status are not counted, which is said: a server that sheds load looks slow otherwise,
 /// and nobody knows why. Under more than a server can do, in steps, they are the result.
 fn statuses(e: &Evidence<'_>) -> Option<Reason> {
-    let wrong = e.figures.errors.get("status").copied().unwrap_or(0);
+    let of_class = |class| e.figures.errors.get(class).copied().unwrap_or(0);
+    // 503 is a class of its own.
+    let (other, shed) = (of_class("status"), of_class("shed"));
+    let wrong = other + shed;
     if wrong == 0 || e.shape.profile.is_some() {
         return None;
     }
@@ -148,7 +151,7 @@ fn statuses(e: &Evidence<'_>) -> Option<Reason> {
         false => Some(format!("{status}: {n}")),
     };
     let counts: Vec<String> = e.load.statuses.iter().filter_map(of).collect();
-    let hint = match e.load.statuses.contains_key("503") {
+    let hint = match shed > 0 {
         true => {
             "; a server made with Turnstile refuses so in an overload, as a closed loop is, unless it has --queue-delay-ms 0"
         }

@@ -37,6 +37,10 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
     });
     let others = args.targets.is_empty() && args.contenders.is_empty();
     let models = if others { "all" } else { "" };
+    // A variable that is empty is a mistake, and neither all models nor none.
+    if args.models.as_ref().is_some_and(|m| m.trim().is_empty()) {
+        return Err(Failure::usage("--models names no model"));
+    }
     let good = |rate: &f64| rate.is_finite() && (0.1..=1e7).contains(rate);
     if let Some(rate) = args.rates.iter().find(|rate| !good(rate)) {
         return Err(Failure::usage(format!("--rates: {rate} is no rate")));
