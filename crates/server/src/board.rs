@@ -79,6 +79,8 @@ pub struct Block {
     pub(crate) retires: AtomicBool,
     /// Whether the service was started for the worker.
     pub(crate) is_started: AtomicBool,
+    /// Whether a process of this worker has ended: there was one, even if it has counted nothing.
+    pub(crate) has_ended: AtomicBool,
     /// Process or thread id, 0 while there is none.
     pub id: AtomicU32,
     /// Connections accepted.
@@ -252,6 +254,7 @@ impl Block {
     pub(crate) fn mark_ended(&self) {
         self.is_process.store(false, Ordering::SeqCst);
         self.is_started.store(false, Ordering::SeqCst);
+        self.has_ended.store(true, Ordering::Relaxed);
         self.activity.store(0, Ordering::SeqCst);
         self.deadline_ns.store(NO_DEADLINE, Ordering::SeqCst);
         self.id.store(0, Ordering::Relaxed);

@@ -1,11 +1,12 @@
 //! A process that serves for a front: it takes one request at a time, computes, and writes as much of the reply
 //! as the socket takes. What is left of it, and a reply that is delayed, it keeps beside its next request.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use os::Errno;
 use os::net::{self, PollFd, PollFlags};
-use server::{Connection, End, Need, Phase, Worker};
+use server::{Connection, End, Need, Phase, Server, Worker};
 
 use super::links::{Passed, Report, Said, SeatLinks};
 
@@ -49,12 +50,11 @@ impl Seat {
 
     /// Serves until it is dismissed, or the time of a drain is over.
     pub fn serve(mut self, worker: &mut Worker) {
-        // What its predecessor had not taken went with it: the front is told so.
-        while self
-            .links
-            .hear(&mut self.room, false)
-            .is_ok_and(|said| !matches!(said, Said::NoMore))
-        {}
+        // What its predecessor had not taken went with it: the front is told so. A dismissal was the predecessor's,
+        // too, unless the server drains: then it is for whoever sits here.
+        while let Ok(said) = self.links.hear(&mut self.room, false) {
+            self.is_dismissed |= matches!(said, Said::NoMore) && drains(worker.server);
+        }
         self.links.report(Report::Hello { seat: self.number });
         while !self.is_over(worker) {
             if worker.is_retiring() && !std::mem::replace(&mut self.has_told, true) {
@@ -74,7 +74,9 @@ impl Seat {
     }
 
     fn is_over(&self, worker: &Worker) -> bool {
-        let no_more = self.is_dismissed || worker.server.drain.phase() == Phase::Cutting;
+        let no_more = self.is_dismissed
+            || worker.server.drain.phase() == Phase::Cutting
+            || front_has_ended(worker.server);
         no_more && self.kept.is_empty()
     }
 
@@ -96,6 +98,7 @@ impl Seat {
                     }
                 }
             }
+            Said::AreYouThere if self.has_told => self.links.report(Report::Leaving { seat }),
             Said::AreYouThere => self.links.report(Report::Free { seat }),
             Said::NoMore => self.is_dismissed = true,
             Said::Lost(id) => {
@@ -143,6 +146,18 @@ impl Seat {
         }
         said
     }
+}
+
+/// Whether the server drains and its front is no more. A front that alone was told to end, as when every process of a
+/// group is, dismisses nobody: it expects to be replaced, and in a drain it is not.
+fn front_has_ended(server: &Server) -> bool {
+    let front = &server.blocks[server.extra_thread(0)];
+    drains(server) && front.id.load(Ordering::Relaxed) == 0
+}
+
+/// Whether all its processes drain.
+fn drains(server: &Server) -> bool {
+    server.drain.has_begun() && !server.drain.is_own()
 }
 
 /// Serves one request to the end of its reply, in a process that is there for it alone.

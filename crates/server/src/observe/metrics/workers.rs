@@ -75,6 +75,7 @@ fn per_worker(view: &View, page: &mut Page) {
         let all = view.blocks.iter().zip(view.observed.figures).enumerate();
         all.filter(|(_, (block, _))| {
             block.id.load(Ordering::Relaxed) != 0
+                || block.has_ended.load(Ordering::Relaxed)
                 || read(&block.connections) + read(&block.requests) > 0
         })
     };
