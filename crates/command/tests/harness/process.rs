@@ -14,6 +14,8 @@ pub struct Process {
     pub state: char,
     /// CPU time used, with that of children that have ended, in ticks of the clock.
     ticks: u64,
+    /// When it was started, in ticks of the clock since the machine was.
+    started: u64,
 }
 
 fn read(pid: u32) -> Option<Process> {
@@ -29,20 +31,23 @@ fn parse(pid: u32, folder: &Path) -> Option<Process> {
         state: fields.next()?.chars().next()?,
         parent: fields.next()?.parse().ok()?,
         ticks: {
-            let times = fields.skip(9).take(4).map(str::parse::<u64>);
+            let times = fields.by_ref().skip(9).take(4).map(str::parse::<u64>);
             times.sum::<Result<u64, _>>().ok()?
         },
+        started: fields.nth(4)?.parse().ok()?,
     })
 }
 
-/// A process, if it lives, and after it all that descend from it.
+/// A process, if it lives, and after it all that descend from it, children in the order of their start: numbers of
+/// processes begin again at the lowest.
 pub fn family(pid: u32) -> Vec<Process> {
-    let all: Vec<_> = std::fs::read_dir("/proc")
+    let mut all: Vec<_> = std::fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| read(entry.file_name().to_str()?.parse().ok()?))
         .collect();
+    all.sort_by_key(|one| (one.started, one.pid));
     let mut family: Vec<_> = all.iter().filter(|one| one.pid == pid).cloned().collect();
     let mut at = 0;
     while let Some(parent) = family.get(at).map(|one| one.pid) {

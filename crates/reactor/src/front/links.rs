@@ -37,7 +37,7 @@ pub enum Said {
     Request(Passed),
     /// A front has begun, and asks who is there.
     AreYouThere,
-    /// Nothing more will be said to this seat.
+    /// Nothing more will be said to this process.
     NoMore,
     /// A request of which this process could not take the descriptor, by its number.
     Lost(u64),
@@ -71,13 +71,15 @@ pub enum Report {
         id: u64,
         end: Option<End>,
     },
-    /// Who sits there will end.
-    Leaving { seat: usize },
+    /// The process that sits there will end.
+    Leaving { seat: usize, process: u32 },
 }
 
 const REQUEST: u64 = 1;
 const ARE_YOU_THERE: u64 = 2;
 const NO_MORE: u64 = 3;
+/// For whoever sits there.
+const TO_ALL: u64 = 0;
 
 /// What goes before a request: what it is, its number, and [`Numbers`].
 const HEAD_BYTES: usize = 16 + NUMBERS_BYTES;
@@ -171,10 +173,9 @@ impl FrontLinks {
         self.say_to_all(ARE_YOU_THERE);
     }
 
-    /// Says to a seat that nothing more comes.
-    pub(super) fn dismiss(&self, seat: usize) {
-        // There is room: a seat has one request at a time, and whoever does not read is killed in the end.
-        let _ = parcel::send(&self.seats[seat], &[&NO_MORE.to_ne_bytes()], &[], false);
+    /// Says to a process at a seat that nothing more comes. Whoever has taken its place meanwhile is not meant.
+    pub(super) fn dismiss(&self, seat: usize, process: u32) {
+        self.say(seat, [NO_MORE, u64::from(process)]);
     }
 
     /// The same to all.
@@ -183,9 +184,16 @@ impl FrontLinks {
     }
 
     fn say_to_all(&self, what: u64) {
-        for seat in &self.seats {
-            let _ = parcel::send(seat, &[&what.to_ne_bytes()], &[], false);
+        (0..self.seats.len()).for_each(|seat| self.say(seat, [what, TO_ALL]));
+    }
+
+    fn say(&self, seat: usize, words: [u64; 2]) {
+        let mut bytes = [0; 16];
+        for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
+            place.copy_from_slice(&word.to_ne_bytes());
         }
+        // There is room: a seat has one request at a time, and whoever does not read is killed in the end.
+        let _ = parcel::send(&self.seats[seat], &[&bytes], &[], false);
     }
 }
 
@@ -211,8 +219,8 @@ fn hear(from: BorrowedFd<'_>, room: &mut Vec<u8>, waits: bool) -> Result<Said, E
     }
     let words: Vec<u64> = words(&room[..bytes.min(HEAD_BYTES)]);
     Ok(match words[..] {
-        [ARE_YOU_THERE] => Said::AreYouThere,
-        [NO_MORE] => Said::NoMore,
+        [ARE_YOU_THERE, _] => Said::AreYouThere,
+        [NO_MORE, to] if [TO_ALL, u64::from(process::id())].contains(&to) => Said::NoMore,
         [REQUEST, id, since, queued, arrived, body] => {
             let [socket, file] = descriptors;
             let content = match file {
@@ -245,7 +253,7 @@ impl Report {
             Report::Free { seat } => [2, seat as u64, 0, 0],
             Report::Computed { seat, id } => [3, seat as u64, id, 0],
             Report::Done { seat, id, end } => [4, seat as u64, id, end_as_word(end)],
-            Report::Leaving { seat } => [5, seat as u64, 0, 0],
+            Report::Leaving { seat, process } => [5, seat as u64, u64::from(process), 0],
         };
         let mut bytes = [0; 32];
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -278,7 +286,10 @@ impl Report {
                     id,
                     end: word_as_end(end),
                 }),
-                5 => Some(Report::Leaving { seat }),
+                5 => Some(Report::Leaving {
+                    seat,
+                    process: id as u32,
+                }),
                 _ => None,
             };
         }

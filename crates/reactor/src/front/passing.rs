@@ -149,11 +149,11 @@ impl Passing {
                     self.is_computed(id);
                     self.end(id, end.map_or(Work::Failed, Work::Answered), &mut changes);
                 }
-                Report::Leaving { seat } if seat < self.seats.len() => {
+                Report::Leaving { seat, process } if seat < self.seats.len() => {
                     self.seats[seat].is_leaving = true;
                     self.seats[seat].is_free = false;
                     self.free.retain(|free| *free != seat);
-                    self.links.dismiss(seat);
+                    self.links.dismiss(seat, process);
                 }
                 Report::Hello { .. } | Report::Free { .. } | Report::Leaving { .. } => {}
             }

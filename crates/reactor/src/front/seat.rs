@@ -58,7 +58,7 @@ impl Seat {
         self.links.report(Report::Hello { seat: self.number });
         while !self.is_over(worker) {
             if worker.is_retiring() && !std::mem::replace(&mut self.has_told, true) {
-                self.links.report(Report::Leaving { seat: self.number });
+                self.leave();
             }
             let waits = self.kept.is_empty();
             let may_hear = waits || self.wait(worker);
@@ -71,6 +71,13 @@ impl Seat {
                 Err(_) => return,
             }
         }
+    }
+
+    fn leave(&self) {
+        self.links.report(Report::Leaving {
+            seat: self.number,
+            process: os::process::id(),
+        });
     }
 
     fn is_over(&self, worker: &Worker) -> bool {
@@ -98,7 +105,7 @@ impl Seat {
                     }
                 }
             }
-            Said::AreYouThere if self.has_told => self.links.report(Report::Leaving { seat }),
+            Said::AreYouThere if self.has_told => self.leave(),
             Said::AreYouThere => self.links.report(Report::Free { seat }),
             Said::NoMore => self.is_dismissed = true,
             Said::Lost(id) => {
