@@ -21,7 +21,8 @@
 //!             Source::Connection(token) => self.on_ready(token, ready),
 //!             Source::Listener(index) => self.on_listener(index),
 //!             Source::Drain => self.on_drain(),
-//!             Source::Wake | Source::AcceptPause => {}
+//!             Source::Wake => self.on_wake(),
+//!             Source::AcceptPause => {}
 //!         }
 //!     }
 //!     self.finish_turns();
