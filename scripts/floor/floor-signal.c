@@ -46,10 +46,21 @@ serve(int fd)
 		close(fd);
 }
 
+ALWAYS_INLINE void
+accept_all(int listener)
+{
+	int connection;
+
+	while ((connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		Fcntl_signal(connection);
+		serve(connection);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
-	int connection, listener = Tcp_listen(arguments(argc, argv), SOCK_NONBLOCK);
+	int listener = Tcp_listen(arguments(argc, argv), SOCK_NONBLOCK);
 	siginfo_t info;
 	sigset_t set;
 
@@ -57,16 +68,13 @@ main(int argc, char **argv)
 	sigaddset(&set, SIGNAL);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	Fcntl_signal(listener);
+	accept_all(listener);	/* who came before sent no signal */
 	for (;;) {
 		if (sigtimedwait(&set, &info, NULL) < 0)
 			continue;
-		if (info.si_fd != listener) {
+		if (info.si_fd == listener)
+			accept_all(listener);
+		else
 			serve(info.si_fd);
-			continue;
-		}
-		while ((connection = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-			Fcntl_signal(connection);
-			serve(connection);
-		}
 	}
 }
