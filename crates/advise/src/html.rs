@@ -24,13 +24,7 @@ pub fn page(
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "Which model for this workload" }
-                style { (PreEscaped(STYLE)) (PreEscaped(report::svg::style())) }
-            }
+            (report::head("Which model for this workload", &[STYLE, &report::svg::style()]))
             body {
                 h1 { "Which model for this workload" }
                 pre { (text::text(answer)) }

@@ -59,13 +59,8 @@ struct Session {
 pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     let times = plan::times(args)?;
     let allowed = CpuList::allowed()?;
-    let (lower, upper) = allowed.halves();
-    let cpus = |given: &Option<String>, flag, half: CpuList| match given {
-        Some(list) => CpuList::parse(list, flag, &allowed),
-        None => Ok(half),
-    };
-    let server_cpus = cpus(&args.server_cpus, "--server-cpus", lower)?;
-    let load_cpus = cpus(&args.load_cpus, "--load-cpus", upper)?;
+    let (server_cpus, load_cpus) =
+        allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
     let own = std::env::current_exe().context("this command does not find itself")?;
     let server = args.server.clone().unwrap_or_else(|| own.clone());
     let catalogue = Catalogue::ask(&server).map_err(|error| match &args.server {

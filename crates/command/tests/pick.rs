@@ -219,7 +219,7 @@ fn a_log_gives_the_rate_and_broken_lines_are_told() {
 
 #[test]
 fn a_service_that_is_not_there_is_a_failure_of_one_line() {
-    // Nobody listens on a port that was free a moment ago.
+    // Nothing listens on a port that was free a moment ago.
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", free.local_addr().expect("an address"));
     drop(free);

@@ -20,7 +20,7 @@ fn read(file: &str) -> String {
 
 /// Holds `file` to `derived`, from below the line that begins with `from` to the line that begins with `to`.
 fn holds(file: &str, from: &str, to: &str, derived: &str) {
-    // Whoever writes one part of a file must not lose another.
+    // A command that writes one part of a file must not lose another.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let whole = read(file);

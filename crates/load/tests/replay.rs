@@ -17,17 +17,7 @@ const LOG: &str = "h - - [10/Oct/2000:13:55:36.000 +0000] \"GET /a?x=1 HTTP/1.1\
 
 /// Runs load on a server that answers 404 below `/missing`, with `log` as a file.
 fn load(name: &str, log: &str, flags: &[&str]) -> (Output, Vec<String>) {
-    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-    let lines = Arc::clone(&seen);
-    let server = Server::reading(move |stream, _, head| {
-        let line = head.lines().next().unwrap_or_default().to_owned();
-        let missing = line.contains("/missing");
-        lines.lock().unwrap().push(line);
-        match missing {
-            true => send(stream, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"),
-            false => send(stream, GOOD),
-        }
-    });
+    let (server, seen) = Server::with_missing();
     let path = std::env::temp_dir().join(format!("load-{name}-{}.log", std::process::id()));
     fs::write(&path, log).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_load"))

@@ -6,9 +6,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
 
-use common::{GOOD, Server, send};
+use common::Server;
 use serde_json::Value;
 
 /// A folder of a test, removed with the value.
@@ -30,22 +29,6 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _gone = fs::remove_dir_all(&self.0);
     }
-}
-
-/// A server that answers 404 below `/missing`, and the request lines that it has seen.
-fn server() -> (Server, Arc<Mutex<Vec<String>>>) {
-    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-    let lines = Arc::clone(&seen);
-    let server = Server::reading(move |stream, _, head| {
-        let line = head.lines().next().unwrap_or_default().to_owned();
-        let missing = line.contains("/missing");
-        lines.lock().unwrap().push(line);
-        match missing {
-            true => send(stream, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"),
-            false => send(stream, GOOD),
-        }
-    });
-    (server, seen)
 }
 
 /// Forty requests over four seconds: bursts and gaps, other methods, and one line that is broken.
@@ -100,7 +83,7 @@ fn merge(records: &[String]) -> Value {
 fn alone_and_together(name: &str, flags: &[&str]) -> [(Value, Vec<String>); 2] {
     let folder = Folder::new(name);
     [1, 3].map(|parts| {
-        let (server, seen) = server();
+        let (server, seen) = Server::with_missing();
         let records: Vec<String> = (1..=parts)
             .map(|part| folder.file(&format!("{parts}.{part}")))
             .collect();
@@ -204,7 +187,7 @@ fn the_shares_of_constant_arrivals_take_turns() {
 }
 
 fn refused(log: &Path, share: &str) -> String {
-    let (server, seen) = server();
+    let (server, seen) = Server::with_missing();
     let folder = Folder::new("refused");
     let flags = ["--replay", log.to_str().unwrap(), "--share", share];
     let child = start(&server, &folder.file("record"), &flags);

@@ -75,7 +75,7 @@ pub fn receive(socket: impl AsFd, room: &mut [u8], waits: bool) -> Result<Parcel
         descriptors: [None, None],
     };
     if got.flags.contains(ReturnFlags::TRUNC) {
-        parcel.bytes = 0; // Nobody sends so much.
+        parcel.bytes = 0; // No message is so long.
     }
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(received) = message {

@@ -110,14 +110,14 @@ impl Signals {
         fcntl_getfl(fd).is_ok_and(|flags| flags.contains(OFlags::ASYNC))
     }
 
-    /// Whether the signals of `fd` reach nobody: another process has taken it over from this thread, and has
+    /// Whether the signals of `fd` reach no process: another process has taken it over from this thread, and has
     /// ended.
     pub fn is_deserted(&self, fd: BorrowedFd<'_>) -> bool {
         let owner = owner(fd);
         if (owner.kind, owner.id) == (F_OWNER_TID, self.thread) {
             return !self.is_watched(fd);
         }
-        // 0: the kernel knows that it has ended. EPERM: it lives, as somebody else.
+        // 0: the kernel knows that it has ended. EPERM: it lives, under another user.
         rustix::process::Pid::from_raw(owner.id)
             .is_none_or(|thread| rustix::process::test_kill_process(thread) == Err(Errno::SRCH))
     }
@@ -219,7 +219,7 @@ mod tests {
             let taken = scope.spawn(|| {
                 let others = Signals::block();
                 others.take_over(ours.as_fd());
-                assert!(signals.is_deserted(ours.as_fd()), "nobody watches it");
+                assert!(signals.is_deserted(ours.as_fd()), "no process watches it");
                 others.watch(ours.as_fd(), QUEUED).unwrap();
                 assert!(!signals.is_deserted(ours.as_fd()));
             });

@@ -316,7 +316,7 @@ impl PoolClient {
         }
     }
 
-    /// So many connections that are not back are in nobody's way any more.
+    /// So many connections that are not back delay no others any more.
     pub(crate) fn leave_places(&mut self, count: isize) {
         self.in_flight = self.in_flight.saturating_add_signed(-count);
     }

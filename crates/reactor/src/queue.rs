@@ -63,7 +63,7 @@ pub fn work_queue<T>(max: usize) -> (Producer<T>, Consumer<T>) {
     (producer, Consumer { receiver, sleepers })
 }
 
-/// Sends `item`. Where there is no room, wakes whoever makes some and waits for it. False if nobody receives
+/// Sends `item`. Where there is no room, wakes the thread that makes some and waits for it. False if no thread receives
 /// any more.
 pub(crate) fn send<T>(sender: Option<&Sender<T>>, item: T, wake: impl FnOnce()) -> bool {
     let Some(sender) = sender else {

@@ -33,6 +33,19 @@ addEventListener('hashchange',open_target);if(location.hash)open_target();\
 addEventListener('click',function(e){var t=e.target;if(t.closest('a')||!t.closest('td'))return;\
 var a=t.closest('tr').querySelector('th a');if(a&&getSelection().isCollapsed)a.click()})";
 
+/// The head of a page that needs nothing beside itself.
+pub fn head(title: &str, styles: &[&str]) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (title) }
+            style { @for style in styles { (PreEscaped(style)) } }
+        }
+    }
+}
+
 /// The whole page.
 pub fn page(session: &Session) -> String {
     if let Some(alone) = session.envelope_alone() {
@@ -43,13 +56,7 @@ pub fn page(session: &Session) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (words::title(run)) }
-                style { (PreEscaped(STYLE)) (PreEscaped(svg::style())) (PreEscaped(tables::key_rules())) }
-            }
+            (head(&words::title(run), &[STYLE, &svg::style(), &tables::key_rules()]))
             body {
                 header {
                     h1 { (words::title(run)) }

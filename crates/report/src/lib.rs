@@ -39,6 +39,7 @@ mod figures;
 pub mod format;
 mod histogram;
 mod html;
+pub use html::head;
 mod legacy;
 mod markdown;
 mod matrix;

@@ -1,6 +1,6 @@
 //! The sizes of one server among themselves: which number of workers and threads wins, scenario by scenario.
 //!
-//! A model may lead a scenario, and the question of somebody who runs another server is still open: how many
+//! A model may lead a scenario, and the question of a user of another server is still open: how many
 //! workers, how many threads. So the rows of each grid are ranked among themselves, by the figures and the
 //! rule that rank everything.
 

@@ -149,7 +149,7 @@ fn a_late_generator_leaves_the_cpu_of_a_slice() {
     );
 }
 
-/// Somebody who asks for the size of one server is not helped by a model that leads.
+/// A user who asks for the size of one server is not helped by a model that leads.
 #[test]
 fn the_sizes_of_a_server_are_ranked_among_themselves() {
     let (env, slices) = run();

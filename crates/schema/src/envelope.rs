@@ -154,7 +154,7 @@ pub struct Restart {
     pub errors: BTreeMap<String, u64>,
     /// The window in slices.
     pub slices: Vec<Slice>,
-    /// Why its times are not to be believed. What was refused or lost counts all the same: whoever else
+    /// Why its times are not to be believed. What was refused or lost counts all the same: whatever else
     /// used the CPUs does not close a connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spoiled: Option<String>,

@@ -108,7 +108,7 @@ impl Server {
     /// Waits for connections, and appends all that are pending to `sockets`, up to `most` and to
     /// [`events_max`](crate::Limits::events_max). The listeners must be
     /// [non-blocking](Self::make_listeners_nonblocking). False: the drain has emptied them.
-    pub fn accept_batch(
+    pub(crate) fn accept_batch(
         &self,
         sockets: &mut Vec<OwnedFd>,
         most: usize,

@@ -18,6 +18,7 @@
 
 mod accept;
 mod accepting;
+mod acceptor;
 mod address;
 mod addresses;
 mod admission;
@@ -59,6 +60,7 @@ mod worker;
 
 pub use accept::Accepted;
 pub use accepting::{Accepting, Next};
+pub use acceptor::Acceptor;
 pub use address::Address;
 pub use alternatives::{MAY_WAIT, ONE_PROCESS};
 pub use backoff::Backoff;

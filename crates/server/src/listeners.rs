@@ -144,7 +144,7 @@ fn bound_sends(listeners: Vec<Listener>, limits: &Limits) -> Result<Vec<Listener
     Ok(listeners)
 }
 
-/// Takes on listeners that were given to this process. Where each worker has its own, one that somebody else has
+/// Takes on listeners that were given to this process. Where each worker has its own, one that another process has
 /// opened is one of theirs, and a predecessor may have had another number of workers: each worker takes as many as the one that takes most, and what
 /// is missing for that is opened. None is left out, since the kernel gives connections to each.
 fn adopt(

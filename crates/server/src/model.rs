@@ -97,7 +97,7 @@ pub struct RequestCalls {
 /// Whether a request is handed to another thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handover {
-    /// Whoever learns of it serves it.
+    /// The thread that learns of it serves it.
     None,
     /// To a thread that is there, and may have to be woken.
     Woken,

@@ -1,4 +1,4 @@
-//! Moments in which a CPU is away: its hypervisor gave it to somebody else, or something else ran on it.
+//! Moments in which a CPU is away: its hypervisor gave it to another guest, or something else ran on it.
 //!
 //! A virtual machine's CPU stands still for some ms a few times in a second, and so does one on which the
 //! system's own tasks run. Requests that come meanwhile wait, and so do those behind them until the queue is

@@ -112,7 +112,7 @@ fn second_step(load: &LoadResult) -> Overload {
 }
 
 /// One window on a server of its own, which is killed then: to drain it would be to wait until it has
-/// computed what nobody waits for any more.
+/// computed requests whose clients have stopped waiting.
 fn window(
     session: &Session,
     launch: &Launch,

@@ -50,7 +50,7 @@ pub fn needs_new_connections(contender: &Contender, connections: u32) -> Result<
     }
 }
 
-/// Why a sample is not to be believed, where it is not: somebody else's work, or the generator's.
+/// Why a sample is not to be believed, where it is not: the work of other programs, or the generator's.
 pub fn spoiled(sample: &Sample) -> Option<String> {
     let share = sample.others.server.share.max(sample.others.load.share);
     if gates::is_shared(&sample.others) {

@@ -137,7 +137,7 @@ fn bodies(e: &Evidence<'_>) -> Option<Reason> {
 }
 
 /// Replies of another status are not counted, which is said: a server that sheds load looks slow otherwise,
-/// and nobody knows why. Under more than a server can do, in steps, they are the result.
+/// and the record does not say why. Under more than a server can do, in steps, they are the result.
 fn statuses(e: &Evidence<'_>) -> Option<Reason> {
     let of_class = |class| e.figures.errors.get(class).copied().unwrap_or(0);
     // 503 is a class of its own.

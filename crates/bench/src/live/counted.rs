@@ -290,7 +290,7 @@ fn traced(
             counts.calls.add(per_request(all, sample.load.requests));
             Ok(())
         }
-        // Where nobody may trace the server, the rest is known all the same.
+        // Where tracing the server is not permitted, the rest is known all the same.
         Err(Unmeasured::Because(reason)) if reason.code == Code::NotCounted => {
             counts.calls.add(Err(reason.text));
             Ok(())

@@ -443,17 +443,12 @@ pub fn answers(address: &str, path: &str) -> Result<(), Unmeasured> {
 
 fn setup(args: &LiveArgs) -> Result<Setup, Failure> {
     let allowed = CpuList::allowed()?;
-    let (lower, upper) = allowed.halves();
-    let cpus = |text: &Option<String>, flag, half: CpuList| match text {
-        Some(text) => CpuList::parse(text, flag, &allowed),
-        None => Ok(half),
-    };
     let scratch = |name: &str| {
         let name = format!("turnstile-live-{}.{name}", std::process::id());
         std::env::temp_dir().join(name)
     };
-    let server_cpus = cpus(&args.server_cpus, "--server-cpus", lower)?;
-    let load_cpus = cpus(&args.load_cpus, "--load-cpus", upper)?;
+    let (server_cpus, load_cpus) =
+        allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
     let mut setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
     setup.size = Size::Quick;
     if let Some(load) = &args.load {

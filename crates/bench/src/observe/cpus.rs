@@ -67,6 +67,26 @@ impl CpuList {
         )
     }
 
+    /// The CPUs of the server and of the load, as flags say, or [`halves`](Self::halves) of what is allowed.
+    ///
+    /// # Errors
+    /// A usage failure that names the flag.
+    pub fn shared_out(
+        &self,
+        server: Option<&str>,
+        load: Option<&str>,
+    ) -> Result<(Self, Self), Failure> {
+        let (lower, upper) = self.halves();
+        let of = |given: Option<&str>, flag, half| match given {
+            Some(list) => Self::parse(list, flag, self),
+            None => Ok(half),
+        };
+        Ok((
+            of(server, "--server-cpus", lower)?,
+            of(load, "--load-cpus", upper)?,
+        ))
+    }
+
     /// Keeps the calling thread on the first of them.
     ///
     /// # Errors

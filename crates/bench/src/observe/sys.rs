@@ -152,7 +152,7 @@ pub fn perf_event_open(event: Event, tid: u32, inherit: bool) -> io::Result<Owne
     };
     match RawFd::try_from(fd) {
         Ok(fd) if fd >= 0 => {
-            // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+            // SAFETY: the kernel has just made this descriptor, and no other code has it.
             Ok(unsafe { OwnedFd::from_raw_fd(fd) })
         }
         _ => Err(io::Error::last_os_error()),

@@ -41,7 +41,7 @@ impl Suits {
     fn because(self) -> &'static str {
         match self {
             Self::MayWait => {
-                "requests hold their worker, and where the service is called by workers that may wait, they hold up nobody else"
+                "requests hold their worker, and where the service is called by workers that may wait, they hold up no other connection"
             }
             Self::Awaits => "handlers await a back end, and a task that awaits occupies no worker",
             Self::HoldsMany => {

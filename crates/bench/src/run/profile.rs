@@ -131,13 +131,8 @@ pub fn machine(server_cpus: u32) -> anyhow::Result<MachineOf> {
 
 fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     let allowed = CpuList::allowed()?;
-    let (lower, upper) = allowed.halves();
-    let cpus = |given: &Option<String>, flag, half: CpuList| match given {
-        Some(list) => CpuList::parse(list, flag, &allowed),
-        None => Ok(half),
-    };
-    let server_cpus = cpus(&args.server_cpus, "--server-cpus", lower)?;
-    let load_cpus = cpus(&args.load_cpus, "--load-cpus", upper)?;
+    let (server_cpus, load_cpus) =
+        allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
     if args.scheduler_only {
         return scheduler(&args.out, &server_cpus, &load_cpus);
     }

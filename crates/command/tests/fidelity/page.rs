@@ -177,7 +177,8 @@ fn wakeups_off_max_of(label: &str) -> f64 {
     match label {
         // Loops without the lock wake ten times a second; that is taken off as well as can be.
         "multi-reactor:processes-lock" => 4.0,
-        // Whether the front sleeps again before a thread has its connection back.
+        // Whether the loop sleeps again before a thread gives its connection back.
+        "reactor-pool" | "multi-reactor:pool" => 2.0,
         label if label.ends_with("+front") => 2.0,
         _ => WAKEUPS_OFF_MAX,
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 
 use super::process::{self, Signal};
-use super::{Client, ms};
+use super::{Client, eventually, ms};
 
 /// How long anything may take that should take no time at all, on a machine that is busy.
 pub const PATIENCE: Duration = ms(8_000);
@@ -161,6 +161,15 @@ impl Server {
             stdout: String::new(),
             stderr,
         })
+    }
+
+    /// Waits until a new client is served, and every child that has ended is reaped.
+    pub fn recovers(&self) -> anyhow::Result<()> {
+        eventually("a new client is served", PATIENCE, || {
+            let reply = self.connect().and_then(|mut client| client.get("/"));
+            reply.is_ok_and(|reply| reply.status == 200)
+        })?;
+        eventually("no zombie", PATIENCE, || process::zombies(self.pid()) == 0)
     }
 
     /// Sends SIGTERM and expects it to end well, no later than `within` from now.

@@ -3,8 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -32,6 +32,22 @@ impl Server {
     /// Serves each request by calling `answer` with the connection and the request's number.
     pub fn start(answer: impl Fn(&mut TcpStream, usize) -> Then + Send + Sync + 'static) -> Self {
         Self::reading(move |stream, n, _| answer(stream, n))
+    }
+
+    /// Answers 404 below `/missing`, else 200; and the request lines that it has seen.
+    pub fn with_missing() -> (Self, Arc<Mutex<Vec<String>>>) {
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let lines = Arc::clone(&seen);
+        let server = Self::reading(move |stream, _, head| {
+            let line = head.lines().next().unwrap_or_default().to_owned();
+            let missing = line.contains("/missing");
+            lines.lock().unwrap().push(line);
+            match missing {
+                true => send(stream, b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"),
+                false => send(stream, GOOD),
+            }
+        });
+        (server, seen)
     }
 
     /// The same, but `answer` also gets the request: what has arrived since the head of the request

@@ -1,7 +1,7 @@
 //! The acceptor: the main thread accepts, and gives each socket to the loop with the least to do.
 
 use reactor::{Inbox, Mailbox, inbox};
-use server::{Backoff, Block, Phase, Server};
+use server::{Acceptor, Server};
 
 /// A mailbox per loop, for the acceptor, and its inbox, for the loop.
 ///
@@ -12,32 +12,15 @@ pub(crate) fn inboxes(server: &Server) -> server::Result<(Vec<Mailbox>, Vec<Inbo
     Ok(pairs.collect::<Result<Vec<_>, _>>()?.into_iter().unzip())
 }
 
-/// Says that the server is ready, and accepts until drained. With as many connections as there may be it leaves
-/// the listeners alone, and looks for room after pauses: a loop that closes a connection knows nothing of it.
+/// Says that the server is ready, and accepts until drained.
 ///
 /// # Errors
 /// None that a listener can cause.
 pub(crate) fn accept(server: &Server, mailboxes: Vec<Mailbox>) -> server::Result {
-    server.make_listeners_nonblocking()?;
-    let mut backoff = Backoff::new(server.limits.accept_pause_ms_max);
-    let mut full = backoff.clone();
-    let (mut sockets, mut next, mut accepted) = (Vec::new(), 0, 0);
+    let mut acceptor = Acceptor::new(server)?;
+    let (mut sockets, mut next) = (Vec::new(), 0);
     server.ready();
-    loop {
-        let room = room(server, accepted);
-        if room == 0 {
-            if server.drain.phase() == Phase::Cutting {
-                server.shut_down_listeners();
-                return Ok(());
-            }
-            let _ = server.wait_for_drain(full.pause()); // EINTR: a signal of the drain.
-            continue;
-        }
-        full.reset();
-        if !server.accept_batch(&mut sockets, room, &mut backoff) {
-            return Ok(());
-        }
-        accepted += sockets.len() as u64;
+    while acceptor.accept(&mut sockets) {
         for socket in sockets.drain(..) {
             next = least_loaded(server, &mailboxes, next);
             // This fails only if the loop has panicked, and then the process is about to end.
@@ -45,14 +28,7 @@ pub(crate) fn accept(server: &Server, mailboxes: Vec<Mailbox>) -> server::Result
         }
         mailboxes.iter().for_each(Mailbox::wake);
     }
-}
-
-/// How many more connections there may be, with so many accepted and given to loops before.
-fn room(server: &Server, accepted: u64) -> usize {
-    let loops = &server.blocks[..server.workers];
-    let closed: u64 = loops.iter().map(Block::closed).sum();
-    let open = accepted.saturating_sub(closed);
-    server.limits.connections_max.saturating_sub(open as usize)
+    Ok(())
 }
 
 /// The loop with the fewest connections, counting those in its inbox, of those that may have more; of equals, the

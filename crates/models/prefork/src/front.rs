@@ -18,7 +18,7 @@ fn run(server: &'static Server) -> server::Result {
         return Ok(());
     };
     if server.drain.has_begun() {
-        // It was forked because nobody has found the backlog empty: there is no front and no child beside it.
+        // It was forked because no worker has found the backlog empty: there is no front and no child beside it.
         serve_backlog(server, child);
     }
     if child.number == server.extra_thread(0) {

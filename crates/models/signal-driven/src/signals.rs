@@ -80,10 +80,13 @@ impl SignalQueue {
             }
         }
         if let Some(echo) = &mut self.echo {
+            let mut is_back = false;
             for socket in echo.sockets() {
-                self.signals.take_back(socket.as_fd(), COALESCED);
+                is_back |= self.signals.take_back(socket.as_fd(), COALESCED);
             }
-            echo.catch_up();
+            if is_back {
+                echo.catch_up(); // What has come meanwhile has sent no signal, and is counted to none.
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use os::parcel::{self, Parcel};
 use os::{Errno, process};
 use server::{Connection, End, NUMBERS_BYTES, Numbers, Server};
 
-/// The sockets, made before anything is forked, so that whoever replaces a process has those of its
+/// The sockets, made before anything is forked, so that the replacement of a process has those of its
 /// predecessor.
 #[derive(Debug)]
 pub struct Links {
@@ -78,7 +78,7 @@ pub enum Report {
 const REQUEST: u64 = 1;
 const ARE_YOU_THERE: u64 = 2;
 const NO_MORE: u64 = 3;
-/// For whoever sits there.
+/// For the process that sits there, whichever it is.
 const TO_ALL: u64 = 0;
 
 /// What goes before a request: what it is, its number, and [`Numbers`].
@@ -173,7 +173,7 @@ impl FrontLinks {
         self.say_to_all(ARE_YOU_THERE);
     }
 
-    /// Says to a process at a seat that nothing more comes. Whoever has taken its place meanwhile is not meant.
+    /// Says to a process at a seat that nothing more comes. A process that has taken its place meanwhile is not meant.
     pub(super) fn dismiss(&self, seat: usize, process: u32) {
         self.say(seat, [NO_MORE, u64::from(process)]);
     }
@@ -192,7 +192,7 @@ impl FrontLinks {
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_ne_bytes());
         }
-        // There is room: a seat has one request at a time, and whoever does not read is killed in the end.
+        // There is room: a seat has one request at a time, and one that does not read is killed in the end.
         let _ = parcel::send(&self.seats[seat], &[&bytes], &[], false);
     }
 }
@@ -260,7 +260,7 @@ impl Report {
             place.copy_from_slice(&word.to_ne_bytes());
         }
         if parcel::send(to, &[&bytes], &[], true).is_err() {
-            process::exit_now(1); // Nobody is there any more, and nobody will be.
+            process::exit_now(1); // All that could receive it have ended.
         }
     }
 

@@ -51,7 +51,7 @@ impl Seat {
     /// Serves until it is dismissed, or the time of a drain is over.
     pub fn serve(mut self, worker: &mut Worker) {
         // What its predecessor had not taken went with it: the front is told so. A dismissal was the predecessor's,
-        // too, unless the server drains: then it is for whoever sits here.
+        // too, unless the server drains: then it is for this one.
         while let Ok(said) = self.links.hear(&mut self.room, false) {
             self.is_dismissed |= matches!(said, Said::NoMore) && drains(worker.server);
         }
@@ -156,7 +156,7 @@ impl Seat {
 }
 
 /// Whether the server drains and its front is no more. A front that alone was told to end, as when every process of a
-/// group is, dismisses nobody: it expects to be replaced, and in a drain it is not.
+/// group is, dismisses no child: it expects to be replaced, and in a drain it is not.
 fn front_has_ended(server: &Server) -> bool {
     let front = &server.blocks[server.extra_thread(0)];
     drains(server) && front.id.load(Ordering::Relaxed) == 0

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{SCRIPT, STYLE, tables};
+use super::{SCRIPT, STYLE, head, tables};
 use crate::envelope::{Envelope, Part};
 use crate::svg;
 
@@ -26,13 +26,7 @@ pub fn page(envelope: &Envelope, environment: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (envelope.title()) }
-                style { (PreEscaped(STYLE)) (PreEscaped(svg::style())) (PreEscaped(tables::key_rules())) }
-            }
+            (head(&envelope.title(), &[STYLE, &svg::style(), &tables::key_rules()]))
             body {
                 header {
                     h1 { (envelope.title()) }

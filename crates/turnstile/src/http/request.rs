@@ -53,7 +53,7 @@ pub(crate) fn reuse(mut headers: HeaderMap) {
     }
 }
 
-/// Texts of heads are copied into pieces of memory of this size, which are used again once nobody has a
+/// Texts of heads are copied into pieces of memory of this size, which are used again once no code has a
 /// part of one.
 const PIECE_BYTES: usize = 8 << 10;
 

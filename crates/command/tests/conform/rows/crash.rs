@@ -75,13 +75,7 @@ fn front_killed(column: &Column) -> anyhow::Result<()> {
     }
     process::signal(front, Signal::KILL);
     idle.hear_out()?;
-    eventually("served at another front", PATIENCE, || {
-        let reply = server.connect().and_then(|mut client| client.get("/"));
-        reply.is_ok_and(|reply| reply.status == 200)
-    })?;
-    eventually("no zombie", PATIENCE, || {
-        process::zombies(server.pid()) == 0
-    })?;
+    server.recovers()?;
     server.drain(PATIENCE)?;
     Ok(())
 }

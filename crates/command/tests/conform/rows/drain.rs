@@ -268,7 +268,7 @@ fn drains() -> Option<usize> {
     std::env::var("TURNSTILE_DRAINS").ok()?.parse().ok()
 }
 
-/// Clients that come and go while the signal comes: each is served, or refused at the listener. Whoever could
+/// Clients that come and go while the signal comes: each is served, or refused at the listener. A client that could
 /// connect and is not served is lost, and that fails.
 fn stampede(column: &Column) -> anyhow::Result<()> {
     let asked = drains();

@@ -221,7 +221,7 @@ fn file_size(column: &Column) -> anyhow::Result<()> {
 }
 
 /// `[::]` takes the connections of IPv4 as well, so beside it there is nothing for `0.0.0.0`: one line says that the
-/// address is in use, and nobody is served by half.
+/// address is in use, and no client is served by half.
 fn both_families(column: &Column) -> anyhow::Result<()> {
     ensure!(
         !column.needs_a_super_server(),

@@ -207,7 +207,7 @@ fn unix(column: &Column) -> anyhow::Result<()> {
 
 /// The file of the process id cannot be written any more, which the successor finds out before it is ready.
 fn dies(column: &Column) -> anyhow::Result<()> {
-    let mut line = Line::begin(column, "127.0.0.1:0", &[])?;
+    let line = Line::begin(column, "127.0.0.1:0", &[])?;
     let addr = line.first.addrs[0].clone();
     for _ in 0..2 {
         std::fs::remove_file(&line.file)?;
@@ -223,9 +223,15 @@ fn dies(column: &Column) -> anyhow::Result<()> {
         std::fs::remove_dir(&line.file)?;
         std::fs::write(&line.file, line.pid.to_string())?;
     }
-    // The next one is as good as any.
+    is_replaced_after_two(line)
+}
+
+/// After two successors that have died, the next one is as good as any.
+fn is_replaced_after_two(mut line: Line) -> anyhow::Result<()> {
     line.restart()?;
-    Client::connect(&addr)?.get("/")?.expect(200)?;
+    Client::connect(&line.first.addrs[0])?
+        .get("/")?
+        .expect(200)?;
     let log = line.end()?;
     let told = log.matches("ended before it was ready").count();
     ensure!(told == 2, "one line for each of two: {log}");
@@ -235,13 +241,13 @@ fn dies(column: &Column) -> anyhow::Result<()> {
 /// The file of the process id is one that nothing can be written to, which the successor finds out when it has
 /// the listeners, and all but says that it is ready.
 fn dies_late(column: &Column) -> anyhow::Result<()> {
-    let mut line = Line::begin(column, "127.0.0.1:0", &[])?;
+    let line = Line::begin(column, "127.0.0.1:0", &[])?;
     let addr = line.first.addrs[0].clone();
     for _ in 0..2 {
         std::fs::remove_file(&line.file)?;
         std::os::unix::fs::symlink("/dev/full", &line.file)?;
         let name = line.file.to_str().context("a path of text")?.to_owned();
-        // The watcher and the successor are nobody's children who would wait for them.
+        // The watcher and the successor have no parent that waits for them.
         let is_under_way = || {
             let own: Vec<_> = process::family(line.pid)
                 .iter()
@@ -259,12 +265,7 @@ fn dies_late(column: &Column) -> anyhow::Result<()> {
         let _ = std::fs::remove_file(&line.file); // The successor may have done so.
         std::fs::write(&line.file, line.pid.to_string())?;
     }
-    line.restart()?;
-    Client::connect(&addr)?.get("/")?.expect(200)?;
-    let log = line.end()?;
-    let told = log.matches("ended before it was ready").count();
-    ensure!(told == 2, "one line for each of two: {log}");
-    Ok(())
+    is_replaced_after_two(line)
 }
 
 /// The program's name leads to one that hangs, for longer than a server waits. Then it leads to the right one

@@ -134,7 +134,7 @@ fn bounded(column: &Column) -> anyhow::Result<()> {
     recovers(&server)
 }
 
-/// Whoever is beyond the bound waits in the backlog, and not inside the server.
+/// A client beyond the bound waits in the backlog, and not inside the server.
 fn bounded_sockets(column: &Column) -> anyhow::Result<()> {
     let most = if column.label() == "iterative" { 1 } else { 8 };
     let mut flags = vec!["--connections-max", "8"];

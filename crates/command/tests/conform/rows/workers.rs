@@ -8,7 +8,7 @@ use turnstile::Holds;
 
 use super::row;
 use crate::harness::process::{self, Signal};
-use crate::harness::{Column, PATIENCE, eventually, ms};
+use crate::harness::{Column, PATIENCE, ms};
 use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
@@ -84,13 +84,7 @@ fn crash_loop(column: &Column) -> anyhow::Result<()> {
     }
     ensure!(killed.len() >= 4, "{} were killed", killed.len());
     ensure!(killed.len() <= 40, "{} were forked in 3 s", killed.len());
-    eventually("it serves again", PATIENCE, || {
-        let reply = server.connect().and_then(|mut client| client.get("/"));
-        reply.is_ok_and(|reply| reply.status == 200)
-    })?;
-    eventually("no zombie", PATIENCE, || {
-        process::zombies(server.pid()) == 0
-    })?;
+    server.recovers()?;
     server.drain(PATIENCE)?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::io;
 pub struct FormLimits {
     /// Most parts.
     pub parts_max: usize,
-    /// Largest head of a part, bytes. The preamble, which nobody writes, is bounded by it, too.
+    /// Largest head of a part, bytes. The preamble, which clients leave empty, is bounded by it, too.
     pub head_bytes_max: usize,
     /// Longest name of a field or a file, bytes.
     pub name_bytes_max: usize,
