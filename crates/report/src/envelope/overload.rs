@@ -105,6 +105,9 @@ pub fn part(envelope: &Envelope) -> Option<Part> {
     })
 }
 
+/// Below this share of what is possible in time, a service is of little use.
+const HALF: f64 = 0.5;
+
 /// What it means for a service, from the highest rate.
 fn sentence(envelope: &Envelope, models: &[&str]) -> String {
     let factor = envelope.run.factors.iter().copied().fold(0.0, f64::max);
@@ -129,7 +132,9 @@ fn sentence(envelope: &Envelope, models: &[&str]) -> String {
         keep(&without),
         without.len()
     );
-    text.push_str(if shed > bare {
+    text.push_str(if shed > bare && shed < HALF {
+        ": shedding helps, and most answers are late all the same, as in windows that end before it has taken hold."
+    } else if shed > bare {
         ": a service that sheds stays useful in an overload, and those whom it cannot serve learn it at once."
     } else {
         ": here shedding did not help."
@@ -372,6 +377,11 @@ mod tests {
             "{helps}"
         );
         assert!(helps.contains("stays useful"), "{helps}");
+        let little = both(60, 20);
+        assert!(
+            little.contains("helps, and most answers are late"),
+            "{little}"
+        );
         assert!(both(100, 1_900).contains("did not help"));
     }
 
