@@ -4,7 +4,8 @@
 //! model cannot do by design follows from what it says of its workers, and stands in one table, `DESIGN`.
 //!
 //! `cargo test -p turnstile-command --test conform [FILTER]...` runs the cells whose `row / column` contains
-//! a filter. `--again` has cells that failed run once more, alone: twelve run at once before. `--page` writes
+//! a filter. In a whole run, and with `--again`, the few cells that failed beside eleven others run again
+//! alone, and the output says which; they must pass twice. `--page` writes
 //! `docs/reliability.md`; that the committed page is about these rows and reasons is a test of
 //! whole runs, and alone by the filter `docs/reliability.md`.
 
