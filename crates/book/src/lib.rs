@@ -16,4 +16,5 @@ pages! {
     readme "README.md"
     getting_started "docs/getting-started.md"
     service "docs/service.md"
+    http "docs/http.md"
 }

@@ -184,6 +184,12 @@ fn entries() -> Vec<Entry> {
         .collect()
 }
 
+/// The models that can be gateways. What their defaults can, all their variants can; a test holds that.
+pub fn gateways() -> String {
+    let can = ALL.iter().filter(|of| of.variants[0].workers.may_wait());
+    can.map(|model| model.name).collect::<Vec<_>>().join(", ")
+}
+
 /// What `models --json` prints.
 pub fn json() -> String {
     serde_json::to_string_pretty(&entries()).expect("plain strings serialize") + "\n"
@@ -215,6 +221,9 @@ fn plain(entries: &[Entry]) -> String {
         if let Some(roles) = entry.front {
             text += &format!("  with --front: {}\n", roles.line());
         }
+        if entry.gateway {
+            text += "  a gateway: --fastcgi, --proxy, --exec\n";
+        }
         text += &format!(
             "  pick it when {}\n  it breaks when {}\n\n",
             entry.pick_when, entry.breaks_when
@@ -225,7 +234,7 @@ fn plain(entries: &[Entry]) -> String {
 
 fn markdown(entries: &[Entry]) -> String {
     let mut text = String::from(
-        "| model | accepts | reads | computes | writes | pick it when | it breaks when |\n|---|---|---|---|---|---|---|\n",
+        "| model | accepts | reads | computes | writes | gateway | pick it when | it breaks when |\n|---|---|---|---|---|---|---|---|\n",
     );
     for entry in entries {
         let RoleNames {
@@ -235,8 +244,9 @@ fn markdown(entries: &[Entry]) -> String {
             writes,
         } = entry.roles;
         let (label, pick, breaks) = (entry.label(), entry.pick_when, entry.breaks_when);
+        let gateway = if entry.gateway { "yes" } else { "no" };
         text += &format!(
-            "| `{label}` | {accepts} | {reads} | {computes} | {writes} | {pick} | {breaks} |\n"
+            "| `{label}` | {accepts} | {reads} | {computes} | {writes} | {gateway} | {pick} | {breaks} |\n"
         );
     }
     text

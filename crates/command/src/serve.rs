@@ -41,8 +41,9 @@ fn serve_gateway(model: &'static Model, flag: &str, args: &Args) -> ExitCode {
     {
         eprintln!(
             "error: {flag} waits for a back end inside the call, which would hold up every connection of \
-             {}: pick a model with \"gateway\": true in `turnstile models --json`, such as thread-pool",
-            model.name
+             {}; models that can: {}",
+            model.name,
+            crate::models::gateways()
         );
         return ExitCode::from(2);
     }

@@ -98,6 +98,45 @@ fn the_readme_lists_the_models() {
     holds("README.md", "<!-- models", "<!-- /models -->", &rows);
 }
 
+/// The models that can be gateways are named by the server that refuses to be one, and by the page.
+#[test]
+fn the_models_that_can_be_gateways_are_named() {
+    let mut can = Vec::new();
+    for model in turnstile::models::ALL {
+        let may_wait = |variant: &Variant| variant.workers.may_wait();
+        let is_alike = |variant| may_wait(variant) == may_wait(&model.variants[0]);
+        assert!(
+            model.variants.iter().all(is_alike),
+            "{}: a list of models is not true of all its variants",
+            model.name
+        );
+        if may_wait(&model.variants[0]) {
+            can.push(model.name);
+        }
+    }
+    let refused = Command::new(env!("CARGO_BIN_EXE_turnstile"))
+        .args([
+            "serve",
+            "--model",
+            "reactor-pool",
+            "--listen",
+            "127.0.0.1:0",
+        ])
+        .args(["--proxy", "http://127.0.0.1:1"])
+        .output()
+        .unwrap();
+    let line = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{line}");
+    let named = format!("models that can: {}\n", can.join(", "));
+    assert!(line.ends_with(&named), "{line:?}, not {named:?}");
+    let page = read("docs/gateways.md").replace('\n', " ");
+    let named = format!("`{}`", can.join("`, `"));
+    assert!(
+        page.contains(&named),
+        "docs/gateways.md does not say {named}"
+    );
+}
+
 /// The models that a refusal names as alternatives: `server` cannot ask those that are not linked.
 #[test]
 fn the_server_names_the_models_that_can() {

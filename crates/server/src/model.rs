@@ -200,9 +200,10 @@ impl Workers {
     }
 
     /// Whether a service may wait inside its call for as long as it likes, since that holds no other
-    /// connection up but those that wait for a worker: gateways need it.
+    /// connection up but those that wait for a worker: gateways need it. Where connections occupy threads
+    /// that only read and write, a loop calls the service, and may not.
     pub fn may_wait(&self) -> bool {
-        self.holds != Holds::Many
+        self.holds != Holds::Many && self.calls != Calls::Loop
     }
 
     /// The same workers, each in a process of its own.

@@ -212,6 +212,60 @@ pub const PARTS: &[Part] = &[
         ],
     },
     Part {
+        title: "Handlers that misbehave",
+        faults: &[
+            fault("it panics", &["handler: a panic costs one reply"]),
+            fault(
+                "it never returns, and the server drains",
+                &["handler: one that never returns is left"],
+            ),
+            fault(
+                "it does not return for long",
+                &[
+                    "admin: while every worker is stuck",
+                    "no WATCHDOG=1 while every worker is stuck",
+                ],
+            ),
+            fault(
+                "it blocks a loop, or a worker",
+                &[
+                    "handler: one that blocks",
+                    "admin: a loop that is held is counted",
+                ],
+            ),
+            fault(
+                "it replies twice",
+                &["handler: the last of two bodies counts"],
+            ),
+            fault(
+                "it declares a wrong length",
+                &["handler: a wrong length is 500 or cut"],
+            ),
+            fault(
+                "its body fails half-way",
+                &["handler: a body that fails half-way is cut"],
+            ),
+        ],
+    },
+    Part {
+        title: "Back ends that misbehave",
+        faults: &[
+            fault(
+                "they forge a second reply behind the first, at once or later",
+                &["gateway: a forged second reply is nobody's"],
+            ),
+            fault(
+                "they say too much, too slowly or nonsense, or fail",
+                &[
+                    "gateway: what is not asked for is not passed on",
+                    "gateway: an exchange has an end",
+                    "gateway: a proxied server that lies is 502 or cut",
+                    "gateway: a program that fails is 502, a slow one 504",
+                ],
+            ),
+        ],
+    },
+    Part {
         title: "Restarts and drains",
         faults: &[
             fault(

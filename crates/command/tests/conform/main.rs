@@ -14,6 +14,7 @@ mod harness;
 
 mod design;
 mod faults;
+mod handlers;
 mod matrix;
 mod page;
 mod rows;
@@ -21,6 +22,9 @@ mod runner;
 
 fn main() -> std::process::ExitCode {
     if let Some(code) = harness::inetd::if_asked() {
+        return code;
+    }
+    if let Some(code) = handlers::if_asked() {
         return code;
     }
     match runner::run(&rows::all()) {

@@ -133,11 +133,17 @@ impl Column {
 
     /// `turnstile serve` with this model.
     pub fn command(&self, listen: &[&str], flags: &[&str]) -> Command {
+        self.command_of([TURNSTILE, "serve"], listen, flags)
+    }
+
+    /// Another program that takes the same flags behind its first argument.
+    pub fn command_of(&self, program: [&str; 2], listen: &[&str], flags: &[&str]) -> Command {
         if self.needs_a_super_server() {
-            return self.under_super_server(listen, flags);
+            return self.under_super_server(program, listen, flags);
         }
-        let mut command = Command::new(TURNSTILE);
-        command.args(["serve", "--model", &self.model]);
+        let [path, first] = program;
+        let mut command = Command::new(path);
+        command.args([first, "--model", &self.model]);
         if let Some(variant) = &self.variant {
             command.args(["--variant", variant]);
         }
@@ -187,15 +193,16 @@ impl Column {
         calls.is_some_and(|calls| calls.handover == Handover::Started)
     }
 
-    /// This test binary as a super-server, which starts `turnstile serve` with this model.
-    fn under_super_server(&self, listen: &[&str], flags: &[&str]) -> Command {
+    /// This test binary as a super-server, which starts the program with this model.
+    fn under_super_server(&self, program: [&str; 2], listen: &[&str], flags: &[&str]) -> Command {
         let own = std::env::current_exe().expect("a test knows its own binary");
         let mut command = Command::new(own);
         command.arg(inetd::SUPER_SERVER);
         for addr in listen {
             command.args(["--listen", addr]);
         }
-        command.args(["--", TURNSTILE, "serve", "--model", &self.model]);
+        command.arg("--").args(program);
+        command.args(["--model", &self.model]);
         command.args(["--variant", &self.variant_name]);
         command.args(without_shedding(flags)).args(flags);
         command

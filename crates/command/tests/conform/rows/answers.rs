@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
 
@@ -11,13 +12,14 @@ use super::back_ends::{BackEnd, SMALL, head, lines_of, say, send_halves};
 use super::gateways::{Folder, serve};
 use super::row;
 use crate::design::{ASKED_AGAIN, BOTH_WAYS, EARLY_REPLY};
-use crate::harness::{Column, ms};
+use crate::harness::{Column, PATIENCE, ms};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row(EARLY_REPLY, early_replies),
     row(BOTH_WAYS, both_ways),
     row("gateway: what is not asked for is not passed on", unasked),
+    row("gateway: a forged second reply is nobody's", forged),
     row(ASKED_AGAIN, kept),
     row("gateway: an exchange has an end", total),
 ];
@@ -230,6 +232,56 @@ fn unasked(column: &Column) -> anyhow::Result<()> {
     let head = String::from_utf8(client.reply()?.expect(200)?.body)?.to_lowercase();
     ensure!(!head.contains("upgrade"), "{head}");
     client.get("/")?.expect(200)?;
+    Ok(())
+}
+
+/// A back end keeps its connection, and says more than the length of its reply: in the same write, or once that
+/// reply has been passed on and the connection waits for the next request.
+fn forged(column: &Column) -> anyhow::Result<()> {
+    const HONEST: &str = "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 2\r\n\r\nab";
+    const FORGED: &str =
+        "HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nX-Forged: 1\r\nContent-Length: 6\r\n\r\nforged";
+    for is_late in [false, true] {
+        let (passed, wait) = channel();
+        let (say, forged) = channel();
+        let wait = Mutex::new(wait);
+        let back_end = BackEnd::new(move |mut stream| {
+            while head(&mut stream).is_some() {
+                let sent = match is_late {
+                    false => stream.write_all([HONEST, FORGED].concat().as_bytes()),
+                    true => stream.write_all(HONEST.as_bytes()).and_then(|()| {
+                        let wait = wait.lock().unwrap_or_else(PoisonError::into_inner);
+                        let _ = wait.recv_timeout(PATIENCE);
+                        stream.write_all(FORGED.as_bytes())
+                    }),
+                };
+                let _ = say.send(sent.is_ok());
+            }
+        })?;
+        let Some(server) = serve(column, &["--proxy", &back_end.url])? else {
+            return Ok(());
+        };
+        let mut client = server.connect()?;
+        for number in 1..=3 {
+            let method = if number == 2 { "POST" } else { "GET" };
+            client.send(format!(
+                "{method} / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+            ))?;
+            let got = client.reply()?.expect(200)?;
+            ensure!(
+                got.body == b"ab" && got.field("x-forged").is_none(),
+                "late: {is_late}, request {number}: {got}"
+            );
+            let connections = back_end.connections.load(Ordering::SeqCst);
+            ensure!(
+                connections == number,
+                "late: {is_late}: {connections} connections for {number} requests"
+            );
+            passed.send(())?;
+            // A connection of somebody who has left is no place for it, either.
+            forged.recv_timeout(PATIENCE).context("it forges nothing")?;
+        }
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, ensure};
+use turnstile::Calls;
 
 use super::listeners::socket_path;
 use super::row;
@@ -14,6 +15,7 @@ pub const ROWS: &[Row] = &[
     row("admin: its routes", routes),
     row("admin: while every worker is busy", busy),
     row("admin: while every worker is stuck", stuck),
+    row("admin: a loop that is held is counted", held),
     row("admin: in a drain", in_a_drain),
     row("admin: counters agree with the client", agree),
     row("admin: counters never fall", never_fall),
@@ -201,6 +203,31 @@ fn stuck(column: &Column) -> anyhow::Result<()> {
         value(page, "turnstile_workers_stuck") == 0.0
     })?;
     Client::connect(&admin)?.get("/healthz")?.expect(200)?;
+    Ok(())
+}
+
+/// A sleep of 200 ms holds a loop for no less; where there is no loop, or somebody beside it, nothing is held.
+fn held(column: &Column) -> anyhow::Result<()> {
+    let (server, admin) = serve(column, &[])?;
+    let mut client = server.connect()?;
+    client.get("/")?.expect(200)?;
+    let counted = || -> anyhow::Result<[f64; 2]> {
+        let page = metrics(&admin)?;
+        let count = page.value("turnstile_loop_held_total")?;
+        Ok([count, page.value("turnstile_loop_held_seconds_total")?])
+    };
+    let before = counted()?;
+    ensure!(before == [0.0, 0.0], "of quick requests: {before:?}");
+    client.get("/sleep/200000")?.expect(200)?;
+    client.get("/")?.expect(200)?;
+    let after = counted()?;
+    let is_loop = matches!(column.own.workers.calls, Calls::Loop | Calls::Task)
+        && column.own.needs.aside.is_none();
+    let is_right = match is_loop {
+        true => after[0] == 1.0 && after[1] >= 0.2,
+        false => after == [0.0, 0.0],
+    };
+    ensure!(is_right, "a loop: {is_loop}, held: {after:?}");
     Ok(())
 }
 

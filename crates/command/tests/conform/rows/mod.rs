@@ -16,6 +16,7 @@ mod framing;
 mod front;
 mod gateways;
 mod halfclose;
+mod handlers;
 mod limits;
 mod listeners;
 mod metrics;
@@ -57,6 +58,7 @@ pub fn all() -> Vec<Row> {
         watchdog::ROWS,
         crowd::ROWS,
         crash::ROWS,
+        handlers::ROWS,
         routes::ROWS,
         services::ROWS,
         streams::ROWS,
