@@ -129,7 +129,9 @@ class Run:
             if not files:
                 raise ValueError("there is no record to add up")
             invalid = [f"--invalid={line}" for line in self.problems]
-            return subprocess.call([TURNSTILE, "load", "merge", *files, *invalid, *shlex.split(self.options.merge)])
+            # A sum that is not valid is a failure, with one line that says why.
+            merge = [TURNSTILE, "load", "merge", "--fail-on=invalid", *files, *invalid]
+            return subprocess.call([*merge, *shlex.split(self.options.merge)])
 
     def coordinate(self):
         try:

@@ -1,7 +1,6 @@
 //! `turnstile pick`: from a workload to a model.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -147,6 +146,16 @@ pub(crate) fn failed(line: impl Into<String>) -> Refused {
     Refused(1, line.into())
 }
 
+/// Prints lines. A reader that has seen enough (`| head`) is no failure.
+pub(crate) fn say(lines: &str) -> Result<(), Refused> {
+    report::out::print(&format!("{lines}\n")).map_err(|error| failed(format!("{error:#}")))
+}
+
+/// Writes what a flag asks for: a regular file whole, a FIFO or what a symbolic link names as it stands.
+fn replace(flag: &str, file: &Path, text: &str) -> Result<(), Refused> {
+    report::out::replace(file, text).map_err(|error| failed(format!("{flag} {error:#}")))
+}
+
 /// Answers: 0 with an answer, 1 without or for a failure, 2 for arguments that cannot be used.
 pub fn main(args: &Args) -> ExitCode {
     match answer(args) {
@@ -182,14 +191,12 @@ fn answer(args: &Args) -> Result<ExitCode, Refused> {
     }
     if let Some(file) = &args.html {
         let page = advise::page(&answer, &workload, &profile, &facts, args.seed);
-        fs::write(file, page)
-            .map_err(|error| failed(format!("--html {}: {error}", file.display())))?;
+        replace("--html", file, &page)?;
     }
     if let Some(prefix) = &args.plots {
         for (name, svg) in advise::plots(&answer, &workload, &profile, &facts, args.seed) {
             let file = format!("{prefix}{name}.svg");
-            fs::write(&file, svg.standalone(""))
-                .map_err(|error| failed(format!("--plots {file}: {error}")))?;
+            replace("--plots", file.as_ref(), &svg.standalone(""))?;
         }
     }
     let text = if args.json {
@@ -197,8 +204,7 @@ fn answer(args: &Args) -> Result<ExitCode, Refused> {
     } else {
         advise::text(&answer)
     };
-    // A reader that has seen enough (`| head`) is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    say(text.trim_end_matches('\n'))?;
     if args.verify {
         check::verify(&workload, &answer, &facts)?;
     }
@@ -229,10 +235,7 @@ fn account(
         let mut profile = profile.clone();
         table.calibrate(seed, &mut profile);
         let text = serde_json::to_string_pretty(&profile).map_err(|e| failed(e.to_string()))?;
-        let new = to.with_extension("new");
-        fs::write(&new, text + "\n")
-            .and_then(|()| fs::rename(&new, to))
-            .map_err(|error| failed(format!("--profile {}: {error}", to.display())))?;
+        replace("--profile", to, &(text + "\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -221,3 +221,40 @@ fn one_that_is_replaced_is_not_measured_under_its_name() {
         says,
     );
 }
+
+/// What a contender may start beside its server: a process of its own session, and one that stays.
+const FAMILY: &str = "sh -c 'setsid sleep 600 & sleep 600 & SERVE & wait'";
+
+/// Runs a bench that is itself ended by `signal` in the middle of a measurement; gives how it ended.
+fn end_the_bench(name: &str, signal: Signal) -> Output {
+    let folder = Folder::new(name);
+    let mut child = bench(&folder, FAMILY);
+    server_of(&folder, &mut child);
+    let sleepers = |processes: &[(u32, String)]| {
+        let sleeps = processes.iter().filter(|(_, line)| line == "sleep 600 ");
+        sleeps.count()
+    };
+    assert!(sleepers(&folder.processes()) >= 2);
+    kill_process(Pid::from_child(&child), signal).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !folder.processes().is_empty() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(folder.processes(), []);
+    // What was measured is kept.
+    assert!(folder.trials().iter().any(|trial| is_slice(trial, "ill")));
+    output
+}
+
+#[test]
+fn a_bench_that_is_interrupted_leaves_nothing_running() {
+    let output = end_the_bench("interrupted", Signal::INT);
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+}
+
+#[test]
+fn a_bench_that_is_killed_leaves_nothing_running() {
+    let output = end_the_bench("killed", Signal::KILL);
+    assert_eq!(output.status.code(), None, "{output:?}");
+}

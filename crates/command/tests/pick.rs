@@ -363,6 +363,58 @@ fn stored_measurements_are_predicted_again_and_make_intervals() {
     }
 }
 
+/// What a profile is written to stays what it was, and nothing beside it is touched.
+#[test]
+fn a_profile_is_written_through_a_link_and_into_a_fifo() {
+    let folder = std::env::temp_dir().join(format!("pick-{}-special", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let at = |name: &str| folder.join(name);
+    let own = include_str!("../reference/profile.json");
+    let toml = "rate = 500\nconnections = 50\n[[class]]\ncpu_us = 100\n";
+    let cells = ["epoll", "poll"].map(|variant| cell(0, toml, "single-reactor", variant, 8_000.0));
+    std::fs::write(at("cells"), cells.concat()).expect("written");
+    std::fs::write(at("profile.json"), own).expect("written");
+    std::fs::write(at("link.new"), "another's").expect("written");
+    std::os::unix::fs::symlink(at("profile.json"), at("link")).expect("a link");
+    let made = Command::new("mkfifo").arg(at("fifo")).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let calibrate = |name: &str| {
+        Command::new("timeout")
+            .args(["60", env!("CARGO_BIN_EXE_turnstile"), "pick", "--foreign"])
+            .args(["--validate", "5", "--calibrate", "--against"])
+            .arg(at("cells"))
+            .arg("--profile")
+            .arg(at(name))
+            .output()
+            .expect("it runs")
+    };
+    let calibrated = |text: &str| {
+        let profile: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(profile["calibration"]["seed"], 5);
+    };
+    let output = calibrate("link");
+    assert!(output.status.success(), "{output:?}");
+    let is_link = |name: &str| std::fs::symlink_metadata(at(name)).is_ok_and(|m| m.is_symlink());
+    assert!(is_link("link"), "the link was replaced");
+    calibrated(&std::fs::read_to_string(at("profile.json")).expect("written"));
+    let beside = std::fs::read_to_string(at("link.new"));
+    assert_eq!(beside.expect("it is there"), "another's");
+    // The reader of the FIFO gives the profile first, and gets it back.
+    let (fifo, (sender, receiver)) = (at("fifo"), std::sync::mpsc::channel());
+    std::thread::spawn(move || {
+        let given = std::fs::write(&fifo, own);
+        let _ = sender.send(given.and_then(|()| std::fs::read_to_string(&fifo)));
+    });
+    let output = calibrate("fifo");
+    assert!(output.status.success(), "{output:?}");
+    let read = receiver.recv_timeout(std::time::Duration::from_secs(60));
+    calibrated(&read.expect("in time").expect("read"));
+    let kind = std::fs::symlink_metadata(at("fifo")).expect("there");
+    assert!(std::os::unix::fs::FileTypeExt::is_fifo(&kind.file_type()));
+    assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 5);
+    std::fs::remove_dir_all(folder).expect("removed");
+}
+
 #[test]
 fn settings_of_a_server_of_ones_own_are_measured() {
     let turnstile = env!("CARGO_BIN_EXE_turnstile");

@@ -25,8 +25,29 @@ fn read_one_byte(args: &[&str]) -> Output {
     child.wait_with_output().expect("it ends")
 }
 
+/// Stored cells, by which predictions are held to account without measuring.
+fn cells(folder: &Path) -> PathBuf {
+    let cell = |model: &str, variant: &str| {
+        serde_json::json!({
+            "seed": 5, "workload": 0, "cells": 2, "at_s": 1, "model": model, "variant": variant,
+            "toml": "rate = 500\nconnections = 50\n[[class]]\ncpu_us = 100\n", "measured": 4_000.0,
+        })
+    };
+    let file = folder.join("cells.ndjson");
+    let two = [
+        cell("single-reactor", "epoll"),
+        cell("multi-reactor", "handoff"),
+    ];
+    let text = two.map(|cell| format!("{cell}\n")).concat();
+    std::fs::write(&file, text).expect("written");
+    file
+}
+
 #[test]
 fn a_reader_that_leaves_is_no_panic() {
+    let dir = scratch("readers");
+    let cells = cells(&dir);
+    let cells = cells.to_str().expect("UTF-8");
     let run = recorded();
     let run = run.to_str().expect("UTF-8");
     let asked = [
@@ -46,6 +67,7 @@ fn a_reader_that_leaves_is_no_panic() {
         &["models", "--json"],
         &[&["pick"], &asked[..]].concat(),
         &[&["pick", "--json"], &asked[..]].concat(),
+        &["pick", "--validate", "5", "--against", cells],
         &["--help"],
         &["bench", "--help"],
         &["load", "--help"],
@@ -54,7 +76,9 @@ fn a_reader_that_leaves_is_no_panic() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
         assert_ne!(output.status.code(), Some(101), "{args:?}");
+        assert_ne!(output.status.code(), Some(2), "{args:?}: {stderr}");
     }
+    std::fs::remove_dir_all(dir).expect("removed");
 }
 
 fn scratch(name: &str) -> PathBuf {

@@ -66,9 +66,10 @@ pub struct Args {
     #[arg(long, value_name = "I/N", conflicts_with_all = ["slices", "poison"])]
     pub share: Option<Share>,
 
-    /// Connections held; with --new-connection, the most that are open at once
-    #[arg(long, short, value_name = "N", default_value_t = 64)]
-    pub connections: usize,
+    /// Connections held; with --new-connection, the most that are open at once [default: 64; of a
+    /// --rate below 64, one per request and second, and at least one per thread of each machine]
+    #[arg(long, short, value_name = "N")]
+    pub connections: Option<usize>,
 
     /// Threads, each with its share of the connections and of the schedule
     #[arg(long, short, value_name = "N", default_value_t = 1)]
@@ -249,7 +250,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 
-    /// Exit with status 1 if this holds: errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION, rate<N;
+    /// Exit with status 1 if this holds: errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION, rate<N,
+    /// invalid;
     /// may be given many times
     #[arg(long, value_name = "CONDITION", value_parser = fail_on)]
     pub fail_on: Vec<FailOn>,
@@ -341,7 +343,9 @@ impl Args {
             profile: self.profile.clone(),
             seed: self.seed,
             phase: 0.0,
-            connections: self.connections,
+            connections: self
+                .connections
+                .unwrap_or_else(|| self.connections_default()),
             threads: self.threads,
             pipeline: self.pipeline,
             new_connection: self.new_connection,
@@ -395,6 +399,17 @@ impl Args {
 }
 
 impl Args {
+    /// How many connections there are where none are asked for: more than requests per second would
+    /// idle, and servers close idle ones.
+    fn connections_default(&self) -> usize {
+        let machines = self.share.map_or(1, Share::parts);
+        let least = self.threads.saturating_mul(machines);
+        self.rate.map_or(CONNECTIONS, |rate| {
+            let needed = (rate.ceil() as usize).clamp(1, CONNECTIONS);
+            needed.max(least.min(CONNECTIONS))
+        })
+    }
+
     /// Adds the requests of a file, if one is given.
     fn add_script(&self, plan: &mut Plan) -> Result<()> {
         ensure!(
@@ -422,6 +437,9 @@ impl Args {
         Script::apply(path, how, self.duration, plan)
     }
 }
+
+/// Connections where none are given, at most.
+const CONNECTIONS: usize = 64;
 
 /// Length of the window where none is given.
 const DURATION: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use schema::load::LoadResult;
 
 use crate::duration;
 
-/// A condition on a result: `errors>0.1%`, `errors>5`, `p99>25ms`, `rate<1000`.
+/// A condition on a result: `errors>0.1%`, `errors>5`, `p99>25ms`, `rate<1000`, `invalid`.
 ///
 /// ```
 /// assert!("p99>25ms".parse::<load::FailOn>().is_ok());
@@ -30,6 +30,8 @@ enum Condition {
     Above(Percentile, f64),
     /// Fewer correct replies per second.
     RateBelow(f64),
+    /// The result is not valid.
+    Invalid,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,8 +49,14 @@ impl FromStr for FailOn {
     fn from_str(text: &str) -> Result<Self> {
         let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let form = || {
-            format!("{text:?} is not errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION or rate<N")
+            format!(
+                "{text:?} is not errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION, rate<N or invalid"
+            )
         };
+        if plain == "invalid" {
+            let (text, condition) = (plain, Condition::Invalid);
+            return Ok(Self { text, condition });
+        }
         let at = plain.find(['<', '>']).with_context(form)?;
         let (name, value) = plain.split_at(at);
         let (sign, value) = value.split_at(1);
@@ -107,6 +115,10 @@ impl FailOn {
                 let rate = result.rate_achieved;
                 (rate < limit).then(|| format!("the rate is {rate:.2}"))
             }
+            Condition::Invalid => (!result.valid).then(|| {
+                let reasons = result.reasons.iter().map(|reason| reason.text.as_str());
+                reasons.collect::<Vec<_>>().join("; ")
+            }),
             Condition::Above(percentile, limit_us) => {
                 let us = percentile.of(result);
                 us.is_none_or(|us| us > limit_us).then(|| match us {
@@ -174,6 +186,9 @@ mod tests {
             assert_eq!(holds(text, &result), expected, "{text}");
         }
         assert!(holds("rate<1", &LoadResult::default()), "nothing was due");
+        assert!(holds("invalid", &result));
+        result.valid = true;
+        assert!(!holds("invalid", &result));
     }
 
     #[test]
@@ -190,6 +205,7 @@ mod tests {
             "errors>100%",
             "errors>nan%",
             "rate<inf",
+            "invalid>1",
         ] {
             let error = format!("{:#}", text.parse::<FailOn>().unwrap_err());
             assert!(!error.contains('\n'), "{text}");

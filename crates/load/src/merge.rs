@@ -32,7 +32,8 @@ pub struct Merge {
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 
-    /// Exit with status 1 if this holds: errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION, rate<N
+    /// Exit with status 1 if this holds: errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION, rate<N,
+    /// invalid
     #[arg(long, value_name = "CONDITION")]
     pub fail_on: Vec<FailOn>,
 

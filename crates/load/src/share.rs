@@ -42,6 +42,11 @@ impl FromStr for Share {
 }
 
 impl Share {
+    /// How many parts there are.
+    pub(crate) fn parts(self) -> usize {
+        self.parts
+    }
+
     /// Makes the plan of the whole load that of this part, with a seed of its own. The parts of all
     /// machines add up to the whole.
     ///

@@ -274,6 +274,75 @@ fn unix_sockets_are_served() {
     assert_eq!(json["errors"], serde_json::json!({}));
 }
 
+/// A socket that is not there, and one whose server has gone.
+#[test]
+fn a_unix_socket_without_a_server_is_one_line() {
+    let folder = Folder::new("stale");
+    let (stale, missing) = (folder.0.join("stale"), folder.0.join("missing"));
+    drop(UnixListener::bind(&stale).unwrap());
+    assert!(stale.exists());
+    for (socket, says) in [
+        (stale, "connection refused"),
+        (missing, "no such file or directory"),
+    ] {
+        let url = format!("unix:{}:/x", socket.display());
+        let output = load(&[&[url.as_str(), "--json", "-", "-q"][..], &SHORT].concat());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            text.starts_with("error: ") && text.contains(says) && text.lines().count() == 1,
+            "{text}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+}
+
+/// Of a name with several addresses, one of which has a server, that one is loaded.
+#[test]
+fn a_name_is_loaded_at_the_address_that_has_a_server() {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+    let loopbacks = [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::from(Ipv6Addr::LOCALHOST),
+    ];
+    let found = ("localhost", 0).to_socket_addrs();
+    let found: Vec<IpAddr> = found.map_or(Vec::new(), |all| all.map(|a| a.ip()).collect());
+    for own in loopbacks {
+        let listener = match TcpListener::bind((own, 0)) {
+            Ok(listener) if loopbacks.iter().all(|ip| found.contains(ip)) => listener,
+            _ => {
+                let line = format!("SKIPPED localhost at {own}: localhost is {found:?} here\n");
+                let _ = std::io::stderr().write_all(line.as_bytes());
+                continue;
+            }
+        };
+        let port = listener.local_addr().unwrap().port();
+        let served = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&served);
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let seen = Arc::clone(&seen);
+                thread::spawn(move || {
+                    while stream.read(&mut [0; 1024]).is_ok_and(|n| n > 0) {
+                        seen.store(true, Ordering::SeqCst);
+                        if stream.write_all(GOOD).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        let url = format!("http://localhost:{port}/");
+        let output = load(&[&[url.as_str(), "--json", "-", "-q"][..], &SHORT].concat());
+        assert!(output.status.success(), "{own}: {output:?}");
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(json["requests"].as_u64().unwrap() > 0, "{own}: {json}");
+        assert_eq!(json["errors"], serde_json::json!({}), "{own}");
+        assert_eq!(json["url"], url);
+        assert!(served.load(Ordering::SeqCst));
+    }
+}
+
 #[test]
 fn the_edges_are_announced_and_waited_at() {
     let folder = Folder::new("edges");

@@ -222,6 +222,39 @@ fn parts_of_a_load_add_up_and_a_missing_one_spoils_the_sum() {
 }
 
 #[test]
+fn a_record_that_is_not_valid_by_itself_spoils_the_sum() {
+    let [a, b] = ["a", "b"].map(|name| TemporaryFile::new(&format!("own-{name}")));
+    let at = |rate, seed| {
+        let shape = ["--duration", "600ms", "--rate", rate, "--seed", seed];
+        shape.to_vec()
+    };
+    // One of the two was asked for so little that nothing was due.
+    let [_, own] = together([(&a, at("300", "1")), (&b, at("0.001", "2"))]);
+    let because = Value::from("no request was due in the window");
+    assert_eq!(
+        (&own["valid"], own["scheduled"].as_u64()),
+        (&false.into(), Some(0))
+    );
+    let sum = json(&merge(&[&a, &b]));
+    assert_eq!((&sum["valid"], &sum["runs"]), (&false.into(), &2.into()));
+    assert!(sum["scheduled"].as_u64() > Some(0), "{sum}");
+    assert!(
+        sum["reasons"].as_array().unwrap().contains(&because),
+        "{sum}"
+    );
+    let files = ["merge", a.text(), b.text(), "--quiet"];
+    let output = load(&[&files[..], &["--fail-on", "invalid"]].concat());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        text.starts_with("error: invalid: ")
+            && text.contains("no request was due in the window")
+            && text.lines().count() == 1,
+        "{text}"
+    );
+}
+
+#[test]
 fn the_same_arrivals_twice_are_refused() {
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|name| TemporaryFile::new(&format!("seed-{name}")));
     together([(&a, SHAPES[2].to_vec()), (&b, SHAPES[2].to_vec())]);

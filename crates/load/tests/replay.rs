@@ -109,6 +109,123 @@ fn a_mix_is_drawn_from_a_log_as_often_as_it_says() {
     assert!((0.4..0.6).contains(&share("/a?x=1")) && (0.15..0.35).contains(&share("/b")));
 }
 
+/// A HAR of four requests to one host, one to another, and an entry that is none.
+fn har() -> String {
+    let entry = |at: &str, method: &str, url: &str, status: u16, more: serde_json::Value| {
+        let mut request = serde_json::json!({
+            "method": method, "url": url, "headers": [{"name": "X-Session", "value": "7"}],
+        });
+        if !more.is_null() {
+            request["postData"] = more;
+        }
+        serde_json::json!({
+            "startedDateTime": format!("2026-11-25T10:00:{at}Z"), "time": 5, "request": request,
+            "response": {"status": status, "bodySize": 5, "content": {"size": 5}},
+        })
+    };
+    let none = serde_json::Value::Null;
+    let order = serde_json::json!({"mimeType": "text/plain", "text": "order"});
+    let shop = |path: &str| format!("https://shop.test{path}");
+    let entries = [
+        entry("00.250", "GET", &shop("/a?x=1"), 200, none.clone()),
+        entry("00.000", "GET", &shop("/a?x=1"), 200, none.clone()),
+        entry("00.250", "POST", &shop("/b"), 200, order),
+        entry("00.100", "GET", "https://ads.test/pixel", 200, none.clone()),
+        entry("00.600", "GET", &shop("/missing"), 404, none),
+        serde_json::json!(5),
+    ];
+    serde_json::json!({"log": {"version": "1.2", "entries": entries}}).to_string()
+}
+
+/// When requests were due, in slices of the timeline that hold some: milliseconds, and how many.
+fn due(result: &serde_json::Value) -> Vec<(u64, u64)> {
+    let slices = result["timeline"].as_array().unwrap().iter();
+    let slices = slices.map(|slice| {
+        let start_ms = (slice["start_s"].as_f64().unwrap() * 1e3).round();
+        (start_ms as u64, slice["scheduled"].as_u64().unwrap())
+    });
+    slices.filter(|&(_, n)| n > 0).collect()
+}
+
+#[test]
+fn a_har_is_replayed_at_its_own_times() {
+    let (output, mut seen) = load("har", &har(), &["--replay"]);
+    let result = json(&output);
+    // In the order of time, whatever the order of the file.
+    assert_eq!(due(&result), [(0, 1), (200, 2), (600, 1)]);
+    assert_eq!(result["statuses"], serde_json::json!({"200": 3, "404": 1}));
+    assert_eq!(result["errors"], serde_json::json!({}));
+    seen.sort();
+    let expected = ["GET /a?x=1", "GET /a?x=1", "GET /missing", "POST /b"];
+    assert_eq!(seen, expected.map(|line| format!("{line} HTTP/1.1")));
+    let file = &result["requests_file"];
+    let counts = ["requests", "different", "broken", "elsewhere"];
+    let counts = counts.map(|name| file[name].as_u64());
+    assert_eq!(counts, [4, 3, 1, 1].map(Some), "{file}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("1 requests to other hosts left out"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_mix_is_drawn_from_a_har_with_its_fields_and_bodies() {
+    let (output, seen) = requests("har-mix", &[("--mix-from", &har())], &["--rate", "400"]);
+    let result = json(&output);
+    assert_eq!(result["requests_file"]["elsewhere"], 1);
+    assert!(seen.len() > 60, "{}", seen.len());
+    let with = |text: &str| seen.iter().filter(|head| head.contains(text)).count();
+    let share = |text: &str| with(text) as f64 / seen.len() as f64;
+    // Two of four ask for /a; a share of 60 draws or more is within 0.25 of its own.
+    assert!((0.25..0.75).contains(&share("GET /a?x=1 HTTP/1.1")));
+    assert!((0.05..0.5).contains(&share("GET /missing ")));
+    let posts = with("POST /b HTTP/1.1");
+    assert!(
+        posts > 0 && posts == with("Content-Length: 5\r\n"),
+        "{posts}"
+    );
+    assert_eq!(with("X-Session: 7\r\n"), seen.len());
+    assert_eq!(with("ads.test") + with("/pixel"), 0);
+    // This server answers 200 always, and 404 is what the file has.
+    assert_eq!(
+        result["errors"]["status"].as_u64(),
+        Some(with("GET /missing ") as u64),
+        "{result}"
+    );
+}
+
+#[test]
+fn smoothing_spreads_the_bursts_of_a_log_over_its_stretches() {
+    // Ten at once in each half of a second, of two seconds.
+    let line = |n: usize| {
+        let ms = n / 10 * 500;
+        let (s, ms) = (36 + ms / 1000, ms % 1000);
+        format!("h - - [10/Oct/2000:13:55:{s}.{ms:03} +0000] \"GET /a HTTP/1.1\" 200 5\n")
+    };
+    let log: String = (0..40).map(line).collect();
+    let counts = |flags: &[&str]| {
+        let flags = [&["--replay"], flags, &["--slice", "100ms"]].concat();
+        let result = json(&load("bursts", &log, &flags).0);
+        assert_eq!(result["requests"], 40, "{result}");
+        due(&result)
+    };
+    assert_eq!(counts(&[]), [(0, 10), (500, 10), (1000, 10), (1500, 10)]);
+    let constant = counts(&["--smooth", "500ms", "--arrivals", "constant"]);
+    let evenly: Vec<(u64, u64)> = (0..20).map(|n| (n * 100, 2)).collect();
+    assert_eq!(constant, evenly);
+    // At random, and as many in each stretch as there were.
+    let random = counts(&["--smooth", "1s"]);
+    let within = |from: u64| {
+        let of = random
+            .iter()
+            .filter(|(ms, _)| (from..from + 1000).contains(ms));
+        of.map(|(_, n)| n).sum::<u64>()
+    };
+    assert_eq!((within(0), within(1000)), (20, 20));
+    assert!(random.len() > 8, "{random:?}");
+}
+
 #[test]
 fn what_is_no_log_is_one_line() {
     let (output, seen) = load("none", "nothing\n", &["--replay"]);

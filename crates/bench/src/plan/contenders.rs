@@ -30,7 +30,9 @@ use crate::failure::Failure;
 /// More rows than this are not measured without `--yes`.
 pub const ROWS_MAX: u64 = 40;
 /// More are never measured.
-const ROWS_LIMIT: u64 = 1_000;
+pub const ROWS_LIMIT: u64 = 1_000;
+/// What a template is filled in with.
+const FIELDS: [&str; 5] = ["addr", "port", "model", "workers", "threads"];
 /// How long a server may take to become ready, unless its file says otherwise.
 const READY_S: f64 = 15.0;
 /// The most that a file may say.
@@ -41,8 +43,10 @@ const READY_S_MAX: f64 = 600.0;
 pub struct Contenders {
     /// Paths that scenarios ask for, by the scenario's name.
     pub paths: BTreeMap<String, String>,
-    /// The rows.
+    /// The rows; of grids that are larger than can be measured, the first of each contender.
     pub rows: Vec<Row>,
+    /// How many rows the grids of all files have.
+    pub size: u64,
 }
 
 /// A server as a row of the comparison.
@@ -145,42 +149,87 @@ impl Contenders {
     /// A usage failure that names file and contender.
     pub fn read(files: &[String]) -> Result<Self, Failure> {
         let mut all = Self::default();
+        let mut read = Vec::new();
         for name in files {
-            let file = Path::new(name);
-            let bad =
-                |error: anyhow::Error| Failure::usage(format!("--contenders {name}: {error:#}"));
-            let text = std::fs::read_to_string(file).map_err(|error| bad(error.into()))?;
-            let folder = file
+            let bad = |error: anyhow::Error| bad(name, &error);
+            let path = Path::new(name);
+            let text = std::fs::read_to_string(path).map_err(|error| bad(error.into()))?;
+            let folder = path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
             let folder = folder.unwrap_or(Path::new("."));
             let folder = folder.canonicalize().map_err(|error| bad(error.into()))?;
-            let read = Self::parse(&text, &folder).map_err(bad)?;
-            for row in read.rows {
-                if all.rows.iter().any(|other| other.label == row.label) {
-                    return Err(bad(anyhow::anyhow!(
-                        "the name '{}' is given twice",
-                        row.label
-                    )));
-                }
-                all.rows.push(row);
-            }
-            for (scenario, path) in read.paths {
-                if all.paths.get(&scenario).is_some_and(|other| *other != path) {
-                    let other = &all.paths[&scenario];
-                    let what =
-                        format!("{scenario} asks for {path} here and for {other} in another file");
-                    return Err(bad(anyhow::Error::msg(what)));
-                }
-                all.paths.insert(scenario, path);
-            }
+            let file = File::parse(&text).map_err(bad)?;
+            all.size = all.size.saturating_add(file.size());
+            read.push((name, folder, file));
+        }
+        for (name, folder, file) in read {
+            all.add(file, &folder, all.size)
+                .map_err(|error| bad(name, &error))?;
         }
         Ok(all)
     }
 
-    /// Reads a file that lies in `folder`.
+    /// Reads one file that lies in `folder`, whose rows can all be measured.
+    #[cfg(test)]
     fn parse(text: &str, folder: &Path) -> anyhow::Result<Self> {
-        let file: File = toml::from_str(text).map_err(|error| {
+        let file = File::parse(text)?;
+        let size = file.size();
+        let mut one = Self {
+            size,
+            ..Self::default()
+        };
+        one.add(file, folder, size)?;
+        one.limited()?;
+        Ok(one)
+    }
+
+    /// Refuses grids that cannot be measured.
+    ///
+    /// # Errors
+    /// One line with the number of their rows.
+    pub fn limited(&self) -> anyhow::Result<()> {
+        let rows = self.size;
+        ensure!(
+            rows <= ROWS_LIMIT,
+            "the grids have {rows} rows, more than the {ROWS_LIMIT} that can be measured"
+        );
+        Ok(())
+    }
+
+    /// Adds the rows and the paths of a file. Where there are too many rows in all, what is laid out is one
+    /// of each contender, by which the rest is estimated.
+    fn add(&mut self, mut file: File, folder: &Path, size: u64) -> anyhow::Result<()> {
+        if size > ROWS_LIMIT {
+            file.contender.iter_mut().for_each(Entry::keep_first);
+        }
+        for entry in &file.contender {
+            let rows = entry.rows(folder);
+            let rows = rows.with_context(|| format!("contender '{}'", entry.name))?;
+            for row in rows {
+                let again = self.rows.iter().any(|other| other.label == row.label);
+                ensure!(!again, "the name '{}' is given twice", row.label);
+                self.rows.push(row);
+            }
+        }
+        for (scenario, path) in file.paths {
+            let other = self.paths.get(&scenario).filter(|other| **other != path);
+            if let Some(other) = other {
+                bail!("{scenario} asks for {path} here and for {other} in another file");
+            }
+            self.paths.insert(scenario, path);
+        }
+        Ok(())
+    }
+}
+
+fn bad(name: &str, error: &anyhow::Error) -> Failure {
+    Failure::usage(format!("--contenders {name}: {error:#}"))
+}
+
+impl File {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let file: Self = toml::from_str(text).map_err(|error| {
             // The line that the parser draws below takes several.
             let at = error.span().map_or(0, |span| span.start);
             let line = text
@@ -201,29 +250,27 @@ impl Contenders {
                 "'{path}', the path of {scenario}, is not a path"
             );
         }
-        let sizes = file.contender.iter().map(Entry::size);
-        let rows = sizes.fold(0_u64, u64::saturating_add);
-        ensure!(
-            rows <= ROWS_LIMIT,
-            "its grids have {rows} rows, more than the {ROWS_LIMIT} that can be measured"
-        );
-        let mut all = Vec::new();
-        for entry in &file.contender {
-            let rows = entry.rows(folder);
-            all.extend(rows.with_context(|| format!("contender '{}'", entry.name))?);
-        }
-        for (place, row) in all.iter().enumerate() {
-            let again = all[..place].iter().any(|other| other.label == row.label);
-            ensure!(!again, "the name '{}' is given twice", row.label);
-        }
-        Ok(Self {
-            paths: file.paths,
-            rows: all,
-        })
+        Ok(file)
+    }
+
+    /// The number of its rows.
+    fn size(&self) -> u64 {
+        let sizes = self.contender.iter().map(Entry::size);
+        sizes.fold(0, u64::saturating_add)
     }
 }
 
 impl Entry {
+    /// Leaves its first row.
+    fn keep_first(&mut self) {
+        self.models.truncate(1);
+        for numbers in [&mut self.workers, &mut self.threads] {
+            if let Numbers::Several(several) = numbers {
+                several.truncate(1);
+            }
+        }
+    }
+
     /// The number of its rows.
     fn size(&self) -> u64 {
         let count = |numbers: &Numbers| numbers.list().len().max(1) as u64;
@@ -427,20 +474,26 @@ fn words(command: &str) -> anyhow::Result<Vec<String>> {
     Ok(words)
 }
 
-/// Finds fields of a template that are not known.
+/// Finds fields of a template that are not known. A brace that begins no word, as in JSON or in a shell's
+/// `{ a; }`, stays as it is.
 fn check_fields(text: &str) -> anyhow::Result<()> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(is_part);
     for part in text.split('{').skip(1) {
-        let Some((field, _)) = part.split_once('}') else {
-            continue;
-        };
-        let name = !field.is_empty()
-            && field
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        ensure!(
-            !name || ["addr", "port", "model", "workers", "threads"].contains(&field),
-            "'{{{field}}}' is no field of a template: {{addr}}, {{port}}, {{model}}, {{workers}}, {{threads}}"
-        );
+        let known = "the fields of a template are {addr}, {port}, {model}, {workers}, {threads}";
+        match part.split_once('}') {
+            Some((field, _)) => ensure!(
+                FIELDS.contains(&field) || !is_name(field.trim()),
+                "'{{{field}}}' is no field: {known}"
+            ),
+            None => {
+                let rest = part.trim_start();
+                let name = rest.split(|c| !is_part(c)).next().unwrap_or_default();
+                // Of a shell's group a command may come next, behind a blank.
+                let is_meant = FIELDS.contains(&name) || (rest == part && is_name(name));
+                ensure!(!is_meant, "'{{{name}' is not closed: {known}");
+            }
+        }
     }
     Ok(())
 }

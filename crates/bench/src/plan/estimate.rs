@@ -137,13 +137,14 @@ fn memory(visit: &Visit, size: Size) -> Duration {
         .sum()
 }
 
-/// `40 s`, `12 min`, `1 h 50 min`.
+/// `40 s`, `12 min`, `1 h 50 min`, `5 days`.
 pub fn words(time: Duration) -> String {
     let seconds = time.as_secs_f64().round();
     let minutes = (seconds / 60.0).round();
     match seconds {
         ..100.0 => format!("{seconds} s"),
         ..5400.0 => format!("{minutes} min"),
+        259_200.0.. => format!("{} days", (seconds / 86_400.0).round()),
         _ => format!("{} h {} min", (minutes / 60.0).floor(), minutes % 60.0),
     }
 }
@@ -217,6 +218,7 @@ mod tests {
             (110, "2 min"),
             (840, "14 min"),
             (6600, "1 h 50 min"),
+            (432_000, "5 days"),
         ] {
             assert_eq!(words(Duration::from_secs(seconds)), says);
         }

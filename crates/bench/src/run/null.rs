@@ -4,7 +4,7 @@
 //! line), and every so many bytes get one reply. Where a model comes near its throughput, the limit is
 //! that of the generator and not the model's own.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
@@ -80,8 +80,8 @@ fn serve(args: &NullArgs) -> io::Result<()> {
         signal_hook::flag::register_conditional_shutdown(signal, 0, always)?;
     }
     let listener = TcpListener::bind(&args.listen)?;
-    println!("listening on {}", listener.local_addr()?);
-    io::stdout().flush()?;
+    let ready = format!("listening on {}\n", listener.local_addr()?);
+    report::out::print(&ready).map_err(io::Error::other)?;
     run(listener, args)
 }
 

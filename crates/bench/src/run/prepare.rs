@@ -171,12 +171,8 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
         })
     };
     if !others.rows.is_empty() {
-        let visits = lay_out(&request.rates);
-        let time = visits
-            .iter()
-            .map(|visit| estimate::visit(visit, setup.size))
-            .sum();
-        bounded(others.rows.len() as u64, time, args)?;
+        let laid_out = lay_out(&request.rates);
+        bounded(&others, time_of(&laid_out, &others, setup.size), args)?;
     }
     let is_new = args.resume.is_none();
     let with_rates = is_new && request.rates.is_empty();
@@ -242,9 +238,27 @@ fn asked(spec: &str, paths: &BTreeMap<String, String>) -> Result<Vec<&'static Sc
     scenarios.map(with_path).collect()
 }
 
+/// How long everything takes. Where not all rows are laid out, those that are stand for the others.
+fn time_of(laid_out: &[Visit], others: &Contenders, size: Size) -> Duration {
+    let is_row = |v: &&Visit| others.rows.iter().any(|r| r.label == v.contender.label);
+    let (rows, rest): (Vec<&Visit>, Vec<&Visit>) = laid_out.iter().partition(is_row);
+    let sum = |visits: &[&Visit]| -> f64 {
+        let each = visits.iter().map(|visit| estimate::visit(visit, size));
+        each.sum::<Duration>().as_secs_f64()
+    };
+    let factor = others.size as f64 / others.rows.len().max(1) as f64;
+    let seconds = sum(&rest) + sum(&rows) * factor;
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
 /// Says how large a grid is and how long it takes, and refuses one that must be a mistake.
-fn bounded(rows: u64, time: Duration, args: &Args) -> Result<(), Failure> {
-    let time = estimate::words(time);
+fn bounded(others: &Contenders, time: Duration, args: &Args) -> Result<(), Failure> {
+    let (rows, time) = (others.size, estimate::words(time));
+    if let Err(error) = others.limited() {
+        return Err(Failure::usage(format!(
+            "--contenders: {error}: they would take about {time}"
+        )));
+    }
     if rows > ROWS_MAX && !args.yes {
         return Err(Failure::usage(format!(
             "--contenders: {rows} rows, about {time}: narrow the grid to {ROWS_MAX}, or say --yes"

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use report::data::{Mode, Pass, Shape};
+use report::out;
 use schema::profile::{MachineOf, Profile, SOON_RPS, VERSION, VariantCosts};
 
 use crate::failure::{Failure, Unmeasured};
@@ -101,11 +102,9 @@ static CHURN: Scenario = Scenario {
 
 /// Runs `turnstile profile`: 0 when written, 2 for arguments that cannot be used, 1 for a failure.
 pub fn profile_main(args: &ProfileArgs) -> ExitCode {
-    match measure(args) {
-        Ok(()) => {
-            println!("{}", args.out.display());
-            ExitCode::SUCCESS
-        }
+    let told = || out::print(&format!("{}\n", args.out.display())).map_err(Failure::from);
+    match measure(args).and_then(|()| told()) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("turnstile profile: {failure}");
             ExitCode::from(failure.code())
@@ -138,10 +137,13 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     }
     let own = std::env::current_exe().context("this command does not find itself")?;
     let contenders = Catalogue::ask(&own)?.choose(&args.models)?;
-    let folder = args.out.parent().unwrap_or_else(|| ".".as_ref()).to_owned();
+    let folder = args.out.parent().filter(|f| !f.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| ".".as_ref()).to_owned();
     fs::create_dir_all(&folder).map_err(|error| {
         Failure::usage(format!("--out: cannot make {}: {error}", folder.display()))
     })?;
+    // Before anything is measured: a file that cannot be written is known now.
+    let file = open(&args.out)?;
     let scratch = std::path::absolute(&folder).context("there is no such folder")?;
     let scratch = |name: &str| scratch.join(format!(".profile-{}-{name}", std::process::id()));
     let setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
@@ -192,16 +194,17 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
         }
         profile.variants.push(costs);
     }
-    write(&profile, &args.out)?;
+    write(&profile, file)?;
     Ok(())
 }
 
-fn write(profile: &Profile, out: &Path) -> anyhow::Result<()> {
+fn open(path: &Path) -> Result<out::File, Failure> {
+    out::File::open(path).map_err(|error| Failure::usage(format!("--out: cannot write {error:#}")))
+}
+
+fn write(profile: &Profile, to: out::File) -> anyhow::Result<()> {
     let text = serde_json::to_string_pretty(profile).context("a profile is plain data")? + "\n";
-    let new = out.with_extension("new");
-    fs::write(&new, text)
-        .and_then(|()| fs::rename(&new, out))
-        .with_context(|| format!("cannot write {}", out.display()))
+    to.write(&text).context("cannot write")
 }
 
 /// Measures how a CPU is shared and how often it is away, into the profile in `file`.
@@ -211,6 +214,7 @@ fn scheduler(file: &Path, server_cpus: &CpuList, load_cpus: &CpuList) -> Result<
     };
     let text = fs::read_to_string(file).map_err(|error| unusable(&error))?;
     let mut profile: Profile = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
+    let to = open(file)?;
     let slices = slice::measure(server_cpus)?;
     let (of_server, of_client) = stalls::measure(server_cpus, load_cpus, WATCHED)?;
     profile.stalls = Some(of_server);
@@ -218,7 +222,7 @@ fn scheduler(file: &Path, server_cpus: &CpuList, load_cpus: &CpuList) -> Result<
     profile.slice_us = slices.slice_us;
     profile.preempt_us = slices.preempt_us;
     profile.protect_us = slices.protect_us;
-    write(&profile, file)?;
+    write(&profile, to)?;
     Ok(())
 }
 

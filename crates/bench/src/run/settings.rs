@@ -29,6 +29,8 @@ pub struct Setting {
 /// One line that names the file and what is wrong with it.
 pub fn settings(file: &str) -> Result<Vec<Setting>, String> {
     let read = Contenders::read(&[file.to_owned()]).map_err(|failure| failure.to_string())?;
+    let limited = read.limited();
+    limited.map_err(|error| format!("--contenders {file}: {error}"))?;
     let setting = |row: &Row| Setting {
         label: row.label.clone(),
         workers: row.workers,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use report::data::{Pass, Role};
 use schema::Code;
 
+use crate::checks::rotations_are_whole;
 use crate::harness::{Folder, run, trials};
 
 /// This binary as a server, on the port of the template.
@@ -55,6 +56,7 @@ pub fn what_cannot_be_started_is_one_line(folder: &Folder) {
     for (name, command, says, code) in [
         ("absent", "no-such-server {port}", "there is no command", 2),
         ("typo", "sh {port} {cores}", "'{cores}' is no field", 2),
+        ("open", "sh {port} {workers", "'{workers' is not closed", 2),
         ("plain-file", "./plain {port}", "it cannot be run", 1),
     ] {
         let file = file(folder, name, command, "");
@@ -126,6 +128,10 @@ pub fn what_does_not_serve_is_one_line(folder: &Folder) {
         assert!(!folder.0.join("bad").exists());
         nothing_is_left(folder);
     }
+    too_many_rows_are_refused_with_the_time_they_would_take(folder);
+}
+
+fn too_many_rows_are_refused_with_the_time_they_would_take(folder: &Folder) {
     let many: Vec<String> = (1..=50).map(|n| n.to_string()).collect();
     let more = format!("workers = [{}]", many.join(","));
     let file = file(
@@ -144,6 +150,26 @@ pub fn what_does_not_serve_is_one_line(folder: &Folder) {
         error.contains("50 rows, about") && error.trim_end().lines().count() == 1,
         "{error}"
     );
+    // Two files that are small enough each, and not together, are not measured with --yes, either.
+    let many: Vec<String> = (1..=600).map(|n| n.to_string()).collect();
+    let more = format!("workers = [{}]", many.join(","));
+    let files = ["some", "others"].map(|name| {
+        let command = format!("{} --workers {{workers}}", server());
+        format!("--contenders {}", self::file(folder, name, &command, &more))
+    });
+    let flags = "--size smoke --scenarios latency --yes --out bad";
+    let output = run(folder, &format!("{flags} {}", files.join(" ")));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    let time = error.split("would take about ").nth(1).unwrap_or_default();
+    // Each row takes some seconds.
+    assert!(
+        error.contains("1200 rows") && time.contains(" h "),
+        "{error}"
+    );
+    assert_eq!(error.trim_end().lines().count(), 1, "{error}");
+    assert!(!folder.0.join("bad").exists());
+    nothing_is_left(folder);
 }
 
 /// One that forks away, prints for ever, ignores SIGTERM and leaves children is measured all the same, and
@@ -194,4 +220,49 @@ pub fn whatever_it_does_nothing_of_it_is_left(folder: &Folder) {
     assert!(ended("deaf", Code::NotDrained), "{error}");
     assert!(ended("chatty", Code::ProcessesLeft), "{error}");
     assert!(!ended("daemon", Code::NotDrained) && !ended("daemon", Code::ProcessesLeft));
+}
+
+/// A server that is started by a command stands in the rotations of a model, and is loaded as it is.
+pub fn one_stands_beside_a_model_in_its_rotations(folder: &Folder) {
+    let file = file(
+        folder,
+        "beside",
+        &server(),
+        "ready = { path = '/plaintext' }",
+    );
+    let args = format!(
+        "--size smoke --passes measure --scenarios latency --out beside --seed 4 \
+         --models single-reactor --contenders {file} --rates 50"
+    );
+    let output = run(folder, &args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    // A busy machine leaves no slice VALID (1).
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{error}");
+    nothing_is_left(folder);
+    let trials = trials(&folder.0.join("beside"));
+    // The null server, both, and one of them as its own placebo.
+    rotations_are_whole(&trials, 4, 4);
+    let of = |label: &'static str| {
+        let slices = trials.iter().filter_map(move |t| Some((t, t.slice?)));
+        slices.filter(move |(t, _)| t.label == label)
+    };
+    let mut together = 0;
+    for (model, slice) in of("single-reactor") {
+        assert_eq!(model.role, Role::Model);
+        let place = (model.block, slice.rotation);
+        let mut others = of("beside").filter(|(t, s)| (t.block, s.rotation) == place);
+        let Some((other, _)) = others.next() else {
+            continue;
+        };
+        assert!(other.role == Role::Target && others.next().is_none());
+        assert_eq!(
+            (model.seed, model.shape.rate),
+            (other.seed, other.shape.rate)
+        );
+        for trial in [model, other] {
+            let figures = trial.figures.as_ref();
+            together += usize::from(figures.is_some_and(|f| f.requests > 0));
+        }
+    }
+    assert!(together >= 8, "{together}: {error}");
 }

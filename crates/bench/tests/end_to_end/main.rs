@@ -134,6 +134,8 @@ fn tests() {
     contenders::what_cannot_be_started_is_one_line(&folder);
     contenders::what_does_not_serve_is_one_line(&folder);
     contenders::whatever_it_does_nothing_of_it_is_left(&folder);
+    contenders::one_stands_beside_a_model_in_its_rotations(&folder);
+    passes::what_a_target_does_otherwise_is_noted(&folder);
     capacity::a_capacity_is_a_bracket_around_what_the_server_can(&folder);
     passes::overload_idle_and_poison_leave_their_figures(&folder);
     passes::system_calls_are_counted_apart(&folder);

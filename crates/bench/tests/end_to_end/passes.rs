@@ -1,9 +1,11 @@
 //! The passes that are not compared by speed, and servers that the bench has not started.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use report::data::{Figures, Pass, Role, Trial, Validity};
 use schema::Code;
@@ -161,6 +163,84 @@ pub fn what_the_user_asks_is_what_is_sent(folder: &Folder) {
             error.contains(says) && error.lines().count() == 1,
             "{error}"
         );
+    }
+}
+
+/// Serves on a port of its own, a thread for each connection: `reply` makes the bytes of the n-th reply, and
+/// says whether the connection ends with it.
+fn answering(reply: fn(usize) -> (String, bool)) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let count = Arc::new(AtomicUsize::new(0));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let count = Arc::clone(&count);
+            std::thread::spawn(move || {
+                while stream.read(&mut [0; 4096]).is_ok_and(|n| n > 0) {
+                    let (text, ends) = reply(count.fetch_add(1, Ordering::SeqCst));
+                    if stream.write_all(text.as_bytes()).is_err() || ends {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A target that closes after each reply gets a connection for each request, one whose replies change is
+/// checked by less, and the rows say so.
+pub fn what_a_target_does_otherwise_is_noted(folder: &Folder) {
+    let servers = [
+        answering(|_| {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\nConnection: close\r\n";
+            (format!("{head}\r\nHello, World!"), true)
+        }),
+        answering(|n| {
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n";
+            (format!("{head}\r\n{n:013}"), false)
+        }),
+        answering(|n| {
+            let body = "x".repeat(n % 7 + 1);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n", body.len());
+            (format!("{head}\r\n{body}"), false)
+        }),
+    ];
+    let names = ["closes", "changes", "grows"];
+    let targets = names.iter().zip(&servers);
+    let targets: Vec<String> = targets
+        .map(|(name, at)| format!("--target {name}=http://{at}"))
+        .collect();
+    let args = format!(
+        "--size smoke --passes measure --scenarios tiny-keepalive --rates 40 --seed 3 --out odd {}",
+        targets.join(" ")
+    );
+    let output = run(folder, &args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{error}");
+    let trials = trials(&folder.0.join("odd"));
+    for (name, keeps, code, says) in [
+        (
+            "closes",
+            false,
+            Code::ConnectionsClosed,
+            "it closes the connection after each reply",
+        ),
+        ("changes", true, Code::ReplyChanges, "only the length of"),
+        ("grows", true, Code::ReplyChanges, "only the status of"),
+    ] {
+        let own = trials.iter().filter(|t| t.label == name);
+        let measured = own.filter(|t| t.figures.as_ref().is_some_and(|f| f.requests > 0));
+        let measured: Vec<&Trial> = measured.collect();
+        assert!(measured.len() > 2, "{name}: {error}");
+        for trial in measured {
+            assert_eq!(trial.shape.keep_alive, keeps, "{trial:?}");
+            let anew = trial.load_command.contains("--new-connection");
+            assert_eq!(anew, !keeps, "{}", trial.load_command);
+            let noted = trial.reasons.iter().filter(|r| r.code == code);
+            let noted: Vec<&str> = noted.map(|r| r.text.as_str()).collect();
+            assert!(noted.len() == 1 && noted[0].starts_with(says), "{trial:?}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use advise::{Answer, CandidateLine, Facts};
 use bench::{Asked, Estimate, Paired};
 use workload::Workload;
 
-use super::{Refused, failed};
+use super::{Refused, failed, say};
 
 /// Candidates that are measured.
 const TOP: usize = 3;
@@ -19,12 +19,11 @@ pub(super) fn verify(workload: &Workload, answer: &Answer, facts: &[Facts]) -> R
     }
     let asked: Vec<Asked> = top.iter().map(|line| asked(line, facts)).collect();
     let found = bench::paired(workload, &asked).map_err(|e| failed(format!("--verify: {e}")))?;
-    println!("\nMeasured here, in paired slices, with 90 % intervals");
+    let mut text = "\nMeasured here, in paired slices, with 90 % intervals\n".to_owned();
     for (line, paired) in top.iter().zip(&found) {
-        println!("  {}", told(line, paired));
+        text += &format!("  {}\n", told(line, paired));
     }
-    println!("{}", verdict(&top, &found));
-    Ok(())
+    say(&(text + &verdict(&top, &found)))
 }
 
 /// The chosen one first, and the best of each other model.

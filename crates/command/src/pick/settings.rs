@@ -10,7 +10,7 @@ use schema::profile::Profile;
 use serde::Serialize;
 use workload::Workload;
 
-use super::{Refused, failed, unusable};
+use super::{Refused, failed, say, unusable};
 
 /// Settings that stand side by side.
 const TOGETHER: usize = 4;
@@ -101,31 +101,37 @@ pub(super) fn size(
             settings: lines,
         };
         let text = serde_json::to_string_pretty(&sized).map_err(|e| failed(e.to_string()))?;
-        println!("{text}");
+        say(&text)?;
         return Ok(sized.recommended.is_some());
     }
-    match chosen {
-        Some(line) => println!(
-            "{}: {:.0}/s at the objective, and no larger setting carries 5 % more\n",
+    say(&told(chosen, &lines))?;
+    Ok(chosen.is_some())
+}
+
+/// The best setting, and what was found of each.
+fn told(chosen: Option<&Line>, lines: &[Line]) -> String {
+    let mut text = match chosen {
+        Some(line) => format!(
+            "{}: {:.0}/s at the objective, and no larger setting carries 5 % more\n\n",
             line.label,
             line.capacity_rps.unwrap_or(0.0)
         ),
-        None => println!("No answer: no setting kept the objective at any rate\n"),
-    }
-    println!("{:<32} {:>12} {:>12}", "setting", "at most/s", "measured/s");
-    for line in &lines {
+        None => "No answer: no setting kept the objective at any rate\n\n".to_owned(),
+    };
+    text += &format!(
+        "{:<32} {:>12} {:>12}\n",
+        "setting", "at most/s", "measured/s"
+    );
+    for line in lines {
         let rps = line
             .capacity_rps
             .map_or_else(|| "-".to_owned(), |rps| format!("{rps:.0}"));
-        println!(
-            "{:<32} {:>12.0} {:>12}  {}",
+        text += &format!(
+            "{:<32} {:>12.0} {:>12}  {}\n",
             line.label, line.at_most_rps, rps, line.why
         );
     }
-    println!(
-        "\n\"at most\" is simulated with a request that costs nothing but the handler's own time"
-    );
-    Ok(chosen.is_some())
+    text + "\n\"at most\" is simulated with a request that costs nothing but the handler's own time"
 }
 
 /// Threads that a request may hold, where the setting says so. Without a number of threads a worker may be a

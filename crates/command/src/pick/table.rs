@@ -1,11 +1,14 @@
 //! The table of predictions held against measurements: what was chosen, what was best, and what three other
 //! ways of choosing lost.
 
+use std::fmt::Write as _;
+
 use advise::Answer;
 use schema::profile::{Calibration, Profile};
 use workload::Workload;
 
 use super::records::Cell;
+use super::{Refused, say};
 
 /// Ways of choosing, as the table calls them.
 const WAYS: [&str; 4] = [
@@ -45,16 +48,20 @@ pub(super) struct Table {
 
 impl Table {
     /// The head of the table, printed.
-    pub(super) fn begin() -> Self {
-        println!(
-            "| n | chosen | best | regret | thread-pool | multi-reactor | README | predicted / measured of the chosen |"
-        );
-        println!("|---|---|---|---|---|---|---|---|");
-        Self::default()
+    pub(super) fn begin() -> Result<Self, Refused> {
+        say(
+            "| n | chosen | best | regret | thread-pool | multi-reactor | README | predicted / measured of the chosen |\n|---|---|---|---|---|---|---|---|",
+        )?;
+        Ok(Self::default())
     }
 
     /// Prints the row of a workload.
-    pub(super) fn row(&mut self, workload: &Workload, cells: &[Cell], answer: &Answer) {
+    pub(super) fn row(
+        &mut self,
+        workload: &Workload,
+        cells: &[Cell],
+        answer: &Answer,
+    ) -> Result<(), Refused> {
         let n = cells[0].workload;
         for cell in cells {
             self.add(cell, answer);
@@ -72,8 +79,9 @@ impl Table {
         if rps(best) <= 0.0 {
             // Where nothing kept the objective, no choice can have lost anything.
             self.undecided += 1;
-            println!("| {n} | {chosen} | none kept the objective | | | | | |");
-            return;
+            return say(&format!(
+                "| {n} | {chosen} | none kept the objective | | | | | |"
+            ));
         }
         let readme = by_the_readme(workload);
         let choices = [chosen, "thread-pool", "multi-reactor", readme];
@@ -82,7 +90,7 @@ impl Table {
             all.push(regret);
         }
         let percent = regrets.map(|r| r * 100.0);
-        println!(
+        say(&format!(
             "| {n} | {chosen} | {best} | {:.0} % | {:.0} % | {:.0} % | {:.0} % ({readme}) | {:.0} / {:.0} |",
             percent[0],
             percent[1],
@@ -90,7 +98,7 @@ impl Table {
             percent[3],
             predicted(answer, chosen).map_or(0.0, |i| i.expected),
             rps(chosen)
-        );
+        ))
     }
 
     fn add(&mut self, cell: &Cell, answer: &Answer) {
@@ -128,19 +136,21 @@ impl Table {
     }
 
     /// Prints the sums.
-    pub(super) fn end(&self) {
-        println!();
+    pub(super) fn end(&self) -> Result<(), Refused> {
+        let mut text = String::from("\n");
         for (name, regrets) in WAYS.iter().zip(&self.regrets) {
             let within = regrets.iter().filter(|r| **r <= REGRET_MAX).count();
             let worst = regrets.iter().copied().fold(0.0, f64::max);
-            println!(
+            let _ = writeln!(
+                text,
                 "- {name}: regret at most 10 % in {within} of {}, {:.0} % at worst",
                 regrets.len(),
                 worst * 100.0
             );
         }
         if self.undecided > 0 {
-            println!(
+            let _ = writeln!(
+                text,
                 "- no model kept the objective in {} more workloads",
                 self.undecided
             );
@@ -149,12 +159,13 @@ impl Table {
         let share = |many: usize| many as f64 / n.max(1) as f64 * 100.0;
         let near = self.cells.iter().filter(|c| c.is_near()).count();
         let covered = self.cells.iter().filter(|c| c.covered).count();
-        println!(
+        let _ = writeln!(
+            text,
             "- predicted capacity within 15 % of measured in {near} of {n} cells ({:.0} %); measured within the 90 % interval in {covered} ({:.0} %)",
             share(near),
             share(covered)
         );
-        self.by_model();
+        self.by_model(&mut text);
         for (what, lines) in [
             (
                 "Predicted to keep the objective, and did not",
@@ -163,16 +174,22 @@ impl Table {
             ("Predicted not to keep it, and did", &self.contradicted),
         ] {
             if !lines.is_empty() {
-                println!("\n{what}:");
-                lines.iter().for_each(|line| println!("- {line}"));
+                let _ = writeln!(text, "\n{what}:");
+                for line in lines {
+                    let _ = writeln!(text, "- {line}");
+                }
             }
         }
-        self.furthest();
+        self.furthest(&mut text);
+        say(text.trim_end_matches('\n'))
     }
 
-    fn by_model(&self) {
-        println!("\n| model | cells | within 15 % | covered | median measured / predicted |");
-        println!("|---|---|---|---|---|");
+    fn by_model(&self, text: &mut String) {
+        let _ = writeln!(
+            text,
+            "\n| model | cells | within 15 % | covered | median measured / predicted |"
+        );
+        let _ = writeln!(text, "|---|---|---|---|---|");
         let mut models: Vec<&str> = self.cells.iter().map(|c| c.model.as_str()).collect();
         models.sort_unstable();
         models.dedup();
@@ -180,7 +197,8 @@ impl Table {
             let own: Vec<&Held> = self.cells.iter().filter(|c| c.model == model).collect();
             let mut ratios: Vec<f64> = own.iter().map(|c| c.measured / c.expected).collect();
             ratios.sort_by(f64::total_cmp);
-            println!(
+            let _ = writeln!(
+                text,
                 "| {model} | {} | {} | {} | {:.2} |",
                 own.len(),
                 own.iter().filter(|c| c.is_near()).count(),
@@ -191,15 +209,19 @@ impl Table {
     }
 
     /// The cells that are furthest off.
-    fn furthest(&self) {
+    fn furthest(&self, text: &mut String) {
         let mut off: Vec<&Held> = self.cells.iter().filter(|c| !c.is_near()).collect();
         let far = |c: &Held| (c.measured / c.expected).ln().abs();
         off.sort_by(|a, b| far(b).total_cmp(&far(a)));
         if !off.is_empty() {
-            println!("\nFurthest off (workload, model, predicted, measured):");
+            let _ = writeln!(
+                text,
+                "\nFurthest off (workload, model, predicted, measured):"
+            );
         }
         for c in off.iter().take(40) {
-            println!(
+            let _ = writeln!(
+                text,
                 "- {} {}: {:.0}, {:.0} ({:+.0} %)",
                 c.workload,
                 c.model,

@@ -64,7 +64,7 @@ impl Asking<'_> {
     ) -> Result<ExitCode, Refused> {
         let stored = out.map_or_else(|| Ok(Vec::new()), records::read);
         let stored = stored.map_err(|line| unusable(format!("--out {line}")))?;
-        let mut table = Table::begin();
+        let mut table = Table::begin()?;
         let generated = advise::generated(self.seed, end);
         for (n, workload) in generated.iter().enumerate().skip(first) {
             let text = workload.to_string();
@@ -87,9 +87,9 @@ impl Asking<'_> {
                 }
             };
             let answer = self.answer(workload, &cells)?;
-            table.row(workload, &cells, &answer);
+            table.row(workload, &cells, &answer)?;
         }
-        table.end();
+        table.end()?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -110,14 +110,14 @@ impl Asking<'_> {
                 self.seed
             )));
         }
-        let mut table = Table::begin();
+        let mut table = Table::begin()?;
         for cells in stored {
             let workload = Workload::parse(&cells[0].toml)
                 .map_err(|line| unusable(format!("--against {}: {line}", file.display())))?;
             let answer = self.answer(&workload, cells)?;
-            table.row(&workload, cells, &answer);
+            table.row(&workload, cells, &answer)?;
         }
-        table.end();
+        table.end()?;
         Ok(table)
     }
 

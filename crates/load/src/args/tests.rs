@@ -63,3 +63,26 @@ fn the_other_flags_make_a_plan() {
         );
     }
 }
+
+#[test]
+fn a_low_rate_has_no_more_connections_than_requests_per_second() {
+    for (flags, connections) in [
+        ("", 64),
+        ("--rate 1000", 64),
+        ("--rate 64", 64),
+        ("--rate 63.5", 64),
+        ("--rate 20.1", 21),
+        ("--rate 0.2", 1),
+        ("--rate 5 --connections 50", 50),
+        ("--profile 5:1s", 64),
+        ("--rate 2 --threads 4", 4),
+        // Each machine has its share of those of the whole, and at least one.
+        ("--rate 20.1 --share 1/2", 11),
+        ("--rate 2 --share 3/3", 1),
+        ("--rate 2 --threads 2 --share 3/3", 2),
+    ] {
+        let line = format!("load http://127.0.0.1:1/ {flags}");
+        let args = Args::try_parse_from(line.split_whitespace()).unwrap();
+        assert_eq!(args.plan().unwrap().connections, connections, "{flags}");
+    }
+}
