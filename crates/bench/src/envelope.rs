@@ -7,6 +7,7 @@
 //! restart   a server that is replaced under load: what every client sees of it
 //! logs      CPU per request with the admin address and access logs, beside a bare server
 //! record    envelope.ndjson, line by line
+//! session   what all parts share
 //! ```
 //!
 //! Like the rest of the bench it runs `turnstile serve` and `turnstile load` as children and links no
@@ -33,8 +34,9 @@ use crate::plan::estimate;
 use crate::run::progress::Progress;
 use crate::run::setup::Setup;
 
-use plan::{Part, Times};
+use plan::Part;
 use record::Record;
+use session::{Session, Stopped};
 
 mod logs;
 mod overload;
@@ -42,15 +44,7 @@ mod plan;
 mod record;
 mod restart;
 mod server;
-
-/// What all parts share.
-struct Session {
-    setup: Setup,
-    times: Times,
-    record: Record,
-    random: SplitMix64,
-    seed: u64,
-}
+mod session;
 
 /// Measures the envelope; gives the folder of the results.
 ///
@@ -161,25 +155,5 @@ impl Session {
         }
         progress.finish();
         Ok(())
-    }
-}
-
-/// What ends a part of one model.
-enum Stopped {
-    /// It cannot be measured; or all is interrupted.
-    Unmeasured(Unmeasured),
-    /// The folder cannot be written.
-    Failed(anyhow::Error),
-}
-
-impl From<Unmeasured> for Stopped {
-    fn from(why: Unmeasured) -> Self {
-        Self::Unmeasured(why)
-    }
-}
-
-impl From<anyhow::Error> for Stopped {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
     }
 }

@@ -1,6 +1,7 @@
 //! What will be measured, laid out before anything runs: scenarios, sizes, servers, their order.
 
 pub mod advised;
+pub mod calls;
 pub mod catalogue;
 pub mod contender;
 pub mod contenders;

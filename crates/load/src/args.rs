@@ -15,7 +15,8 @@ use crate::kind::Kind;
 use crate::merge::Merge;
 use crate::plan::{Pace, Plan, Poison, Slow};
 use crate::profile::Step;
-use crate::script::{Script, Use};
+use crate::script::Script;
+use crate::script::reading::Use;
 use crate::share::Share;
 use crate::target::Target;
 

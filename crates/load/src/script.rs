@@ -1,7 +1,7 @@
 //! Requests from life: those of an access log or a HAR, at their own times or drawn as a mix.
 
 mod lines;
-mod reading;
+pub(crate) mod reading;
 mod times;
 
 use std::time::Duration;
@@ -10,9 +10,6 @@ use schema::load::RequestsFile;
 
 use crate::digest::digest;
 use crate::kind::Kind;
-
-pub(crate) use self::reading::Use;
-pub(crate) use self::times::{Smoothing, place};
 
 /// The requests of a file, ready to be sent.
 #[derive(Debug, Clone)]

@@ -103,7 +103,8 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::{Script, Use};
+    use crate::script::Script;
+    use crate::script::reading::Use;
     use schema::load::Arrivals;
 
     #[test]

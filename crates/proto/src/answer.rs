@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::client::Origin;
 use crate::head::Head;
 use crate::intake::Filled;
-use crate::observe::Outcome;
 use crate::response::{Answer, Reply};
-use crate::{Intake, Method, Request, Response, Turn, observe, status};
+use crate::telling::Outcome;
+use crate::{Intake, Method, Request, Response, Turn, status, telling};
 
 /// The request as a service sees it, from this client, and received then.
 #[inline(always)]
@@ -58,12 +58,12 @@ pub(crate) fn answer(
 ) -> Option<Answer> {
     let observed = turn.scratch.observer.is_some();
     if observed {
-        observe::begin(origin.received, turn);
+        telling::begin(origin.received, turn);
     }
     let request = request(head, body, filled, origin, turn);
     let (service, now, draining) = (turn.service, turn.now, turn.draining);
     let answered = catch_unwind(AssertUnwindSafe(|| {
-        let mut response = Response::new(turn.scratch);
+        let mut response = Response::new(&mut turn.scratch.buffers);
         service.call(&request, &mut response);
         // Read after the call, during which a drain may have begun.
         let persistent = head.persistent && draining.load(Ordering::SeqCst) == 0;
@@ -91,7 +91,7 @@ pub(crate) fn answer(
             received: request.origin.received,
             wait: answer.wait.unwrap_or_default(),
         };
-        observe::report(Some(&request), request.known_ip(), outcome, turn);
+        telling::report(Some(&request), request.known_ip(), outcome, turn);
     }
     Some(answer)
 }
@@ -112,6 +112,6 @@ fn failed(request: &Request<'_>, observed: bool, turn: &mut Turn<'_>) {
             received: request.origin.received,
             wait: Duration::ZERO,
         };
-        observe::report(Some(request), request.known_ip(), outcome, turn);
+        telling::report(Some(request), request.known_ip(), outcome, turn);
     }
 }

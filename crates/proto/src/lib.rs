@@ -39,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod buffers;
 mod chunked;
 mod client;
 mod date;
@@ -58,6 +59,7 @@ mod status;
 mod stream;
 mod tail;
 mod target;
+mod telling;
 mod turn;
 mod unp;
 mod warm_up;

@@ -16,7 +16,7 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn unsent<'s>(&'s self, scratch: &'s Scratch) -> &'s [u8] {
         let output = if self.kept.is_empty() {
-            &scratch.output
+            &scratch.buffers.output
         } else {
             &self.kept
         };
@@ -32,9 +32,9 @@ impl Output {
     }
 
     pub(crate) fn keep(&mut self, scratch: &mut Scratch) -> &[u8] {
-        if self.kept.is_empty() && !scratch.output.is_empty() {
+        if self.kept.is_empty() && !scratch.buffers.output.is_empty() {
             self.kept = scratch.take_buffer();
-            std::mem::swap(&mut self.kept, &mut scratch.output);
+            std::mem::swap(&mut self.kept, &mut scratch.buffers.output);
         }
         &self.kept[self.sent..]
     }
@@ -58,7 +58,7 @@ impl Output {
     /// Drops all output, sent or not.
     pub(crate) fn clear(&mut self, turn: &mut Turn<'_>) {
         self.sent = 0;
-        turn.scratch.output.clear();
+        turn.scratch.buffers.output.clear();
         if !self.kept.is_empty() {
             turn.return_buffer(&mut self.kept);
         }

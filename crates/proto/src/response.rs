@@ -4,7 +4,7 @@ use std::any::Any;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use crate::scratch::Scratch;
+use crate::buffers::Buffers;
 use crate::status;
 use crate::stream::Source;
 use crate::tail::{Repeat, Tail};
@@ -26,13 +26,13 @@ pub struct Response<'a> {
     content_type: &'static str,
     body: Body,
     wait: Option<Duration>,
-    scratch: &'a mut Scratch,
+    buffers: &'a mut Buffers,
 }
 
 /// Where the body is.
 #[derive(Debug)]
 enum Body {
-    /// The bytes in `scratch.body`.
+    /// The bytes in `buffers.body`.
     Written,
     /// Static bytes.
     Static(&'static [u8]),
@@ -41,15 +41,15 @@ enum Body {
 }
 
 impl<'a> Response<'a> {
-    pub(crate) fn new(scratch: &'a mut Scratch) -> Response<'a> {
-        scratch.body.clear();
-        scratch.fields.clear();
+    pub(crate) fn new(buffers: &'a mut Buffers) -> Response<'a> {
+        buffers.body.clear();
+        buffers.fields.clear();
         Response {
             status: 200,
             content_type: "",
             body: Body::Written,
             wait: None,
-            scratch,
+            buffers,
         }
     }
 
@@ -98,7 +98,7 @@ impl<'a> Response<'a> {
             "value of {name}: {:?}",
             String::from_utf8_lossy(value)
         );
-        let fields = &mut self.scratch.fields;
+        let fields = &mut self.buffers.fields;
         append(fields, name.as_bytes());
         fields.extend_from_slice(b": ");
         append(fields, value);
@@ -123,14 +123,14 @@ impl<'a> Response<'a> {
     /// The worker's buffer for the body, to append to. It is empty unless the service has written to it.
     pub fn body_buffer(&mut self) -> &mut Vec<u8> {
         self.body = Body::Written;
-        &mut self.scratch.body
+        &mut self.buffers.body
     }
 
     /// The body so far, if it is in memory.
     #[cfg(feature = "gzip")]
     pub(crate) fn written(&self) -> &[u8] {
         match &self.body {
-            Body::Written => &self.scratch.body,
+            Body::Written => &self.buffers.body,
             Body::Static(bytes) => bytes,
             Body::Long(_) => &[],
         }
@@ -188,7 +188,7 @@ impl<'a> Response<'a> {
     /// Has the session keep `held` until the delay of this response is over, or its connection is. It is
     /// for what counts requests; on a response without a delay it is dropped with the next one held.
     pub fn hold(&mut self, held: Box<dyn Any + Send + Sync>) -> &mut Self {
-        self.scratch.held = Some(held);
+        self.buffers.held = Some(held);
         self
     }
 
@@ -200,7 +200,7 @@ impl<'a> Response<'a> {
     /// Bytes of the body as it stands; 0 for one of unknown length.
     pub(crate) fn body_bytes(&self) -> u64 {
         match &self.body {
-            Body::Written => self.scratch.body.len() as u64,
+            Body::Written => self.buffers.body.len() as u64,
             Body::Static(bytes) => bytes.len() as u64,
             Body::Long(tail) => match tail.left() {
                 u64::MAX => 0,
@@ -216,11 +216,11 @@ impl<'a> Response<'a> {
             content_type,
             mut body,
             wait,
-            scratch,
+            buffers,
         } = self;
         let mut to = *to;
         let bytes = match &mut body {
-            Body::Written => scratch.body.len() as u64,
+            Body::Written => buffers.body.len() as u64,
             Body::Static(bytes) => bytes.len() as u64,
             Body::Long(tail) => tail_bytes(tail, &mut to),
         };
@@ -229,13 +229,13 @@ impl<'a> Response<'a> {
             wait,
             persistent: to.persistent,
         };
-        let output = &mut scratch.output;
-        let wall = scratch.wall;
+        let output = &mut buffers.output;
+        let wall = buffers.wall;
         match status {
-            200 => output.extend_from_slice(scratch.date.ok(now, wall)),
+            200 => output.extend_from_slice(buffers.date.ok(now, wall)),
             _ => {
                 status::append_line(status, output);
-                output.extend_from_slice(scratch.date.fields(now, wall));
+                output.extend_from_slice(buffers.date.fields(now, wall));
             }
         }
         match (to.persistent, to.minor_version) {
@@ -248,8 +248,8 @@ impl<'a> Response<'a> {
             append(output, content_type.as_bytes());
             output.extend_from_slice(b"\r\n");
         }
-        if !scratch.fields.is_empty() {
-            output.extend_from_slice(&scratch.fields);
+        if !buffers.fields.is_empty() {
+            output.extend_from_slice(&buffers.fields);
         }
         let bodiless = status == 204 || status == 304;
         if bytes == u64::MAX {
@@ -267,7 +267,7 @@ impl<'a> Response<'a> {
             return answer(Tail::NONE);
         }
         match body {
-            Body::Written => append(output, &scratch.body),
+            Body::Written => append(output, &buffers.body),
             Body::Static(bytes) => append(output, bytes),
             Body::Long(tail) => return answer(tail),
         }
@@ -365,8 +365,8 @@ fn append_ends<const N: usize>(output: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Writes an error response of the session's own, after which the connection is closed.
 #[cold]
-pub(crate) fn write_error(status: u16, now: Instant, scratch: &mut Scratch) {
-    let mut response = Response::new(scratch);
+pub(crate) fn write_error(status: u16, now: Instant, buffers: &mut Buffers) {
+    let mut response = Response::new(buffers);
     response
         .status(status)
         .content_type("text/plain")

@@ -1,37 +1,22 @@
 //! The buffers of a worker, for the connection that it currently serves.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::date::Date;
+use crate::buffers::Buffers;
 use crate::{AsyncService, Observer};
-
-/// Room for the response to most requests. It is small, so that it shares a page with the beginning of
-/// the buffer that is allocated next: a process that is forked for a request copies one page for both.
-const USUAL_OUTPUT_BYTES: usize = 1024;
-/// An input buffer of the default size, and the allocator's own data for it.
-const PIECE_BYTES: usize = (64 << 10) + 64;
 
 /// Buffers belong to workers, not to connections. So ten thousand idle connections have no buffer, and
 /// a request needs no allocation once its worker has served some.
 #[derive(Debug)]
 pub struct Scratch {
-    /// Responses of the current connection; empty between two connections.
-    pub(crate) output: Vec<u8>,
-    /// Body of the current response.
-    pub(crate) body: Vec<u8>,
-    /// Fields that the service has added to the current response.
-    pub(crate) fields: Vec<u8>,
-    pub(crate) date: Date,
-    pub(crate) wall: fn() -> SystemTime,
+    /// What a response is made in.
+    pub(crate) buffers: Buffers,
     pub(crate) served: u64,
     pub(crate) refused: u64,
     pub(crate) panicked: u64,
     pub(crate) observer: Option<Box<dyn Observer>>,
-    /// What the session of the present response is to keep.
-    pub(crate) held: Option<Box<dyn Any + Send + Sync>>,
     spare: Vec<Vec<u8>>,
     spare_bytes: usize,
     awaits: Option<Awaits>,
@@ -55,21 +40,12 @@ impl fmt::Debug for Awaits {
 impl Scratch {
     /// Buffers of a new worker. `wall` returns the time of day for `Date`; it is called once per second.
     pub fn new(wall: fn() -> SystemTime) -> Scratch {
-        // Part of an allocation with just enough room behind it for the input buffer, which is
-        // allocated there.
-        let mut output = Vec::with_capacity(USUAL_OUTPUT_BYTES + PIECE_BYTES);
-        output.shrink_to(USUAL_OUTPUT_BYTES);
         Scratch {
-            output,
-            body: Vec::new(),
-            fields: Vec::new(),
-            date: Date::new(),
-            wall,
+            buffers: Buffers::new(wall),
             served: 0,
             refused: 0,
             panicked: 0,
             observer: None,
-            held: None,
             spare: Vec::new(),
             spare_bytes: 0,
             awaits: None,
@@ -122,7 +98,7 @@ impl Scratch {
 
     /// Drops the output of a connection that was lost while it was served.
     pub fn discard_output(&mut self) {
-        self.output.clear();
+        self.buffers.output.clear();
     }
 
     /// An empty buffer for a connection that must keep something.

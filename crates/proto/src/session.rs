@@ -1,5 +1,5 @@
 //! The protocol state of one connection. Every change of that state is in this file, which is long
-//! for this reason, in `large`, where bodies are too large for memory, and in `begun`, where replies are awaited. What has no part in the state
+//! for this reason, in `large`, where bodies are too large for memory, and in `awaiting`, where replies are awaited. What has no part in the state
 //! is elsewhere: parsing in `head`, `chunked` and `unp`,
 //! the call of the service in `answer`, bytes that wait to be sent in `output`.
 //!
@@ -19,15 +19,16 @@ use crate::chunked::{Chunked, Decoded};
 use crate::client::{Client, Origin};
 use crate::head::{self, Framing, Head, Parsed};
 use crate::intake::{Filled, Taking};
-use crate::observe::Outcome;
 use crate::output::Output;
 use crate::peer::PeerLookup;
 use crate::response::{self, Answer};
 use crate::stream::Pull;
 use crate::tail::{Repeat, Tail};
-use crate::{Limits, Peer, Protocol, Request, Scratch, Turn, Want, observe, status, unp};
+use crate::telling::Outcome;
+use crate::{Limits, Peer, Protocol, Request, Scratch, Turn, Want, status, telling, unp};
 use begun::Begun;
 
+mod awaiting;
 mod begun;
 mod elsewhere;
 mod large;
@@ -255,7 +256,7 @@ impl Session {
                     self.closing = true;
                     response::set_connection_close(&mut self.parked);
                 }
-                turn.scratch.output.append(&mut self.parked);
+                turn.scratch.buffers.output.append(&mut self.parked);
                 turn.return_buffer(&mut self.parked);
                 self.release();
                 self.answered(turn);
@@ -423,7 +424,7 @@ impl Session {
         let mut taken = 0;
         while taken < data.len()
             && self.tail.left() == 0
-            && turn.scratch.output.len() < turn.limits.unsent_bytes_max
+            && turn.scratch.buffers.output.len() < turn.limits.unsent_bytes_max
         {
             let rest = &data[taken..];
             let step = match self.phase {
@@ -581,7 +582,7 @@ impl Session {
         let Parsed::Complete((_, bytes)) = unp::parse(line, turn.limits) else {
             unreachable!("this line was parsed before")
         };
-        Repeat::new(unp::PATTERN, bytes).fill(&mut turn.scratch.output, usize::MAX);
+        Repeat::new(unp::PATTERN, bytes).fill(&mut turn.scratch.buffers.output, usize::MAX);
         turn.scratch.served += 1;
         self.report(0, bytes, received, turn);
         self.closing = turn.is_draining();
@@ -653,7 +654,7 @@ impl Session {
         received: Instant,
         turn: &mut Turn<'_>,
     ) {
-        let start = turn.scratch.output.len();
+        let start = turn.scratch.buffers.output.len();
         let origin = Origin {
             peer_lookup: &self.peer_lookup,
             client: self.client.as_deref(),
@@ -681,7 +682,7 @@ impl Session {
                 }
             }
             None => {
-                turn.scratch.output.truncate(start);
+                turn.scratch.buffers.output.truncate(start);
                 self.write_refusal(500, turn);
             }
         }
@@ -692,6 +693,7 @@ impl Session {
 fn tell_to_continue(head: &Head<'_, '_>, data: &[u8], turn: &mut Turn<'_>) {
     if head.expects_continue && data.len() == head.bytes {
         turn.scratch
+            .buffers
             .output
             .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
     }
@@ -725,11 +727,12 @@ impl Session {
     /// Delays the response, which begins at `start` of the output, until `until`.
     fn delay(&mut self, start: usize, until: Instant, turn: &mut Turn<'_>) {
         self.parked = turn.scratch.take_buffer();
-        self.parked.extend_from_slice(&turn.scratch.output[start..]);
-        turn.scratch.output.truncate(start);
+        self.parked
+            .extend_from_slice(&turn.scratch.buffers.output[start..]);
+        turn.scratch.buffers.output.truncate(start);
         self.phase = Phase::Waiting;
         self.deadline = until;
-        if let Some(held) = turn.scratch.held.take() {
+        if let Some(held) = turn.scratch.buffers.held.take() {
             self.client.get_or_insert_default().held = Some(held);
         }
     }
@@ -752,7 +755,7 @@ impl Session {
     #[cold]
     fn write_refusal(&mut self, status: u16, turn: &mut Turn<'_>) {
         turn.scratch.refused += 1;
-        response::write_error(status, turn.now, turn.scratch);
+        response::write_error(status, turn.now, &mut turn.scratch.buffers);
         self.finish(true, turn);
     }
 
@@ -766,7 +769,7 @@ impl Session {
                 received,
                 wait: Duration::ZERO,
             };
-            observe::report(None, peer, outcome, turn);
+            telling::report(None, peer, outcome, turn);
         }
     }
 
@@ -805,9 +808,10 @@ impl Session {
     /// Makes more output from the tail.
     #[inline(never)]
     fn fill(&mut self, turn: &mut Turn<'_>) {
-        let unsent = turn.scratch.output.len();
+        let unsent = turn.scratch.buffers.output.len();
         let room = turn.limits.unsent_bytes_max.saturating_sub(unsent);
-        match self.tail.fill(room, turn) {
+        let asked = (turn.is_draining(), turn.now);
+        match self.tail.fill(room, asked, &mut turn.scratch.buffers) {
             Ok(Pull::More) => {}
             Ok(Pull::Later(pause)) => self.deadline = turn.now + pause.min(turn.limits.stream()),
             Ok(Pull::End) => {

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
-use crate::Turn;
+use crate::buffers::Buffers;
 use crate::stream::{Pull, Source, Streamed};
 
 /// A body, or the rest of one, of which each piece is generated when the one before is sent.
@@ -61,19 +62,23 @@ impl Tail {
         }
     }
 
-    /// Appends about `bytes_max` bytes to the output of the worker, and says when to go on.
+    /// Appends about `bytes_max` bytes to the output of the worker, and says when to go on. `asked`: whether
+    /// the server drains, and the time.
     ///
     /// # Errors
     /// The reader has failed, or ended before the announced length; or the source has failed.
-    pub(crate) fn fill(&mut self, bytes_max: usize, turn: &mut Turn<'_>) -> Result<Pull> {
-        let asked = (turn.is_draining(), turn.now);
-        let scratch = &mut *turn.scratch;
+    pub(crate) fn fill(
+        &mut self,
+        bytes_max: usize,
+        asked: (bool, Instant),
+        buffers: &mut Buffers,
+    ) -> Result<Pull> {
         match self {
-            Tail::Repeated(repeat) => repeat.fill(&mut scratch.output, bytes_max),
+            Tail::Repeated(repeat) => repeat.fill(&mut buffers.output, bytes_max),
             Tail::Made(made) => match &mut **made {
-                Made::Read(reader) => reader.fill(&mut scratch.output, bytes_max)?,
+                Made::Read(reader) => reader.fill(&mut buffers.output, bytes_max)?,
                 Made::Streamed(streamed) => {
-                    let (bytes, output) = (&mut scratch.body, &mut scratch.output);
+                    let (bytes, output) = (&mut buffers.body, &mut buffers.output);
                     return streamed.fill(bytes, output, bytes_max, asked);
                 }
             },

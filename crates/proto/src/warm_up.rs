@@ -13,7 +13,7 @@ impl Scratch {
     /// Does nothing while the rendered date is current, since a forked process has to copy each page
     /// that it writes.
     pub fn warm_up(&mut self, limits: &Limits, now: Instant) {
-        if self.date.is_current(now) {
+        if self.buffers.date.is_current(now) {
             return;
         }
         let observer = self.observer.take();
@@ -28,7 +28,7 @@ impl Scratch {
         };
         let mut session = Session::new(Protocol::Http, &turn);
         session.receive(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &mut turn);
-        self.output.clear();
+        self.buffers.output.clear();
         self.observer = observer;
         self.served = self.served.saturating_sub(1);
     }

@@ -19,6 +19,7 @@ mod edge;
 pub mod front;
 mod handles;
 mod inbox;
+mod job;
 mod listeners;
 mod pool;
 mod queue;

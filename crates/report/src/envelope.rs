@@ -15,50 +15,22 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
-use schema::envelope::{FILE, Line, Log, LogEnd, Overload, Restart, Run, Unmeasured};
+use schema::envelope::{FILE, Line};
 
+use crate::drawing::Plot;
 use crate::format;
-use crate::plot::Plot;
-use crate::svg::Svg;
 
 mod draw;
+mod lines;
 mod logs;
 mod overload;
+mod part;
 mod restart;
+mod short;
 mod table;
 
-pub use table::Table;
-
-/// What was read.
-#[derive(Debug, Clone, Default)]
-pub struct Envelope {
-    /// What was measured, how, and where.
-    pub run: Run,
-    overload: Vec<Overload>,
-    restarts: Vec<Restart>,
-    logs: Vec<Log>,
-    ends: Vec<LogEnd>,
-    unmeasured: Vec<Unmeasured>,
-    /// It was not interrupted.
-    complete: bool,
-}
-
-/// A part, as it is shown.
-#[derive(Debug, Clone)]
-pub struct Part {
-    /// Its anchor, and the name of its drawing.
-    pub id: &'static str,
-    /// Its heading.
-    pub title: &'static str,
-    /// What it means for a service.
-    pub means: String,
-    /// How it was measured.
-    pub note: String,
-    /// The drawing.
-    pub svg: Svg,
-    /// Every figure.
-    pub table: Table,
-}
+pub use lines::Envelope;
+pub use part::Part;
 
 /// The envelope in `dir`, and a remark when its last line was cut short; `None` where there is none.
 pub fn read(dir: &Path) -> Result<(Option<Envelope>, Option<String>)> {
@@ -202,33 +174,12 @@ impl Envelope {
         let logs = self.logs.iter().filter(|line| line.spoiled.is_some());
         overload.count() + restarts.count() + logs.count()
     }
-
-    /// The models that have a line in a part, in the order of the run.
-    fn models<'a>(&'a self, has: impl Fn(&str) -> bool + 'a) -> Vec<&'a str> {
-        let all = self.run.models.iter().map(String::as_str);
-        all.filter(|model| has(model)).collect()
-    }
-}
-
-/// The model whose colour a row has.
-fn family(label: &str) -> &str {
-    label.split(':').next().unwrap_or(label)
-}
-
-/// A share in whole per cents, for sentences.
-fn percent(share: f64) -> String {
-    format!("{:.0} %", share * 100.0)
-}
-
-/// The middle of some values.
-fn middle(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    crate::stats::median(&values)
 }
 
 #[cfg(test)]
 mod tests {
+    use schema::envelope::{Log, Unmeasured};
+
     use super::*;
 
     #[test]

@@ -4,6 +4,7 @@ mod envelope;
 mod matrix;
 mod noise;
 mod sheets;
+mod shell;
 mod tables;
 mod trials;
 
@@ -11,9 +12,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::advice;
 use crate::anchor;
+use crate::drawing::Plot;
 use crate::matrix::Matrix;
 use crate::metric::Metric;
-use crate::plot::{self, Plot};
+use crate::plot;
 use crate::primary;
 use crate::run::Run;
 use crate::session::Session;
@@ -23,28 +25,8 @@ use crate::speed;
 use crate::svg;
 use crate::words;
 
-const STYLE: &str = include_str!("html/page.css");
-
-/// Opens the folded trials a link points into; browsers that do so themselves need none of it. Every
-/// number of a row whose name is a link leads where the name does.
-const SCRIPT: &str = "function open_target(){var e=document.getElementById(location.hash.slice(1));\
-for(var d=e;d;d=d.parentElement)if(d.tagName=='DETAILS')d.open=true;if(e)e.scrollIntoView()}\
-addEventListener('hashchange',open_target);if(location.hash)open_target();\
-addEventListener('click',function(e){var t=e.target;if(t.closest('a')||!t.closest('td'))return;\
-var a=t.closest('tr').querySelector('th a');if(a&&getSelection().isCollapsed)a.click()})";
-
-/// The head of a page that needs nothing beside itself.
-pub fn head(title: &str, styles: &[&str]) -> Markup {
-    html! {
-        head {
-            meta charset="utf-8";
-            meta name="viewport" content="width=device-width, initial-scale=1";
-            meta name="color-scheme" content="light dark";
-            title { (title) }
-            style { @for style in styles { (PreEscaped(style)) } }
-        }
-    }
-}
+pub use shell::head;
+use shell::{SCRIPT, STYLE};
 
 /// The whole page.
 pub fn page(session: &Session) -> String {

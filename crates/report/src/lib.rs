@@ -34,6 +34,7 @@ mod cell;
 pub mod compare;
 pub mod costs;
 pub mod data;
+mod drawing;
 mod envelope;
 mod figures;
 pub mod format;

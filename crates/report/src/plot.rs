@@ -12,20 +12,10 @@ mod timeline;
 mod verdict;
 
 use crate::anchor::slug;
+use crate::drawing::Plot;
 use crate::envelope::Envelope;
 use crate::session::Session;
 use crate::svg::Svg;
-
-/// A drawing with its file name.
-#[derive(Debug, Clone)]
-pub struct Plot {
-    /// File name below `plots/`, without `.svg`.
-    pub name: String,
-    /// The drawing.
-    pub svg: Svg,
-    /// Style rules it needs beyond the common ones.
-    pub style: &'static str,
-}
 
 /// The plots of one kind, one for each scenario that has something to draw.
 fn per_scenario(

@@ -16,6 +16,7 @@
 //! * [`dependence()`]: how much less neighbouring rotations tell than independent ones.
 
 mod compare;
+mod comparison;
 mod counted;
 mod dependence;
 mod evidence;
@@ -29,7 +30,8 @@ mod student;
 mod unpaired;
 mod zone;
 
-pub use compare::{Comparison, INFINITE_LOG, Verdict, compare, compare_sessions, verdict_of_span};
+pub use compare::{INFINITE_LOG, compare, compare_sessions, verdict_of_span};
+pub use comparison::{Comparison, Verdict};
 pub use counted::{Least, compare_counts};
 pub use dependence::dependence;
 pub use evidence::{Evidence, LEVEL};

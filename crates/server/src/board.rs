@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::admission::QueueDelay;
 use crate::alarm::Alarm;
-use crate::bounded::Refused;
 use crate::log::Repeats;
-use crate::restart::Restart;
+use crate::refused::Refused;
+use crate::restart::state::Restart;
 
 /// What concerns the whole server.
 #[derive(Debug, Default)]

@@ -24,25 +24,6 @@ use proto::{
 use crate::addresses::Addresses;
 use crate::{Board, Listeners, ServeArgs, Variant};
 
-/// What the limits have refused, in the scoreboard.
-#[derive(Debug, Default)]
-pub(crate) struct Refused {
-    /// Connections beyond the cap of their address.
-    pub(crate) connections: AtomicU64,
-    /// Connections whose address had no room in the table.
-    pub(crate) untracked: AtomicU64,
-    /// Requests beyond the rate of their address.
-    pub(crate) rate: AtomicU64,
-    /// Requests beyond those in flight.
-    pub(crate) in_flight: AtomicU64,
-    /// Requests whose deadline had passed.
-    pub(crate) late: AtomicU64,
-    /// Deadlines that made no sense.
-    pub(crate) nonsense: AtomicU64,
-    /// Not refused: requests that are in flight now, if their number is bounded.
-    pub(crate) now_in_flight: AtomicU64,
-}
-
 /// The bounds.
 pub(crate) struct Bounds {
     /// If requests have a rate by address.
@@ -83,15 +64,6 @@ impl Drop for InFlight {
         let now = &self.board.refused.now_in_flight;
         now.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-/// The process of a worker has ended with `own` requests in flight.
-pub(crate) fn forget(board: &Board, own: &AtomicU64) {
-    let lost = own.swap(0, Ordering::SeqCst);
-    board
-        .refused
-        .now_in_flight
-        .fetch_sub(lost, Ordering::SeqCst);
 }
 
 /// Refuses flags that could do nothing here.
@@ -408,7 +380,7 @@ mod tests {
         assert_eq!(in_flight(), 0);
         std::mem::forget(begin(&*service));
         assert_eq!(in_flight(), 1);
-        forget(board, own);
+        board.refused.forget(own);
         assert_eq!(in_flight(), 0);
     }
 

@@ -34,6 +34,7 @@ mod drain;
 mod error;
 mod fit;
 mod front;
+mod gate;
 mod limits;
 mod listeners;
 mod log;
@@ -46,6 +47,7 @@ mod pid_file;
 mod processes;
 mod ready;
 mod refusal;
+mod refused;
 mod restart;
 mod server;
 mod signals;
@@ -57,6 +59,7 @@ mod threads;
 mod usage;
 mod watchdog;
 mod worker;
+mod workers;
 
 pub use accept::Accepted;
 pub use accepting::{Accepting, Next};
@@ -74,10 +77,7 @@ pub use error::{Error, Result};
 pub use front::SlowClients;
 pub use listeners::{Listener, Listeners};
 pub use log::{Topic, log, repeated};
-pub use model::{
-    Calls, Count, Front, Handover, Holds, Model, Needs, RequestCalls, Roles, Topology, Variant,
-    Workers,
-};
+pub use model::{Front, Model, Needs, Variant};
 pub use observe::format::LogFormat;
 pub use observe::sink::LogTarget;
 pub use options::ServeArgs;
@@ -98,3 +98,4 @@ pub use thread_slots::{Client, ThreadSlot, ThreadSlots};
 pub use threads::Threads;
 pub use usage::unusable;
 pub use worker::Worker;
+pub use workers::{Calls, Count, Handover, Holds, RequestCalls, Roles, Topology, Workers};

@@ -15,6 +15,7 @@ mod process;
 mod recorder;
 mod ring;
 pub(crate) mod sink;
+pub(crate) mod view;
 mod watch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{Server, listeners};
+use crate::listeners;
 
 /// The file, open from the beginning: when the id is written, the process may be another user's.
 #[derive(Debug)]
@@ -28,6 +28,15 @@ impl PidFile {
         })
     }
 
+    /// Writes it, in place: after a hot restart the successor may have no right to make files there.
+    pub(crate) fn write(&self) -> Result<(), String> {
+        let mut file = &self.file;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(format!("{}\n", os::process::id()).as_bytes()))
+            .map_err(|error| failed(&self.path, &error))
+    }
+
     /// Removes it. A path of usual length is copied to the stack: async-signal-safe.
     pub(crate) fn remove(&self) {
         let _ = std::fs::remove_file(&self.path);
@@ -45,16 +54,4 @@ impl Drop for PidFile {
 
 fn failed(path: &Path, error: &std::io::Error) -> String {
     format!("--pid-file {}: {}", path.display(), listeners::plain(error))
-}
-
-/// Writes it, in place: after a hot restart the successor may have no right to make files there.
-pub(crate) fn write(server: &Server) -> Result<(), String> {
-    let Some(PidFile { path, file }) = &server.pid_file else {
-        return Ok(());
-    };
-    let mut file = file;
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| file.write_all(format!("{}\n", os::process::id()).as_bytes()))
-        .map_err(|error| failed(path, &error))
 }

@@ -5,41 +5,9 @@
 //! loops never takes over from one that serves.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
 
-use crate::{Server, log, notify, pid_file, restart, signals};
-
-/// Holds worker threads back until the server is ready. Otherwise the first could accept connections
-/// that are lost if a later one cannot be started.
-#[derive(Debug, Default)]
-pub(crate) struct Gate {
-    is_open: AtomicBool,
-    lock: Mutex<()>,
-    opened: Condvar,
-}
-
-impl Gate {
-    /// Returns once it is open.
-    pub(crate) fn wait(&self) {
-        if self.is_open.load(Ordering::SeqCst) {
-            return;
-        }
-        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        while !self.is_open.load(Ordering::SeqCst) {
-            let waited = self.opened.wait(guard);
-            guard = waited.unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Opens it. False: it was open before.
-    fn open(&self) -> bool {
-        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_open = self.is_open.swap(true, Ordering::SeqCst);
-        self.opened.notify_all();
-        !was_open
-    }
-}
+use crate::{Server, log, notify, restart, signals};
 
 impl Server {
     /// Says that this server can serve. A model calls this in its main process, from `run`, when its
@@ -49,7 +17,9 @@ impl Server {
         if !self.gate.open() || self.drain.has_begun() {
             return;
         }
-        if let Err(line) = pid_file::write(self) {
+        if let Some(file) = &self.pid_file
+            && let Err(line) = file.write()
+        {
             log(format_args!("error: {line}"));
             self.board.failed.store(1, Ordering::SeqCst);
             signals::end_server(self);

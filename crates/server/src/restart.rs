@@ -14,7 +14,7 @@
 use std::io::Write;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use os::net;
@@ -23,18 +23,10 @@ use os::signal;
 use os::successor::{self, Outcome, Program};
 
 use crate::refusal::Refusal;
+use crate::restart::state::{CANCELLED, FAILED, IDLE, READY, STARTING};
 use crate::{Board, Listener, Server, log, notify};
 
-/// No restart is under way.
-const IDLE: u32 = 0;
-/// A watcher waits for a successor.
-const STARTING: u32 = 1;
-/// The successor is ready.
-const READY: u32 = 2;
-/// There is no successor, as the watcher has said.
-const FAILED: u32 = 3;
-/// The server drains for another reason meanwhile.
-const CANCELLED: u32 = 4;
+pub(crate) mod state;
 
 /// How long a successor may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,18 +35,6 @@ const OWN: &str = "turnstile.own";
 const GIVEN: &str = "turnstile.given";
 const DATAGRAMS: &str = "turnstile.datagrams";
 const ADMIN: &str = "turnstile.admin";
-
-/// The state of a restart, for the server and its watcher.
-#[derive(Debug, Default)]
-pub(crate) struct Restart {
-    state: AtomicU32,
-    /// Process id of the successor that is ready.
-    pub(crate) successor: AtomicU32,
-    /// How many restarts there were before this server, since the first one was started by hand.
-    pub(crate) before: AtomicU32,
-    /// Successors of this server that did not become ready.
-    pub(crate) failed: AtomicU32,
-}
 
 /// What a server was given by the process that has started it.
 #[derive(Debug, Default)]

@@ -13,10 +13,10 @@ use os::successor::Program;
 use proto::{Lifecycle, Limits, Protocol, Service};
 
 use crate::addresses::Addresses;
+use crate::gate::Gate;
 use crate::observe::Observed;
 use crate::pid_file::PidFile;
-use crate::ready::Gate;
-use crate::{Block, Board, Calls, Drain, Listener, Listeners, board, bounded};
+use crate::{Block, Board, Calls, Drain, Listener, Listeners, board};
 
 /// What a model works with. It is created before the first fork or thread, and never freed.
 pub struct Server {
@@ -149,7 +149,7 @@ impl Server {
     /// The process of worker `number` has ended: what counted for it counts no more.
     pub(crate) fn forget_worker(&self, number: usize) {
         if let Some(own) = self.in_flight.get(number) {
-            bounded::forget(self.board, own);
+            self.board.refused.forget(own);
         }
         if let Some(observed) = self.observed {
             observed.figures[number].forget_call();

@@ -16,13 +16,14 @@ use proto::{Limits, Service};
 
 use crate::addresses::Addresses;
 use crate::bounded::{self, Bounds};
+use crate::gate::Gate;
 use crate::log::{self as logging, log};
 use crate::notify;
 use crate::observe::Observed;
 use crate::observe::access::AccessLog;
-use crate::observe::helper::{self, Tasks, View};
+use crate::observe::helper::{self, Tasks};
+use crate::observe::view::View;
 use crate::pid_file::PidFile;
-use crate::ready::Gate;
 use crate::refusal::Refusal;
 use crate::{
     Address, Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, fit, front,

@@ -12,6 +12,7 @@ use crate::observe::{Figures, Recorder};
 use crate::worker::looks::Looks;
 use crate::{Block, Server, board, signals};
 
+mod looking;
 mod looks;
 
 /// A worker. A connection borrows its buffers for one step.

@@ -50,7 +50,8 @@ pub use {
     cpu::Calibration,
     gateway::{Gateway, GatewayArgs},
     kv::{KEY_BYTES_MAX, Store},
-    router::{BYTES_MAX, MICROS_MAX, Router},
+    router::Router,
+    work::{BYTES_MAX, MICROS_MAX},
 };
 
 fn plain(response: &mut Response<'_>, status: u16, text: &'static str) {

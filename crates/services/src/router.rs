@@ -5,13 +5,8 @@ use std::time::{Duration, Instant};
 
 use proto::{Method, Nature, Piece, Pull, Request, Response, Service};
 
-use crate::work::{Locks, Work, number_up_to};
+use crate::work::{BYTES_MAX, Locks, MICROS_MAX, Work, number_up_to};
 use crate::{Calibration, Files, Store, plain};
-
-/// Most that `/bytes/N` sends.
-pub const BYTES_MAX: u64 = 64 << 20;
-/// Longest that `/cpu`, `/wait` and `/sleep` take, µs.
-pub const MICROS_MAX: u64 = 60_000_000;
 
 /// What `/bytes` sends over and over: 16 KiB, so that long bodies are made by long copies.
 static PATTERN: [u8; 16 << 10] = {

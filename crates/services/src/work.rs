@@ -7,6 +7,11 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use rustix::fs::{MemfdFlags, memfd_create};
 
+/// Most bytes of a reply, by `/bytes/N` as by `/work`.
+pub const BYTES_MAX: u64 = 64 << 20;
+/// Longest that `/cpu`, `/wait`, `/sleep` and each time of `/work` take, µs.
+pub const MICROS_MAX: u64 = 60_000_000;
+
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Work<'a> {
@@ -29,10 +34,10 @@ impl<'a> Work<'a> {
         let mut parts = numbers.split('/');
         let mut next = |max| number_up_to(parts.next()?, max);
         let work = Work {
-            cpu_us: next(super::MICROS_MAX)?,
-            blocked_us: next(super::MICROS_MAX)?,
-            wait_us: next(super::MICROS_MAX)?,
-            reply_bytes: next(super::BYTES_MAX)?,
+            cpu_us: next(MICROS_MAX)?,
+            blocked_us: next(MICROS_MAX)?,
+            wait_us: next(MICROS_MAX)?,
+            reply_bytes: next(BYTES_MAX)?,
             lock: match query {
                 None | Some("") => "",
                 Some(query) => query.strip_prefix("lock=")?,

@@ -32,6 +32,7 @@ use crate::http::{
     source,
 };
 
+mod adapted;
 mod answering;
 mod large;
 

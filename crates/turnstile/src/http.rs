@@ -17,6 +17,7 @@
 mod adapter;
 #[cfg_attr(not(feature = "async"), allow(dead_code))] // Pieces are awaited.
 mod body;
+mod error;
 #[cfg_attr(not(feature = "async"), allow(dead_code))]
 mod inflow;
 mod reply;
@@ -29,7 +30,8 @@ use http_body::Body as _;
 use server::{Method, Request, Response, Service};
 
 pub use adapter::Adapter;
-pub use body::{Body, BoxError};
+pub use body::Body;
+pub use error::BoxError;
 #[cfg(feature = "async")]
 pub(crate) use inflow::{Inlet, inflow};
 #[cfg(feature = "async")]
@@ -59,6 +61,17 @@ where
     B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
 {
     http_service_of(Adapter::new(), handler)
+}
+
+impl Adapter {
+    /// A [`Service`] of a plain function, as [`http_service`] makes it.
+    pub fn http_service<F, B>(self, handler: F) -> impl Service + Send + 'static
+    where
+        F: Fn(http::Request<Body>) -> http::Response<B> + Send + Sync + 'static,
+        B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
+    {
+        http_service_of(self, handler)
+    }
 }
 
 fn http_service_of<F, B>(adapter: Adapter, handler: F) -> impl Service + Send + 'static

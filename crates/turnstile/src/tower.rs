@@ -53,11 +53,41 @@ where
     Adapter::new().tower_per_process(build)
 }
 
+impl Adapter {
+    /// A [`Service`] of a `tower::Service`, as [`tower_service`](crate::tower_service) makes it.
+    pub fn tower_service<S, B>(self, service: S) -> impl Service + Send + 'static
+    where
+        S: Tower<http::Request<Body>, Response = http::Response<B>>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
+    {
+        self.async_service(Cloned::new(service))
+    }
+
+    /// The same for one that `build` makes once per process, after the fork.
+    pub fn tower_per_process<S, B, E>(
+        self,
+        build: impl Fn(&Place) -> Result<S, E> + Send + Sync + 'static,
+    ) -> impl Service + Send + 'static
+    where
+        S: Tower<http::Request<Body>, Response = http::Response<B>>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+        B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
+        E: Into<Error>,
+    {
+        self.async_per_process(move |place| build(place).map(Cloned::new))
+    }
+}
+
 /// A service that is cloned for each request.
-pub(crate) struct Cloned<S, B>(S, PhantomData<fn() -> B>);
+struct Cloned<S, B>(S, PhantomData<fn() -> B>);
 
 impl<S, B> Cloned<S, B> {
-    pub(crate) fn new(service: S) -> Cloned<S, B> {
+    fn new(service: S) -> Cloned<S, B> {
         Cloned(service, PhantomData)
     }
 }

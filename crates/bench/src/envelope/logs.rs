@@ -15,7 +15,8 @@ use schema::envelope::{Line, Log, LogEnd};
 use schema::load::{BodyCheck, LoadResult};
 
 use super::plan::{FILE, LOG_CONNECTIONS, LOG_SETTLES, SETUPS};
-use super::{Session, Stopped, server};
+use super::server;
+use super::session::{Session, Stopped};
 use crate::failure::Unmeasured;
 use crate::judge::beside::RecentOthers;
 use crate::observe::measured::Sample;

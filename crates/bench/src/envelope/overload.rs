@@ -10,7 +10,8 @@ use schema::load::{BodyCheck, LoadResult};
 use schema::{Code, Effect, Reason};
 
 use super::plan::{OBJECTIVE_US, OVERLOAD_CONNECTIONS, OVERLOAD_DRAIN, REQUEST_US};
-use super::{Session, Stopped, server};
+use super::server;
+use super::session::{Session, Stopped};
 use crate::failure::Unmeasured;
 use crate::observe::measured::Sample;
 use crate::plan::contender::Contender;

@@ -16,7 +16,8 @@ use schema::envelope::{Line, Lost, Moments, Restart, Slice};
 use schema::load::{BodyCheck, LoadResult};
 
 use super::plan::{RESTART_RPS, RESTART_SLICE};
-use super::{Session, Stopped, server};
+use super::server;
+use super::session::{Session, Stopped};
 use crate::failure::{Because, Unmeasured};
 use crate::observe::client::Client;
 use crate::observe::interrupt::Waited;

@@ -18,6 +18,7 @@ const START_WITHIN: Duration = Duration::from_secs(10);
 /// How often that is tried: there is no event to wait for.
 const TRY_EVERY: Duration = Duration::from_millis(20);
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+const REPLY_WITHIN: Duration = Duration::from_secs(5);
 
 /// A server to compare, as it was given and as it is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +172,20 @@ fn split(text: &str) -> Option<Vec<String>> {
     }
     words.extend(word);
     quote.is_none().then_some(words)
+}
+
+/// Asks for the path once: a server that does not know it is not worth measuring.
+pub fn answers(address: &str, path: &str) -> Result<(), Unmeasured> {
+    let ask = || -> anyhow::Result<()> {
+        let reply = Client::connect(address, REPLY_WITHIN)?.ask("GET", path, b"")?;
+        anyhow::ensure!(
+            reply.status == 200,
+            "GET {path} is answered with {}",
+            reply.status
+        );
+        Ok(())
+    };
+    ask().because(Code::NotVerified)
 }
 
 #[cfg(test)]

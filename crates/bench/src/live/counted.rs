@@ -10,8 +10,8 @@ use report::stats::{Comparison, Least, Verdict, compare_counts, median};
 use schema::Code;
 use serde::Serialize;
 
-use super::contender::Contender;
-use super::verdict::Said;
+use super::contender::{Contender, answers};
+use super::kind::Said;
 use crate::failure::Unmeasured;
 use crate::observe::counter::Counter;
 use crate::observe::strace;
@@ -163,7 +163,7 @@ fn count(
     path: &str,
     counts: &mut Counts,
 ) -> Result<(), Unmeasured> {
-    super::session::answers(server.address(), path)?;
+    answers(server.address(), path)?;
     let shape = Shape {
         connections: 1,
         pipeline: 1,

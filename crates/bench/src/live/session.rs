@@ -9,13 +9,12 @@ use report::stats::sequential::{self, FIRST, Schedule};
 use report::stats::{Comparison, Verdict};
 use schema::random::SplitMix64;
 
-use super::contender::Contender;
+use super::args::{Gate, LiveArgs};
+use super::contender::{Contender, answers};
 use super::counted::{self, Counts};
-use super::slice::{REQUESTS_MIN_FOR_P99, Slice, Standing};
-use super::verdict::Kind;
-use super::{Gate, LiveArgs};
+use super::kind::Kind;
+use super::slice::{REQUESTS_MIN_FOR_P99, Rotation, Slice, Standing};
 use crate::failure::{Failure, Unmeasured};
-use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::plan::size::Size;
 use crate::run::setup::Setup;
@@ -33,16 +32,6 @@ const RATE_SHARE: f64 = 0.4;
 const ROTATIONS_PER_START: usize = 12;
 /// The probability of a wrong verdict in a session, over all its figures and looks.
 const ALPHA: f64 = 0.05;
-const REPLY_WITHIN: Duration = Duration::from_secs(5);
-
-/// Both servers in one rotation.
-#[derive(Debug, Clone, Copy)]
-pub struct Rotation {
-    /// Open loop: A, then B.
-    pub open: [Slice; 2],
-    /// Closed loop.
-    pub closed: [Slice; 2],
-}
 
 /// What was measured, and what followed at the looks.
 #[derive(Debug)]
@@ -423,22 +412,6 @@ impl Session {
             said.join(" · ")
         );
     }
-}
-
-/// Asks for the path once: a server that does not know it is not worth measuring.
-pub fn answers(address: &str, path: &str) -> Result<(), Unmeasured> {
-    use crate::failure::Because;
-    use schema::Code;
-    let ask = || -> anyhow::Result<()> {
-        let reply = Client::connect(address, REPLY_WITHIN)?.ask("GET", path, b"")?;
-        anyhow::ensure!(
-            reply.status == 200,
-            "GET {path} is answered with {}",
-            reply.status
-        );
-        Ok(())
-    };
-    ask().because(Code::NotVerified)
 }
 
 fn setup(args: &LiveArgs) -> Result<Setup, Failure> {

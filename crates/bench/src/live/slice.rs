@@ -48,6 +48,15 @@ pub struct Slice {
     pub shared_by: Option<f64>,
 }
 
+/// Both servers in one rotation.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotation {
+    /// Open loop: A, then B.
+    pub open: [Slice; 2],
+    /// Closed loop.
+    pub closed: [Slice; 2],
+}
+
 /// A server that stands, and the generator that holds its connections.
 #[derive(Debug)]
 pub struct Standing {

@@ -2,9 +2,10 @@
 
 use report::format::{clock, micros, number, rate};
 
-use super::Gate;
+use super::args::Gate;
 use super::counted;
-use super::verdict::{Figure, Kind, Outcome, Said};
+use super::kind::{Kind, Said};
+use super::verdict::{Figure, Outcome};
 
 /// The outcome for a terminal.
 pub fn table(outcome: &Outcome) -> String {

@@ -4,24 +4,10 @@
 use std::collections::BTreeMap;
 
 use report::data::{Advice, Role};
-use serde::Deserialize;
 
+use crate::plan::calls::Calls;
 use crate::plan::contender::Contender;
 use crate::plan::workers::Holds;
-
-/// Who calls the service, as the server names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Calls {
-    /// A worker, which may wait in it.
-    Worker,
-    /// A loop, which must not.
-    Loop,
-    /// A thread beside the loop, which may.
-    ExtraThread,
-    /// A task, which may await.
-    Task,
-}
 
 /// What a scenario asks of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::plan::advised::Calls;
+use crate::plan::calls::Calls;
 use crate::plan::contender::Contender;
 use crate::plan::workers::{Told, Workers};
 

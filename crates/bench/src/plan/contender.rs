@@ -2,7 +2,7 @@
 
 use report::data::Role;
 
-use crate::plan::advised::Calls;
+use crate::plan::calls::Calls;
 use crate::plan::target::Target;
 use crate::plan::workers::Workers;
 

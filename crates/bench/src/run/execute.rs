@@ -16,12 +16,12 @@ use crate::plan::size::Size;
 use crate::plan::visit::{Visit, Window};
 use crate::run::capacity::Known;
 use crate::run::execution::Execution;
+use crate::run::narrowing::Narrowing;
 use crate::run::prepare::{Prepared, prepare};
 use crate::run::progress::Progress;
 use crate::run::record::Record;
 use crate::run::rounds::{Budget, Rounds};
 use crate::run::settle::Ended;
-use crate::run::slices::Narrowing;
 use crate::run::tasks::{Task, tasks};
 use crate::run::trial::{self, ATTEMPTS_MAX};
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::run::narrowing::Narrowing;
 use crate::run::progress::Progress;
 use crate::run::record::Record;
 use crate::run::setup::Setup;
-use crate::run::slices::Narrowing;
 
 /// A plan while it is carried out.
 pub(super) struct Execution<'a> {

@@ -24,8 +24,6 @@ use crate::run::trial::{as_ceiling, blank, judged};
 
 mod narrow;
 
-pub use narrow::Narrowing;
-
 /// The servers of one scenario in one block, as places of the plan.
 #[derive(Debug)]
 pub struct Group<'a>(pub Vec<&'a Visit>);

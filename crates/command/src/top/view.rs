@@ -4,9 +4,11 @@ use super::admin::Admin;
 use super::history::History;
 use super::page::{Histogram, Page};
 
+mod interval;
 mod text;
 mod workers;
 
+use interval::Interval;
 pub use text::{Line, Style};
 use text::{bytes, count, duration, per_second, percent, up};
 
@@ -28,63 +30,6 @@ impl Room {
         lines: 32,
         unicode: false,
     };
-}
-
-/// Two readings, one after the other.
-struct Interval<'a> {
-    before: &'a Page,
-    now: &'a Page,
-    seconds: f64,
-    /// Another process answers: its counters began at 0.
-    restarted: bool,
-}
-
-impl<'a> Interval<'a> {
-    fn new(before: &'a Page, now: &'a Page) -> Interval<'a> {
-        let started = "process_start_time_seconds";
-        let seconds = now.at.duration_since(before.at).as_secs_f64();
-        Interval {
-            before,
-            now,
-            seconds: seconds.max(1e-3),
-            restarted: before.get(started) != now.get(started),
-        }
-    }
-
-    /// How much a counter has grown per second.
-    fn growth(&self, before: f64, now: f64) -> f64 {
-        let from = if self.restarted { 0.0 } else { before };
-        (now - from).max(0.0) / self.seconds
-    }
-
-    fn rate(&self, name: &str) -> f64 {
-        self.growth(self.before.get(name), self.now.get(name))
-    }
-
-    fn rate_with(&self, name: &str, label: &str, value: &str) -> f64 {
-        let of = |page: &Page| page.with(name, label, value);
-        self.growth(of(self.before), of(self.now))
-    }
-
-    /// The rates of a counter by this label.
-    fn rates(&self, name: &str, label: &'static str) -> Vec<(&'a str, f64)> {
-        let all = self.now.by(name, label);
-        all.map(|(value, now)| {
-            (
-                value,
-                self.growth(self.before.with(name, label, value), now),
-            )
-        })
-        .collect()
-    }
-
-    fn histogram(&self, name: &str) -> Histogram {
-        let now = self.now.histogram(name);
-        match self.restarted {
-            true => now,
-            false => now.since(&self.before.histogram(name)),
-        }
-    }
 }
 
 const CLASSES: (&str, &str) = ("turnstile_requests_total", "status_class");

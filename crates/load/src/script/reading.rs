@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use traces::{Entry, Format, Trace};
 
-use super::{Script, Smoothing, place};
+use super::Script;
+use super::times::{Smoothing, place};
 use crate::clock::{SECOND_NS, duration_ns};
 use crate::kind::Kind;
 use crate::plan::{Pace, Plan};

@@ -127,11 +127,11 @@ impl Session {
                 (piece.len(), decoded, given)
             }
             TakenFraming::Chunked(decoder) => {
-                let mut body = std::mem::take(&mut turn.scratch.body);
+                let mut body = std::mem::take(&mut turn.scratch.buffers.body);
                 body.clear();
                 let decoded = decoder.decode(data, &mut body, taking.bytes_max, turn.limits);
                 let given = taking.give(&body, &mut self.parked);
-                turn.scratch.body = body;
+                turn.scratch.buffers.body = body;
                 (decoded.0, decoded.1, given)
             }
         };

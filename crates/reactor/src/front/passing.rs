@@ -7,7 +7,7 @@ use server::{Server, Topic, repeated};
 
 use super::links::{FrontLinks, Report};
 use crate::Consumer;
-use crate::pool::{Job, Work};
+use crate::job::{Job, Work};
 
 /// The requests of a front on their way to other processes.
 #[derive(Debug)]

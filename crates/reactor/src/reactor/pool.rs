@@ -2,7 +2,7 @@
 
 use server::Need;
 
-use crate::pool::{Job, Work};
+use crate::job::{Job, Work};
 use crate::{Interest, PoolClient, Reactor, Ready, Selector, Slots, Source, Token, Wakes};
 
 impl<S: Wakes> Reactor<S> {

@@ -1,6 +1,6 @@
 //! What the drawings share: rows of models, panels side by side, and words above them.
 
-use super::family;
+use super::short::family;
 use crate::palette;
 use crate::svg::{Anchor, Svg};
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schema::envelope::{BARE, BARE_AGAIN, LogEnd};
 
 use super::draw::{self, ROW};
-use super::{Envelope, Part, Table, family, middle};
+use super::lines::Envelope;
+use super::part::Part;
+use super::short::{family, middle};
+use super::table::Table;
 use crate::format;
 use crate::palette;
 use crate::stats::{hodges_lehmann, wilcoxon_interval};

@@ -3,7 +3,10 @@
 use schema::envelope::Overload;
 
 use super::draw::{self, ROW};
-use super::{Envelope, Part, Table, family, middle, percent};
+use super::lines::Envelope;
+use super::part::Part;
+use super::short::{family, middle, percent};
+use super::table::Table;
 use crate::format;
 use crate::palette;
 use crate::scale::{Log, is_drawn};

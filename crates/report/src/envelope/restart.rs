@@ -3,7 +3,10 @@
 use schema::envelope::{Lost, Restart, Slice};
 
 use super::draw;
-use super::{Envelope, Part, Table, family, middle};
+use super::lines::Envelope;
+use super::part::Part;
+use super::short::{family, middle};
+use super::table::Table;
 use crate::format;
 use crate::palette;
 use crate::scale::Log;

@@ -2,8 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::family;
-use crate::markdown;
+use super::short::family;
 use crate::palette;
 
 /// Rows of text below heads; the first column is the model.
@@ -19,7 +18,8 @@ impl Table {
     /// As Markdown.
     pub fn markdown(&self) -> String {
         let heads = self.heads.iter().cloned();
-        let mut table = markdown::Table::new(std::iter::once("model".to_owned()).chain(heads));
+        let mut table =
+            crate::markdown::Table::new(std::iter::once("model".to_owned()).chain(heads));
         for (model, figures) in &self.rows {
             table.push(std::iter::once(model.clone()).chain(figures.iter().cloned()));
         }

@@ -2,7 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{SCRIPT, STYLE, head, tables};
+use super::shell::{SCRIPT, STYLE, head};
+use super::tables;
 use crate::envelope::{Envelope, Part};
 use crate::svg;
 

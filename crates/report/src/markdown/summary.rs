@@ -3,9 +3,9 @@
 use schema::Effect;
 
 use super::envelope;
+use super::shared::{bold, heading, headlines, outcome, row};
 use super::table::Table;
 use super::text::paragraph;
-use super::{bold, heading, headlines, outcome, row};
 use crate::advice;
 use crate::cell::State;
 use crate::data::Validity;

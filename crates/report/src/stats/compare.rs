@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::comparison::{Comparison, ROTATIONS_MIN, Verdict};
 use super::dependence::dependence;
 use super::evidence::{Evidence, LEVEL};
 use super::median::Spread;
@@ -13,49 +14,6 @@ use super::zone::floor;
 /// Stands for the logarithm of an infinite value. Finite, so that differences of two never give
 /// something that is not a number; far beyond the logarithm of any real ratio.
 pub const INFINITE_LOG: f64 = 1e6;
-
-/// What follows for one model compared with another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// Better by more than the indifference zone.
-    Faster,
-    /// Worse by more than the indifference zone.
-    Slower,
-    /// The difference lies within the indifference zone.
-    Equivalent,
-    /// The trials do not decide.
-    TooClose,
-}
-
-impl Verdict {
-    /// The verdict in words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Faster => "faster",
-            Self::Slower => "slower",
-            Self::Equivalent => "equivalent",
-            Self::TooClose => "too close to call",
-        }
-    }
-}
-
-/// How many times worse one model is than another, as logarithms.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Comparison {
-    /// Estimate.
-    pub log: f64,
-    /// Lower end of its interval or range.
-    pub low: f64,
-    /// Upper end.
-    pub high: f64,
-    /// Blocks that hold both.
-    pub pairs: usize,
-    /// What follows.
-    pub verdict: Verdict,
-    /// The smallest difference to the worse that would have been declared with an interval of this
-    /// width, a logarithm: what the measurement could have shown.
-    pub smallest: f64,
-}
 
 /// Compares the logarithmic costs by block of `one` with those of `other`, as far as `evidence`
 /// allows; differences below `zone` do not matter. `None` where nothing may be concluded at all.
@@ -102,9 +60,6 @@ fn ranges(one: &BTreeMap<u32, f64>, other: &BTreeMap<u32, f64>, zone: f64) -> Op
 /// Fewer blocks than these that hold both, and the blocks are given up: the interval of so few
 /// differences is their whole range.
 const PAIRS_MIN: usize = 8;
-
-/// So many pairs are rotations of slices, which neighbours resemble; blocks are fewer and minutes apart.
-pub const ROTATIONS_MIN: usize = 20;
 
 /// Many blocks: within-block differences, the Hodges-Lehmann estimate and its interval. Where the
 /// gates left too few blocks that hold both, all trials of the one against all of the other.

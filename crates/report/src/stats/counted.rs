@@ -1,6 +1,6 @@
 //! Figures that are counted and not timed: they hardly vary, and a few windows of each server decide.
 
-use super::compare::{Comparison, Verdict};
+use super::comparison::{Comparison, Verdict};
 use super::median;
 
 /// What happens to differ between windows of one build, of a figure that a server has next to none of: so

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Comparison, Verdict, compare};
+use super::compare::compare;
+use super::comparison::{Comparison, Verdict};
 use super::evidence::Evidence;
 use super::median::Spread;
 

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 
 use schema::random::SplitMix64;
 
-use super::compare::{Comparison, INFINITE_LOG};
+use super::compare::INFINITE_LOG;
+use super::comparison::Comparison;
 use super::dependence::dependence;
 use super::evidence::LEVEL;
 use super::median::percentile_of;

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use super::compare::{Comparison, Verdict};
+use super::comparison::{Comparison, Verdict};
 use super::dependence::dependence;
 use super::signed_rank::{hodges_lehmann, wilcoxon_interval};
 

@@ -2,7 +2,7 @@
 
 use schema::random::SplitMix64;
 
-use super::compare::ROTATIONS_MIN;
+use super::comparison::ROTATIONS_MIN;
 use super::evidence::{Evidence, LEVEL};
 use super::median::percentile_95;
 use super::sequential::{self, Bounds};

@@ -11,8 +11,8 @@ use os::Errno;
 use os::net::{self, PollFd, PollFlags};
 use proto::{Limits, Method, Place, Protocol, Request, Response, Scratch, Session, Turn, Want};
 
-use super::helper::View;
 use super::metrics;
+use super::view::View;
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 16;

@@ -5,7 +5,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::helper::View;
+use super::view::View;
 use crate::notify;
 
 /// When the service manager is told next.

@@ -12,50 +12,14 @@ use std::time::{Duration, Instant};
 
 use os::net::{self, PollFd, PollFlags};
 use os::process::{Fork, exit_now, fork};
-use os::signal::monotonic_ns;
 
+use super::Observed;
 use super::access::AccessLog;
 use super::admin;
 use super::heartbeat::Heartbeat;
+use super::view::View;
 use super::watch::Watch;
-use super::{Figures, Observed};
-use crate::{Block, Board, Limits, log, notify};
-
-/// What the helper knows of the server.
-#[derive(Debug, Clone)]
-pub(crate) struct View {
-    pub(crate) model: &'static str,
-    pub(crate) variant: &'static str,
-    pub(crate) workers: usize,
-    /// Whether workers are processes that the main process has forked.
-    pub(crate) processes: bool,
-    pub(crate) limits: Limits,
-    pub(crate) board: &'static Board,
-    pub(crate) blocks: &'static [Block],
-    pub(crate) observed: &'static Observed,
-    /// The process that was started.
-    pub(crate) main: u32,
-    /// Within how much time the service manager wants to hear that the server is well.
-    pub(crate) watchdog: Option<Duration>,
-}
-
-impl View {
-    /// How many workers are in a call that is longer than `--stuck-ms`.
-    pub(crate) fn stuck_now(&self) -> usize {
-        self.longer_than(Duration::from_millis(self.limits.stuck_ms))
-    }
-
-    /// How many workers are in a call that is longer than this; 0: none is too long.
-    pub(crate) fn longer_than(&self, most: Duration) -> usize {
-        let most_ns = most.as_nanos() as u64;
-        let now_ns = monotonic_ns();
-        let is_stuck = |figures: &&Figures| match figures.call_began_ns.load(Ordering::Relaxed) {
-            0 => false,
-            began_ns => most_ns > 0 && now_ns.saturating_sub(began_ns) >= most_ns,
-        };
-        self.observed.figures.iter().filter(is_stuck).count()
-    }
-}
+use crate::{log, notify};
 
 /// What the helper does.
 #[derive(Debug)]

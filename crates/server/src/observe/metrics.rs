@@ -3,27 +3,21 @@
 
 mod page;
 mod processes;
+mod sums;
 mod workers;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use os::signal::monotonic_ns;
 
 use page::Page;
 use processes::processes;
+use sums::{read, sum};
 use workers::workers;
 
 use super::figures::{STATUSES, Total};
-use super::helper::View;
+use super::view::View;
 use crate::Block;
-
-fn read(value: &AtomicU64) -> u64 {
-    value.load(Ordering::Relaxed)
-}
-
-fn sum(view: &View, of: fn(&Block) -> u64) -> u64 {
-    view.blocks.iter().map(of).sum()
-}
 
 /// The whole page. Counters are read one after another while workers write them, so that sums may
 /// differ by what was going on.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use os::signal::monotonic_ns;
 
-use super::helper::View;
 use super::process;
+use super::view::View;
 use crate::log::{self, Topic};
 
 /// The state between two looks.

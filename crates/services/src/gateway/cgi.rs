@@ -4,8 +4,8 @@ use std::io::{self, Cursor, ErrorKind, Read};
 
 use proto::{Method, Peer, Piece, Pull, Request, Response};
 
+use super::errors::nonsense;
 use super::fields::{ends_here, length, pass_fields};
-use super::nonsense;
 
 /// Most bytes of the fields of a reply.
 const HEAD_BYTES_MAX: usize = 64 << 10;

@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind, Read};
 
 use proto::{Method, Request, Response};
 
+use super::errors::nonsense;
 use super::fields::{ends_here, length, pass_fields};
-use super::nonsense;
-use super::proxy::keep;
+use super::kept::keep;
 use super::wire::Wire;
 
 /// Most bytes of the head of a reply, and of its trailers.

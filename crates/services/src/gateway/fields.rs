@@ -4,7 +4,7 @@ use std::io;
 
 use proto::Response;
 
-use super::nonsense;
+use super::errors::nonsense;
 
 /// Fields that hold for one hop only (RFC 9110 section 7.6.1), and those that the session writes itself.
 const OF_A_HOP: [&str; 12] = [

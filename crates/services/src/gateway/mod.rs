@@ -5,17 +5,19 @@
 //! fails after its head has a reply that is cut, never one that looks complete.
 
 mod cgi;
+mod errors;
 mod exchange;
 mod exec;
 mod fastcgi;
 mod fields;
 mod forwarded;
+mod kept;
 mod proxy;
 mod records;
 mod spool;
 mod wire;
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, ensure};
 use proto::{Intake, Nature, Request, Response, Service};
 
+use errors::is_timeout;
 pub use forwarded::Trusted;
 use wire::Patience;
 
@@ -189,10 +192,6 @@ impl Service for Gateway {
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
-}
-
 /// Nothing was written to `response` yet that this does not overwrite.
 fn fail(error: &io::Error, response: &mut Response<'_>) {
     log(format_args!("gateway: {error}"));
@@ -200,9 +199,4 @@ fn fail(error: &io::Error, response: &mut Response<'_>) {
         true => plain(response, 504, "The back end took too long.\n"),
         false => plain(response, 502, "The back end has failed.\n"),
     }
-}
-
-/// An error of a back end that does not speak as it should.
-fn nonsense(what: &str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, format!("the back end sent {what}"))
 }

@@ -1,19 +1,17 @@
 //! `--proxy`: HTTP/1.1 to a back end, on connections that each worker keeps open.
 
-use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use proto::{Intake, Method, Request, Response, Sink};
 
+use super::errors::is_timeout;
 use super::exchange::{final_class, is_refusal, reply};
 use super::fields::ends_here;
 use super::forwarded::{self, Trusted};
-use super::is_timeout;
+use super::kept;
 use super::wire::{Patience, Wire};
 
-/// Connections that a worker keeps open; it uses one at a time.
-const KEPT_MAX: usize = 2;
 /// A request that must not be sent twice goes on a kept connection only if that was used so recently that
 /// the back end will hardly be closing it just now.
 const FRESH: Duration = Duration::from_secs(1);
@@ -21,10 +19,6 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long a back end has to say what it thinks of a body that the client holds back, before the client is
 /// told to send it. Clients wait no longer, either.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
-
-thread_local! {
-    static KEPT: RefCell<Vec<Wire>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A back end.
 #[derive(Debug)]
@@ -87,7 +81,7 @@ impl Proxy {
         let length = (has_body || is_usual).then_some(request.body.len() as u64);
         let head = self.head(request, length.map_or(Length::None, Length::Known));
         let may_repeat = is_idempotent(request.method);
-        while let Some(mut wire) = KEPT.with_borrow_mut(Vec::pop) {
+        while let Some(mut wire) = kept::take() {
             if !wire.is_quiet() || (!may_repeat && wire.idle() > FRESH) {
                 continue;
             }
@@ -221,15 +215,6 @@ fn send_unless_refused(wire: &mut Wire, bytes: &[u8]) -> io::Result<bool> {
         wire.refuse();
     }
     wire.send(bytes)
-}
-
-/// Keeps a connection for the next request of this worker.
-pub fn keep(wire: Wire) {
-    KEPT.with_borrow_mut(|kept| {
-        if kept.len() < KEPT_MAX {
-            kept.push(wire);
-        }
-    });
 }
 
 /// A large body, which goes on as it comes, on a connection of its own.

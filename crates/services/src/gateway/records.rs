@@ -2,8 +2,9 @@
 
 use std::io::{self, ErrorKind, Read};
 
+use super::cgi;
+use super::errors::nonsense;
 use super::wire::Wire;
-use super::{cgi, nonsense};
 use crate::log;
 
 const BEGIN: u8 = 1;

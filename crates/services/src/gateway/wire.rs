@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
+use super::errors::nonsense;
 use super::spool::Spool;
 
 /// Room for what is received at once.
@@ -200,7 +201,7 @@ impl Wire {
                     return Ok(());
                 }
                 Ok(_) if self.early.pushed() > EARLY_BYTES_MAX => {
-                    return Err(super::nonsense("too much before it has read its request"));
+                    return Err(nonsense("too much before it has read its request"));
                 }
                 Ok((bytes, _)) => self.early.push(&room[..bytes])?,
                 Err(Errno::INTR) => {}

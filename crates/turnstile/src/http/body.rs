@@ -7,10 +7,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::error::BoxError;
 use super::inflow::Outlet;
-
-/// Any error that a body may have.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Bytes in memory, as the body of a request or a response; or the body of a request that comes in pieces,
 /// if an [`Adapter`](super::Adapter) was told so. Clones of such a body share its pieces.

@@ -1,6 +1,6 @@
 //! Lines, and how figures are written in them.
 
-use super::Page;
+use crate::top::page::Page;
 
 /// How a part of a line is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

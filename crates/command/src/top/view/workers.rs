@@ -1,6 +1,6 @@
 //! A line for each worker, as far as there is room.
 
-use super::Interval;
+use super::interval::Interval;
 use super::text::{Line, Style, count, duration, per_second, percent};
 
 /// One worker in one interval.

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::page::Page;
-use crate::observe::helper::View;
 use crate::observe::process;
+use crate::observe::view::View;
 
 /// Of the main process and the worker processes together, under the names of Prometheus' own
 /// collectors. Pages that processes share count in each.

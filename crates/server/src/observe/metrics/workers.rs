@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use os::signal::monotonic_ns;
 
 use super::page::{Page, seconds};
-use super::{read, sum};
+use super::sums::{read, sum};
 use crate::Block;
 use crate::observe::figures::Figures;
-use crate::observe::helper::View;
+use crate::observe::view::View;
 
 pub(super) fn workers(view: &View, page: &mut Page) {
     let (board, shared) = (view.board, view.observed.shared);

@@ -1,0 +1,159 @@
+//! When a worker looks at how long requests have waited, and what it does then: see
+//! [`admission`](crate::admission).
+
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use os::net;
+use proto::{Limits, Session};
+
+use super::looks::Followed;
+use crate::Worker;
+use crate::admission::rhythm_ns;
+
+/// When a worker whose clock says `now` looks again. A loop reads its clock once per wake-up: what is due
+/// by that clock is due for the rest of its batch, too.
+fn next_look(looks_at_all: bool, now: Instant, limits: &Limits) -> Instant {
+    match looks_at_all {
+        true => now,
+        false => now + Duration::from_nanos(rhythm_ns(limits)),
+    }
+}
+
+impl Worker {
+    /// Whether it is time to look at how long what was received has waited.
+    #[inline(always)]
+    pub(crate) fn is_look_due(&self) -> bool {
+        self.now >= self.looks.at
+    }
+
+    /// Decides whether what was received from `socket` is served.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn look(&mut self, socket: BorrowedFd<'_>, session: &mut Session) {
+        if self.server.asks_ages {
+            let age = net::input_age(socket).unwrap_or_default();
+            let now = Instant::now();
+            session.set_arrival(now.checked_sub(age).unwrap_or(now));
+            if self.server.limits.queue_delay_ms == 0 {
+                return; // Every request is looked at, and none is shed.
+            }
+        }
+        // A loop reads the clock once per wake-up, and much may have been computed since.
+        let now = Instant::now();
+        let now_ns = self.server.drain.shared_ns(now);
+        let limits = &self.server.limits;
+        let shared = &self.server.board.queue_delay;
+        let looks_at_all = if self.blocking {
+            let looks = shared.is_overloaded(now_ns, limits) || shared.is_follow_due(now_ns);
+            if looks {
+                // Not a TCP socket: no age is known, but the rest is.
+                let waited = net::input_age(socket).unwrap_or_default();
+                self.begin_call(waited, now_ns);
+            } else {
+                self.looks.sheds = false;
+            }
+            self.server.board.queue_delay.is_overloaded(now_ns, limits)
+        } else {
+            let age = net::input_age(socket).unwrap_or_default();
+            let is_late = self.looks.own.observe(age, now_ns, limits);
+            self.looks.sheds = is_late && self.looks.own.is_overloaded(now_ns, limits);
+            if self.looks.sheds {
+                self.looks.own.refuse();
+            }
+            self.scratch.set_begins(!self.looks.sheds);
+            self.looks.input_age = age;
+            if let Some(figures) = self.figures {
+                let until_ns = self.looks.own.overloaded_until_ns(limits);
+                let shown_ns = &figures.overloaded_until_ns;
+                shown_ns.store(until_ns, Ordering::Relaxed);
+            }
+            is_late
+                || self.looks.own.is_overloaded(now_ns, limits)
+                || shared.is_overloaded(now_ns, limits)
+        };
+        let looks_at_all = looks_at_all || self.server.asks_ages;
+        self.looks.at = next_look(looks_at_all, self.now, limits);
+    }
+
+    /// Since when the request that was received last has waited for a worker.
+    pub(crate) fn waits_since(&mut self) -> Instant {
+        let age = std::mem::take(&mut self.looks.input_age);
+        self.now.checked_sub(age).unwrap_or(self.now)
+    }
+
+    /// Decides whether a request is served that has waited in a queue of the server since `queued`.
+    #[inline]
+    pub(crate) fn look_at_queued(&mut self, queued: Instant) {
+        if self.server.limits.queue_delay_ms > 0 {
+            let waited = self.now.saturating_duration_since(queued);
+            let now_ns = self.server.drain.shared_ns(self.now);
+            self.begin_call(waited, now_ns);
+        }
+    }
+
+    /// A request that has waited for so long is about to be served by one of several workers that share
+    /// CPUs: decides whether it is.
+    fn begin_call(&mut self, waited: Duration, now_ns: u64) {
+        let (limits, looks) = (&self.server.limits, &mut self.looks);
+        let queue = &self.server.board.queue_delay;
+        let is_late = waited > Duration::from_millis(limits.queue_delay_ms);
+        looks.sheds = false;
+        if queue.is_overloaded(now_ns, limits) {
+            if is_late {
+                looks.sheds = true;
+                queue.refuse();
+            } else {
+                looks.entered = queue.enter();
+                looks.sheds = !looks.entered;
+            }
+        }
+        if looks.sheds && !is_late {
+            return; // How long it would have waited is not known.
+        }
+        if queue.is_follow_due(now_ns) {
+            queue.follow(now_ns, limits);
+            match os::thread::run_delay() {
+                Some(run_delay) if !looks.sheds => {
+                    looks.followed = Some(Followed { waited, run_delay });
+                }
+                _ => {
+                    queue.observe(waited, now_ns, limits);
+                }
+            }
+        }
+        looks.is_tracked = looks.entered || looks.followed.is_some();
+    }
+
+    /// The request is answered, or waits for something else than a worker.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn end_call(&mut self) {
+        let looks = &mut self.looks;
+        let queue = &self.server.board.queue_delay;
+        looks.is_tracked = false;
+        if std::mem::take(&mut looks.entered) {
+            queue.leave();
+        }
+        if let Some(followed) = looks.followed.take()
+            && let Some(run_delay) = os::thread::run_delay()
+        {
+            let while_served = run_delay.saturating_sub(followed.run_delay);
+            let now_ns = self.server.drain.shared_ns(Instant::now());
+            queue.observe(followed.waited + while_served, now_ns, &self.server.limits);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_all_are_looked_at_the_next_of_the_same_batch_is_too() {
+        let (now, limits) = (Instant::now(), Limits::default());
+        assert!(now >= next_look(true, now, &limits));
+        assert!(now < next_look(false, now, &limits));
+    }
+}
