@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
-use proto::{Intake, Nature, Request, Response, Service};
+use proto::{Intake, Memory, Nature, Request, Response, Service};
 
 pub use forwarded::Trusted;
 use wire::Patience;
@@ -177,6 +177,10 @@ impl Service for Gateway {
 
     fn nature(&self, _: &Request<'_>) -> Nature {
         Nature::Blocking
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::Any
     }
 
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
