@@ -62,13 +62,10 @@ impl Adapter {
 
 #[cfg(feature = "async")]
 mod asynchronous {
-    use std::convert::Infallible;
-    use std::sync::Arc;
-
     use server::{Error, Place, Service};
 
     use super::Adapter;
-    use crate::asynchronous::{Handler, service_of};
+    use crate::asynchronous::{Handler, service_of, service_of_one};
 
     impl Adapter {
         /// Gives the handler a request's body in pieces, as they come, if it is larger than
@@ -90,8 +87,7 @@ mod asynchronous {
 
         /// A [`Service`] that awaits, as [`async_service`](crate::async_service) makes it.
         pub fn async_service<H: Handler>(self, handler: H) -> impl Service + Send + 'static {
-            let handler = Arc::new(handler);
-            service_of(self, move |_| Ok::<_, Infallible>(Arc::clone(&handler)))
+            service_of_one(self, handler)
         }
 
         /// The same for a handler that `build` makes once per process, after the fork.
