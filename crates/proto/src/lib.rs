@@ -43,6 +43,7 @@ mod buffers;
 mod chunked;
 mod client;
 mod date;
+mod each_process;
 mod head;
 mod intake;
 mod limits;
@@ -65,6 +66,7 @@ mod unp;
 mod warm_up;
 mod web;
 
+pub use each_process::EachProcess;
 pub use intake::{Intake, Sink};
 pub use limits::Limits;
 pub use observe::{Exchange, Observer};

@@ -40,7 +40,7 @@ pub trait Service: Sync {
 
     /// Whose memory the service changes.
     fn memory(&self) -> Memory {
-        Memory::Any
+        Memory::Unsaid
     }
 
     /// What is to be built and dropped in each process and each worker.
@@ -53,6 +53,12 @@ pub trait Service: Sync {
     /// from a service that is not built yet says nothing.
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
         None
+    }
+
+    /// Whether the service is [asynchronous](Service::asynchronous), or will be once it is built. A model
+    /// that cannot wait refuses it then before it listens.
+    fn awaits(&self) -> bool {
+        self.asynchronous().is_some()
     }
 
     /// What becomes of the body of `request`, which is larger than
@@ -85,6 +91,10 @@ pub enum Nature {
 /// Whose memory a service changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Memory {
+    /// Nothing is said of it. On a model of several processes each has a copy of what the service holds,
+    /// and the server says so when it starts. A service that holds nothing, such as a function, need not
+    /// say more.
+    Unsaid,
     /// It changes none, or each process may have its own.
     Any,
     /// All workers must see the same, so they must be threads of one process. On other models the server

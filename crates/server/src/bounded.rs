@@ -210,6 +210,7 @@ pub(crate) fn within(service: &'static dyn Service, bounds: Bounds) -> &'static 
     Box::leak(Box::new(Bounded { service, bounds }))
 }
 
+#[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl Service for Bounded {
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
         match self.bounds.admit(request) {
@@ -251,6 +252,10 @@ impl Service for Bounded {
             service,
             bounds: self.bounds,
         }))
+    }
+
+    fn awaits(&self) -> bool {
+        self.service.awaits()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use os::net::{self, Addr};
-use proto::{AsyncService, Intake, Nature, Request, Response, Service};
+use proto::{AsyncService, Intake, Lifecycle, Memory, Nature, Request, Response, Service};
 
 use crate::refusal::Refusal;
 use crate::{Holds, Limits, Listener, Listeners, Variant};
@@ -72,6 +72,7 @@ pub(crate) fn passable(service: &'static dyn Service, variant: &Variant) -> &'st
 
 struct Passable(&'static dyn Service);
 
+#[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl Service for Passable {
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
         self.0.call(request, response);
@@ -85,6 +86,14 @@ impl Service for Passable {
         self.0.has_slow_requests()
     }
 
+    fn memory(&self) -> Memory {
+        self.0.memory()
+    }
+
+    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
+        self.0.lifecycle()
+    }
+
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
         match self.0.intake(request, bytes) {
             Intake::Pieces(..) => Intake::Refuse,
@@ -94,6 +103,10 @@ impl Service for Passable {
 
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
         self.0.asynchronous()
+    }
+
+    fn awaits(&self) -> bool {
+        self.0.awaits()
     }
 }
 

@@ -83,8 +83,8 @@ pub use observe::sink::LogTarget;
 pub use options::ServeArgs;
 pub use processes::{Children, Life, ServingChild};
 pub use proto::{
-    AsyncReply, AsyncService, AutoHead, Condition, Content, Cookie, ETag, End, Events, Fill,
-    FormError, FormEvent, FormLimits, FormPart, FormParts, Intake, InvalidCookie, Lifecycle,
+    AsyncReply, AsyncService, AutoHead, Condition, Content, Cookie, ETag, EachProcess, End, Events,
+    Fill, FormError, FormEvent, FormLimits, FormPart, FormParts, Intake, InvalidCookie, Lifecycle,
     Limits, Memory, Method, Multipart, Nature, Pairs, Peer, Pending, Piece, Place, Protocol, Pull,
     Request, Response, SameSite, Service, Sink, Source, Validators, WorkerService, pending, pieces,
     reader,

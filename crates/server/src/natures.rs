@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use proto::{AsyncService, Intake, Nature, Request, Response, Service};
+use proto::{AsyncService, Intake, Lifecycle, Memory, Nature, Request, Response, Service};
 
 use crate::{Block, Calls, Variant, board, log};
 
@@ -45,6 +45,7 @@ pub(crate) fn obeyed(
     }))
 }
 
+#[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl Service for Obeyed {
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
         match self.service.nature(request) {
@@ -53,12 +54,32 @@ impl Service for Obeyed {
         }
     }
 
-    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
-        self.service.intake(request, bytes)
+    fn nature(&self, request: &Request<'_>) -> Nature {
+        self.service.nature(request)
+    }
+
+    fn has_slow_requests(&self) -> bool {
+        self.service.has_slow_requests()
+    }
+
+    fn memory(&self) -> Memory {
+        self.service.memory()
+    }
+
+    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
+        self.service.lifecycle()
     }
 
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
         self.service.asynchronous()
+    }
+
+    fn awaits(&self) -> bool {
+        self.service.awaits()
+    }
+
+    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
+        self.service.intake(request, bytes)
     }
 }
 

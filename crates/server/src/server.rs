@@ -40,6 +40,10 @@ pub struct Server {
     pub(crate) may_wait_to_send: bool,
     /// Whether each worker is a process of its own.
     pub(crate) processes: bool,
+    /// Whether there may be several of these, by design, so that none sees what another one changes.
+    pub(crate) several_processes: bool,
+    /// Whether the service has said before it was built that it has slow requests.
+    pub(crate) knew_of_slow_requests: bool,
     /// The listeners; see [`listeners_of`](Server::listeners_of).
     pub listeners: Vec<Listener>,
     /// Whether workers share them.

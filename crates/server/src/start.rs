@@ -257,6 +257,8 @@ fn prepare(
         calls: variant.workers.calls,
         may_wait_to_send: variant.workers.holds != Holds::Many,
         processes: variant.workers.processes,
+        several_processes: starting::has_several_processes(variant),
+        knew_of_slow_requests: service.has_slow_requests(),
         listeners,
         sharing: variant.needs.listeners,
         datagrams,
@@ -284,7 +286,8 @@ fn prepare(
     start_helper(server, variant, tasks, watchdog).map_err(failed)?;
     state::serving_begins();
     server.start_before_listening(variant.workers.count)?;
-    if let Some(line) = memory {
+    let copies = starting::copies(model.name, variant, workers, service);
+    for line in memory.iter().chain(&copies) {
         log(format_args!("{line}"));
     }
     Ok((variant.run, server))

@@ -5,34 +5,60 @@ use std::sync::atomic::Ordering;
 use proto::{Memory, Place, Service};
 
 use crate::refusal::Refusal;
-use crate::{Block, Calls, Count, MAY_WAIT, ONE_PROCESS, Server, Variant, log, signals};
+use crate::{Block, Calls, Count, Listeners, MAY_WAIT, ONE_PROCESS, Server, Variant, log, signals};
 
 /// Exit status of a worker process that has no service.
 const UNSTARTED: i32 = 1;
 
 /// Refuses a model that this service cannot run on, as far as that is known before it is built.
 pub(crate) fn check(model: &str, variant: &Variant, service: &dyn Service) -> Result<(), Refusal> {
-    let workers = variant.workers;
     let name = label(model, variant.name);
-    if service.memory() == Memory::OneProcess && workers.processes && workers.count != Count::One {
-        return Err(Refusal::Usage(format!(
-            "{name}: its workers are processes, and this service changes memory that all must share; \
-             models with one process: {ONE_PROCESS}"
-        )));
-    }
-    check_calls(model, variant.name, workers.calls, service).map_err(Refusal::Usage)
+    let processes = has_several_processes(variant);
+    check_service(&name, processes, variant.workers.calls, service).map_err(Refusal::Usage)
 }
 
-fn check_calls(
+/// Whether its workers are processes, and may be several.
+pub(crate) fn has_several_processes(variant: &Variant) -> bool {
+    variant.workers.processes && variant.workers.count != Count::One
+}
+
+/// What there is to say of a service that holds something and says nothing of processes, to those who would
+/// have it changed by all of them.
+pub(crate) fn copies(
     model: &str,
-    variant: &str,
+    variant: &Variant,
+    workers: usize,
+    service: &dyn Service,
+) -> Option<String> {
+    let has_processes = has_several_processes(variant) && workers > 1;
+    // A process for one connection that a super-server starts: its standard error may be the connection.
+    let has_listeners = variant.needs.listeners != Listeners::None;
+    let may_change = service.memory() == Memory::Unsaid && size_of_val(service) > 0;
+    (has_processes && has_listeners && may_change).then(|| {
+        format!(
+            "{}: each process has its own copy of what this service holds, and what one changes the others do not \
+             see; Service::memory (or EachProcess) says whether that is meant, per_process builds it in each, \
+             and a SharedCounter is shared by all",
+            label(model, variant.name)
+        )
+    })
+}
+
+fn check_service(
+    name: &str,
+    processes: bool,
     calls: Calls,
     service: &dyn Service,
 ) -> Result<(), String> {
-    if calls == Calls::Loop && service.asynchronous().is_some() {
+    if processes && service.memory() == Memory::OneProcess {
         return Err(format!(
-            "{}: a loop calls the service and must not wait, and this service is async; models that can: {MAY_WAIT}",
-            label(model, variant)
+            "{name}: its workers are processes, and this service changes memory that all must share; \
+             models with one process: {ONE_PROCESS}"
+        ));
+    }
+    if calls == Calls::Loop && service.awaits() {
+        return Err(format!(
+            "{name}: a loop calls the service and must not wait, and this service is async; models that can: {MAY_WAIT}"
         ));
     }
     Ok(())
@@ -64,7 +90,7 @@ impl Server {
         let Some(lifecycle) = self.lifecycle else {
             return Ok(());
         };
-        if (self.processes && count != Count::One) || self.sharing == crate::Listeners::None {
+        if (self.processes && count != Count::One) || self.sharing == Listeners::None {
             return Ok(());
         }
         // A bound is no number of workers: most of these may never begin. One shows that it can be built.
@@ -90,8 +116,29 @@ impl Server {
             })?;
             self.blocks[number].is_started.store(true, Ordering::SeqCst);
         }
-        self.board.has_started.store(true, Ordering::SeqCst);
-        check_calls(self.model, self.variant, self.calls, self.service).map_err(Refusal::Usage)
+        self.check_built().map_err(Refusal::Usage)?;
+        self.has_started();
+        Ok(())
+    }
+
+    /// Takes note that the service was built for a worker, and says, the first time, what comes too late.
+    fn has_started(&self) {
+        let is_first = !self.board.has_started.swap(true, Ordering::SeqCst);
+        let is_held =
+            matches!(self.calls, Calls::Loop | Calls::Task) && !self.knew_of_slow_requests;
+        if is_first && is_held && self.service.has_slow_requests() {
+            log(format_args!(
+                "{}: requests that compute or block hold the loop: the service said that it has some only when \
+                 it was built; Built::with_slow_requests says it before",
+                label(self.model, self.variant)
+            ));
+        }
+    }
+
+    /// Checks what only a service that is built tells.
+    fn check_built(&self) -> Result<(), String> {
+        let name = label(self.model, self.variant);
+        check_service(&name, self.several_processes, self.calls, self.service)
     }
 
     /// Starts the service for a worker, once.
@@ -110,11 +157,10 @@ impl Server {
         {
             return;
         }
-        let unusable = || check_calls(self.model, self.variant, self.calls, self.service);
         let (status, why) = match lifecycle.start(place) {
-            Ok(()) => match unusable() {
+            Ok(()) => match self.check_built() {
                 Ok(()) => {
-                    self.board.has_started.store(true, Ordering::SeqCst);
+                    self.has_started();
                     return;
                 }
                 Err(line) => (2, line),

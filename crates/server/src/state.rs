@@ -36,9 +36,11 @@ where
     S: Service + Send + Sync + 'static,
     E: Into<Error>,
 {
-    per_process_and_worker(build, |shared: &Arc<S>, _| {
-        Ok::<_, Error>(SharedByThreads(Arc::clone(shared)))
-    })
+    let own = |shared: &Arc<S>, _: &Place| Ok::<_, Error>(SharedByThreads(Arc::clone(shared)));
+    Built {
+        inner: |shared| Some(shared),
+        ..per_process_and_worker(build, own)
+    }
 }
 
 /// A service that `build` makes once per worker: in the worker's process, for this worker alone, and on
@@ -71,8 +73,10 @@ where
     Built {
         build_shared: Box::new(move |place| shared(place).map_err(Into::into)),
         build_own: Box::new(move |shared, place| own(shared, place).map_err(Into::into)),
+        inner: |_| None,
         memory: Memory::Any,
         slow: false,
+        awaits: false,
         shared: Mutex::new(None),
         workers: Slots::default(),
     }
@@ -85,8 +89,11 @@ type BuildOwn<P, W> = Box<dyn Fn(&Arc<P>, &Place) -> Result<W, Error> + Send + S
 pub struct Built<P, W> {
     build_shared: BuildShared<P>,
     build_own: BuildOwn<P, W>,
+    /// The shared part, if it is a service itself.
+    inner: fn(&P) -> Option<&dyn Service>,
     memory: Memory,
     slow: bool,
+    awaits: bool,
     /// What the workers of this process share.
     shared: Mutex<Option<Arc<P>>>,
     /// What each worker of this process has.
@@ -96,12 +103,25 @@ pub struct Built<P, W> {
 impl<P, W> Built<P, W> {
     /// The same, for models whose workers are threads of one process only: all requests must meet the
     /// same state. On other models the server does not start.
-    pub fn in_one_process(mut self) -> Built<P, W> {
-        self.memory = Memory::OneProcess;
+    pub fn in_one_process(self) -> Built<P, W> {
+        self.with_memory(Memory::OneProcess)
+    }
+
+    /// The same, which says this of its memory, in the place of [`Memory::Any`].
+    pub fn with_memory(mut self, memory: Memory) -> Built<P, W> {
+        self.memory = memory;
         self
     }
 
-    /// The same, with requests that are not quick: models obey its nature.
+    /// The same, of which every worker is [asynchronous](WorkerService::asynchronous): a model that cannot
+    /// wait refuses it before it listens, when nothing is built yet.
+    pub fn awaiting(mut self) -> Built<P, W> {
+        self.awaits = true;
+        self
+    }
+
+    /// The same, with requests that are not quick: models obey its nature. They must know before it is
+    /// built, so it is to be said here, whatever the service itself says later.
     pub fn with_slow_requests(mut self) -> Built<P, W> {
         self.slow = true;
         self
@@ -119,6 +139,12 @@ impl<P: Send + Sync, W: WorkerService> Built<P, W> {
         Ok(built)
     }
 
+    /// Whether the shared part is a service, is built, and says so.
+    fn inner_says(&self, says: impl FnOnce(&dyn Service) -> bool) -> bool {
+        let shared = lock(&self.shared);
+        shared.as_deref().and_then(self.inner).is_some_and(says)
+    }
+
     /// What the worker has at `place`. It is built if there is none, or if a panic has left it halfway.
     fn own<'s>(&'s self, place: &Place) -> Result<Slot<'s, W>, Error> {
         let mut slot = self.workers.lock(place.worker);
@@ -129,6 +155,7 @@ impl<P: Send + Sync, W: WorkerService> Built<P, W> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl<P: Send + Sync, W: WorkerService> Service for Built<P, W> {
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
         match self.own(request.place).as_deref_mut() {
@@ -162,11 +189,14 @@ impl<P: Send + Sync, W: WorkerService> Service for Built<P, W> {
     }
 
     fn has_slow_requests(&self) -> bool {
-        self.slow
+        self.slow || self.inner_says(|inner| inner.has_slow_requests())
     }
 
     fn memory(&self) -> Memory {
-        self.memory
+        match self.inner_says(|inner| inner.memory() == Memory::OneProcess) {
+            true => Memory::OneProcess,
+            false => self.memory,
+        }
     }
 
     fn lifecycle(&self) -> Option<&dyn Lifecycle> {
@@ -176,17 +206,30 @@ impl<P: Send + Sync, W: WorkerService> Service for Built<P, W> {
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
         self.workers.first(W::asynchronous).flatten()
     }
+
+    fn awaits(&self) -> bool {
+        self.awaits || self.asynchronous().is_some()
+    }
 }
 
 impl<P: Send + Sync, W: WorkerService> Lifecycle for Built<P, W> {
     fn start(&self, place: &Place) -> Result<(), Error> {
-        self.own(place).map(drop)
+        self.own(place).map(drop)?;
+        let shared = self.shared(place)?;
+        match (self.inner)(&shared).and_then(Service::lifecycle) {
+            Some(inner) => inner.start(place),
+            None => Ok(()),
+        }
     }
 
     fn end(&self) {
         // A worker that is still in a call is stuck in it, and the process ends without it.
         self.workers.clear();
-        *lock(&self.shared) = None;
+        let shared = lock(&self.shared).take();
+        let inner = shared.as_deref().and_then(self.inner);
+        if let Some(lifecycle) = inner.and_then(Service::lifecycle) {
+            lifecycle.end();
+        }
     }
 }
 
@@ -200,6 +243,7 @@ impl<P, W> fmt::Debug for Built<P, W> {
 #[derive(Debug)]
 pub struct SharedByThreads<S>(Arc<S>);
 
+#[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl<S: Service + Send + Sync> WorkerService for SharedByThreads<S> {
     fn call(&mut self, request: &Request<'_>, response: &mut Response<'_>) {
         self.0.call(request, response);

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use proto::{
-    Content, ETag, Method, Nature, Request, Response, Service, Validators, percent_decode,
+    Content, ETag, Memory, Method, Nature, Request, Response, Service, Validators, percent_decode,
 };
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
@@ -236,6 +236,10 @@ impl Service for Files {
                 plain(response, 405, "Files can be read, no more.\n");
             }
         }
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::Any
     }
 
     fn has_slow_requests(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use proto::{Method, Nature, Piece, Pull, Request, Response, Service};
+use proto::{Memory, Method, Nature, Piece, Pull, Request, Response, Service};
 
 use crate::work::{BYTES_MAX, Locks, MICROS_MAX, Work, number_up_to};
 use crate::{Calibration, Files, Store, plain};
@@ -123,6 +123,11 @@ impl Service for Router {
                 plain(response, 405, "Not with that method.\n");
             }
         }
+    }
+
+    /// Numbers and stores that all must see are shared by processes.
+    fn memory(&self) -> Memory {
+        Memory::Any
     }
 
     fn has_slow_requests(&self) -> bool {

@@ -9,9 +9,11 @@
 //! What a handler spawns goes on by itself on async-tasks only: the runtime of a worker runs while the
 //! worker waits for a reply, and no longer.
 //!
-//! A reply of unknown or large size is streamed where its task awaits or its worker has one connection at a
-//! time. In pools, whose loops send for all, it is collected first, up to 64 MiB.
+//! A reply of unknown or large size is streamed. A task awaits its next piece, a worker with one connection at
+//! a time waits for it, and the loops of a pool, which send for all, look for it: at once, and then after 1 ms
+//! and twice as long each time, 100 ms at most.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -22,14 +24,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body as _;
 use server::{
-    AsyncService, Error, Intake, Method, Pending, Piece, Place, Pull, Request, Response, Service,
+    AsyncService, Built, Error, Intake, Memory, Method, Pending, Place, Request, Response, Service,
     WorkerService, per_process_and_worker,
 };
 use tokio::runtime::{Builder, Runtime};
 
 use crate::http::{
-    Adapter, Body, BoxError, Collected, Frames, Reply, body_of, is_streamed, refuse, request_of,
-    source,
+    Adapter, Body, BoxError, Collected, Frames, Pauses, Reply, body_of, is_streamed, refuse,
+    request_of, source,
 };
 
 mod adapted;
@@ -43,6 +45,16 @@ const COLLECTED_BYTES_MAX: usize = 64 << 20;
 
 /// How long a worker waits for a piece of a body before it looks whether the server drains.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a loop leaves a body alone that has no frame yet.
+const PAUSES: Pauses = Pauses {
+    first: Duration::from_millis(1),
+    longest: LOOK_EVERY,
+};
+
+/// How often a loop looks for a frame before it pauses: at first, after the runtime has learned what is due,
+/// and after it has run that.
+const LOOKS: usize = 3;
 
 /// Something that answers an [`http::Request`] after awaiting.
 ///
@@ -108,15 +120,29 @@ pub fn async_per_process<H: Handler, E: Into<Error>>(
 pub(crate) fn service_of<H: Handler, E: Into<Error>>(
     adapter: Adapter,
     build: impl Fn(&Place) -> Result<H, E> + Send + Sync + 'static,
-) -> impl Service + Send + 'static {
-    per_process_and_worker(build, move |handler: &Arc<H>, place| {
+) -> Built<H, impl WorkerService + 'static> {
+    let own = move |handler: &Arc<H>, place: &Place| {
         Ok::<_, Error>(Waiting {
             handler: Arc::clone(handler),
             adapter,
             runtime: OnceLock::new(),
             may_wait_to_send: place.may_wait_to_send,
         })
-    })
+    };
+    per_process_and_worker(build, own).awaiting()
+}
+
+/// The same for a handler that was made before the server starts: each process has a copy of what it holds.
+pub(crate) fn service_of_one<H: Handler>(
+    adapter: Adapter,
+    handler: H,
+) -> impl Service + Send + 'static {
+    let memory = match size_of::<H>() {
+        0 => Memory::Any,
+        _ => Memory::Unsaid,
+    };
+    let handler = Arc::new(handler);
+    service_of(adapter, move |_| Ok::<_, Infallible>(Arc::clone(&handler))).with_memory(memory)
 }
 
 impl<H: Handler> Handler for Arc<H> {
@@ -153,23 +179,22 @@ impl<H: Handler> WorkerService for Waiting<H> {
         let may_wait = self.may_wait_to_send;
         let reply = runtime.block_on(async {
             let (parts, body) = handled.await?.into_parts();
-            if is_streamed(&body) && may_wait {
+            if is_streamed(&body) {
                 let frames = Frames::new(body);
                 let bytes = frames.body.size_hint().exact();
                 let runtime = Arc::clone(&runtime);
-                let wait = move |frames: &mut Frames<H::Body>| wait_for(&runtime, frames);
-                let source = source(frames, &parts, wait);
+                // Who sends for others does not wait for a frame.
+                let (pauses, next): (_, Next<H::Body>) = match may_wait {
+                    true => (Pauses::SHORT, wait_for),
+                    false => (PAUSES, look_for),
+                };
+                let next = move |frames: &mut Frames<H::Body>| next(&runtime, frames);
+                let source = source(frames, &parts, pauses, next);
                 return Ok(Reply::streamed(parts, bytes, source));
             }
-            // A body whose length was not known is framed as it would be if it were streamed.
-            let is_sized = body.size_hint().upper().is_some();
             let (mut body, mut whole) = (pin!(body), Collected::default());
             poll_fn(|cx| whole.poll_rest(body.as_mut(), COLLECTED_BYTES_MAX, cx)).await?;
-            Ok::<_, BoxError>(if is_sized {
-                Reply::whole(parts, whole)
-            } else {
-                in_frames(parts, whole)
-            })
+            Ok::<_, BoxError>(Reply::whole(parts, whole))
         });
         match reply {
             Ok(reply) => reply.fill(request_method == Method::Head, response),
@@ -221,6 +246,9 @@ fn begin<H: Handler>(
     Ok(Box::pin(handler.handle(request)))
 }
 
+/// How a worker comes by the next frame of a body.
+type Next<B> = fn(&Runtime, &mut Frames<B>) -> Poll<Option<Result<Bytes, BoxError>>>;
+
 /// The next frame, for a worker that waits for it. Pending: none has come yet, and it is time to look
 /// whether the server drains.
 fn wait_for<B: http_body::Body<Error: Into<BoxError>>>(
@@ -233,6 +261,24 @@ fn wait_for<B: http_body::Body<Error: Into<BoxError>>>(
             Ok(next) => Poll::Ready(next),
             Err(_) => Poll::Pending,
         }
+    })
+}
+
+/// The next frame, if it is there, for a loop that sends it. The runtime is that of the worker that has
+/// begun the reply: between two looks it learns what has come and what is due, and runs what is ready.
+fn look_for<B: http_body::Body<Error: Into<BoxError>>>(
+    runtime: &Runtime,
+    frames: &mut Frames<B>,
+) -> Poll<Option<Result<Bytes, BoxError>>> {
+    runtime.block_on(async {
+        for _ in 0..LOOKS {
+            let next = poll_fn(|cx| Poll::Ready(frames.poll_next(cx))).await;
+            if next.is_ready() {
+                return next;
+            }
+            tokio::task::yield_now().await;
+        }
+        Poll::Pending
     })
 }
 
@@ -253,18 +299,4 @@ impl<H: Handler> AsyncService for Awaited<H> {
             Err(status) => Box::pin(Answering::<Handled<H>, H::Body>::refused(status)),
         }
     }
-}
-
-/// A reply that was collected, in the frames that it came in.
-fn in_frames(parts: http::response::Parts, whole: Collected) -> Reply {
-    let mut frames = whole.into_frames();
-    Reply::streamed(parts, None, move |piece: &mut Piece<'_>| {
-        Ok(match frames.next() {
-            Some(frame) => {
-                piece.push(&frame);
-                Pull::More
-            }
-            None => Pull::End,
-        })
-    })
 }

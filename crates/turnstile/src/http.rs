@@ -27,7 +27,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use http_body::Body as _;
-use server::{Method, Request, Response, Service};
+use server::{Memory, Method, Request, Response, Service};
 
 pub use adapter::Adapter;
 pub use body::Body;
@@ -36,7 +36,7 @@ pub use error::BoxError;
 pub(crate) use inflow::{Inlet, inflow};
 #[cfg(feature = "async")]
 pub(crate) use reply::fill_whole;
-pub(crate) use reply::{Collected, Frames, Reply, is_streamed, refuse, source};
+pub(crate) use reply::{Collected, Frames, Pauses, Reply, is_streamed, refuse, source};
 pub(crate) use request::{body_of, request_of};
 
 /// A service that takes an [`http::Request`] and returns an [`http::Response`], without awaiting.
@@ -79,32 +79,64 @@ where
     F: Fn(http::Request<Body>) -> http::Response<B> + Send + Sync + 'static,
     B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
 {
-    move |request: &Request<'_>, response: &mut Response<'_>| {
-        let is_head = request.method == Method::Head;
-        let converted = match request_of(request, body_of(request), adapter) {
-            Ok(converted) => converted,
-            Err(status) => return refuse(status, "the target is no URI", response),
+    // Of the adapter nothing changes.
+    let memory = match size_of::<F>() {
+        0 => Memory::Any,
+        _ => Memory::Unsaid,
+    };
+    Answering {
+        answer: move |request: &Request<'_>, response: &mut Response<'_>| {
+            answer(adapter, &handler, request, response);
+        },
+        memory,
+    }
+}
+
+/// A service of the types of `http`.
+struct Answering<A> {
+    answer: A,
+    memory: Memory,
+}
+
+impl<A: Fn(&Request<'_>, &mut Response<'_>) + Sync> Service for Answering<A> {
+    fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        (self.answer)(request, response);
+    }
+
+    fn memory(&self) -> Memory {
+        self.memory
+    }
+}
+
+fn answer<F, B>(adapter: Adapter, handler: &F, request: &Request<'_>, response: &mut Response<'_>)
+where
+    F: Fn(http::Request<Body>) -> http::Response<B>,
+    B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
+{
+    let is_head = request.method == Method::Head;
+    let converted = match request_of(request, body_of(request), adapter) {
+        Ok(converted) => converted,
+        Err(status) => return refuse(status, "the target is no URI", response),
+    };
+    let (parts, body) = handler(converted).into_parts();
+    let mut cx = Context::from_waker(Waker::noop());
+    if is_streamed(&body) {
+        let frames = Frames::new(body);
+        let size = frames.body.size_hint();
+        let next = |frames: &mut Frames<B>| match frames
+            .poll_next(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Pending => Poll::Ready(Some(Err(WAITS.into()))),
+            ready => ready,
         };
-        let (parts, body) = handler(converted).into_parts();
-        let mut cx = Context::from_waker(Waker::noop());
-        if is_streamed(&body) {
-            let frames = Frames::new(body);
-            let size = frames.body.size_hint();
-            let next = |frames: &mut Frames<B>| match frames
-                .poll_next(&mut Context::from_waker(Waker::noop()))
-            {
-                Poll::Pending => Poll::Ready(Some(Err(WAITS.into()))),
-                ready => ready,
-            };
-            let source = source(frames, &parts, next);
-            return Reply::streamed(parts, size.exact(), source).fill(is_head, response);
-        }
-        let mut whole = Collected::default();
-        match whole.poll_rest(pin!(body), usize::MAX, &mut cx) {
-            Poll::Ready(Ok(())) => Reply::whole(parts, whole).fill(is_head, response),
-            Poll::Ready(Err(error)) => refuse(500, &error.to_string(), response),
-            Poll::Pending => refuse(500, WAITS, response),
-        }
+        let source = source(frames, &parts, Pauses::UNTIL_WOKEN, next);
+        return Reply::streamed(parts, size.exact(), source).fill(is_head, response);
+    }
+    let mut whole = Collected::default();
+    match whole.poll_rest(pin!(body), usize::MAX, &mut cx) {
+        Poll::Ready(Ok(())) => Reply::whole(parts, whole).fill(is_head, response),
+        Poll::Ready(Err(error)) => refuse(500, &error.to_string(), response),
+        Poll::Pending => refuse(500, WAITS, response),
     }
 }
 

@@ -109,8 +109,10 @@
 //! | before the server starts, in shared memory | [`SharedCounter`] | everybody |
 //!
 //! A worker opens its database in what it gives to [`per_worker`]: after the fork, and for itself alone. A
-//! service whose memory all workers must see returns [`Memory::OneProcess`], and a model of several
-//! processes refuses it when it starts.
+//! service whose memory all workers must see returns [`Memory::OneProcess`] from [`Service::memory`], and a
+//! model of several processes refuses it when it starts. One that may be copied returns [`Memory::Any`]; of one
+//! that holds something and says neither, the server says at the start that each process has a copy.
+//! [`EachProcess`] says it of a closure or an async handler.
 //!
 //! # What a handler finds
 //!
@@ -164,10 +166,11 @@ pub use tower::{tower_per_process, tower_service};
 // What a service needs.
 #[doc(inline)]
 pub use server::{
-    Address, AsyncReply, AsyncService, Built, Fill, Intake, Lifecycle, Limits, Memory, Method,
-    Nature, Peer, Pending, Piece, Place, Protocol, Pull, Request, Response, ServeArgs, Service,
-    SharedByThreads, SharedCounter, Sink, Source, WorkerService, main, main_owned, main_with,
-    pending, per_process, per_process_and_worker, per_worker, serve, serve_with, unusable,
+    Address, AsyncReply, AsyncService, Built, EachProcess, Fill, Intake, Lifecycle, Limits, Memory,
+    Method, Nature, Peer, Pending, Piece, Place, Protocol, Pull, Request, Response, ServeArgs,
+    Service, SharedByThreads, SharedCounter, Sink, Source, WorkerService, main, main_owned,
+    main_with, pending, per_process, per_process_and_worker, per_worker, serve, serve_with,
+    unusable,
 };
 // What a handler finds: see docs/http.md.
 #[doc(inline)]

@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use turnstile::EachProcess;
 
 fn router() -> Router {
     Router::new()
@@ -84,5 +85,7 @@ impl HttpBody for Lines {
 }
 
 fn main() -> ExitCode {
-    turnstile::main_on_any(|_: &()| Ok::<_, Infallible>(turnstile::tower_service(router())))
+    // The router changes nothing, so each process may have its own.
+    let service = |_: &()| Ok::<_, Infallible>(EachProcess(turnstile::tower_service(router())));
+    turnstile::main_on_any(service)
 }

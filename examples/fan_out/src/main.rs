@@ -19,6 +19,7 @@ use http::{Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use turnstile::EachProcess;
 use turnstile::http::Body;
 
 #[derive(clap::Args)]
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
             backend_ms: flags.backend_ms,
         });
         let handler = move |request| answer(Arc::clone(&flags), request);
-        Ok::<_, Infallible>(turnstile::async_service(handler))
+        // The flags do not change, so each process may have its own.
+        Ok::<_, Infallible>(EachProcess(turnstile::async_service(handler)))
     })
 }

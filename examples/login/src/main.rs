@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use argon2::Argon2;
 use argon2::password_hash::{self, PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use turnstile::{Method, Nature, Request, Response, Service};
+use turnstile::{Memory, Method, Nature, Request, Response, Service};
 
 #[derive(clap::Args)]
 struct Flags {
@@ -102,6 +102,11 @@ impl Service for Login {
 
     fn has_slow_requests(&self) -> bool {
         true
+    }
+
+    /// It changes none.
+    fn memory(&self) -> Memory {
+        Memory::Any
     }
 }
 

@@ -1,6 +1,10 @@
 //! HEAD for services that know GET.
 
-use crate::{Intake, Method, Nature, Request, Response, Service};
+use std::sync::Arc;
+
+use crate::{
+    AsyncService, Intake, Lifecycle, Memory, Method, Nature, Pending, Request, Response, Service,
+};
 
 /// A service that is asked for HEAD as for GET: it need not know HEAD at all. The reply has the fields that
 /// GET would have had, `Content-Length` included, and no body (RFC 9110 section 9.3.2).
@@ -20,26 +24,56 @@ use crate::{Intake, Method, Nature, Request, Response, Service};
 #[derive(Debug, Clone, Copy)]
 pub struct AutoHead<S>(pub S);
 
-impl<S> AutoHead<S> {
-    fn as_get<'a>(request: &Request<'a>) -> Request<'a> {
-        let method = match request.method {
-            Method::Head => Method::Get,
-            other => other,
-        };
-        Request { method, ..*request }
-    }
+/// The request with GET in the place of HEAD.
+fn as_get<'a>(request: &Request<'a>) -> Request<'a> {
+    let method = match request.method {
+        Method::Head => Method::Get,
+        other => other,
+    };
+    Request { method, ..*request }
 }
 
+#[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl<S: Service> Service for AutoHead<S> {
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        self.0.call(&Self::as_get(request), response);
+        self.0.call(&as_get(request), response);
     }
 
     fn nature(&self, request: &Request<'_>) -> Nature {
-        self.0.nature(&Self::as_get(request))
+        self.0.nature(&as_get(request))
+    }
+
+    fn has_slow_requests(&self) -> bool {
+        self.0.has_slow_requests()
+    }
+
+    fn memory(&self) -> Memory {
+        self.0.memory()
+    }
+
+    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
+        self.0.lifecycle()
+    }
+
+    fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
+        let service = self.0.asynchronous()?;
+        Some(Arc::new(AutoHeadAsync(service)))
+    }
+
+    fn awaits(&self) -> bool {
+        self.0.awaits()
     }
 
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
-        self.0.intake(&Self::as_get(request), bytes)
+        self.0.intake(&as_get(request), bytes)
+    }
+}
+
+/// The same for workers that can await.
+struct AutoHeadAsync(Arc<dyn AsyncService>);
+
+impl AsyncService for AutoHeadAsync {
+    fn call(&self, request: &Request<'_>) -> Pending {
+        self.0.call(&as_get(request))
     }
 }

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
-use proto::{Intake, Nature, Request, Response, Service};
+use proto::{Intake, Memory, Nature, Request, Response, Service};
 
 use errors::is_timeout;
 pub use forwarded::Trusted;
@@ -180,6 +180,10 @@ impl Service for Gateway {
 
     fn nature(&self, _: &Request<'_>) -> Nature {
         Nature::Blocking
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::Any
     }
 
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {

@@ -10,7 +10,9 @@ use pin_project_lite::pin_project;
 use server::{AsyncReply, Response};
 
 use super::COLLECTED_BYTES_MAX;
-use crate::http::{BoxError, Collected, Frames, Reply, fill_whole, is_streamed, refuse, source};
+use crate::http::{
+    BoxError, Collected, Frames, Pauses, Reply, fill_whole, is_streamed, refuse, source,
+};
 
 pin_project! {
     /// What a handler returns, and then the body of that: collected if it is small, else streamed by the
@@ -139,6 +141,6 @@ where
     let bytes = frames.body.size_hint().exact();
     let waker = cx.waker().clone();
     let next = move |frames: &mut Frames<B>| frames.poll_next(&mut Context::from_waker(&waker));
-    let source = source(frames, &parts, next);
+    let source = source(frames, &parts, Pauses::UNTIL_WOKEN, next);
     Reply::streamed(parts, bytes, source)
 }

@@ -125,11 +125,6 @@ impl Collected {
     pub(crate) fn frames(&self) -> impl Iterator<Item = &Bytes> {
         std::iter::once(&self.first).chain(&self.more)
     }
-
-    #[cfg(feature = "async")]
-    pub(crate) fn into_frames(self) -> impl Iterator<Item = Bytes> + Send {
-        std::iter::once(self.first).chain(self.more)
-    }
 }
 
 /// The response of a handler, ready to be written.
@@ -274,11 +269,33 @@ pub(crate) fn refuse(status: u16, why: &str, response: &mut Response<'_>) {
         });
 }
 
+/// How long a source pauses when its body has no frame yet: twice as long each time, until a frame comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pauses {
+    pub(crate) first: Duration,
+    pub(crate) longest: Duration,
+}
+
+impl Pauses {
+    /// For a body whose frames wake who awaits them: it is asked for in vain only to learn of a drain.
+    pub(crate) const UNTIL_WOKEN: Pauses = Pauses {
+        first: Duration::MAX,
+        longest: Duration::MAX,
+    };
+    /// For a body that was waited for: it is waited for again once the worker has looked at its client.
+    #[cfg(feature = "async")]
+    pub(crate) const SHORT: Pauses = Pauses {
+        first: Duration::ZERO,
+        longest: Duration::ZERO,
+    };
+}
+
 /// The frames of a body as the source of a streamed reply; `next` has the next one. Server-sent events end
 /// when the server drains, other bodies go on to their end.
 pub(crate) fn source<B: Send + 'static>(
     mut frames: Frames<B>,
     parts: &Parts,
+    pauses: Pauses,
     mut next: impl FnMut(&mut Frames<B>) -> Poll<Option<Result<Bytes, BoxError>>> + Send + 'static,
 ) -> impl Source + 'static {
     let media = parts
@@ -286,14 +303,20 @@ pub(crate) fn source<B: Send + 'static>(
         .get(CONTENT_TYPE)
         .map(http::HeaderValue::as_bytes);
     let ends_in_drain = media.is_some_and(|media| media.starts_with(b"text/event-stream"));
+    let mut pause = pauses.first;
     move |piece: &mut Piece<'_>| {
         if ends_in_drain && piece.is_draining() {
             return Ok(Pull::End);
         }
         match next(&mut frames) {
-            Poll::Pending => Ok(Pull::Later(Duration::MAX)),
+            Poll::Pending => {
+                let now = pause;
+                pause = pause.saturating_mul(2).min(pauses.longest);
+                Ok(Pull::Later(now))
+            }
             Poll::Ready(None) => Ok(Pull::End),
             Poll::Ready(Some(Ok(bytes))) => {
+                pause = pauses.first;
                 piece.push(&bytes);
                 Ok(Pull::More)
             }

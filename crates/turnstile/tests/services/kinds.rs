@@ -1,24 +1,39 @@
 //! The services under test, which behave badly each in its way.
 
+use std::future::Future;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
 use turnstile::http::{Body, BoxError};
 use turnstile::{
-    Memory, Nature, Place, Request, Response, ServeArgs, Service, SharedCounter, WorkerService,
+    AutoHead, EachProcess, Memory, Nature, Place, Request, Response, ServeArgs, Service,
+    SharedCounter, WorkerService,
 };
+
+/// Before a kind: the service of that kind, wrapped.
+const AUTO_HEAD: &str = "auto-head ";
 
 /// Serves a service of this kind with this model.
 pub fn serve(kind: &str, model: &str, mut args: ServeArgs) -> std::process::ExitCode {
     let model = turnstile::models::choose(model, &mut args).unwrap();
+    let (wraps, kind) = match kind.strip_prefix(AUTO_HEAD) {
+        Some(kind) => (true, kind),
+        None => (false, kind),
+    };
     macro_rules! serve {
         ($service:expr) => {
-            turnstile::serve_with(model, &args, || Ok::<_, io::Error>($service))
+            match wraps {
+                true => {
+                    turnstile::serve_with(model, &args, || Ok::<_, io::Error>(AutoHead($service)))
+                }
+                false => turnstile::serve_with(model, &args, || Ok::<_, io::Error>($service)),
+            }
         };
     }
     match kind {
@@ -31,19 +46,31 @@ pub fn serve(kind: &str, model: &str, mut args: ServeArgs) -> std::process::Exit
         "late-counter" => serve!(turnstile::per_process(|_: &Place| {
             SharedCounter::new().map(|_| Plain)
         })),
-        "ordered" => serve!(turnstile::per_process_and_worker(
-            |_: &Place| Ok::<_, io::Error>(Said("process".into())),
-            |_: &Arc<Said>, place: &Place| Ok::<_, io::Error>(Ordered(Said(format!(
-                "worker {}",
-                place.worker
-            )))),
-        )),
+        "ordered" => serve!(ordered()),
+        "nested" => serve!(turnstile::per_process(|_: &Place| Ok::<_, io::Error>(
+            ordered()
+        ))),
         "panics" => serve!(turnstile::per_worker(|_: &Place| Ok::<_, io::Error>(
             Counting(0)
         ))),
         "one-process" => serve!(OneProcess(AtomicU64::new(0))),
+        "nested-one-process" => serve!(turnstile::per_process(|_: &Place| Ok::<_, io::Error>(
+            OneProcess(AtomicU64::new(0))
+        ))),
+        "unsaid" => serve!(Unsaid(AtomicU64::new(0))),
+        "unsaid-async" => {
+            let held = Arc::new(());
+            serve!(turnstile::async_service(move |request| {
+                let _held = Arc::clone(&held);
+                asynchronous(request)
+            }))
+        }
+        "said" => serve!(EachProcess(Unsaid(AtomicU64::new(0)))),
         "plain" => serve!(Plain),
         "gate" => serve!(Gate::default()),
+        "nested-gate" => serve!(turnstile::per_process(|_: &Place| Ok::<_, io::Error>(
+            Gate::default()
+        ))),
         "async" => serve!(turnstile::async_service(asynchronous)),
         "large" => serve!(crate::bodies::large()),
         "who" => serve!(crate::bodies::who()),
@@ -72,6 +99,16 @@ impl Drop for Said {
     }
 }
 
+fn ordered() -> impl Service + Send + 'static {
+    turnstile::per_process_and_worker(
+        |_: &Place| Ok::<_, io::Error>(Said("process".into())),
+        |_: &Arc<Said>, place: &Place| {
+            let said = format!("worker {}", place.worker);
+            Ok::<_, io::Error>(Ordered(Said(said)))
+        },
+    )
+}
+
 struct Ordered(#[allow(dead_code)] Said); // It speaks when it is dropped.
 
 impl WorkerService for Ordered {
@@ -89,6 +126,16 @@ impl Service for OneProcess {
 
     fn memory(&self) -> Memory {
         Memory::OneProcess
+    }
+}
+
+/// Holds a number, and does not say who must see it.
+struct Unsaid(AtomicU64);
+
+impl Service for Unsaid {
+    fn call(&self, _: &Request<'_>, response: &mut Response<'_>) {
+        let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        response.body(number.to_string().as_bytes());
     }
 }
 
@@ -170,10 +217,23 @@ async fn asynchronous(request: http::Request<Body>) -> http::Response<Frames> {
         "/length" => (Some("5"), Frames::of(&[Some("six...")], true)),
         "/half-small" => (None, Frames::of(&[Some("half"), None], true)),
         "/half" => (None, Frames::of(&[Some("half"), None], false)),
+        "/method" => {
+            let name = match *request.method() {
+                http::Method::GET => "GET",
+                _ => "another",
+            };
+            (None, Frames::of(&[Some(name)], true))
+        }
+        "/events" => (None, Frames::endless()),
         "/frames" => (None, Frames::of(&[Some("one,"), Some("two")], false)),
         _ => (None, Frames::of(&[Some("async")], true)),
     };
+    let is_endless = body.tick.is_some();
     let mut response = http::Response::new(body);
+    if is_endless {
+        let media = http::HeaderValue::from_static("text/event-stream");
+        response.headers_mut().insert("content-type", media);
+    }
     if let Some(length) = length {
         let value = http::HeaderValue::from_static(length);
         response.headers_mut().insert("content-length", value);
@@ -181,12 +241,19 @@ async fn asynchronous(request: http::Request<Body>) -> http::Response<Frames> {
     response
 }
 
-/// Frames, of which `None` is an error. Between two of them it waits.
+/// Frames, of which `None` is an error. Between two of them it waits. Or an event whenever it is time for
+/// one, without end.
 struct Frames {
     left: Vec<Option<&'static str>>,
     is_small: bool,
     waited: bool,
+    tick: Option<Pin<Box<tokio::time::Sleep>>>,
 }
+
+pub const EVENT: &str = "data: tick\n\n";
+
+/// From one event to the next: longer than a worker waits before it looks whether the server drains.
+const TICK: Duration = Duration::from_millis(150);
 
 impl Frames {
     fn of(frames: &[Option<&'static str>], is_small: bool) -> Frames {
@@ -194,6 +261,14 @@ impl Frames {
             left: frames.iter().rev().copied().collect(),
             is_small,
             waited: false,
+            tick: None,
+        }
+    }
+
+    fn endless() -> Frames {
+        Frames {
+            tick: Some(Box::pin(tokio::time::sleep(Duration::ZERO))),
+            ..Frames::of(&[], false)
         }
     }
 }
@@ -206,6 +281,11 @@ impl http_body::Body for Frames {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(tick) = &mut self.tick {
+            ready!(tick.as_mut().poll(cx));
+            tick.as_mut().reset(tokio::time::Instant::now() + TICK);
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(EVENT.as_bytes())))));
+        }
         self.waited = !self.waited;
         if self.waited {
             cx.waker().wake_by_ref();

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use every_model::Column;
 use program::{Program, ended};
-use turnstile::{Calls, Count};
+use turnstile::{Calls, Count, Holds};
 
 /// What a service of a kind does on a model.
 type Row = (&'static str, fn(&Column));
@@ -30,6 +30,10 @@ const ROWS: &[Row] = &[
     ),
     ("memory that all must share needs one process", one_process),
     (
+        "of memory nobody speaks of, each process has a copy, which the server says",
+        unsaid,
+    ),
+    (
         "a length of its own, a second body, half a body",
         misbehaves,
     ),
@@ -39,6 +43,10 @@ const ROWS: &[Row] = &[
         asynchronous,
     ),
     ("an async handler that never returns is cut", never_returns),
+    (
+        "events without end hold no loop, and end with the server",
+        events,
+    ),
     (
         "a handler that never returns does not keep the server",
         never_returns_itself,
@@ -135,7 +143,13 @@ fn unbuildable(column: &Column) {
 }
 
 fn dropped_in_order(column: &Column) {
-    let program = Program::start("ordered", column, &[]);
+    for kind in ["ordered", "auto-head ordered", "nested"] {
+        dropped_in_order_of(kind, column);
+    }
+}
+
+fn dropped_in_order_of(kind: &str, column: &Column) {
+    let program = Program::start(kind, column, &[]);
     assert!(program.get("/").starts_with("HTTP/1.1 200 "));
     let stderr = program.drain();
     let dropped: Vec<_> = stderr
@@ -145,7 +159,7 @@ fn dropped_in_order(column: &Column) {
     let mut processes: Vec<_> = dropped.iter().map(|(process, _)| *process).collect();
     processes.sort_unstable();
     processes.dedup();
-    assert!(!processes.is_empty(), "{stderr}");
+    assert!(!processes.is_empty(), "{kind}: {stderr}");
     for process in processes {
         let theirs: Vec<_> = dropped
             .iter()
@@ -183,18 +197,53 @@ fn panics(column: &Column) {
 }
 
 fn one_process(column: &Column) {
-    let workers = column.variant.workers;
-    if workers.processes && workers.count != Count::One {
-        let end = ended("one-process", column);
-        assert_eq!((end.code, end.stdout.as_str()), (Some(2), ""), "{end:?}");
+    for kind in ["one-process", "auto-head one-process"] {
+        if column.is_one_process() {
+            let program = Program::start(kind, column, &[]);
+            for number in 1..=5 {
+                assert!(program.get("/").ends_with(&format!("\r\n\r\n{number}")));
+            }
+            program.drain();
+        } else {
+            let end = ended(kind, column);
+            assert_eq!((end.code, end.stdout.as_str()), (Some(2), ""), "{end:?}");
+            assert!(end.stderr.contains(turnstile::ONE_PROCESS), "{end:?}");
+        }
+    }
+    if !column.is_one_process() {
+        // Only what is built in each process says it.
+        let kind = "nested-one-process";
+        let end = match column.variant.workers.count {
+            Count::UpTo(_) => Program::start(kind, column, &[]).ended_by_a_client(),
+            _ => ended(kind, column),
+        };
+        assert_eq!(end.code, Some(2), "{end:?}");
         assert!(end.stderr.contains(turnstile::ONE_PROCESS), "{end:?}");
+    }
+}
+
+fn unsaid(column: &Column) {
+    let says = |kind| {
+        let program = Program::start(kind, column, &["--workers", "2"]);
+        let reply = program.get("/");
+        assert!(reply.starts_with("HTTP/1.1 200 "), "{kind}: {reply}");
+        let stderr = program.drain();
+        stderr.matches(": each process has its own copy").count()
+    };
+    if column.is_one_process() {
+        assert_eq!(says("unsaid"), 0);
         return;
     }
-    let program = Program::start("one-process", column, &[]);
-    for number in 1..=5 {
-        assert!(program.get("/").ends_with(&format!("\r\n\r\n{number}")));
+    for kind in ["unsaid", "auto-head unsaid"] {
+        assert_eq!(says(kind), 1, "{kind}");
     }
-    program.drain();
+    for kind in ["said", "plain", "who"] {
+        assert_eq!(says(kind), 0, "{kind}");
+    }
+    if column.may_wait() {
+        assert_eq!(says("unsaid-async"), 1);
+        assert_eq!(says("async"), 0);
+    }
 }
 
 fn misbehaves(column: &Column) {
@@ -213,16 +262,28 @@ fn misbehaves(column: &Column) {
 }
 
 fn served_aside(column: &Column) {
+    for kind in ["gate", "auto-head gate"] {
+        served_aside_by(kind, column);
+    }
+    // Only what is built in each process says that it has such requests.
+    let workers = column.variant.workers;
+    let program = Program::start("nested-gate", column, &[]);
+    assert!(program.get("/").ends_with("\r\n\r\n/"));
+    let told = program.drain().contains("Built::with_slow_requests");
+    assert_eq!(told, matches!(workers.calls, Calls::Loop | Calls::Task));
+}
+
+fn served_aside_by(kind: &str, column: &Column) {
     let workers = column.variant.workers;
     let aside = column.variant.needs.aside.is_some() || workers.calls == Calls::ExtraThread;
     let program = if aside {
-        Program::start("gate", column, &["--workers", "1"])
+        Program::start(kind, column, &["--workers", "1"])
     } else if workers.shares {
-        Program::start("gate", column, &["--workers", "2"])
+        Program::start(kind, column, &["--workers", "2"])
     } else {
         // Its loop would be held for ever, which it says.
         let holds = matches!(workers.calls, Calls::Loop | Calls::Task);
-        let program = Program::start("gate", column, &[]);
+        let program = Program::start(kind, column, &[]);
         assert_eq!(program.drain().contains("hold the loop"), holds);
         return;
     };
@@ -233,17 +294,29 @@ fn served_aside(column: &Column) {
 }
 
 fn asynchronous(column: &Column) {
+    for kind in ["async", "auto-head async"] {
+        asynchronous_of(kind, column);
+    }
+}
+
+fn asynchronous_of(kind: &str, column: &Column) {
     if !column.may_wait() {
-        let end = ended("async", column);
-        let processes = column.variant.workers.processes;
+        let end = ended(kind, column);
         assert_eq!(end.code, Some(2), "{end:?}");
-        assert!(end.stdout.is_empty() || processes, "{end:?}");
+        assert!(end.stdout.is_empty(), "{end:?}");
         assert_eq!(end.stderr.matches("error: ").count(), 1, "{end:?}");
         assert!(end.stderr.contains(turnstile::MAY_WAIT), "{end:?}");
         return;
     }
-    let program = Program::start("async", column, &[]);
+    let program = Program::start(kind, column, &[]);
     assert!(program.get("/").ends_with("Content-Length: 5\r\n\r\nasync"));
+    // A reply to HEAD has the length of that to GET, which a handler that is told of GET has written.
+    let bytes = if kind == "async" { 7 } else { 3 };
+    let head = program.head("/method");
+    assert!(
+        head.ends_with(&format!("Content-Length: {bytes}\r\n\r\n")),
+        "{head}"
+    );
     for path in ["/panic", "/length", "/half-small"] {
         let reply = program.get(path);
         assert!(reply.starts_with("HTTP/1.1 500 "), "{path}: {reply}");
@@ -252,11 +325,7 @@ fn asynchronous(column: &Column) {
     let chunks = "Transfer-Encoding: chunked\r\n\r\n4\r\none,\r\n3\r\ntwo\r\n0\r\n\r\n";
     assert!(frames.ends_with(chunks), "{frames}");
     let half = program.get("/half");
-    let collected = half.starts_with("HTTP/1.1 500 ");
-    assert!(
-        collected || half.ends_with("\r\n\r\n4\r\nhalf\r\n"),
-        "cut, or refused: {half}"
-    );
+    assert!(half.ends_with("\r\n\r\n4\r\nhalf\r\n"), "cut: {half}");
     assert!(program.get("/").ends_with("async"), "others go on");
     program.drain();
 }
@@ -269,6 +338,32 @@ fn never_returns(column: &Column) {
         let stderr = program.drain();
         assert!(stderr.contains(" 1 cut"), "{stderr}");
         assert_eq!(program::rest(waiting), "");
+    }
+}
+
+/// With one worker, and two clients that take events.
+fn events(column: &Column) {
+    if !column.may_wait() {
+        return;
+    }
+    let program = Program::start("async", column, &["--workers", "1"]);
+    let several = column.variant.workers.holds == Holds::Many;
+    let mut streams: Vec<_> = (0..1 + usize::from(several))
+        .map(|_| program.begin("/events"))
+        .collect();
+    for _ in 0..3 {
+        for stream in &mut streams {
+            program::read_until(stream, kinds::EVENT);
+        }
+    }
+    if several {
+        assert!(program.get("/").ends_with("async"), "it holds no worker");
+    }
+    let stderr = program.drain();
+    assert!(stderr.contains(" 0 cut"), "{stderr}");
+    for stream in streams {
+        let rest = program::rest(stream);
+        assert!(rest.ends_with("\r\n0\r\n\r\n"), "complete: {rest}");
     }
 }
 

@@ -94,13 +94,22 @@ impl Program {
         rest(self.begin(path))
     }
 
+    /// The whole reply to a HEAD.
+    pub fn head(&self, path: &str) -> String {
+        rest(self.begin_with("HEAD", path))
+    }
+
     /// Sends a request, on a connection of its own.
     pub fn begin(&self, path: &str) -> TcpStream {
+        self.begin_with("GET", path)
+    }
+
+    fn begin_with(&self, method: &str, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.addr).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
         )
         .unwrap();
         stream
@@ -176,4 +185,15 @@ pub fn rest(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     String::from_utf8(bytes).unwrap()
+}
+
+/// Reads on, until `end` has come.
+pub fn read_until(stream: &mut TcpStream, end: &str) {
+    let mut read = Vec::new();
+    let mut byte = [0];
+    while !read.ends_with(end.as_bytes()) {
+        let bytes = stream.read(&mut byte).unwrap();
+        assert_eq!(bytes, 1, "{}", String::from_utf8_lossy(&read));
+        read.push(byte[0]);
+    }
 }
