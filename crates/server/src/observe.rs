@@ -15,6 +15,7 @@ mod process;
 mod recorder;
 mod ring;
 pub(crate) mod sink;
+mod waiting;
 mod watch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +28,7 @@ use crate::Limits;
 pub(crate) use figures::Figures;
 pub(crate) use recorder::Recorder;
 pub(crate) use ring::Ring;
+pub(crate) use waiting::{Waiting, counted};
 
 /// What workers write for the helper, and how they wake it.
 #[derive(Debug)]

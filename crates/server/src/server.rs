@@ -152,7 +152,7 @@ impl Server {
             bounded::forget(self.board, own);
         }
         if let Some(observed) = self.observed {
-            observed.figures[number].forget_call();
+            observed.figures[number].forget_process();
         }
         if let Some(addresses) = self.addresses {
             addresses.forget(number);
