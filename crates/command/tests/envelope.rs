@@ -107,6 +107,10 @@ fn overloads_add_up(lines: &[Line]) {
             window.scheduled > 0 && window.in_time <= window.served,
             "{window:?}"
         );
+        let highest = (window.factor - 10.0).abs() < 1e-9;
+        assert_eq!(window.after.is_some(), highest, "{window:?}");
+        let after = window.after.unwrap_or_default();
+        assert!(after.in_time <= after.scheduled, "{window:?}");
         let bare = window.server_command.contains("--queue-delay-ms 0");
         assert_eq!(bare, !window.sheds, "{}", window.server_command);
         assert!(

@@ -30,6 +30,12 @@ pub fn id() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
 }
 
+/// How many mappings a process may have (`vm.max_map_count`, `proc_sys_vm(5)`). `None`: it cannot be read.
+pub fn mappings_max() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok()?;
+    text.trim().parse().ok()
+}
+
 /// How long the calling thread has waited for a CPU since it began, while it could have run. `None`: the
 /// kernel does not count that, or descriptors have run out.
 pub fn run_delay() -> Option<Duration> {

@@ -10,8 +10,9 @@ use crate::peer::PeerLookup;
 pub(crate) struct Client {
     /// When the bytes that were received last had come.
     pub(crate) arrived: Option<Instant>,
-    /// What is to be dropped once the delay of the present response is over.
-    pub(crate) held: Option<Box<dyn Any + Send + Sync>>,
+    /// What is to be dropped once the delay of the present response is over: for the service, and for an
+    /// observer.
+    pub(crate) held: [Option<Box<dyn Any + Send + Sync>>; 2],
 }
 
 /// Where a request comes from.

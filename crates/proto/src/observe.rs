@@ -1,5 +1,6 @@
 //! What a driver may learn of each exchange: one call before the service, one after it.
 
+use std::any::Any;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -14,6 +15,12 @@ pub trait Observer: fmt::Debug + Send {
 
     /// A request was answered, by the service or by the session itself.
     fn answered(&mut self, exchange: &Exchange<'_>);
+
+    /// The response that was reported last is delayed. What this returns is dropped once the delay is over,
+    /// or the connection is.
+    fn delayed(&mut self) -> Option<Box<dyn Any + Send + Sync>> {
+        None
+    }
 }
 
 /// A request and what came of it.

@@ -732,15 +732,18 @@ impl Session {
         turn.scratch.buffers.output.truncate(start);
         self.phase = Phase::Waiting;
         self.deadline = until;
-        if let Some(held) = turn.scratch.buffers.held.take() {
-            self.client.get_or_insert_default().held = Some(held);
+        let observer = turn.scratch.observer.as_mut();
+        let observed = observer.and_then(|observer| observer.delayed());
+        let held = [turn.scratch.buffers.held.take(), observed];
+        if held.iter().any(Option::is_some) {
+            self.client.get_or_insert_default().held = held;
         }
     }
 
     /// The delay of the response is over.
     fn release(&mut self) {
         if let Some(client) = &mut self.client {
-            client.held = None;
+            client.held = Default::default();
         }
     }
 

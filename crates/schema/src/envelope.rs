@@ -123,6 +123,10 @@ pub struct Overload {
     pub served_p50_us: Option<f64>,
     /// Its 99th percentile, µs.
     pub served_p99_us: Option<f64>,
+    /// What came of requests at half the capacity, right behind a window of the highest rate. `None` behind
+    /// others, and in records of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<After>,
     /// Why this line is not to be believed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spoiled: Option<String>,
@@ -130,6 +134,16 @@ pub struct Overload {
     pub server_command: String,
     /// The generator's.
     pub load_command: String,
+}
+
+/// The requests behind an overload: whether a server is soon what it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct After {
+    /// Requests due.
+    pub scheduled: u64,
+    /// Of them, answered correctly within the objective.
+    pub in_time: u64,
 }
 
 /// A server that is replaced under load, with a connection per request.

@@ -90,6 +90,7 @@ pub use proto::{
     reader,
 };
 pub use server::{Server, Shutdown};
+pub use signals::hangups;
 pub use start::{main, main_owned, main_with, serve, serve_with};
 pub use state::{
     Built, SharedByThreads, SharedCounter, per_process, per_process_and_worker, per_worker,

@@ -48,7 +48,11 @@ fn most_of(name: &str) -> Option<u64> {
         "rate_per_address_max" => 1_000_000,
         "addresses_max" => 1 << 22,
         "queue_max" => 1 << 20,
-        "input_bytes" | "lent_buffer_bytes" => 1 << 30,
+        "input_bytes" | "lent_buffer_bytes" | "unsent_bytes_max" | "access_log_bytes_max" => {
+            1 << 30
+        }
+        "connections_max" => 1 << 30, // As many descriptors as a process can have (fs.nr_open).
+        name if name.ends_with("_bytes_max") => 1 << 40,
         name if name.ends_with("_ms") || name.ends_with("_ms_max") => YEAR_MS,
         _ => return None,
     })

@@ -1,6 +1,6 @@
 //! A concurrency model, as a value.
 
-use crate::workers::{Count, Handover, Holds, RequestCalls, Roles, Topology, Workers};
+use crate::workers::{Calls, Count, Handover, Holds, RequestCalls, Roles, Topology, Workers};
 use crate::{Limits, Listeners, Server};
 
 /// One server concurrency model: a name, and the ways in which it runs.
@@ -104,6 +104,24 @@ impl Needs {
 }
 
 impl Variant {
+    /// How many threads a process of it starts before it listens.
+    pub(crate) fn threads_at_start(&self, workers: usize, limits: &Limits) -> usize {
+        let is_started = |handover| handover == Handover::Started;
+        let handover = self.workers.request.map(|request| request.handover);
+        let extra = match self.workers.calls {
+            // Not those that are started for a request.
+            Calls::ExtraThread if !handover.is_some_and(is_started) => {
+                (self.needs.extra_threads)(limits)
+            }
+            Calls::ExtraThread | Calls::Worker | Calls::Loop | Calls::Task => 0,
+        };
+        match self.workers.count {
+            _ if self.workers.processes => extra,
+            Count::One | Count::UpTo(_) => extra,
+            Count::PerCpu | Count::Pool(_) => extra.saturating_add(workers),
+        }
+    }
+
     /// What this variant is with a front before its workers. `None`: it has none.
     pub fn fronted(&self) -> Option<Variant> {
         let Front {

@@ -16,6 +16,7 @@ mod recorder;
 mod ring;
 pub(crate) mod sink;
 pub(crate) mod view;
+mod waiting;
 mod watch;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,6 +29,7 @@ use crate::Limits;
 pub(crate) use figures::Figures;
 pub(crate) use recorder::Recorder;
 pub(crate) use ring::Ring;
+pub(crate) use waiting::{Waiting, counted};
 
 /// What workers write for the helper, and how they wake it.
 #[derive(Debug)]

@@ -44,6 +44,9 @@ pub struct ServeArgs {
     pub access_log_format: LogFormat,
     /// Bounds and timeouts.
     pub limits: Limits,
+    /// Whether the bound of connections was asked for, even if it is the default: one that was is not lowered
+    /// to what fits into the memory of a container.
+    pub asks_connections_max: bool,
 }
 
 impl Args for ServeArgs {
@@ -159,6 +162,7 @@ impl FromArgMatches for ServeArgs {
                 .copied()
                 .unwrap_or_default(),
             limits: limits::given(matches),
+            asks_connections_max: matches.contains_id("connections_max"),
         })
     }
 

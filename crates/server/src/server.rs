@@ -156,7 +156,7 @@ impl Server {
             self.board.refused.forget(own);
         }
         if let Some(observed) = self.observed {
-            observed.figures[number].forget_call();
+            observed.figures[number].forget_process();
         }
         if let Some(addresses) = self.addresses {
             addresses.forget(number);

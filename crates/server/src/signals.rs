@@ -29,6 +29,7 @@ static TERMINATED: AtomicBool = AtomicBool::new(false);
 /// How long after that the main process ends, whatever its loops and threads do.
 const EXIT_AFTER_HURRY: Duration = Duration::from_millis(200);
 
+static HANGUPS: AtomicU32 = AtomicU32::new(0);
 static SERVER: OnceLock<&'static Server> = OnceLock::new();
 /// Id of the process that was started, which serves or has forked those that serve.
 static MAIN_PROCESS: AtomicU32 = AtomicU32::new(0);
@@ -62,8 +63,16 @@ pub(crate) fn reopen_logs(server: &Server) {
     }
 }
 
-extern "C" fn on_reopen(_: i32) {
+/// How often SIGHUP has come to this process: a model may do something of its own then.
+pub fn hangups() -> u32 {
+    HANGUPS.load(Ordering::Relaxed)
+}
+
+extern "C" fn on_reopen(number: i32) {
     signal::keeping_errno(|| {
+        if number == Signal::HUP.as_raw() {
+            HANGUPS.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(server) = SERVER.get() {
             reopen_logs(server);
         }

@@ -141,7 +141,11 @@ fn prepare(
     starting::check(model.name, variant, service)?;
     let mut limits = args.limits.clone();
     limits::check(&limits).map_err(Refusal::Usage)?;
-    let memory = fit::connections(&mut limits, os::cgroup::memory_bytes_max());
+    let memory = fit::connections(
+        &mut limits,
+        args.asks_connections_max,
+        os::cgroup::memory_bytes_max(),
+    );
     if variant.needs.listeners == Listeners::None && needs_helper(args, &limits) {
         return Err(Refusal::Usage(format!(
             "{}: a process for each connection has no --admin, no --access-log, and no worker to replace",
@@ -158,6 +162,11 @@ fn prepare(
         .resolve(args.workers)
         .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
     let workers = at_most_connections(workers, args, &limits);
+    fit::threads(
+        variant.threads_at_start(workers, &limits),
+        os::thread::mappings_max(),
+    )
+    .map_err(Refusal::Failure)?;
     os::process::raise_descriptor_limit();
     os::rseq::unregister();
     let mut given = restart::given()?;

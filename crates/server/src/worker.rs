@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
-use proto::{AsyncService, Place, Scratch, Service, Turn};
+use proto::{AsyncService, Pending, Place, Scratch, Service, Turn};
 
 use crate::admission::Overloaded;
 use crate::alarm::{ALARM, Alarm};
-use crate::observe::{Figures, Recorder};
+use crate::observe::{self, Figures, Recorder};
 use crate::worker::looks::Looks;
 use crate::{Block, Server, board, signals};
 
@@ -193,6 +193,14 @@ impl Worker {
         let sheds = std::mem::replace(&mut self.looks.sheds, false);
         self.count();
         self.looks.sheds = sheds;
+    }
+
+    /// A reply that is to be awaited, which counts as in flight meanwhile if a flag asks for figures.
+    pub(crate) fn counted(&self, pending: Pending) -> Pending {
+        match self.figures {
+            Some(figures) => observe::counted(pending, &figures.waiting),
+            None => pending,
+        }
     }
 
     /// Counts what was refused, panics apart, and finds out whether the worker is to end.

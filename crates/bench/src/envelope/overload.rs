@@ -2,10 +2,13 @@
 //!
 //! A fresh server is asked for each rate, because what an overload leaves behind would be in the next
 //! window. The load goes on at the same rate for a while before the window: what is told is how a server
-//! lives with an overload, not how it falls into one.
+//! lives with an overload, not how it falls into one. Behind the window of the highest rate comes a step at half
+//! the capacity, which says how soon it is what it was.
+
+use std::time::Duration;
 
 use report::data::{Mode, Shape};
-use schema::envelope::{Line, Overload};
+use schema::envelope::{After, Line, Overload};
 use schema::load::{BodyCheck, LoadResult};
 use schema::{Code, Effect, Reason};
 
@@ -60,7 +63,7 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
             for sheds in both {
                 let flags = if sheds { &[][..] } else { WITHOUT };
                 let launch = launch(session, flags);
-                let shape = at_rate(session, &closed, capacity_rps * factor);
+                let shape = at_rate(session, &closed, capacity_rps, factor);
                 let (sample, command) = window(session, &launch, &shape, seed)?;
                 let line = Overload {
                     model: contender.label.clone(),
@@ -74,7 +77,7 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
                     spoiled: server::spoiled(&sample),
                     server_command: launch.command(),
                     load_command: command,
-                    ..second_step(&sample.load)
+                    ..told(&sample.load)
                 };
                 session.record.append(&Line::Overload(line))?;
             }
@@ -83,21 +86,31 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
     Ok(())
 }
 
-/// An open loop in two equal steps, of which the first is the warm-up.
-fn at_rate(session: &Session, closed: &Shape, rps: f64) -> Shape {
+/// Load behind an overload, in capacities.
+const AFTERWARDS: f64 = 0.5;
+
+/// An open loop in two equal steps, of which the first is the warm-up, and behind the highest rate a third.
+fn at_rate(session: &Session, closed: &Shape, capacity_rps: f64, factor: f64) -> Shape {
     let times = &session.times;
-    let step = |time: std::time::Duration| format!("{rps:.1}:{}ms", time.as_millis());
+    let rps = capacity_rps * factor;
+    let mut steps = vec![(rps, times.warm_up), (rps, times.window)];
+    if times.recovers_from(factor) {
+        steps.push((capacity_rps * AFTERWARDS, times.recovery));
+    }
+    let step = |(rps, time): &(f64, Duration)| format!("{rps:.1}:{}ms", time.as_millis());
+    let profile: Vec<_> = steps.iter().map(step).collect();
+    let duration: Duration = steps.iter().map(|(_, time)| *time).sum();
     Shape {
         mode: Mode::Open,
         rate: Some(rps),
-        profile: Some(format!("{},{}", step(times.warm_up), step(times.window))),
-        duration_s: (times.warm_up + times.window).as_secs_f64(),
+        profile: Some(profile.join(",")),
+        duration_s: duration.as_secs_f64(),
         ..closed.clone()
     }
 }
 
-/// What the step behind the warm-up says.
-fn second_step(load: &LoadResult) -> Overload {
+/// What the step behind the warm-up says, and the one behind that.
+fn told(load: &LoadResult) -> Overload {
     let Some(step) = load.phases.get(1) else {
         return Overload::default();
     };
@@ -108,6 +121,10 @@ fn second_step(load: &LoadResult) -> Overload {
         errors: step.errors.clone(),
         served_p50_us: step.served_us.p50,
         served_p99_us: step.served_us.p99,
+        after: load.phases.get(2).map(|step| After {
+            scheduled: step.scheduled,
+            in_time: step.within_objective.unwrap_or(0),
+        }),
         ..Overload::default()
     }
 }
@@ -158,12 +175,18 @@ mod tests {
             },
             ..PhaseFigures::default()
         };
-        let load = LoadResult {
+        let mut load = LoadResult {
             phases: vec![step(100, 9.0), step(40, 2.0)],
             ..LoadResult::default()
         };
-        let says = second_step(&load);
+        let says = told(&load);
         assert_eq!((says.scheduled, says.served, says.in_time), (43, 40, 39));
         assert_eq!((says.errors["shed"], says.served_p99_us), (3, Some(2.0)));
+        assert_eq!(says.after, None);
+        load.phases.push(step(20, 1.0));
+        let says = told(&load);
+        assert_eq!((says.scheduled, says.served_p99_us), (43, Some(2.0)));
+        let after = says.after.map(|after| (after.scheduled, after.in_time));
+        assert_eq!(after, Some((23, 19)));
     }
 }

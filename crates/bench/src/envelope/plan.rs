@@ -78,6 +78,8 @@ pub struct Times {
     pub warm_up: Duration,
     /// The window.
     pub window: Duration,
+    /// Load at half the capacity behind a window of the highest rate.
+    pub recovery: Duration,
     /// Restarts, and the time from one to the next; half of it lies before the first.
     pub restarts: u32,
     pub restart_every: Duration,
@@ -110,6 +112,7 @@ impl Times {
                 capacity: ms(200),
                 warm_up: ms(100),
                 window: ms(200),
+                recovery: ms(100),
                 restarts: 1,
                 restart_every: ms(700),
                 rotations: 2,
@@ -122,6 +125,7 @@ impl Times {
                 capacity: ms(600),
                 warm_up: ms(500),
                 window: ms(1_200),
+                recovery: ms(2_000),
                 restarts: 4,
                 restart_every: ms(1_000),
                 rotations: 10,
@@ -134,12 +138,18 @@ impl Times {
                 capacity: ms(1_000),
                 warm_up: ms(1_000),
                 window: ms(3_000),
+                recovery: ms(2_000),
                 restarts: 10,
                 restart_every: ms(1_000),
                 rotations: 30,
                 slice: ms(300),
             },
         }
+    }
+
+    /// Whether a window at so many capacities is followed by load that the server can bear.
+    pub fn recovers_from(&self, factor: f64) -> bool {
+        factor > 1.0 && self.factors.iter().all(|other| *other <= factor)
     }
 
     /// The window of the restarts.
@@ -159,7 +169,7 @@ impl Times {
             Part::Overload => {
                 let windows = self.blocks * 2 * self.factors.len() as u32;
                 let one = self.warm_up + self.window + OVERLOAD_DRAIN + AROUND_WINDOW;
-                self.capacity + AROUND_WINDOW + one * windows
+                self.capacity + AROUND_WINDOW + one * windows + self.recovery * self.blocks * 2
             }
             Part::Restart => self.restart_window() + AROUND_RESTARTS,
             Part::Logs => {

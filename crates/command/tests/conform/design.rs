@@ -105,7 +105,6 @@ const DESIGN: &[(&str, &[Limit])] = &[
     (SLOW_SIXTY, &[OneClient, OneWorkerEach]),
     (SLOW_ONE_WORKER, &[OneClient, OneWorkerEach]),
     (OUT_OF_DESCRIPTORS, &[NeverRests]),
-    (DESCRIPTORS_AND_LOG, &[NeverRests]),
     (DRAIN_WITHOUT_DESCRIPTORS, &[OneClient, NeverRests, Hashed]),
     (DRAIN_IDLE, &[Hashed]),
     (DRAIN_LAST_REQUEST, &[Hashed]),

@@ -320,7 +320,11 @@ pub const PARTS: &[Part] = &[
             ),
             fault(
                 "workers that end as planned",
-                &["--worker-requests-max", "SIGTERM to worker processes"],
+                &[
+                    "--worker-requests-max",
+                    "--worker-rss-max",
+                    "SIGTERM to worker processes",
+                ],
             ),
         ],
     },
@@ -359,7 +363,10 @@ pub const PARTS: &[Part] = &[
                 "log lines at the limit of descriptors",
                 &["descriptors run out: few lines in the log"],
             ),
-            fault("values out of range", &["values out of range"]),
+            fault(
+                "values out of range",
+                &["values out of range", "more threads than can be had"],
+            ),
             fault("`--db` that is no database", &["--db that is no database"]),
             fault(
                 "the write deadline stretches",

@@ -104,6 +104,11 @@ pub fn switches(pid: u32) -> u64 {
         .sum()
 }
 
+/// Its state, if it is there: `R`unning, `S`leeping, `Z`ombie and so on.
+pub fn state(pid: u32) -> Option<char> {
+    read(pid).map(|process| process.state)
+}
+
 /// Whether it lives.
 pub fn is_alive(pid: u32) -> bool {
     read(pid).is_some_and(|process| process.state != 'Z')
@@ -127,6 +132,13 @@ pub fn descriptors(pid: u32) -> usize {
             )
         })
         .sum()
+}
+
+/// Threads of it and its descendants.
+pub fn threads(pid: u32) -> usize {
+    let family = family(pid).into_iter();
+    let tasks = family.filter_map(|one| std::fs::read_dir(format!("/proc/{}/task", one.pid)).ok());
+    tasks.map(Iterator::count).sum()
 }
 
 /// Processes that have `text` in their command line.

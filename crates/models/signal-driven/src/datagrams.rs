@@ -2,24 +2,14 @@
 
 use std::net::UdpSocket;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use os::process::Signal;
-use os::signal;
-use server::log;
+use server::{hangups, log};
 
 /// Datagrams per signal are counted one by one up to this; more are counted together.
 const COUNTED_MAX: usize = 32;
 
 /// Largest datagram of UDP, bytes (RFC 768: a length of 16 bits).
 const DATAGRAM_BYTES_MAX: usize = 65_535;
-
-/// SIGHUP has come: the histogram is to be logged.
-static ASKED: AtomicBool = AtomicBool::new(false);
-
-extern "C" fn on_hangup(_: i32) {
-    ASKED.store(true, Ordering::Relaxed);
-}
 
 /// Sockets whose datagrams are sent back.
 #[derive(Debug)]
@@ -28,16 +18,18 @@ pub struct Echo {
     buffer: Vec<u8>,
     /// How often there were so many datagrams per signal; the last entry counts all that are more.
     histogram: [u64; COUNTED_MAX + 1],
+    /// For how many SIGHUPs it was logged.
+    hangups: u32,
 }
 
 impl Echo {
     /// An echo at the sockets that have the addresses of the listeners.
     pub fn at(sockets: &'static [UdpSocket]) -> Echo {
-        signal::handle(&[Signal::HUP], on_hangup);
         Echo {
             sockets,
             buffer: vec![0; DATAGRAM_BYTES_MAX],
             histogram: [0; COUNTED_MAX + 1],
+            hangups: hangups(),
         }
     }
 
@@ -82,8 +74,9 @@ impl Echo {
     }
 
     /// Logs the histogram if SIGHUP has asked for it.
-    pub fn log_if_asked(&self) {
-        if ASKED.load(Ordering::Relaxed) && ASKED.swap(false, Ordering::Relaxed) {
+    pub fn log_if_asked(&mut self) {
+        let asked = hangups();
+        if std::mem::replace(&mut self.hangups, asked) != asked {
             self.log();
         }
     }

@@ -53,6 +53,19 @@ fn point(line: &Overload) -> Point {
 }
 
 impl Envelope {
+    /// Right answers within the objective, of all requests at half the capacity right behind the window of the
+    /// highest rate. `None`: none was recorded.
+    fn after(&self, model: &str, sheds: bool) -> Option<f64> {
+        let here = self
+            .overload
+            .iter()
+            .filter(|line| line.model == model && line.sheds == sheds && line.spoiled.is_none());
+        let steps = here
+            .filter_map(|line| line.after)
+            .filter(|step| step.scheduled > 0);
+        middle(steps.map(|step| step.in_time as f64 / step.scheduled as f64))
+    }
+
     fn point(&self, model: &str, factor: f64, sheds: bool) -> Option<Point> {
         let here = self.overload.iter().filter(|line| {
             line.model == model
@@ -158,6 +171,10 @@ fn table(envelope: &Envelope, models: &[&str]) -> Table {
             format!("p99 without {at}"),
         ]);
     }
+    let recovers = envelope.overload.iter().any(|line| line.after.is_some());
+    if recovers {
+        heads.extend(["in time at 0.5× right after", "in time after, without"].map(str::to_owned));
+    }
     let row = |model: &&str| {
         let mut figures = Vec::new();
         for factor in &envelope.run.factors {
@@ -174,6 +191,12 @@ fn table(envelope: &Envelope, models: &[&str]) -> Table {
                 show(with, |p| format::micros(p.p99_us)),
                 show(without, |p| format::micros(p.p99_us)),
             ]);
+        }
+        if recovers {
+            figures.extend([true, false].map(|sheds| {
+                let share = envelope.after(model, sheds);
+                share.map_or_else(|| "–".to_owned(), format::percent)
+            }));
         }
         ((*model).to_owned(), figures)
     };
@@ -317,6 +340,8 @@ fn panel(
 
 #[cfg(test)]
 mod tests {
+    use schema::envelope::After;
+
     use super::*;
 
     fn line(factor: f64, sheds: bool, in_time: u64) -> Overload {
@@ -386,6 +411,34 @@ mod tests {
             "{little}"
         );
         assert!(both(100, 1_900).contains("did not help"));
+    }
+
+    #[test]
+    fn the_table_says_what_comes_after_where_that_was_recorded() {
+        let mut lines = vec![line(10.0, true, 1_900), line(10.0, false, 100)];
+        let table = |lines: &[Overload]| {
+            part(&envelope(lines.to_vec()))
+                .expect("a part")
+                .table
+                .markdown()
+        };
+        assert!(!table(&lines).contains("right after"), "an earlier record");
+        lines[0].after = Some(After {
+            scheduled: 200,
+            in_time: 199,
+        });
+        let shown = table(&lines);
+        assert!(shown.contains("in time at 0.5× right after"), "{shown}");
+        let row: Vec<_> = shown
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .split('|')
+            .collect();
+        let [.., with, without, _] = row[..] else {
+            panic!("{shown}")
+        };
+        assert_eq!((with.trim(), without.trim()), ("99.5 %", "–"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Connection {
             self.session.request(&turn, |request| service.call(request))
         }));
         match begun {
-            Ok(Some(pending)) => Ok(pending),
+            Ok(Some(pending)) => Ok(worker.counted(pending)),
             // A line of another protocol, which no service answers.
             Ok(None) => {
                 self.compute(worker);

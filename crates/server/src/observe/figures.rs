@@ -6,12 +6,15 @@ use std::time::Duration;
 use super::ring::Ends;
 use crate::board::add;
 
-/// The part of one worker. Only this worker writes it, except where it says otherwise.
+/// The part of one worker. Only this worker writes it, except where a field says otherwise.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Figures {
     /// Since when the service has been computing a request, monotonic ns; 0 if it is not.
     pub(crate) call_began_ns: AtomicU64,
+    /// Requests that this worker has begun and whose replies are delayed or awaited. Whichever worker has
+    /// the connection in the end takes one off.
+    pub(crate) waiting: AtomicU64,
     /// How long calls of the service have held the worker, ns.
     pub(crate) held_ns: AtomicU64,
     /// The longest of them, ns.
@@ -34,6 +37,12 @@ impl Figures {
     /// The worker that was in a call has ended: none is stuck in it.
     pub(crate) fn forget_call(&self) {
         self.call_began_ns.store(0, Ordering::Relaxed);
+    }
+
+    /// The process of the worker has ended, and with it all that was in flight there.
+    pub(crate) fn forget_process(&self) {
+        self.forget_call();
+        self.waiting.store(0, Ordering::Relaxed);
     }
 }
 

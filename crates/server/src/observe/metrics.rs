@@ -15,7 +15,7 @@ use processes::processes;
 use sums::{read, sum};
 use workers::workers;
 
-use super::figures::{STATUSES, Total};
+use super::figures::{Figures, STATUSES, Total};
 use super::view::View;
 use crate::Block;
 
@@ -81,8 +81,8 @@ fn connections(view: &View, page: &mut Page) {
     );
     page.gauge(
         "turnstile_connections_idle",
-        "Open connections on which no request is computed or waits for a worker.",
-        open.saturating_sub(in_flight(view)),
+        "Open connections on which no request is in flight or waits for a worker.",
+        open.saturating_sub(in_flight(view) + queue_length(view)),
     );
     page.counter(
         "turnstile_received_bytes_total",
@@ -113,15 +113,13 @@ fn queue_length(view: &View) -> u64 {
     queued.saturating_sub(sum(view, |block| read(&block.taken)))
 }
 
-fn calls(view: &View) -> u64 {
-    let figures = view.observed.figures.iter();
-    figures
-        .filter(|figures| read(&figures.call_began_ns) != 0)
-        .count() as u64
-}
-
+/// Requests that are computed, or whose replies are delayed or awaited: those that `--in-flight-max` bounds.
 fn in_flight(view: &View) -> u64 {
-    calls(view) + queue_length(view)
+    let of = |figures: &Figures| {
+        let is_in_call = read(&figures.call_began_ns) != 0;
+        u64::from(is_in_call) + read(&figures.waiting)
+    };
+    view.observed.figures.iter().map(of).sum()
 }
 
 fn requests(view: &View, page: &mut Page) {
@@ -187,7 +185,7 @@ fn requests(view: &View, page: &mut Page) {
     );
     page.gauge(
         "turnstile_requests_in_flight",
-        "Requests that are computed or wait for a worker.",
+        "Requests that are computed, or whose replies are delayed or awaited.",
         in_flight(view),
     );
     page.gauge(

@@ -1,5 +1,6 @@
 //! What a worker writes down of each exchange.
 
+use std::any::Any;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use os::signal::monotonic_ns;
 use proto::{Exchange, Observer};
 
 use super::ring::Record;
-use super::{Figures, Observed, Ring};
+use super::{Figures, Observed, Ring, Waiting};
 use crate::board::add;
 
 /// The observer of one worker.
@@ -111,5 +112,9 @@ impl Observer for Recorder {
         let took = now.saturating_duration_since(exchange.received) + exchange.wait;
         self.figures.responses.record(took);
         self.log(exchange, now, took.as_nanos() as u64);
+    }
+
+    fn delayed(&mut self) -> Option<Box<dyn Any + Send + Sync>> {
+        Some(Box::new(Waiting::begin(&self.figures.waiting)))
     }
 }

@@ -8,6 +8,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use os::net::{self, PollFd, PollFlags};
 
 /// Where the access log goes, as users write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,18 +94,36 @@ impl Sink {
         match self {
             Sink::Stderr => write_pieces(lines),
             Sink::File(file, torn) => append(file, torn, lines),
-            Sink::Datagrams(socket) => {
-                let (mut lost, mut why) = (0, None);
-                for line in lines.lines() {
-                    if let Err(error) = socket.send(line.as_bytes()) {
-                        lost += 1;
-                        why = Some(error);
-                    }
-                }
-                (lost, why)
+            Sink::Datagrams(socket) => send_each(socket, lines),
+        }
+    }
+}
+
+/// How long a write waits, for all its lines together, until a receiver takes some out of its queue. That is short:
+/// `net.unix.max_dgram_qlen` is 10 by default (`unix(7)`), and lines come many at a time.
+const ROOM_WITHIN: Duration = Duration::from_millis(100);
+
+/// A datagram for each line.
+fn send_each(socket: &UnixDatagram, lines: &str) -> (u64, Option<io::Error>) {
+    let (mut lost, mut why) = (0, None);
+    let give_up = Instant::now() + ROOM_WITHIN;
+    for line in lines.lines() {
+        while let Err(error) = socket.send(line.as_bytes()) {
+            if error.kind() != ErrorKind::WouldBlock || !gets_room(socket, give_up) {
+                lost += 1;
+                why = Some(error);
+                break;
             }
         }
     }
+    (lost, why)
+}
+
+/// Waits until the receiver's queue has room. False: it has none in time.
+fn gets_room(socket: &UnixDatagram, give_up: Instant) -> bool {
+    let left = give_up.saturating_duration_since(Instant::now());
+    let mut fds = [PollFd::new(socket, PollFlags::OUT)];
+    !left.is_zero() && matches!(net::poll(&mut fds, Some(left)), Ok(1..))
 }
 
 /// To standard error, which others write, too: each write is of whole lines.

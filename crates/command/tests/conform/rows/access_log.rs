@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, ensure};
 
@@ -9,13 +10,15 @@ use super::listeners::socket_path;
 use super::metrics::{serve, shows};
 use super::row;
 use crate::harness::process::{self, Signal};
-use crate::harness::{Column, PATIENCE, Server, eventually};
+use crate::harness::{Column, PATIENCE, Server, eventually, ms};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row("access log: a line per request, combined", combined),
     row("access log: a line per request, json", json),
-    row("access log: reopened on SIGUSR1", reopened),
+    row("access log: to standard error", to_stderr),
+    row("access log: to a datagram socket", to_datagrams),
+    row("access log: reopened on SIGUSR1 and SIGHUP", reopened),
     row("access log: what is dropped is counted", dropped),
 ];
 
@@ -132,8 +135,64 @@ fn json(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was written before stays where the file was moved to.
+/// Beside the messages of the server.
+fn to_stderr(column: &Column) -> anyhow::Result<()> {
+    let mut server = column.serve(&["--access-log", "-"])?;
+    drive(&server, 0)?;
+    let exit = server.drain(PATIENCE)?;
+    let (messages, lines): (Vec<_>, Vec<_>) = exit
+        .stderr
+        .lines()
+        .map(str::to_owned)
+        .partition(|line| line.starts_with("turnstile: "));
+    ensure!(
+        messages.iter().any(|line| line.contains("drained:")),
+        "{messages:?}"
+    );
+    check(&lines, 0..CONNECTIONS)
+}
+
+/// A receiver that reads gets a datagram for each line.
+fn to_datagrams(column: &Column) -> anyhow::Result<()> {
+    let path = socket_path();
+    let receiver = UnixDatagram::bind(&path)?;
+    receiver.set_read_timeout(Some(ms(50)))?;
+    let target = format!("unix:{}", path.display());
+    let mut server = column.serve(&["--access-log", &target])?;
+    let over = AtomicBool::new(false);
+    let received = std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| receive(&receiver, &over));
+        let driven = drive(&server, 0).and_then(|()| server.drain(PATIENCE));
+        over.store(true, Ordering::Relaxed);
+        let received = receiver.join().expect("it does not panic");
+        driven.map(|_| received)
+    });
+    std::fs::remove_file(&path)?;
+    check(&received?, 0..CONNECTIONS)
+}
+
+/// What a socket receives until it is over, and nothing is left.
+fn receive(socket: &UnixDatagram, over: &AtomicBool) -> Vec<String> {
+    let (mut lines, mut buffer) = (Vec::new(), [0; 8192]);
+    loop {
+        let ends = over.load(Ordering::Relaxed);
+        match socket.recv(&mut buffer) {
+            Ok(bytes) => lines.push(String::from_utf8_lossy(&buffer[..bytes]).into_owned()),
+            Err(_) if ends => return lines,
+            Err(_) => {}
+        }
+    }
+}
+
 fn reopened(column: &Column) -> anyhow::Result<()> {
+    for signal in [Signal::USR1, Signal::HUP] {
+        reopened_on(signal, column).with_context(|| format!("{signal:?}"))?;
+    }
+    Ok(())
+}
+
+/// What was written before stays where the file was moved to.
+fn reopened_on(signal: Signal, column: &Column) -> anyhow::Result<()> {
     let file = socket_path().with_extension("log");
     let old = file.with_extension("old");
     let name = file.to_str().context("a path of text")?;
@@ -143,7 +202,7 @@ fn reopened(column: &Column) -> anyhow::Result<()> {
         lines(&file).is_ok_and(|lines| lines.len() == CONNECTIONS * REQUESTS + 1)
     })?;
     std::fs::rename(&file, &old)?;
-    process::signal(server.pid(), Signal::USR1);
+    process::signal(server.pid(), signal);
     eventually("a new file", PATIENCE, || file.exists())?;
     drive(&server, CONNECTIONS)?;
     server.drain(PATIENCE)?;

@@ -1,10 +1,13 @@
 //! What is too long or too much. The reply must be seen, even by a client that sends on and on.
 
+use std::sync::Mutex;
+
 use anyhow::{Context, ensure};
+use turnstile::{Calls, Count};
 
 use super::row;
-use crate::harness::{Column, Server};
-use crate::runner::Row;
+use crate::harness::{Column, PATIENCE, Server, run};
+use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
     row("414, seen", long_line),
@@ -14,7 +17,11 @@ pub const ROWS: &[Row] = &[
     row("refused after good ones, seen", pipelined_refusal),
     row("limits are flags", flags),
     row("values out of range", out_of_range),
+    row(MORE_THREADS, more_threads),
 ];
+
+/// Some of these values are allowed, and more than most machines can have.
+const MORE_THREADS: &str = "more threads than can be had";
 
 /// How much a stubborn client sends after what is refused, bytes.
 const MORE: usize = 4 << 20;
@@ -153,8 +160,12 @@ fn out_of_range(column: &Column) -> anyhow::Result<()> {
         "--backlog=-5",
         "--idle-ms=18446744073709551615",
         "--workers=65537",
+        "--connections-max=18446744073709551615",
+        "--body-bytes-max=18446744073709551615",
+        "--unsent-bytes-max=18446744073709551615",
+        "--turn-bytes-max=18446744073709551615",
     ] {
-        let exit = crate::harness::run(column.command(&["127.0.0.1:0"], &[flag]))?;
+        let exit = run(column.command(&["127.0.0.1:0"], &[flag]))?;
         ensure!(
             exit.code == Some(2) && exit.stdout.is_empty(),
             "{flag}: {exit:?}"
@@ -162,6 +173,37 @@ fn out_of_range(column: &Column) -> anyhow::Result<()> {
         let name = flag.split('=').next().unwrap_or(flag);
         let lines = exit.stderr.lines().count();
         ensure!(lines == 1 && exit.stderr.contains(name), "{flag}: {exit:?}");
+    }
+    Ok(())
+}
+
+/// It serves with that many, or it ends in one line before it listens.
+fn more_threads(column: &Column) -> anyhow::Result<()> {
+    let workers = column.own.workers;
+    if workers.processes || matches!(workers.count, Count::One | Count::UpTo(_)) {
+        return Err(Moot("it starts no threads by these numbers").into());
+    }
+    let mut flags = vec!["--workers=17000", "--workers=60000"];
+    if workers.calls == Calls::ExtraThread {
+        flags.push("--threads-max=65536");
+    }
+    // A machine that can have them has them once.
+    static THREADS: Mutex<()> = Mutex::new(());
+    let _alone = THREADS.lock();
+    for flag in flags {
+        if let Ok(mut server) = column.serve(&[flag, "--drain-idle-ms", "100"]) {
+            server.connect()?.get("/")?.expect(200).context(flag)?;
+            server.drain(PATIENCE).context(flag)?;
+            continue;
+        }
+        let exit = run(column.command(&["127.0.0.1:0"], &[flag]))?;
+        let errors = exit.stderr.lines();
+        let errors = errors.filter(|line| line.starts_with("error: ")).count();
+        ensure!(
+            matches!(exit.code, Some(1 | 2)) && exit.stdout.is_empty() && errors == 1,
+            "{flag}: {exit:?}"
+        );
+        ensure!(!exit.stderr.contains("panicked"), "{flag}: {exit:?}");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, ensure};
-use turnstile::Calls;
+use turnstile::{Calls, Holds};
 
 use super::listeners::socket_path;
 use super::row;
@@ -162,8 +162,45 @@ fn busy(column: &Column) -> anyhow::Result<()> {
     Client::connect(&admin)?.get("/readyz")?.expect(200)?;
     let last = clients.last_mut().context("six clients")?;
     ensure!(last.hears_nothing(ms(1))?, "no worker was busy");
+    drop(clients);
+    delayed(column)
+}
+
+/// A request is in flight while its reply is delayed, too, whoever waits for that.
+fn delayed(column: &Column) -> anyhow::Result<()> {
+    let (least, path) = match column.own.workers.holds {
+        Holds::Many => (DELAYED as f64, "/wait/1500000"),
+        Holds::One | Holds::Workers => (1.0, "/wait/300000"), // One after another.
+    };
+    let (server, admin) = serve(column, &column.workers("2"))?;
+    let mut clients = (0..DELAYED)
+        .map(|_| {
+            let mut client = server.connect()?;
+            client.ask(path)?;
+            Ok(client)
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let page = shows(&admin, "delayed requests in flight", |page| {
+        value(page, "turnstile_requests_in_flight") >= least
+    })?;
+    let (open, idle) = (
+        page.value("turnstile_connections_open")?,
+        page.value("turnstile_connections_idle")?,
+    );
+    ensure!(idle <= open - least, "{idle} of {open} are idle: {page:?}");
+    // One goes before its reply is there.
+    drop(clients.pop());
+    for mut client in clients {
+        client.reply()?.expect(200)?;
+    }
+    shows(&admin, "nothing in flight", |page| {
+        value(page, "turnstile_requests_in_flight") == 0.0
+    })?;
     Ok(())
 }
+
+/// Requests at once whose replies are delayed.
+const DELAYED: usize = 6;
 
 /// Threads are counted and left alone, processes are killed and replaced.
 fn stuck(column: &Column) -> anyhow::Result<()> {

@@ -101,6 +101,7 @@ pub fn is_the_super_servers(name: &str) -> bool {
     .concat();
     rows.iter().any(|row| row.name == name)
         || name == "values out of range"
+        || name == "more threads than can be had"
         || name == "gateway: unusable values"
         || name.contains("kill -9")
 }

@@ -143,6 +143,7 @@ fn under_load(column: &Column) -> anyhow::Result<()> {
         (
             process::descriptors(line.pid),
             process::family(line.pid).len(),
+            process::threads(line.pid),
         )
     };
     // It is ready with its first worker, and starts the others meanwhile.
@@ -153,7 +154,7 @@ fn under_load(column: &Column) -> anyhow::Result<()> {
             before == at_rest()
         })
     })?;
-    let (descriptors, processes) = at_rest();
+    let (descriptors, processes, threads) = at_rest();
     let (done, counts) = (AtomicBool::new(false), Counts::default());
     std::thread::scope(|scope| {
         let visitors: Vec<_> = (0..2)
@@ -176,15 +177,24 @@ fn under_load(column: &Column) -> anyhow::Result<()> {
     let refused = counts.refused.load(Ordering::Relaxed);
     ensure!(refused == 0, "{refused} were refused");
     eventually(
-        "no more descriptors and processes than before",
+        "no more descriptors, processes and threads than before",
         PATIENCE,
         || {
             // A child may have inherited one more or less, by what its parent held when it was forked;
             // what grows with every restart is found by `TURNSTILE_RESTARTS=100`.
             process::descriptors(line.pid) <= descriptors + processes
                 && process::family(line.pid).len() <= processes
+                && process::threads(line.pid) == threads
         },
-    )?;
+    )
+    .with_context(|| {
+        format!(
+            "{} descriptors, {} processes, {} threads; before: {descriptors}, {processes}, {threads}",
+            process::descriptors(line.pid),
+            process::family(line.pid).len(),
+            process::threads(line.pid)
+        )
+    })?;
     let log = line.end()?;
     let drained = log.matches("drained:").count();
     ensure!(drained == restarts() + 2, "{drained} accounts: {log}");

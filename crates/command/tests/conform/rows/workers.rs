@@ -1,18 +1,21 @@
 //! Worker processes that end by themselves: at a bound, or in a crash loop.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use turnstile::Holds;
 
+use super::metrics::{serve, shows};
 use super::row;
 use crate::harness::process::{self, Signal};
-use crate::harness::{Column, PATIENCE, ms};
+use crate::harness::{Client, Column, PATIENCE, Page, ms};
 use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
     row("--worker-requests-max", requests_max),
+    row("--worker-rss-max", rss_max),
     row("a crash loop backs off", crash_loop),
 ];
 
@@ -57,6 +60,60 @@ fn requests_max(column: &Column) -> anyhow::Result<()> {
     }
     ensure!(processes.len() >= 4, "{} processes served", processes.len());
     drop(bystanders);
+    let exit = server.drain(PATIENCE)?;
+    ensure!(exit.stderr.contains(" 0 workers replaced"), "{exit:?}");
+    ensure!(!exit.stderr.contains("ended:"), "{exit:?}");
+    Ok(())
+}
+
+/// Every worker process is too large, so each is replaced once its size was looked at. Clients that ask all the
+/// while get every reply.
+fn rss_max(column: &Column) -> anyhow::Result<()> {
+    if !column.serves_in_children() {
+        return Err(NO_PROCESSES.into());
+    }
+    if column.forks_for_clients() {
+        return Err(Moot("its processes end with their clients, and none is replaced").into());
+    }
+    let flags = ["--worker-rss-max", "1", "--drain-idle-ms", "100"];
+    let (mut server, admin) = serve(column, &[&flags[..], &column.workers("2")].concat())?;
+    let (over, addr) = (AtomicBool::new(false), server.addrs[0].as_str());
+    let visit = || -> anyhow::Result<usize> {
+        let mut served = 0;
+        while !over.load(Ordering::Relaxed) {
+            let mut client = Client::connect(addr)?;
+            // Some stay for so many requests, unless they are told to go.
+            for request in 0..50 {
+                let reply = client.get("/json").and_then(|reply| reply.expect(200));
+                let reply = reply.with_context(|| format!("lost: request {request}"))?;
+                served += 1;
+                if reply.closes() {
+                    client.end()?;
+                    break;
+                }
+                std::thread::sleep(ms(2)); // The pace of a visitor.
+            }
+        }
+        Ok(served)
+    };
+    let retired = |page: &Page| page.value("turnstile_workers_retired_total");
+    let page = std::thread::scope(|scope| {
+        let visitors: Vec<_> = (0..2).map(|_| scope.spawn(visit)).collect();
+        let seen = shows(&admin, "two workers that were replaced", |page| {
+            retired(page).is_ok_and(|count| count >= 2.0)
+        });
+        over.store(true, Ordering::Relaxed);
+        for visitor in visitors {
+            let served = visitor.join().expect("visitors return their errors")?;
+            ensure!(served > 0, "a visitor was not served");
+        }
+        seen
+    })?;
+    ensure!(
+        page.value("turnstile_workers_replaced_total")? == 0.0,
+        "they have ended as planned: {page:?}"
+    );
+    server.connect()?.get("/")?.expect(200)?;
     let exit = server.drain(PATIENCE)?;
     ensure!(exit.stderr.contains(" 0 workers replaced"), "{exit:?}");
     ensure!(!exit.stderr.contains("ended:"), "{exit:?}");
