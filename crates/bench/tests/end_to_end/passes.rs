@@ -229,7 +229,8 @@ pub fn what_a_target_does_otherwise_is_noted(folder: &Folder) {
         ("changes", true, Code::ReplyChanges, "only the length of"),
         ("grows", true, Code::ReplyChanges, "only the status of"),
     ] {
-        let own = trials.iter().filter(|t| t.label == name);
+        let own = |t: &&Trial| t.label == name && t.pass == Pass::Measure;
+        let own = trials.iter().filter(own);
         let measured = own.filter(|t| t.figures.as_ref().is_some_and(|f| f.requests > 0));
         let measured: Vec<&Trial> = measured.collect();
         assert!(measured.len() > 2, "{name}: {error}");
