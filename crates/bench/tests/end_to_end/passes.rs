@@ -209,7 +209,7 @@ pub fn what_a_target_does_otherwise_is_noted(folder: &Folder) {
     let names = ["closes", "changes", "grows"];
     let targets = names.iter().zip(&servers);
     let targets: Vec<String> = targets
-        .map(|(name, at)| format!("--target {name}=http://{at}"))
+        .map(|(name, at)| format!("--target {name}=http://{at}/page"))
         .collect();
     let args = format!(
         "--size smoke --passes measure --scenarios tiny-keepalive --rates 40 --seed 3 --out odd {}",
