@@ -106,7 +106,13 @@ pub fn profile_main(args: &ProfileArgs) -> ExitCode {
     match measure(args).and_then(|()| told()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("turnstile profile: {failure}");
+            match failure {
+                // A profile is written whole or not at all.
+                Failure::Interrupted => {
+                    eprintln!("turnstile profile: interrupted; no profile is written")
+                }
+                _ => eprintln!("turnstile profile: {failure}"),
+            }
             ExitCode::from(failure.code())
         }
     }

@@ -1,0 +1,14 @@
+//! The reply of `face-native` by a function of `http` types.
+
+use turnstile::http::Body;
+
+fn reply(_: http::Request<Body>) -> http::Response<String> {
+    let mut response = http::Response::new(String::from(r#"{"message":"Hello, World!"}"#));
+    let json = http::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response
+}
+
+fn main() -> std::process::ExitCode {
+    turnstile::main_on_any(|_: &()| Ok::<_, String>(turnstile::http::http_service(reply)))
+}
