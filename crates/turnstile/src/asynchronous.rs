@@ -11,7 +11,9 @@
 //!
 //! A reply of unknown or large size is streamed. A task awaits its next piece, a worker with one connection at
 //! a time waits for it, and the loops of a pool, which send for all, look for it: at once, and then after 1 ms
-//! and twice as long each time, 100 ms at most.
+//! and twice as long each time, 100 ms at most. A client that has closed its side (FIN) may still want the reply:
+//! that it has gone is learnt when a piece is sent, or by a reset. A body that may be silent for long sends
+//! something now and then, as `:\n\n` in server-sent events; otherwise it is kept until the drain.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -182,13 +184,13 @@ impl<H: Handler> WorkerService for Waiting<H> {
             if is_streamed(&body) {
                 let frames = Frames::new(body);
                 let bytes = frames.body.size_hint().exact();
-                let runtime = Arc::clone(&runtime);
+                let lent = Lent(Some(Arc::clone(&runtime)));
                 // Who sends for others does not wait for a frame.
                 let (pauses, next): (_, Next<H::Body>) = match may_wait {
                     true => (Pauses::SHORT, wait_for),
                     false => (PAUSES, look_for),
                 };
-                let next = move |frames: &mut Frames<H::Body>| next(&runtime, frames);
+                let next = move |frames: &mut Frames<H::Body>| next(lent.runtime(), frames);
                 let source = source(frames, &parts, pauses, next);
                 return Ok(Reply::streamed(parts, bytes, source));
             }
@@ -227,6 +229,24 @@ impl<H> Waiting<H> {
         }
         let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
         Ok(Arc::clone(self.runtime.get_or_init(|| runtime)))
+    }
+}
+
+/// A worker's runtime, for as long as a body needs it. A loop may send the body, and may be the last to have the
+/// runtime, if the worker has lost it by a panic: the loop does not wait for what still blocks in it.
+struct Lent(Option<Arc<Runtime>>);
+
+impl Lent {
+    fn runtime(&self) -> &Runtime {
+        self.0.as_deref().expect("it is taken when this is dropped")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take().and_then(Arc::into_inner) {
+            runtime.shutdown_background();
+        }
     }
 }
 

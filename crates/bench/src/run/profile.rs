@@ -109,7 +109,7 @@ pub fn profile_main(args: &ProfileArgs) -> ExitCode {
             match failure {
                 // A profile is written whole or not at all.
                 Failure::Interrupted => {
-                    eprintln!("turnstile profile: interrupted; no profile is written")
+                    eprintln!("turnstile profile: interrupted; no profile is written");
                 }
                 _ => eprintln!("turnstile profile: {failure}"),
             }

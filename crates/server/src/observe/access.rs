@@ -49,11 +49,12 @@ impl AccessLog {
             if asked != std::mem::replace(&mut reopened, asked) {
                 self.reopen();
             }
+            self.sink.begin_round();
             let why = self.write_all(observed, &mut text, &mut buffer);
             if ends {
                 return;
             }
-            let is_gone = matches!(self.sink, Sink::Datagrams(_))
+            let is_gone = matches!(self.sink, Sink::Datagrams(..))
                 && why.is_some_and(|why| why != std::io::ErrorKind::WouldBlock);
             if is_gone && Instant::now() >= connect_after {
                 connect_after = Instant::now() + CONNECT_EVERY;

@@ -24,8 +24,9 @@ use crate::Block;
 pub(crate) fn render(view: &View) -> String {
     let mut page = Page::default();
     server(view, &mut page);
-    connections(view, &mut page);
-    requests(view, &mut page);
+    let moment = Moment::of(view);
+    connections(view, &moment, &mut page);
+    requests(view, &moment, &mut page);
     refused(view, &mut page);
     workers(view, &mut page);
     logs(view, &mut page);
@@ -66,9 +67,28 @@ fn server(view: &View, page: &mut Page) {
     );
 }
 
-fn connections(view: &View, page: &mut Page) {
+/// What must agree within a page, read at one time.
+struct Moment {
+    in_flight: u64,
+    queued: u64,
+    open: u64,
+}
+
+impl Moment {
+    fn of(view: &View) -> Moment {
+        // A request is on an open connection, so that it is counted first.
+        let (in_flight, queued) = (in_flight(view), queue_length(view));
+        let open = sum(view, Block::open);
+        Moment {
+            in_flight,
+            queued,
+            open,
+        }
+    }
+}
+
+fn connections(view: &View, moment: &Moment, page: &mut Page) {
     let accepted = sum(view, |block| read(&block.connections));
-    let open = sum(view, Block::open);
     page.counter(
         "turnstile_connections_accepted_total",
         "Connections accepted.",
@@ -77,12 +97,12 @@ fn connections(view: &View, page: &mut Page) {
     page.gauge(
         "turnstile_connections_open",
         "Connections that are open.",
-        open,
+        moment.open,
     );
     page.gauge(
         "turnstile_connections_idle",
         "Open connections on which no request is in flight or waits for a worker.",
-        open.saturating_sub(in_flight(view) + queue_length(view)),
+        moment.open.saturating_sub(moment.in_flight + moment.queued),
     );
     page.counter(
         "turnstile_received_bytes_total",
@@ -122,7 +142,7 @@ fn in_flight(view: &View) -> u64 {
     view.observed.figures.iter().map(of).sum()
 }
 
-fn requests(view: &View, page: &mut Page) {
+fn requests(view: &View, moment: &Moment, page: &mut Page) {
     let figures = || view.observed.figures.iter();
     let of = |status| {
         figures()
@@ -186,12 +206,12 @@ fn requests(view: &View, page: &mut Page) {
     page.gauge(
         "turnstile_requests_in_flight",
         "Requests that are computed, or whose replies are delayed or awaited.",
-        in_flight(view),
+        moment.in_flight,
     );
     page.gauge(
         "turnstile_queue_length",
         "Requests or connections that wait inside the server for a worker.",
-        queue_length(view),
+        moment.queued,
     );
     page.histogram(
         "turnstile_queue_delay_seconds",

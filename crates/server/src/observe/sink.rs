@@ -52,7 +52,8 @@ pub(crate) enum Sink {
     Stderr,
     /// The file, and whether its last line has no end yet.
     File(File, bool),
-    Datagrams(UnixDatagram),
+    /// The socket, and whether its receiver made no room in time in this round.
+    Datagrams(UnixDatagram, bool),
 }
 
 /// A write to a pipe of at most so many bytes does not mix with those of others (`pipe(7)`).
@@ -73,7 +74,7 @@ impl LogTarget {
                 let socket = UnixDatagram::unbound()?;
                 socket.set_nonblocking(true)?;
                 socket.connect(path)?;
-                Ok(Sink::Datagrams(socket))
+                Ok(Sink::Datagrams(socket, false))
             }
         }
     }
@@ -85,7 +86,14 @@ impl Sink {
         match self {
             Sink::Stderr => None,
             Sink::File(file, _) => Some(file.as_fd()),
-            Sink::Datagrams(socket) => Some(socket.as_fd()),
+            Sink::Datagrams(socket, _) => Some(socket.as_fd()),
+        }
+    }
+
+    /// A round of writes begins: a receiver that had no room in the last one may have some.
+    pub(crate) fn begin_round(&mut self) {
+        if let Sink::Datagrams(_, is_stuck) = self {
+            *is_stuck = false;
         }
     }
 
@@ -94,7 +102,7 @@ impl Sink {
         match self {
             Sink::Stderr => write_pieces(lines),
             Sink::File(file, torn) => append(file, torn, lines),
-            Sink::Datagrams(socket) => send_each(socket, lines),
+            Sink::Datagrams(socket, is_stuck) => send_each(socket, is_stuck, lines),
         }
     }
 }
@@ -103,17 +111,20 @@ impl Sink {
 /// `net.unix.max_dgram_qlen` is 10 by default (`unix(7)`), and lines come many at a time.
 const ROOM_WITHIN: Duration = Duration::from_millis(100);
 
-/// A datagram for each line.
-fn send_each(socket: &UnixDatagram, lines: &str) -> (u64, Option<io::Error>) {
+/// A datagram for each line. For a receiver that is stuck, because it made no room in time, nobody waits.
+fn send_each(socket: &UnixDatagram, is_stuck: &mut bool, lines: &str) -> (u64, Option<io::Error>) {
     let (mut lost, mut why) = (0, None);
     let give_up = Instant::now() + ROOM_WITHIN;
     for line in lines.lines() {
         while let Err(error) = socket.send(line.as_bytes()) {
-            if error.kind() != ErrorKind::WouldBlock || !gets_room(socket, give_up) {
-                lost += 1;
-                why = Some(error);
-                break;
+            let is_full = error.kind() == ErrorKind::WouldBlock;
+            if is_full && !*is_stuck && gets_room(socket, give_up) {
+                continue;
             }
+            *is_stuck |= is_full;
+            lost += 1;
+            why = Some(error);
+            break;
         }
     }
     (lost, why)

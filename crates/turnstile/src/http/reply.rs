@@ -282,7 +282,8 @@ impl Pauses {
         first: Duration::MAX,
         longest: Duration::MAX,
     };
-    /// For a body that was waited for: it is waited for again once the worker has looked at its client.
+    /// For a body that was waited for: it is waited for again once the worker has looked whether the
+    /// server drains. Workers that hold one connection learn that their client has gone when they send.
     #[cfg(feature = "async")]
     pub(crate) const SHORT: Pauses = Pauses {
         first: Duration::ZERO,
