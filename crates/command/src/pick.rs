@@ -15,10 +15,13 @@ mod check;
 mod drift;
 mod learn;
 mod records;
+mod refused;
 mod settings;
 mod table;
 mod traffic;
 mod validate;
+
+use refused::{Refused, failed, say, unusable};
 
 /// The profile of the reference machine, for a checkout that has none of its own.
 const REFERENCE: &str = include_str!("../reference/profile.json");
@@ -131,24 +134,6 @@ pub struct Args {
     /// Also write the drawings, as SVG files whose names begin so
     #[arg(long, value_name = "PREFIX")]
     plots: Option<String>,
-}
-
-/// Why there is no answer, and the exit status.
-pub(crate) struct Refused(u8, String);
-
-/// An argument that cannot be used.
-pub(crate) fn unusable(line: impl Into<String>) -> Refused {
-    Refused(2, line.into())
-}
-
-/// Something failed.
-pub(crate) fn failed(line: impl Into<String>) -> Refused {
-    Refused(1, line.into())
-}
-
-/// Prints lines. A reader that has seen enough (`| head`) is no failure.
-pub(crate) fn say(lines: &str) -> Result<(), Refused> {
-    report::out::print(&format!("{lines}\n")).map_err(|error| failed(format!("{error:#}")))
 }
 
 /// Writes what a flag asks for: a regular file whole, a FIFO or what a symbolic link names as it stands.

@@ -99,7 +99,7 @@ pub fn bound(metric: Metric, figure: &str) -> String {
 pub fn state(state: State) -> &'static str {
     match state {
         State::Valid => "not measured",
-        State::Limited => "generator-bound",
+        State::Limited => "limited",
         State::Invalid => "excluded",
         State::Blocks => "blocks by design",
         State::NotOffered => "route not offered",

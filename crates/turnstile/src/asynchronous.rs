@@ -17,7 +17,6 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
@@ -29,21 +28,22 @@ use server::{
     AsyncService, Built, Error, Intake, Memory, Method, Pending, Place, Request, Response, Service,
     WorkerService, per_process_and_worker,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 use crate::http::{
-    Adapter, Body, BoxError, Collected, Frames, Pauses, Reply, body_of, is_streamed, refuse,
-    request_of, source,
+    Adapter, BoxError, Collected, Frames, Pauses, Reply, body_of, is_streamed, refuse, request_of,
+    source,
 };
 
 mod adapted;
 mod answering;
+mod handler;
 mod large;
+mod waiting;
 
 use answering::Answering;
-
-/// Most bytes of a body that is collected before it is sent.
-const COLLECTED_BYTES_MAX: usize = 64 << 20;
+pub use handler::Handler;
+use waiting::{COLLECTED_BYTES_MAX, Waiting};
 
 /// How long a worker waits for a piece of a body before it looks whether the server drains.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -57,38 +57,6 @@ const PAUSES: Pauses = Pauses {
 /// How often a loop looks for a frame before it pauses: at first, after the runtime has learned what is due,
 /// and after it has run that.
 const LOOKS: usize = 3;
-
-/// Something that answers an [`http::Request`] after awaiting.
-///
-/// An `async fn` that takes the request is one, and so is what
-/// [`tower_service`](crate::tower_service) makes of a `tower::Service`.
-pub trait Handler: Send + Sync + 'static {
-    /// The body of its responses.
-    type Body: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static;
-
-    /// The response to `request`.
-    fn handle(
-        &self,
-        request: http::Request<Body>,
-    ) -> impl Future<Output = Result<http::Response<Self::Body>, BoxError>> + Send + 'static;
-}
-
-impl<F, Fut, B> Handler for F
-where
-    F: Fn(http::Request<Body>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = http::Response<B>> + Send + 'static,
-    B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
-{
-    type Body = B;
-
-    fn handle(
-        &self,
-        request: http::Request<Body>,
-    ) -> impl Future<Output = Result<http::Response<B>, BoxError>> + Send + 'static {
-        let response = self(request);
-        async move { Ok(response.await) }
-    }
-}
 
 /// An async handler as a service.
 ///
@@ -147,26 +115,6 @@ pub(crate) fn service_of_one<H: Handler>(
     service_of(adapter, move |_| Ok::<_, Infallible>(Arc::clone(&handler))).with_memory(memory)
 }
 
-impl<H: Handler> Handler for Arc<H> {
-    type Body = H::Body;
-
-    fn handle(
-        &self,
-        request: http::Request<Body>,
-    ) -> impl Future<Output = Result<http::Response<H::Body>, BoxError>> + Send + 'static {
-        H::handle(self, request)
-    }
-}
-
-/// A handler in a worker that waits for it.
-struct Waiting<H> {
-    handler: Arc<H>,
-    adapter: Adapter,
-    /// Made with the first request: a worker that awaits needs none.
-    runtime: OnceLock<Arc<Runtime>>,
-    may_wait_to_send: bool,
-}
-
 impl<H: Handler> WorkerService for Waiting<H> {
     fn call(&mut self, request: &Request<'_>, response: &mut Response<'_>) {
         let request_method = request.method;
@@ -219,16 +167,6 @@ impl<H: Handler> WorkerService for Waiting<H> {
 impl<H: Handler> Waiting<H> {
     fn begin(&self, request: &Request<'_>) -> Result<Handled<H>, u16> {
         begin(&self.handler, self.adapter, request)
-    }
-}
-
-impl<H> Waiting<H> {
-    fn runtime(&self) -> io::Result<Arc<Runtime>> {
-        if let Some(runtime) = self.runtime.get() {
-            return Ok(Arc::clone(runtime));
-        }
-        let runtime = Arc::new(Builder::new_current_thread().enable_all().build()?);
-        Ok(Arc::clone(self.runtime.get_or_init(|| runtime)))
     }
 }
 

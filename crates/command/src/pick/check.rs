@@ -4,7 +4,7 @@ use advise::{Answer, CandidateLine, Facts};
 use bench::{Asked, Estimate, Paired};
 use workload::Workload;
 
-use super::{Refused, failed, say};
+use super::refused::{Refused, failed, say};
 
 /// Candidates that are measured.
 const TOP: usize = 3;

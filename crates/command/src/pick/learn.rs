@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use super::{Refused, failed, unusable};
+use super::refused::{Refused, failed, unusable};
 
 /// Requests that are sent, one after the other.
 const REQUESTS: u32 = 200;

@@ -10,7 +10,7 @@ use schema::profile::Profile;
 use serde::Serialize;
 use workload::Workload;
 
-use super::{Refused, failed, say, unusable};
+use super::refused::{Refused, failed, say, unusable};
 
 /// Settings that stand side by side.
 const TOGETHER: usize = 4;

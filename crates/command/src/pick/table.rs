@@ -8,7 +8,7 @@ use schema::profile::{Calibration, Profile};
 use workload::Workload;
 
 use super::records::Cell;
-use super::{Refused, say};
+use super::refused::{Refused, say};
 
 /// Ways of choosing, as the table calls them.
 const WAYS: [&str; 4] = [

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use workload::{Class, Distribution, Offered, Workload};
 
-use super::{Refused, unusable};
+use super::refused::{Refused, unusable};
 
 /// Classes that are told apart; all other requests are one more.
 const CLASSES: usize = 7;

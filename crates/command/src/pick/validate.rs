@@ -14,8 +14,8 @@ use workload::Workload;
 
 use super::check;
 use super::records::{self, Cell};
+use super::refused::{Refused, failed, unusable};
 use super::table::Table;
-use super::{Refused, failed, unusable};
 
 /// A candidate that is predicted to carry less than this share of the best is measured roughly.
 const CONTENDS_SHARE: f64 = 0.7;

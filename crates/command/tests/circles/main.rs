@@ -12,22 +12,8 @@ mod tokens;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use graph::{Imports, Sources, circle, circles, imports};
+use graph::{Sources, circles, imports};
 use module::Names;
-
-/// Modules with whose items their own folders work, crate and path, and why that is left so.
-const KEPT: [(&str, &str, &str); 2] = [
-    (
-        "command",
-        "pick",
-        "each step of the command says why there is no answer with the command's own type",
-    ),
-    (
-        "turnstile",
-        "asynchronous",
-        "a worker that waits for a handler holds what it has begun, which needs the worker to go on",
-    ),
-];
 
 /// The sources below `src`; those of tests are left out.
 fn sources(src: &Path) -> Sources {
@@ -67,16 +53,6 @@ fn crates() -> Vec<PathBuf> {
     crates
 }
 
-/// Takes away what imports `kept`: its own folder, or all but that.
-fn without(mut imports: Imports, kept: &Names, is_own: bool) -> Imports {
-    for (from, of) in &mut imports {
-        if (from.len() > kept.len() && from.starts_with(kept)) == is_own {
-            of.remove(kept);
-        }
-    }
-    imports
-}
-
 #[test]
 fn no_modules_import_each_other_in_a_circle() {
     let crates = crates();
@@ -84,16 +60,7 @@ fn no_modules_import_each_other_in_a_circle() {
     let mut found = Vec::new();
     for folder in &crates {
         let name = folder.file_name().expect("a name").to_string_lossy();
-        let mut all = imports(&sources(&folder.join("src")));
-        for (_, kept, why) in KEPT.iter().filter(|(of, ..)| *of == name) {
-            let kept = kept.split('/').map(str::to_owned).collect();
-            let own = without(all.clone(), &kept, false);
-            assert!(
-                circle(&own, &kept).is_some(),
-                "{name}: {kept:?} needs no leave any more ({why})"
-            );
-            all = without(all, &kept, true);
-        }
+        let all = imports(&sources(&folder.join("src")));
         found.extend(
             circles(&all)
                 .iter()

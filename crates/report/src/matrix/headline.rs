@@ -74,7 +74,7 @@ impl Headline {
         if self.limited > 0 {
             say(
                 false,
-                format!("; {} generator-bound, not ranked", self.limited),
+                format!("; {} limited, not ranked", self.limited),
             );
         }
         text

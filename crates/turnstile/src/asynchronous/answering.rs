@@ -9,7 +9,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use server::{AsyncReply, Response};
 
-use super::COLLECTED_BYTES_MAX;
+use super::waiting::COLLECTED_BYTES_MAX;
 use crate::http::{
     BoxError, Collected, Frames, Pauses, Reply, fill_whole, is_streamed, refuse, source,
 };

@@ -10,7 +10,8 @@ use server::{Intake, Request, Sink};
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 
-use super::{COLLECTED_BYTES_MAX, Handler, Waiting};
+use super::handler::Handler;
+use super::waiting::{COLLECTED_BYTES_MAX, Waiting};
 use crate::http::{Body, BoxError, Inlet, inflow, request_of};
 
 /// How long a worker waits for its handler to poll before it looks whether the server drains.
