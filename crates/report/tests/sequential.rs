@@ -42,7 +42,7 @@ fn is_difference(verdict: Verdict) -> bool {
 
 fn recorded() -> Vec<Noise> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    ["tests/recorded", "../../results/reference"]
+    ["tests/recorded", "tests/noise"]
         .iter()
         .flat_map(|run| simulated::noise(&here.join(run)).expect("a recorded run"))
         .collect()

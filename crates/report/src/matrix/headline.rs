@@ -72,10 +72,7 @@ impl Headline {
             None => say(false, "; no other tier".to_owned()),
         }
         if self.limited > 0 {
-            say(
-                false,
-                format!("; {} limited, not ranked", self.limited),
-            );
+            say(false, format!("; {} limited, not ranked", self.limited));
         }
         text
     }

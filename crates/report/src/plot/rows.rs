@@ -12,6 +12,20 @@ const RIGHT: f64 = 346.0;
 const TOP: f64 = 62.0;
 const ROW_HEIGHT: f64 = 22.0;
 
+/// The longest name that has room at the left, in characters.
+const NAME_MAX: usize = 18;
+
+/// A name that is too long for one line, parted behind the last space or colon that leaves a first line with
+/// room.
+fn halves(name: &str) -> Option<(&str, &str)> {
+    if name.chars().count() <= NAME_MAX {
+        return None;
+    }
+    let ends = name.char_indices().take(NAME_MAX);
+    let end = ends.filter(|(_, c)| matches!(c, ' ' | ':')).last();
+    end.map(|(at, _)| name.split_at(at + 1))
+}
+
 /// A plot under construction.
 pub struct Rows {
     /// The drawing.
@@ -48,8 +62,16 @@ impl Rows {
     pub fn name(&mut self, index: usize, row: &Row) -> f64 {
         let y = TOP + ROW_HEIGHT * (index as f64 + 0.5);
         let class = format!("n f{}", palette::class(&row.family));
-        self.svg
-            .text(LEFT - 8.0, y + 4.0, Anchor::End, &class, &row.label);
+        let mut line = |at, text| {
+            self.svg.text(LEFT - 8.0, at, Anchor::End, &class, text);
+        };
+        match halves(&row.label) {
+            Some((first, second)) => {
+                line(y - 1.0, first);
+                line(y + 10.0, second);
+            }
+            None => line(y + 4.0, &row.label),
+        }
         y
     }
 
@@ -70,5 +92,24 @@ impl Rows {
         self.svg
             .text(middle, self.bottom + 31.0, Anchor::Middle, "m n", axis);
         self.svg
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::halves;
+
+    #[test]
+    fn a_long_name_has_two_lines() {
+        assert_eq!(halves("gunicorn sync w4"), None);
+        assert_eq!(
+            halves("gunicorn gthread w2 t16"),
+            Some(("gunicorn gthread ", "w2 t16"))
+        );
+        assert_eq!(
+            halves("multi-reactor:thread-per-event"),
+            Some(("multi-reactor:", "thread-per-event"))
+        );
+        assert_eq!(halves("a-name-without-any-place-to-part"), None);
     }
 }
