@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-/// One server of somebody else's at a time: there are few CPUs, and each looks for what it has left running.
+/// One foreign server at a time: there are few CPUs, and each looks for what it has left running.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn root() -> PathBuf {

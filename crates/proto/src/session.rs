@@ -1,7 +1,7 @@
-//! The protocol state of one connection. Every change of that state is in this file, which is long
-//! for this reason, in `large`, where bodies are too large for memory, and in `awaiting`, where replies are awaited. What has no part in the state
-//! is elsewhere: parsing in `head`, `chunked` and `unp`,
-//! the call of the service in `answer`, bytes that wait to be sent in `output`.
+//! The protocol state of one connection. Every change of that state is in this file, which is long for
+//! this reason, in `large`, where bodies are too large for memory, and in `awaiting`, where replies are
+//! awaited. What has no part in the state is elsewhere: parsing in `head`, `chunked` and `unp`, the call of
+//! the service in `answer`, bytes that wait to be sent in `output`.
 //!
 //! ```text
 //!            ┌──────────── next request, pipelined or after a pause ────────────┐

@@ -252,7 +252,7 @@ pub const PARTS: &[Part] = &[
         faults: &[
             fault(
                 "they forge a second reply behind the first, at once or later",
-                &["gateway: a forged second reply is nobody's"],
+                &["gateway: a forged second reply reaches no client"],
             ),
             fault(
                 "they say too much, too slowly or nonsense, or fail",

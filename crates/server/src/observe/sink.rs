@@ -111,7 +111,7 @@ impl Sink {
 /// `net.unix.max_dgram_qlen` is 10 by default (`unix(7)`), and lines come many at a time.
 const ROOM_WITHIN: Duration = Duration::from_millis(100);
 
-/// A datagram for each line. For a receiver that is stuck, because it made no room in time, nobody waits.
+/// A datagram for each line. For a receiver that is stuck, because it made no room in time, the writer does not wait.
 fn send_each(socket: &UnixDatagram, is_stuck: &mut bool, lines: &str) -> (u64, Option<io::Error>) {
     let (mut lost, mut why) = (0, None);
     let give_up = Instant::now() + ROOM_WITHIN;

@@ -30,7 +30,7 @@ const ROWS: &[Row] = &[
     ),
     ("memory that all must share needs one process", one_process),
     (
-        "of memory nobody speaks of, each process has a copy, which the server says",
+        "where a service is silent about memory, the server says that each process has a copy",
         unsaid,
     ),
     (

@@ -19,7 +19,7 @@ pub const ROWS: &[Row] = &[
     row(EARLY_REPLY, early_replies),
     row(BOTH_WAYS, both_ways),
     row("gateway: what is not asked for is not passed on", unasked),
-    row("gateway: a forged second reply is nobody's", forged),
+    row("gateway: a forged second reply reaches no client", forged),
     row(ASKED_AGAIN, kept),
     row("gateway: an exchange has an end", total),
 ];
@@ -278,7 +278,7 @@ fn forged(column: &Column) -> anyhow::Result<()> {
                 "late: {is_late}: {connections} connections for {number} requests"
             );
             passed.send(())?;
-            // A connection of somebody who has left is no place for it, either.
+            // A connection whose client has left is no place for it, either.
             forged.recv_timeout(PATIENCE).context("it forges nothing")?;
         }
     }

@@ -1,4 +1,4 @@
-//! Handlers that misbehave cost the reply they were asked for, and nobody else's: see
+//! Handlers that misbehave cost the reply they were asked for, and no other: see
 //! [`Misbehaving`](crate::handlers).
 
 use std::process::Stdio;
@@ -107,7 +107,7 @@ fn never_returns(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// It holds a loop that has nobody else to call it, and the server has said so. Otherwise others are served
+/// It holds a loop that has no thread beside it to call it, and the server has said so. Otherwise others are served
 /// meanwhile, if there is anybody who could.
 fn blocks(column: &Column) -> anyhow::Result<()> {
     let workers = &column.own.workers;

@@ -166,7 +166,7 @@ fn busy(column: &Column) -> anyhow::Result<()> {
     delayed(column)
 }
 
-/// A request is in flight while its reply is delayed, too, whoever waits for that.
+/// A request is in flight while its reply is delayed, too, whether a worker waits for that or a timer.
 fn delayed(column: &Column) -> anyhow::Result<()> {
     let (least, path) = match column.own.workers.holds {
         Holds::Many => (DELAYED as f64, "/wait/1500000"),
@@ -240,7 +240,7 @@ fn stuck(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A sleep of 200 ms holds a loop for no less; where there is no loop, or somebody beside it, nothing is held.
+/// A sleep of 200 ms holds a loop for no less; where there is no loop, or a thread beside it, nothing is held.
 fn held(column: &Column) -> anyhow::Result<()> {
     let (server, admin) = serve(column, &[])?;
     let mut client = server.connect()?;
