@@ -33,6 +33,7 @@ mod tiers;
 pub use answer::{
     Answer, CandidateLine, Interval, Plan, Recommended, Response, Sizing, WorkersLine,
 };
+pub use bounds::work_bound;
 pub use candidate::Candidate;
 pub use choose::{Options, advise};
 pub use facts::Facts;

@@ -553,3 +553,25 @@ fn a_profile_is_scaled_to_the_moment_by_what_the_probes_cost() {
     assert_eq!(now.client_stalls, profile.client_stalls);
     assert_eq!(at(&profile, &facts, &Moment::default()), profile);
 }
+
+/// A loop that blocks for 4 ms of each request serves 250 in a second at most, however cheap; threads as many as
+/// their connections and the CPU allow.
+#[test]
+fn what_the_work_alone_allows() {
+    let text = "rate = 100\nconnections = 40\n[[class]]\ncpu_us = 100\nblocked_us = 3900\n";
+    let workload = Workload::parse(text).expect("whole");
+    let facts = facts();
+    let bound = |model: &str, cores| {
+        let facts = facts
+            .iter()
+            .find(|f| f.model == model)
+            .expect("it is known");
+        work_bound(&workload, facts, cores).round()
+    };
+    assert_eq!((bound("loop", 1), bound("loop", 2)), (250.0, 250.0));
+    assert_eq!(
+        (bound("threads", 1), bound("threads", 2)),
+        (10_000.0, 10_000.0)
+    );
+    assert_eq!(bound("staged", 1), 10_000.0);
+}

@@ -88,7 +88,7 @@ pub struct Args {
     from: Option<PathBuf>,
 
     /// Hold predictions to account: measure generated workloads over the default variants, about
-    /// a minute and a half each
+    /// a minute and a quarter each
     #[arg(long, value_name = "SEED", conflicts_with_all = ["file", "from", "verify", "learn", "peak"])]
     validate: Option<u64>,
 

@@ -37,7 +37,7 @@ const REQUESTS: f64 = 2_500.0;
 const TRIAL_S: (f64, f64) = (0.8, 1.6);
 /// The length of a trial at most where the objective is a long one: in a shorter one a queue that grows has not yet
 /// become as long as the objective allows. The second is of those of which a rough figure is enough.
-const TRIAL_S_LONG: (f64, f64) = (2.0, 4.0);
+const TRIAL_S_LONG: (f64, f64) = (2.5, 5.0);
 /// Objectives that a trial lasts.
 const OBJECTIVES: f64 = 6.0;
 /// Trials of a server at most, and of one of which a rough figure is enough.

@@ -22,6 +22,9 @@ const REGRET_MAX: f64 = 0.10;
 /// A prediction so near held.
 const NEAR: (f64, f64) = (0.85, 1.15);
 
+/// A trial's rate is random by so much.
+const BEYOND: f64 = 1.02;
+
 /// A cell as the sums have it.
 struct Held {
     workload: usize,
@@ -44,6 +47,8 @@ pub(super) struct Table {
     unmeasured: Vec<String>,
     /// Cells in which one of the two was nothing and the other was not.
     contradicted: Vec<String>,
+    /// Cells in which more was measured than can be.
+    beyond: Vec<String>,
     /// When the last of them was measured, seconds since 1970.
     at_s: u64,
     /// Whether it was measured how fast the machine was.
@@ -106,6 +111,16 @@ impl Table {
             predicted(answer, chosen).map_or(0.0, |i| i.expected),
             rps(chosen)
         ))
+    }
+
+    /// Notes a cell of which more was measured than `most_rps`, which the handler's own work allows.
+    pub(super) fn bounded(&mut self, cell: &Cell, most_rps: f64) {
+        if let Some(measured) = cell.measured.filter(|rps| *rps > most_rps * BEYOND) {
+            self.beyond.push(format!(
+                "{} {}: measured {measured:.0}/s, and the work alone allows {most_rps:.0}/s",
+                cell.workload, cell.model
+            ));
+        }
     }
 
     fn add(&mut self, cell: &Cell, answer: &Answer, alone: &Answer) {
@@ -190,6 +205,10 @@ impl Table {
                 &self.unmeasured,
             ),
             ("Predicted not to keep it, and did", &self.contradicted),
+            (
+                "Measured above what is possible, in trials that were too short",
+                &self.beyond,
+            ),
         ] {
             if !lines.is_empty() {
                 let _ = writeln!(text, "\n{what}:");

@@ -25,6 +25,8 @@ use super::table::{self, Table};
 /// A candidate that is predicted to carry less than this share of the best is not measured, unless one of the
 /// other ways of choosing would take it; and then roughly.
 const CONTENDS_SHARE: f64 = 0.7;
+/// A CPU that is away for more of its time is used by others, whom the gates of a trial do not let pass either.
+const AWAY_SHARE_MAX: f64 = 0.05;
 /// How long a moment lasts.
 const MOMENT: Duration = Duration::from_secs(240);
 
@@ -62,7 +64,7 @@ pub(super) fn apart(seed: u64, profile: &Profile) -> Result<(), Refused> {
 }
 
 impl Asking<'_> {
-    /// Measures workloads `first` to `end` over the default variants, about a minute and a half each, and
+    /// Measures workloads `first` to `end` over the default variants, about a minute and a quarter each, and
     /// prints the table. With `out`, what was measured is kept there, and what is there is not measured
     /// again.
     pub(super) fn measure(
@@ -134,7 +136,21 @@ impl Asking<'_> {
     }
 
     fn moment(&self) -> Result<Moment, Refused> {
-        bench::moment(&advise::probed(self.facts)).map_err(|e| failed(format!("{e:#}")))
+        let found = bench::moment(&advise::probed(self.facts));
+        let moment = found.map_err(|e| failed(format!("{e:#}")))?;
+        for (whose, seen) in [
+            ("server's", &moment.stalls),
+            ("load generator's", &moment.client_stalls),
+        ] {
+            let away = seen.lengths_us.iter().sum::<f64>() / 1e6 / seen.watched_s.max(1e-3);
+            if away > AWAY_SHARE_MAX {
+                eprintln!(
+                    "turnstile pick: the {whose} CPU was away for {:.0} % of the time: others use it, and what is measured now will be left out",
+                    away * 100.0
+                );
+            }
+        }
+        Ok(moment)
     }
 
     /// The row of a workload, predicted with the workers that were measured: by the profile as it would be at the
@@ -153,6 +169,14 @@ impl Asking<'_> {
             }
             None => alone.clone(),
         };
+        let cpus = workload.machine.cpus;
+        let cores = cpus.unwrap_or(self.profile.machine.server_cpus) as usize;
+        for cell in cells {
+            let same = |f: &&Facts| f.model == cell.model && f.variant == cell.variant;
+            if let Some(facts) = self.facts.iter().find(same) {
+                table.bounded(cell, advise::work_bound(workload, facts, cores));
+            }
+        }
         table.row(workload, cells, &then, &alone)
     }
 
