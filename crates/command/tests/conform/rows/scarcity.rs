@@ -150,7 +150,7 @@ fn bounded(column: &Column) -> anyhow::Result<()> {
 /// The bound is one for all listeners together, however its last places are taken.
 fn bounded_listeners(column: &Column) -> anyhow::Result<()> {
     let most = if column.label() == "iterative" { 1 } else { 8 };
-    let flags = [&["--connections-max", "8"][..], &column.workers("8")].concat();
+    let flags = [&["--connections-max", "8"][..], &column.workers("7")].concat();
     let server = column.serve_on(&["127.0.0.1:0"; 4], &flags)?;
     let before = process::sockets(server.pid());
     for round in 0..3 {
