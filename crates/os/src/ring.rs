@@ -119,6 +119,17 @@ impl Ring {
         self.cancel(token::accept(listener));
     }
 
+    /// Completes once, when a connection waits at `listener`, and leaves it there.
+    pub fn watch_listener(&mut self, listener: BorrowedFd<'_>, number: u32) {
+        let entry = opcode::PollAdd::new(fd(listener), u32::from(PollFlags::IN.bits()));
+        self.push(entry.build().user_data(token::listener(number)));
+    }
+
+    /// Cancels the watch of `listener`; it completes with nothing found if it was under way.
+    pub fn cancel_watch(&mut self, listener: u32) {
+        self.cancel(token::listener(listener));
+    }
+
     /// Receives from `socket` into buffers of the ring, with a completion for each, until one says that
     /// there are no more to come. `token` names the connection in the completions: a slot in the low
     /// half, and any 31 bits above it.
@@ -246,6 +257,10 @@ impl Ring {
             match token::operation(data) {
                 Operation::Cancel => {} // It came too late: the operation had completed.
                 Operation::Watch => return Some(Completion::Readable),
+                Operation::Listener { listener } => {
+                    let found = result >= 0;
+                    return Some(Completion::Waiting { listener, found });
+                }
                 Operation::Accept { listener } => {
                     // SAFETY: a result that is no error is a descriptor made for this completion,
                     // which nobody else has seen.

@@ -68,19 +68,28 @@ fn find_user(asked: &str) -> Result<(Uid, Option<User>), String> {
     match asked.parse() {
         Ok(number) => {
             let uid = Uid::from_raw(number);
-            Ok((uid, User::from_uid(uid).map_err(failed)?))
+            Ok((uid, known(User::from_uid(uid)).map_err(failed)?))
         }
-        Err(_) => match User::from_name(asked).map_err(failed)? {
+        Err(_) => match known(User::from_name(asked)).map_err(failed)? {
             Some(user) => Ok((user.uid, Some(user))),
             None => Err(format!("--user {asked}: no such user")),
         },
     }
 }
 
+/// Where there is no file of users or groups, as in a container with nothing but a program, there is no such one
+/// either; C libraries say both in several ways (`getpwnam(3)`).
+fn known<T>(found: Result<Option<T>, Errno>) -> Result<Option<T>, Errno> {
+    match found {
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        found => found,
+    }
+}
+
 fn find_group(asked: &str) -> Result<Gid, String> {
     match asked.parse() {
         Ok(number) => Ok(Gid::from_raw(number)),
-        Err(_) => match Group::from_name(asked) {
+        Err(_) => match known(Group::from_name(asked)) {
             Ok(Some(group)) => Ok(group.gid),
             Ok(None) => Err(format!("--group {asked}: no such group")),
             Err(error) => Err(format!("--group {asked}: {}", error.desc())),
@@ -100,6 +109,12 @@ mod tests {
         let mixed = Identity::find(Some("4294967"), Some("12")).unwrap();
         assert_eq!(mixed.ids(), (4_294_967, 12));
         assert!(Identity::find(None, None).unwrap().is_own());
+    }
+
+    #[test]
+    fn without_a_file_of_users_nobody_is_known() {
+        assert_eq!(known::<()>(Err(Errno::ENOENT)), Ok(None));
+        assert_eq!(known::<()>(Err(Errno::EMFILE)), Err(Errno::EMFILE));
     }
 
     #[test]

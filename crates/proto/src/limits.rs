@@ -68,6 +68,9 @@ pub struct Limits {
     pub queue_max: usize,
     /// Threads that serve in addition to the workers, in models where loops hand work to threads.
     pub threads_max: usize,
+    /// Processes that only send a reply still, or wait for it, beside those that compute, where a process is forked
+    /// for each request. At this bound further requests wait.
+    pub sending_max: usize,
     /// Connections that wait in the kernel to be accepted (`listen(2)`).
     pub backlog: i32,
     /// Time that requests may wait for a worker, ms: once most have waited longer for an interval, those that
@@ -144,6 +147,7 @@ impl Default for Limits {
             connections_max: 65_536,
             queue_max: 1_024,
             threads_max: 64,
+            sending_max: 512,
             backlog: 4_096,
             queue_delay_ms: 5,
             queue_delay_interval_ms: 100,

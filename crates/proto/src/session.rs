@@ -195,6 +195,12 @@ impl Session {
         }
     }
 
+    /// Whether it [waits](Want::Wait) for nothing but its reply, or the next piece of that: a peer that has gone needs
+    /// neither.
+    pub fn awaits_reply(&self) -> bool {
+        !self.writing && matches!(self.phase, Phase::Waiting | Phase::Streaming)
+    }
+
     /// Whether the connection is between two requests, with nothing received and nothing unsent. In
     /// this state a drain may close it.
     #[inline]

@@ -1,6 +1,6 @@
 //! The loop of the blocking models: one connection from its first byte to its close.
 
-use std::time::{Duration, Instant};
+use os::net::{self, PollFd, PollFlags};
 
 use crate::board::Activity;
 use crate::{Connection, Need, Worker};
@@ -11,8 +11,8 @@ impl Worker {
     pub fn serve(&mut self, mut connection: Connection) {
         loop {
             let mut need = connection.step_blocking(self);
-            if need == Need::Time {
-                self.sleep_until(connection.deadline(self.server));
+            if need == Need::Time && !self.sleep(&connection) {
+                need = Need::Closed;
             }
             if need != Need::Closed && self.now >= connection.deadline(self.server) {
                 need = connection.expire(self);
@@ -25,15 +25,32 @@ impl Worker {
         self.block.announce(Activity::None, 0);
     }
 
-    /// Sleeps until `deadline`, or until the drain begins, which may have moved the deadline.
+    /// Sleeps until the deadline of the connection, or until the drain begins, which may have moved it. False:
+    /// the peer has reset the connection, so its reply could not be sent.
+    ///
+    /// A source of a streamed reply that waits inside its call has its deadline at once, and the peer is looked
+    /// at between two calls.
     #[cold]
     #[inline(never)]
-    fn sleep_until(&mut self, deadline: Instant) {
-        let left = deadline.saturating_duration_since(self.now);
-        if left > Duration::ZERO {
-            // EINTR ends the sleep too: the caller compares the time with the deadline again.
-            let _ = self.server.wait_for_drain(left);
-        }
+    fn sleep(&mut self, connection: &Connection) -> bool {
+        let left = connection
+            .deadline(self.server)
+            .saturating_duration_since(self.now);
+        // Of the socket only what cannot be left out is asked for: POLLERR and POLLHUP, which a reset causes.
+        let mut sources = [
+            PollFd::new(&self.server.waker, PollFlags::IN),
+            PollFd::new(connection, PollFlags::empty()),
+        ];
+        // Once the drain has begun, the waker stays readable.
+        let first = usize::from(self.server.drain.has_begun());
+        let last = 1 + usize::from(connection.awaits_reply());
+        // EINTR ends the sleep too: the caller compares the time with the deadline again.
+        let polled = net::poll(&mut sources[first..last], Some(left));
+        let has_gone = polled.is_ok() && !sources[1].revents().is_empty();
         self.tick();
+        if has_gone {
+            connection.count_broken(self);
+        }
+        !has_gone
     }
 }

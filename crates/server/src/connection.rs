@@ -153,6 +153,11 @@ impl Connection {
         self.would_block
     }
 
+    /// Whether it waits for nothing but its reply; see [`Session::awaits_reply`].
+    pub(crate) fn awaits_reply(&self) -> bool {
+        self.session.awaits_reply()
+    }
+
     /// Whether the last step found neither bytes nor a FIN to receive.
     pub fn received_nothing(&self) -> bool {
         self.received_nothing

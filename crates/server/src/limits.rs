@@ -41,7 +41,7 @@ macro_rules! limits {
 /// A larger value must be a typing error, or cannot be had. Negative numbers are larger than all.
 fn most_of(name: &str) -> Option<u64> {
     Some(match name {
-        "threads_max" | "backlog" => 65_536,
+        "threads_max" | "sending_max" | "backlog" => 65_536,
         "events_max" => 8_192, // A ring has eight completions for each, 65,536 at most (io_uring_setup(2)).
         "lent_buffers" => 32_768,
         "connections_per_address_max" => 65_534, // It is counted in 16 bits.
@@ -141,6 +141,8 @@ limits! {
     queue_max: usize,
     /// Threads behind loops, where a model has them beside its workers (64)
     threads_max: usize,
+    /// Processes that only send a reply still, beside those that compute: fork-per-client with a front (512)
+    sending_max: usize,
     /// Connections waiting in the kernel for an accept (4096)
     backlog: i32,
     /// Time requests may wait for a worker before some are answered with 503, ms; 0: for ever (5)

@@ -12,7 +12,7 @@
 //! A reply of unknown or large size is streamed. A task awaits its next piece, a worker with one connection at
 //! a time waits for it, and the loops of a pool, which send for all, look for it: at once, and then after 1 ms
 //! and twice as long each time, 100 ms at most. A client that has closed its side (FIN) may still want the reply:
-//! that it has gone is learnt when a piece is sent, or by a reset. A body that may be silent for long sends
+//! that it has gone is learnt when a piece is sent, or by a reset, after `--stream-ms-max` at the latest. A body that may be silent for long sends
 //! something now and then, as `:\n\n` in server-sent events; otherwise it is kept until the drain.
 
 use std::convert::Infallible;

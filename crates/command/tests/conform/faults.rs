@@ -165,6 +165,7 @@ pub const PARTS: &[Part] = &[
                 &[
                     "connections at their bound",
                     "sockets at the bound of connections",
+                    "sockets at the bound of connections, several listeners",
                     "a client beyond the workers has its turn",
                     "a queue of one loses no client",
                 ],
@@ -244,6 +245,10 @@ pub const PARTS: &[Part] = &[
             fault(
                 "its body fails half-way",
                 &["handler: a body that fails half-way is cut"],
+            ),
+            fault(
+                "its body is silent for long, and its client goes",
+                &["handler: a silent body ends with its client"],
             ),
         ],
     },

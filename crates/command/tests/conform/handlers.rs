@@ -3,11 +3,11 @@
 
 use std::cell::Cell;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use turnstile::{Nature, Piece, Pull, Request, Response, Service, pieces, reader};
+use turnstile::{Nature, Piece, Pull, Request, Response, Service, Source, pieces, reader};
 
 /// First argument of a test binary that is to be that server: the flags of `turnstile serve` follow.
 pub const MISBEHAVING: &str = "--misbehaving";
@@ -77,6 +77,7 @@ impl Service for Misbehaving {
             "/short" => drop(response.stream_of(10, pieces(["half"]))),
             "/short-reader" => drop(response.reader(Box::new(&b"half"[..]), 10)),
             "/long" => drop(response.stream_of(4, pieces(["half", " and more"]))),
+            "/silent" => drop(response.stream(Silent(place.into()))),
             "/half" => drop(response.reader(Box::new(Half(true)), 10)),
             "/half-stream" => drop(response.stream(reader(Half(true)))),
             _ => drop(response.body(b"well")),
@@ -128,6 +129,28 @@ fn panicking() -> impl turnstile::Source + 'static {
         }
         piece.push(b"half");
         Ok(Pull::More)
+    }
+}
+
+/// A piece, and then nothing for as long as anybody waits. Its end says so by a file `ended`.
+struct Silent(PathBuf);
+
+/// A client that has gone is to be noticed long before.
+const SILENCE: Duration = Duration::from_secs(60);
+
+impl Source for Silent {
+    fn pull(&mut self, piece: &mut Piece<'_>) -> io::Result<Pull> {
+        if !self.0.join("begun").exists() {
+            begun(&self.0);
+            piece.push(b"half");
+        }
+        Ok(Pull::Later(SILENCE))
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.0.join("ended"), ""); // Without it, the row says that it waits in vain.
     }
 }
 

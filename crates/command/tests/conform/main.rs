@@ -12,6 +12,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod awaiting;
 mod design;
 mod faults;
 mod handlers;
@@ -24,7 +25,7 @@ fn main() -> std::process::ExitCode {
     if let Some(code) = harness::inetd::if_asked() {
         return code;
     }
-    if let Some(code) = handlers::if_asked() {
+    if let Some(code) = handlers::if_asked().or_else(awaiting::if_asked) {
         return code;
     }
     match runner::run(&rows::all()) {

@@ -198,3 +198,18 @@ pub fn signal(pid: u32, signal: Signal) {
         let _ = rustix::process::kill_process(pid, signal);
     }
 }
+
+/// Memory that is no file, of it and all its descendants, each shared page counted once; bytes.
+pub fn memory(pid: u32) -> u64 {
+    let own = |pid| {
+        let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let kilobytes = rollup.lines().filter_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            let counts = matches!(name, "Pss_Anon" | "Pss_Shmem");
+            counts.then(|| value.trim().trim_end_matches(" kB").parse::<u64>().ok())?
+        });
+        Some(kilobytes.sum::<u64>() << 10)
+    };
+    let all = family(pid).into_iter();
+    all.filter_map(|one| own(one.pid)).sum()
+}

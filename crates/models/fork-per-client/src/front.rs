@@ -13,13 +13,9 @@ use crate::{CHILD_ENDED, on_end};
 pub(crate) const FRONT: Option<Front> = Some(Front {
     serves: "a child",
     processes: true,
-    extra_threads: |limits| 1 + SENDING_MAX.min(limits.connections_max),
+    extra_threads: |limits| 1 + limits.sending_max.min(limits.connections_max),
     run,
 });
-
-/// How many children there may be whose request is computed, and whose client takes the reply slowly, beside those
-/// that compute.
-const SENDING_MAX: usize = 512;
 
 fn run(server: &'static Server) -> server::Result {
     signal::handle(&[Signal::CHILD], on_end);
@@ -91,6 +87,8 @@ impl Parent {
             }
             server.ready();
             if self.children.is_full() {
+                // Their clients take their replies slowly. What the front passes meanwhile, as many requests as
+                // children may compute, waits in its socket, and the rest in its queue.
                 if let Some((number, well)) = self.children.wait_for_number() {
                     note(&mut self.ids, &mut self.has_front, links, number, well);
                 }

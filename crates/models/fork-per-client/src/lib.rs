@@ -35,7 +35,8 @@
 //! accepts: the front · reads: the front · computes: a child · writes: a child
 //!
 //! So there is a child for each request under way, and idle and slow clients have none; `--workers` bounds the
-//! children that compute. A client that takes its reply slowly keeps its child, beside those: up to 512 more. A
+//! children that compute. A client that takes its reply slowly keeps its child, beside those: up to `--sending-max`
+//! more. When all are taken, the next requests wait until a client has its reply, or has missed its deadline. A
 //! persistent connection pays for a fork with every request. A child that dies takes its request along, and the
 //! front closes that client. A body beyond `--body-bytes-max` is refused: a request is passed whole.
 //!

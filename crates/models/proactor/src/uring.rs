@@ -11,6 +11,8 @@ use proto::Want;
 use reactor::{Slots, Source, Timer, Token, Wheel};
 use server::{Accepting, Connection, OnDeadline, Server, Worker};
 
+use accept::AcceptsBy;
+
 /// A ring, and everything one thread does for all its connections.
 pub struct Proactor {
     server: &'static Server,
@@ -21,8 +23,10 @@ pub struct Proactor {
     connections_max: usize,
     wheel: Wheel,
     accepting: Accepting,
-    /// Whether the accept of each listener goes on by itself.
-    multishot: Vec<bool>,
+    /// By listener.
+    accepts_by: Vec<AcceptsBy>,
+    /// At how many listeners it accepts, before a drain.
+    listeners: usize,
     /// Most connections that multishot accepts may take at once.
     backlog: usize,
     /// Sockets that they took although there was no room; each waits for a slot in the table.
@@ -91,7 +95,8 @@ impl Proactor {
             wheel: Wheel::new(worker.now),
             worker,
             accepting: Accepting::new(server, number, limits.events_max),
-            multishot: vec![false; server.listeners.len()],
+            accepts_by: vec![AcceptsBy::One; server.listeners.len()],
+            listeners: server.listeners_of(number).len(),
             backlog: limits.backlog.max(1) as usize * server.listeners_of(number).len(),
             surplus: VecDeque::new(),
             draining: false,
@@ -152,6 +157,7 @@ impl Proactor {
                 socket,
                 more,
             } => self.on_accept(listener as usize, socket, more),
+            Completion::Waiting { listener, found } => self.on_waiting(listener as usize, found),
             Completion::Readable => self.on_drain(),
         }
     }

@@ -35,6 +35,13 @@ pub enum Completion {
         /// All of it, unless there was an error.
         bytes: Result<usize, Errno>,
     },
+    /// A watched listener.
+    Waiting {
+        /// The number that it was given.
+        listener: u32,
+        /// A connection waits there, or the listener was shut down. False: the watch was cancelled.
+        found: bool,
+    },
     /// The watched descriptor is readable.
     Readable,
 }

@@ -308,6 +308,41 @@ fn an_accept_waits_and_can_be_cancelled() {
     }
 }
 
+/// It says so of each that waits, and takes none.
+#[test]
+fn a_watched_listener_says_that_a_connection_waits() {
+    let mut ring = ring(2);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    ring.watch_listener(listener.as_fd(), 3);
+    submit(&mut ring);
+    assert!(ring.next().is_none());
+    let _client = std::net::TcpStream::connect(addr).unwrap();
+    for _ in 0..2 {
+        match completion(&mut ring) {
+            Completion::Waiting { listener, found } => assert_eq!((listener, found), (3, true)),
+            other => panic!("{other:?}"),
+        }
+        ring.watch_listener(listener.as_fd(), 3); // It still waits.
+    }
+    assert!(matches!(
+        completion(&mut ring),
+        Completion::Waiting { found: true, .. }
+    ));
+    let _taken = listener.accept().unwrap();
+    ring.watch_listener(listener.as_fd(), 3);
+    submit(&mut ring);
+    assert!(ring.next().is_none());
+    ring.cancel_watch(3);
+    assert!(matches!(
+        completion(&mut ring),
+        Completion::Waiting {
+            listener: 3,
+            found: false
+        }
+    ));
+}
+
 #[test]
 fn a_woken_waker_completes() {
     let mut ring = ring(2);

@@ -3,7 +3,7 @@
 //! ```text
 //!   bit 63   62 ... 32         31 ... 0
 //!   send?    generation        slot of a connection
-//!   0        listener          ACCEPT
+//!   0        listener          ACCEPT, LISTENER
 //!   0        0                 CANCEL, WATCH
 //! ```
 
@@ -13,6 +13,8 @@ pub(super) const CANCEL: u64 = 0xffff_ffff;
 pub(super) const WATCH: u64 = 0xffff_fffe;
 /// An accept; the number of the listener is in the high half.
 const ACCEPT: u64 = 0xffff_fffd;
+/// A poll of a listener, whose number is in the high half.
+const LISTENER: u64 = 0xffff_fffc;
 /// Slots have numbers below this.
 const SLOTS_MAX: u64 = 0xffff_fff0;
 /// With a connection's token: its send. Without: its receive.
@@ -23,6 +25,7 @@ pub(super) enum Operation {
     Cancel,
     Watch,
     Accept { listener: u32 },
+    Listener { listener: u32 },
     Send { token: u64 },
     Receive { token: u64 },
 }
@@ -32,6 +35,9 @@ pub(super) fn operation(data: u64) -> Operation {
         CANCEL => Operation::Cancel,
         WATCH => Operation::Watch,
         ACCEPT => Operation::Accept {
+            listener: (data >> 32) as u32,
+        },
+        LISTENER => Operation::Listener {
             listener: (data >> 32) as u32,
         },
         _ => match sent(data) {
@@ -52,6 +58,10 @@ pub(super) fn send(token: u64) -> u64 {
 
 pub(super) fn accept(listener: u32) -> u64 {
     u64::from(listener) << 32 | ACCEPT
+}
+
+pub(super) fn listener(listener: u32) -> u64 {
+    u64::from(listener) << 32 | LISTENER
 }
 
 /// Index of the slot in a table.

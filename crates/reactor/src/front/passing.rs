@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use os::process;
+use os::{Errno, process};
 use server::{Server, Topic, repeated};
 
 use super::links::{FrontLinks, Report};
@@ -15,6 +15,8 @@ pub(crate) struct Passing {
     server: &'static Server,
     links: FrontLinks,
     jobs: Consumer<Job>,
+    /// The next one, for which there was no room in the socket of the parent.
+    next: Option<Job>,
     seats: Vec<Seat>,
     /// Those that are free; the last to become so is the first to get a request.
     free: Vec<usize>,
@@ -71,6 +73,7 @@ impl Passing {
             server,
             links,
             jobs,
+            next: None,
             seats: vec![Seat::default(); server.workers],
             free: Vec::new(),
             passed: HashMap::new(),
@@ -90,7 +93,7 @@ impl Passing {
     /// Passes what waits, as far as there are free seats. Those that could not be passed are returned.
     pub(crate) fn pass_waiting(&mut self, failed: &mut Vec<Job>) {
         while let Some(&seat) = self.free.last()
-            && let Some(mut job) = self.jobs.try_take()
+            && let Some(mut job) = self.next.take().or_else(|| self.jobs.try_take())
         {
             let id = self.next_id;
             self.next_id += 1;
@@ -110,6 +113,12 @@ impl Passing {
                             is_computed,
                         },
                     );
+                }
+                // A parent forks more slowly than a loop passes. What fills its socket is reported sooner or later,
+                // and then there is room.
+                Err(Errno::AGAIN | Errno::TOOMANYREFS) if self.forks => {
+                    self.next = Some(job);
+                    return;
                 }
                 Err(error) => {
                     repeated(

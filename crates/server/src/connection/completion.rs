@@ -116,6 +116,10 @@ impl Connection {
         let (_, mut turn) = worker.turn();
         self.session.expire(&mut turn);
         self.finish_step(worker);
+        if self.has_gone() {
+            self.count_broken(worker);
+            return OnDeadline::Close;
+        }
         OnDeadline::GoOn
     }
 

@@ -1,5 +1,8 @@
 //! What a connection does when its deadline has passed, in models that step it.
 
+use std::time::Duration;
+
+use os::net::{self, PollFd, PollFlags};
 use proto::Want;
 
 use super::{Connection, Need};
@@ -27,6 +30,9 @@ impl Connection {
             _ => {
                 let (_, mut turn) = worker.turn();
                 self.session.expire(&mut turn);
+                if self.has_gone() {
+                    return self.broken(worker);
+                }
             }
         }
         match self.session.want() {
@@ -34,6 +40,20 @@ impl Connection {
             Want::Read if !waited => Need::Readable,
             _ => self.step_rarely(worker),
         }
+    }
+
+    /// Whether the peer has reset a connection that goes on waiting for a piece of its reply: not every model learns
+    /// that while there is nothing to send. A FIN does not count, for its sender may still want the reply.
+    pub(super) fn has_gone(&self) -> bool {
+        // Of the socket only what cannot be left out is asked for: POLLERR and POLLHUP, which a reset causes.
+        self.session.awaits_reply()
+            && matches!(
+                net::poll(
+                    &mut [PollFd::new(&self.socket, PollFlags::empty())],
+                    Some(Duration::ZERO)
+                ),
+                Ok(1..)
+            )
     }
 
     /// Whether the time is over in which an idle connection may send a last request. For a blocking

@@ -283,7 +283,7 @@ impl Pauses {
         longest: Duration::MAX,
     };
     /// For a body that was waited for: it is waited for again once the worker has looked whether the
-    /// server drains. Workers that hold one connection learn that their client has gone when they send.
+    /// server drains, or its client has reset the connection.
     #[cfg(feature = "async")]
     pub(crate) const SHORT: Pauses = Pauses {
         first: Duration::ZERO,

@@ -225,10 +225,11 @@ async fn asynchronous(request: http::Request<Body>) -> http::Response<Frames> {
             (None, Frames::of(&[Some(name)], true))
         }
         "/events" => (None, Frames::endless()),
+        "/silent" => (None, Frames::silent()),
         "/frames" => (None, Frames::of(&[Some("one,"), Some("two")], false)),
         _ => (None, Frames::of(&[Some("async")], true)),
     };
-    let is_endless = body.tick.is_some();
+    let is_endless = body.tick.is_some() && !body.is_silent;
     let mut response = http::Response::new(body);
     if is_endless {
         let media = http::HeaderValue::from_static("text/event-stream");
@@ -247,6 +248,8 @@ struct Frames {
     left: Vec<Option<&'static str>>,
     is_small: bool,
     waited: bool,
+    /// After one frame it waits for ever.
+    is_silent: bool,
     tick: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
@@ -255,13 +258,24 @@ pub const EVENT: &str = "data: tick\n\n";
 /// From one event to the next: longer than a worker waits before it looks whether the server drains.
 const TICK: Duration = Duration::from_millis(150);
 
+/// No row waits so long.
+const SILENCE: Duration = Duration::from_secs(300);
+
 impl Frames {
     fn of(frames: &[Option<&'static str>], is_small: bool) -> Frames {
         Frames {
             left: frames.iter().rev().copied().collect(),
             is_small,
             waited: false,
+            is_silent: false,
             tick: None,
+        }
+    }
+
+    fn silent() -> Frames {
+        Frames {
+            is_silent: true,
+            ..Frames::endless()
         }
     }
 
@@ -281,9 +295,10 @@ impl http_body::Body for Frames {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let pause = if self.is_silent { SILENCE } else { TICK };
         if let Some(tick) = &mut self.tick {
             ready!(tick.as_mut().poll(cx));
-            tick.as_mut().reset(tokio::time::Instant::now() + TICK);
+            tick.as_mut().reset(tokio::time::Instant::now() + pause);
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(EVENT.as_bytes())))));
         }
         self.waited = !self.waited;

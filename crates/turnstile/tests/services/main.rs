@@ -47,6 +47,7 @@ const ROWS: &[Row] = &[
         "events without end hold no loop, and end with the server",
         events,
     ),
+    ("a silent body ends with its client", silent),
     (
         "a handler that never returns does not keep the server",
         never_returns_itself,
@@ -365,6 +366,22 @@ fn events(column: &Column) {
         let rest = program::rest(stream);
         assert!(rest.ends_with("\r\n0\r\n\r\n"), "complete: {rest}");
     }
+}
+
+/// With one worker: where it holds one connection at a time, the next is served only once it has noticed.
+fn silent(column: &Column) {
+    if !column.may_wait() {
+        return;
+    }
+    let program = Program::start("async", column, &["--workers", "1"]);
+    for _ in 0..2 {
+        let stream = program.begin("/silent");
+        // Closed with unread bytes, it is reset.
+        assert_eq!(stream.peek(&mut [0]).unwrap(), 1);
+        drop(stream);
+        assert!(program.get("/").ends_with("async"), "its worker is free");
+    }
+    program.drain();
 }
 
 /// It holds its worker, or its loop, and no drain waits for it beyond the grace.

@@ -7,7 +7,7 @@ use super::framing::{expect_numbered, numbered};
 use super::listeners::socket_path;
 use super::row;
 use crate::design::{SLOW_ONE_WORKER, SLOW_SIXTY};
-use crate::harness::process::Signal;
+use crate::harness::process::{self, Signal};
 use crate::harness::{Client, Column, PATIENCE, Server, eventually, ms, run};
 use crate::runner::{Moot, Row};
 
@@ -17,6 +17,8 @@ pub const ROWS: &[Row] = &[
     row("front: without one, slow clients hold the pool", held),
     row(SLOW_ONE_WORKER, one_worker),
     row("front: what it holds is open and idle", counted),
+    row("front: a burst of requests", burst),
+    row("front: more slow readers than processes for them", senders),
     row("front: a drain lets slow requests complete", drained),
     row("front: refused where there is none", refused),
     row("--front defer: silent clients hold no worker", deferred),
@@ -216,6 +218,67 @@ fn counted(column: &Column) -> anyhow::Result<()> {
         is("turnstile_connections_open ", 1)
     })?;
     idle.get("/")?.expect(200)?;
+    Ok(())
+}
+
+/// Complete at the same moment, more than the workers or their sockets take: all are served.
+fn burst(column: &Column) -> anyhow::Result<()> {
+    ensure!(column.front, WITHOUT);
+    let server = column.serve_with_workers(BURST, PATIENT)?;
+    let body = "x".repeat(3_000);
+    let head = format!(
+        "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let (most, last) = body.split_at(body.len() - 1);
+    let mut clients = Vec::new();
+    for _ in 0..BURST {
+        let mut client = server.connect()?;
+        client.send(format!("{head}{most}"))?;
+        clients.push(client);
+    }
+    for client in &mut clients {
+        client.send(last)?;
+    }
+    for (number, client) in clients.iter_mut().enumerate() {
+        let reply = client.reply().and_then(|reply| reply.expect(200));
+        let reply = reply.with_context(|| format!("client {number}"))?;
+        ensure!(reply.body == body.as_bytes(), "client {number}");
+    }
+    Ok(())
+}
+
+/// Requests at once: a socket between two processes has room for half of them.
+const BURST: usize = 150;
+
+/// Each keeps a process. Beyond the bound requests wait for one, and none is lost.
+fn senders(column: &Column) -> anyhow::Result<()> {
+    let forks = column.front && column.starts_for_requests() && column.serves_in_children();
+    ensure!(forks, Moot("it forks for no request"));
+    let flags = [PATIENT, &["--sending-max", "3"]].concat();
+    let mut server = column.serve_with_workers(2, &flags)?;
+    let mut slow = Slow::come(&server, 0, 0, 5)?;
+    let at_work = || process::children(server.pid()).len();
+    eventually("a front and five children", PATIENCE, || at_work() >= 6)?;
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        let mut client = server.connect()?;
+        client.ask("/json")?;
+        waiting.push(client);
+    }
+    for client in &mut waiting {
+        ensure!(client.hears_nothing(ms(20))?, "there is a sixth child");
+    }
+    // One goes: all others are served, one after another.
+    let gone = slow.readers.pop();
+    gone.context("a reader")?.reset()?;
+    for (number, client) in waiting.iter_mut().enumerate() {
+        let reply = client.reply().and_then(|reply| reply.expect(200));
+        reply.with_context(|| format!("client {number}"))?;
+    }
+    slow.go_on()?;
+    let exit = server.drain(PATIENCE)?;
+    ensure!(exit.stderr.contains(" 0 cut"), "{exit:?}");
     Ok(())
 }
 

@@ -20,6 +20,7 @@ pub const ROWS: &[Row] = &[
     row("handler: the last of two bodies counts", twice),
     row("handler: a wrong length is 500 or cut", lengths),
     row("handler: a body that fails half-way is cut", half),
+    row("handler: a silent body ends with its client", silent),
 ];
 
 /// This test binary as a server with this model, whose handlers misbehave.
@@ -191,5 +192,25 @@ fn half(column: &Column) -> anyhow::Result<()> {
     let exit = end(column, &mut server)?;
     let said = exit.stderr.matches(PANICS_AS_ASKED).count();
     ensure!(said == 1, "{said} panics in the log: {exit:?}");
+    Ok(())
+}
+
+/// A reset is noticed although nothing is sent, and the body is dropped. A FIN is no reason: its sender reads on.
+fn silent(column: &Column) -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    let mut server = serve(column, &["--stream-ms-max", "300"])?;
+    let mut client = server.connect()?;
+    client.ask(&format!("/silent?{}", folder.path()?))?;
+    client.reply_to_head()?.0.expect(200)?;
+    ensure!(client.chunk()? == b"half");
+    client.finish_writing()?;
+    ensure!(client.hears_nothing(ms(100))?, "a FIN has ended it");
+    ensure!(!folder.0.join("ended").exists(), "a FIN has ended it");
+    client.reset()?;
+    eventually("the end of the body", PATIENCE, || {
+        folder.0.join("ended").exists()
+    })?;
+    is_well(&server)?;
+    end(column, &mut server)?;
     Ok(())
 }

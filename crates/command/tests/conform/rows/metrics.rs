@@ -5,15 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, ensure};
 use turnstile::{Calls, Holds};
 
+use super::gateways::Folder;
 use super::listeners::socket_path;
 use super::row;
+use crate::awaiting::{AWAITING, OPEN};
 use crate::harness::process::{self, Signal};
 use crate::harness::{Client, Column, MISTAKES, PATIENCE, Page, Server, eventually, metrics, ms};
-use crate::runner::Row;
+use crate::runner::{Moot, Row};
 
 pub const ROWS: &[Row] = &[
     row("admin: its routes", routes),
     row("admin: while every worker is busy", busy),
+    row("admin: what is awaited is in flight", awaited),
     row("admin: while every worker is stuck", stuck),
     row("admin: a loop that is held is counted", held),
     row("admin: in a drain", in_a_drain),
@@ -196,8 +199,43 @@ fn delayed(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Requests at once whose replies are delayed.
+/// Requests at once whose replies are delayed, or awaited.
 const DELAYED: usize = 6;
+
+/// Where a task awaits what a service returns, a request is in flight from its call to its reply.
+fn awaited(column: &Column) -> anyhow::Result<()> {
+    if column.own.workers.calls != Calls::Task {
+        return Err(Moot("it awaits nothing: its workers are busy").into());
+    }
+    let folder = Folder::new()?;
+    let own = std::env::current_exe()?;
+    let program = [own.to_str().context("a path of text")?, AWAITING];
+    let admin = format!("unix:{}", socket_path().display());
+    let flags = ["--admin", &admin, "--workers", "2"];
+    let mut server = Server::start(column.command_of(program, &["127.0.0.1:0"], &flags), 1)?;
+    let mut clients = (0..DELAYED)
+        .map(|_| {
+            let mut client = server.connect()?;
+            client.ask(&format!("/?{}", folder.path()?))?;
+            Ok(client)
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    shows(&admin, "all in flight, and none idle", |page| {
+        value(page, "turnstile_requests_in_flight") == DELAYED as f64
+            && value(page, "turnstile_connections_idle") == 0.0
+    })?;
+    std::fs::write(folder.0.join(OPEN), "")?;
+    for client in &mut clients {
+        client.reply()?.expect(200)?;
+    }
+    shows(&admin, "nothing in flight, and all idle", |page| {
+        value(page, "turnstile_requests_in_flight") == 0.0
+            && value(page, "turnstile_connections_idle") == clients.len() as f64
+    })?;
+    drop(clients);
+    server.drain(PATIENCE)?;
+    Ok(())
+}
 
 /// Threads are counted and left alone, processes are killed and replaced.
 fn stuck(column: &Column) -> anyhow::Result<()> {

@@ -19,6 +19,7 @@ mod halfclose;
 mod handlers;
 mod limits;
 mod listeners;
+mod memory;
 mod metrics;
 mod overload;
 mod passing;
@@ -41,6 +42,7 @@ use crate::runner::Row;
 pub fn all() -> Vec<Row> {
     [
         deadlines::ROWS,
+        memory::ROWS,
         scarcity::ROWS,
         drain::ROWS,
         envelope::ROWS,
@@ -81,6 +83,7 @@ pub fn all() -> Vec<Row> {
 /// Whether a row asks for what is the affair of a super-server, where one accepts for the model.
 pub fn is_the_super_servers(name: &str) -> bool {
     let rows = [
+        memory::ROWS,
         scarcity::ROWS,
         drain::ROWS,
         envelope::ROWS,

@@ -16,6 +16,10 @@ pub const ROWS: &[Row] = &[
     row(DRAIN_WITHOUT_DESCRIPTORS, descriptors_in_drain),
     row("connections at their bound", bounded),
     row("sockets at the bound of connections", bounded_sockets),
+    row(
+        "sockets at the bound of connections, several listeners",
+        bounded_listeners,
+    ),
 ];
 
 /// The same command under a descriptor limit of 64, which also bounds what it may raise it to.
@@ -139,6 +143,38 @@ fn bounded(column: &Column) -> anyhow::Result<()> {
     for (number, mut client) in crowd.into_iter().enumerate() {
         let reply = client.reply().and_then(|reply| reply.expect(200));
         reply.with_context(|| format!("number {number} of the crowd"))?;
+    }
+    recovers(&server)
+}
+
+/// The bound is one for all listeners together, however its last places are taken.
+fn bounded_listeners(column: &Column) -> anyhow::Result<()> {
+    let most = if column.label() == "iterative" { 1 } else { 8 };
+    let flags = [&["--connections-max", "8"][..], &column.workers("7")].concat();
+    let server = column.serve_on(&["127.0.0.1:0"; 4], &flags)?;
+    let before = process::sockets(server.pid());
+    for round in 0..3 {
+        // Clients at all listeners at once, more than there are places; each has one for as long as it waits.
+        let mut clients = Vec::new();
+        for number in 0..20 {
+            let mut client = Client::connect(&server.addrs[number % 4])?;
+            client.send("GET /wait/100000 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")?;
+            clients.push(client);
+        }
+        // A connection that ends gives its place away a moment before its descriptor is closed.
+        let held = (0..5).map(|_| {
+            std::thread::sleep(ms(10));
+            process::sockets(server.pid()).difference(&before).count()
+        });
+        let held = held.min().unwrap_or_default();
+        ensure!(
+            held <= most,
+            "round {round}: {held} sockets are held, not {most} at most"
+        );
+        for (number, mut client) in clients.into_iter().enumerate() {
+            let reply = client.reply().and_then(|reply| reply.expect(200));
+            reply.with_context(|| format!("round {round}: number {number}"))?;
+        }
     }
     recovers(&server)
 }

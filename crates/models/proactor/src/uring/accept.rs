@@ -1,7 +1,9 @@
 //! Accepting by completion, within bounds.
 //!
 //! A multishot accept takes all that wait, so it is submitted only while there is room for a whole
-//! backlog; with less room, connections are accepted one by one, and with none, not at all.
+//! backlog; with less room, connections are accepted one by one, and with none, not at all. One accept at each of
+//! several listeners could take more than there is room for, so there the kernel says where a connection waits, and
+//! the loop accepts it.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -10,6 +12,19 @@ use reactor::Source;
 use server::{Connection, Next};
 
 use super::{Proactor, RingConnection};
+
+/// What is under way at a listener that is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AcceptsBy {
+    /// One accept of the kernel, which takes all that come.
+    All,
+    /// The same, which is to be cancelled.
+    AllNoMore,
+    /// One accept of the kernel, which takes one.
+    One,
+    /// A poll, after which the loop accepts.
+    Loop,
+}
 
 impl Proactor {
     fn room(&self) -> usize {
@@ -33,6 +48,15 @@ impl Proactor {
         self.accept_waiting();
     }
 
+    /// The watch of a listener has completed.
+    pub(super) fn on_waiting(&mut self, index: usize, found: bool) {
+        self.accepting.unwatched(index);
+        if found {
+            self.accepting.ready(index);
+        }
+        self.accept_waiting();
+    }
+
     /// A pause that was taken because some resource was short is over.
     pub(super) fn on_pause_over(&mut self) {
         self.accepting.pause_over();
@@ -49,12 +73,13 @@ impl Proactor {
         }
     }
 
-    /// Does what the state of the listeners asks for. The loop itself accepts only in a drain, once
-    /// the kernel does not any more.
+    /// Does what the state of the listeners asks for. The loop itself accepts at several listeners for which
+    /// room is short, and in a drain, once the kernel does not any more.
     pub(super) fn accept_waiting(&mut self) {
         let is_short_of_room = self.room() < self.backlog;
-        for (index, multishot) in self.multishot.iter_mut().enumerate() {
-            if is_short_of_room && std::mem::take(multishot) {
+        for (index, by) in self.accepts_by.iter_mut().enumerate() {
+            if is_short_of_room && *by == AcceptsBy::All {
+                *by = AcceptsBy::AllNoMore;
                 self.accepting.renew(index); // One by one from now on.
             }
         }
@@ -63,11 +88,19 @@ impl Proactor {
             match self.accepting.next(room > 0, self.server.drain.phase()) {
                 Next::Watch(index) => {
                     let (listener, number) = (&self.server.listeners[index], index as u32);
-                    self.multishot[index] = room >= self.backlog;
-                    match self.multishot[index] {
-                        true => self.ring.accept_all(listener.as_fd(), number),
-                        false => self.ring.accept_one(listener.as_fd(), number),
+                    if room >= self.backlog {
+                        self.accepts_by[index] = AcceptsBy::All;
+                        self.ring.accept_all(listener.as_fd(), number);
+                    } else if self.listeners == 1 {
+                        self.accepts_by[index] = AcceptsBy::One;
+                        self.ring.accept_one(listener.as_fd(), number);
+                    } else {
+                        self.accepts_by[index] = AcceptsBy::Loop;
+                        self.ring.watch_listener(listener.as_fd(), number);
                     }
+                }
+                Next::Unwatch(index) if self.accepts_by[index] == AcceptsBy::Loop => {
+                    self.ring.cancel_watch(index as u32);
                 }
                 Next::Unwatch(index) => self.ring.cancel_accept(index as u32),
                 Next::Accept(index) => {
