@@ -44,7 +44,7 @@ pub(crate) fn send_poison(
     let mut checker = Checker::framing_only();
     let mut poller = Poller::new()?;
     let mut scratch = vec![0; 64 * 1024];
-    let mut counts = PoisonCounts::new();
+    let mut counts = PoisonCounts::default();
     let mut unanswered: Vec<Unanswered> = Vec::new();
     let mut due_ns = window.start_ns.saturating_add(every_ns / 2);
     while !over.load(Ordering::Relaxed) {
