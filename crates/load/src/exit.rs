@@ -15,10 +15,7 @@ const INTERRUPTED: i32 = 130;
 
 /// The first signal ends the window early; one that comes while a value of `ends` is true ends the
 /// process.
-pub(crate) fn stop_on_signals(
-    stop: &Arc<AtomicBool>,
-    ends: &[&Arc<AtomicBool>],
-) -> io::Result<()> {
+pub(crate) fn stop_on_signals(stop: &Arc<AtomicBool>, ends: &[&Arc<AtomicBool>]) -> io::Result<()> {
     for signal in [SIGINT, SIGTERM] {
         for &end in ends {
             flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(end))?;

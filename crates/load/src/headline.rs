@@ -67,7 +67,9 @@ pub(crate) fn counted(statuses: &BTreeMap<String, u64>) -> String {
 fn most_first(counts: &BTreeMap<String, u64>, name: fn(&str) -> &str) -> String {
     let mut counts: Vec<_> = counts.iter().collect();
     counts.sort_by_key(|&(_, n)| Reverse(*n));
-    let counts = counts.iter().map(|(what, n)| format!("{} ({n})", name(what)));
+    let counts = counts
+        .iter()
+        .map(|(what, n)| format!("{} ({n})", name(what)));
     counts.collect::<Vec<_>>().join(", ")
 }
 

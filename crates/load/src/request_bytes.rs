@@ -35,7 +35,10 @@ impl Plan {
 
     /// Whether a header of that name is given.
     pub(crate) fn has_header(&self, name: &str) -> bool {
-        let mut names = self.headers.iter().filter_map(|line| line.split(':').next());
+        let mut names = self
+            .headers
+            .iter()
+            .filter_map(|line| line.split(':').next());
         names.any(|given| given.eq_ignore_ascii_case(name))
     }
 

@@ -56,7 +56,7 @@ impl Barrier {
 
     /// Waits until the run is over for all threads.
     pub(super) fn wait_for_end(&self) {
-        self.wait_while(self.lock(), |state| !state.over);
+        drop(self.wait_while(self.lock(), |state| !state.over));
     }
 
     /// Ends the waiting of [`Barrier::wait_for_end`].
