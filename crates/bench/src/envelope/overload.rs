@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use report::data::{Mode, Shape};
 use schema::envelope::{After, Line, Overload};
-use schema::load::{BodyCheck, LoadResult};
+use schema::load::LoadResult;
 use schema::{Code, Effect, Reason};
 
 use super::plan::{OBJECTIVE_US, OVERLOAD_CONNECTIONS, OVERLOAD_DRAIN, REQUEST_US};
@@ -19,7 +19,6 @@ use crate::failure::Unmeasured;
 use crate::observe::measured::Sample;
 use crate::plan::contender::Contender;
 use crate::run::call::Call;
-use crate::run::generator;
 use crate::run::readings::Readings;
 use crate::run::server::{Launch, Server};
 
@@ -139,19 +138,13 @@ fn window(
 ) -> Result<(Sample, String), Unmeasured> {
     let setup = &session.setup;
     let server = Server::start(launch, &setup.server_cpus, &setup.interrupt)?;
+    let threads = setup.load_cpus.len();
     let call = Call {
-        address: server.address(),
-        shape,
         seed,
-        drain: OVERLOAD_DRAIN,
         within_us: Some(OBJECTIVE_US),
-        threads: setup.load_cpus.len(),
-        check: BodyCheck::Exact,
-        slice: None,
+        ..Call::new(server.address(), shape, OVERLOAD_DRAIN, threads)
     };
-    let mut readings = Readings::new(setup, &server);
-    let load = generator::run(setup, &call, &mut readings)?;
-    let (sample, _) = readings.sample(load, call.command())?;
+    let (sample, _) = Readings::new(setup, &server).of_call(&call)?;
     let command = sample.command.clone();
     Ok((sample, command))
 }

@@ -13,7 +13,7 @@ use report::data::{Mode, Shape};
 use rustix::process::{Pid, Signal, kill_process};
 use schema::Code;
 use schema::envelope::{Line, Lost, Moments, Restart, Slice};
-use schema::load::{BodyCheck, LoadResult};
+use schema::load::LoadResult;
 
 use super::plan::{RESTART_RPS, RESTART_SLICE};
 use super::server;
@@ -61,14 +61,9 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
         ..Shape::default()
     };
     let call = Call {
-        address: &address,
-        shape: &shape,
         seed: session.seed,
-        drain: DRAIN,
-        within_us: None,
-        threads: setup.load_cpus.len(),
-        check: BodyCheck::Exact,
         slice: Some(RESTART_SLICE),
+        ..Call::new(&address, &shape, DRAIN, setup.load_cpus.len())
     };
     let mut restarts = Restarts {
         setup,

@@ -13,10 +13,11 @@ use super::args::{Gate, LiveArgs};
 use super::contender::{Contender, answers};
 use super::counted::{self, Counts};
 use super::kind::Kind;
-use super::slice::{REQUESTS_MIN_FOR_P99, Rotation, Slice, Standing};
+use super::slice::{self, REQUESTS_MIN_FOR_P99, Rotation, Slice};
 use crate::failure::{Failure, Unmeasured};
 use crate::observe::cpus::CpuList;
 use crate::plan::size::Size;
+use crate::run::held::Held;
 use crate::run::setup::Setup;
 use crate::run::slice_generator::Asked;
 
@@ -200,7 +201,7 @@ struct Bench {
     loads: Loads,
     random: SplitMix64,
     setup: Setup,
-    servers: Option<[Standing; 2]>,
+    servers: Option<[Held; 2]>,
     starts: u32,
 }
 
@@ -233,9 +234,9 @@ impl Bench {
             let failed = |why| Failed { whose, why };
             let server = start(whose)?;
             let shape = self.loads.shape(whose);
-            let standing = Standing::new(&self.setup, server, &shape).map_err(failed)?;
-            answers(standing.address(), &shape.path).map_err(failed)?;
-            Ok(standing)
+            let held = Held::new(&self.setup, server, &shape, Duration::ZERO).map_err(failed)?;
+            answers(held.address(), &shape.path).map_err(failed)?;
+            Ok(held)
         };
         let mut servers = [stand(0)?, stand(1)?];
         let mut throughput = [0.0; 2];
@@ -247,7 +248,7 @@ impl Bench {
             };
             let warm = server.warm_up(&self.setup, &asked);
             let warm = warm.map_err(|why| Failed { whose, why })?;
-            throughput[whose] = warm.throughput_rps.unwrap_or(0.0);
+            throughput[whose] = slice::read(&warm.load).throughput_rps.unwrap_or(0.0);
         }
         self.servers = Some(servers);
         self.starts += 1;
@@ -312,7 +313,7 @@ impl Bench {
             };
             let sample = server.load(&self.setup, &asked);
             let sample = sample.map_err(|why| Failed { whose, why })?;
-            to[whose] = server.slice(sample, other);
+            to[whose] = slice::of_pair(server, sample, other);
         }
         Ok(rotation)
     }

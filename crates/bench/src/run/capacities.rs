@@ -25,7 +25,6 @@ use crate::plan::visit::Visit;
 use crate::plan::workload as plan;
 use crate::run::call::Call;
 use crate::run::capacity_search::{Kept, Search, Trial};
-use crate::run::generator;
 use crate::run::readings::Readings;
 use crate::run::server::Server;
 use crate::run::setup::Setup;
@@ -326,9 +325,7 @@ impl Session {
             drain: Duration::from_secs_f64(late_s),
             ..visit::call(&self.setup, visit, server, &shape)
         };
-        let mut readings = Readings::new(&self.setup, server);
-        let load = generator::run(&self.setup, &call, &mut readings)?;
-        let (sample, _) = readings.sample(load, call.command())?;
+        let (sample, _) = Readings::new(&self.setup, server).of_call(&call)?;
         Ok((shape, sample))
     }
 

@@ -203,16 +203,8 @@ cd "${json%/*}" || exit 1
             trace: PathBuf::new(),
             interrupt: Interrupt::watch().expect("handlers"),
         };
-        let call = Call {
-            address: "127.0.0.1:9",
-            shape: &Shape::default(),
-            seed: 1,
-            drain: Duration::ZERO,
-            within_us: None,
-            threads: 1,
-            check: schema::load::BodyCheck::Exact,
-            slice: None,
-        };
+        let shape = Shape::default();
+        let call = Call::new("127.0.0.1:9", &shape, Duration::ZERO, 1);
         let mut steps = Steps {
             folder: &folder,
             seen: Vec::new(),

@@ -145,14 +145,9 @@ fn closed_loop(
         ..Shape::default()
     };
     let call = Call {
-        address: server.address(),
-        shape: &shape,
         seed: 1,
-        drain: DRAIN,
-        within_us: None,
-        threads: setup.load_cpus.len(),
         check,
-        slice: None,
+        ..Call::new(server.address(), &shape, DRAIN, setup.load_cpus.len())
     };
     let load = generator::run(setup, &call, &mut NoReadings).ok()?;
     Some(load.rate_achieved).filter(|&rps| rps > 0.0)

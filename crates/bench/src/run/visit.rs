@@ -178,25 +178,21 @@ fn sample_under(
     traced: Option<u32>,
 ) -> Result<(Sample, Option<SystemCalls>), Unmeasured> {
     let call = call(setup, visit, server, shape);
-    let mut readings = Readings {
+    let readings = Readings {
         with_idle: visit.idle > 0,
         traced,
         ..Readings::new(setup, server)
     };
-    let load = generator::run(setup, &call, &mut readings)?;
-    readings.sample(load, call.command())
+    readings.of_call(&call)
 }
 
 pub fn call<'a>(setup: &Setup, visit: &Visit, server: &'a Server, shape: &'a Shape) -> Call<'a> {
+    let (drain, threads) = (setup.size.windows().drain, setup.load_cpus.len());
     Call {
-        address: server.address(),
-        shape,
         seed: visit.seed,
-        drain: setup.size.windows().drain,
         within_us: visit.scenario.objective.map(|objective| objective.p99_us),
-        threads: setup.load_cpus.len(),
         check: visit.check,
-        slice: None,
+        ..Call::new(server.address(), shape, drain, threads)
     }
 }
 
