@@ -143,17 +143,13 @@ impl Layout<'_> {
         self.visits.push(Visit {
             block,
             order,
-            pass,
-            scenario,
             idle,
             workers: workers.filter(|_| pass != Pass::Memory),
             seed,
             windows,
-            check: BodyCheck::Exact,
-            closes: false,
             // Memory is read up to the step that the server cannot hold, and that step says why.
             blocked: scenario::blocks(&contender, scenario, idle).filter(|_| pass != Pass::Memory),
-            contender,
+            ..Visit::new(pass, scenario, contender)
         });
     }
 

@@ -82,6 +82,24 @@ impl Window {
 }
 
 impl Visit {
+    /// One of `contender` in the first block, with the default workers and no window yet.
+    pub fn new(pass: Pass, scenario: &'static Scenario, contender: Contender) -> Self {
+        Self {
+            block: 0,
+            order: 0,
+            pass,
+            scenario,
+            idle: 0,
+            contender,
+            workers: None,
+            seed: 1,
+            windows: Vec::new(),
+            check: BodyCheck::Exact,
+            closes: false,
+            blocked: None,
+        }
+    }
+
     /// `true` for the null server.
     pub fn is_null(&self) -> bool {
         self.contender.role == Role::Null

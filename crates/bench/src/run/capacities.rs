@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use report::data::{Mode, Objective, Pass, Shape};
-use schema::load::BodyCheck;
 use schema::random::SplitMix64;
 use workload::Workload;
 
@@ -167,18 +166,9 @@ impl Session {
         workers: Option<u32>,
     ) -> Visit {
         Visit {
-            block: 0,
-            order: 0,
-            pass: Pass::Capacity,
-            scenario,
             idle: self.idle,
-            contender: contender.clone(),
             workers,
-            seed: 1,
-            windows: Vec::new(),
-            check: BodyCheck::Exact,
-            closes: false,
-            blocked: None,
+            ..Visit::new(Pass::Capacity, scenario, contender.clone())
         }
     }
 

@@ -13,7 +13,7 @@ use crate::observe::client::Client;
 use crate::observe::interrupt::Interrupt;
 use crate::plan::visit::Visit;
 use crate::plan::workers::{Count, Holds, Workers};
-use crate::run::server::{Launch, Server};
+use crate::run::server::Server;
 use crate::run::setup::Setup;
 
 /// A connection that is not served within this is not held.
@@ -110,8 +110,7 @@ fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Unmea
         workers,
         ..visit.clone()
     };
-    let launch = Launch::of(&sized, &setup.server, &setup.own, &setup.db);
-    Server::start(&launch, &setup.server_cpus, &setup.interrupt)
+    Server::of_visit(setup, &sized, &setup.db)
 }
 
 /// Opens connections until there are so many; gives the reason when the server does not hold them.

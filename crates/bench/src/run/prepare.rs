@@ -10,11 +10,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Args;
 use crate::failure::Failure;
-use crate::observe::benches::Benches;
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::environment;
-use crate::observe::interrupt::Interrupt;
 use crate::observe::strace;
 use crate::plan::advised;
 use crate::plan::catalogue::Catalogue;
@@ -76,24 +74,15 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let size = Size::parse(&request.size)?;
     let server_cpus = CpuList::parse(&request.server_cpus, "--server-cpus", &allowed)?;
     let load_cpus = CpuList::parse(&request.load_cpus, "--load-cpus", &allowed)?;
-    let own = std::env::current_exe().context("this command does not find itself")?;
-    let server = args.server.clone().unwrap_or_else(|| own.clone());
     let shared = server_cpus.overlaps(&load_cpus) && allowed.len() > 1;
     // Servers are asked before there is a folder.
-    let scratch = std::env::temp_dir().join(format!("turnstile-bench-{}", std::process::id()));
-    let mut setup = Setup {
-        server,
-        benches: Benches::join(&[&server_cpus, &load_cpus]),
-        load: args.load.clone().unwrap_or_else(|| own.clone()),
-        own,
-        server_cpus,
-        load_cpus,
-        size,
-        json: scratch.with_extension("json"),
-        db: scratch.with_extension("db"),
-        trace: scratch.with_extension("calls"),
-        interrupt: Interrupt::watch()?,
+    let scratch = |name: &str| {
+        std::env::temp_dir().join(format!("turnstile-bench-{}.{name}", std::process::id()))
     };
+    let mut setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
+    setup.size = size;
+    setup.server = args.server.clone().unwrap_or(setup.server);
+    setup.load = args.load.clone().unwrap_or(setup.load);
     let planned = plan(args, &mut request, &setup);
     let _mostly_gone = std::fs::remove_file(&setup.json);
     let mut planned = planned?;

@@ -162,12 +162,8 @@ impl Server {
             .because(Code::NotStarted)?;
         match process.first_line("listening on ", START_WITHIN, interrupt) {
             Ok(address) => Ok(Self {
-                root: Some(process.pid()),
-                process: Some(process),
-                address,
-                kept: false,
-                watched: None,
                 _store: store,
+                ..Self::started(process, address)
             }),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 Err(Unmeasured::Interrupted)
@@ -179,6 +175,15 @@ impl Server {
                 Err(Unmeasured::new(Code::NotStarted, text))
             }
         }
+    }
+
+    /// Starts that of a visit, whose store is `db`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn of_visit(setup: &Setup, visit: &Visit, db: &Path) -> Result<Self, Unmeasured> {
+        let launch = Launch::of(visit, &setup.server, &setup.own, db);
+        Self::start(&launch, &setup.server_cpus, &setup.interrupt)
     }
 
     /// A server that `process` is, which listens on `address`.
@@ -203,13 +208,11 @@ impl Server {
         };
         let (cpus, interrupt) = (&setup.server_cpus, &setup.interrupt);
         let (process, address) = contender::start(start, &setup.own, cpus, interrupt)?;
+        let watched = Watched::new(&process, &address, target.path.as_deref());
         Ok(Self {
-            root: Some(process.pid()),
-            watched: Some(Watched::new(&process, &address, target.path.as_deref())),
-            process: Some(process),
-            address,
+            watched: Some(watched),
             kept: true,
-            _store: None,
+            ..Self::started(process, address)
         })
     }
 
@@ -308,15 +311,9 @@ impl Server {
 
 fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
     let start = Instant::now();
-    let mut problems = Reasons::default();
+    let mut problems = contender::tell_to_stop(&mut process, interrupt)?;
     let problem = |code, text: String| Reason::new(code, Effect::Invalidates, text);
-    if stopping(process.wait(Duration::ZERO, interrupt))? == Waited::Ready {
-        let text = "the server ended before it was told to".to_owned();
-        problems.push(problem(Code::EndedEarly, text));
-    } else {
-        stopping(process.terminate())?;
-    }
-    match stopping(process.wait(DRAIN_WITHIN, interrupt))? {
+    match contender::stopping(process.wait(DRAIN_WITHIN, interrupt))? {
         Waited::Interrupted => return Err(Unmeasured::Interrupted),
         Waited::TimedOut => {
             let within_s = DRAIN_WITHIN.as_secs();
@@ -351,10 +348,4 @@ fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasu
         exit,
         problems,
     })
-}
-
-fn stopping<T>(result: io::Result<T>) -> Result<T, Unmeasured> {
-    result
-        .context("the server cannot be stopped")
-        .because(Code::NotDrained)
 }

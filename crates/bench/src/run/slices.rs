@@ -54,6 +54,16 @@ impl<'a> Group<'a> {
         &self.first().windows
     }
 
+    /// The place of the window of such a load among those that take turns.
+    pub fn window_of(&self, (mode, rate): (Mode, Option<f64>)) -> Option<usize> {
+        let same = |own: Option<f64>| match (own, rate) {
+            (Some(own), Some(rate)) => (own - rate).abs() < 0.001,
+            (own, rate) => own.is_none() && rate.is_none(),
+        };
+        let mut windows = self.windows().iter();
+        windows.position(|window| window.mode == mode && same(window.rate))
+    }
+
     /// The rotations that are planned.
     pub fn planned(&self, per_window: u32) -> u32 {
         per_window * u32::try_from(self.windows().len()).unwrap_or(1)
@@ -325,19 +335,15 @@ impl Execution<'_> {
         trial.response_hdr.clone_from(&sample.load.response_hdr);
         trial.load_command.clone_from(&sample.command);
         let figures = standing.figures(sample);
+        let ceiling = match (visit.is_null(), null_rps) {
+            (true, _) => Ceiling::Itself,
+            (false, Some(rps)) => Ceiling::Rps(rps),
+            (false, None) => Ceiling::Unknown,
+        };
         let reasons = gates::judge(&Evidence {
-            shape: &trial.shape,
-            figures: &figures,
-            load: &sample.load,
-            ticks: sample.machine.used,
-            others: &sample.others,
             slice: true,
             usually_late: standing.lateness.is_usual(),
-            ceiling: match (visit.is_null(), null_rps) {
-                (true, _) => Ceiling::Itself,
-                (false, Some(rps)) => Ceiling::Rps(rps),
-                (false, None) => Ceiling::Unknown,
-            },
+            ..Evidence::of(&trial.shape, &figures, sample, ceiling)
         });
         trial.figures = Some(figures);
         judged(trial, reasons.0.into_iter().chain(standing.notes(sample)))

@@ -23,7 +23,7 @@ use crate::plan::visit::{Visit, Window};
 use crate::run::call::Call;
 use crate::run::generator;
 use crate::run::readings::{Readings, WarmUpReading};
-use crate::run::server::{Launch, Server};
+use crate::run::server::Server;
 use crate::run::setup::Setup;
 
 /// Where in the warm-up the memory of the server is read, as a share of it.
@@ -76,8 +76,7 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasure
     let (server, trust) = match &visit.contender.target {
         Some(target) => (Server::of_target(setup, target)?, Trust::Target),
         None => {
-            let launch = Launch::of(visit, &setup.server, &setup.own, &setup.db_of(visit));
-            let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
+            let server = Server::of_visit(setup, visit, &setup.db_of(visit))?;
             let null = visit.contender.role == Role::Null;
             (server, if null { Trust::Null } else { Trust::Model })
         }
