@@ -189,9 +189,6 @@ impl Times {
 }
 
 /// What `args` ask for.
-///
-/// # Errors
-/// A usage failure for a size that is not known.
 pub fn times(args: &Args) -> Result<Times, Failure> {
     let size = Size::parse(args.size.as_deref().unwrap_or("quick"))?;
     Ok(Times::of_size(size))

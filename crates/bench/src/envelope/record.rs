@@ -69,9 +69,6 @@ impl Record {
     }
 
     /// Appends a line.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn append(&mut self, line: &Line) -> anyhow::Result<()> {
         let mut text = serde_json::to_string(line)?;
         text.push('\n');
@@ -86,9 +83,6 @@ impl Record {
     }
 
     /// Says that all was measured.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn end(&mut self, took: Duration) -> anyhow::Result<()> {
         self.append(&Line::End(End {
             duration_s: took.as_secs_f64(),

@@ -77,9 +77,6 @@ pub fn verify(
 }
 
 /// Whether the server ends a connection with its first reply, although it is not asked to.
-///
-/// # Errors
-/// When there is no reply.
 pub fn closes(
     address: &str,
     (method, path): (&str, &str),

@@ -40,9 +40,6 @@ enum How {
 
 impl Contender {
     /// Reads `text` as [`LiveArgs`](super::LiveArgs) describes it; `own` is this command.
-    ///
-    /// # Errors
-    /// A usage failure with what is wrong with it.
     pub fn parse(name: &'static str, text: &str, own: &Path) -> Result<Self, Failure> {
         let bad = |why: &str| Failure::usage(format!("{name}, '{text}': {why}"));
         let words = split(text).ok_or_else(|| bad("a quote is not closed"))?;
@@ -81,9 +78,6 @@ impl Contender {
     }
 
     /// Starts it on `cpus` and waits until it listens.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why it does not listen.
     pub fn start(&self, cpus: &CpuList, interrupt: &Interrupt) -> Result<Server, Unmeasured> {
         match &self.how {
             How::Turnstile { program, args } => {

@@ -39,9 +39,6 @@ pub struct Reply {
 impl Client {
     /// Connects to `HOST:PORT`, to the first address of that name that accepts; every step of every
     /// request is given up after `within`.
-    ///
-    /// # Errors
-    /// When there is no connection.
     pub fn connect(address: &str, within: Duration) -> anyhow::Result<Self> {
         let addresses = address.to_socket_addrs().context("no such address")?;
         let mut stream = Err(ErrorKind::NotFound.into());
@@ -79,9 +76,6 @@ impl Client {
     }
 
     /// The same as [`Client::ask`], on a new connection where the server has closed this one.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
     pub fn ask_anew(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Reply> {
         let again = |client: &mut Self| {
             let fields = std::mem::take(&mut client.fields);

@@ -13,9 +13,6 @@ pub struct CpuList(BTreeSet<usize>);
 
 impl CpuList {
     /// The CPUs this process may run on.
-    ///
-    /// # Errors
-    /// When the kernel does not tell.
     pub fn allowed() -> std::io::Result<Self> {
         let mask = rustix::thread::sched_getaffinity(None)?;
         Ok(Self(
@@ -26,9 +23,6 @@ impl CpuList {
     }
 
     /// Reads `0-3,8`, and refuses what is not within `allowed`.
-    ///
-    /// # Errors
-    /// A usage failure that names `flag`.
     pub fn parse(text: &str, flag: &str, allowed: &Self) -> Result<Self, Failure> {
         let bad = || {
             Failure::usage(format!(
@@ -68,9 +62,6 @@ impl CpuList {
     }
 
     /// The CPUs of the server and of the load, as flags say, or [`halves`](Self::halves) of what is allowed.
-    ///
-    /// # Errors
-    /// A usage failure that names the flag.
     pub fn shared_out(
         &self,
         server: Option<&str>,
@@ -88,9 +79,6 @@ impl CpuList {
     }
 
     /// Keeps the calling thread on the first of them.
-    ///
-    /// # Errors
-    /// When the kernel refuses it.
     pub fn pin_to_first(&self) -> std::io::Result<()> {
         let mut set = CpuSet::new();
         set.set(self.0.first().copied().unwrap_or(0));

@@ -46,9 +46,6 @@ pub struct Process {
 
 impl Process {
     /// Starts `program` on `cpus`.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn spawn(program: &Path, args: &[impl AsRef<OsStr>], cpus: &CpuList) -> io::Result<Self> {
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null());
@@ -57,9 +54,6 @@ impl Process {
 
     /// The same with a command that keeps another one below it (`turnstile keep`): what is below is
     /// killed before the root. [`Process::has_said`] tells when a line of standard error holds `line`.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn spawn_kept(
         mut command: Command,
         cpus: &CpuList,
@@ -78,9 +72,6 @@ impl Process {
 
     /// The same with a child that pauses until it reads a line: see [`Process::line`] and
     /// [`Process::let_go_on`].
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn spawn_with_stdin(
         program: &Path,
         args: &[impl AsRef<OsStr>],
@@ -157,9 +148,6 @@ impl Process {
     }
 
     /// The same for a line of up to `bytes_max` bytes; of a longer one, its beginning.
-    ///
-    /// # Errors
-    /// As [`Process::line`].
     pub fn long_line(
         &mut self,
         bytes_max: usize,
@@ -211,9 +199,6 @@ impl Process {
     }
 
     /// Stops its process group, or lets it go on.
-    ///
-    /// # Errors
-    /// When it has ended.
     pub fn stop(&self, stopped: bool) -> io::Result<()> {
         let signal = if stopped { Signal::STOP } else { Signal::CONT };
         if self.keeps {
@@ -238,9 +223,6 @@ impl Process {
     }
 
     /// Waits for the child to end, for `time` at most.
-    ///
-    /// # Errors
-    /// When poll(2) or wait4(2) fails.
     pub fn wait(&mut self, time: Duration, interrupt: &Interrupt) -> io::Result<Waited> {
         if self.exit.is_some() {
             return Ok(Waited::Ready);
@@ -272,17 +254,11 @@ impl Process {
     }
 
     /// Sends the root, and only the root, SIGTERM.
-    ///
-    /// # Errors
-    /// When the root has ended.
     pub fn terminate(&self) -> io::Result<()> {
         Ok(kill_process(rustix_pid(self.pid)?, Signal::TERM)?)
     }
 
     /// Sends the root SIGINT, as Ctrl-C would.
-    ///
-    /// # Errors
-    /// When the root has ended.
     pub fn interrupt(&self) -> io::Result<()> {
         Ok(kill_process(rustix_pid(self.pid)?, Signal::INT)?)
     }

@@ -34,9 +34,6 @@ pub struct Slices {
 
 /// Watches two threads that compute on the first of `cpus`, and then one that wakes up beside one that
 /// computes, after sleeps of several lengths: the other begins to run when it falls asleep.
-///
-/// # Errors
-/// The CPU cannot be had.
 pub fn measure(cpus: &CpuList) -> std::io::Result<Slices> {
     let stop = AtomicBool::new(false);
     let (runs, late) = std::thread::scope(|scope| {

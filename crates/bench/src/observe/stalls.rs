@@ -14,9 +14,6 @@ use crate::observe::cpus::CpuList;
 const AWAY_US: f64 = 250.0;
 
 /// Watches the first CPU of each list, both at the same time, for `watched`.
-///
-/// # Errors
-/// A CPU cannot be had.
 pub fn measure(
     server: &CpuList,
     client: &CpuList,

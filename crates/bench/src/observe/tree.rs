@@ -181,9 +181,6 @@ pub fn traced(pid: u32) -> bool {
 
 impl Snapshot {
     /// Reads the tree of `root`. What ends while it is read is left out.
-    ///
-    /// # Errors
-    /// When `root` is not there any more.
     pub fn take(root: u32) -> io::Result<Self> {
         let mut snapshot = Self::default();
         let tree = tree(root);

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use report::data::{Mode, Pass};
 use schema::Measured;
-use schema::load::BodyCheck;
 use schema::random::SplitMix64;
 
 use crate::plan::contender::Contender;

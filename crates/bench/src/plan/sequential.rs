@@ -20,9 +20,6 @@ const ROTATIONS_MIN: f64 = 24.0;
 const ROTATIONS_MAX: f64 = 1_200.0;
 
 /// How a run in rounds goes on; `None` where neither flag is given.
-///
-/// # Errors
-/// A usage failure that names the flag.
 pub fn asked(minutes: Option<f64>, until: Option<&str>) -> Result<Option<Sequential>, Failure> {
     if minutes.is_none() && until.is_none() {
         return Ok(None);

@@ -47,9 +47,6 @@ impl Target {
     }
 
     /// Reads the argument of `--target`.
-    ///
-    /// # Errors
-    /// A usage failure that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let bad = |what: &str| Failure::usage(format!("--target '{text}': {what}"));
         // A URL may hold a = of its own.
@@ -101,9 +98,6 @@ impl Target {
     }
 
     /// Reads all of them; a name may be given once.
-    ///
-    /// # Errors
-    /// See [`Target::parse`].
     pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, Failure> {
         let mut targets: Vec<Self> = Vec::new();
         for text in texts {

@@ -30,9 +30,6 @@ pub trait Pauses {
     fn generator(&mut self, _pid: u32) {}
 
     /// All connections are open, and no request of the load has been sent.
-    ///
-    /// # Errors
-    /// SearchEnd the call.
     fn before_load(&mut self) -> Result<(), Unmeasured> {
         Ok(())
     }
@@ -46,18 +43,12 @@ pub trait Pauses {
     fn during_load(&mut self) {}
 
     /// The last reply has come, and all connections are still open.
-    ///
-    /// # Errors
-    /// SearchEnd the call.
     fn after_load(&mut self) -> Result<(), Unmeasured> {
         Ok(())
     }
 }
 
 /// Runs `call`, and does in its pauses what `pauses` says.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why it left no result.
 pub fn run(
     setup: &Setup,
     call: &Call<'_>,

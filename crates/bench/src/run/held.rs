@@ -31,9 +31,6 @@ pub struct Held {
 
 impl Held {
     /// Holds `server` ready for slices of `shape`.
-    ///
-    /// # Errors
-    /// When there is no generator.
     pub fn new(
         setup: &Setup,
         server: Server,
@@ -52,9 +49,6 @@ impl Held {
     }
 
     /// Loads it for the first time, in which it is not measured.
-    ///
-    /// # Errors
-    /// As [`Self::load`].
     pub fn warm_up(&mut self, setup: &Setup, asked: &Asked) -> Result<Sample, Unmeasured> {
         let warm = self.load(setup, asked)?;
         self.beside = RecentOthers::default();
@@ -66,9 +60,6 @@ impl Held {
     }
 
     /// Loads it for one slice.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why there is no slice.
     pub fn load(&mut self, setup: &Setup, asked: &Asked) -> Result<Sample, Unmeasured> {
         if self.restless {
             self.server.stop(false);

@@ -24,9 +24,6 @@ const BATCH: u32 = 256;
 const SPARE_FILES: u64 = 128;
 
 /// Memory of the server of `visit` at each number of connections.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why no server started.
 pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Unmeasured> {
     let workers = visit.contender.workers;
     let pool = matches!(workers.count, Count::Pool(_)) && workers.holds == Holds::Workers;
@@ -114,9 +111,6 @@ fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Unmea
 }
 
 /// Opens connections until there are so many; gives the reason when the server does not hold them.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`].
 pub fn hold(
     server: &Server,
     path: &str,

@@ -118,9 +118,6 @@ pub fn profile_main(args: &ProfileArgs) -> ExitCode {
 }
 
 /// This machine, as a profile names it, where the server would have `server_cpus` CPUs.
-///
-/// # Errors
-/// The kernel does not tell.
 pub fn machine(server_cpus: u32) -> anyhow::Result<MachineOf> {
     let allowed = CpuList::allowed()?;
     let env = environment::describe(&Request::default(), &allowed, 0);
@@ -152,6 +149,7 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     let scratch = std::path::absolute(&folder).context("there is no such folder")?;
     let scratch = |name: &str| scratch.join(format!(".profile-{}-{name}", std::process::id()));
     let setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
+    let scheduled = scheduling(&setup.server_cpus, &setup.load_cpus, Profile::default())?;
     let env = environment::describe(&Request::default(), &allowed, 0);
     let mut profile = Profile {
         version: VERSION,
@@ -161,7 +159,7 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
         provisional: args.provisional,
         remarks: env.remarks,
         machine: machine(u32::try_from(setup.server_cpus.len()).unwrap_or(u32::MAX))?,
-        ..scheduling(&setup.server_cpus, &setup.load_cpus, Profile::default())?
+        ..scheduled
     };
     if args.provisional {
         let remark = "Provisional: it was measured beside other work.";

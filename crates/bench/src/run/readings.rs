@@ -77,9 +77,6 @@ impl<'a> Readings<'a> {
     }
 
     /// The readings around one call of the generator.
-    ///
-    /// # Errors
-    /// As [`generator::run`] and [`Self::sample`].
     pub fn of_call(
         mut self,
         call: &Call<'_>,

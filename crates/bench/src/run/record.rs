@@ -144,9 +144,6 @@ impl Record {
     }
 
     /// Appends a trial, whole, before anything else is measured.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn append(&mut self, trial: Trial) -> anyhow::Result<()> {
         let line = Line {
             trial: &trial,
@@ -169,25 +166,16 @@ impl Record {
     }
 
     /// Writes `plan.json`.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write_request(&self, request: &Request) -> anyhow::Result<()> {
         self.write(PLAN, request)
     }
 
     /// `env.json` as it is, for a run that is resumed.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn env(&self) -> anyhow::Result<Env> {
         read(&self.folder.join(ENV))
     }
 
     /// Writes `env.json`.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write_env(&self, env: &Env) -> anyhow::Result<()> {
         self.write(ENV, env)
     }
@@ -204,9 +192,6 @@ impl Record {
     }
 
     /// Points `results/latest` at this run, when it is a run of `results`.
-    ///
-    /// # Errors
-    /// When the link cannot be made.
     pub fn link_latest(&self) -> anyhow::Result<()> {
         let folder = fs::canonicalize(&self.folder)?;
         let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {

@@ -147,9 +147,6 @@ impl Launch {
 
 impl Server {
     /// Starts it on `cpus` and waits until it says that it listens.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why it does not listen.
     pub fn start(
         launch: &Launch,
         cpus: &CpuList,
@@ -178,9 +175,6 @@ impl Server {
     }
 
     /// Starts that of a visit, whose store is `db`.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
     pub fn of_visit(setup: &Setup, visit: &Visit, db: &Path) -> Result<Self, Unmeasured> {
         let launch = Launch::of(visit, &setup.server, &setup.own, db);
         Self::start(&launch, &setup.server_cpus, &setup.interrupt)
@@ -199,9 +193,6 @@ impl Server {
     }
 
     /// A server that is not of the collection: started by its command, or running already.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why it does not serve.
     pub fn of_target(setup: &Setup, target: &Target) -> Result<Self, Unmeasured> {
         let Some(start) = &target.start else {
             return Ok(Self::running(target));
@@ -255,9 +246,6 @@ impl Server {
     }
 
     /// What its tree has used so far, where that can be read.
-    ///
-    /// # Errors
-    /// When the server has ended.
     pub fn snapshot(&self) -> Result<Option<Snapshot>, Unmeasured> {
         let snapshot = self.root.map(Snapshot::take).transpose();
         snapshot.because(Code::EndedEarly)

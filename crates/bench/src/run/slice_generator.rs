@@ -51,9 +51,6 @@ impl Asked {
 
 impl SliceGenerator {
     /// Starts it; its connections are opened with the first slice.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn start(setup: &Setup, call: &Call<'_>) -> Result<Self, Unmeasured> {
         let mut args: Vec<OsString> = call.slices_args().into_iter().map(Into::into).collect();
         args.push("--edges".into());

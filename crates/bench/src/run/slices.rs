@@ -120,9 +120,6 @@ impl<'a> Group<'a> {
 
 impl Execution<'_> {
     /// Measures a group, as far as the folder does not hold it.
-    ///
-    /// # Errors
-    /// See [`Failure`].
     pub fn slices(&mut self, group: &Group<'_>) -> Result<(), Failure> {
         let (per_window, _) = self.setup.size.slices();
         let due = group.due(per_window, &self.record.trials);
@@ -131,9 +128,6 @@ impl Execution<'_> {
 
     /// Starts the servers of a group, measures the rotations `due` and those again that noise has spoilt,
     /// and ends the servers.
-    ///
-    /// # Errors
-    /// See [`Failure`].
     pub fn rotations(&mut self, group: &Group<'_>, due: &[u32]) -> Result<(), Failure> {
         if due.is_empty() {
             return Ok(());

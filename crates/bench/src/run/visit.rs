@@ -69,9 +69,6 @@ pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measu
 }
 
 /// Starts the server of a visit, verifies it and warms it up.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why there is no such server.
 pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasured> {
     let (server, trust) = match &visit.contender.target {
         Some(target) => (Server::of_target(setup, target)?, Trust::Target),
@@ -105,9 +102,6 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasure
 }
 
 /// One window.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why there is no sample.
 pub fn sample(
     setup: &Setup,
     visit: &Visit,
@@ -132,9 +126,6 @@ pub struct Counted {
 
 /// A window in which the server's wake-ups are counted, and one in which its system calls are, on a fresh
 /// server.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why there is no count.
 pub fn count(setup: &Setup, visit: &Visit, window: &Window) -> Result<Counted, Unmeasured> {
     let (server, _) = begin(setup, visit)?;
     let root = server.root().ok_or_else(|| {

@@ -18,9 +18,6 @@ impl Execution<'_> {
     /// Measures further rotations of the load whose zone is the nearest to what it should be, until none is
     /// wider than that or the time is over: so most zones get there. The group was `thought` to have taken
     /// so long by now.
-    ///
-    /// # Errors
-    /// See [`Failure`].
     pub(super) fn narrow(
         &mut self,
         group: &Group<'_>,
