@@ -57,10 +57,7 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
         allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
     let own = std::env::current_exe().context("this command does not find itself")?;
     let server = args.server.clone().unwrap_or_else(|| own.clone());
-    let catalogue = Catalogue::ask(&server).map_err(|error| match &args.server {
-        Some(_) => Failure::usage(format!("--server: {error:#}")),
-        None => error.into(),
-    })?;
+    let catalogue = Catalogue::of(args.server.as_deref(), &own)?;
     let contenders = catalogue.choose(args.models.as_deref().unwrap_or("all"))?;
     let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
     let run = plan::described(

@@ -141,14 +141,11 @@ impl Standing {
         asked: Flags,
     ) -> Result<Self, Unmeasured> {
         let flags = [&FLAGS, asked.flags].concat();
-        let mut launch = server::launch(setup, contender, shape.connections, &flags);
+        let mut launch = server::launch(setup, contender, shape.connections, &flags).listening();
         let file = asked.file.map(LogFile);
         if let Some(file) = &file {
             put(&mut launch, &file.0);
         }
-        launch
-            .args
-            .extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
         let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
         Ok(Self {
             name: asked.name,

@@ -1,6 +1,5 @@
 //! What A and B may be, and how each is started.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::{Interrupt, Waited};
 use crate::observe::process::Process;
+use crate::run::contender::free_port;
 use crate::run::server::{Launch, Server};
 
 /// How long a command may take until it accepts a connection.
@@ -33,7 +33,7 @@ pub struct Contender {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum How {
     /// It prints where it listens.
-    Turnstile { program: PathBuf, args: Vec<String> },
+    Turnstile(Launch),
     /// It is told where to listen: words with `{addr}` or `{port}` in them.
     Command { program: PathBuf, args: Vec<String> },
 }
@@ -80,22 +80,19 @@ impl Contender {
     /// Starts it on `cpus` and waits until it listens.
     pub fn start(&self, cpus: &CpuList, interrupt: &Interrupt) -> Result<Server, Unmeasured> {
         match &self.how {
-            How::Turnstile { program, args } => {
-                let launch = Launch {
-                    program: program.clone(),
-                    args: args.clone(),
-                    db: None,
-                };
-                Server::start(&launch, cpus, interrupt)
-            }
+            How::Turnstile(launch) => Server::start(launch, cpus, interrupt),
             How::Command { program, args } => start_command(program, args, cpus, interrupt),
         }
     }
 }
 
-fn turnstile(program: PathBuf, mut args: Vec<String>) -> How {
-    args.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
-    How::Turnstile { program, args }
+fn turnstile(program: PathBuf, args: Vec<String>) -> How {
+    let launch = Launch {
+        program,
+        args,
+        db: None,
+    };
+    How::Turnstile(launch.listening())
 }
 
 /// Starts a command that is told where to listen, and waits until it accepts a connection.
@@ -107,13 +104,9 @@ fn start_command(
 ) -> Result<Server, Unmeasured> {
     // The port is free for a moment before the command takes it: another process could take it first,
     // and the command then says so.
-    let listener = TcpListener::bind("127.0.0.1:0").because(Code::NotStarted)?;
-    let address = listener.local_addr().because(Code::NotStarted)?;
-    drop(listener);
-    let put = |arg: &String| {
-        arg.replace("{addr}", &address.to_string())
-            .replace("{port}", &address.port().to_string())
-    };
+    let port = free_port().because(Code::NotStarted)?.to_string();
+    let address = format!("127.0.0.1:{port}");
+    let put = |arg: &String| arg.replace("{addr}", &address).replace("{port}", &port);
     let args: Vec<String> = args.iter().map(put).collect();
     let cannot = |why: &str| {
         let text = format!("the server {} {why}", program.display());
@@ -123,7 +116,6 @@ fn start_command(
         .map_err(|error| cannot(&format!("cannot be run: {error}")))?;
     process.discard_output();
     let deadline = Instant::now() + START_WITHIN;
-    let address = address.to_string();
     loop {
         if Client::connect(&address, CONNECT_WITHIN).is_ok() {
             return Ok(Server::started(process, address));
@@ -213,9 +205,12 @@ mod tests {
     #[test]
     fn each_form_is_recognised() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let turnstile = |program: &str, args: &str| How::Turnstile {
-            program: program.into(),
-            args: words(args),
+        let turnstile = |program: &str, args: &str| {
+            How::Turnstile(Launch {
+                program: program.into(),
+                args: words(args),
+                db: None,
+            })
         };
         let cases = [
             (

@@ -38,6 +38,14 @@ struct Entry {
 pub struct Catalogue(Vec<Contender>);
 
 impl Catalogue {
+    /// Asks the server that `--server` names, or else this command.
+    pub fn of(server: Option<&Path>, own: &Path) -> Result<Self, Failure> {
+        Self::ask(server.unwrap_or(own)).map_err(|error| match server {
+            Some(_) => Failure::usage(format!("--server: {error:#}")),
+            None => error.into(),
+        })
+    }
+
     /// Asks the server.
     ///
     /// # Errors

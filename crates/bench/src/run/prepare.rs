@@ -125,7 +125,7 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
     let mut contenders = if request.models.is_empty() {
         Vec::new()
     } else {
-        models(args, &setup.server, &request.models, &mut remarks)?
+        models(args, &setup.own, &request.models, &mut remarks)?
     };
     let started = others.rows.iter().map(Target::started);
     for target in targets.into_iter().chain(started) {
@@ -330,14 +330,11 @@ fn reopen(folder: &Path, request: &Request, planned: &Planned) -> Result<(Record
 /// The models that are asked for, from what the server says it has.
 fn models(
     args: &Args,
-    server: &Path,
+    own: &Path,
     spec: &str,
     remarks: &mut Vec<String>,
 ) -> Result<Vec<Contender>, Failure> {
-    let catalogue = Catalogue::ask(server).map_err(|error| match &args.server {
-        Some(_) => Failure::usage(format!("--server: {error:#}")),
-        None => error.into(),
-    })?;
+    let catalogue = Catalogue::of(args.server.as_deref(), own)?;
     let chosen = catalogue.choose(spec)?;
     if spec.contains("all-variants") || spec.contains(":all") {
         remarks.extend(catalogue.left_out(&chosen));

@@ -37,7 +37,7 @@ const IDLE_MS: &str = "120000";
 const SCRATCH: &str = "SCRATCH";
 
 /// How to start the server of a visit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
     /// The program.
     pub program: PathBuf,
@@ -121,13 +121,20 @@ impl Launch {
                 add(&["--db", SCRATCH]);
             }
         }
-        add(&["--listen", "127.0.0.1:0"]);
         let program = if visit.is_null() { own } else { server };
-        Self {
+        let launch = Self {
             program: program.to_owned(),
             args,
             db: with_db.then(|| db.to_owned()),
-        }
+        };
+        launch.listening()
+    }
+
+    /// The same on a port that the kernel chooses.
+    pub fn listening(mut self) -> Self {
+        let listen = ["--listen", "127.0.0.1:0"].map(str::to_owned);
+        self.args.extend(listen);
+        self
     }
 
     /// The command line as it is recorded: without the path.
