@@ -60,14 +60,14 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     let catalogue = Catalogue::of(args.server.as_deref(), &own)?;
     let contenders = catalogue.choose(args.models.as_deref().unwrap_or("all"))?;
     let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
-    let run = plan::described(
+    let (run, env) = plan::described(
         &times,
         &allowed,
         [&server_cpus, &load_cpus],
         &contenders,
         seed,
     );
-    let record = Record::create(args.out.clone(), run, &allowed)?;
+    let record = Record::create(args.out.clone(), run, env)?;
     let scratch = |name: &str| record.scratch(name);
     let setup = Setup {
         server,

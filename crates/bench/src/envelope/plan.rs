@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use report::data::Env;
 use schema::envelope::{BARE, BARE_AGAIN, Run, Setup, VERSION};
 
 use crate::args::Args;
@@ -194,14 +195,14 @@ pub fn times(args: &Args) -> Result<Times, Failure> {
     Ok(Times::of_size(size))
 }
 
-/// The first line of the file.
+/// The first line of the file, and what a folder says that holds nothing else.
 pub fn described(
     times: &Times,
     allowed: &CpuList,
     [server_cpus, load_cpus]: [&CpuList; 2],
     contenders: &[Contender],
     seed: u64,
-) -> Run {
+) -> (Run, Env) {
     let request = Request {
         size: times.name.to_owned(),
         seed,
@@ -210,22 +211,22 @@ pub fn described(
         ..Request::default()
     };
     let env = environment::describe(&request, allowed, 0);
-    let mut remarks = env.remarks;
+    let mut remarks = env.remarks.clone();
     if server_cpus.overlaps(load_cpus) && allowed.len() > 1 {
         remarks.push("Server and generator share a CPU: each slows the other down.".to_owned());
     }
-    Run {
+    let run = Run {
         version: VERSION,
-        turnstile: env.turnstile,
-        commit: env.commit,
-        started: env.started,
-        size: env.size,
+        turnstile: env.turnstile.clone(),
+        commit: env.commit.clone(),
+        started: env.started.clone(),
+        size: env.size.clone(),
         seed,
-        cpu: env.cpu,
+        cpu: env.cpu.clone(),
         cpus: env.cpus,
-        server_cpus: env.server_cpus,
-        load_cpus: env.load_cpus,
-        kernel: env.kernel,
+        server_cpus: env.server_cpus.clone(),
+        load_cpus: env.load_cpus.clone(),
+        kernel: env.kernel.clone(),
         remarks,
         models: contenders.iter().map(|each| each.label.clone()).collect(),
         request_us: REQUEST_US,
@@ -238,7 +239,8 @@ pub fn described(
                 flags: flags.join(" "),
             })
             .collect(),
-    }
+    };
+    (run, env)
 }
 
 #[cfg(test)]

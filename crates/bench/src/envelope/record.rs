@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use report::data::Env;
 use schema::envelope::{End, FILE, Line, Run};
 
 use crate::failure::Failure;
-use crate::observe::cpus::CpuList;
-use crate::observe::environment;
-use crate::plan::request::Request;
 use crate::run::record::RESULTS;
 
 /// The file that makes a folder one of a run.
@@ -30,7 +28,7 @@ impl Record {
     ///
     /// # Errors
     /// A usage failure when the folder cannot be written, holds an envelope, or is none of a run.
-    pub fn create(out: Option<PathBuf>, run: Run, allowed: &CpuList) -> Result<Self, Failure> {
+    pub fn create(out: Option<PathBuf>, run: Run, machine: Env) -> Result<Self, Failure> {
         let folder = out.unwrap_or_else(|| {
             let started = run.started.replace(['-', ':'], "");
             Path::new(RESULTS).join(format!("{started}-envelope"))
@@ -57,7 +55,7 @@ impl Record {
                 _ => cannot(error),
             })?;
         if is_empty {
-            write_env(&env, &run, allowed)?;
+            write_env(&env, machine)?;
         }
         let mut record = Self {
             folder,
@@ -124,15 +122,7 @@ impl Record {
 }
 
 /// Writes the `env.json` of a folder that holds nothing else.
-fn write_env(path: &Path, run: &Run, allowed: &CpuList) -> anyhow::Result<()> {
-    let request = Request {
-        size: run.size.clone(),
-        seed: run.seed,
-        server_cpus: run.server_cpus.clone(),
-        load_cpus: run.load_cpus.clone(),
-        ..Request::default()
-    };
-    let mut env = environment::describe(&request, allowed, 0);
+fn write_env(path: &Path, mut env: Env) -> anyhow::Result<()> {
     env.complete = true;
     let text = serde_json::to_string_pretty(&env)? + "\n";
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))

@@ -10,6 +10,7 @@ use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::{Interrupt, Waited};
 use crate::observe::process::Process;
+use crate::plan::words::words;
 use crate::run::contender::free_port;
 use crate::run::server::{Launch, Server};
 
@@ -42,7 +43,7 @@ impl Contender {
     /// Reads `text` as [`LiveArgs`](super::LiveArgs) describes it; `own` is this command.
     pub fn parse(name: &'static str, text: &str, own: &Path) -> Result<Self, Failure> {
         let bad = |why: &str| Failure::usage(format!("{name}, '{text}': {why}"));
-        let words = split(text).ok_or_else(|| bad("a quote is not closed"))?;
+        let words = words(text, true).ok_or_else(|| bad("a quote is not closed"))?;
         let [first, rest @ ..] = words.as_slice() else {
             return Err(bad("it is empty"));
         };
@@ -137,29 +138,6 @@ fn start_command(
     }
 }
 
-/// `text` in words, as a shell splits them: at blanks, but not within quotes or behind a backslash.
-/// `None` where a quote is not closed.
-fn split(text: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            (_, Some(open)) if letter == open => quote = None,
-            ('\'' | '"', None) => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            ('\\', None | Some('"')) => word.get_or_insert_default().push(letters.next()?),
-            (_, None) if letter.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
-}
-
 /// Asks for the path once: a server that does not know it is not worth measuring.
 pub fn answers(address: &str, path: &str) -> Result<(), Unmeasured> {
     let ask = || -> anyhow::Result<()> {
@@ -188,10 +166,10 @@ mod tests {
             ("  ", &[]),
         ];
         for (text, words) in cases {
-            assert_eq!(split(text).expect(text), words, "{text}");
+            assert_eq!(super::words(text, true).expect(text), words, "{text}");
         }
         for text in ["'a", "\"a", "a\\"] {
-            assert_eq!(split(text), None, "{text}");
+            assert_eq!(super::words(text, true), None, "{text}");
         }
     }
 

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use rustix::process::{PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::{Interrupt, Waited};
-use crate::observe::sys::{self, Exit};
+use crate::observe::sys::{self, Exit, rustix_pid, send};
 use crate::observe::tree;
 
 /// How many of the last bytes that a child writes to standard error are kept.
@@ -184,7 +184,7 @@ impl Process {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    /// Writes a line to its standard input.
+    /// Writes a line to its standard input; an empty one ends the pause of a generator.
     ///
     /// # Errors
     /// When it has ended, or was not started by [`Process::spawn_with_stdin`].
@@ -203,23 +203,12 @@ impl Process {
         let signal = if stopped { Signal::STOP } else { Signal::CONT };
         if self.keeps {
             // What is below need not be in its group.
-            let below = tree::members(self.pid)
-                .into_iter()
-                .filter(|&pid| pid != self.pid);
-            for pid in below {
-                let _ended = kill_process(rustix_pid(pid)?, signal);
+            for pid in tree::below(self.pid) {
+                let _ended = send(pid, signal);
             }
             return Ok(());
         }
         Ok(kill_process_group(rustix_pid(self.pid)?, signal)?)
-    }
-
-    /// Ends the pause of a child that waits to read a line.
-    ///
-    /// # Errors
-    /// When it has ended, or was not started by [`Process::spawn_with_stdin`].
-    pub fn let_go_on(&mut self) -> io::Result<()> {
-        self.tell("")
     }
 
     /// Waits for the child to end, for `time` at most.
@@ -255,12 +244,12 @@ impl Process {
 
     /// Sends the root, and only the root, SIGTERM.
     pub fn terminate(&self) -> io::Result<()> {
-        Ok(kill_process(rustix_pid(self.pid)?, Signal::TERM)?)
+        send(self.pid, Signal::TERM)
     }
 
     /// Sends the root SIGINT, as Ctrl-C would.
     pub fn interrupt(&self) -> io::Result<()> {
-        Ok(kill_process(rustix_pid(self.pid)?, Signal::INT)?)
+        send(self.pid, Signal::INT)
     }
 
     /// Waits until the whole tree has ended; gives the processes that have not.
@@ -286,9 +275,7 @@ impl Process {
             tree::kill_below(self.pid);
         }
         for pid in tree::members(self.pid) {
-            if let Ok(pid) = rustix_pid(pid) {
-                let _ended_by_itself = kill_process(pid, Signal::KILL);
-            }
+            let _ended_by_itself = send(pid, Signal::KILL);
         }
         if self.exit.is_some() {
             return;
@@ -315,13 +302,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn rustix_pid(pid: u32) -> io::Result<Pid> {
-    i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 /// Reads to the end, keeping the last bytes only.

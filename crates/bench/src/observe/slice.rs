@@ -82,7 +82,9 @@ pub fn measure(cpus: &CpuList) -> std::io::Result<Slices> {
     }
 }
 
-fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, std::io::Result<T>>) -> std::io::Result<T> {
+pub(super) fn joined<T>(
+    thread: std::thread::ScopedJoinHandle<'_, std::io::Result<T>>,
+) -> std::io::Result<T> {
     thread
         .join()
         .unwrap_or_else(|_| Err(std::io::Error::other("a thread that measured has panicked")))

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::plan::contenders::{Row, Start};
 
 /// A server to be measured that the bench neither starts nor stops.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Target {
     /// What the report calls it.
     pub name: String,
@@ -31,13 +31,10 @@ impl Target {
     pub fn started(row: &Row) -> Self {
         Self {
             name: row.label.clone(),
-            url: String::new(),
-            address: String::new(),
             path: row.path.clone(),
-            pid: None,
-            beside: None,
             start: Some(row.start.clone()),
             grid: row.grid.clone(),
+            ..Self::default()
         }
     }
 
@@ -68,10 +65,7 @@ impl Target {
             url: url.to_owned(),
             address: address.clone(),
             path,
-            pid: None,
-            beside: None,
-            start: None,
-            grid: None,
+            ..Self::default()
         };
         for part in parts {
             match part.split_once('=') {

@@ -63,7 +63,7 @@ pub fn run(
     pauses.generator(process.pid());
     if paused(process.line(OPENED_WITHIN, interrupt))? {
         pauses.before_load()?;
-        process.let_go_on().map_err(failed)?;
+        process.tell("").map_err(failed)?;
         if let Some(after) = pauses.during_load_after() {
             match process.wait(after, interrupt).map_err(failed)? {
                 Waited::Interrupted => return Err(Unmeasured::Interrupted),
@@ -74,7 +74,7 @@ pub fn run(
         let window = Duration::from_secs_f64(call.shape.duration_s);
         if paused(process.line(window + call.drain + OVERTIME, interrupt))? {
             pauses.after_load()?;
-            process.let_go_on().map_err(failed)?;
+            process.tell("").map_err(failed)?;
         }
     }
     match process.wait(OVERTIME, interrupt).map_err(failed)? {

@@ -16,6 +16,7 @@ use crate::observe::interrupt::{Interrupt, Waited};
 use crate::observe::measured::Drained;
 use crate::observe::process::Process;
 use crate::observe::tree::{self, Footprint, Snapshot};
+use crate::plan::contender::Contender;
 use crate::plan::target::Target;
 use crate::plan::visit::Visit;
 use crate::run::contender;
@@ -32,7 +33,7 @@ const QUIET_STEP: Duration = Duration::from_millis(3);
 /// A server that never becomes quiet (busy polling) is waited for no longer than this.
 const QUIET_WITHIN: Duration = Duration::from_millis(90);
 /// Servers keep idle connections for longer than any window takes.
-const IDLE_MS: &str = "120000";
+pub const IDLE_MS: &str = "120000";
 /// The word for a folder in a recorded command line.
 const SCRATCH: &str = "SCRATCH";
 
@@ -86,11 +87,13 @@ impl Launch {
     /// store, where the scenario needs one, is `db`.
     pub fn of(visit: &Visit, server: &Path, own: &Path, db: &Path) -> Self {
         let scenario = visit.scenario;
-        let mut args: Vec<String> = Vec::new();
+        let mut args = match visit.is_null() {
+            true => vec!["null-server".to_owned()],
+            false => serve(&visit.contender, visit.workers),
+        };
         let mut add = |more: &[&str]| args.extend(more.iter().map(|&arg| arg.to_owned()));
         let with_db = scenario.db && !visit.is_null();
         if visit.is_null() {
-            add(&["null-server"]);
             if !scenario.keep_alive {
                 add(&["--close"]);
             }
@@ -101,13 +104,6 @@ impl Launch {
                 add(&["--bytes", &scenario.reply_bytes.to_string()]);
             }
         } else {
-            add(&["serve", "--model", &visit.contender.model]);
-            if !visit.contender.default {
-                add(&["--variant", &visit.contender.variant]);
-            }
-            if let Some(workers) = visit.workers {
-                add(&["--workers", &workers.to_string()]);
-            }
             if visit.contender.sheds && scenario.overload_cpu_us.is_none() {
                 // What a model does is measured without shedding: in a closed loop requests always
                 // wait for each other, and above its capacity a server would look better than it is.
@@ -150,6 +146,19 @@ impl Launch {
         };
         self.args.iter().map(real).collect()
     }
+}
+
+/// The arguments that serve a model with so many workers, as far as every launch has them.
+pub fn serve(contender: &Contender, workers: Option<u32>) -> Vec<String> {
+    let mut args = vec!["serve", "--model", &contender.model];
+    if !contender.default {
+        args.extend(["--variant", &contender.variant]);
+    }
+    let workers = workers.map(|workers| workers.to_string());
+    if let Some(workers) = &workers {
+        args.extend(["--workers", workers]);
+    }
+    args.into_iter().map(str::to_owned).collect()
 }
 
 impl Server {
