@@ -231,9 +231,7 @@ fn cpus(list: &str) -> Option<u32> {
 fn facts(run: &Run, label: &str, scenario: &str, window: Window) -> Facts {
     let middle = |window, metric| {
         let values = run.cell(label, scenario, window).values(metric);
-        let mut values: Vec<f64> = values.into_values().collect();
-        values.sort_by(f64::total_cmp);
-        stats::median(&values).filter(|value| value.is_finite())
+        stats::middle(values.into_values()).filter(|value| value.is_finite())
     };
     let cpus = cpus(&run.env.server_cpus);
     let busy = || {
