@@ -1,15 +1,5 @@
 //! `turnstile bench --envelope`: what the things cost that make a server operable.
 //!
-//! ```text
-//! plan      how long everything takes in each size, and what may be asked for
-//! server    command lines of the servers, and why a sample may not be believed
-//! overload  goodput, refusals and response times above the capacity, with shedding and without
-//! restart   a server that is replaced under load: what every client sees of it
-//! logs      CPU per request with the admin address and access logs, beside a bare server
-//! record    envelope.ndjson, line by line
-//! session   what all parts share
-//! ```
-//!
 //! Like the rest of the bench it runs `turnstile serve` and `turnstile load` as children and links no
 //! model. Its lines say nothing but what was read: shares, ratios and intervals are the report's.
 //!

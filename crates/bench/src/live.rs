@@ -1,16 +1,5 @@
 //! `turnstile compare-live A B`: two servers side by side, slice against slice.
 //!
-//! ```text
-//! args        what is asked for
-//! contender   what A and B may be, and how each is started
-//! counted     instructions, system calls and wake-ups per request, in windows of their own
-//! kind        the figures that are timed, and what may be said of a figure
-//! slice       one slice: a short load on one server, with its CPU read at both edges
-//! session     rotations of slices, looks, fresh processes now and then, until all is decided
-//! verdict     what the pairs amount to, figure by figure, and the exit status
-//! text        the table, and the JSON
-//! ```
-//!
 //! Both servers stand and hold the same CPUs; one of them is loaded at a time. A *rotation* loads each
 //! of them in an open loop (CPU per request, p50 and p99 at the same offered rate and with the same
 //! arrivals) and in a closed one (throughput), in an order drawn anew. What is compared is the pair of

@@ -21,7 +21,6 @@ const COUNT_LEAST: f64 = 0.2;
 /// A column in which the advised models are behind.
 #[derive(Debug, Clone)]
 pub struct Disagreement {
-    /// The scenario.
     pub scenario: String,
     /// What the advice says, and what came out.
     pub said: String,

@@ -13,7 +13,6 @@ use crate::versus::{Rule, Side};
 /// One server measured twice under two names.
 #[derive(Debug, Clone)]
 pub struct Placebo {
-    /// The scenario.
     pub scenario: String,
     /// The figure and load.
     pub choice: Choice,
@@ -139,7 +138,6 @@ pub fn trials(run: &Run, validity: Validity) -> Vec<&Trial> {
 /// The generator's own behaviour in one window of one scenario, over all rows.
 #[derive(Debug, Clone)]
 pub struct Generator {
-    /// The scenario.
     pub scenario: String,
     /// The load.
     pub window: Window,

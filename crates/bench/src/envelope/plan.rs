@@ -77,7 +77,6 @@ pub struct Times {
     pub capacity: Duration,
     /// Load at the same rate before a window of the overload.
     pub warm_up: Duration,
-    /// The window.
     pub window: Duration,
     /// Load at half the capacity behind a window of the highest rate.
     pub recovery: Duration,

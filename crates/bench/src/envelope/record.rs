@@ -66,7 +66,6 @@ impl Record {
         Ok(record)
     }
 
-    /// Appends a line.
     pub fn append(&mut self, line: &Line) -> anyhow::Result<()> {
         let mut text = serde_json::to_string(line)?;
         text.push('\n');
@@ -92,7 +91,6 @@ impl Record {
         self.figures
     }
 
-    /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -51,7 +51,6 @@ pub struct Outcome {
     /// The path that B was asked for, where it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_b: Option<String>,
-    /// Connections.
     pub connections: u32,
     /// Rate of the open loop.
     pub rate_rps: f64,
@@ -61,7 +60,6 @@ pub struct Outcome {
     pub starts: u32,
     /// How long it took, seconds.
     pub taken_s: f64,
-    /// Figure by figure.
     pub figures: Vec<Figure>,
     /// What the exit status rests on.
     pub gate: Gate,

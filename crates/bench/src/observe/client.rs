@@ -32,7 +32,6 @@ pub struct Client {
 pub struct Reply {
     /// Status code.
     pub status: u16,
-    /// The body.
     pub body: Vec<u8>,
 }
 

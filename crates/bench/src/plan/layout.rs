@@ -30,7 +30,6 @@ pub struct Spec<'a> {
     pub contenders: &'a [Contender],
     /// The scenarios: its columns.
     pub scenarios: &'a [&'static Scenario],
-    /// The passes.
     pub passes: &'a Passes,
     /// The seed that everything random derives from.
     pub seed: u64,

@@ -20,7 +20,6 @@ pub struct Visit {
     pub block: u32,
     /// Place in the order of the scenario in this block, from 0 (the null server).
     pub order: u32,
-    /// The pass.
     pub pass: Pass,
     /// The scenario: the shape of the load.
     pub scenario: &'static Scenario,

@@ -186,7 +186,6 @@ impl Record {
         std::path::absolute(self.folder.join(name)).unwrap_or_else(|_| self.folder.join(name))
     }
 
-    /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -40,7 +40,6 @@ const SCRATCH: &str = "SCRATCH";
 /// How to start the server of a visit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
-    /// The program.
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,

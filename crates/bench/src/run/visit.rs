@@ -116,7 +116,6 @@ pub fn sample(
 pub struct Counted {
     /// The window under the tracer.
     pub sample: Sample,
-    /// The system calls in it.
     pub calls: SystemCalls,
     /// Wake-ups per request of one client that waits for each answer, where no task of the server ended.
     pub wakeups: Option<f64>,

@@ -16,7 +16,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// As Markdown.
     pub fn markdown(&self) -> String {
         let heads = self.heads.iter().cloned();
         let mut table =

@@ -8,7 +8,6 @@ use crate::envelope::{Envelope, Part};
 /// The heading of the section.
 pub const TITLE: &str = "What the production envelope costs";
 
-/// The section.
 pub fn section(envelope: &Envelope) -> Markup {
     html! {
         section #envelope {

@@ -12,7 +12,6 @@ use crate::speed;
 use crate::stats::Spread;
 use crate::words;
 
-/// The section.
 pub fn section(run: &Run) -> Markup {
     let placebos = noise::placebos(run);
     html! {

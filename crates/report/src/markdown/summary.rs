@@ -25,7 +25,6 @@ const COLUMNS_MAX: usize = 5;
 /// More placebos and reasons than these are in figures.md.
 const LINES_MAX: usize = 12;
 
-/// The summary.
 pub fn summary(session: &Session) -> String {
     if let Some(alone) = session.envelope_alone() {
         return envelope::summary(alone);
