@@ -35,7 +35,9 @@ pub use comparison::{Comparison, Verdict};
 pub use counted::{Least, compare_counts};
 pub use dependence::dependence;
 pub use evidence::{Evidence, LEVEL};
-pub use median::{Spread, median, median_interval, median_rank, middle, percentile_95, percentile_of};
+pub use median::{
+    Spread, median, median_interval, median_rank, middle, percentile_95, percentile_of,
+};
 pub use rank::{Ranked, rank, rank_by};
 pub use signed_rank::{hodges_lehmann, wilcoxon_critical, wilcoxon_interval};
 pub use student::student_critical;

@@ -135,11 +135,7 @@ fn cell(column: &Column, entry: &Entry) -> String {
 
 fn noise_of(run: &Run, out: &mut String) {
     paragraph(out, "## Noise");
-    let differing: Vec<String> = noise::placebos(run)
-        .into_iter()
-        .filter(|placebo| placebo.differs)
-        .map(|placebo| format!("{} ({})", placebo.scenario, placebo.choice.metric.name()))
-        .collect();
+    let differing = noise::differing(run);
     paragraph(
         out,
         &match differing.as_slice() {
