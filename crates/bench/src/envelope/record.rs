@@ -9,7 +9,7 @@ use anyhow::Context;
 use report::data::Env;
 use schema::envelope::{End, FILE, Line, Run};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, ensure_usage};
 use crate::run::record::RESULTS;
 
 /// The file that makes a folder one of a run.
@@ -39,11 +39,10 @@ impl Record {
         fs::create_dir_all(&folder).map_err(cannot)?;
         let env = folder.join(ENV);
         let is_empty = fs::read_dir(&folder).map_err(cannot)?.next().is_none();
-        if !is_empty && !env.is_file() {
-            return Err(Failure::usage(format!(
-                "--out: {shown} is neither empty nor the folder of a run"
-            )));
-        }
+        ensure_usage!(
+            is_empty || env.is_file(),
+            "--out: {shown} is neither empty nor the folder of a run"
+        );
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)

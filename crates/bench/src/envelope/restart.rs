@@ -3,10 +3,10 @@
 //! The server runs below `turnstile keep`, since a successor outlives the process that the bench has
 //! started; which process serves is told by the file of its id.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use anyhow::Context;
 use report::data::{Mode, Shape};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use rustix::thread::CpuSet;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, bail_usage};
 
 /// A set of CPUs, printed and parsed as the kernel does (`0-3,8`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +40,7 @@ impl CpuList {
             cpus.extend(first..=last);
         }
         if let Some(cpu) = cpus.difference(&allowed.0).next() {
-            return Err(Failure::usage(format!(
-                "{flag}: CPU {cpu} is not among the allowed ones ({allowed})"
-            )));
+            bail_usage!("{flag}: CPU {cpu} is not among the allowed ones ({allowed})");
         }
         Ok(Self(cpus))
     }

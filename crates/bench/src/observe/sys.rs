@@ -61,7 +61,9 @@ pub fn send(pid: u32, signal: Signal) -> io::Result<()> {
 
 /// The number of a process as rustix takes it.
 pub fn rustix_pid(pid: u32) -> io::Result<rustix::process::Pid> {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     pid.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 

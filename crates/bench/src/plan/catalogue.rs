@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, ensure_usage};
 use crate::plan::calls::Calls;
 use crate::plan::contender::Contender;
 use crate::plan::workers::{Told, Workers};
@@ -115,18 +115,14 @@ impl Catalogue {
                 (model, None) => c.model == model && c.default,
             };
             let found: Vec<&Contender> = self.listening().filter(wanted).collect();
-            if found.is_empty() {
-                return Err(Failure::usage(self.unknown(name)));
-            }
+            ensure_usage!(!found.is_empty(), "{}", self.unknown(name));
             for contender in found {
                 if !chosen.contains(contender) {
                     chosen.push(contender.clone());
                 }
             }
         }
-        if chosen.is_empty() {
-            return Err(Failure::usage("--models names no model"));
-        }
+        ensure_usage!(!chosen.is_empty(), "--models names no model");
         Ok(chosen)
     }
 

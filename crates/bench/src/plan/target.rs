@@ -2,7 +2,7 @@
 
 use report::data::Grid;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, ensure_usage};
 use crate::plan::contenders::{Row, Start};
 
 /// A server to be measured that the bench neither starts nor stops.
@@ -96,12 +96,11 @@ impl Target {
         let mut targets: Vec<Self> = Vec::new();
         for text in texts {
             let target = Self::parse(text)?;
-            if targets.iter().any(|other| other.name == target.name) {
-                return Err(Failure::usage(format!(
-                    "--target: the name '{}' is given twice",
-                    target.name
-                )));
-            }
+            ensure_usage!(
+                targets.iter().all(|other| other.name != target.name),
+                "--target: the name '{}' is given twice",
+                target.name
+            );
             targets.push(target);
         }
         Ok(targets)

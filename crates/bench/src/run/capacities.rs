@@ -49,7 +49,9 @@ const DRAIN_S_MAX: f64 = 5.0;
 /// A server that is measured.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// Model.
     pub model: String,
+    /// Variant.
     pub variant: String,
     /// Whether it is the model's default variant.
     pub default: bool,

@@ -9,7 +9,7 @@ use report::data::{Env, Pass, ScenarioInfo, Sequential};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Args;
-use crate::failure::Failure;
+use crate::failure::{Failure, bail_usage, ensure_usage};
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::environment;
@@ -135,10 +135,10 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
                 Some(_) => "a target",
                 None => "a model",
             };
-            return Err(Failure::usage(format!(
+            bail_usage!(
                 "{flag}: '{}' is the name of {what} that is measured too",
                 target.name
-            )));
+            );
         }
         contenders.push(Contender::target(&target));
     }
@@ -195,11 +195,10 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
 /// Refuses rounds of nothing, and a time that is over before the first verdict.
 fn possible_in_rounds(how: Sequential, visits: &[Visit], size: Size) -> Result<(), Failure> {
     let (rounds, rest) = Rounds::of(how, visits);
-    if rounds.is_empty() {
-        return Err(Failure::usage(
-            "--minutes and --until: none of these scenarios is measured in slices",
-        ));
-    }
+    ensure_usage!(
+        !rounds.is_empty(),
+        "--minutes and --until: none of these scenarios is measured in slices"
+    );
     let rest: Duration = rest.iter().map(|each| estimate::visit(each, size)).sum();
     let first = rounds.first_look(size) + rest;
     match how.minutes {
@@ -244,15 +243,12 @@ fn time_of(laid_out: &[Visit], others: &Contenders, size: Size) -> Duration {
 fn bounded(others: &Contenders, time: Duration, args: &Args) -> Result<(), Failure> {
     let (rows, time) = (others.size, estimate::words(time));
     if let Err(error) = others.limited() {
-        return Err(Failure::usage(format!(
-            "--contenders: {error}: they would take about {time}"
-        )));
+        bail_usage!("--contenders: {error}: they would take about {time}");
     }
-    if rows > ROWS_MAX && !args.yes {
-        return Err(Failure::usage(format!(
-            "--contenders: {rows} rows, about {time}: narrow the grid to {ROWS_MAX}, or say --yes"
-        )));
-    }
+    ensure_usage!(
+        rows <= ROWS_MAX || args.yes,
+        "--contenders: {rows} rows, about {time}: narrow the grid to {ROWS_MAX}, or say --yes"
+    );
     eprintln!("contenders: {rows} rows, about {time}; each is started and asked once before that");
     Ok(())
 }
@@ -310,12 +306,11 @@ fn open(
 
 /// Opens the folder of a run that is to go on.
 fn reopen(folder: &Path, request: &Request, planned: &Planned) -> Result<(Record, Env), Failure> {
-    if digest_of(&planned.visits) != request.digest {
-        return Err(Failure::usage(format!(
-            "{} cannot be resumed: models or scenarios are not what they were when it began",
-            folder.display()
-        )));
-    }
+    ensure_usage!(
+        digest_of(&planned.visits) == request.digest,
+        "{} cannot be resumed: models or scenarios are not what they were when it began",
+        folder.display()
+    );
     let record = Record::resume(folder)?;
     let mut env = record.env()?;
     if env.sequential != request.sequential {

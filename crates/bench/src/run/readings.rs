@@ -77,10 +77,7 @@ impl<'a> Readings<'a> {
     }
 
     /// The readings around one call of the generator.
-    pub fn of_call(
-        mut self,
-        call: &Call<'_>,
-    ) -> Result<(Sample, Option<SystemCalls>), Unmeasured> {
+    pub fn of_call(mut self, call: &Call<'_>) -> Result<(Sample, Option<SystemCalls>), Unmeasured> {
         let load = generator::run(self.setup, call, &mut self)?;
         self.sample(load, call.command())
     }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, ensure_usage};
 use crate::plan::request::Request;
 
 /// The folder of all runs, unless `--out` names another; `latest` in it points at the newest.
@@ -54,14 +54,14 @@ impl Record {
         let shown = folder.display();
         let cannot = |error: io::Error| Failure::usage(format!("cannot write to {shown}: {error}"));
         fs::create_dir_all(folder).map_err(cannot)?;
-        if folder.join(TRIALS).exists() {
-            return Err(Failure::usage(format!(
-                "{shown} holds a run: --resume {shown} goes on with it"
-            )));
-        }
-        if folder.join(PACKED).exists() {
-            return Err(Failure::usage(format!("{shown} holds a run: {PACKED}")));
-        }
+        ensure_usage!(
+            !folder.join(TRIALS).exists(),
+            "{shown} holds a run: --resume {shown} goes on with it"
+        );
+        ensure_usage!(
+            !folder.join(PACKED).exists(),
+            "{shown} holds a run: {PACKED}"
+        );
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)
@@ -83,12 +83,11 @@ impl Record {
     /// # Errors
     /// A usage failure when there is no run in it, or a packed one.
     pub fn request(folder: &Path) -> Result<Request, Failure> {
-        if !folder.join(TRIALS).exists() && folder.join(PACKED).exists() {
-            return Err(Failure::usage(format!(
-                "{} holds a packed run, which cannot be resumed: gunzip {PACKED} first",
-                folder.display()
-            )));
-        }
+        ensure_usage!(
+            folder.join(TRIALS).exists() || !folder.join(PACKED).exists(),
+            "{} holds a packed run, which cannot be resumed: gunzip {PACKED} first",
+            folder.display()
+        );
         read(&folder.join(PLAN)).map_err(|error| {
             Failure::usage(format!(
                 "{} holds no run to resume: {error:#}",
