@@ -25,9 +25,6 @@ pub struct Record {
 impl Record {
     /// Begins the file in `out`: a new folder, or that of a run that has none yet. Without `out` the
     /// folder is named by the time.
-    ///
-    /// # Errors
-    /// A usage failure when the folder cannot be written, holds an envelope, or is none of a run.
     pub fn create(out: Option<PathBuf>, run: Run, machine: Env) -> Result<Self, Failure> {
         let folder = out.unwrap_or_else(|| {
             let started = run.started.replace(['-', ':'], "");

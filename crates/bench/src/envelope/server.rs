@@ -28,9 +28,6 @@ pub fn launch(setup: &Setup, contender: &Contender, connections: u32, flags: &[&
 
 /// Whether requests need a connection each: of a server that serves one client at a time, all other
 /// persistent connections would never be served.
-///
-/// # Errors
-/// Why it cannot hold so many connections at all.
 pub fn needs_new_connections(contender: &Contender, connections: u32) -> Result<bool, Unmeasured> {
     match contender.workers.cannot_hold(connections) {
         None => Ok(false),

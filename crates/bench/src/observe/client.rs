@@ -100,9 +100,6 @@ impl Client {
     }
 
     /// Sends a request and waits for its reply.
-    ///
-    /// # Errors
-    /// When no reply comes, or it is not HTTP.
     pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Reply> {
         let carries = matches!(method, "POST" | "PUT" | "PATCH");
         let length = if body.is_empty() && !carries {

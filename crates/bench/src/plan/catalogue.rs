@@ -47,9 +47,6 @@ impl Catalogue {
     }
 
     /// Asks the server.
-    ///
-    /// # Errors
-    /// When it cannot be run, fails, or prints something else than a list of models.
     pub fn ask(server: &Path) -> anyhow::Result<Self> {
         let output = Command::new(server)
             .args(["models", "--json"])
@@ -97,9 +94,6 @@ impl Catalogue {
 
     /// The contenders that `spec` names: `a,b:variant`, `b:all` (every variant of a model), `all`
     /// (default variants) or `all-variants`.
-    ///
-    /// # Errors
-    /// A usage failure that names what is not known, and what is.
     pub fn choose(&self, spec: &str) -> Result<Vec<Contender>, Failure> {
         let mut chosen: Vec<Contender> = Vec::new();
         for name in spec

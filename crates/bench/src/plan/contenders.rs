@@ -145,9 +145,6 @@ impl Numbers {
 
 impl Contenders {
     /// Reads the files.
-    ///
-    /// # Errors
-    /// A usage failure that names file and contender.
     pub fn read(files: &[String]) -> Result<Self, Failure> {
         let mut all = Self::default();
         let mut read = Vec::new();
@@ -186,9 +183,6 @@ impl Contenders {
     }
 
     /// Refuses grids that cannot be measured.
-    ///
-    /// # Errors
-    /// One line with the number of their rows.
     pub fn limited(&self) -> anyhow::Result<()> {
         let rows = self.size;
         ensure!(

@@ -57,9 +57,6 @@ impl Own {
     }
 
     /// `scenario` with this in place of its own.
-    ///
-    /// # Errors
-    /// A usage failure where it asks for more than can be replaced.
     pub fn of(&self, scenario: &'static Scenario) -> Result<&'static Scenario, Failure> {
         if *self == Self::default() {
             return Ok(scenario);

@@ -20,9 +20,6 @@ const NAMES: [(&str, Pass); 4] = [
 
 impl Passes {
     /// The passes that `spec` names; `all` is every one.
-    ///
-    /// # Errors
-    /// A usage failure that names what is not known, and what is.
     pub fn parse(spec: &str) -> Result<Self, Failure> {
         let mut passes = Vec::new();
         for name in names(spec) {
@@ -59,9 +56,6 @@ pub fn default_scenarios(size: Size) -> &'static str {
 }
 
 /// The scenarios that `spec` names, in the table's order; `key` and `all` are groups.
-///
-/// # Errors
-/// A usage failure that names what is not known, and what is.
 pub fn scenarios(spec: &str) -> Result<Vec<&'static Scenario>, Failure> {
     for name in names(spec) {
         if !["all", "key"].contains(&name) && !SCENARIOS.iter().any(|s| s.name == name) {

@@ -62,9 +62,6 @@ struct Planned {
 }
 
 /// Lays out the plan and opens the folder.
-///
-/// # Errors
-/// Usage failures for everything that the arguments can get wrong.
 pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let allowed = CpuList::allowed()?;
     let mut request = match &args.resume {

@@ -49,9 +49,6 @@ struct NoReadings;
 impl Pauses for NoReadings {}
 
 /// Asks every target among `contenders` for what `scenarios` ask for.
-///
-/// # Errors
-/// When one of them does not start or does not answer at all.
 pub fn ask(
     setup: &Setup,
     contenders: &[Contender],

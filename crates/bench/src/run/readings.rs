@@ -83,9 +83,6 @@ impl<'a> Readings<'a> {
     }
 
     /// What lies between the two readings, and what the tracer counted.
-    ///
-    /// # Errors
-    /// When the generator did not pause.
     pub fn sample(
         self,
         load: LoadResult,

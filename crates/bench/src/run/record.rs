@@ -47,9 +47,6 @@ pub struct Record {
 
 impl Record {
     /// Begins a run in a folder that holds none.
-    ///
-    /// # Errors
-    /// A usage failure when the folder cannot be written, or holds a run.
     pub fn create(folder: &Path, request: &Request) -> Result<Self, Failure> {
         let shown = folder.display();
         let cannot = |error: io::Error| Failure::usage(format!("cannot write to {shown}: {error}"));
@@ -79,9 +76,6 @@ impl Record {
     }
 
     /// What the run in `folder` was asked for.
-    ///
-    /// # Errors
-    /// A usage failure when there is no run in it, or a packed one.
     pub fn request(folder: &Path) -> Result<Request, Failure> {
         ensure_usage!(
             folder.join(TRIALS).exists() || !folder.join(PACKED).exists(),

@@ -27,9 +27,6 @@ struct Unanswered {
 /// Sends the poisoned requests of a window until the run is over. A request that has no reply then,
 /// or after the plan's time-out, is lost. Response times count from the intended start, as those of
 /// the load do.
-///
-/// # Errors
-/// A failure of epoll.
 pub(crate) fn send_poison(
     plan: &Plan,
     poison: &Poison,
