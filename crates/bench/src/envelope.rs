@@ -1,15 +1,5 @@
 //! `turnstile bench --envelope`: what the things cost that make a server operable.
 //!
-//! ```text
-//! plan      how long everything takes in each size, and what may be asked for
-//! server    command lines of the servers, and why a sample may not be believed
-//! overload  goodput, refusals and response times above the capacity, with shedding and without
-//! restart   a server that is replaced under load: what every client sees of it
-//! logs      CPU per request with the admin address and access logs, beside a bare server
-//! record    envelope.ndjson, line by line
-//! session   what all parts share
-//! ```
-//!
 //! Like the rest of the bench it runs `turnstile serve` and `turnstile load` as children and links no
 //! model. Its lines say nothing but what was read: shares, ratios and intervals are the report's.
 //!
@@ -57,20 +47,17 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
         allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
     let own = std::env::current_exe().context("this command does not find itself")?;
     let server = args.server.clone().unwrap_or_else(|| own.clone());
-    let catalogue = Catalogue::ask(&server).map_err(|error| match &args.server {
-        Some(_) => Failure::usage(format!("--server: {error:#}")),
-        None => error.into(),
-    })?;
+    let catalogue = Catalogue::of(args.server.as_deref(), &own)?;
     let contenders = catalogue.choose(args.models.as_deref().unwrap_or("all"))?;
     let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
-    let run = plan::described(
+    let (run, env) = plan::described(
         &times,
         &allowed,
         [&server_cpus, &load_cpus],
         &contenders,
         seed,
     );
-    let record = Record::create(args.out.clone(), run, &allowed)?;
+    let record = Record::create(args.out.clone(), run, env)?;
     let scratch = |name: &str| record.scratch(name);
     let setup = Setup {
         server,

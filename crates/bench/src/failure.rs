@@ -46,6 +46,24 @@ impl Failure {
     }
 }
 
+/// As `bail!` of anyhow, with arguments that cannot be used.
+macro_rules! bail_usage {
+    ($($line:tt)+) => {
+        return Err($crate::failure::Failure::usage(std::fmt::format(format_args!($($line)+))))
+    };
+}
+
+/// As `ensure!` of anyhow.
+macro_rules! ensure_usage {
+    ($usable:expr, $($line:tt)+) => {
+        if !$usable {
+            $crate::failure::bail_usage!($($line)+);
+        }
+    };
+}
+
+pub(crate) use {bail_usage, ensure_usage};
+
 impl Unmeasured {
     /// A reason that makes the trial INVALID.
     pub fn new(code: Code, text: impl Into<String>) -> Self {

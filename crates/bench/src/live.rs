@@ -1,16 +1,5 @@
 //! `turnstile compare-live A B`: two servers side by side, slice against slice.
 //!
-//! ```text
-//! args        what is asked for
-//! contender   what A and B may be, and how each is started
-//! counted     instructions, system calls and wake-ups per request, in windows of their own
-//! kind        the figures that are timed, and what may be said of a figure
-//! slice       one slice: a short load on one server, with its CPU read at both edges
-//! session     rotations of slices, looks, fresh processes now and then, until all is decided
-//! verdict     what the pairs amount to, figure by figure, and the exit status
-//! text        the table, and the JSON
-//! ```
-//!
 //! Both servers stand and hold the same CPUs; one of them is loaded at a time. A *rotation* loads each
 //! of them in an open loop (CPU per request, p50 and p99 at the same offered rate and with the same
 //! arrivals) and in a closed one (throughput), in an order drawn anew. What is compared is the pair of
@@ -24,7 +13,7 @@ use std::process::ExitCode;
 
 use report::out;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, ensure_usage};
 
 mod args;
 mod contender;
@@ -64,18 +53,19 @@ fn compare(args: &LiveArgs) -> Result<u8, Failure> {
 }
 
 fn check(args: &LiveArgs) -> Result<(), Failure> {
-    if !(args.within > 0.0 && args.within <= 50.0) {
-        return Err(Failure::usage("--within is a percentage from 0 to 50"));
-    }
-    if args.rate.is_some_and(|rate| !(1.0..=1e7).contains(&rate)) {
-        return Err(Failure::usage("--rate is a number of requests per second"));
-    }
+    ensure_usage!(
+        args.within > 0.0 && args.within <= 50.0,
+        "--within is a percentage from 0 to 50"
+    );
+    ensure_usage!(
+        args.rate.is_none_or(|rate| (1.0..=1e7).contains(&rate)),
+        "--rate is a number of requests per second"
+    );
     let good = |path: &str| path.starts_with('/') && !path.contains(char::is_whitespace);
-    if !good(&args.path) {
-        return Err(Failure::usage("--path begins with / and has no blanks"));
-    }
-    if args.path_b.as_ref().is_some_and(|path| !good(path)) {
-        return Err(Failure::usage("--path-b begins with / and has no blanks"));
-    }
+    ensure_usage!(good(&args.path), "--path begins with / and has no blanks");
+    ensure_usage!(
+        args.path_b.as_deref().is_none_or(good),
+        "--path-b begins with / and has no blanks"
+    );
     Ok(())
 }

@@ -19,5 +19,6 @@ pub mod sequential;
 pub mod size;
 pub mod target;
 pub mod visit;
+pub mod words;
 pub mod workers;
 pub mod workload;

@@ -8,6 +8,7 @@ pub mod contender;
 pub mod execute;
 mod execution;
 pub mod generator;
+pub mod held;
 pub mod keep;
 pub mod lost;
 pub mod memory;

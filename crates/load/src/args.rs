@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -49,7 +50,7 @@ pub struct Args {
         long,
         value_name = "STEP,...",
         value_delimiter = ',',
-        value_parser = step,
+        value_parser = parsed::<Step>,
         conflicts_with_all = ["rate", "duration"]
     )]
     pub profile: Vec<Step>,
@@ -115,7 +116,7 @@ pub struct Args {
 
     /// A kind of request in a mix, WEIGHT:METHOD:PATH, instead of the URL's path; {n:K} in PATH is
     /// replaced by a number below K, drawn for every request. May be given many times
-    #[arg(long = "request", value_name = "KIND", value_parser = kind, conflicts_with = "method")]
+    #[arg(long = "request", value_name = "KIND", value_parser = parsed::<Kind>, conflicts_with = "method")]
     pub requests: Vec<Kind>,
 
     /// Send the requests of an access log (common, combined, JSON lines) or a HAR at their own times;
@@ -254,7 +255,7 @@ pub struct Args {
     /// Exit with status 1 if this holds: errors>N, errors>N%, p50|p90|p99|p99.9|max>DURATION, rate<N,
     /// invalid;
     /// may be given many times
-    #[arg(long, value_name = "CONDITION", value_parser = fail_on)]
+    #[arg(long, value_name = "CONDITION", value_parser = parsed::<FailOn>)]
     pub fail_on: Vec<FailOn>,
 
     /// Write the exact counts and histograms, for turnstile load merge
@@ -448,11 +449,8 @@ const DURATION: Duration = Duration::from_secs(10);
 /// Largest request body, bytes.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
-fn step(text: &str) -> Result<Step, String> {
-    text.parse().map_err(|error| format!("{error:#}"))
-}
-
-fn fail_on(text: &str) -> Result<FailOn, String> {
+/// A value that says itself what is wrong with it, and why.
+fn parsed<T: FromStr<Err = anyhow::Error>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error| format!("{error:#}"))
 }
 
@@ -473,10 +471,6 @@ fn body(text: &str) -> Result<Vec<u8>> {
         "the body in {path} is longer than {BODY_BYTES_MAX} bytes"
     );
     Ok(bytes)
-}
-
-fn kind(text: &str) -> Result<Kind, String> {
-    text.parse().map_err(|error| format!("{error:#}"))
 }
 
 /// A colon may be part of the path: what follows the last colon is a time only if it is written as

@@ -4,13 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use schema::load::LoadResult;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use crate::args::Args;
 use crate::csv;
@@ -71,7 +68,8 @@ fn measure(args: &Args, plan: &Plan) -> Result<()> {
     let sink = args.json.as_deref().map(Sink::open).transpose()?;
     let record_sink = args.emit_hdr.as_deref().map(Sink::open).transpose()?;
     let csv_sink = args.csv.as_deref().map(Sink::open).transpose()?;
-    let stop = stop_on_signals().context("cannot handle signals")?;
+    let stop = Arc::default();
+    exit_status::stop_on_signals(&stop, &[&stop]).context("cannot handle signals")?;
     if let Some(script) = plan.script.as_ref().filter(|_| !args.quiet) {
         eprintln!("{}", script.summary());
     }
@@ -132,16 +130,6 @@ fn print(result: &LoadResult, results: &[Option<&Path>]) -> Result<()> {
         written(&mut io::stdout(), &text)
     };
     printed.context("cannot print the result")
-}
-
-/// The first signal ends the window early; a second one ends the process.
-fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, exit_status::INTERRUPTED, Arc::clone(&stop))?;
-        flag::register(signal, Arc::clone(&stop))?;
-    }
-    Ok(stop)
 }
 
 fn progress_bar(args: &Args, plan: &Plan) -> ProgressBar {

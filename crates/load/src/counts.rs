@@ -54,7 +54,7 @@ pub(crate) struct SliceCounts {
 }
 
 /// A step of the profile: what is not counted by slice.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PhaseCounts {
     pub(crate) failed: ErrorCounts,
     /// From the actual send to the end of the reply.
@@ -63,34 +63,13 @@ pub(crate) struct PhaseCounts {
     pub(crate) slip: Durations,
 }
 
-impl PhaseCounts {
-    pub(crate) fn new() -> Self {
-        Self {
-            failed: ErrorCounts::default(),
-            service: Durations::new(),
-            slip: Durations::new(),
-        }
-    }
-}
-
 /// A kind of request of a mix.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct KindCounts {
     pub(crate) scheduled: u64,
     pub(crate) answered: u64,
     pub(crate) failed: ErrorCounts,
     pub(crate) response: Durations,
-}
-
-impl KindCounts {
-    pub(crate) fn new() -> Self {
-        Self {
-            scheduled: 0,
-            answered: 0,
-            failed: ErrorCounts::default(),
-            response: Durations::new(),
-        }
-    }
 }
 
 /// Everything that was measured.

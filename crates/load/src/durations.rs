@@ -19,12 +19,14 @@ const DIGITS: u8 = 3;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Durations(Histogram<u64>);
 
-impl Durations {
-    pub(crate) fn new() -> Self {
+impl Default for Durations {
+    fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, TIME_NS_MAX, DIGITS);
         Self(histogram.expect("the constant bounds are valid"))
     }
+}
 
+impl Durations {
     #[inline]
     pub(crate) fn record(&mut self, ns: u64) {
         self.0.saturating_record(ns);
@@ -37,7 +39,7 @@ impl Durations {
 
     /// The histogram of all parts together.
     pub(crate) fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut sum = Self::new();
+        let mut sum = Self::default();
         parts.into_iter().for_each(|part| sum.merge(part));
         sum
     }
@@ -101,7 +103,7 @@ impl<'de> Deserialize<'de> for Durations {
             .map_err(de::Error::custom)?;
         let bounds =
             |histogram: &Histogram<u64>| (histogram.low(), histogram.high(), histogram.sigfig());
-        let like = Self::new();
+        let like = Self::default();
         if bounds(&found) != bounds(&like.0) {
             return Err(de::Error::custom("a histogram has other bounds"));
         }
@@ -114,7 +116,7 @@ mod tests {
     use super::*;
 
     fn thousand() -> Durations {
-        let mut durations = Durations::new();
+        let mut durations = Durations::default();
         (1..=1000).for_each(|us| durations.record(us * 1000));
         durations
     }
@@ -146,7 +148,7 @@ mod tests {
 
     #[test]
     fn one_failure_in_a_thousand_hides_only_what_it_reaches() {
-        let mut durations = Durations::new();
+        let mut durations = Durations::default();
         durations.record_n(5_000, 999);
         let latency = durations.latency(1);
         assert!(near(latency.p999, 5.0));
@@ -155,17 +157,17 @@ mod tests {
 
     #[test]
     fn nothing_recorded_is_no_figure() {
-        let latency = Durations::new().latency(3);
+        let latency = Durations::default().latency(3);
         assert_eq!(
             (latency.count, latency.mean, latency.p50, latency.max),
             (0, None, None, None)
         );
-        assert_eq!(Durations::new().latency(0).p50, None);
+        assert_eq!(Durations::default().latency(0).p50, None);
     }
 
     #[test]
     fn a_written_histogram_reads_back_as_itself() {
-        for durations in [Durations::new(), thousand()] {
+        for durations in [Durations::default(), thousand()] {
             let text = serde_json::to_string(&durations).unwrap();
             let read: Durations = serde_json::from_str(&text).unwrap();
             assert_eq!(read, durations);

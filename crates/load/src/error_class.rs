@@ -2,75 +2,43 @@
 
 use rustix::io::Errno;
 
-/// The outcome of a request that was not answered correctly. Each scheduled request ends either
-/// with a correct reply or in exactly one of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ErrorClass {
-    /// The peer refused the connection.
-    Refused,
-    /// The connection was not established within the time-out.
-    ConnectTimeout,
-    /// No local port was left (`EADDRNOTAVAIL`).
-    AddressUnavailable,
-    /// The generator ran out of descriptors or socket memory.
-    DescriptorLimit,
-    /// The peer reset the connection with the request unanswered.
-    Reset,
-    /// The peer closed the connection before the reply was whole.
-    EarlyEnd,
-    /// The request could not be written.
-    WriteError,
-    /// No complete reply within the time-out.
-    Timeout,
-    /// The reply is not HTTP/1.x.
-    Malformed,
-    /// The reply's body is not the expected one.
-    WrongBody,
-    /// The reply's status is not the expected one.
-    Status,
-    /// The server shed the request: status 503.
-    Shed,
-    /// Still unanswered when the drain at the end of the run was over.
-    Censored,
+use crate::named::named;
+
+named! {
+    /// The outcome of a request that was not answered correctly. Each scheduled request ends either
+    /// with a correct reply or in exactly one of these.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum ErrorClass {
+        /// The peer refused the connection.
+        Refused = "refused",
+        /// The connection was not established within the time-out.
+        ConnectTimeout = "connect_timeout",
+        /// No local port was left (`EADDRNOTAVAIL`).
+        AddressUnavailable = "address_unavailable",
+        /// The generator ran out of descriptors or socket memory.
+        DescriptorLimit = "descriptor_limit",
+        /// The peer reset the connection with the request unanswered.
+        Reset = "reset",
+        /// The peer closed the connection before the reply was whole.
+        EarlyEnd = "early_end",
+        /// The request could not be written.
+        WriteError = "write_error",
+        /// No complete reply within the time-out.
+        Timeout = "timeout",
+        /// The reply is not HTTP/1.x.
+        Malformed = "malformed",
+        /// The reply's body is not the expected one.
+        WrongBody = "wrong_body",
+        /// The reply's status is not the expected one.
+        Status = "status",
+        /// The server shed the request: status 503.
+        Shed = "shed",
+        /// Still unanswered when the drain at the end of the run was over.
+        Censored = "censored",
+    }
 }
 
 impl ErrorClass {
-    /// Every class, in the order of their declaration.
-    pub const ALL: [Self; 13] = [
-        Self::Refused,
-        Self::ConnectTimeout,
-        Self::AddressUnavailable,
-        Self::DescriptorLimit,
-        Self::Reset,
-        Self::EarlyEnd,
-        Self::WriteError,
-        Self::Timeout,
-        Self::Malformed,
-        Self::WrongBody,
-        Self::Status,
-        Self::Shed,
-        Self::Censored,
-    ];
-
-    /// The key under which the class is counted in `errors`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::AddressUnavailable => "address_unavailable",
-            Self::DescriptorLimit => "descriptor_limit",
-            Self::Reset => "reset",
-            Self::EarlyEnd => "early_end",
-            Self::WriteError => "write_error",
-            Self::Timeout => "timeout",
-            Self::Malformed => "malformed",
-            Self::WrongBody => "wrong_body",
-            Self::Status => "status",
-            Self::Shed => "shed",
-            Self::Censored => "censored",
-        }
-    }
-
     /// The class of a failed `socket` or `connect`.
     pub(crate) fn of_connect(errno: Errno) -> Self {
         match errno {

@@ -125,40 +125,36 @@ fn cpu(result: &LoadResult) -> Option<Reason> {
 }
 
 fn little(result: &LoadResult) -> Option<Reason> {
-    if result.mode == Mode::Open {
-        return None;
-    }
-    let asked = (result.connections * result.pipeline) as f64;
     let mean_us = result.response_us.mean.unwrap_or(0.0) + result.closing_mean_us;
     let found = result.rate_achieved * mean_us / 1e6;
-    ((asked - found).abs() > gates::LITTLE_GAP_MAX * asked).then(|| {
-        invalid(
-            Code::LittlesLaw,
-            format!(
-                "Little's law: throughput times response time is {found:.2} requests in flight, \
-                 but {asked:.0} were kept in flight"
-            ),
+    kept_in_flight(result, found, |asked| {
+        format!(
+            "Little's law: throughput times response time is {found:.2} requests in flight, \
+             but {asked:.0} were kept in flight"
         )
-        .with("found_requests", found)
-        .with("asked_requests", asked)
-        .spoiling(&[Figure::Throughput, Figure::Latency])
     })
 }
 
 /// The requests of a slice that were in flight, exactly: throughput times response leaves out the
 /// replies that come after its end, which in a short window are many.
 fn in_flight(result: &LoadResult) -> Option<Reason> {
-    if result.mode == Mode::Open {
-        return None;
-    }
-    let asked = (result.connections * result.pipeline) as f64;
     let closing = result.rate_achieved * result.closing_mean_us / 1e6;
     let found = result.mean_in_flight + closing;
-    ((asked - found).abs() > gates::LITTLE_GAP_MAX * asked).then(|| {
-        let text = format!(
-            "{found:.2} requests were in flight on average, but {asked:.0} were to be kept"
-        );
-        invalid(Code::LittlesLaw, text)
+    kept_in_flight(result, found, |asked| {
+        format!("{found:.2} requests were in flight on average, but {asked:.0} were to be kept")
+    })
+}
+
+/// Whether a closed loop found as many requests in flight as it was asked to keep there.
+fn kept_in_flight(
+    result: &LoadResult,
+    found: f64,
+    text: impl FnOnce(f64) -> String,
+) -> Option<Reason> {
+    let asked = (result.connections * result.pipeline) as f64;
+    let is_off = (asked - found).abs() > gates::LITTLE_GAP_MAX * asked;
+    (result.mode == Mode::Closed && is_off).then(|| {
+        invalid(Code::LittlesLaw, text(asked))
             .with("found_requests", found)
             .with("asked_requests", asked)
             .spoiling(&[Figure::Throughput, Figure::Latency])

@@ -1,5 +1,8 @@
 //! What came instead, when almost nothing was answered correctly, and which flag would help.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use schema::load::LoadResult;
 
 use crate::error_class::ErrorClass;
@@ -18,14 +21,8 @@ pub(crate) fn of(result: &LoadResult) -> Option<String> {
     let class = most.map_or("", |(class, _)| class.as_str());
     let is = |of: &[ErrorClass]| of.iter().any(|of| of.name() == class);
     let what = if is(&[ErrorClass::Status, ErrorClass::Shed]) {
-        let wrong: Vec<&str> = result
-            .statuses
-            .iter()
-            .max_by_key(|&(_, n)| *n)
-            .map(|(status, _)| status.as_str())
-            .into_iter()
-            .collect();
-        let status = wrong.first().copied().unwrap_or("another");
+        let most = result.statuses.iter().max_by_key(|&(_, n)| *n);
+        let status = most.map_or("another", |(status, _)| status.as_str());
         format!(
             "the status was {}; --expect-status {status} takes that as correct",
             counted(&result.statuses)
@@ -59,19 +56,20 @@ pub(crate) fn of(result: &LoadResult) -> Option<String> {
 
 /// The reasons why bytes were no reply, most frequent first.
 pub(crate) fn reasons(result: &LoadResult) -> String {
-    let mut reasons: Vec<_> = result.malformed.iter().collect();
-    reasons.sort_by_key(|&(_, n)| std::cmp::Reverse(*n));
-    let reasons = reasons
-        .into_iter()
-        .map(|(why, n)| format!("{} ({n})", Why::words(why)));
-    reasons.collect::<Vec<_>>().join(", ")
+    most_first(&result.malformed, Why::words)
 }
 
 /// Statuses with their counts, most frequent first: `404 (17), 200 (3)`.
-pub(crate) fn counted(statuses: &std::collections::BTreeMap<String, u64>) -> String {
-    let mut counts: Vec<_> = statuses.iter().collect();
-    counts.sort_by_key(|&(_, n)| std::cmp::Reverse(*n));
-    let counts = counts.into_iter().map(|(what, n)| format!("{what} ({n})"));
+pub(crate) fn counted(statuses: &BTreeMap<String, u64>) -> String {
+    most_first(statuses, |status| status)
+}
+
+fn most_first(counts: &BTreeMap<String, u64>, name: fn(&str) -> &str) -> String {
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by_key(|&(_, n)| Reverse(*n));
+    let counts = counts
+        .iter()
+        .map(|(what, n)| format!("{} ({n})", name(what)));
     counts.collect::<Vec<_>>().join(", ")
 }
 

@@ -63,6 +63,7 @@ mod kind;
 mod malformed;
 mod merge;
 mod mix;
+mod named;
 mod plan;
 mod plan_check;
 mod poller;

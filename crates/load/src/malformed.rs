@@ -1,57 +1,33 @@
 //! Why bytes are not the replies that were asked for.
 
-/// What is wrong with the bytes of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// They do not begin with `HTTP/1.`: another protocol, or the rest of an earlier reply.
-    NotHttp,
-    /// The status line has no status of three digits.
-    StatusLine,
-    /// A line of the head is no field.
-    Field,
-    /// The head is longer than is taken.
-    HeadTooLong,
-    /// `Content-Length` is no number, or there are several.
-    ContentLength,
-    /// `Transfer-Encoding` names a coding that was not asked for.
-    TransferCoding,
-    /// `Content-Length` and `Transfer-Encoding` contradict each other.
-    LengthAndCoding,
-    /// The framing of a chunked body is broken.
-    Chunk,
-    /// There are bytes behind the end of a reply, and no request that they could answer.
-    ExtraBytes,
+use crate::named::named;
+
+named! {
+    /// What is wrong with the bytes of a connection.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Why {
+        /// They do not begin with `HTTP/1.`: another protocol, or the rest of an earlier reply.
+        NotHttp = "not_http",
+        /// The status line has no status of three digits.
+        StatusLine = "status_line",
+        /// A line of the head is no field.
+        Field = "field",
+        /// The head is longer than is taken.
+        HeadTooLong = "head_too_long",
+        /// `Content-Length` is no number, or there are several.
+        ContentLength = "content_length",
+        /// `Transfer-Encoding` names a coding that was not asked for.
+        TransferCoding = "transfer_coding",
+        /// `Content-Length` and `Transfer-Encoding` contradict each other.
+        LengthAndCoding = "length_and_coding",
+        /// The framing of a chunked body is broken.
+        Chunk = "chunk",
+        /// There are bytes behind the end of a reply, and no request that they could answer.
+        ExtraBytes = "extra_bytes",
+    }
 }
 
 impl Why {
-    /// Every reason, in the order of their declaration.
-    pub(crate) const ALL: [Self; 9] = [
-        Self::NotHttp,
-        Self::StatusLine,
-        Self::Field,
-        Self::HeadTooLong,
-        Self::ContentLength,
-        Self::TransferCoding,
-        Self::LengthAndCoding,
-        Self::Chunk,
-        Self::ExtraBytes,
-    ];
-
-    /// The key under which the reason is counted in `malformed`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::NotHttp => "not_http",
-            Self::StatusLine => "status_line",
-            Self::Field => "field",
-            Self::HeadTooLong => "head_too_long",
-            Self::ContentLength => "content_length",
-            Self::TransferCoding => "transfer_coding",
-            Self::LengthAndCoding => "length_and_coding",
-            Self::Chunk => "chunk",
-            Self::ExtraBytes => "extra_bytes",
-        }
-    }
-
     /// The reason of that name, for people.
     pub(crate) fn words(name: &str) -> &str {
         let known = Self::ALL.into_iter().find(|why| why.name() == name);

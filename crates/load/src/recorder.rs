@@ -16,7 +16,7 @@ use crate::timeline::{self, Span};
 use crate::window::Window;
 
 /// A slice of the window while it is being recorded.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Slice {
     end_ns: u64,
     scheduled: u64,
@@ -77,14 +77,8 @@ impl Recorder {
     pub(crate) fn new(plan: &Plan) -> Self {
         let spans = timeline::slices(plan);
         let slice = |span: &Span| Slice {
-            end_ns: 0,
-            scheduled: 0,
-            answered: 0,
-            within: 0,
-            prompt_sent: 0,
-            prompt: Durations::new(),
-            response: Durations::new(),
             phase: span.phase,
+            ..Slice::default()
         };
         Self {
             window: Window::default(),
@@ -101,14 +95,11 @@ impl Recorder {
             slice_end_ns: 0,
             slice_failed: vec![0; spans.len()],
             spans,
-            phases: timeline::phases(plan)
-                .iter()
-                .map(|_| PhaseCounts::new())
-                .collect(),
-            kinds: plan.requests.iter().map(|_| KindCounts::new()).collect(),
-            connect: Durations::new(),
-            late: Durations::new(),
-            no_connection: Durations::new(),
+            phases: vec![PhaseCounts::default(); timeline::phases(plan).len()],
+            kinds: vec![KindCounts::default(); plan.requests.len()],
+            connect: Durations::default(),
+            late: Durations::default(),
+            no_connection: Durations::default(),
             no_connection_zero: 0,
             statuses: Box::new([0; STATUS_END]),
             malformed: [0; Why::ALL.len()],

@@ -33,17 +33,19 @@ impl Plan {
         request
     }
 
+    /// Whether a header of that name is given.
+    pub(crate) fn has_header(&self, name: &str) -> bool {
+        let mut names = self
+            .headers
+            .iter()
+            .filter_map(|line| line.split(':').next());
+        names.any(|given| given.eq_ignore_ascii_case(name))
+    }
+
     /// The bytes of a request behind its path.
     pub(crate) fn after_path(&self, method: &str, close: bool) -> Vec<u8> {
         let mut head = " HTTP/1.1\r\n".to_owned();
-        let given = |name: &str| {
-            self.headers.iter().any(|h| {
-                h.split(':')
-                    .next()
-                    .is_some_and(|n| n.eq_ignore_ascii_case(name))
-            })
-        };
-        if !given("host") {
+        if !self.has_header("host") {
             head += &format!("Host: {}\r\n", self.target.host());
         }
         if close {

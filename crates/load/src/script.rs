@@ -12,7 +12,7 @@ use crate::digest::digest;
 use crate::kind::Kind;
 
 /// The requests of a file, ready to be sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Script {
     /// The bytes of each different request.
     pub(crate) bytes: Vec<Vec<u8>>,

@@ -49,9 +49,6 @@ impl Share {
 
     /// Makes the plan of the whole load that of this part, with a seed of its own. The parts of all
     /// machines add up to the whole.
-    ///
-    /// # Errors
-    /// A count that cannot be divided among so many; the message is one line.
     pub(crate) fn apply(self, plan: &mut Plan) -> Result<()> {
         let of_rate = |rate: f64| rate / self.parts as f64;
         plan.phase = (self.part - 1) as f64 / self.parts as f64;

@@ -17,11 +17,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use schema::load::{Arrivals, LoadResult};
 use serde::Deserialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use crate::edges::Edge;
-use crate::exit::INTERRUPTED;
+use crate::exit;
 use crate::gates;
 use crate::plan::{Pace, Plan};
 use crate::run::{Observer, run_on};
@@ -47,8 +45,9 @@ struct Asked {
 /// # Errors
 /// A line that is no slice, or a target that refuses every connection; the message is one line.
 pub(crate) fn serve(plan: &Plan, arrivals: Arrivals, edges: bool) -> Result<()> {
-    let (stop, idle) = (Arc::new(AtomicBool::new(false)), Arc::default());
-    end_on_signals(&stop, &idle).context("cannot handle signals")?;
+    let (stop, idle) = (Arc::default(), Arc::default());
+    // Between slices the first signal ends the process.
+    exit::stop_on_signals(&stop, &[&stop, &idle]).context("cannot handle signals")?;
     let sockets = Sockets::default();
     let mut first = true;
     while let Some(line) = next_line(&idle)? {
@@ -65,17 +64,6 @@ pub(crate) fn serve(plan: &Plan, arrivals: Arrivals, edges: bool) -> Result<()> 
         if stop.load(Ordering::Relaxed) {
             bail!("interrupted");
         }
-    }
-    Ok(())
-}
-
-/// While a slice runs the first signal ends its window early; between slices it ends the process.
-fn end_on_signals(stop: &Arc<AtomicBool>, idle: &Arc<AtomicBool>) -> io::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        let status = INTERRUPTED;
-        flag::register_conditional_shutdown(signal, status, Arc::clone(stop))?;
-        flag::register_conditional_shutdown(signal, status, Arc::clone(idle))?;
-        flag::register(signal, Arc::clone(stop))?;
     }
     Ok(())
 }

@@ -77,6 +77,44 @@ impl<F: Fn(&Request<'_>, &mut Response<'_>) + Sync> Service for F {
     }
 }
 
+/// Within an `impl Service`: the methods that are named, each passed on to the service in the field.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! pass_on {
+    ($field:tt: $($method:ident),+) => { $($crate::pass_on!(@$method $field);)+ };
+    (@call $field:tt) => {
+        fn call(&self, request: &$crate::Request<'_>, response: &mut $crate::Response<'_>) {
+            self.$field.call(request, response);
+        }
+    };
+    (@nature $field:tt) => {
+        fn nature(&self, request: &$crate::Request<'_>) -> $crate::Nature {
+            self.$field.nature(request)
+        }
+    };
+    (@intake $field:tt) => {
+        fn intake(&self, request: &$crate::Request<'_>, bytes: Option<u64>) -> $crate::Intake {
+            self.$field.intake(request, bytes)
+        }
+    };
+    (@asynchronous $field:tt) => {
+        fn asynchronous(&self) -> Option<std::sync::Arc<dyn $crate::AsyncService>> {
+            self.$field.asynchronous()
+        }
+    };
+    (@has_slow_requests $field:tt) => { $crate::pass_on!(@get $field has_slow_requests bool); };
+    (@memory $field:tt) => { $crate::pass_on!(@get $field memory $crate::Memory); };
+    (@lifecycle $field:tt) => {
+        $crate::pass_on!(@get $field lifecycle Option<&dyn $crate::Lifecycle>);
+    };
+    (@awaits $field:tt) => { $crate::pass_on!(@get $field awaits bool); };
+    (@get $field:tt $method:ident $type:ty) => {
+        fn $method(&self) -> $type {
+            self.$field.$method()
+        }
+    };
+}
+
 /// What a call does to its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {

@@ -21,7 +21,6 @@ const COUNT_LEAST: f64 = 0.2;
 /// A column in which the advised models are behind.
 #[derive(Debug, Clone)]
 pub struct Disagreement {
-    /// The scenario.
     pub scenario: String,
     /// What the advice says, and what came out.
     pub said: String,
@@ -231,9 +230,7 @@ fn cpus(list: &str) -> Option<u32> {
 fn facts(run: &Run, label: &str, scenario: &str, window: Window) -> Facts {
     let middle = |window, metric| {
         let values = run.cell(label, scenario, window).values(metric);
-        let mut values: Vec<f64> = values.into_values().collect();
-        values.sort_by(f64::total_cmp);
-        stats::median(&values).filter(|value| value.is_finite())
+        stats::middle(values.into_values()).filter(|value| value.is_finite())
     };
     let cpus = cpus(&run.env.server_cpus);
     let busy = || {

@@ -7,7 +7,7 @@ use schema::{About, Effect, Figure, Reason};
 use crate::data::{Figures, Mode, Trial, Validity};
 use crate::histogram;
 use crate::metric::Metric;
-use crate::stats::{Evidence, INFINITE_LOG, LEVEL, Spread, median, resample};
+use crate::stats::{Evidence, INFINITE_LOG, LEVEL, Spread, middle, resample};
 
 /// How far a cell's trials may be trusted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +78,8 @@ impl<'a> Cell<'a> {
         for (unit, cost) in self.costs(metric) {
             blocks.entry(unit / UNITS_PER_BLOCK).or_default().push(cost);
         }
-        let middle = |(block, mut costs): (u32, Vec<f64>)| {
-            costs.sort_by(f64::total_cmp);
-            Some((block, median(&costs)?))
-        };
-        blocks.into_iter().filter_map(middle).collect()
+        let of_block = |(block, costs)| Some((block, middle(costs)?));
+        blocks.into_iter().filter_map(of_block).collect()
     }
 
     /// The figure over its trials, or over the merged histograms of its slices.

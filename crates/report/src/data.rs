@@ -13,7 +13,7 @@ mod env;
 mod kinds;
 mod scenario;
 
-use detail::absent;
+use detail::nothing;
 pub use detail::{Capacity, CapacityStep, KindFigures, MemoryStep, PhaseFigures, Slice};
 pub use env::{Env, Sequential};
 pub use kinds::{Pass, Role, Validity};
@@ -41,7 +41,7 @@ pub struct Shape {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mix: Vec<String>,
     /// Bytes of the bodies of the POST requests in it.
-    #[serde(default, skip_serializing_if = "absent::zero_bytes")]
+    #[serde(default, skip_serializing_if = "nothing")]
     pub body_bytes: u64,
     /// Header fields that every request has in addition, `NAME: VALUE`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,13 +50,13 @@ pub struct Shape {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// Connections held beside these without a request.
-    #[serde(default, skip_serializing_if = "absent::zero")]
+    #[serde(default, skip_serializing_if = "nothing")]
     pub idle: u32,
     /// Clients beside these that send their request a byte at a time.
-    #[serde(default, skip_serializing_if = "absent::zero")]
+    #[serde(default, skip_serializing_if = "nothing")]
     pub slow_senders: u32,
     /// Clients beside these that read their reply a byte at a time.
-    #[serde(default, skip_serializing_if = "absent::zero")]
+    #[serde(default, skip_serializing_if = "nothing")]
     pub slow_readers: u32,
     /// The path of the one request that blocks a worker, sent beside the good ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,7 +136,7 @@ pub struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_calls_per_request: Option<f64>,
     /// The same by name, most frequent ones; a name that is missing is below 0.001.
-    #[serde(skip_serializing_if = "absent::empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub system_calls: BTreeMap<String, f64>,
     /// How often tasks of the server's tree waited and were woken up per correct answer, with a single
     /// client that waits for each ([`Pass::SystemCalls`]).

@@ -8,7 +8,7 @@ mod shell;
 mod tables;
 mod trials;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use crate::advice;
 use crate::anchor;
@@ -22,11 +22,9 @@ use crate::session::Session;
 use crate::sheet::{self, Sheet};
 use crate::sizes;
 use crate::speed;
-use crate::svg;
 use crate::words;
 
 pub use shell::head;
-use shell::{SCRIPT, STYLE};
 
 /// The whole page.
 pub fn page(session: &Session) -> String {
@@ -35,41 +33,28 @@ pub fn page(session: &Session) -> String {
     }
     let run = &session.run;
     let sheets = sheet::all(run);
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            (head(&words::title(run), &[STYLE, &svg::style(), &tables::key_rules()]))
-            body {
-                header {
-                    h1 { (words::title(run)) }
-                    p.lead { (words::measured(run)) }
-                    @let notices = words::notices(session);
-                    @if !notices.is_empty() {
-                        ul.notices { @for notice in &notices { li { (notice) } } }
-                    }
-                }
-                main {
-                    (verdict_section(session, &sheets))
-                    (further(run))
-                    (plots("latency", "Latency against offered rate", LATENCY, &plot::rates(session)))
-                    (plots_if_any("search", "Latency up to the capacity", SEARCH, &plot::searches(session)))
-                    (plots("percentiles", "Percentiles", PERCENTILES, &plot::percentiles(session)))
-                    (tables::cost(run))
-                    (plots("memory", "Memory under load", MEMORY, &plot::memory(session)))
-                    (sheets::sections(&sheets))
-                    (plots_if_any("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(session)))
-                    @if let Some(envelope) = &session.envelope { (envelope::section(envelope)) }
-                    (tables::every_figure(run))
-                    (noise::section(run))
-                    (plots_if_any("speed", "The speed of the machine", &speed::of(run).sentence(), &plot::speed(session)))
-                    (trials::section(run))
-                    (environment(run))
-                }
-                script { (PreEscaped(SCRIPT)) }
-            }
-        }
-    }
-    .into_string()
+    let lead = html! {
+        p.lead { (words::measured(run)) }
+        (shell::notices(&words::notices(session)))
+    };
+    let contents = html! {
+        (verdict_section(session, &sheets))
+        (further(run))
+        (plots("latency", "Latency against offered rate", LATENCY, &plot::rates(session)))
+        (plots_if_any("search", "Latency up to the capacity", SEARCH, &plot::searches(session)))
+        (plots("percentiles", "Percentiles", PERCENTILES, &plot::percentiles(session)))
+        (tables::cost(run))
+        (plots("memory", "Memory under load", MEMORY, &plot::memory(session)))
+        (sheets::sections(&sheets))
+        (plots_if_any("timeline", "Overload, slice by slice", TIMELINE, &plot::timelines(session)))
+        @if let Some(envelope) = &session.envelope { (envelope::section(envelope)) }
+        (tables::every_figure(run))
+        (noise::section(run))
+        (plots_if_any("speed", "The speed of the machine", &speed::of(run).sentence(), &plot::speed(session)))
+        (trials::section(run))
+        (environment(run))
+    };
+    shell::page(&words::title(run), &lead, &contents)
 }
 
 const LATENCY: &str = "Open loop: requests are due at scheduled times whatever the server does, and \

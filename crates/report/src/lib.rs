@@ -40,6 +40,7 @@ mod figures;
 pub mod format;
 mod histogram;
 mod html;
+mod html_table;
 pub use html::head;
 mod legacy;
 mod markdown;

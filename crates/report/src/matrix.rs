@@ -28,7 +28,6 @@ pub struct Matrix {
 /// One scenario, ranked by one figure.
 #[derive(Debug, Clone)]
 pub struct Column {
-    /// The scenario.
     pub scenario: String,
     /// What it is ranked by.
     pub choice: Choice,

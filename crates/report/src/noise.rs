@@ -13,7 +13,6 @@ use crate::versus::{Rule, Side};
 /// One server measured twice under two names.
 #[derive(Debug, Clone)]
 pub struct Placebo {
-    /// The scenario.
     pub scenario: String,
     /// The figure and load.
     pub choice: Choice,
@@ -108,6 +107,13 @@ pub fn placebos(run: &Run) -> Vec<Placebo> {
     run.scenarios.iter().flat_map(of).flatten().collect()
 }
 
+/// The figures in which a server was found to differ from itself: `churn (p99 response)`.
+pub fn differing(run: &Run) -> Vec<String> {
+    let differing = placebos(run).into_iter().filter(|each| each.differs);
+    let name = |each: Placebo| format!("{} ({})", each.scenario, each.choice.metric.name());
+    differing.map(name).collect()
+}
+
 /// Wall time announced before the run and taken by it, seconds; `None` where it was not kept.
 pub fn duration(run: &Run) -> Option<(f64, f64)> {
     let (announced, taken) = (run.env.announced_s, run.env.duration_s);
@@ -139,7 +145,6 @@ pub fn trials(run: &Run, validity: Validity) -> Vec<&Trial> {
 /// The generator's own behaviour in one window of one scenario, over all rows.
 #[derive(Debug, Clone)]
 pub struct Generator {
-    /// The scenario.
     pub scenario: String,
     /// The load.
     pub window: Window,

@@ -17,6 +17,15 @@ use crate::envelope::Envelope;
 use crate::session::Session;
 use crate::svg::Svg;
 
+/// One that needs no style of its own.
+fn plain(name: impl Into<String>, svg: Svg) -> Plot {
+    Plot {
+        name: name.into(),
+        svg,
+        style: "",
+    }
+}
+
 /// The plots of one kind, one for each scenario that has something to draw.
 fn per_scenario(
     session: &Session,
@@ -25,11 +34,7 @@ fn per_scenario(
 ) -> Vec<Plot> {
     let plot = |scenario: &String| {
         let name = format!("{kind}-{}", slug(scenario));
-        Some(Plot {
-            name,
-            svg: draw(session, scenario)?,
-            style: "",
-        })
+        Some(plain(name, draw(session, scenario)?))
     };
     session.run.scenarios.iter().filter_map(plot).collect()
 }
@@ -74,25 +79,13 @@ pub fn percentiles(session: &Session) -> Vec<Plot> {
 /// Memory idle and under load.
 pub fn memory(session: &Session) -> Vec<Plot> {
     let svg = memory::draw(session);
-    svg.map(|svg| Plot {
-        name: "memory".to_owned(),
-        svg,
-        style: "",
-    })
-    .into_iter()
-    .collect()
+    svg.map(|svg| plain("memory", svg)).into_iter().collect()
 }
 
 /// The speed of the machine.
 pub fn speed(session: &Session) -> Vec<Plot> {
     let svg = speed::draw(session);
-    svg.map(|svg| Plot {
-        name: "speed".to_owned(),
-        svg,
-        style: "",
-    })
-    .into_iter()
-    .collect()
+    svg.map(|svg| plain("speed", svg)).into_iter().collect()
 }
 
 /// Every plot of the run.
@@ -101,13 +94,10 @@ pub fn all(session: &Session) -> Vec<Plot> {
     if session.envelope_alone().is_some() {
         return envelope.collect();
     }
-    let overview = overview::draw(session);
-    let overview = Plot {
-        name: "overview".to_owned(),
-        svg: overview,
+    let mut plots = vec![Plot {
         style: overview::STYLE,
-    };
-    let mut plots = vec![overview];
+        ..plain("overview", overview::draw(session))
+    }];
     plots.extend(per_scenario(session, "verdict", verdict::draw));
     plots.extend(rates(session));
     plots.extend(searches(session));

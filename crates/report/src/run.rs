@@ -97,17 +97,20 @@ impl Run {
         }
     }
 
+    fn trials_of(&self, scenario: &str) -> impl Iterator<Item = &Trial> {
+        self.trials.iter().filter(move |t| t.scenario == scenario)
+    }
+
     /// Whether `scenario` was measured in slices.
     pub fn is_in_slices(&self, scenario: &str) -> bool {
-        let mut here = self.trials.iter().filter(|t| t.scenario == scenario);
-        here.any(|trial| trial.slice.is_some())
+        self.trials_of(scenario).any(|trial| trial.slice.is_some())
     }
 
     /// How long a rotation of `scenario` takes, all of its servers together, seconds: the median; `None`
     /// where it was not measured in slices, or these do not say when they began.
     pub fn rotation_s(&self, scenario: &str) -> Option<f64> {
         let mut rotations: BTreeMap<(u32, u32), Vec<f64>> = BTreeMap::new();
-        for trial in self.trials.iter().filter(|t| t.scenario == scenario) {
+        for trial in self.trials_of(scenario) {
             if let Some((slice, began_s)) = trial.slice.and_then(|it| Some((it, it.began_s?))) {
                 let rotation = rotations.entry((trial.block, slice.rotation)).or_default();
                 rotation.push(began_s);
@@ -119,9 +122,7 @@ impl Run {
             let gaps = began_s.len() - 1;
             (gaps > 0).then(|| (last - first) / gaps as f64 * began_s.len() as f64)
         };
-        let mut lengths: Vec<f64> = rotations.values().filter_map(length_s).collect();
-        lengths.sort_by(f64::total_cmp);
-        crate::stats::median(&lengths)
+        crate::stats::middle(rotations.values().filter_map(length_s))
     }
 
     /// What may be concluded in `scenario`: as much as its blocks allow, or of slices its rotations. A smoke
@@ -130,11 +131,8 @@ impl Run {
         if self.env.size == "smoke" && self.env.sequential.is_none() {
             return Evidence::Figures;
         }
-        let here = self
-            .trials
-            .iter()
-            .filter(|trial| trial.scenario == scenario);
-        let rotations: BTreeSet<(u32, u32)> = here
+        let rotations: BTreeSet<(u32, u32)> = self
+            .trials_of(scenario)
             .filter_map(|trial| Some((trial.block, trial.slice?.rotation)))
             .collect();
         match rotations.len() as u32 {
@@ -156,10 +154,7 @@ impl Run {
 
     /// `true` where the load changes within the window, so that one percentile of it means little.
     pub fn is_stepped(&self, scenario: &str) -> bool {
-        let mut here = self
-            .trials
-            .iter()
-            .filter(|trial| trial.scenario == scenario);
+        let mut here = self.trials_of(scenario);
         here.any(|trial| trial.shape.profile.is_some())
     }
 

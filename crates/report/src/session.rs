@@ -7,9 +7,7 @@ use crate::run::{Row, Run};
 /// A run, judged.
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// The run.
     pub run: Run,
-    /// Its verdict.
     pub verdict: Matrix,
     /// What the production envelope costs, where that was measured.
     pub envelope: Option<Envelope>,

@@ -92,13 +92,7 @@ impl Column {
         Some(Self {
             scenario: scenario.to_owned(),
             figure: column.describe(),
-            load: (
-                match window.rate() {
-                    Some(_) => Mode::Open,
-                    None => Mode::Closed,
-                },
-                window.rate(),
-            ),
+            load: (window.mode(), window.rate()),
             measures: best
                 .into_iter()
                 .chain(placebo.into_iter().flatten())

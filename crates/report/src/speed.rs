@@ -51,10 +51,7 @@ pub fn of(run: &Run) -> Speed {
     }
     let usual: BTreeMap<(&str, Window), f64> = columns
         .into_iter()
-        .filter_map(|(column, mut costs)| {
-            costs.sort_by(f64::total_cmp);
-            Some((column, stats::median(&costs)?))
-        })
+        .filter_map(|(column, costs)| Some((column, stats::middle(costs)?)))
         .collect();
     let point = |(column, at_s, cost): ((&str, Window), Option<f64>, f64)| Point {
         at_s,

@@ -35,12 +35,14 @@ pub use comparison::{Comparison, Verdict};
 pub use counted::{Least, compare_counts};
 pub use dependence::dependence;
 pub use evidence::{Evidence, LEVEL};
-pub use median::{Spread, median, median_interval, median_rank, percentile_95, percentile_of};
+pub use median::{
+    Spread, median, median_interval, median_rank, middle, percentile_95, percentile_of,
+};
 pub use rank::{Ranked, rank, rank_by};
 pub use signed_rank::{hodges_lehmann, wilcoxon_critical, wilcoxon_interval};
 pub use student::student_critical;
 pub use unpaired::{mann_whitney_critical, shift, shift_interval};
-pub use zone::{Noise, floor, zone, zone_of_sessions};
+pub use zone::{Noise, bounds, floor, zone, zone_of_sessions};
 
 #[cfg(test)]
 mod tests;

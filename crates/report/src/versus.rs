@@ -137,13 +137,7 @@ impl Rule {
     /// a run in rounds.
     pub fn compare(&self, one: &Side, other: &Side, zone: f64) -> Option<Comparison> {
         let Some(looks) = self.looks else {
-            let least = stats::floor().min(zone);
-            let bounds = Bounds {
-                least,
-                zone,
-                within: zone,
-            };
-            let merged = self.merged(one, other, 1.0 - LEVEL, bounds);
+            let merged = self.merged(one, other, 1.0 - LEVEL, stats::bounds(zone));
             return merged
                 .or_else(|| stats::compare(&one.costs, &other.costs, zone, self.evidence));
         };
@@ -183,11 +177,7 @@ impl Rule {
 
     /// Whether the two are compared by their merged slices.
     pub fn is_merged(&self, one: &Side, other: &Side) -> bool {
-        let anything = Bounds {
-            least: 0.0,
-            zone: 0.0,
-            within: 0.0,
-        };
+        let anything = Bounds::default();
         self.merged(one, other, 1.0 - LEVEL, anything).is_some()
     }
 }

@@ -16,10 +16,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use os::signal::monotonic_ns;
-use proto::{
-    AsyncReply, AsyncService, Intake, Lifecycle, Memory, Nature, Pending, Protocol, Request,
-    Response, Service,
-};
+use proto::{AsyncReply, AsyncService, Pending, Protocol, Request, Response, Service};
 
 use crate::addresses::Addresses;
 use crate::{Board, Listeners, ServeArgs, Variant};
@@ -212,6 +209,8 @@ pub(crate) fn within(service: &'static dyn Service, bounds: Bounds) -> &'static 
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl Service for Bounded {
+    proto::pass_on!(service: nature, has_slow_requests, memory, lifecycle, intake, awaits);
+
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
         match self.bounds.admit(request) {
             Ok(in_flight) => {
@@ -226,36 +225,12 @@ impl Service for Bounded {
         }
     }
 
-    fn nature(&self, request: &Request<'_>) -> Nature {
-        self.service.nature(request)
-    }
-
-    fn has_slow_requests(&self) -> bool {
-        self.service.has_slow_requests()
-    }
-
-    fn memory(&self) -> Memory {
-        self.service.memory()
-    }
-
-    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
-        self.service.lifecycle()
-    }
-
-    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
-        self.service.intake(request, bytes)
-    }
-
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
         let service = self.service.asynchronous()?;
         Some(Arc::new(BoundedAsync {
             service,
             bounds: self.bounds,
         }))
-    }
-
-    fn awaits(&self) -> bool {
-        self.service.awaits()
     }
 }
 

@@ -1,11 +1,9 @@
 //! What keeps slow clients from holding workers (`--front`).
 
-use std::sync::Arc;
-
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use os::net::{self, Addr};
-use proto::{AsyncService, Intake, Lifecycle, Memory, Nature, Request, Response, Service};
+use proto::{Intake, Request, Service};
 
 use crate::refusal::Refusal;
 use crate::{Holds, Limits, Listener, Listeners, Variant};
@@ -74,39 +72,13 @@ struct Passable(&'static dyn Service);
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl Service for Passable {
-    fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        self.0.call(request, response);
-    }
-
-    fn nature(&self, request: &Request<'_>) -> Nature {
-        self.0.nature(request)
-    }
-
-    fn has_slow_requests(&self) -> bool {
-        self.0.has_slow_requests()
-    }
-
-    fn memory(&self) -> Memory {
-        self.0.memory()
-    }
-
-    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
-        self.0.lifecycle()
-    }
+    proto::pass_on!(0: call, nature, has_slow_requests, memory, lifecycle, asynchronous, awaits);
 
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
         match self.0.intake(request, bytes) {
             Intake::Pieces(..) => Intake::Refuse,
             other => other,
         }
-    }
-
-    fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
-        self.0.asynchronous()
-    }
-
-    fn awaits(&self) -> bool {
-        self.0.awaits()
     }
 }
 

@@ -245,20 +245,10 @@ pub struct SharedByThreads<S>(Arc<S>);
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl<S: Service + Send + Sync> WorkerService for SharedByThreads<S> {
+    proto::pass_on!(0: nature, intake, asynchronous);
+
     fn call(&mut self, request: &Request<'_>, response: &mut Response<'_>) {
         self.0.call(request, response);
-    }
-
-    fn nature(&self, request: &Request<'_>) -> Nature {
-        self.0.nature(request)
-    }
-
-    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
-        self.0.intake(request, bytes)
-    }
-
-    fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
-        self.0.asynchronous()
     }
 }
 

@@ -1,7 +1,6 @@
 //! A `tower::Service` as a service.
 
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -11,6 +10,27 @@ use tower_service::Service as Tower;
 
 use crate::asynchronous::Handler;
 use crate::http::{Adapter, Body, BoxError};
+
+/// A `tower::Service` of [`http::Request`]s that can be cloned for each of them. Nobody need implement it.
+pub trait TowerHttp
+where
+    Self: Tower<http::Request<Body>, Response = http::Response<<Self as TowerHttp>::Reply>>,
+    Self: Tower<http::Request<Body>, Error: Into<BoxError>, Future: Send + 'static>,
+    Self: Clone + Send + Sync + 'static,
+{
+    /// The body of its responses.
+    type Reply: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static;
+}
+
+impl<S, B> TowerHttp for S
+where
+    S: Tower<http::Request<Body>, Response = http::Response<B>>,
+    S: Tower<http::Request<Body>, Error: Into<BoxError>, Future: Send + 'static>,
+    S: Clone + Send + Sync + 'static,
+    B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
+{
+    type Reply = B;
+}
 
 /// A `tower::Service` of [`http::Request`]s as a service: a router of axum, for example. It is cloned for
 /// each request, as other servers clone it for each connection.
@@ -27,85 +47,42 @@ use crate::http::{Adapter, Body, BoxError};
 ///     turnstile::main_owned(&turnstile::models::async_tasks::MODEL, service)
 /// }
 /// ```
-pub fn tower_service<S, B>(service: S) -> impl Service + Send + 'static
-where
-    S: Tower<http::Request<Body>, Response = http::Response<B>>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
-{
+pub fn tower_service(service: impl TowerHttp) -> impl Service + Send + 'static {
     Adapter::new().tower_service(service)
 }
 
 /// The same for one that `build` makes once per process, after the fork.
-pub fn tower_per_process<S, B, E>(
+pub fn tower_per_process<S: TowerHttp, E: Into<Error>>(
     build: impl Fn(&Place) -> Result<S, E> + Send + Sync + 'static,
-) -> impl Service + Send + 'static
-where
-    S: Tower<http::Request<Body>, Response = http::Response<B>>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
-    E: Into<Error>,
-{
+) -> impl Service + Send + 'static {
     Adapter::new().tower_per_process(build)
 }
 
 impl Adapter {
     /// A [`Service`] of a `tower::Service`, as [`tower_service`](crate::tower_service) makes it.
-    pub fn tower_service<S, B>(self, service: S) -> impl Service + Send + 'static
-    where
-        S: Tower<http::Request<Body>, Response = http::Response<B>>,
-        S: Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
-    {
-        self.async_service(Cloned::new(service))
+    pub fn tower_service(self, service: impl TowerHttp) -> impl Service + Send + 'static {
+        self.async_service(Cloned(service))
     }
 
     /// The same for one that `build` makes once per process, after the fork.
-    pub fn tower_per_process<S, B, E>(
+    pub fn tower_per_process<S: TowerHttp, E: Into<Error>>(
         self,
         build: impl Fn(&Place) -> Result<S, E> + Send + Sync + 'static,
-    ) -> impl Service + Send + 'static
-    where
-        S: Tower<http::Request<Body>, Response = http::Response<B>>,
-        S: Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        S::Error: Into<BoxError>,
-        B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
-        E: Into<Error>,
-    {
-        self.async_per_process(move |place| build(place).map(Cloned::new))
+    ) -> impl Service + Send + 'static {
+        self.async_per_process(move |place| build(place).map(Cloned))
     }
 }
 
 /// A service that is cloned for each request.
-struct Cloned<S, B>(S, PhantomData<fn() -> B>);
+struct Cloned<S>(S);
 
-impl<S, B> Cloned<S, B> {
-    fn new(service: S) -> Cloned<S, B> {
-        Cloned(service, PhantomData)
-    }
-}
-
-impl<S, B> Handler for Cloned<S, B>
-where
-    S: Tower<http::Request<Body>, Response = http::Response<B>>,
-    S: Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: http_body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
-{
-    type Body = B;
+impl<S: TowerHttp> Handler for Cloned<S> {
+    type Body = S::Reply;
 
     fn handle(
         &self,
         request: http::Request<Body>,
-    ) -> impl Future<Output = Result<http::Response<B>, BoxError>> + Send + 'static {
+    ) -> impl Future<Output = Result<http::Response<S::Reply>, BoxError>> + Send + 'static {
         let mut service = self.0.clone();
         // Most services are always ready, and are called here. One that is not is asked again by its task.
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
@@ -141,12 +118,8 @@ pin_project! {
     }
 }
 
-impl<S, B> Future for Called<S, S::Future>
-where
-    S: Tower<http::Request<Body>, Response = http::Response<B>>,
-    S::Error: Into<BoxError>,
-{
-    type Output = Result<http::Response<B>, BoxError>;
+impl<S: TowerHttp> Future for Called<S, S::Future> {
+    type Output = Result<http::Response<S::Reply>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {

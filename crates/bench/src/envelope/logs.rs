@@ -7,30 +7,24 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context;
 use report::data::{Mode, Shape};
 use schema::envelope::{Line, Log, LogEnd};
-use schema::load::{BodyCheck, LoadResult};
+use schema::load::LoadResult;
 
 use super::plan::{FILE, LOG_CONNECTIONS, LOG_SETTLES, SETUPS};
 use super::server;
 use super::session::{Session, Stopped};
 use crate::failure::Unmeasured;
-use crate::judge::beside::RecentOthers;
 use crate::observe::measured::Sample;
 use crate::plan::contender::Contender;
 use crate::plan::scenario::PLAINTEXT;
-use crate::run::call::Call;
-use crate::run::generator::Pauses;
-use crate::run::readings::Readings;
+use crate::run::held::Held;
 use crate::run::server::{Launch, Server};
 use crate::run::setup::Setup;
-use crate::run::slice_generator::{Asked, SliceGenerator};
+use crate::run::slice_generator::Asked;
 
-/// How long the last requests of a slice are waited for.
-const DRAIN: Duration = Duration::from_millis(500);
 /// Closed loops wait in every queue there is: nothing is to be refused for it.
 const FLAGS: [&str; 2] = ["--queue-delay-ms", "0"];
 
@@ -65,16 +59,17 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
             seconds: asked.seconds * 2.0,
             ..asked
         };
-        each.warm_up(&session.setup, &warm_up)?;
+        let warm = each.held.warm_up(&session.setup, &warm_up)?;
+        each.replies += warm.load.requests;
     }
     let mut order: Vec<usize> = (0..standing.len()).collect();
     for rotation in 0..session.times.rotations {
         session.random.shuffle(&mut order);
         for (position, &at) in order.iter().enumerate() {
-            let mut sample = standing[at].load(&session.setup, &asked)?;
-            let beyond = standing[at]
-                .beside
-                .beyond(standing.iter().map(|each| &each.beside));
+            let mut sample = standing[at].held.load(&session.setup, &asked)?;
+            standing[at].replies += sample.load.requests;
+            let all = standing.iter().map(|each| &each.held.beside);
+            let beyond = standing[at].held.beside.beyond(all);
             sample.others.beside(beyond);
             let line = Log {
                 model: contender.label.clone(),
@@ -129,15 +124,11 @@ struct Flags {
     file: Option<PathBuf>,
 }
 
-/// A server that stands, and the generator that holds its connections.
+/// A server that stands with its setup.
 struct Standing {
     name: &'static str,
-    server: Server,
-    generator: SliceGenerator,
+    held: Held,
     file: Option<LogFile>,
-    /// It uses CPU without load, and is stopped by a signal while others are loaded.
-    restless: bool,
-    beside: RecentOthers,
     /// Correct replies so far.
     replies: u64,
 }
@@ -150,71 +141,23 @@ impl Standing {
         asked: Flags,
     ) -> Result<Self, Unmeasured> {
         let flags = [&FLAGS, asked.flags].concat();
-        let mut launch = server::launch(setup, contender, shape.connections, &flags);
+        let mut launch = server::launch(setup, contender, shape.connections, &flags).listening();
         let file = asked.file.map(LogFile);
         if let Some(file) = &file {
             put(&mut launch, &file.0);
         }
-        launch
-            .args
-            .extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
         let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
-        let call = Call {
-            address: server.address(),
-            shape,
-            seed: 0,
-            drain: DRAIN,
-            within_us: None,
-            threads: setup.load_cpus.len(),
-            check: BodyCheck::Exact,
-            slice: None,
-        };
-        let generator = SliceGenerator::start(setup, &call)?;
         Ok(Self {
             name: asked.name,
-            server,
-            generator,
+            held: Held::new(setup, server, shape, LOG_SETTLES)?,
             file,
-            restless: false,
-            beside: RecentOthers::default(),
             replies: 0,
         })
     }
 
-    fn warm_up(&mut self, setup: &Setup, asked: &Asked) -> Result<(), Unmeasured> {
-        self.load(setup, asked)?;
-        self.beside = RecentOthers::default();
-        self.restless = !self.server.wait_until_quiet();
-        if self.restless {
-            self.server.stop(true);
-        }
-        Ok(())
-    }
-
-    fn load(&mut self, setup: &Setup, asked: &Asked) -> Result<Sample, Unmeasured> {
-        if self.restless {
-            self.server.stop(false);
-        }
-        let mut readings = Settling(Readings::new(setup, &self.server));
-        let load = self.generator.slice(setup, asked, &mut readings);
-        let command = self.generator.command(asked);
-        let sample = load.and_then(|load| readings.0.sample(load, command));
-        if self.restless {
-            self.server.stop(true);
-        }
-        let (sample, _) = sample?;
-        self.beside.add(&sample.others);
-        self.replies += sample.load.requests;
-        Ok(sample)
-    }
-
     /// Stops it; gives how many lines its log holds, if that is a file.
     fn end(self, setup: &Setup, contender: &Contender) -> Result<Option<LogEnd>, Stopped> {
-        if self.restless {
-            self.server.stop(false);
-        }
-        self.generator.end(setup)?;
-        self.server.drain(&setup.interrupt)?;
+        self.held.end(setup)?;
         let Some(file) = self.file else {
             return Ok(None);
         };
@@ -242,24 +185,6 @@ fn put(launch: &mut Launch, file: &Path) {
     let path = file.to_string_lossy();
     for arg in launch.args.iter_mut().filter(|arg| *arg == FILE) {
         path.as_ref().clone_into(arg);
-    }
-}
-
-/// The readings of a slice, which wait until the lines of its requests are written.
-struct Settling<'a>(Readings<'a>);
-
-impl Pauses for Settling<'_> {
-    fn generator(&mut self, pid: u32) {
-        self.0.generator(pid);
-    }
-
-    fn before_load(&mut self) -> Result<(), Unmeasured> {
-        self.0.before_load()
-    }
-
-    fn after_load(&mut self) -> Result<(), Unmeasured> {
-        std::thread::sleep(LOG_SETTLES);
-        self.0.after_load()
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use report::data::{Mode, Shape};
 use schema::envelope::{After, Line, Overload};
-use schema::load::{BodyCheck, LoadResult};
+use schema::load::LoadResult;
 use schema::{Code, Effect, Reason};
 
 use super::plan::{OBJECTIVE_US, OVERLOAD_CONNECTIONS, OVERLOAD_DRAIN, REQUEST_US};
@@ -19,7 +19,6 @@ use crate::failure::Unmeasured;
 use crate::observe::measured::Sample;
 use crate::plan::contender::Contender;
 use crate::run::call::Call;
-use crate::run::generator;
 use crate::run::readings::Readings;
 use crate::run::server::{Launch, Server};
 
@@ -43,13 +42,9 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
         ..Shape::default()
     };
     let launch = |session: &Session, flags: &[&str]| {
-        let mut launch = server::launch(&session.setup, contender, OVERLOAD_CONNECTIONS, flags);
-        launch
-            .args
-            .extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
-        launch
+        server::launch(&session.setup, contender, OVERLOAD_CONNECTIONS, flags).listening()
     };
-    let (capacity, _) = window(session, &launch(session, WITHOUT), &closed, session.seed)?;
+    let capacity = window(session, &launch(session, WITHOUT), &closed, session.seed)?;
     let capacity_rps = capacity.load.rate_achieved;
     if capacity_rps <= 0.0 {
         let text = "it served nothing in a closed loop";
@@ -64,7 +59,7 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
                 let flags = if sheds { &[][..] } else { WITHOUT };
                 let launch = launch(session, flags);
                 let shape = at_rate(session, &closed, capacity_rps, factor);
-                let (sample, command) = window(session, &launch, &shape, seed)?;
+                let sample = window(session, &launch, &shape, seed)?;
                 let line = Overload {
                     model: contender.label.clone(),
                     block,
@@ -76,7 +71,7 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
                     new_connection,
                     spoiled: server::spoiled(&sample),
                     server_command: launch.command(),
-                    load_command: command,
+                    load_command: sample.command.clone(),
                     ..told(&sample.load)
                 };
                 session.record.append(&Line::Overload(line))?;
@@ -136,24 +131,17 @@ fn window(
     launch: &Launch,
     shape: &Shape,
     seed: u64,
-) -> Result<(Sample, String), Unmeasured> {
+) -> Result<Sample, Unmeasured> {
     let setup = &session.setup;
     let server = Server::start(launch, &setup.server_cpus, &setup.interrupt)?;
+    let threads = setup.load_cpus.len();
     let call = Call {
-        address: server.address(),
-        shape,
         seed,
-        drain: OVERLOAD_DRAIN,
         within_us: Some(OBJECTIVE_US),
-        threads: setup.load_cpus.len(),
-        check: BodyCheck::Exact,
-        slice: None,
+        ..Call::new(server.address(), shape, OVERLOAD_DRAIN, threads)
     };
-    let mut readings = Readings::new(setup, &server);
-    let load = generator::run(setup, &call, &mut readings)?;
-    let (sample, _) = readings.sample(load, call.command())?;
-    let command = sample.command.clone();
-    Ok((sample, command))
+    let (sample, _) = Readings::new(setup, &server).of_call(&call)?;
+    Ok(sample)
 }
 
 #[cfg(test)]

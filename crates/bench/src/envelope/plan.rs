@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use report::data::Env;
 use schema::envelope::{BARE, BARE_AGAIN, Run, Setup, VERSION};
 
 use crate::args::Args;
@@ -76,7 +77,6 @@ pub struct Times {
     pub capacity: Duration,
     /// Load at the same rate before a window of the overload.
     pub warm_up: Duration,
-    /// The window.
     pub window: Duration,
     /// Load at half the capacity behind a window of the highest rate.
     pub recovery: Duration,
@@ -189,22 +189,19 @@ impl Times {
 }
 
 /// What `args` ask for.
-///
-/// # Errors
-/// A usage failure for a size that is not known.
 pub fn times(args: &Args) -> Result<Times, Failure> {
     let size = Size::parse(args.size.as_deref().unwrap_or("quick"))?;
     Ok(Times::of_size(size))
 }
 
-/// The first line of the file.
+/// The first line of the file, and what a folder says that holds nothing else.
 pub fn described(
     times: &Times,
     allowed: &CpuList,
     [server_cpus, load_cpus]: [&CpuList; 2],
     contenders: &[Contender],
     seed: u64,
-) -> Run {
+) -> (Run, Env) {
     let request = Request {
         size: times.name.to_owned(),
         seed,
@@ -213,22 +210,22 @@ pub fn described(
         ..Request::default()
     };
     let env = environment::describe(&request, allowed, 0);
-    let mut remarks = env.remarks;
+    let mut remarks = env.remarks.clone();
     if server_cpus.overlaps(load_cpus) && allowed.len() > 1 {
         remarks.push("Server and generator share a CPU: each slows the other down.".to_owned());
     }
-    Run {
+    let run = Run {
         version: VERSION,
-        turnstile: env.turnstile,
-        commit: env.commit,
-        started: env.started,
-        size: env.size,
+        turnstile: env.turnstile.clone(),
+        commit: env.commit.clone(),
+        started: env.started.clone(),
+        size: env.size.clone(),
         seed,
-        cpu: env.cpu,
+        cpu: env.cpu.clone(),
         cpus: env.cpus,
-        server_cpus: env.server_cpus,
-        load_cpus: env.load_cpus,
-        kernel: env.kernel,
+        server_cpus: env.server_cpus.clone(),
+        load_cpus: env.load_cpus.clone(),
+        kernel: env.kernel.clone(),
         remarks,
         models: contenders.iter().map(|each| each.label.clone()).collect(),
         request_us: REQUEST_US,
@@ -241,7 +238,8 @@ pub fn described(
                 flags: flags.join(" "),
             })
             .collect(),
-    }
+    };
+    (run, env)
 }
 
 #[cfg(test)]

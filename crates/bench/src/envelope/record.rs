@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use report::data::Env;
 use schema::envelope::{End, FILE, Line, Run};
 
-use crate::failure::Failure;
-use crate::observe::cpus::CpuList;
-use crate::observe::environment;
-use crate::plan::request::Request;
+use crate::failure::{Failure, ensure_usage};
 use crate::run::record::RESULTS;
 
 /// The file that makes a folder one of a run.
@@ -27,10 +25,7 @@ pub struct Record {
 impl Record {
     /// Begins the file in `out`: a new folder, or that of a run that has none yet. Without `out` the
     /// folder is named by the time.
-    ///
-    /// # Errors
-    /// A usage failure when the folder cannot be written, holds an envelope, or is none of a run.
-    pub fn create(out: Option<PathBuf>, run: Run, allowed: &CpuList) -> Result<Self, Failure> {
+    pub fn create(out: Option<PathBuf>, run: Run, machine: Env) -> Result<Self, Failure> {
         let folder = out.unwrap_or_else(|| {
             let started = run.started.replace(['-', ':'], "");
             Path::new(RESULTS).join(format!("{started}-envelope"))
@@ -41,11 +36,10 @@ impl Record {
         fs::create_dir_all(&folder).map_err(cannot)?;
         let env = folder.join(ENV);
         let is_empty = fs::read_dir(&folder).map_err(cannot)?.next().is_none();
-        if !is_empty && !env.is_file() {
-            return Err(Failure::usage(format!(
-                "--out: {shown} is neither empty nor the folder of a run"
-            )));
-        }
+        ensure_usage!(
+            is_empty || env.is_file(),
+            "--out: {shown} is neither empty nor the folder of a run"
+        );
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)
@@ -57,7 +51,7 @@ impl Record {
                 _ => cannot(error),
             })?;
         if is_empty {
-            write_env(&env, &run, allowed)?;
+            write_env(&env, machine)?;
         }
         let mut record = Self {
             folder,
@@ -68,10 +62,6 @@ impl Record {
         Ok(record)
     }
 
-    /// Appends a line.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn append(&mut self, line: &Line) -> anyhow::Result<()> {
         let mut text = serde_json::to_string(line)?;
         text.push('\n');
@@ -86,9 +76,6 @@ impl Record {
     }
 
     /// Says that all was measured.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn end(&mut self, took: Duration) -> anyhow::Result<()> {
         self.append(&Line::End(End {
             duration_s: took.as_secs_f64(),
@@ -100,7 +87,6 @@ impl Record {
         self.figures
     }
 
-    /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -130,15 +116,7 @@ impl Record {
 }
 
 /// Writes the `env.json` of a folder that holds nothing else.
-fn write_env(path: &Path, run: &Run, allowed: &CpuList) -> anyhow::Result<()> {
-    let request = Request {
-        size: run.size.clone(),
-        seed: run.seed,
-        server_cpus: run.server_cpus.clone(),
-        load_cpus: run.load_cpus.clone(),
-        ..Request::default()
-    };
-    let mut env = environment::describe(&request, allowed, 0);
+fn write_env(path: &Path, mut env: Env) -> anyhow::Result<()> {
     env.complete = true;
     let text = serde_json::to_string_pretty(&env)? + "\n";
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))

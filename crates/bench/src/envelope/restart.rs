@@ -3,17 +3,17 @@
 //! The server runs below `turnstile keep`, since a successor outlives the process that the bench has
 //! started; which process serves is told by the file of its id.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use anyhow::Context;
 use report::data::{Mode, Shape};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use schema::Code;
 use schema::envelope::{Line, Lost, Moments, Restart, Slice};
-use schema::load::{BodyCheck, LoadResult};
+use schema::load::LoadResult;
 
 use super::plan::{RESTART_RPS, RESTART_SLICE};
 use super::server;
@@ -22,6 +22,7 @@ use crate::failure::{Because, Unmeasured};
 use crate::observe::client::Client;
 use crate::observe::interrupt::Waited;
 use crate::observe::process::Process;
+use crate::observe::{sys, tree};
 use crate::plan::contender::Contender;
 use crate::plan::scenario::PLAINTEXT;
 use crate::run::call::Call;
@@ -61,14 +62,9 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
         ..Shape::default()
     };
     let call = Call {
-        address: &address,
-        shape: &shape,
         seed: session.seed,
-        drain: DRAIN,
-        within_us: None,
-        threads: setup.load_cpus.len(),
-        check: BodyCheck::Exact,
         slice: Some(RESTART_SLICE),
+        ..Call::new(&address, &shape, DRAIN, setup.load_cpus.len())
     };
     let mut restarts = Restarts {
         setup,
@@ -208,7 +204,7 @@ impl Restarts<'_> {
     fn replace(&self) -> Result<Option<Moments>, String> {
         let old = read(self.file).ok_or("the file of the process id has gone")?;
         let asked_s = self.age_s();
-        signal(old, Signal::USR2).map_err(|error| format!("process {old}: {error}"))?;
+        sys::send(old, Signal::USR2).map_err(|error| format!("process {old}: {error}"))?;
         let is_new = || read(self.file).is_some_and(|pid| pid != old);
         match self.eventually(READY_WITHIN, is_new) {
             Some(true) => {}
@@ -219,7 +215,7 @@ impl Restarts<'_> {
             None => return Ok(None),
         }
         let replaced_s = self.age_s();
-        let ended = self.eventually(ENDED_WITHIN, || !is_alive(old));
+        let ended = self.eventually(ENDED_WITHIN, || !tree::is_alive(old));
         let ended_s = ended.unwrap_or(false).then(|| self.age_s());
         Ok(Some(Moments {
             asked_s,
@@ -254,23 +250,6 @@ impl Restarts<'_> {
         std::thread::sleep(left);
         !self.setup.interrupt.is_set()
     }
-}
-
-fn signal(pid: u32, signal: Signal) -> io::Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(kill_process(pid, signal)?)
-}
-
-/// Whether the process is there and no zombie.
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-    // The name may hold parentheses: the state follows the last one.
-    let state = stat.ok().and_then(|stat| {
-        let (_, rest) = stat.rsplit_once(") ")?;
-        rest.chars().next()
-    });
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 #[cfg(test)]
@@ -322,15 +301,15 @@ mod tests {
 
     #[test]
     fn a_process_is_alive_until_it_ends() {
-        assert!(is_alive(std::process::id()));
+        assert!(tree::is_alive(std::process::id()));
         let mut child = Command::new("true").spawn().expect("it starts");
         let pid = child.id();
         let deadline = Instant::now() + Duration::from_secs(20);
-        while is_alive(pid) && Instant::now() < deadline {
+        while tree::is_alive(pid) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(!is_alive(pid), "a zombie is not alive");
+        assert!(!tree::is_alive(pid), "a zombie is not alive");
         child.wait().expect("it ended");
-        assert!(!is_alive(0));
+        assert!(!tree::is_alive(0));
     }
 }

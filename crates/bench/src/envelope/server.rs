@@ -9,39 +9,25 @@ use crate::judge::gates;
 use crate::observe::measured::Sample;
 use crate::plan::contender::Contender;
 use crate::plan::workers::Holds;
-use crate::run::server::Launch;
+use crate::run::server::{IDLE_MS, Launch, serve};
 use crate::run::setup::Setup;
-
-/// Servers keep idle connections for longer than a part takes.
-const IDLE_MS: &str = "120000";
 
 /// The command that serves `contender` for so many connections, without where it listens.
 pub fn launch(setup: &Setup, contender: &Contender, connections: u32, flags: &[&str]) -> Launch {
-    let mut args = vec!["serve", "--model", &contender.model];
-    if !contender.default {
-        args.extend(["--variant", &contender.variant]);
-    }
-    let workers = contender
-        .workers
-        .asked_for(connections, false, setup.server_cpus.len());
-    let workers = workers.map(|workers| workers.to_string());
-    if let Some(workers) = &workers {
-        args.extend(["--workers", workers]);
-    }
-    args.extend(["--idle-ms", IDLE_MS]);
-    args.extend(flags);
+    let cpus = setup.server_cpus.len();
+    let workers = contender.workers.asked_for(connections, false, cpus);
+    let mut args = serve(contender, workers);
+    let more = [&["--idle-ms", IDLE_MS], flags].concat();
+    args.extend(more.into_iter().map(str::to_owned));
     Launch {
         program: setup.server.clone(),
-        args: args.into_iter().map(str::to_owned).collect(),
+        args,
         db: None,
     }
 }
 
 /// Whether requests need a connection each: of a server that serves one client at a time, all other
 /// persistent connections would never be served.
-///
-/// # Errors
-/// Why it cannot hold so many connections at all.
 pub fn needs_new_connections(contender: &Contender, connections: u32) -> Result<bool, Unmeasured> {
     match contender.workers.cannot_hold(connections) {
         None => Ok(false),

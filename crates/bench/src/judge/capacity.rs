@@ -86,16 +86,7 @@ pub fn step(
     ceiling: Ceiling,
 ) -> (CapacityStep, Outcome) {
     let figures: Figures = load_figures(sample);
-    let reasons = gates::judge(&Evidence {
-        usually_late: false,
-        shape,
-        figures: &figures,
-        load: &sample.load,
-        ticks: sample.machine.used,
-        others: &sample.others,
-        slice: false,
-        ceiling,
-    });
+    let reasons = gates::judge(&Evidence::of(shape, &figures, sample, ceiling));
     let failed = figures.scheduled.saturating_sub(figures.requests);
     let errors_share = failed as f64 / figures.scheduled.max(1) as f64;
     let p99_us = figures.response_us.p99;

@@ -15,6 +15,7 @@ use schema::load::LoadResult;
 use schema::{Code, Effect, Reason, Reasons, gates};
 
 use crate::observe::machine::Ticks;
+use crate::observe::measured::Sample;
 use crate::observe::others::{Others, Used};
 
 /// What the gates judge.
@@ -36,6 +37,27 @@ pub struct Evidence<'a> {
     pub usually_late: bool,
     /// What the null server did in the same block and scenario.
     pub ceiling: Ceiling,
+}
+
+impl<'a> Evidence<'a> {
+    /// What a window of a trial gives.
+    pub fn of(
+        shape: &'a Shape,
+        figures: &'a Figures,
+        sample: &'a Sample,
+        ceiling: Ceiling,
+    ) -> Self {
+        Self {
+            shape,
+            figures,
+            load: &sample.load,
+            ticks: sample.machine.used,
+            others: &sample.others,
+            slice: false,
+            usually_late: false,
+            ceiling,
+        }
+    }
 }
 
 /// The null server's closed-loop throughput in the same block and shape.

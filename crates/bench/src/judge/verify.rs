@@ -77,9 +77,6 @@ pub fn verify(
 }
 
 /// Whether the server ends a connection with its first reply, although it is not asked to.
-///
-/// # Errors
-/// When there is no reply.
 pub fn closes(
     address: &str,
     (method, path): (&str, &str),
@@ -133,13 +130,12 @@ fn fill(client: &mut Client) -> anyhow::Result<()> {
     let value = value();
     for key in 0..KEYS {
         let path = format!("/kv/{key}");
-        let reply = client
-            .ask_anew("PUT", &path, &value)
-            .with_context(|| format!("PUT {path} was not answered as it must be"))?;
+        let reply = client.ask_anew("PUT", &path, &value);
+        let status = reply.with_context(|| not_answered("PUT", &path))?.status;
         ensure!(
-            matches!(reply.status, 200 | 201 | 204),
-            "PUT {path} was not answered as it must be: status {}",
-            reply.status
+            matches!(status, 200 | 201 | 204),
+            "{}: status {status}",
+            not_answered("PUT", &path)
         );
     }
     Ok(())

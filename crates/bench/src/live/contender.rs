@@ -1,6 +1,5 @@
 //! What A and B may be, and how each is started.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,8 @@ use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::{Interrupt, Waited};
 use crate::observe::process::Process;
+use crate::plan::words::words;
+use crate::run::contender::free_port;
 use crate::run::server::{Launch, Server};
 
 /// How long a command may take until it accepts a connection.
@@ -33,19 +34,16 @@ pub struct Contender {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum How {
     /// It prints where it listens.
-    Turnstile { program: PathBuf, args: Vec<String> },
+    Turnstile(Launch),
     /// It is told where to listen: words with `{addr}` or `{port}` in them.
     Command { program: PathBuf, args: Vec<String> },
 }
 
 impl Contender {
     /// Reads `text` as [`LiveArgs`](super::LiveArgs) describes it; `own` is this command.
-    ///
-    /// # Errors
-    /// A usage failure with what is wrong with it.
     pub fn parse(name: &'static str, text: &str, own: &Path) -> Result<Self, Failure> {
         let bad = |why: &str| Failure::usage(format!("{name}, '{text}': {why}"));
-        let words = split(text).ok_or_else(|| bad("a quote is not closed"))?;
+        let words = words(text, true).ok_or_else(|| bad("a quote is not closed"))?;
         let [first, rest @ ..] = words.as_slice() else {
             return Err(bad("it is empty"));
         };
@@ -81,27 +79,21 @@ impl Contender {
     }
 
     /// Starts it on `cpus` and waits until it listens.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why it does not listen.
     pub fn start(&self, cpus: &CpuList, interrupt: &Interrupt) -> Result<Server, Unmeasured> {
         match &self.how {
-            How::Turnstile { program, args } => {
-                let launch = Launch {
-                    program: program.clone(),
-                    args: args.clone(),
-                    db: None,
-                };
-                Server::start(&launch, cpus, interrupt)
-            }
+            How::Turnstile(launch) => Server::start(launch, cpus, interrupt),
             How::Command { program, args } => start_command(program, args, cpus, interrupt),
         }
     }
 }
 
-fn turnstile(program: PathBuf, mut args: Vec<String>) -> How {
-    args.extend(["--listen", "127.0.0.1:0"].map(str::to_owned));
-    How::Turnstile { program, args }
+fn turnstile(program: PathBuf, args: Vec<String>) -> How {
+    let launch = Launch {
+        program,
+        args,
+        db: None,
+    };
+    How::Turnstile(launch.listening())
 }
 
 /// Starts a command that is told where to listen, and waits until it accepts a connection.
@@ -113,13 +105,9 @@ fn start_command(
 ) -> Result<Server, Unmeasured> {
     // The port is free for a moment before the command takes it: another process could take it first,
     // and the command then says so.
-    let listener = TcpListener::bind("127.0.0.1:0").because(Code::NotStarted)?;
-    let address = listener.local_addr().because(Code::NotStarted)?;
-    drop(listener);
-    let put = |arg: &String| {
-        arg.replace("{addr}", &address.to_string())
-            .replace("{port}", &address.port().to_string())
-    };
+    let port = free_port().because(Code::NotStarted)?.to_string();
+    let address = format!("127.0.0.1:{port}");
+    let put = |arg: &String| arg.replace("{addr}", &address).replace("{port}", &port);
     let args: Vec<String> = args.iter().map(put).collect();
     let cannot = |why: &str| {
         let text = format!("the server {} {why}", program.display());
@@ -129,7 +117,6 @@ fn start_command(
         .map_err(|error| cannot(&format!("cannot be run: {error}")))?;
     process.discard_output();
     let deadline = Instant::now() + START_WITHIN;
-    let address = address.to_string();
     loop {
         if Client::connect(&address, CONNECT_WITHIN).is_ok() {
             return Ok(Server::started(process, address));
@@ -149,29 +136,6 @@ fn start_command(
             Waited::TimedOut => {}
         }
     }
-}
-
-/// `text` in words, as a shell splits them: at blanks, but not within quotes or behind a backslash.
-/// `None` where a quote is not closed.
-fn split(text: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, quote) {
-            (_, Some(open)) if letter == open => quote = None,
-            ('\'' | '"', None) => {
-                quote = Some(letter);
-                word.get_or_insert_default();
-            }
-            ('\\', None | Some('"')) => word.get_or_insert_default().push(letters.next()?),
-            (_, None) if letter.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
 }
 
 /// Asks for the path once: a server that does not know it is not worth measuring.
@@ -202,10 +166,10 @@ mod tests {
             ("  ", &[]),
         ];
         for (text, words) in cases {
-            assert_eq!(split(text).expect(text), words, "{text}");
+            assert_eq!(super::words(text, true).expect(text), words, "{text}");
         }
         for text in ["'a", "\"a", "a\\"] {
-            assert_eq!(split(text), None, "{text}");
+            assert_eq!(super::words(text, true), None, "{text}");
         }
     }
 
@@ -219,9 +183,12 @@ mod tests {
     #[test]
     fn each_form_is_recognised() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let turnstile = |program: &str, args: &str| How::Turnstile {
-            program: program.into(),
-            args: words(args),
+        let turnstile = |program: &str, args: &str| {
+            How::Turnstile(Launch {
+                program: program.into(),
+                args: words(args),
+                db: None,
+            })
         };
         let cases = [
             (

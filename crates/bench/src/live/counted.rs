@@ -172,16 +172,7 @@ fn count(
         path: path.to_owned(),
         ..Shape::default()
     };
-    let call = Call {
-        check: schema::load::BodyCheck::Exact,
-        address: server.address(),
-        shape: &shape,
-        seed: 0,
-        drain: DRAIN,
-        within_us: None,
-        threads: 1,
-        slice: None,
-    };
+    let call = Call::new(server.address(), &shape, DRAIN, 1);
     let mut generator = SliceGenerator::start(setup, &call)?;
     let asked = |seconds| Asked {
         seconds,

@@ -13,10 +13,11 @@ use super::args::{Gate, LiveArgs};
 use super::contender::{Contender, answers};
 use super::counted::{self, Counts};
 use super::kind::Kind;
-use super::slice::{REQUESTS_MIN_FOR_P99, Rotation, Slice, Standing};
+use super::slice::{self, REQUESTS_MIN_FOR_P99, Rotation, Slice};
 use crate::failure::{Failure, Unmeasured};
 use crate::observe::cpus::CpuList;
 use crate::plan::size::Size;
+use crate::run::held::Held;
 use crate::run::setup::Setup;
 use crate::run::slice_generator::Asked;
 
@@ -141,6 +142,10 @@ struct Failed {
 }
 
 impl Failed {
+    fn of(whose: usize) -> impl Fn(Unmeasured) -> Self {
+        move |why| Self { whose, why }
+    }
+
     /// Of the beginning: a server that cannot be started or asked is an argument that cannot be used.
     fn or_usage(self, contenders: &[Contender; 2]) -> Failure {
         match self.why {
@@ -200,7 +205,7 @@ struct Bench {
     loads: Loads,
     random: SplitMix64,
     setup: Setup,
-    servers: Option<[Standing; 2]>,
+    servers: Option<[Held; 2]>,
     starts: u32,
 }
 
@@ -225,18 +230,14 @@ impl Bench {
     fn start(&mut self, contenders: &[Contender; 2]) -> Result<[f64; 2], Failed> {
         self.stop()?;
         let (cpus, interrupt) = (&self.setup.server_cpus, &self.setup.interrupt);
-        let start = |whose: usize| {
-            let started = contenders[whose].start(cpus, interrupt);
-            started.map_err(|why| Failed { whose, why })
-        };
         let stand = |whose: usize| {
-            let failed = |why| Failed { whose, why };
-            let server = start(whose)?;
+            let server = contenders[whose].start(cpus, interrupt)?;
             let shape = self.loads.shape(whose);
-            let standing = Standing::new(&self.setup, server, &shape).map_err(failed)?;
-            answers(standing.address(), &shape.path).map_err(failed)?;
-            Ok(standing)
+            let held = Held::new(&self.setup, server, &shape, Duration::ZERO)?;
+            answers(held.address(), &shape.path)?;
+            Ok(held)
         };
+        let stand = |whose| stand(whose).map_err(Failed::of(whose));
         let mut servers = [stand(0)?, stand(1)?];
         let mut throughput = [0.0; 2];
         for (whose, server) in servers.iter_mut().enumerate() {
@@ -246,8 +247,8 @@ impl Bench {
                 seed: 0,
             };
             let warm = server.warm_up(&self.setup, &asked);
-            let warm = warm.map_err(|why| Failed { whose, why })?;
-            throughput[whose] = warm.throughput_rps.unwrap_or(0.0);
+            let warm = warm.map_err(Failed::of(whose))?;
+            throughput[whose] = slice::read(&warm.load).throughput_rps.unwrap_or(0.0);
         }
         self.servers = Some(servers);
         self.starts += 1;
@@ -257,7 +258,7 @@ impl Bench {
     fn stop(&mut self) -> Result<(), Failed> {
         for (whose, server) in self.servers.take().into_iter().flatten().enumerate() {
             let ended = server.end(&self.setup);
-            ended.map_err(|why| Failed { whose, why })?;
+            ended.map_err(Failed::of(whose))?;
         }
         Ok(())
     }
@@ -311,8 +312,8 @@ impl Bench {
                 seed,
             };
             let sample = server.load(&self.setup, &asked);
-            let sample = sample.map_err(|why| Failed { whose, why })?;
-            to[whose] = server.slice(sample, other);
+            let sample = sample.map_err(Failed::of(whose))?;
+            to[whose] = slice::of_pair(server, sample, other);
         }
         Ok(rotation)
     }

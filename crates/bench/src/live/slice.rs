@@ -1,24 +1,12 @@
 //! One slice: a short load on one server, over connections that stay.
 
-use schema::load::BodyCheck;
-use std::time::Duration;
-
-use report::data::{Mode, Shape};
+use report::data::Mode;
 use schema::load::LoadResult;
 use schema::{Code, Effect, Figure};
 
-use crate::failure::Unmeasured;
-use crate::judge::beside::RecentOthers;
 use crate::judge::gates;
 use crate::observe::measured::Sample;
-use crate::run::call::Call;
-use crate::run::readings::Readings;
-use crate::run::server::Server;
-use crate::run::setup::Setup;
-use crate::run::slice_generator::{Asked, SliceGenerator};
-
-/// How long the last requests of a slice are waited for.
-const DRAIN: Duration = Duration::from_millis(500);
+use crate::run::held::Held;
 
 /// Fewer requests do not have a 99th percentile.
 pub const REQUESTS_MIN_FOR_P99: u64 = 400;
@@ -57,101 +45,11 @@ pub struct Rotation {
     pub closed: [Slice; 2],
 }
 
-/// A server that stands, and the generator that holds its connections.
-#[derive(Debug)]
-pub struct Standing {
-    server: Server,
-    generator: SliceGenerator,
-    /// It uses CPU without load, and is stopped by a signal while the other is loaded.
-    restless: bool,
-    /// What others used of the CPUs while it was loaded.
-    beside: RecentOthers,
-}
-
-impl Standing {
-    /// Holds `server` ready for slices of `shape`.
-    ///
-    /// # Errors
-    /// When there is no generator.
-    pub fn new(setup: &Setup, server: Server, shape: &Shape) -> Result<Self, Unmeasured> {
-        let call = Call {
-            check: BodyCheck::Exact,
-            slice: None,
-            address: server.address(),
-            shape,
-            seed: 0,
-            drain: DRAIN,
-            within_us: None,
-            threads: setup.load_cpus.len(),
-        };
-        let generator = SliceGenerator::start(setup, &call)?;
-        Ok(Self {
-            server,
-            generator,
-            restless: false,
-            beside: RecentOthers::default(),
-        })
-    }
-
-    /// Loads it for the first time, in which it is not measured.
-    ///
-    /// # Errors
-    /// As [`Standing::load`].
-    pub fn warm_up(&mut self, setup: &Setup, asked: &Asked) -> Result<Slice, Unmeasured> {
-        let warm = self.load(setup, asked)?;
-        self.beside = RecentOthers::default();
-        self.restless = !self.server.wait_until_quiet();
-        if self.restless {
-            self.server.stop(true);
-        }
-        Ok(read(&warm.load))
-    }
-
-    /// Loads it for one slice.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why there is no slice.
-    pub fn load(&mut self, setup: &Setup, asked: &Asked) -> Result<Sample, Unmeasured> {
-        if self.restless {
-            self.server.stop(false);
-        }
-        let mut readings = Readings::new(setup, &self.server);
-        let load = self.generator.slice(setup, asked, &mut readings);
-        let sample = load.and_then(|load| readings.sample(load, self.generator.command(asked)));
-        if self.restless {
-            self.server.stop(true);
-        }
-        let (sample, _) = sample?;
-        self.beside.add(&sample.others);
-        Ok(sample)
-    }
-
-    /// What its sample says, beside what the samples of `other` say of who else uses the CPUs.
-    pub fn slice(&self, mut sample: Sample, other: &Self) -> Slice {
-        let beyond = self
-            .beside
-            .beyond([&self.beside, &other.beside].into_iter());
-        sample.others.beside(beyond);
-        of(&sample)
-    }
-
-    /// Stops it.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why it could not be stopped; it is gone either way.
-    pub fn end(self, setup: &Setup) -> Result<(), Unmeasured> {
-        if self.restless {
-            self.server.stop(false);
-        }
-        // Where a worker holds a connection, one that is held would keep it from ending.
-        self.generator.end(setup)?;
-        self.server.drain(&setup.interrupt).map(drop)
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> &str {
-        self.server.address()
-    }
+/// What a sample of `own` says, beside what the samples of `other` say of who else uses the CPUs.
+pub fn of_pair(own: &Held, mut sample: Sample, other: &Held) -> Slice {
+    let beyond = own.beside.beyond([&own.beside, &other.beside].into_iter());
+    sample.others.beside(beyond);
+    of(&sample)
 }
 
 /// What a sample says.
@@ -175,7 +73,7 @@ fn of(sample: &Sample) -> Slice {
 }
 
 /// What the generator's result says, as far as its own gates let it.
-fn read(load: &LoadResult) -> Slice {
+pub fn read(load: &LoadResult) -> Slice {
     // Of a window this short, Little's law is off by what is in flight at its edges.
     let about_latency = |code| {
         matches!(

@@ -27,10 +27,8 @@ pub fn table(outcome: &Outcome) -> String {
             clock(outcome.taken_s)
         ),
     });
-    out.push_str(&format!(
-        "{:18} {:>10} {:>10}   B compared with A\n",
-        "", "A", "B"
-    ));
+    let names = ["A", "B"].map(|name| Some(name.to_owned()));
+    row(&mut out, "", names, "B compared with A");
     if outcome.gate == Gate::Timed {
         timed(outcome, &mut out);
     }
@@ -38,14 +36,8 @@ pub fn table(outcome: &Outcome) -> String {
         out.push_str("Counted per request, of one client that waits for each answer; this decides with --gate exact:\n");
     }
     for figure in &outcome.counted {
-        let show = |value: Option<f64>| value.map_or("-".to_owned(), count);
-        out.push_str(&format!(
-            "{:18} {:>10} {:>10}   {}\n",
-            figure.figure.name(),
-            show(figure.a),
-            show(figure.b),
-            counted_said(figure)
-        ));
+        let both = [figure.a, figure.b].map(|value| value.map(count));
+        row(&mut out, figure.figure.name(), both, &counted_said(figure));
     }
     out.push('\n');
     for note in &outcome.notes {
@@ -57,22 +49,19 @@ pub fn table(outcome: &Outcome) -> String {
 
 fn timed(outcome: &Outcome, out: &mut String) {
     for figure in &outcome.figures {
-        let show =
-            |value: Option<f64>| value.map_or("-".to_owned(), |value| shown(figure.figure, value));
-        out.push_str(&format!(
-            "{:18} {:>10} {:>10}   {}\n",
-            figure.figure.name(),
-            show(figure.a),
-            show(figure.b),
-            said(figure)
-        ));
+        let shown = |value: Option<f64>| value.map(|value| shown(figure.figure, value));
+        let both = [figure.a, figure.b].map(shown);
+        row(out, figure.figure.name(), both, &said(figure));
     }
     if let [Some(a), Some(b)] = outcome.context_switches_per_request {
-        out.push_str(&format!(
-            "{:18} {a:>10.2} {b:>10.2}   per request, not judged\n",
-            "context switches"
-        ));
+        let both = [a, b].map(|value| Some(format!("{value:.2}")));
+        row(out, "context switches", both, "per request, not judged");
     }
+}
+
+fn row(out: &mut String, name: &str, [a, b]: [Option<String>; 2], said: &str) {
+    let [a, b] = [&a, &b].map(|value| value.as_deref().unwrap_or("-"));
+    out.push_str(&format!("{name:18} {a:>10} {b:>10}   {said}\n"));
 }
 
 /// `3.02`, or `14,210`.

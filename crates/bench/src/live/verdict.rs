@@ -51,7 +51,6 @@ pub struct Outcome {
     /// The path that B was asked for, where it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_b: Option<String>,
-    /// Connections.
     pub connections: u32,
     /// Rate of the open loop.
     pub rate_rps: f64,
@@ -61,7 +60,6 @@ pub struct Outcome {
     pub starts: u32,
     /// How long it took, seconds.
     pub taken_s: f64,
-    /// Figure by figure.
     pub figures: Vec<Figure>,
     /// What the exit status rests on.
     pub gate: Gate,
@@ -97,7 +95,7 @@ pub fn of(session: &Session) -> Outcome {
     });
     let switches = [0, 1].map(|whose| {
         let open = session.rotations.iter().map(|each| each.open[whose]);
-        median(open.filter_map(|slice| slice.switches).collect())
+        median(open.filter_map(|slice| slice.switches))
     });
     let figures: Vec<Figure> = Kind::ALL.map(|kind| figure(session, kind)).into();
     let counted = session.counts.as_ref().map(counted::judge);
@@ -185,7 +183,7 @@ fn figure(session: &Session, kind: Kind) -> Figure {
             .rotations
             .iter()
             .filter_map(|each| kind.of(each)[whose]);
-        median(values.collect())
+        median(values)
     };
     let empty = Figure {
         figure: kind,
@@ -254,9 +252,8 @@ fn is_generators(session: &Session) -> bool {
     bound(0) || bound(1)
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    report::stats::median(&values).filter(|value| value.is_finite())
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    report::stats::middle(values).filter(|value| value.is_finite())
 }
 
 #[cfg(test)]

@@ -32,16 +32,12 @@ pub struct Client {
 pub struct Reply {
     /// Status code.
     pub status: u16,
-    /// The body.
     pub body: Vec<u8>,
 }
 
 impl Client {
     /// Connects to `HOST:PORT`, to the first address of that name that accepts; every step of every
     /// request is given up after `within`.
-    ///
-    /// # Errors
-    /// When there is no connection.
     pub fn connect(address: &str, within: Duration) -> anyhow::Result<Self> {
         let addresses = address.to_socket_addrs().context("no such address")?;
         let mut stream = Err(ErrorKind::NotFound.into());
@@ -79,9 +75,6 @@ impl Client {
     }
 
     /// The same as [`Client::ask`], on a new connection where the server has closed this one.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
     pub fn ask_anew(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Reply> {
         let again = |client: &mut Self| {
             let fields = std::mem::take(&mut client.fields);
@@ -107,9 +100,6 @@ impl Client {
     }
 
     /// Sends a request and waits for its reply.
-    ///
-    /// # Errors
-    /// When no reply comes, or it is not HTTP.
     pub fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Reply> {
         let carries = matches!(method, "POST" | "PUT" | "PATCH");
         let length = if body.is_empty() && !carries {

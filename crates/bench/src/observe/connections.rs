@@ -23,7 +23,6 @@ pub type ByWorker = BTreeMap<Worker, u64>;
 /// What is to be held.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// Connections.
     pub connections: u32,
     /// The path that each asks for.
     pub path: &'a str,

@@ -32,9 +32,6 @@ struct Count {
 
 impl Counter {
     /// Counts user instructions in the tree of `root`.
-    ///
-    /// # Errors
-    /// In one line, why they cannot be counted here.
     pub fn instructions(root: u32) -> Result<Self, String> {
         Self::attach(Event::INSTRUCTIONS, root, true).map_err(|error| refused(&error))
     }
@@ -65,9 +62,6 @@ impl Counter {
     }
 
     /// What was counted so far, in the whole tree.
-    ///
-    /// # Errors
-    /// In one line, why that is no count.
     pub fn read(&self) -> Result<u64, String> {
         let counts: io::Result<Vec<Count>> = self.0.iter().map(read).collect();
         total(&counts.map_err(|error| format!("the counter cannot be read: {error}"))?)

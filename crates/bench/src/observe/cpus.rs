@@ -5,7 +5,7 @@ use std::fmt;
 
 use rustix::thread::CpuSet;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, bail_usage};
 
 /// A set of CPUs, printed and parsed as the kernel does (`0-3,8`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +13,6 @@ pub struct CpuList(BTreeSet<usize>);
 
 impl CpuList {
     /// The CPUs this process may run on.
-    ///
-    /// # Errors
-    /// When the kernel does not tell.
     pub fn allowed() -> std::io::Result<Self> {
         let mask = rustix::thread::sched_getaffinity(None)?;
         Ok(Self(
@@ -26,9 +23,6 @@ impl CpuList {
     }
 
     /// Reads `0-3,8`, and refuses what is not within `allowed`.
-    ///
-    /// # Errors
-    /// A usage failure that names `flag`.
     pub fn parse(text: &str, flag: &str, allowed: &Self) -> Result<Self, Failure> {
         let bad = || {
             Failure::usage(format!(
@@ -46,9 +40,7 @@ impl CpuList {
             cpus.extend(first..=last);
         }
         if let Some(cpu) = cpus.difference(&allowed.0).next() {
-            return Err(Failure::usage(format!(
-                "{flag}: CPU {cpu} is not among the allowed ones ({allowed})"
-            )));
+            bail_usage!("{flag}: CPU {cpu} is not among the allowed ones ({allowed})");
         }
         Ok(Self(cpus))
     }
@@ -68,9 +60,6 @@ impl CpuList {
     }
 
     /// The CPUs of the server and of the load, as flags say, or [`halves`](Self::halves) of what is allowed.
-    ///
-    /// # Errors
-    /// A usage failure that names the flag.
     pub fn shared_out(
         &self,
         server: Option<&str>,
@@ -88,9 +77,6 @@ impl CpuList {
     }
 
     /// Keeps the calling thread on the first of them.
-    ///
-    /// # Errors
-    /// When the kernel refuses it.
     pub fn pin_to_first(&self) -> std::io::Result<()> {
         let mut set = CpuSet::new();
         set.set(self.0.first().copied().unwrap_or(0));

@@ -13,14 +13,20 @@ use crate::plan::request::Request;
 /// Describes machine, kernel, limits and build at the start of a run of `trials` trials.
 pub fn describe(request: &Request, allowed: &CpuList, trials: u64) -> Env {
     let cpuinfo = read("/proc/cpuinfo");
-    let virtual_machine = lines_of(&cpuinfo, "flags").any(|flags| flags.contains(" hypervisor"));
+    let virtual_machine = lines_of(&cpuinfo, "flags").any(|flags| {
+        let mut flags = flags.split_whitespace();
+        flags.any(|flag| flag == "hypervisor")
+    });
     let mut env = Env {
         turnstile: env!("CARGO_PKG_VERSION").to_owned(),
         commit: env!("TURNSTILE_COMMIT").to_owned(),
         size: request.size.clone(),
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         trials_planned: trials,
-        cpu: lines_of(&cpuinfo, "model name").next().unwrap_or_default(),
+        cpu: lines_of(&cpuinfo, "model name")
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         cpus: u32::try_from(allowed.len()).unwrap_or(u32::MAX),
         server_cpus: request.server_cpus.clone(),
         load_cpus: request.load_cpus.clone(),
@@ -62,12 +68,8 @@ fn remarks(env: &Env) -> Vec<String> {
         ));
     }
     let load = read("/proc/loadavg");
-    let load = load
-        .split(' ')
-        .next()
-        .and_then(|load| load.parse::<f64>().ok())
-        .unwrap_or(0.0);
-    if load > 0.5 {
+    let load = load.split(' ').next().and_then(|load| load.parse().ok());
+    if let Some(load) = load.filter(|&load: &f64| load > 0.5) {
         remarks.push(format!(
             "The machine was not idle at the start: load average {load}."
         ));
@@ -136,16 +138,9 @@ fn read(path: &str) -> String {
 }
 
 /// The values of `name : value` lines.
-fn lines_of<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> + 'a {
+fn lines_of<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines()
         .filter_map(|line| line.split_once(':'))
         .filter(move |(key, _)| key.trim() == name)
-        .map(|(_, value)| format!(" {}", value.trim()).trim_end().to_owned())
-        .map(move |value| {
-            if name == "flags" {
-                value
-            } else {
-                value.trim().to_owned()
-            }
-        })
+        .map(|(_, value)| value.trim())
 }

@@ -25,9 +25,6 @@ pub enum Waited {
 
 impl Interrupt {
     /// Registers the handlers.
-    ///
-    /// # Errors
-    /// When the pipe or a handler cannot be set up.
     pub fn watch() -> io::Result<Self> {
         let (pipe, write) = UnixStream::pair()?;
         for signal in [SIGINT, SIGTERM] {
@@ -44,9 +41,6 @@ impl Interrupt {
 
     /// Waits until `fd` is readable, for `time` at most. The bench does not wake up in between, because
     /// it must not take CPU from what it measures.
-    ///
-    /// # Errors
-    /// When poll(2) fails.
     pub fn wait(&self, fd: BorrowedFd<'_>, time: Duration) -> io::Result<Waited> {
         let deadline = std::time::Instant::now() + time;
         loop {

@@ -44,9 +44,6 @@ pub struct Window {
 
 impl Reading {
     /// Reads the counters for the CPUs of the server and those of the generator.
-    ///
-    /// # Errors
-    /// When `/proc/stat` cannot be read.
     pub fn take(cpus: [&CpuList; 2]) -> io::Result<Self> {
         Ok(Self::parse(&fs::read_to_string("/proc/stat")?, cpus))
     }

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use rustix::process::{PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::observe::cpus::CpuList;
 use crate::observe::interrupt::{Interrupt, Waited};
-use crate::observe::sys::{self, Exit};
+use crate::observe::sys::{self, Exit, rustix_pid, send};
 use crate::observe::tree;
 
 /// How many of the last bytes that a child writes to standard error are kept.
@@ -46,9 +46,6 @@ pub struct Process {
 
 impl Process {
     /// Starts `program` on `cpus`.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn spawn(program: &Path, args: &[impl AsRef<OsStr>], cpus: &CpuList) -> io::Result<Self> {
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null());
@@ -57,9 +54,6 @@ impl Process {
 
     /// The same with a command that keeps another one below it (`turnstile keep`): what is below is
     /// killed before the root. [`Process::has_said`] tells when a line of standard error holds `line`.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn spawn_kept(
         mut command: Command,
         cpus: &CpuList,
@@ -78,9 +72,6 @@ impl Process {
 
     /// The same with a child that pauses until it reads a line: see [`Process::line`] and
     /// [`Process::let_go_on`].
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn spawn_with_stdin(
         program: &Path,
         args: &[impl AsRef<OsStr>],
@@ -157,9 +148,6 @@ impl Process {
     }
 
     /// The same for a line of up to `bytes_max` bytes; of a longer one, its beginning.
-    ///
-    /// # Errors
-    /// As [`Process::line`].
     pub fn long_line(
         &mut self,
         bytes_max: usize,
@@ -196,7 +184,7 @@ impl Process {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    /// Writes a line to its standard input.
+    /// Writes a line to its standard input; an empty one ends the pause of a generator.
     ///
     /// # Errors
     /// When it has ended, or was not started by [`Process::spawn_with_stdin`].
@@ -211,36 +199,19 @@ impl Process {
     }
 
     /// Stops its process group, or lets it go on.
-    ///
-    /// # Errors
-    /// When it has ended.
     pub fn stop(&self, stopped: bool) -> io::Result<()> {
         let signal = if stopped { Signal::STOP } else { Signal::CONT };
         if self.keeps {
             // What is below need not be in its group.
-            let below = tree::members(self.pid)
-                .into_iter()
-                .filter(|&pid| pid != self.pid);
-            for pid in below {
-                let _ended = kill_process(rustix_pid(pid)?, signal);
+            for pid in tree::below(self.pid) {
+                let _ended = send(pid, signal);
             }
             return Ok(());
         }
         Ok(kill_process_group(rustix_pid(self.pid)?, signal)?)
     }
 
-    /// Ends the pause of a child that waits to read a line.
-    ///
-    /// # Errors
-    /// When it has ended, or was not started by [`Process::spawn_with_stdin`].
-    pub fn let_go_on(&mut self) -> io::Result<()> {
-        self.tell("")
-    }
-
     /// Waits for the child to end, for `time` at most.
-    ///
-    /// # Errors
-    /// When poll(2) or wait4(2) fails.
     pub fn wait(&mut self, time: Duration, interrupt: &Interrupt) -> io::Result<Waited> {
         if self.exit.is_some() {
             return Ok(Waited::Ready);
@@ -272,19 +243,13 @@ impl Process {
     }
 
     /// Sends the root, and only the root, SIGTERM.
-    ///
-    /// # Errors
-    /// When the root has ended.
     pub fn terminate(&self) -> io::Result<()> {
-        Ok(kill_process(rustix_pid(self.pid)?, Signal::TERM)?)
+        send(self.pid, Signal::TERM)
     }
 
     /// Sends the root SIGINT, as Ctrl-C would.
-    ///
-    /// # Errors
-    /// When the root has ended.
     pub fn interrupt(&self) -> io::Result<()> {
-        Ok(kill_process(rustix_pid(self.pid)?, Signal::INT)?)
+        send(self.pid, Signal::INT)
     }
 
     /// Waits until the whole tree has ended; gives the processes that have not.
@@ -310,9 +275,7 @@ impl Process {
             tree::kill_below(self.pid);
         }
         for pid in tree::members(self.pid) {
-            if let Ok(pid) = rustix_pid(pid) {
-                let _ended_by_itself = kill_process(pid, Signal::KILL);
-            }
+            let _ended_by_itself = send(pid, Signal::KILL);
         }
         if self.exit.is_some() {
             return;
@@ -339,13 +302,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn rustix_pid(pid: u32) -> io::Result<Pid> {
-    i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 /// Reads to the end, keeping the last bytes only.

@@ -35,9 +35,6 @@ pub struct Slices {
 
 /// Watches two threads that compute on the first of `cpus`, and then one that wakes up beside one that
 /// computes, after sleeps of several lengths: the other begins to run when it falls asleep.
-///
-/// # Errors
-/// The CPU cannot be had.
 pub fn measure(cpus: &CpuList) -> std::io::Result<Slices> {
     let stop = AtomicBool::new(false);
     let (runs, late) = std::thread::scope(|scope| {
@@ -86,7 +83,9 @@ pub fn measure(cpus: &CpuList) -> std::io::Result<Slices> {
     }
 }
 
-fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, std::io::Result<T>>) -> std::io::Result<T> {
+pub(super) fn joined<T>(
+    thread: std::thread::ScopedJoinHandle<'_, std::io::Result<T>>,
+) -> std::io::Result<T> {
     thread
         .join()
         .unwrap_or_else(|_| Err(std::io::Error::other("a thread that measured has panicked")))

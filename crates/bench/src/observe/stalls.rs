@@ -9,14 +9,12 @@ use std::time::{Duration, Instant};
 use schema::profile::StallsOf;
 
 use crate::observe::cpus::CpuList;
+use crate::observe::slice::joined;
 
 /// The clock jumps by more than this where the CPU was away, µs. An interrupt takes less.
 const AWAY_US: f64 = 250.0;
 
 /// Watches the first CPU of each list, both at the same time, for `watched`.
-///
-/// # Errors
-/// A CPU cannot be had.
 pub fn measure(
     server: &CpuList,
     client: &CpuList,
@@ -31,11 +29,6 @@ pub fn measure(
             })
         };
         let (server, client) = (watch(server), watch(client));
-        let joined = |thread: std::thread::ScopedJoinHandle<'_, io::Result<StallsOf>>| {
-            thread
-                .join()
-                .unwrap_or_else(|_| Err(io::Error::other("a thread that measured has panicked")))
-        };
         Ok((joined(server)?, joined(client)?))
     })
 }

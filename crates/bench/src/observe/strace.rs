@@ -51,9 +51,6 @@ pub struct Tracer<'a> {
 
 impl<'a> Tracer<'a> {
     /// Attaches to every task of the tree of `root`; what is counted goes to `file`.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why it cannot.
     pub fn attach(
         root: u32,
         file: &'a Path,
@@ -92,9 +89,6 @@ impl<'a> Tracer<'a> {
     }
 
     /// Detaches and reads what was counted.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or when there is no count.
     pub fn finish(mut self, interrupt: &Interrupt) -> Result<SystemCalls, Unmeasured> {
         self.process.interrupt().because(Code::NotCounted)?;
         let waited = self.process.wait(TRACER_WITHIN, interrupt);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use rustix::thread::CpuSet;
 
 /// What the kernel tells of a process that was waited for.
@@ -52,6 +52,19 @@ pub fn process_cpu_ns(pid: u32) -> io::Result<u64> {
     let clock = clock_getcpuclockid(Pid::from_raw(pid))?;
     let time = Duration::from(clock.now()?);
     Ok(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Sends `signal` to the process `pid` alone.
+pub fn send(pid: u32, signal: Signal) -> io::Result<()> {
+    Ok(kill_process(rustix_pid(pid)?, signal)?)
+}
+
+/// The number of a process as rustix takes it.
+pub fn rustix_pid(pid: u32) -> io::Result<rustix::process::Pid> {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    pid.ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 /// Waits for a child without blocking and tells what it used; `None` while it runs.

@@ -23,7 +23,7 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::observe::sys;
 
@@ -125,6 +125,18 @@ pub fn tasks(root: u32) -> Vec<u32> {
     members(root).iter().flat_map(tasks).collect()
 }
 
+/// The same without `root` itself.
+pub fn below(root: u32) -> Vec<u32> {
+    let mut members = members(root);
+    members.retain(|&pid| pid != root);
+    members
+}
+
+/// Whether the process is there and no zombie.
+pub fn is_alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|stat| !stat.zombie)
+}
+
 /// The processes whose parent is `pid`.
 pub fn children(pid: u32) -> Vec<u32> {
     let all = numbers("/proc").into_iter().filter_map(stat);
@@ -134,9 +146,9 @@ pub fn children(pid: u32) -> Vec<u32> {
 
 /// The names of the processes below `root`.
 pub fn names_below(root: u32) -> Vec<String> {
-    let below = members(root).into_iter().filter(|&pid| pid != root);
     let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm"));
-    below
+    below(root)
+        .into_iter()
         .filter_map(|pid| name(pid).ok())
         .map(|name| name.trim().to_owned())
         .collect()
@@ -145,17 +157,12 @@ pub fn names_below(root: u32) -> Vec<String> {
 /// Kills what is below `root`, and what that has forked meanwhile; gives up after a while.
 pub fn kill_below(root: u32) {
     for _ in 0..KILL_ROUNDS_MAX {
-        let below: Vec<u32> = members(root)
-            .into_iter()
-            .filter(|&pid| pid != root)
-            .collect();
+        let below = below(root);
         if below.is_empty() {
             return;
         }
         for pid in below {
-            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-                let _ended_by_itself = kill_process(pid, Signal::KILL);
-            }
+            let _ended_by_itself = sys::send(pid, Signal::KILL);
         }
         std::thread::sleep(KILL_EVERY);
     }
@@ -181,9 +188,6 @@ pub fn traced(pid: u32) -> bool {
 
 impl Snapshot {
     /// Reads the tree of `root`. What ends while it is read is left out.
-    ///
-    /// # Errors
-    /// When `root` is not there any more.
     pub fn take(root: u32) -> io::Result<Self> {
         let mut snapshot = Self::default();
         let tree = tree(root);
@@ -247,8 +251,7 @@ impl Footprint {
 
     /// The same without the root itself, where that only keeps the server.
     pub fn take_below(root: u32) -> Self {
-        let below = members(root).into_iter().filter(|&pid| pid != root);
-        Self::of(&below.collect::<Vec<_>>())
+        Self::of(&below(root))
     }
 
     fn of(pids: &[u32]) -> Self {

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, anyhow, ensure};
 use serde::Deserialize;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, ensure_usage};
 use crate::plan::calls::Calls;
 use crate::plan::contender::Contender;
 use crate::plan::workers::{Told, Workers};
@@ -38,10 +38,15 @@ struct Entry {
 pub struct Catalogue(Vec<Contender>);
 
 impl Catalogue {
+    /// Asks the server that `--server` names, or else this command.
+    pub fn of(server: Option<&Path>, own: &Path) -> Result<Self, Failure> {
+        Self::ask(server.unwrap_or(own)).map_err(|error| match server {
+            Some(_) => Failure::usage(format!("--server: {error:#}")),
+            None => error.into(),
+        })
+    }
+
     /// Asks the server.
-    ///
-    /// # Errors
-    /// When it cannot be run, fails, or prints something else than a list of models.
     pub fn ask(server: &Path) -> anyhow::Result<Self> {
         let output = Command::new(server)
             .args(["models", "--json"])
@@ -89,9 +94,6 @@ impl Catalogue {
 
     /// The contenders that `spec` names: `a,b:variant`, `b:all` (every variant of a model), `all`
     /// (default variants) or `all-variants`.
-    ///
-    /// # Errors
-    /// A usage failure that names what is not known, and what is.
     pub fn choose(&self, spec: &str) -> Result<Vec<Contender>, Failure> {
         let mut chosen: Vec<Contender> = Vec::new();
         for name in spec
@@ -107,18 +109,14 @@ impl Catalogue {
                 (model, None) => c.model == model && c.default,
             };
             let found: Vec<&Contender> = self.listening().filter(wanted).collect();
-            if found.is_empty() {
-                return Err(Failure::usage(self.unknown(name)));
-            }
+            ensure_usage!(!found.is_empty(), "{}", self.unknown(name));
             for contender in found {
                 if !chosen.contains(contender) {
                     chosen.push(contender.clone());
                 }
             }
         }
-        if chosen.is_empty() {
-            return Err(Failure::usage("--models names no model"));
-        }
+        ensure_usage!(!chosen.is_empty(), "--models names no model");
         Ok(chosen)
     }
 

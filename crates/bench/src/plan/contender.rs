@@ -19,7 +19,6 @@ pub struct Contender {
     pub label: String,
     /// Model, placebo, null server or target.
     pub role: Role,
-    /// Its workers.
     pub workers: Workers,
     /// Who calls the service; `None` where the server does not say.
     pub calls: Option<Calls>,

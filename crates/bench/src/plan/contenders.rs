@@ -26,6 +26,7 @@ use report::data::Grid;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::plan::words::words;
 
 /// More rows than this are not measured without `--yes`.
 pub const ROWS_MAX: u64 = 40;
@@ -144,9 +145,6 @@ impl Numbers {
 
 impl Contenders {
     /// Reads the files.
-    ///
-    /// # Errors
-    /// A usage failure that names file and contender.
     pub fn read(files: &[String]) -> Result<Self, Failure> {
         let mut all = Self::default();
         let mut read = Vec::new();
@@ -185,9 +183,6 @@ impl Contenders {
     }
 
     /// Refuses grids that cannot be measured.
-    ///
-    /// # Errors
-    /// One line with the number of their rows.
     pub fn limited(&self) -> anyhow::Result<()> {
         let rows = self.size;
         ensure!(
@@ -287,7 +282,8 @@ impl Entry {
             "'{}' is not a name",
             self.name
         );
-        let words = words(&self.command)?;
+        let words = words(&self.command, false);
+        let words = words.context("a quote of the command is not closed")?;
         let program = words.first().context("the command is empty")?;
         ensure!(
             !program.contains('{'),
@@ -327,8 +323,6 @@ impl Entry {
 
     /// The models, `None` where the command has no `{model}`.
     fn models(&self) -> anyhow::Result<Vec<Option<&str>>> {
-        let used = |text: &String| text.contains("{model}");
-        let used = used(&self.command) || self.environment.values().any(used);
         for model in &self.models {
             let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_:".contains(&b);
             ensure!(
@@ -336,29 +330,30 @@ impl Entry {
                 "models: '{model}' is no name of a model"
             );
         }
-        match (used, self.models.is_empty()) {
-            (true, true) => bail!("the command has {{model}}, and models is not given"),
-            (false, false) => bail!("models is given, and the command has no {{model}}"),
-            (false, true) => Ok(vec![None]),
-            (true, false) => Ok(self
-                .models
-                .iter()
-                .map(|model| Some(model.as_str()))
-                .collect()),
-        }
+        self.filling("model", "models", self.models.iter().map(String::as_str))
     }
 
     /// The values of a field, `None` where the command has none.
     fn grid(&self, field: &str, numbers: &Numbers) -> anyhow::Result<Vec<Option<u32>>> {
-        let used = |text: &String| text.contains(&format!("{{{field}}}"));
-        let used = used(&self.command) || self.environment.values().any(used);
         let list = numbers.list();
         ensure!(!list.contains(&0), "{field} = 0 is no number of {field}");
-        match (used, list.is_empty()) {
-            (true, true) => bail!("the command has {{{field}}}, and {field} is not given"),
-            (false, false) => bail!("{field} is given, and the command has no {{{field}}}"),
+        self.filling(field, field, list.into_iter())
+    }
+
+    /// What `{field}` is filled with, of the `values` that the file gives as `key`.
+    fn filling<T>(
+        &self,
+        field: &str,
+        key: &str,
+        values: impl ExactSizeIterator<Item = T>,
+    ) -> anyhow::Result<Vec<Option<T>>> {
+        let used = |text: &String| text.contains(&format!("{{{field}}}"));
+        let used = used(&self.command) || self.environment.values().any(used);
+        match (used, values.len() == 0) {
+            (true, true) => bail!("the command has {{{field}}}, and {key} is not given"),
+            (false, false) => bail!("{key} is given, and the command has no {{{field}}}"),
             (false, true) => Ok(vec![None]),
-            (true, false) => Ok(list.into_iter().map(Some).collect()),
+            (true, false) => Ok(values.map(Some).collect()),
         }
     }
 
@@ -452,26 +447,6 @@ impl Start {
             .map(|(name, value)| format!("{name}={value}"));
         set.chain(words).collect::<Vec<_>>().join(" ")
     }
-}
-
-/// The words of a command line: split at blanks, held together by quotes. There is no shell.
-fn words(command: &str) -> anyhow::Result<Vec<String>> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for c in command.chars() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (Some(_), _) => word.get_or_insert_default().push(c),
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, _) if c.is_whitespace() => words.extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(c),
-        }
-    }
-    ensure!(quote.is_none(), "a quote of the command is not closed");
-    words.extend(word);
-    Ok(words)
 }
 
 /// Finds fields of a template that are not known. A brace that begins no word, as in JSON or in a shell's

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use report::data::{Mode, Pass};
 use schema::Measured;
-use schema::load::BodyCheck;
 use schema::random::SplitMix64;
 
 use crate::plan::contender::Contender;
@@ -31,7 +30,6 @@ pub struct Spec<'a> {
     pub contenders: &'a [Contender],
     /// The scenarios: its columns.
     pub scenarios: &'a [&'static Scenario],
-    /// The passes.
     pub passes: &'a Passes,
     /// The seed that everything random derives from.
     pub seed: u64,
@@ -143,17 +141,13 @@ impl Layout<'_> {
         self.visits.push(Visit {
             block,
             order,
-            pass,
-            scenario,
             idle,
             workers: workers.filter(|_| pass != Pass::Memory),
             seed,
             windows,
-            check: BodyCheck::Exact,
-            closes: false,
             // Memory is read up to the step that the server cannot hold, and that step says why.
             blocked: scenario::blocks(&contender, scenario, idle).filter(|_| pass != Pass::Memory),
-            contender,
+            ..Visit::new(pass, scenario, contender)
         });
     }
 

@@ -32,9 +32,6 @@ pub struct Own {
 
 impl Own {
     /// Refuses what cannot be sent.
-    ///
-    /// # Errors
-    /// A usage failure that names the flag.
     pub fn checked(self) -> Result<Self, Failure> {
         let usage = |flag: &str, text: &str, form: &str| {
             Err(Failure::usage(format!("{flag} '{text}': {form}")))
@@ -60,9 +57,6 @@ impl Own {
     }
 
     /// `scenario` with this in place of its own.
-    ///
-    /// # Errors
-    /// A usage failure where it asks for more than can be replaced.
     pub fn of(&self, scenario: &'static Scenario) -> Result<&'static Scenario, Failure> {
         if *self == Self::default() {
             return Ok(scenario);
@@ -130,9 +124,6 @@ fn is_field(line: &str) -> bool {
 }
 
 /// A length of time as it is written on the command line: `2s`, `500ms`, `1m`.
-///
-/// # Errors
-/// One line that says what it is not.
 pub fn seconds(text: &str) -> Result<f64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
     let (number, unit) = text.split_at(digits.unwrap_or(text.len()));

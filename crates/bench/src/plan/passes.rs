@@ -2,7 +2,7 @@
 
 use report::data::Pass;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, bail_usage, ensure_usage};
 use crate::plan::scenario::Scenario;
 use crate::plan::scenarios::SCENARIOS;
 use crate::plan::size::Size;
@@ -20,9 +20,6 @@ const NAMES: [(&str, Pass); 4] = [
 
 impl Passes {
     /// The passes that `spec` names; `all` is every one.
-    ///
-    /// # Errors
-    /// A usage failure that names what is not known, and what is.
     pub fn parse(spec: &str) -> Result<Self, Failure> {
         let mut passes = Vec::new();
         for name in names(spec) {
@@ -31,13 +28,11 @@ impl Passes {
                 None if name == "all" => passes.extend(NAMES.map(|(_, pass)| pass)),
                 None => {
                     let known = NAMES.map(|(known, _)| known).join(", ");
-                    return Err(Failure::usage(format!("unknown pass '{name}': {known}")));
+                    bail_usage!("unknown pass '{name}': {known}");
                 }
             }
         }
-        if passes.is_empty() {
-            return Err(Failure::usage("--passes names no pass"));
-        }
+        ensure_usage!(!passes.is_empty(), "--passes names no pass");
         Ok(Self(passes))
     }
 
@@ -61,26 +56,18 @@ pub fn default_scenarios(size: Size) -> &'static str {
 }
 
 /// The scenarios that `spec` names, in the table's order; `key` and `all` are groups.
-///
-/// # Errors
-/// A usage failure that names what is not known, and what is.
 pub fn scenarios(spec: &str) -> Result<Vec<&'static Scenario>, Failure> {
     for name in names(spec) {
         if !["all", "key"].contains(&name) && !SCENARIOS.iter().any(|s| s.name == name) {
             let known: Vec<&str> = SCENARIOS.iter().map(|s| s.name).collect();
-            return Err(Failure::usage(format!(
-                "unknown scenario '{name}': {}",
-                known.join(", ")
-            )));
+            bail_usage!("unknown scenario '{name}': {}", known.join(", "));
         }
     }
     let asked = |s: &&Scenario| {
         names(spec).any(|name| name == "all" || name == s.name || (name == "key" && s.key))
     };
     let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(asked).collect();
-    if chosen.is_empty() {
-        return Err(Failure::usage("--scenarios names no scenario"));
-    }
+    ensure_usage!(!chosen.is_empty(), "--scenarios names no scenario");
     Ok(chosen)
 }
 

@@ -119,9 +119,6 @@ impl Scenario {
     }
 
     /// The same with another path. It lives as long as the program, as the table does.
-    ///
-    /// # Errors
-    /// Why its path cannot be another one.
     pub fn asking_for(&self, path: &str) -> Result<&'static Self, String> {
         let more = self.poison.is_some() || self.slow > 0 || self.overload_cpu_us.is_some();
         if !self.mix.is_empty() || self.db || more {

@@ -47,7 +47,6 @@ const fn within(ms: f64) -> Option<Objective> {
     })
 }
 
-/// Every scenario.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "tiny-keepalive",

@@ -2,7 +2,7 @@
 
 use report::data::Sequential;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, bail_usage};
 
 /// What is settled where only the time is given, per cent.
 const UNTIL_PERCENT: f64 = 3.0;
@@ -20,9 +20,6 @@ const ROTATIONS_MIN: f64 = 24.0;
 const ROTATIONS_MAX: f64 = 1_200.0;
 
 /// How a run in rounds goes on; `None` where neither flag is given.
-///
-/// # Errors
-/// A usage failure that names the flag.
 pub fn asked(minutes: Option<f64>, until: Option<&str>) -> Result<Option<Sequential>, Failure> {
     if minutes.is_none() && until.is_none() {
         return Ok(None);
@@ -30,9 +27,7 @@ pub fn asked(minutes: Option<f64>, until: Option<&str>) -> Result<Option<Sequent
     if let Some(minutes) = minutes
         && !(minutes > 0.0 && minutes <= MINUTES_MAX)
     {
-        return Err(Failure::usage(format!(
-            "--minutes {minutes}: more than 0, and at most a week"
-        )));
+        bail_usage!("--minutes {minutes}: more than 0, and at most a week");
     }
     let until_percent = until.map_or(Ok(UNTIL_PERCENT), percent)?;
     let finer = (UNTIL_PERCENT / until_percent).powi(2);

@@ -61,9 +61,6 @@ const FINE_RATIO: f64 = 1.03;
 
 impl Size {
     /// Reads a size by its name.
-    ///
-    /// # Errors
-    /// A usage failure that names the sizes.
     pub fn parse(name: &str) -> Result<Self, Failure> {
         match name {
             "smoke" => Ok(Self::Smoke),

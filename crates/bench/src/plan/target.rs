@@ -2,11 +2,11 @@
 
 use report::data::Grid;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, ensure_usage};
 use crate::plan::contenders::{Row, Start};
 
 /// A server to be measured that the bench neither starts nor stops.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Target {
     /// What the report calls it.
     pub name: String,
@@ -31,13 +31,10 @@ impl Target {
     pub fn started(row: &Row) -> Self {
         Self {
             name: row.label.clone(),
-            url: String::new(),
-            address: String::new(),
             path: row.path.clone(),
-            pid: None,
-            beside: None,
             start: Some(row.start.clone()),
             grid: row.grid.clone(),
+            ..Self::default()
         }
     }
 
@@ -47,9 +44,6 @@ impl Target {
     }
 
     /// Reads the argument of `--target`.
-    ///
-    /// # Errors
-    /// A usage failure that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Failure> {
         let bad = |what: &str| Failure::usage(format!("--target '{text}': {what}"));
         // A URL may hold a = of its own.
@@ -71,10 +65,7 @@ impl Target {
             url: url.to_owned(),
             address: address.clone(),
             path,
-            pid: None,
-            beside: None,
-            start: None,
-            grid: None,
+            ..Self::default()
         };
         for part in parts {
             match part.split_once('=') {
@@ -101,19 +92,15 @@ impl Target {
     }
 
     /// Reads all of them; a name may be given once.
-    ///
-    /// # Errors
-    /// See [`Target::parse`].
     pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, Failure> {
         let mut targets: Vec<Self> = Vec::new();
         for text in texts {
             let target = Self::parse(text)?;
-            if targets.iter().any(|other| other.name == target.name) {
-                return Err(Failure::usage(format!(
-                    "--target: the name '{}' is given twice",
-                    target.name
-                )));
-            }
+            ensure_usage!(
+                targets.iter().all(|other| other.name != target.name),
+                "--target: the name '{}' is given twice",
+                target.name
+            );
             targets.push(target);
         }
         Ok(targets)

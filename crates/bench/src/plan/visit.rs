@@ -20,7 +20,6 @@ pub struct Visit {
     pub block: u32,
     /// Place in the order of the scenario in this block, from 0 (the null server).
     pub order: u32,
-    /// The pass.
     pub pass: Pass,
     /// The scenario: the shape of the load.
     pub scenario: &'static Scenario,
@@ -82,6 +81,24 @@ impl Window {
 }
 
 impl Visit {
+    /// One of `contender` in the first block, with the default workers and no window yet.
+    pub fn new(pass: Pass, scenario: &'static Scenario, contender: Contender) -> Self {
+        Self {
+            block: 0,
+            order: 0,
+            pass,
+            scenario,
+            idle: 0,
+            contender,
+            workers: None,
+            seed: 1,
+            windows: Vec::new(),
+            check: BodyCheck::Exact,
+            closes: false,
+            blocked: None,
+        }
+    }
+
     /// `true` for the null server.
     pub fn is_null(&self) -> bool {
         self.contender.role == Role::Null

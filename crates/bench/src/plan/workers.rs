@@ -87,9 +87,6 @@ impl Workers {
     };
 
     /// The workers as the server describes them.
-    ///
-    /// # Errors
-    /// What the server does not say.
     pub fn told(told: &Told) -> Result<Self, &'static str> {
         let Told {
             workers_default,

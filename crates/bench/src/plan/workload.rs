@@ -13,7 +13,6 @@ pub const NAME: &str = "workload";
 /// A scenario, and what of the workload the bench cannot do.
 #[derive(Debug)]
 pub struct FromWorkload {
-    /// The scenario.
     pub scenario: &'static Scenario,
     /// Connections that are held idle beside it.
     pub idle: u32,

@@ -31,7 +31,21 @@ pub struct Call<'a> {
     pub slice: Option<Duration>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// One in which all replies must be the same, with the usual slices and the seed 0.
+    pub fn new(address: &'a str, shape: &'a Shape, drain: Duration, threads: usize) -> Self {
+        Self {
+            address,
+            shape,
+            seed: 0,
+            drain,
+            within_us: None,
+            threads,
+            check: BodyCheck::Exact,
+            slice: None,
+        }
+    }
+
     /// The arguments, without the file of the result.
     ///
     /// `--warmup` is zero: the server has been warmed up by a call of its own, so that the whole load
@@ -200,14 +214,9 @@ mod tests {
     fn shapes_become_arguments_and_the_record_holds_no_port() {
         let of = |shape: &Shape| {
             let call = Call {
-                address: "127.0.0.1:4711",
-                shape,
                 seed: 9,
-                drain: Duration::ZERO,
                 within_us: Some(20_000.0),
-                threads: 1,
-                check: BodyCheck::Exact,
-                slice: None,
+                ..Call::new("127.0.0.1:4711", shape, Duration::ZERO, 1)
             };
             call.command()
         };

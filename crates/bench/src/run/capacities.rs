@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use report::data::{Mode, Objective, Pass, Shape};
-use schema::load::BodyCheck;
 use schema::random::SplitMix64;
 use workload::Workload;
 
@@ -25,7 +24,6 @@ use crate::plan::visit::Visit;
 use crate::plan::workload as plan;
 use crate::run::call::Call;
 use crate::run::capacity_search::{Kept, Search, Trial};
-use crate::run::generator;
 use crate::run::readings::Readings;
 use crate::run::server::Server;
 use crate::run::setup::Setup;
@@ -168,18 +166,9 @@ impl Session {
         workers: Option<u32>,
     ) -> Visit {
         Visit {
-            block: 0,
-            order: 0,
-            pass: Pass::Capacity,
-            scenario,
             idle: self.idle,
-            contender: contender.clone(),
             workers,
-            seed: 1,
-            windows: Vec::new(),
-            check: BodyCheck::Exact,
-            closes: false,
-            blocked: None,
+            ..Visit::new(Pass::Capacity, scenario, contender.clone())
         }
     }
 
@@ -336,9 +325,7 @@ impl Session {
             drain: Duration::from_secs_f64(late_s),
             ..visit::call(&self.setup, visit, server, &shape)
         };
-        let mut readings = Readings::new(&self.setup, server);
-        let load = generator::run(&self.setup, &call, &mut readings)?;
-        let (sample, _) = readings.sample(load, call.command())?;
+        let (sample, _) = Readings::new(&self.setup, server).of_call(&call)?;
         Ok((shape, sample))
     }
 

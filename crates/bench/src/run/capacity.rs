@@ -43,9 +43,6 @@ pub struct Found {
 }
 
 /// Searches on a server that has been warmed up.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or when the generator fails.
 pub fn search(
     setup: &Setup,
     visit: &Visit,

@@ -159,22 +159,8 @@ fn not_ready(process: &Process, start: &Start, address: &str) -> String {
 /// [`Unmeasured::Interrupted`] or a failed system call; nothing of it is left then, too.
 pub fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
     let begun = Instant::now();
-    let mut problems = Reasons::default();
-    let failed = |result: io::Result<Waited>| {
-        result
-            .context("the server cannot be stopped")
-            .because(Code::NotDrained)
-    };
-    if failed(process.wait(Duration::ZERO, interrupt))? == Waited::Ready {
-        let text = "the server ended before it was told to".to_owned();
-        problems.push(Reason::new(Code::EndedEarly, Effect::Invalidates, text));
-    } else {
-        process
-            .terminate()
-            .context("the server cannot be stopped")
-            .because(Code::NotDrained)?;
-    }
-    match failed(process.wait(GRACE, interrupt))? {
+    let mut problems = tell_to_stop(&mut process, interrupt)?;
+    match stopping(process.wait(GRACE, interrupt))? {
         Waited::Interrupted => return Err(Unmeasured::Interrupted),
         Waited::TimedOut => problems.push(left(&mut process, interrupt)),
         Waited::Ready => {}
@@ -186,6 +172,25 @@ pub fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unm
         exit: None,
         problems,
     })
+}
+
+/// Sends SIGTERM; gives a problem where there is no server to get it.
+pub fn tell_to_stop(process: &mut Process, interrupt: &Interrupt) -> Result<Reasons, Unmeasured> {
+    let mut problems = Reasons::default();
+    if stopping(process.wait(Duration::ZERO, interrupt))? == Waited::Ready {
+        let text = "the server ended before it was told to";
+        problems.push(Reason::new(Code::EndedEarly, Effect::Invalidates, text));
+    } else {
+        stopping(process.terminate())?;
+    }
+    Ok(problems)
+}
+
+/// A system call that stops a server, or sees it end.
+pub fn stopping<T>(result: io::Result<T>) -> Result<T, Unmeasured> {
+    result
+        .context("the server cannot be stopped")
+        .because(Code::NotDrained)
 }
 
 /// What is left when the grace is over: the command itself, or processes that it has left.

@@ -18,7 +18,6 @@ use crate::run::capacity::Known;
 use crate::run::execution::Execution;
 use crate::run::narrowing::Narrowing;
 use crate::run::prepare::{Prepared, prepare};
-use crate::run::progress::Progress;
 use crate::run::record::Record;
 use crate::run::rounds::{Budget, Rounds};
 use crate::run::settle::Ended;
@@ -153,14 +152,10 @@ fn measure(prepared: &mut Prepared) -> Result<Duration, Failure> {
         env.announced_s = Duration::as_secs_f64(&total);
     }
     eprintln!("{}", announcement(size, visits, done, total));
-    let progress = Progress::new(total, size.blocks());
     let mut execution = Execution {
-        setup,
-        record,
-        progress,
         spare: planned.mul_f64(SPARE_SHARE),
         narrowing: Narrowing::new(narrowing, groups),
-        bench_seen: None,
+        ..Execution::new(setup, record, total)
     };
     let result = tasks.into_iter().try_for_each(|task| execution.task(task));
     execution.progress.finish();
@@ -187,14 +182,7 @@ fn measure_in_rounds(prepared: &mut Prepared, how: Sequential) -> Result<Duratio
         .minutes
         .map_or(first, |minutes| Duration::from_secs_f64(minutes * 60.0));
     eprintln!("{}", rounds.announcement(size, first, record.trials.len()));
-    let mut execution = Execution {
-        setup,
-        record,
-        progress: Progress::new(total, size.blocks()),
-        spare: Duration::ZERO,
-        narrowing: None,
-        bench_seen: None,
-    };
+    let mut execution = Execution::new(setup, record, total);
     let result = execution.rounds(&rounds, budget, env).and_then(|ended| {
         execution.spare = rest_time.mul_f64(SPARE_SHARE);
         rest.into_iter()

@@ -19,3 +19,17 @@ pub(super) struct Execution<'a> {
     /// That another bench runs has been said.
     pub(super) bench_seen: Option<u32>,
 }
+
+impl<'a> Execution<'a> {
+    /// One that is to take `total`, with no time for anything beyond its plan.
+    pub(super) fn new(setup: &'a Setup, record: &'a mut Record, total: Duration) -> Self {
+        Self {
+            progress: Progress::new(total, setup.size.blocks()),
+            setup,
+            record,
+            spare: Duration::ZERO,
+            narrowing: None,
+            bench_seen: None,
+        }
+    }
+}

@@ -30,9 +30,6 @@ pub trait Pauses {
     fn generator(&mut self, _pid: u32) {}
 
     /// All connections are open, and no request of the load has been sent.
-    ///
-    /// # Errors
-    /// SearchEnd the call.
     fn before_load(&mut self) -> Result<(), Unmeasured> {
         Ok(())
     }
@@ -46,18 +43,12 @@ pub trait Pauses {
     fn during_load(&mut self) {}
 
     /// The last reply has come, and all connections are still open.
-    ///
-    /// # Errors
-    /// SearchEnd the call.
     fn after_load(&mut self) -> Result<(), Unmeasured> {
         Ok(())
     }
 }
 
 /// Runs `call`, and does in its pauses what `pauses` says.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why it left no result.
 pub fn run(
     setup: &Setup,
     call: &Call<'_>,
@@ -72,7 +63,7 @@ pub fn run(
     pauses.generator(process.pid());
     if paused(process.line(OPENED_WITHIN, interrupt))? {
         pauses.before_load()?;
-        process.let_go_on().map_err(failed)?;
+        process.tell("").map_err(failed)?;
         if let Some(after) = pauses.during_load_after() {
             match process.wait(after, interrupt).map_err(failed)? {
                 Waited::Interrupted => return Err(Unmeasured::Interrupted),
@@ -83,7 +74,7 @@ pub fn run(
         let window = Duration::from_secs_f64(call.shape.duration_s);
         if paused(process.line(window + call.drain + OVERTIME, interrupt))? {
             pauses.after_load()?;
-            process.let_go_on().map_err(failed)?;
+            process.tell("").map_err(failed)?;
         }
     }
     match process.wait(OVERTIME, interrupt).map_err(failed)? {
@@ -203,16 +194,8 @@ cd "${json%/*}" || exit 1
             trace: PathBuf::new(),
             interrupt: Interrupt::watch().expect("handlers"),
         };
-        let call = Call {
-            address: "127.0.0.1:9",
-            shape: &Shape::default(),
-            seed: 1,
-            drain: Duration::ZERO,
-            within_us: None,
-            threads: 1,
-            check: schema::load::BodyCheck::Exact,
-            slice: None,
-        };
+        let shape = Shape::default();
+        let call = Call::new("127.0.0.1:9", &shape, Duration::ZERO, 1);
         let mut steps = Steps {
             folder: &folder,
             seen: Vec::new(),

@@ -13,7 +13,7 @@ use crate::observe::client::Client;
 use crate::observe::interrupt::Interrupt;
 use crate::plan::visit::Visit;
 use crate::plan::workers::{Count, Holds, Workers};
-use crate::run::server::{Launch, Server};
+use crate::run::server::Server;
 use crate::run::setup::Setup;
 
 /// A connection that is not served within this is not held.
@@ -24,9 +24,6 @@ const BATCH: u32 = 256;
 const SPARE_FILES: u64 = 128;
 
 /// Memory of the server of `visit` at each number of connections.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why no server started.
 pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Unmeasured> {
     let workers = visit.contender.workers;
     let pool = matches!(workers.count, Count::Pool(_)) && workers.holds == Holds::Workers;
@@ -110,14 +107,10 @@ fn start(setup: &Setup, visit: &Visit, connections: u32) -> Result<Server, Unmea
         workers,
         ..visit.clone()
     };
-    let launch = Launch::of(&sized, &setup.server, &setup.own, &setup.db);
-    Server::start(&launch, &setup.server_cpus, &setup.interrupt)
+    Server::of_visit(setup, &sized, &setup.db)
 }
 
 /// Opens connections until there are so many; gives the reason when the server does not hold them.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`].
 pub fn hold(
     server: &Server,
     path: &str,

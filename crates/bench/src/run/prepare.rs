@@ -9,12 +9,10 @@ use report::data::{Env, Pass, ScenarioInfo, Sequential};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::args::Args;
-use crate::failure::Failure;
-use crate::observe::benches::Benches;
+use crate::failure::{Failure, bail_usage, ensure_usage};
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
 use crate::observe::environment;
-use crate::observe::interrupt::Interrupt;
 use crate::observe::strace;
 use crate::plan::advised;
 use crate::plan::catalogue::Catalogue;
@@ -64,9 +62,6 @@ struct Planned {
 }
 
 /// Lays out the plan and opens the folder.
-///
-/// # Errors
-/// Usage failures for everything that the arguments can get wrong.
 pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let allowed = CpuList::allowed()?;
     let mut request = match &args.resume {
@@ -76,24 +71,15 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let size = Size::parse(&request.size)?;
     let server_cpus = CpuList::parse(&request.server_cpus, "--server-cpus", &allowed)?;
     let load_cpus = CpuList::parse(&request.load_cpus, "--load-cpus", &allowed)?;
-    let own = std::env::current_exe().context("this command does not find itself")?;
-    let server = args.server.clone().unwrap_or_else(|| own.clone());
     let shared = server_cpus.overlaps(&load_cpus) && allowed.len() > 1;
     // Servers are asked before there is a folder.
-    let scratch = std::env::temp_dir().join(format!("turnstile-bench-{}", std::process::id()));
-    let mut setup = Setup {
-        server,
-        benches: Benches::join(&[&server_cpus, &load_cpus]),
-        load: args.load.clone().unwrap_or_else(|| own.clone()),
-        own,
-        server_cpus,
-        load_cpus,
-        size,
-        json: scratch.with_extension("json"),
-        db: scratch.with_extension("db"),
-        trace: scratch.with_extension("calls"),
-        interrupt: Interrupt::watch()?,
+    let scratch = |name: &str| {
+        std::env::temp_dir().join(format!("turnstile-bench-{}.{name}", std::process::id()))
     };
+    let mut setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
+    setup.size = size;
+    setup.server = args.server.clone().unwrap_or(setup.server);
+    setup.load = args.load.clone().unwrap_or(setup.load);
     let planned = plan(args, &mut request, &setup);
     let _mostly_gone = std::fs::remove_file(&setup.json);
     let mut planned = planned?;
@@ -136,7 +122,7 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
     let mut contenders = if request.models.is_empty() {
         Vec::new()
     } else {
-        models(args, &setup.server, &request.models, &mut remarks)?
+        models(args, &setup.own, &request.models, &mut remarks)?
     };
     let started = others.rows.iter().map(Target::started);
     for target in targets.into_iter().chain(started) {
@@ -146,10 +132,10 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
                 Some(_) => "a target",
                 None => "a model",
             };
-            return Err(Failure::usage(format!(
+            bail_usage!(
                 "{flag}: '{}' is the name of {what} that is measured too",
                 target.name
-            )));
+            );
         }
         contenders.push(Contender::target(&target));
     }
@@ -206,11 +192,10 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
 /// Refuses rounds of nothing, and a time that is over before the first verdict.
 fn possible_in_rounds(how: Sequential, visits: &[Visit], size: Size) -> Result<(), Failure> {
     let (rounds, rest) = Rounds::of(how, visits);
-    if rounds.is_empty() {
-        return Err(Failure::usage(
-            "--minutes and --until: none of these scenarios is measured in slices",
-        ));
-    }
+    ensure_usage!(
+        !rounds.is_empty(),
+        "--minutes and --until: none of these scenarios is measured in slices"
+    );
     let rest: Duration = rest.iter().map(|each| estimate::visit(each, size)).sum();
     let first = rounds.first_look(size) + rest;
     match how.minutes {
@@ -255,15 +240,12 @@ fn time_of(laid_out: &[Visit], others: &Contenders, size: Size) -> Duration {
 fn bounded(others: &Contenders, time: Duration, args: &Args) -> Result<(), Failure> {
     let (rows, time) = (others.size, estimate::words(time));
     if let Err(error) = others.limited() {
-        return Err(Failure::usage(format!(
-            "--contenders: {error}: they would take about {time}"
-        )));
+        bail_usage!("--contenders: {error}: they would take about {time}");
     }
-    if rows > ROWS_MAX && !args.yes {
-        return Err(Failure::usage(format!(
-            "--contenders: {rows} rows, about {time}: narrow the grid to {ROWS_MAX}, or say --yes"
-        )));
-    }
+    ensure_usage!(
+        rows <= ROWS_MAX || args.yes,
+        "--contenders: {rows} rows, about {time}: narrow the grid to {ROWS_MAX}, or say --yes"
+    );
     eprintln!("contenders: {rows} rows, about {time}; each is started and asked once before that");
     Ok(())
 }
@@ -321,12 +303,11 @@ fn open(
 
 /// Opens the folder of a run that is to go on.
 fn reopen(folder: &Path, request: &Request, planned: &Planned) -> Result<(Record, Env), Failure> {
-    if digest_of(&planned.visits) != request.digest {
-        return Err(Failure::usage(format!(
-            "{} cannot be resumed: models or scenarios are not what they were when it began",
-            folder.display()
-        )));
-    }
+    ensure_usage!(
+        digest_of(&planned.visits) == request.digest,
+        "{} cannot be resumed: models or scenarios are not what they were when it began",
+        folder.display()
+    );
     let record = Record::resume(folder)?;
     let mut env = record.env()?;
     if env.sequential != request.sequential {
@@ -341,14 +322,11 @@ fn reopen(folder: &Path, request: &Request, planned: &Planned) -> Result<(Record
 /// The models that are asked for, from what the server says it has.
 fn models(
     args: &Args,
-    server: &Path,
+    own: &Path,
     spec: &str,
     remarks: &mut Vec<String>,
 ) -> Result<Vec<Contender>, Failure> {
-    let catalogue = Catalogue::ask(server).map_err(|error| match &args.server {
-        Some(_) => Failure::usage(format!("--server: {error:#}")),
-        None => error.into(),
-    })?;
+    let catalogue = Catalogue::of(args.server.as_deref(), own)?;
     let chosen = catalogue.choose(spec)?;
     if spec.contains("all-variants") || spec.contains(":all") {
         remarks.extend(catalogue.left_out(&chosen));

@@ -49,9 +49,6 @@ struct NoReadings;
 impl Pauses for NoReadings {}
 
 /// Asks every target among `contenders` for what `scenarios` ask for.
-///
-/// # Errors
-/// When one of them does not start or does not answer at all.
 pub fn ask(
     setup: &Setup,
     contenders: &[Contender],
@@ -145,14 +142,9 @@ fn closed_loop(
         ..Shape::default()
     };
     let call = Call {
-        address: server.address(),
-        shape: &shape,
         seed: 1,
-        drain: DRAIN,
-        within_us: None,
-        threads: setup.load_cpus.len(),
         check,
-        slice: None,
+        ..Call::new(server.address(), &shape, DRAIN, setup.load_cpus.len())
     };
     let load = generator::run(setup, &call, &mut NoReadings).ok()?;
     Some(load.rate_achieved).filter(|&rps| rps > 0.0)

@@ -4,7 +4,6 @@
 //! its process tree, divided by the replies; differences of those are the figures of the profile. They
 //! come from windows in which the server is the limit, except where the cost of an idle server is meant.
 
-use schema::load::BodyCheck;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,7 +29,7 @@ use crate::plan::scenarios::TINY;
 use crate::plan::visit::Visit;
 use crate::plan::workers::Holds;
 use crate::run::memory;
-use crate::run::server::{Launch, Server};
+use crate::run::server::Server;
 use crate::run::setup::Setup;
 use crate::run::visit;
 
@@ -115,9 +114,6 @@ pub fn profile_main(args: &ProfileArgs) -> ExitCode {
 }
 
 /// This machine, as a profile names it, where the server would have `server_cpus` CPUs.
-///
-/// # Errors
-/// The kernel does not tell.
 pub fn machine(server_cpus: u32) -> anyhow::Result<MachineOf> {
     let allowed = CpuList::allowed()?;
     let env = environment::describe(&Request::default(), &allowed, 0);
@@ -149,8 +145,7 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     let scratch = std::path::absolute(&folder).context("there is no such folder")?;
     let scratch = |name: &str| scratch.join(format!(".profile-{}-{name}", std::process::id()));
     let setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
-    let slices = slice::measure(&setup.server_cpus)?;
-    let (of_server, of_client) = stalls::measure(&setup.server_cpus, &setup.load_cpus, WATCHED)?;
+    let scheduled = scheduling(&setup.server_cpus, &setup.load_cpus, Profile::default())?;
     let env = environment::describe(&Request::default(), &allowed, 0);
     let mut profile = Profile {
         version: VERSION,
@@ -160,12 +155,7 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
         provisional: args.provisional,
         remarks: env.remarks,
         machine: machine(u32::try_from(setup.server_cpus.len()).unwrap_or(u32::MAX))?,
-        slice_us: slices.slice_us,
-        preempt_us: slices.preempt_us,
-        protect_us: slices.protect_us,
-        stalls: Some(of_server),
-        client_stalls: Some(of_client),
-        ..Profile::default()
+        ..scheduled
     };
     if args.provisional {
         let remark = "Provisional: it was measured beside other work.";
@@ -215,17 +205,28 @@ fn scheduler(file: &Path, server_cpus: &CpuList, load_cpus: &CpuList) -> Result<
         Failure::usage(format!("--scheduler-only: {}: {error}", file.display()))
     };
     let text = fs::read_to_string(file).map_err(|error| unusable(&error))?;
-    let mut profile: Profile = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
+    let profile: Profile = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
     let to = open(file)?;
+    write(&scheduling(server_cpus, load_cpus, profile)?, to)?;
+    Ok(())
+}
+
+/// The profile with how a CPU is shared and how often it is away, measured now.
+fn scheduling(
+    server_cpus: &CpuList,
+    load_cpus: &CpuList,
+    profile: Profile,
+) -> anyhow::Result<Profile> {
     let slices = slice::measure(server_cpus)?;
     let (of_server, of_client) = stalls::measure(server_cpus, load_cpus, WATCHED)?;
-    profile.stalls = Some(of_server);
-    profile.client_stalls = Some(of_client);
-    profile.slice_us = slices.slice_us;
-    profile.preempt_us = slices.preempt_us;
-    profile.protect_us = slices.protect_us;
-    write(&profile, to)?;
-    Ok(())
+    Ok(Profile {
+        slice_us: slices.slice_us,
+        preempt_us: slices.preempt_us,
+        protect_us: slices.protect_us,
+        stalls: Some(of_server),
+        client_stalls: Some(of_client),
+        ..profile
+    })
 }
 
 /// A variant that is measured.
@@ -238,18 +239,9 @@ impl Variant<'_> {
     fn visit(&self, scenario: &'static Scenario, held: u32, idle: u32) -> Visit {
         let cpus = self.setup.server_cpus.len();
         Visit {
-            block: 0,
-            order: 0,
-            pass: Pass::Measure,
-            scenario,
             idle,
-            contender: self.contender.clone(),
             workers: self.contender.workers.asked_for(held, false, cpus),
-            seed: 1,
-            windows: Vec::new(),
-            check: BodyCheck::Exact,
-            closes: false,
-            blocked: None,
+            ..Visit::new(Pass::Measure, scenario, self.contender.clone())
         }
     }
 
@@ -377,8 +369,7 @@ impl Variant<'_> {
     /// nothing else: one that has would give connections the memory of earlier ones.
     fn connection_memory(&self, costs: &mut VariantCosts) -> Result<(), Unmeasured> {
         let visit = self.visit(&KEPT, IDLE, IDLE);
-        let launch = Launch::of(&visit, &self.setup.server, &self.setup.own, &self.setup.db);
-        let server = Server::start(&launch, &self.setup.server_cpus, &self.setup.interrupt)?;
+        let server = Server::of_visit(self.setup, &visit, &self.setup.db)?;
         let mut held = Vec::new();
         let interrupt = &self.setup.interrupt;
         // The first ones bring what all of them share: buffers of a worker, and tables.
@@ -408,8 +399,7 @@ impl Variant<'_> {
                 workers,
                 ..self.visit(&KEPT, 1, 0)
             };
-            let launch = Launch::of(&visit, &self.setup.server, &self.setup.own, &self.setup.db);
-            let server = Server::start(&launch, &self.setup.server_cpus, &self.setup.interrupt)?;
+            let server = Server::of_visit(self.setup, &visit, &self.setup.db)?;
             let footprint = server.footprint();
             server.drain(&self.setup.interrupt)?;
             Ok(footprint)

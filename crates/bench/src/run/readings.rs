@@ -11,7 +11,8 @@ use crate::observe::measured::Sample;
 use crate::observe::others::{self, Others, Side};
 use crate::observe::strace::{SystemCalls, Tracer};
 use crate::observe::tree::{Footprint, Snapshot, Usage};
-use crate::run::generator::Pauses;
+use crate::run::call::Call;
+use crate::run::generator::{self, Pauses};
 use crate::run::server::Server;
 use crate::run::setup::Setup;
 
@@ -41,6 +42,8 @@ pub struct Readings<'a> {
     /// The root of the tree whose system calls are counted.
     pub traced: Option<u32>,
     pub tracer: Option<Tracer<'a>>,
+    /// How long the server has still work to do behind its last reply.
+    pub settles: Duration,
     /// The generator's process.
     pub generator: Option<u32>,
     pub before: Option<Reading>,
@@ -66,16 +69,20 @@ impl<'a> Readings<'a> {
             with_idle: false,
             traced: None,
             tracer: None,
+            settles: Duration::ZERO,
             generator: None,
             before: None,
             after: None,
         }
     }
 
+    /// The readings around one call of the generator.
+    pub fn of_call(mut self, call: &Call<'_>) -> Result<(Sample, Option<SystemCalls>), Unmeasured> {
+        let load = generator::run(self.setup, call, &mut self)?;
+        self.sample(load, call.command())
+    }
+
     /// What lies between the two readings, and what the tracer counted.
-    ///
-    /// # Errors
-    /// When the generator did not pause.
     pub fn sample(
         self,
         load: LoadResult,
@@ -184,6 +191,7 @@ impl Pauses for Readings<'_> {
     }
 
     fn after_load(&mut self) -> Result<(), Unmeasured> {
+        std::thread::sleep(self.settles);
         let (at, machine) = (Instant::now(), self.machine()?);
         let processes = others::Reading::take();
         let tracer = self.tracer.take();

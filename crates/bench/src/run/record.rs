@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, ensure_usage};
 use crate::plan::request::Request;
 
 /// The folder of all runs, unless `--out` names another; `latest` in it points at the newest.
@@ -47,21 +47,18 @@ pub struct Record {
 
 impl Record {
     /// Begins a run in a folder that holds none.
-    ///
-    /// # Errors
-    /// A usage failure when the folder cannot be written, or holds a run.
     pub fn create(folder: &Path, request: &Request) -> Result<Self, Failure> {
         let shown = folder.display();
         let cannot = |error: io::Error| Failure::usage(format!("cannot write to {shown}: {error}"));
         fs::create_dir_all(folder).map_err(cannot)?;
-        if folder.join(TRIALS).exists() {
-            return Err(Failure::usage(format!(
-                "{shown} holds a run: --resume {shown} goes on with it"
-            )));
-        }
-        if folder.join(PACKED).exists() {
-            return Err(Failure::usage(format!("{shown} holds a run: {PACKED}")));
-        }
+        ensure_usage!(
+            !folder.join(TRIALS).exists(),
+            "{shown} holds a run: --resume {shown} goes on with it"
+        );
+        ensure_usage!(
+            !folder.join(PACKED).exists(),
+            "{shown} holds a run: {PACKED}"
+        );
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)
@@ -79,16 +76,12 @@ impl Record {
     }
 
     /// What the run in `folder` was asked for.
-    ///
-    /// # Errors
-    /// A usage failure when there is no run in it, or a packed one.
     pub fn request(folder: &Path) -> Result<Request, Failure> {
-        if !folder.join(TRIALS).exists() && folder.join(PACKED).exists() {
-            return Err(Failure::usage(format!(
-                "{} holds a packed run, which cannot be resumed: gunzip {PACKED} first",
-                folder.display()
-            )));
-        }
+        ensure_usage!(
+            folder.join(TRIALS).exists() || !folder.join(PACKED).exists(),
+            "{} holds a packed run, which cannot be resumed: gunzip {PACKED} first",
+            folder.display()
+        );
         read(&folder.join(PLAN)).map_err(|error| {
             Failure::usage(format!(
                 "{} holds no run to resume: {error:#}",
@@ -144,9 +137,6 @@ impl Record {
     }
 
     /// Appends a trial, whole, before anything else is measured.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn append(&mut self, trial: Trial) -> anyhow::Result<()> {
         let line = Line {
             trial: &trial,
@@ -169,25 +159,16 @@ impl Record {
     }
 
     /// Writes `plan.json`.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write_request(&self, request: &Request) -> anyhow::Result<()> {
         self.write(PLAN, request)
     }
 
     /// `env.json` as it is, for a run that is resumed.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn env(&self) -> anyhow::Result<Env> {
         read(&self.folder.join(ENV))
     }
 
     /// Writes `env.json`.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write_env(&self, env: &Env) -> anyhow::Result<()> {
         self.write(ENV, env)
     }
@@ -198,15 +179,11 @@ impl Record {
         std::path::absolute(self.folder.join(name)).unwrap_or_else(|_| self.folder.join(name))
     }
 
-    /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Points `results/latest` at this run, when it is a run of `results`.
-    ///
-    /// # Errors
-    /// When the link cannot be made.
     pub fn link_latest(&self) -> anyhow::Result<()> {
         let folder = fs::canonicalize(&self.folder)?;
         let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {

@@ -6,7 +6,7 @@ use report::data::Sequential;
 use schema::load::BodyCheck;
 
 use crate::args::Args;
-use crate::failure::Failure;
+use crate::failure::{Failure, bail_usage, ensure_usage};
 use crate::observe::cpus::CpuList;
 use crate::plan::own::Own;
 use crate::plan::passes;
@@ -19,11 +19,8 @@ use crate::run::record::Record;
 
 /// What a new run is asked for.
 pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
-    let (lower, upper) = allowed.halves();
-    let cpus = |given: &Option<String>, flag, half: CpuList| match given {
-        Some(list) => CpuList::parse(list, flag, allowed).map(|list| list.to_string()),
-        None => Ok(half.to_string()),
-    };
+    let (server_cpus, load_cpus) =
+        allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
     let size = args.size.clone().unwrap_or_else(|| "quick".to_owned());
     let scenarios = match args.requests.is_empty() {
         true => passes::default_scenarios(Size::parse(&size)?),
@@ -38,12 +35,13 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
     let others = args.targets.is_empty() && args.contenders.is_empty();
     let models = if others { "all" } else { "" };
     // A variable that is empty is a mistake, and neither all models nor none.
-    if args.models.as_ref().is_some_and(|m| m.trim().is_empty()) {
-        return Err(Failure::usage("--models names no model"));
-    }
+    ensure_usage!(
+        args.models.as_ref().is_none_or(|m| !m.trim().is_empty()),
+        "--models names no model"
+    );
     let good = |rate: &f64| rate.is_finite() && (0.1..=1e7).contains(rate);
     if let Some(rate) = args.rates.iter().find(|rate| !good(rate)) {
-        return Err(Failure::usage(format!("--rates: {rate} is no rate")));
+        bail_usage!("--rates: {rate} is no rate");
     }
     let mut rates = args.rates.clone();
     rates.sort_by(f64::total_cmp);
@@ -71,14 +69,15 @@ pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
         passes: args.passes.clone().unwrap_or_else(|| passes.to_owned()),
         sequential: rounds,
         seed: args.seed.unwrap_or_else(some_seed),
-        server_cpus: cpus(&args.server_cpus, "--server-cpus", lower)?,
-        load_cpus: cpus(&args.load_cpus, "--load-cpus", upper)?,
+        server_cpus: server_cpus.to_string(),
+        load_cpus: load_cpus.to_string(),
         digest: String::new(),
     })
 }
 
 /// What the run in `folder` was asked for; arguments that are given again must be the same.
 pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
+    let shown = folder.display();
     let mut request = Record::request(folder)?;
     request.sequential = longer(args, folder, request.sequential)?;
     let seed = args.seed.map(|seed| seed.to_string());
@@ -92,38 +91,28 @@ pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
         ("--load-cpus", &args.load_cpus, &request.load_cpus),
     ] {
         if let Some(given) = given.as_ref().filter(|given| *given != was) {
-            return Err(Failure::usage(format!(
-                "{} was begun with {flag} {was}, not {given}",
-                folder.display()
-            )));
+            bail_usage!("{shown} was begun with {flag} {was}, not {given}");
         }
     }
-    if args.workload.is_some() {
-        return Err(Failure::usage(
-            "--workload is not given again: the run that is resumed keeps its own",
-        ));
-    }
+    ensure_usage!(
+        args.workload.is_none(),
+        "--workload is not given again: the run that is resumed keeps its own"
+    );
     let given = own(args)?;
-    if given != Own::default() && given != request.own {
-        return Err(Failure::usage(format!(
-            "{} was begun with other --request, --header, --connections or --duration",
-            folder.display()
-        )));
-    }
+    ensure_usage!(
+        given == Own::default() || given == request.own,
+        "{shown} was begun with other --request, --header, --connections or --duration"
+    );
     let files: Vec<String> = args.contenders.iter().map(absolute).collect();
-    if !files.is_empty() && files != request.contenders {
-        return Err(Failure::usage(format!(
-            "{} was begun with other contenders",
-            folder.display()
-        )));
-    }
-    if !args.targets.is_empty() && args.targets != request.targets {
-        return Err(Failure::usage(format!(
-            "{} was begun with other targets: {}",
-            folder.display(),
-            request.targets.join(" ")
-        )));
-    }
+    ensure_usage!(
+        files.is_empty() || files == request.contenders,
+        "{shown} was begun with other contenders"
+    );
+    ensure_usage!(
+        args.targets.is_empty() || args.targets == request.targets,
+        "{shown} was begun with other targets: {}",
+        request.targets.join(" ")
+    );
     Ok(request)
 }
 
@@ -135,11 +124,10 @@ fn own(args: &Args) -> Result<Own, Failure> {
         connections: args.connections,
         window_s: args.duration,
     };
-    if args.workload.is_some() && own != Own::default() {
-        return Err(Failure::usage(
-            "--workload says what is asked: --request, --header, --connections and --duration do not go with it",
-        ));
-    }
+    ensure_usage!(
+        args.workload.is_none() || own == Own::default(),
+        "--workload says what is asked: --request, --header, --connections and --duration do not go with it"
+    );
     own.checked()
 }
 

@@ -135,22 +135,11 @@ impl<'a> Rounds<'a> {
         look: Option<&Column>,
         trials: &[Trial],
     ) -> Vec<u32> {
-        let windows = group.windows();
         let per_window = u32::try_from(self.lengths[round]).unwrap_or(u32::MAX);
         let mut due = group.due(per_window, trials);
-        let decides = look.and_then(|look| {
-            let (mode, rate) = look.load;
-            let same = |own: Option<f64>| match (own, rate) {
-                (Some(own), Some(rate)) => (own - rate).abs() < 0.001,
-                (own, rate) => own.is_none() && rate.is_none(),
-            };
-            windows
-                .iter()
-                .position(|window| window.mode == mode && same(window.rate))
-        });
-        if let Some(decides) = decides {
+        if let Some(decides) = look.and_then(|look| group.window_of(look.load)) {
             // The windows take turns, also under the numbers of rotations that are measured again.
-            due.retain(|number| *number as usize % windows.len() == decides);
+            due.retain(|number| *number as usize % group.windows().len() == decides);
         }
         due
     }

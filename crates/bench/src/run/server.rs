@@ -16,6 +16,7 @@ use crate::observe::interrupt::{Interrupt, Waited};
 use crate::observe::measured::Drained;
 use crate::observe::process::Process;
 use crate::observe::tree::{self, Footprint, Snapshot};
+use crate::plan::contender::Contender;
 use crate::plan::target::Target;
 use crate::plan::visit::Visit;
 use crate::run::contender;
@@ -32,14 +33,13 @@ const QUIET_STEP: Duration = Duration::from_millis(3);
 /// A server that never becomes quiet (busy polling) is waited for no longer than this.
 const QUIET_WITHIN: Duration = Duration::from_millis(90);
 /// Servers keep idle connections for longer than any window takes.
-const IDLE_MS: &str = "120000";
+pub const IDLE_MS: &str = "120000";
 /// The word for a folder in a recorded command line.
 const SCRATCH: &str = "SCRATCH";
 
 /// How to start the server of a visit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
-    /// The program.
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
@@ -86,11 +86,13 @@ impl Launch {
     /// store, where the scenario needs one, is `db`.
     pub fn of(visit: &Visit, server: &Path, own: &Path, db: &Path) -> Self {
         let scenario = visit.scenario;
-        let mut args: Vec<String> = Vec::new();
+        let mut args = match visit.is_null() {
+            true => vec!["null-server".to_owned()],
+            false => serve(&visit.contender, visit.workers),
+        };
         let mut add = |more: &[&str]| args.extend(more.iter().map(|&arg| arg.to_owned()));
         let with_db = scenario.db && !visit.is_null();
         if visit.is_null() {
-            add(&["null-server"]);
             if !scenario.keep_alive {
                 add(&["--close"]);
             }
@@ -101,13 +103,6 @@ impl Launch {
                 add(&["--bytes", &scenario.reply_bytes.to_string()]);
             }
         } else {
-            add(&["serve", "--model", &visit.contender.model]);
-            if !visit.contender.default {
-                add(&["--variant", &visit.contender.variant]);
-            }
-            if let Some(workers) = visit.workers {
-                add(&["--workers", &workers.to_string()]);
-            }
             if visit.contender.sheds && scenario.overload_cpu_us.is_none() {
                 // What a model does is measured without shedding: in a closed loop requests always
                 // wait for each other, and above its capacity a server would look better than it is.
@@ -121,13 +116,20 @@ impl Launch {
                 add(&["--db", SCRATCH]);
             }
         }
-        add(&["--listen", "127.0.0.1:0"]);
         let program = if visit.is_null() { own } else { server };
-        Self {
+        let launch = Self {
             program: program.to_owned(),
             args,
             db: with_db.then(|| db.to_owned()),
-        }
+        };
+        launch.listening()
+    }
+
+    /// The same on a port that the kernel chooses.
+    pub fn listening(mut self) -> Self {
+        let listen = ["--listen", "127.0.0.1:0"].map(str::to_owned);
+        self.args.extend(listen);
+        self
     }
 
     /// The command line as it is recorded: without the path.
@@ -145,11 +147,21 @@ impl Launch {
     }
 }
 
+/// The arguments that serve a model with so many workers, as far as every launch has them.
+pub fn serve(contender: &Contender, workers: Option<u32>) -> Vec<String> {
+    let mut args = vec!["serve", "--model", &contender.model];
+    if !contender.default {
+        args.extend(["--variant", &contender.variant]);
+    }
+    let workers = workers.map(|workers| workers.to_string());
+    if let Some(workers) = &workers {
+        args.extend(["--workers", workers]);
+    }
+    args.into_iter().map(str::to_owned).collect()
+}
+
 impl Server {
     /// Starts it on `cpus` and waits until it says that it listens.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why it does not listen.
     pub fn start(
         launch: &Launch,
         cpus: &CpuList,
@@ -162,12 +174,8 @@ impl Server {
             .because(Code::NotStarted)?;
         match process.first_line("listening on ", START_WITHIN, interrupt) {
             Ok(address) => Ok(Self {
-                root: Some(process.pid()),
-                process: Some(process),
-                address,
-                kept: false,
-                watched: None,
                 _store: store,
+                ..Self::started(process, address)
             }),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 Err(Unmeasured::Interrupted)
@@ -179,6 +187,12 @@ impl Server {
                 Err(Unmeasured::new(Code::NotStarted, text))
             }
         }
+    }
+
+    /// Starts that of a visit, whose store is `db`.
+    pub fn of_visit(setup: &Setup, visit: &Visit, db: &Path) -> Result<Self, Unmeasured> {
+        let launch = Launch::of(visit, &setup.server, &setup.own, db);
+        Self::start(&launch, &setup.server_cpus, &setup.interrupt)
     }
 
     /// A server that `process` is, which listens on `address`.
@@ -194,22 +208,17 @@ impl Server {
     }
 
     /// A server that is not of the collection: started by its command, or running already.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why it does not serve.
     pub fn of_target(setup: &Setup, target: &Target) -> Result<Self, Unmeasured> {
         let Some(start) = &target.start else {
             return Ok(Self::running(target));
         };
         let (cpus, interrupt) = (&setup.server_cpus, &setup.interrupt);
         let (process, address) = contender::start(start, &setup.own, cpus, interrupt)?;
+        let watched = Watched::new(&process, &address, target.path.as_deref());
         Ok(Self {
-            root: Some(process.pid()),
-            watched: Some(Watched::new(&process, &address, target.path.as_deref())),
-            process: Some(process),
-            address,
+            watched: Some(watched),
             kept: true,
-            _store: None,
+            ..Self::started(process, address)
         })
     }
 
@@ -252,9 +261,6 @@ impl Server {
     }
 
     /// What its tree has used so far, where that can be read.
-    ///
-    /// # Errors
-    /// When the server has ended.
     pub fn snapshot(&self) -> Result<Option<Snapshot>, Unmeasured> {
         let snapshot = self.root.map(Snapshot::take).transpose();
         snapshot.because(Code::EndedEarly)
@@ -308,15 +314,9 @@ impl Server {
 
 fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
     let start = Instant::now();
-    let mut problems = Reasons::default();
+    let mut problems = contender::tell_to_stop(&mut process, interrupt)?;
     let problem = |code, text: String| Reason::new(code, Effect::Invalidates, text);
-    if stopping(process.wait(Duration::ZERO, interrupt))? == Waited::Ready {
-        let text = "the server ended before it was told to".to_owned();
-        problems.push(problem(Code::EndedEarly, text));
-    } else {
-        stopping(process.terminate())?;
-    }
-    match stopping(process.wait(DRAIN_WITHIN, interrupt))? {
+    match contender::stopping(process.wait(DRAIN_WITHIN, interrupt))? {
         Waited::Interrupted => return Err(Unmeasured::Interrupted),
         Waited::TimedOut => {
             let within_s = DRAIN_WITHIN.as_secs();
@@ -351,10 +351,4 @@ fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasu
         exit,
         problems,
     })
-}
-
-fn stopping<T>(result: io::Result<T>) -> Result<T, Unmeasured> {
-    result
-        .context("the server cannot be stopped")
-        .because(Code::NotDrained)
 }

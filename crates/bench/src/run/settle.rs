@@ -35,9 +35,6 @@ struct Session<'a> {
 
 impl Execution<'_> {
     /// Measures in rounds until everything is settled or the time is over; `env` is kept up to date.
-    ///
-    /// # Errors
-    /// See [`Failure`].
     pub fn rounds(
         &mut self,
         rounds: &Rounds<'_>,

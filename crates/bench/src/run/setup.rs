@@ -41,9 +41,6 @@ pub struct Setup {
 impl Setup {
     /// A session in which this program is server, generator and null server, in smoke size. `scratch` makes
     /// the path of a file of its own from a name.
-    ///
-    /// # Errors
-    /// This program does not find itself, or signals cannot be watched.
     pub fn of_own(
         server_cpus: CpuList,
         load_cpus: CpuList,

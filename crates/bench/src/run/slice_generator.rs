@@ -51,9 +51,6 @@ impl Asked {
 
 impl SliceGenerator {
     /// Starts it; its connections are opened with the first slice.
-    ///
-    /// # Errors
-    /// When it cannot be started.
     pub fn start(setup: &Setup, call: &Call<'_>) -> Result<Self, Unmeasured> {
         let mut args: Vec<OsString> = call.slices_args().into_iter().map(Into::into).collect();
         args.push("--edges".into());
@@ -89,13 +86,13 @@ impl SliceGenerator {
             return Err(self.last_words());
         }
         pauses.before_load()?;
-        self.process.let_go_on().map_err(failed)?;
+        self.process.tell("").map_err(failed)?;
         let window = Duration::from_secs_f64(asked.seconds);
         if !paused(self.process.line(window + self.drain + OVERTIME, interrupt))? {
             return Err(self.last_words());
         }
         pauses.after_load()?;
-        self.process.let_go_on().map_err(failed)?;
+        self.process.tell("").map_err(failed)?;
         match self
             .process
             .long_line(RESULT_BYTES_MAX, OVERTIME, interrupt)

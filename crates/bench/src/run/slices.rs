@@ -54,6 +54,16 @@ impl<'a> Group<'a> {
         &self.first().windows
     }
 
+    /// The place of the window of such a load among those that take turns.
+    pub fn window_of(&self, (mode, rate): (Mode, Option<f64>)) -> Option<usize> {
+        let same = |own: Option<f64>| match (own, rate) {
+            (Some(own), Some(rate)) => (own - rate).abs() < 0.001,
+            (own, rate) => own.is_none() && rate.is_none(),
+        };
+        let mut windows = self.windows().iter();
+        windows.position(|window| window.mode == mode && same(window.rate))
+    }
+
     /// The rotations that are planned.
     pub fn planned(&self, per_window: u32) -> u32 {
         per_window * u32::try_from(self.windows().len()).unwrap_or(1)
@@ -110,9 +120,6 @@ impl<'a> Group<'a> {
 
 impl Execution<'_> {
     /// Measures a group, as far as the folder does not hold it.
-    ///
-    /// # Errors
-    /// See [`Failure`].
     pub fn slices(&mut self, group: &Group<'_>) -> Result<(), Failure> {
         let (per_window, _) = self.setup.size.slices();
         let due = group.due(per_window, &self.record.trials);
@@ -121,9 +128,6 @@ impl Execution<'_> {
 
     /// Starts the servers of a group, measures the rotations `due` and those again that noise has spoilt,
     /// and ends the servers.
-    ///
-    /// # Errors
-    /// See [`Failure`].
     pub fn rotations(&mut self, group: &Group<'_>, due: &[u32]) -> Result<(), Failure> {
         if due.is_empty() {
             return Ok(());
@@ -325,19 +329,15 @@ impl Execution<'_> {
         trial.response_hdr.clone_from(&sample.load.response_hdr);
         trial.load_command.clone_from(&sample.command);
         let figures = standing.figures(sample);
+        let ceiling = match (visit.is_null(), null_rps) {
+            (true, _) => Ceiling::Itself,
+            (false, Some(rps)) => Ceiling::Rps(rps),
+            (false, None) => Ceiling::Unknown,
+        };
         let reasons = gates::judge(&Evidence {
-            shape: &trial.shape,
-            figures: &figures,
-            load: &sample.load,
-            ticks: sample.machine.used,
-            others: &sample.others,
             slice: true,
             usually_late: standing.lateness.is_usual(),
-            ceiling: match (visit.is_null(), null_rps) {
-                (true, _) => Ceiling::Itself,
-                (false, Some(rps)) => Ceiling::Rps(rps),
-                (false, None) => Ceiling::Unknown,
-            },
+            ..Evidence::of(&trial.shape, &figures, sample, ceiling)
         });
         trial.figures = Some(figures);
         judged(trial, reasons.0.into_iter().chain(standing.notes(sample)))

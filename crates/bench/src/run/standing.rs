@@ -99,9 +99,6 @@ pub struct Ended {
 
 impl<'a> Standing<'a> {
     /// Starts the server of `visit`, verifies it and warms it up.
-    ///
-    /// # Errors
-    /// [`Unmeasured::Interrupted`], or why there is no such server.
     pub fn start(setup: &Setup, visit: &'a Visit) -> Result<Self, Unmeasured> {
         let (server, warm_up) = visit::begin(setup, visit)?;
         let shape: Shape = setup.shape(visit, None);

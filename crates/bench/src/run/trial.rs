@@ -235,16 +235,8 @@ fn finish(
     known: Known,
 ) -> Trial {
     let figures = figures(visit, window, sample, measured);
-    let reasons = gates::judge(&Evidence {
-        usually_late: false,
-        shape: &trial.shape,
-        figures: &figures,
-        load: &sample.load,
-        ticks: sample.machine.used,
-        others: &sample.others,
-        slice: false,
-        ceiling: known.ceiling,
-    });
+    let evidence = Evidence::of(&trial.shape, &figures, sample, known.ceiling);
+    let reasons = gates::judge(&evidence);
     let drained = &measured.drained;
     let fresh = Shares::of_connections(&measured.fresh, measured.workers);
     let trial = Trial {

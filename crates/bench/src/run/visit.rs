@@ -23,7 +23,7 @@ use crate::plan::visit::{Visit, Window};
 use crate::run::call::Call;
 use crate::run::generator;
 use crate::run::readings::{Readings, WarmUpReading};
-use crate::run::server::{Launch, Server};
+use crate::run::server::Server;
 use crate::run::setup::Setup;
 
 /// Where in the warm-up the memory of the server is read, as a share of it.
@@ -69,15 +69,11 @@ pub fn measure(setup: &Setup, visit: &Visit, windows: &[Window]) -> Result<Measu
 }
 
 /// Starts the server of a visit, verifies it and warms it up.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why there is no such server.
 pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasured> {
     let (server, trust) = match &visit.contender.target {
         Some(target) => (Server::of_target(setup, target)?, Trust::Target),
         None => {
-            let launch = Launch::of(visit, &setup.server, &setup.own, &setup.db_of(visit));
-            let server = Server::start(&launch, &setup.server_cpus, &setup.interrupt)?;
+            let server = Server::of_visit(setup, visit, &setup.db_of(visit))?;
             let null = visit.contender.role == Role::Null;
             (server, if null { Trust::Null } else { Trust::Model })
         }
@@ -106,9 +102,6 @@ pub fn begin(setup: &Setup, visit: &Visit) -> Result<(Server, WarmUp), Unmeasure
 }
 
 /// One window.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why there is no sample.
 pub fn sample(
     setup: &Setup,
     visit: &Visit,
@@ -123,7 +116,6 @@ pub fn sample(
 pub struct Counted {
     /// The window under the tracer.
     pub sample: Sample,
-    /// The system calls in it.
     pub calls: SystemCalls,
     /// Wake-ups per request of one client that waits for each answer, where no task of the server ended.
     pub wakeups: Option<f64>,
@@ -133,9 +125,6 @@ pub struct Counted {
 
 /// A window in which the server's wake-ups are counted, and one in which its system calls are, on a fresh
 /// server.
-///
-/// # Errors
-/// [`Unmeasured::Interrupted`], or why there is no count.
 pub fn count(setup: &Setup, visit: &Visit, window: &Window) -> Result<Counted, Unmeasured> {
     let (server, _) = begin(setup, visit)?;
     let root = server.root().ok_or_else(|| {
@@ -178,25 +167,21 @@ fn sample_under(
     traced: Option<u32>,
 ) -> Result<(Sample, Option<SystemCalls>), Unmeasured> {
     let call = call(setup, visit, server, shape);
-    let mut readings = Readings {
+    let readings = Readings {
         with_idle: visit.idle > 0,
         traced,
         ..Readings::new(setup, server)
     };
-    let load = generator::run(setup, &call, &mut readings)?;
-    readings.sample(load, call.command())
+    readings.of_call(&call)
 }
 
 pub fn call<'a>(setup: &Setup, visit: &Visit, server: &'a Server, shape: &'a Shape) -> Call<'a> {
+    let (drain, threads) = (setup.size.windows().drain, setup.load_cpus.len());
     Call {
-        address: server.address(),
-        shape,
         seed: visit.seed,
-        drain: setup.size.windows().drain,
         within_us: visit.scenario.objective.map(|objective| objective.p99_us),
-        threads: setup.load_cpus.len(),
         check: visit.check,
-        slice: None,
+        ..Call::new(server.address(), shape, drain, threads)
     }
 }
 

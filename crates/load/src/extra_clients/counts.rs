@@ -14,7 +14,7 @@ pub(crate) struct ExtraCounts {
 }
 
 /// What became of the slow clients of one sort.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SlowSideCounts {
     pub(crate) asked: u64,
     pub(crate) opened: u64,
@@ -33,7 +33,7 @@ pub(crate) struct SlowCounts {
 }
 
 /// What became of the poisoned requests.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PoisonCounts {
     pub(crate) sent: u64,
     pub(crate) answered: u64,
@@ -46,11 +46,7 @@ impl SlowSideCounts {
     pub(crate) fn new(asked: u64) -> Self {
         Self {
             asked,
-            opened: 0,
-            closed_by_server: 0,
-            finished: 0,
-            open_at_end: 0,
-            life: Durations::new(),
+            ..Self::default()
         }
     }
 
@@ -75,15 +71,6 @@ impl SlowCounts {
 }
 
 impl PoisonCounts {
-    pub(crate) fn new() -> Self {
-        Self {
-            sent: 0,
-            answered: 0,
-            lost: 0,
-            response: Durations::new(),
-        }
-    }
-
     fn merge(&mut self, other: &Self) {
         self.sent += other.sent;
         self.answered += other.answered;

@@ -35,9 +35,6 @@ pub(crate) struct IdleConnections {
 impl IdleConnections {
     /// Opens the plan's idle connections, each with a request whose reply is checked. A server
     /// that accepts only some of them does not stop the run; the result says how many.
-    ///
-    /// # Errors
-    /// An interrupt, or a failure of epoll.
     pub(crate) fn open(
         plan: &Plan,
         references: &ReferenceBodies,

@@ -27,9 +27,6 @@ struct Unanswered {
 /// Sends the poisoned requests of a window until the run is over. A request that has no reply then,
 /// or after the plan's time-out, is lost. Response times count from the intended start, as those of
 /// the load do.
-///
-/// # Errors
-/// A failure of epoll.
 pub(crate) fn send_poison(
     plan: &Plan,
     poison: &Poison,
@@ -44,7 +41,7 @@ pub(crate) fn send_poison(
     let mut checker = Checker::framing_only();
     let mut poller = Poller::new()?;
     let mut scratch = vec![0; 64 * 1024];
-    let mut counts = PoisonCounts::new();
+    let mut counts = PoisonCounts::default();
     let mut unanswered: Vec<Unanswered> = Vec::new();
     let mut due_ns = window.start_ns.saturating_add(every_ns / 2);
     while !over.load(Ordering::Relaxed) {

@@ -116,7 +116,7 @@ fn record<'a>(plan: &Plan, events: impl Iterator<Item = &'a Event>, n: u64) -> R
         readers: SlowSideCounts::new(1),
     };
     slow.readers.life.record(n * 1000);
-    let mut poison = PoisonCounts::new();
+    let mut poison = PoisonCounts::default();
     poison.response.record(n);
     let extra = ExtraCounts {
         idle: None,

@@ -44,36 +44,19 @@ impl Barrier {
             state.anchor_ns = now_ns() + LEAD_NS;
         }
         self.changed.notify_all();
-        while state.missing > 0 && !state.cancelled {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        let state = self.wait_while(state, |state| state.missing > 0 && !state.cancelled);
         (!state.cancelled).then_some(state.anchor_ns)
     }
 
     /// Waits until only the caller is missing; `false` if the run is cancelled.
     pub(super) fn wait_for_others(&self) -> bool {
-        let mut state = self.lock();
-        while state.missing > 1 && !state.cancelled {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        !state.cancelled
+        let waits = |state: &State| state.missing > 1 && !state.cancelled;
+        !self.wait_while(self.lock(), waits).cancelled
     }
 
     /// Waits until the run is over for all threads.
     pub(super) fn wait_for_end(&self) {
-        let mut state = self.lock();
-        while !state.over {
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        drop(self.wait_while(self.lock(), |state| !state.over));
     }
 
     /// Ends the waiting of [`Barrier::wait_for_end`].
@@ -97,6 +80,16 @@ impl Barrier {
         state.over = true;
         drop(state);
         self.changed.notify_all();
+    }
+
+    fn wait_while<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        condition: fn(&State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        self.changed
+            .wait_while(state, |state| condition(state))
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -81,7 +81,7 @@ impl Script {
             plan.duration = Duration::from_nanos(length_ns);
             plan.warmup = Duration::ZERO;
             let rate = n as f64 * SECOND_NS as f64 / length_ns as f64;
-            let arrivals = smoothing.arrivals();
+            let arrivals = smoothing.arrivals;
             plan.pace = Pace::Open { rate, arrivals };
         }
         script.span = plan.duration;
@@ -93,16 +93,8 @@ impl Script {
     /// Makes the bytes of each different request.
     pub(super) fn compile(plan: &Plan, entries: &[Entry]) -> Self {
         let mut script = Self {
-            bytes: Vec::new(),
-            kinds_of: Vec::new(),
             order: Vec::with_capacity(entries.len()),
-            due_ns: Vec::new(),
-            statuses: Vec::new(),
-            kinds: Vec::new(),
-            broken: traces::Broken::default(),
-            elsewhere: 0,
-            span: Duration::ZERO,
-            whole: None,
+            ..Self::default()
         };
         let mut known: HashMap<(Vec<u8>, Option<u16>), u32> = HashMap::new();
         let mut kinds: HashMap<(String, Option<u16>), u16> = HashMap::new();
@@ -142,16 +134,11 @@ impl Script {
 
 /// The bytes of a request: its own method, path, fields and body, and what the plan adds.
 fn request(plan: &Plan, entry: &Entry) -> Vec<u8> {
-    let named = |line: &String, name: &str| {
-        line.split(':')
-            .next()
-            .is_some_and(|given| given.eq_ignore_ascii_case(name))
-    };
     let carries = matches!(entry.method.as_str(), "POST" | "PUT" | "PATCH");
     let mut of_entry = Plan::new(plan.target.clone());
     of_entry.headers = plan.headers.clone();
     let own = entry.headers.iter();
-    let own = own.filter(|(name, _)| !plan.headers.iter().any(|line| named(line, name)));
+    let own = own.filter(|(name, _)| !plan.has_header(name));
     let own: Vec<String> = own
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();

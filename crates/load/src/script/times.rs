@@ -42,10 +42,6 @@ impl Smoothing {
             speed,
         }
     }
-
-    pub(super) fn arrivals(self) -> Arrivals {
-        self.arrivals
-    }
 }
 
 /// The time of each request after the start of the replay, and the length of the replay, nanoseconds.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{
-    AsyncService, Intake, Lifecycle, Memory, Method, Nature, Pending, Request, Response, Service,
-};
+use crate::{AsyncService, Intake, Method, Nature, Pending, Request, Response, Service};
 
 /// A service that is asked for HEAD as for GET: it need not know HEAD at all. The reply has the fields that
 /// GET would have had, `Content-Length` included, and no body (RFC 9110 section 9.3.2).
@@ -35,6 +33,8 @@ fn as_get<'a>(request: &Request<'a>) -> Request<'a> {
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl<S: Service> Service for AutoHead<S> {
+    crate::pass_on!(0: has_slow_requests, memory, lifecycle, awaits);
+
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
         self.0.call(&as_get(request), response);
     }
@@ -43,25 +43,9 @@ impl<S: Service> Service for AutoHead<S> {
         self.0.nature(&as_get(request))
     }
 
-    fn has_slow_requests(&self) -> bool {
-        self.0.has_slow_requests()
-    }
-
-    fn memory(&self) -> Memory {
-        self.0.memory()
-    }
-
-    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
-        self.0.lifecycle()
-    }
-
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
         let service = self.0.asynchronous()?;
         Some(Arc::new(AutoHeadAsync(service)))
-    }
-
-    fn awaits(&self) -> bool {
-        self.0.awaits()
     }
 
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {

@@ -98,11 +98,7 @@ fn middle(found: &Capacity) -> f64 {
 
 fn side(found: &[&Capacity]) -> Option<Side> {
     let rates = found.iter().map(|each| (-middle(each)).exp());
-    let spread = Spread::of(rates, Evidence::Ranges)?;
-    Some(Side {
-        median: Some(spread.median),
-        n: spread.n,
-    })
+    Spread::of(rates, Evidence::Ranges).map(Side::of)
 }
 
 /// A capacity is known as a bracket, and its searches are few: what decides is the span of all

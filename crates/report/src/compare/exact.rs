@@ -2,10 +2,10 @@
 //! change them, and a gate in CI may rest on them alone.
 
 use super::both::Both;
-use super::line::{Finding, Line, Side};
+use super::line::{Line, Side};
 use crate::data::{Figures, Pass, Trial, Validity};
 use crate::run::{Row, Run};
-use crate::stats::{Least, Verdict, compare_counts};
+use crate::stats::{Evidence, Least, Spread, compare_counts, median};
 
 /// A figure that is counted.
 #[derive(Debug, Clone, Copy)]
@@ -43,30 +43,21 @@ pub fn lines(both: &Both<'_>, scenario: &str) -> Vec<Line> {
 fn line(both: &Both<'_>, row: &Row, scenario: &str, counted: Counted) -> Option<Line> {
     let ours = counts(both.before, row, scenario, counted);
     let theirs = counts(both.after, row, scenario, counted);
-    let (before, after) = (side(&ours)?, side(&theirs)?);
-    let was = before.median?;
+    let was = median(&ours)?;
     let told = compare_counts(&ours, &theirs, counted.least)?;
-    Some(Line {
+    let mut line = Line {
         model: row.label.clone(),
         scenario: scenario.to_owned(),
         load: "counted".to_owned(),
         figure: counted.name,
-        before: Some(before),
-        after: Some(after),
-        ratio: Some(told.log.exp()),
-        low: Some(told.low.exp()),
-        high: Some(told.high.exp()),
+        before: Spread::of(ours, Evidence::Figures).map(Side::of),
+        after: Spread::of(theirs, Evidence::Figures).map(Side::of),
         zone: Some(1.0 + counted.least.of(was)),
-        smallest_slowdown: Some(told.smallest.exp()),
-        finding: match told.verdict {
-            Verdict::Slower => Finding::Worse,
-            Verdict::Faster => Finding::Better,
-            Verdict::Equivalent => Finding::Equivalent,
-            Verdict::TooClose => Finding::TooClose,
-        },
         exact: true,
         ..Line::empty(None)
-    })
+    };
+    line.judge(Some(told));
+    Some(line)
 }
 
 /// Counts of a row's trials, ascending.
@@ -80,11 +71,4 @@ fn counts(run: &Run, row: &Row, scenario: &str, counted: Counted) -> Vec<f64> {
         .collect();
     counts.sort_by(f64::total_cmp);
     counts
-}
-
-fn side(sorted: &[f64]) -> Option<Side> {
-    Some(Side {
-        median: Some(crate::stats::median(sorted)?),
-        n: sorted.len(),
-    })
 }

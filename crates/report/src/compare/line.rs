@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use crate::metric::Metric;
-use crate::stats::{Comparison, INFINITE_LOG, Verdict};
+use crate::stats::{Comparison, INFINITE_LOG, Spread, Verdict};
 
 /// The reason where there are too few trials for a verdict.
 pub const TOO_FEW: &str = "too few trials";
 
 /// What follows from comparing one figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// The server has no figure any more, or lost trials where it lost none, and is itself the reason.
@@ -25,6 +25,7 @@ pub enum Finding {
     /// The earlier run has a figure; the later one's is unusable because of the machine or the generator.
     NotComparable,
     /// There is nothing to compare; the reason says why.
+    #[default]
     NotCompared,
 }
 
@@ -37,8 +38,18 @@ pub struct Side {
     pub n: usize,
 }
 
+impl Side {
+    /// The side of a figure with that spread.
+    pub fn of(spread: Spread) -> Self {
+        Self {
+            median: spread.median.is_finite().then_some(spread.median),
+            n: spread.n,
+        }
+    }
+}
+
 /// One figure of one model in one load of one scenario, in both runs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Line {
     /// The model, as the reports call it.
     pub model: String,
@@ -85,22 +96,9 @@ impl Line {
     /// A line about `metric`, or about validity, not compared yet.
     pub fn empty(metric: Option<Metric>) -> Self {
         Self {
-            model: String::new(),
-            scenario: String::new(),
-            load: String::new(),
             figure: metric.map_or("validity", Metric::name),
-            before: None,
-            after: None,
-            ratio: None,
-            low: None,
-            high: None,
-            zone: None,
-            smallest_slowdown: None,
-            decides: false,
-            exact: false,
-            finding: Finding::NotCompared,
-            reason: String::new(),
             metric,
+            ..Self::default()
         }
     }
 

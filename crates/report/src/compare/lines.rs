@@ -188,9 +188,5 @@ fn trials(cell: &Cell<'_>) -> String {
 }
 
 fn side(cell: &Cell<'_>, metric: Metric) -> Option<Side> {
-    let spread = cell.spread(metric, Evidence::Ranges)?;
-    Some(Side {
-        median: spread.median.is_finite().then_some(spread.median),
-        n: spread.n,
-    })
+    cell.spread(metric, Evidence::Ranges).map(Side::of)
 }

@@ -21,13 +21,8 @@ pub fn lines(both: &Both<'_>, row: &Row) -> Vec<Line> {
         let values = held.filter_map(|step| step.pss_kib);
         values.map(|kib| Metric::Pss.cost(kib as f64)).collect()
     };
-    let side = |logs: &[f64]| {
-        let spread = Spread::of(logs.iter().map(|log| log.exp()), Evidence::Ranges)?;
-        Some(Side {
-            median: Some(spread.median),
-            n: spread.n,
-        })
-    };
+    let side =
+        |logs: &[f64]| Spread::of(logs.iter().map(|log| log.exp()), Evidence::Ranges).map(Side::of);
     let tried = |connections: &u64| {
         let mut rows = both.after.contenders();
         rows.any(|row| both.after.memory(&row.label).contains_key(connections))

@@ -127,12 +127,7 @@ fn notes(before: &Run, after: &Run, evidence: Evidence) -> Vec<String> {
         Evidence::Intervals => "Each ratio is the Hodges-Lehmann shift with its 95 % Mann-Whitney interval.".to_owned(),
     });
     for (name, run) in [("BEFORE", before), ("AFTER", after)] {
-        let differing = noise::placebos(run);
-        let differing: Vec<String> = differing
-            .into_iter()
-            .filter(|placebo| placebo.differs)
-            .map(|placebo| format!("{} ({})", placebo.scenario, placebo.choice.metric.name()))
-            .collect();
+        let differing = noise::differing(run);
         if !differing.is_empty() {
             notes.push(format!(
                 "{name}: its own A/A shows a difference in {}, so differences there mean little.",

@@ -123,20 +123,7 @@ pub struct MemoryStep {
     pub reason: String,
 }
 
-/// `false` values and empty collections are not written: most trials have none of these.
-pub(super) mod absent {
-    #[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
-    pub fn zero_bytes(n: &u64) -> bool {
-        *n == 0
-    }
-
-    use std::collections::BTreeMap;
-
-    pub fn zero(value: &u32) -> bool {
-        *value == 0
-    }
-
-    pub fn empty(map: &BTreeMap<String, f64>) -> bool {
-        map.is_empty()
-    }
+/// What is not written: most trials have none of it.
+pub(super) fn nothing<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

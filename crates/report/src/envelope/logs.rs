@@ -7,11 +7,11 @@ use schema::envelope::{BARE, BARE_AGAIN, LogEnd};
 use super::draw::{self, ROW};
 use super::lines::Envelope;
 use super::part::Part;
-use super::short::{family, middle};
+use super::short::family;
 use super::table::Table;
 use crate::format;
 use crate::palette;
-use crate::stats::{hodges_lehmann, wilcoxon_interval};
+use crate::stats::{hodges_lehmann, middle, wilcoxon_interval};
 use crate::svg::{Anchor, Svg};
 
 /// The level of the intervals.

@@ -5,11 +5,12 @@ use schema::envelope::Overload;
 use super::draw::{self, ROW};
 use super::lines::Envelope;
 use super::part::Part;
-use super::short::{family, middle, percent};
+use super::short::{family, percent};
 use super::table::Table;
 use crate::format;
 use crate::palette;
 use crate::scale::{Log, is_drawn};
+use crate::stats::middle;
 use crate::svg::{Anchor, Svg};
 
 /// A model that answers so much of what it could is said to keep up.

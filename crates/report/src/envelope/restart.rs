@@ -5,11 +5,12 @@ use schema::envelope::{Lost, Restart, Slice};
 use super::draw;
 use super::lines::Envelope;
 use super::part::Part;
-use super::short::{family, middle};
+use super::short::family;
 use super::table::Table;
 use crate::format;
 use crate::palette;
 use crate::scale::Log;
+use crate::stats::middle;
 use crate::svg::{Anchor, Svg};
 
 /// A restart is said to last until so long after the old server has ended, s: what it left behind.

@@ -9,10 +9,3 @@ pub fn family(label: &str) -> &str {
 pub fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)
 }
-
-/// The middle of some values.
-pub fn middle(values: impl IntoIterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    crate::stats::median(&values)
-}

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::short::family;
+use crate::html_table::by_model;
 use crate::palette;
 
 /// Rows of text below heads; the first column is the model.
@@ -15,7 +16,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// As Markdown.
     pub fn markdown(&self) -> String {
         let heads = self.heads.iter().cloned();
         let mut table =
@@ -28,23 +28,14 @@ impl Table {
 
     /// As HTML.
     pub fn html(&self) -> Markup {
-        html! {
-            div.scroll {
-                table.figures {
-                    thead { tr {
-                        th.l scope="col" { "model" }
-                        @for head in &self.heads { th scope="col" { (head) } }
-                    } }
-                    tbody {
-                        @for (model, figures) in &self.rows {
-                            tr {
-                                th scope="row" { i class={ "key b" (palette::class(family(model))) } {} (model) }
-                                @for figure in figures { td { (figure) } }
-                            }
-                        }
-                    }
+        let rows = html! {
+            @for (model, figures) in &self.rows {
+                tr {
+                    th scope="row" { i class={ "key b" (palette::class(family(model))) } {} (model) }
+                    @for figure in figures { td { (figure) } }
                 }
             }
-        }
+        };
+        by_model(&self.heads, &rows)
     }
 }

@@ -5,13 +5,13 @@ use maud::{Markup, html};
 use crate::anchor;
 use crate::data::{Pass, Trial, Validity};
 use crate::format;
+use crate::html_table::figures;
 use crate::noise::{self, Generator, Placebo};
 use crate::run::{Run, Window};
 use crate::speed;
 use crate::stats::Spread;
 use crate::words;
 
-/// The section.
 pub fn section(run: &Run) -> Markup {
     let placebos = noise::placebos(run);
     html! {
@@ -46,85 +46,70 @@ fn placebo_table(run: &Run, placebos: &[Placebo]) -> Markup {
     if placebos.is_empty() {
         return html! { p { "No server was measured twice, so the zone is 3 %." } };
     }
-    html! {
-        div.scroll {
-            table.figures {
-                thead { tr {
-                    th.l { "scenario" } th.l { "figure" } th { "A/A ratio" } th { "interval" }
-                    th { "n" } th.l { "by block" } th.l { "differs" }
-                } }
-                tbody {
-                    @for placebo in placebos {
-                        tr {
-                            th scope="row" { (placebo.scenario) }
-                            td.l { (placebo.choice.metric.name()) ", " (placebo.choice.window.describe()) }
-                            @match placebo.comparison {
-                                Some(each) => {
-                                    td {
-                                        a href={ "#" (anchor::trials(run, &placebo.scenario, copy, placebo.choice.window)) } {
-                                            (format::factor(each.log.exp()))
-                                        }
-                                    }
-                                    td.m { (format::factor_interval(each.low.exp(), each.high.exp())) }
-                                }
-                                None => { td { "–" } td { "–" } }
+    let heads = html! {
+        th.l { "scenario" } th.l { "figure" } th { "A/A ratio" } th { "interval" }
+        th { "n" } th.l { "by block" } th.l { "differs" }
+    };
+    let rows = html! {
+        @for placebo in placebos {
+            tr {
+                th scope="row" { (placebo.scenario) }
+                td.l { (placebo.choice.metric.name()) ", " (placebo.choice.window.describe()) }
+                @match placebo.comparison {
+                    Some(each) => {
+                        td {
+                            a href={ "#" (anchor::trials(run, &placebo.scenario, copy, placebo.choice.window)) } {
+                                (format::factor(each.log.exp()))
                             }
-                            td { (placebo.logs.len()) }
-                            td.l.m { @for log in placebo.logs.values() { (format::factor_bare(log.exp())) " " } }
-                            td.l.differs[placebo.differs] { @if placebo.differs { "yes" } @else { "no" } }
                         }
+                        td.m { (format::factor_interval(each.low.exp(), each.high.exp())) }
                     }
+                    None => { td { "–" } td { "–" } }
                 }
+                td { (placebo.logs.len()) }
+                td.l.m { @for log in placebo.logs.values() { (format::factor_bare(log.exp())) " " } }
+                td.l.differs[placebo.differs] { @if placebo.differs { "yes" } @else { "no" } }
             }
         }
-    }
+    };
+    figures(&heads, &rows)
 }
 
 fn counts_table(run: &Run) -> Markup {
-    html! {
-        div.scroll {
-            table.figures {
-                thead { tr {
-                    th.l { "scenario" } @for counted in noise::COUNTED { th { (counted) } }
-                } }
-                tbody {
-                    @for scenario in &run.scenarios {
-                        tr {
-                            th scope="row" { (scenario) }
-                            @for count in noise::counts(run, scenario) { td { (count) } }
-                        }
-                    }
-                }
+    let heads = html! { th.l { "scenario" } @for counted in noise::COUNTED { th { (counted) } } };
+    let rows = html! {
+        @for scenario in &run.scenarios {
+            tr {
+                th scope="row" { (scenario) }
+                @for count in noise::counts(run, scenario) { td { (count) } }
             }
         }
-    }
+    };
+    figures(&heads, &rows)
 }
 
 fn trial_table(run: &Run, trials: &[&Trial]) -> Markup {
     if trials.is_empty() {
         return html! { p { "None." } };
     }
+    let heads = html! {
+        th.l { "scenario" } th.l { "model" } th.l { "load" } th { "block" } th.l { "why" }
+    };
+    let rows = html! {
+        @for trial in trials {
+            tr {
+                td.l { (trial.scenario) }
+                th scope="row" { (trial.label) }
+                td.l { a href={ "#" (trial_anchor(run, trial)) } { (words::load(trial)) } }
+                td { (trial.block) }
+                td.l.why { (trial.reasons.text()) }
+            }
+        }
+    };
     html! {
         details open[trials.len() <= 20] {
             summary { (format::count(trials.len(), "trial")) }
-            div.scroll {
-                table.figures {
-                    thead { tr {
-                        th.l { "scenario" } th.l { "model" } th.l { "load" } th { "block" } th.l { "why" }
-                    } }
-                    tbody {
-                        @for trial in trials {
-                            tr {
-                                td.l { (trial.scenario) }
-                                th scope="row" { (trial.label) }
-                                td.l { a href={ "#" (trial_anchor(run, trial)) } { (words::load(trial)) } }
-                                td { (trial.block) }
-                                td.l.why { (trial.reasons.text()) }
-                            }
-                        }
-                    }
-                }
-            }
+            (figures(&heads, &rows))
         }
     }
 }
@@ -145,26 +130,21 @@ fn generator_table(generators: &[Generator]) -> Markup {
             format!("{} (≤ {})", text(each.median), text(each.high))
         })
     };
-    html! {
-        div.scroll {
-            table.figures {
-                thead { tr {
-                    th.l { "scenario" } th.l { "load" } th { "generator late p99, median (worst)" }
-                    th { "generator CPU, median (most)" } th { "stolen CPU time, most" } th { "null server" }
-                } }
-                tbody {
-                    @for each in generators {
-                        tr {
-                            th scope="row" { (each.scenario) }
-                            td.l { (each.window.describe()) }
-                            td { (show(each.late_p99_us, format::micros)) }
-                            td { (show(each.cpu_share, format::percent)) }
-                            td { (each.steal_share_max.map_or("–".to_owned(), format::percent)) }
-                            td { (each.null_rps.map_or("–".to_owned(), format::rate)) }
-                        }
-                    }
-                }
+    let heads = html! {
+        th.l { "scenario" } th.l { "load" } th { "generator late p99, median (worst)" }
+        th { "generator CPU, median (most)" } th { "stolen CPU time, most" } th { "null server" }
+    };
+    let rows = html! {
+        @for each in generators {
+            tr {
+                th scope="row" { (each.scenario) }
+                td.l { (each.window.describe()) }
+                td { (show(each.late_p99_us, format::micros)) }
+                td { (show(each.cpu_share, format::percent)) }
+                td { (each.steal_share_max.map_or("–".to_owned(), format::percent)) }
+                td { (each.null_rps.map_or("–".to_owned(), format::rate)) }
             }
         }
-    }
+    };
+    figures(&heads, &rows)
 }

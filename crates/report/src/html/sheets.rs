@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::html_table::by_model;
 use crate::palette;
 use crate::sheet::{Entry, Line, Sheet, Tone};
 
@@ -12,15 +13,7 @@ pub fn sections(sheets: &[Sheet]) -> Markup {
             section id=(sheet.id) {
                 h2 { (sheet.title) }
                 p.note { (sheet.note) }
-                div.scroll {
-                    table.figures {
-                        thead { tr {
-                            th.l scope="col" { "model" }
-                            @for head in &sheet.heads { th scope="col" { (head) } }
-                        } }
-                        tbody { @for line in &sheet.lines { (row(line)) } }
-                    }
-                }
+                (by_model(&sheet.heads, &html! { @for line in &sheet.lines { (row(line)) } }))
             }
         }
     }

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use crate::anchor;
 use crate::cell::{Cell, State};
 use crate::data::Pass;
-use crate::figures::{self, Field};
+use crate::figures::{self as fields, Field};
+use crate::html_table::figures;
 use crate::metric::Metric;
 use crate::palette;
 use crate::primary;
@@ -25,7 +26,7 @@ pub fn cost(run: &Run) -> Markup {
             @for scenario in &run.scenarios {
                 @let window = primary::of(run, scenario, Metric::ServerCpu).window;
                 h3 { (scenario) span.m { " · " (window.describe()) } }
-                (table(run, scenario, window, &figures::columns(run, scenario, None)))
+                (table(run, scenario, window, &fields::columns(run, scenario, None)))
             }
         }
     }
@@ -43,8 +44,8 @@ pub fn every_figure(run: &Run) -> Markup {
                     p.note { (words::scenario(run, scenario)) }
                     @for window in run.windows(scenario) {
                         h3 { (scenario) ", " (window.describe()) }
-                        (table(run, scenario, window, &figures::columns(run, scenario, Some(window))))
-                        @if figures::is_unserved(run, scenario, window) { p.note { (words::UNSERVED) } }
+                        (table(run, scenario, window, &fields::columns(run, scenario, Some(window))))
+                        @if fields::is_unserved(run, scenario, window) { p.note { (words::UNSERVED) } }
                     }
                 }
             }
@@ -59,20 +60,16 @@ fn table(run: &Run, scenario: &str, window: Window, columns: &[(&str, Field)]) -
         .map(|row| (row, run.cell(&row.label, scenario, window)))
         .filter(|(_, cell)| cell.state != State::Missing)
         .collect();
-    html! {
-        div.scroll {
-            table.figures {
-                thead { tr { @for (head, field) in columns { th.l[left(*field)] scope="col" { (head) } } } }
-                tbody {
-                    @for (row, cell) in &rows {
-                        tr class=[state_class(cell.state)] {
-                            @for (_, field) in columns { (entry(run, row, cell, scenario, window, *field)) }
-                        }
-                    }
-                }
+    let heads =
+        html! { @for (head, field) in columns { th.l[left(*field)] scope="col" { (head) } } };
+    let rows = html! {
+        @for (row, cell) in &rows {
+            tr class=[state_class(cell.state)] {
+                @for (_, field) in columns { (entry(run, row, cell, scenario, window, *field)) }
             }
         }
-    }
+    };
+    figures(&heads, &rows)
 }
 
 fn entry(
@@ -83,7 +80,7 @@ fn entry(
     window: Window,
     field: Field,
 ) -> Markup {
-    let text = figures::text(run, row, cell, field);
+    let text = fields::text(run, row, cell, field);
     let is_told = text.is_some();
     let text = text.as_deref().unwrap_or("–");
     match field {
@@ -116,14 +113,4 @@ fn state_class(state: State) -> Option<&'static str> {
         State::Invalid | State::NotOffered | State::Missing => Some("gone"),
         State::Valid => None,
     }
-}
-
-/// Style rules of the coloured keys before the models' names.
-pub fn key_rules() -> String {
-    let rules = |dark| palette::rules(&[('b', "background")], dark);
-    format!(
-        "{}@media(prefers-color-scheme:dark){{{}}}",
-        rules(false),
-        rules(true)
-    )
 }

@@ -201,9 +201,8 @@ fn quiet<'a>(cell: &Cell<'a>) -> (Vec<&'a Trial>, Vec<&'a Trial>) {
 fn medians(slices: &[&Trial]) -> Markup {
     let figures = || slices.iter().filter_map(|trial| trial.figures.as_ref());
     let middle = |metric: Metric| {
-        let mut values: Vec<f64> = figures().filter_map(|each| metric.value(each)).collect();
-        values.sort_by(f64::total_cmp);
-        crate::stats::median(&values).map_or("–".to_owned(), format::number)
+        let values = figures().filter_map(|each| metric.value(each));
+        crate::stats::middle(values).map_or("–".to_owned(), format::number)
     };
     let errors: u64 = figures().flat_map(|each| each.errors.values()).sum();
     let blocks: BTreeSet<u32> = slices.iter().map(|trial| trial.block).collect();

@@ -25,7 +25,6 @@ const COLUMNS_MAX: usize = 5;
 /// More placebos and reasons than these are in figures.md.
 const LINES_MAX: usize = 12;
 
-/// The summary.
 pub fn summary(session: &Session) -> String {
     if let Some(alone) = session.envelope_alone() {
         return envelope::summary(alone);
@@ -136,11 +135,7 @@ fn cell(column: &Column, entry: &Entry) -> String {
 
 fn noise_of(run: &Run, out: &mut String) {
     paragraph(out, "## Noise");
-    let differing: Vec<String> = noise::placebos(run)
-        .into_iter()
-        .filter(|placebo| placebo.differs)
-        .map(|placebo| format!("{} ({})", placebo.scenario, placebo.choice.metric.name()))
-        .collect();
+    let differing = noise::differing(run);
     paragraph(
         out,
         &match differing.as_slice() {

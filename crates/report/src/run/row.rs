@@ -11,9 +11,7 @@ use crate::palette;
 pub struct Row {
     /// The name shown.
     pub label: String,
-    /// Its model.
     pub model: String,
-    /// Its variant.
     pub variant: String,
     /// Measured model, peer, placebo or null server.
     pub role: Role,

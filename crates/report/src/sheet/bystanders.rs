@@ -101,13 +101,9 @@ fn sheet(
     let line = |row: &Row| {
         let link = || anchor::trials(run, scenario, &row.label, window);
         let found = figures(run, row, scenario, window);
-        let mut entries: Vec<Entry> = columns
-            .iter()
-            .map(|(_, of)| {
-                let text = middle(found.iter().filter_map(|each| of(each)));
-                text.map_or_else(Entry::default, |text| Entry::new(text, link()))
-            })
-            .collect();
+        let text = |of: fn(&Figures) -> Option<f64>| middle(found.iter().filter_map(|f| of(f)));
+        let entries = columns.iter().map(|(_, of)| Entry::of(text(*of), link()));
+        let mut entries: Vec<Entry> = entries.collect();
         entries.extend(
             [Metric::P50, Metric::P99].map(|metric| figure(run, row, scenario, window, metric)),
         );
@@ -162,12 +158,9 @@ fn kinds(run: &Run) -> Option<Sheet> {
                     };
                     found.unwrap_or(f64::INFINITY)
                 });
-                Spread::of(values, Evidence::Ranges).map_or_else(Entry::default, |spread| {
-                    Entry::new(
-                        format::micros(spread.median),
-                        anchor::trials(run, scenario, &row.label, window),
-                    )
-                })
+                let spread = Spread::of(values, Evidence::Ranges);
+                let text = spread.map(|spread| format::micros(spread.median));
+                Entry::of(text, anchor::trials(run, scenario, &row.label, window))
             })
         });
         Line {

@@ -27,13 +27,12 @@ pub fn system_calls(run: &Run) -> Option<Sheet> {
         let totals = figures
             .iter()
             .filter_map(|each| each.system_calls_per_request);
-        match Spread::of(totals, Evidence::Ranges) {
-            Some(spread) => Entry::new(
-                format!("{:.2}{}", spread.median, names(&figures)),
-                anchor::pass(run, Pass::SystemCalls, scenario, &row.label),
-            ),
-            None => Entry::default(),
-        }
+        let spread = Spread::of(totals, Evidence::Ranges);
+        let text = spread.map(|spread| format!("{:.2}{}", spread.median, names(&figures)));
+        Entry::of(
+            text,
+            anchor::pass(run, Pass::SystemCalls, scenario, &row.label),
+        )
     };
     Some(Sheet {
         id: "calls",
@@ -72,13 +71,9 @@ pub fn fairness(run: &Run) -> Option<Sheet> {
             .iter()
             .filter_map(|trial| trial.figures.as_ref());
         let workers = workers.map(|figures| figures.workers_served.len()).max();
-        match (median(run, &cell, Metric::Jain), workers) {
-            (Some(spread), Some(workers)) => Entry::new(
-                format!("{:.2} of {workers}", spread.median),
-                anchor::trials(run, scenario, &row.label, window),
-            ),
-            _ => Entry::default(),
-        }
+        let both = median(run, &cell, Metric::Jain).zip(workers);
+        let text = both.map(|(spread, workers)| format!("{:.2} of {workers}", spread.median));
+        Entry::of(text, anchor::trials(run, scenario, &row.label, window))
     };
     Some(Sheet {
         id: "fairness",

@@ -30,12 +30,8 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
             let phases = cell.usable().filter_map(|trial| trial.figures.as_ref());
             let phases = phases.flat_map(|figures| figures.phases.iter());
             let values = phases.filter(|phase| phase.name == name).map(pick);
-            Spread::of(values, Evidence::Ranges).map_or_else(Entry::default, |spread| {
-                Entry::new(
-                    show(spread.median),
-                    anchor::trials(run, scenario, &row.label, window),
-                )
-            })
+            let text = Spread::of(values, Evidence::Ranges).map(|spread| show(spread.median));
+            Entry::of(text, anchor::trials(run, scenario, &row.label, window))
         };
         let p99 = |phase: &PhaseFigures| phase.response_us.p99.unwrap_or(f64::INFINITY);
         let served =

@@ -64,18 +64,18 @@ impl Entry {
             tone: Tone::Plain,
         }
     }
+
+    /// The same where there is a figure; empty where there is none.
+    pub fn of(text: Option<String>, link: String) -> Self {
+        text.map_or_else(Self::default, |text| Self::new(text, link))
+    }
 }
 
 /// The median of `metric` in a window, with a link to its trials; empty where there is none.
 pub fn figure(run: &Run, row: &Row, scenario: &str, window: Window, metric: Metric) -> Entry {
-    let cell = run.cell(&row.label, scenario, window);
-    match median(run, &cell, metric) {
-        Some(spread) => Entry::new(
-            metric.show(spread.median),
-            anchor::trials(run, scenario, &row.label, window),
-        ),
-        None => Entry::default(),
-    }
+    let spread = median(run, &run.cell(&row.label, scenario, window), metric);
+    let text = spread.map(|spread| metric.show(spread.median));
+    Entry::of(text, anchor::trials(run, scenario, &row.label, window))
 }
 
 pub fn median(run: &Run, cell: &Cell<'_>, metric: Metric) -> Option<Spread> {

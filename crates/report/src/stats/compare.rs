@@ -6,10 +6,10 @@ use super::comparison::{Comparison, ROTATIONS_MIN, Verdict};
 use super::dependence::dependence;
 use super::evidence::{Evidence, LEVEL};
 use super::median::Spread;
-use super::sequential::{self, Bounds};
+use super::sequential;
 use super::signed_rank::{hodges_lehmann, wilcoxon_interval};
 use super::unpaired::{shift, shift_interval};
-use super::zone::floor;
+use super::zone::{bounds, floor};
 
 /// Stands for the logarithm of an infinite value. Finite, so that differences of two never give
 /// something that is not a number; far beyond the logarithm of any real ratio.
@@ -101,16 +101,7 @@ fn smallest(below: f64, zone: f64) -> f64 {
 /// the zone and the interval wholly beyond the least zone; an equivalence when the interval lies
 /// wholly within the zone.
 fn decided(log: f64, span: (f64, f64), zone: f64) -> Verdict {
-    let least = floor().min(zone);
-    sequential::verdict(
-        log,
-        span,
-        Bounds {
-            least,
-            zone,
-            within: zone,
-        },
-    )
+    sequential::verdict(log, span, bounds(zone))
 }
 
 /// The verdict of a span, from the smallest difference to the largest, that is short of the truth by

@@ -1,6 +1,6 @@
 //! How much less a series of rotations tells than as many independent values would.
 
-use super::median::median;
+use super::median::middle;
 
 /// A batch variance from fewer batches than these says little.
 const BATCHES_MIN: usize = 6;
@@ -72,17 +72,14 @@ fn by_batches(values: &[f64], single: f64) -> f64 {
 fn pulled_in(values: &[f64]) -> Vec<f64> {
     /// The median absolute deviation of a normal distribution is this part of its deviation.
     const OF_NORMAL: f64 = 0.6745;
-    let middle_of = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        median(&values).unwrap_or(0.0)
-    };
-    let middle = middle_of(values.to_vec());
-    let deviation = middle_of(values.iter().map(|each| (each - middle).abs()).collect());
+    let centre = middle(values.iter().copied()).unwrap_or(0.0);
+    let deviations = values.iter().map(|each| (each - centre).abs());
+    let deviation = middle(deviations).unwrap_or(0.0);
     if deviation == 0.0 {
         return values.to_vec();
     }
     let reach = 3.0 * deviation / OF_NORMAL;
-    let within = |each: &f64| each.clamp(middle - reach, middle + reach);
+    let within = |each: &f64| each.clamp(centre - reach, centre + reach);
     values.iter().map(within).collect()
 }
 

@@ -52,6 +52,13 @@ pub fn median(sorted: &[f64]) -> Option<f64> {
     })
 }
 
+/// The median of values in any order; `None` when empty.
+pub fn middle(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    median(&values)
+}
+
 /// The rank `k`, from 1, such that the k-th smallest and k-th largest of `n` values enclose the
 /// median with at least `level` confidence; `None` when `n` is too small for that.
 pub fn median_rank(n: usize, level: f64) -> Option<usize> {

@@ -28,7 +28,7 @@ const WORTH_MIN: f64 = 8.0;
 const GROWTH: f64 = 1.25;
 
 /// What counts as a difference, as logarithms.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Bounds {
     /// A difference counts when its interval lies wholly beyond this...
     pub least: f64,

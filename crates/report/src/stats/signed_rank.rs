@@ -29,16 +29,17 @@ pub fn wilcoxon_critical(n: usize, level: f64) -> Option<usize> {
             share[sum] = (share[sum] + with) / 2.0;
         }
     }
+    critical(&share, level)
+}
+
+/// The largest place up to which the `shares` add up to (1 - `level`)/2 at most.
+pub(super) fn critical(shares: &[f64], level: f64) -> Option<usize> {
     let mut tail = 0.0;
-    let mut critical = None;
-    for (sum, part) in share.iter().enumerate() {
-        tail += part;
-        if tail > (1.0 - level) / 2.0 {
-            break;
-        }
-        critical = Some(sum);
-    }
-    critical
+    let is_unlikely = |share: &&f64| {
+        tail += **share;
+        tail <= (1.0 - level) / 2.0
+    };
+    shares.iter().take_while(is_unlikely).count().checked_sub(1)
 }
 
 /// The interval of the centre of `values` that goes with Wilcoxon's signed-rank test; `None` when

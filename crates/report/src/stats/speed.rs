@@ -6,7 +6,7 @@
 //! and James, JASA 109, 2014), and Otava after it, which also looks through windows. Ranks make a single wild rotation count for little,
 //! and unlike permutations they give the same answer every time.
 
-use super::median::median;
+use super::median::middle;
 
 /// A level that lasted for fewer rotations is not told from noise.
 const LENGTH_MIN: usize = 6;
@@ -34,7 +34,7 @@ pub fn levels(series: &[f64]) -> Vec<Level> {
     cuts.sort_unstable();
     let level = |pair: &[usize]| {
         let (first, end) = (pair[0], pair[1]);
-        let middle = middle(&series[first..end])?;
+        let middle = middle(series[first..end].iter().copied())?;
         Some(Level { first, end, middle })
     };
     let mut levels: Vec<Level> = cuts.windows(2).filter_map(level).collect();
@@ -46,7 +46,8 @@ pub fn levels(series: &[f64]) -> Vec<Level> {
             place += 1;
             continue;
         }
-        let middle = middle(&series[before.first..after.end]).unwrap_or(before.middle);
+        let both = series[before.first..after.end].iter().copied();
+        let middle = middle(both).unwrap_or(before.middle);
         levels[place - 1] = Level {
             end: after.end,
             middle,
@@ -122,12 +123,6 @@ fn ranks(values: &[f64]) -> Vec<f64> {
         below += same.len();
     }
     ranks
-}
-
-fn middle(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    median(&sorted)
 }
 
 #[cfg(test)]

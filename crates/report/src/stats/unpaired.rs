@@ -2,6 +2,7 @@
 //! the interval that goes with the Mann-Whitney test (Hollander and Wolfe, 4.2-4.3).
 
 use super::median::median;
+use super::signed_rank::critical;
 
 /// Every difference of a value of `one` and a value of `other`, sorted.
 fn differences(one: &[f64], other: &[f64]) -> Vec<f64> {
@@ -42,16 +43,7 @@ pub fn mann_whitney_critical(m: usize, n: usize, level: f64) -> Option<usize> {
         }
         share = next;
     }
-    let mut tail = 0.0;
-    let mut critical = None;
-    for (u, part) in share[m].iter().enumerate() {
-        tail += part;
-        if tail > (1.0 - level) / 2.0 {
-            break;
-        }
-        critical = Some(u);
-    }
-    critical
+    critical(&share[m], level)
 }
 
 /// The interval of the [`shift`] that goes with the Mann-Whitney test; `None` when there are too

@@ -22,6 +22,15 @@ pub fn floor() -> f64 {
     FLOOR.ln_1p()
 }
 
+/// What counts as a difference at a single look, with such an indifference zone.
+pub fn bounds(zone: f64) -> Bounds {
+    Bounds {
+        least: floor().min(zone),
+        zone,
+        within: zone,
+    }
+}
+
 /// The noise of a column as its A/A placebo shows it, as logarithms.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Noise {
@@ -75,12 +84,7 @@ pub fn zone_of_sessions(noises: &[Noise], moved: f64) -> f64 {
 
 /// How far the interval of the placebo's ratios reaches from nothing; empty where there is none.
 fn reach(logs: &[f64]) -> Vec<f64> {
-    let anything = Bounds {
-        least: 0.0,
-        zone: 0.0,
-        within: 0.0,
-    };
-    let told = sequential::judge(logs, 1.0 - LEVEL, anything);
+    let told = sequential::judge(logs, 1.0 - LEVEL, Bounds::default());
     told.map(|each| each.low.abs().max(each.high.abs()))
         .into_iter()
         .collect()

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::str::FromStr;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::ring::Record;
 
@@ -46,20 +47,9 @@ fn combined(record: &Record<'_>, wall_ns: u64, line: &mut String) -> std::fmt::R
         Some(peer) => write!(line, "{peer}")?,
         None => line.push('-'),
     }
-    let Date {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        ..
-    } = Date::of(wall_ns);
-    let month = MONTHS[month as usize - 1];
-    write!(
-        line,
-        " - - [{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000] \""
-    )?;
+    let date = date(wall_ns);
+    let [day, month, year, time] = parts(&date);
+    write!(line, " - - [{day}/{month}/{year}:{time} +0000] \"")?;
     match record.minor_version {
         Some(minor) => {
             quote(method, record.cut & 1 != 0, line)?;
@@ -96,18 +86,13 @@ fn quote(text: &[u8], is_cut: bool, line: &mut String) -> std::fmt::Result {
 }
 
 fn json(record: &Record<'_>, wall_ns: u64, line: &mut String) -> std::fmt::Result {
-    let Date {
-        year,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        micros,
-    } = Date::of(wall_ns);
+    let date = date(wall_ns);
+    let [day, month, year, time] = parts(&date);
+    let month = MONTHS.find(month).unwrap_or_default() / 3 + 1;
+    let micros = wall_ns / 1_000 % 1_000_000;
     write!(
         line,
-        "{{\"time\":\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z\""
+        "{{\"time\":\"{year}-{month:02}-{day}T{time}.{micros:06}Z\""
     )?;
     match record.peer {
         Some(peer) => write!(line, ",\"client\":\"{peer}\"")?,
@@ -162,49 +147,17 @@ fn string(record: &Record<'_>, index: usize, there: bool, line: &mut String) -> 
     Ok(())
 }
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
-
-/// A moment in UTC.
-#[derive(Debug, PartialEq, Eq)]
-struct Date {
-    year: u64,
-    /// From 1.
-    month: u64,
-    day: u64,
-    hour: u64,
-    minute: u64,
-    second: u64,
-    micros: u64,
+/// In UTC, as in a date of HTTP: `Tue, 29 Feb 2000 12:34:56 GMT`.
+fn date(wall_ns: u64) -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_nanos(wall_ns))
 }
 
-impl Date {
-    /// Counts years from March on, so that the day that comes and goes is the last of its year.
-    fn of(wall_ns: u64) -> Date {
-        let seconds = wall_ns / 1_000_000_000;
-        // Days since 1 March of the year 0.
-        let days = seconds / 86_400 + 719_468;
-        let (era, of_era) = (days / 146_097, days % 146_097);
-        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * of_year + 2) / 153;
-        let month = if from_march < 10 {
-            from_march + 3
-        } else {
-            from_march - 9
-        };
-        Date {
-            year: year_of_era + era * 400 + u64::from(month <= 2),
-            month,
-            day: of_year - (153 * from_march + 2) / 5 + 1,
-            hour: seconds / 3_600 % 24,
-            minute: seconds / 60 % 60,
-            second: seconds % 60,
-            micros: wall_ns / 1_000 % 1_000_000,
-        }
-    }
+/// Day, month, year and time of such a date.
+fn parts(date: &str) -> [&str; 4] {
+    [&date[5..7], &date[8..11], &date[12..16], &date[17..25]]
 }
+
+const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
 
 #[cfg(test)]
 mod tests {
@@ -265,14 +218,15 @@ mod tests {
     #[test]
     fn days_are_counted_as_the_calendar_does() {
         for (seconds, date) in [
-            (0, (1970, 1, 1)),
-            (951_782_399, (2000, 2, 28)),
-            (951_868_800, (2000, 3, 1)),
-            (1_798_761_599, (2026, 12, 31)),
-            (4_107_542_400, (2100, 3, 1)),
+            (0, "1970-01-01"),
+            (951_782_399, "2000-02-28"),
+            (951_868_800, "2000-03-01"),
+            (1_798_761_599, "2026-12-31"),
+            (4_107_542_400, "2100-03-01"),
         ] {
-            let found = Date::of(seconds * 1_000_000_000);
-            assert_eq!((found.year, found.month, found.day), date, "{seconds}");
+            let mut line = String::new();
+            LogFormat::Json.append(&RECORD, seconds * 1_000_000_000, &mut line);
+            assert_eq!(line[9..19], *date, "{seconds}");
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use report::zones::{self, Zone};
+use report::zones;
 
 use super::{Group, Progress, servers_standing};
 use crate::failure::Failure;
@@ -18,9 +18,6 @@ impl Execution<'_> {
     /// Measures further rotations of the load whose zone is the nearest to what it should be, until none is
     /// wider than that or the time is over: so most zones get there. The group was `thought` to have taken
     /// so long by now.
-    ///
-    /// # Errors
-    /// See [`Failure`].
     pub(super) fn narrow(
         &mut self,
         group: &Group<'_>,
@@ -54,17 +51,8 @@ fn nearest(group: &Group<'_>, trials: &[report::data::Trial]) -> Option<u32> {
     let scenario = group.first().scenario.name;
     let here = trials.iter().filter(|trial| trial.scenario == scenario);
     let zones = zones::of_trials(here.cloned().collect(), scenario);
-    let place = |zone: &Zone| {
-        let (mode, rate) = zone.load;
-        let same = |own: Option<f64>| match (own, rate) {
-            (Some(own), Some(rate)) => (own - rate).abs() < 0.001,
-            (own, rate) => own.is_none() && rate.is_none(),
-        };
-        let mut windows = group.windows().iter();
-        windows.position(|window| window.mode == mode && same(window.rate))
-    };
     let wide = zones.iter().filter(|zone| zone.times() > 1.0);
-    let wide = wide.filter_map(|zone| Some((zone.times(), place(zone)?)));
+    let wide = wide.filter_map(|zone| Some((zone.times(), group.window_of(zone.load)?)));
     let nearest = wide.min_by(|(a, _), (b, _)| a.total_cmp(b))?;
     u32::try_from(nearest.1).ok()
 }
