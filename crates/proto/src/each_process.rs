@@ -52,4 +52,8 @@ impl<S: Service> Service for EachProcess<S> {
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
         self.0.intake(request, bytes)
     }
+
+    fn receives(&self) -> bool {
+        self.0.receives()
+    }
 }

@@ -246,6 +246,10 @@ impl Service for Bounded {
         self.service.intake(request, bytes)
     }
 
+    fn receives(&self) -> bool {
+        self.service.receives()
+    }
+
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
         let service = self.service.asynchronous()?;
         Some(Arc::new(BoundedAsync {

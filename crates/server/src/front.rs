@@ -8,7 +8,7 @@ use os::net::{self, Addr};
 use proto::{AsyncService, Intake, Lifecycle, Memory, Nature, Request, Response, Service};
 
 use crate::refusal::Refusal;
-use crate::{Holds, Limits, Listener, Listeners, Variant};
+use crate::{Holds, Limits, Listener, Listeners, Variant, receiving};
 
 /// Who waits for a request while the client is slow to send it, or slow to take the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +62,7 @@ pub(crate) fn before(
 /// takes a body in pieces is made by the front, and could not follow. So a body beyond the limit of memory is
 /// refused, unless the service has it kept in memory.
 pub(crate) fn passable(service: &'static dyn Service, variant: &Variant) -> &'static dyn Service {
-    let passes = variant.needs.front.is_some_and(|front| front.processes)
-        && variant.workers.holds == Holds::Many;
-    match passes {
+    match receiving::passes_whole(variant) {
         true => Box::leak(Box::new(Passable(service))),
         false => service,
     }
@@ -96,7 +94,7 @@ impl Service for Passable {
 
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
         match self.0.intake(request, bytes) {
-            Intake::Pieces(..) => Intake::Refuse,
+            Intake::Pieces(..) | Intake::Upload(_) => Intake::Refuse,
             other => other,
         }
     }
@@ -107,6 +105,10 @@ impl Service for Passable {
 
     fn awaits(&self) -> bool {
         self.0.awaits()
+    }
+
+    fn receives(&self) -> bool {
+        self.0.receives()
     }
 }
 

@@ -3,14 +3,15 @@
 //! A model whose workers may wait calls every request alike. For a loop or a task, the service is
 //! wrapped: each request that is not quick, by its nature, is called aside where the model can do that,
 //! so that others go on with the connections of the loop. Where it cannot, the loop is held, and the
-//! worker's block counts how often and for how long. A service without such requests is not wrapped.
+//! worker's block counts how often and for how long. A request whose body is received inside the call counts as one that blocks. A
+//! service without such requests is not wrapped.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use proto::{AsyncService, Intake, Lifecycle, Memory, Nature, Request, Response, Service};
 
-use crate::{Block, Calls, Variant, board, log};
+use crate::{Block, Calls, Variant, board, log, receiving};
 
 /// A service whose nature is obeyed.
 struct Obeyed {
@@ -27,11 +28,12 @@ pub(crate) fn obeyed(
     blocks: &'static [Block],
 ) -> &'static dyn Service {
     let holds = matches!(variant.workers.calls, Calls::Loop | Calls::Task);
-    if !holds || !service.has_slow_requests() {
+    let is_slow = service.has_slow_requests();
+    if !holds || !(is_slow || receiving::may_receive(variant, service)) {
         return service;
     }
     let aside = variant.needs.aside;
-    if aside.is_none() {
+    if is_slow && aside.is_none() {
         log(format_args!(
             "{model}: requests that compute or block hold the loop, and all its connections wait; \
              models that can wait: {}",
@@ -48,6 +50,9 @@ pub(crate) fn obeyed(
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl Service for Obeyed {
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        if request.has_upload() {
+            return self.call_slow(request, response);
+        }
         match self.service.nature(request) {
             Nature::Quick => self.service.call(request, response),
             Nature::Cpu | Nature::Blocking => self.call_slow(request, response),
@@ -80,6 +85,10 @@ impl Service for Obeyed {
 
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
         self.service.intake(request, bytes)
+    }
+
+    fn receives(&self) -> bool {
+        self.service.receives()
     }
 }
 

@@ -188,6 +188,11 @@ impl<P: Send + Sync, W: WorkerService> Service for Built<P, W> {
         }
     }
 
+    fn receives(&self) -> bool {
+        self.inner_says(|inner| inner.receives())
+            || self.workers.first(W::receives).unwrap_or(false)
+    }
+
     fn has_slow_requests(&self) -> bool {
         self.slow || self.inner_says(|inner| inner.has_slow_requests())
     }
@@ -255,6 +260,10 @@ impl<S: Service + Send + Sync> WorkerService for SharedByThreads<S> {
 
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
         self.0.intake(request, bytes)
+    }
+
+    fn receives(&self) -> bool {
+        self.0.receives()
     }
 
     fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {

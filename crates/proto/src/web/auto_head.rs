@@ -67,6 +67,10 @@ impl<S: Service> Service for AutoHead<S> {
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
         self.0.intake(&as_get(request), bytes)
     }
+
+    fn receives(&self) -> bool {
+        self.0.receives()
+    }
 }
 
 /// The same for workers that can await.
