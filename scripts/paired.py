@@ -61,15 +61,13 @@ def _tasks(pid):
 
 
 def cpu_us(pid):
-    """CPU time of a tree of processes, microseconds: that of the threads which are there."""
+    """CPU time of a tree of processes, microseconds: of all threads, ended ones too, but not of ended processes."""
     total = 0
     for one in tree(pid):
-        for task in _tasks(one):
-            try:
-                with open(f"/proc/{one}/task/{task}/schedstat") as stat:
-                    total += int(stat.read().split()[0])
-            except OSError:
-                pass
+        try:
+            total += time.clock_gettime_ns((~one << 3) | 2)  # The CPU clock of that process: clock_getcpuclockid(3).
+        except OSError:
+            pass  # It has ended.
     return total / 1e3
 
 

@@ -1,7 +1,9 @@
 //! Closed forms: what no schedule can exceed. They only ever say that something is impossible.
 
-use simulate::{Server, Topology};
+use simulate::{Costs, Scheduler, Server, Stalls, Topology};
 use workload::{Class, Workload};
+
+use crate::facts::{Count, Facts, Topology as Arranged};
 
 /// CPU of the mean request beside what saturation saves, µs.
 pub(crate) fn cpu_us(server: &Server, workload: &Workload) -> f64 {
@@ -54,6 +56,38 @@ pub(crate) fn rate_max(server: &Server, workload: &Workload) -> f64 {
         f64::INFINITY
     };
     by_cores.min(by_workers).min(by_locks).min(by_connections)
+}
+
+/// The highest rate that the handler's own work allows a variant on `cores` cores, if nothing else cost anything:
+/// requests per second. A measurement above it is wrong.
+pub fn work_bound(workload: &Workload, facts: &Facts, cores: usize) -> f64 {
+    let loops = if facts.workers == Count::PerCpu {
+        cores
+    } else {
+        1
+    };
+    let server = Server {
+        cores,
+        topology: match facts.topology {
+            Arranged::Loops => Topology::Loops {
+                loops,
+                spread: facts.spread,
+            },
+            // However many workers.
+            Arranged::Shared | Arranged::Seats | Arranged::Staged => Topology::Shared {
+                threads: u32::MAX as usize,
+            },
+        },
+        costs: Costs {
+            cpu_factor: 1.0,
+            ..Costs::default()
+        },
+        scheduler: Scheduler::default(),
+        stalls: Stalls::default(),
+        client_stalls: Stalls::default(),
+        connections: workload.connections as usize,
+    };
+    rate_max(&server, workload)
 }
 
 /// The percentile of the objective if nothing ever waited, µs, by a thousand quantiles of each class's

@@ -1,6 +1,5 @@
 //! What would change the answer: each input from half to twice.
 
-use schema::profile::Profile;
 use workload::{Offered, Workload};
 
 use crate::candidate::Candidate;
@@ -97,7 +96,6 @@ const INPUTS: &[Input] = &[
 /// One line for each input whose half or double has another answer, with the value at which it turns.
 pub(crate) fn search(
     question: &Question<'_>,
-    profile: &Profile,
     facts: &[Facts],
     found: &[Found],
     chosen: usize,
@@ -106,7 +104,7 @@ pub(crate) fn search(
     let chooses = |by: f64, input: &Input| -> Option<String> {
         let mut workload = question.workload.clone();
         (input.set)(&mut workload, by);
-        let question = Question::new(&workload, profile, facts, question.seed);
+        let question = Question::new(&workload, question.profile, question.known, question.seed);
         let able = rivals
             .iter()
             .filter(|f| rules::by_design(f, &workload).is_none());

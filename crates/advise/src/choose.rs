@@ -27,8 +27,12 @@ const EXTRAPOLATION_MAX: f64 = 2.0;
 pub struct Options {
     /// Only this model, or model:variant.
     pub model: Option<String>,
+    /// So many workers for it, where it has a choice, instead of a number that is proposed.
+    pub workers: Option<u32>,
     /// The seed of the simulated requests.
     pub seed: u64,
+    /// Only the default variant of each model.
+    pub defaults: bool,
     /// Without the search for what would change the answer.
     pub brief: bool,
     /// Model, variant and workers of those whose workers are given and not proposed.
@@ -45,8 +49,8 @@ pub fn advise(
     facts: &[Facts],
     options: &Options,
 ) -> Result<Answer, String> {
-    let facts = asked_for(facts, options.model.as_deref())?;
-    let question = Question::new(workload, profile, &facts, options.seed);
+    let asked = asked_for(facts, options)?;
+    let question = Question::new(workload, profile, facts, options.seed);
     let measured = profile.machine.server_cpus as usize;
     if question.cores as f64 > measured as f64 * EXTRAPOLATION_MAX {
         return Err(format!(
@@ -58,7 +62,12 @@ pub fn advise(
         rests_on: rests_on(&question, profile),
         ..Answer::default()
     };
-    let (able, out) = question.candidates(&facts, &options.sized);
+    let mut sized = options.sized.clone();
+    if let Some(workers) = options.workers {
+        let given = |f: &Facts| (f.model.clone(), f.variant.clone(), workers);
+        sized.extend(asked.iter().map(given));
+    }
+    let (able, out) = question.candidates(&asked, &sized);
     let factor = able.first().map_or(1.0, |c| c.server.costs.cpu_factor);
     let least = bounds::least_us(workload, factor);
     if least > question.goal.response_us {
@@ -88,16 +97,17 @@ pub fn advise(
         recommend(&mut answer, &question, &found, chosen);
         answer.sizing = Some(sizing::sizing(&question, &found[chosen]));
         if !options.brief {
-            answer.would_change = change::search(&question, profile, &facts, &found, chosen);
+            answer.would_change = change::search(&question, &asked, &found, chosen);
         }
     }
     answer.candidates = lines.into_iter().chain(out).collect();
     Ok(answer)
 }
 
-fn asked_for(facts: &[Facts], model: Option<&str>) -> Result<Vec<Facts>, String> {
-    let Some(label) = model else {
-        return Ok(facts.to_vec());
+fn asked_for(facts: &[Facts], options: &Options) -> Result<Vec<Facts>, String> {
+    let Some(label) = options.model.as_deref() else {
+        let wanted = |f: &&Facts| f.default || !options.defaults;
+        return Ok(facts.iter().filter(wanted).cloned().collect());
     };
     let wanted = |f: &&Facts| match label.split_once(':') {
         Some((model, variant)) => f.model == model && f.variant == variant,

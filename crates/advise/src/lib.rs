@@ -20,6 +20,7 @@ mod choose;
 mod facts;
 mod generate;
 mod html;
+mod moment;
 mod plan;
 mod plot;
 mod profile;
@@ -32,11 +33,13 @@ mod tiers;
 pub use answer::{
     Answer, CandidateLine, Interval, Plan, Recommended, Response, Sizing, WorkersLine,
 };
+pub use bounds::work_bound;
 pub use candidate::Candidate;
 pub use choose::{Options, advise};
 pub use facts::Facts;
 pub use generate::{generated, regret};
 pub use html::page;
+pub use moment::{at, probed, slowness};
 pub use plan::plan;
 pub use plot::plots;
 pub use profile::{Foreign, read, suits};

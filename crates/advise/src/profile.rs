@@ -1,7 +1,7 @@
 //! A machine's profile: read, held against this machine, and turned into costs.
 
 use schema::profile::{
-    MachineOf, PROCESS_KERNEL_KIB, Profile, SOON_RPS, StallsOf, TASK_KERNEL_KIB, VERSION,
+    LOW_RPS, MachineOf, PROCESS_KERNEL_KIB, Profile, SOON_RPS, StallsOf, TASK_KERNEL_KIB, VERSION,
     VariantCosts,
 };
 use schema::random::SplitMix64;
@@ -14,6 +14,12 @@ const TIMER_SLACK_US: f64 = 50.0;
 /// For how long Linux gives a deadline, on one CPU, µs (kernel/sched/fair.c, `sysctl_sched_base_slice`). It is
 /// that much longer for each doubling of the CPUs up to eight (`SCHED_TUNABLESCALING_LOG`).
 const BASE_SLICE_US: f64 = 700.0;
+
+/// A profile says this, or 0, where no thread that woke up was let wait for the one that ran. A sleeper beside one
+/// that computes is always owed time, and one that is owed time does not wait on a kernel that asks first
+/// whether the running thread has had more than its part (`pick_eevdf`): how long a deadline is given for
+/// cannot be seen there.
+const PROTECT_UNSEEN_US: f64 = 1.0;
 
 /// How often a profile is drawn again.
 const DRAWS: usize = 200;
@@ -113,9 +119,8 @@ pub(crate) struct Priced<'a> {
     asleep_after_us: f64,
     /// What a KiB in and out costs in the middle of all variants: most of it is the kernel's copy, which all share.
     kib_us: [f64; 2],
-    /// What going on costs a thread that has slept, where a variant's own figure is not told: threads that
-    /// occupy themselves with one connection sleep for an awaited time, too.
-    asleep_us: Vec<f64>,
+    /// What going on costs a thread that has slept, where a variant's own figure is not told.
+    paused_us: Vec<f64>,
 }
 
 impl<'a> Priced<'a> {
@@ -124,17 +129,17 @@ impl<'a> Priced<'a> {
         let costs = loops.filter_map(|f| measured(profile, f));
         let least = costs.filter_map(|v| middle(&v.request_us)).reduce(f64::min);
         let seats = facts.iter().filter(|f| f.topology == Topology::Seats);
-        let asleep = seats.filter_map(|f| measured(profile, f));
-        let asleep = asleep.flat_map(|v| v.resume_us.iter().copied());
+        let paused = seats.filter_map(|f| measured(profile, f));
+        let paused = paused.flat_map(paused_us);
         Self {
             profile,
             loop_us: least.unwrap_or(0.0),
-            asleep_after_us: asleep_after_us(profile),
+            asleep_after_us: asleep_after_us(profile, facts),
             kib_us: [
                 shared(profile, |v| &v.kib_in_us),
                 shared(profile, |v| &v.kib_out_us),
             ],
-            asleep_us: asleep.collect(),
+            paused_us: paused.collect(),
         }
     }
 
@@ -150,8 +155,8 @@ impl<'a> Priced<'a> {
             // It was measured with a sleeper, whose own timer is late by the slack.
             preempt_us: (preempt_us - TIMER_SLACK_US).clamp(1.0, slice_us),
             protect_us: match protect_us {
-                // Not told: what Linux has unless its administrator says otherwise.
-                0.0 => {
+                // Not seen: what Linux has unless its administrator says otherwise.
+                us if us <= PROTECT_UNSEEN_US => {
                     let doublings = self.profile.machine.cpus.clamp(1, 8).ilog2();
                     slice_us.min(BASE_SLICE_US * f64::from(1 + doublings))
                 }
@@ -200,6 +205,7 @@ impl<'a> Priced<'a> {
     /// The same, each list by what `of` makes of it; `None` for an empty one.
     fn costs_by(&self, facts: &Facts, by: &mut dyn FnMut(&[f64]) -> Option<f64>) -> Option<Costs> {
         let v = self.measured(facts)?;
+        let soon_us = by(&v.wake_soon_us);
         let mut of = |list: &[f64]| by(list).unwrap_or(0.0);
         let request_us = of(&v.request_us);
         // Of the hand-over there and back, half is the worker's.
@@ -207,17 +213,28 @@ impl<'a> Priced<'a> {
             Topology::Staged => (request_us - self.loop_us).max(0.0) / 2.0,
             Topology::Loops | Topology::Shared | Topology::Seats => 0.0,
         };
-        let unblock_us = match (v.unblock_us.is_empty(), facts.topology) {
-            (false, _) => &v.unblock_us,
-            (true, Topology::Seats) => &v.resume_us,
-            (true, _) => &self.asleep_us,
+        // A thread that occupies itself with one connection sleeps for an awaited time as for a blocked one.
+        let paused = paused_us(v);
+        let (resume_us, unblock_us) = match (facts.topology, v.unblock_us.is_empty()) {
+            (Topology::Seats, _) => (&paused, &paused),
+            (_, false) => (&v.resume_us, &v.unblock_us),
+            (_, true) => (&v.resume_us, &self.paused_us),
+        };
+        let wake_us = of(&v.wake_us);
+        let (sleep_us, wake_us) = match facts.topology {
+            // It sleeps after each request, saturated or not.
+            Topology::Seats => (0.0, self.asleep_us(request_us, wake_us)),
+            Topology::Loops | Topology::Shared | Topology::Staged => {
+                self.slept_and_asleep_us(request_us, wake_us, soon_us)
+            }
         };
         Some(Costs {
             request_us,
-            wake_us: of(&v.wake_us),
+            wake_us,
+            sleep_us,
             asleep_after_us: self.asleep_after_us,
             connection_us: of(&v.connection_us),
-            resume_us: of(&v.resume_us),
+            resume_us: of(resume_us),
             unblock_us: of(unblock_us),
             blocked_late_us: match v.blocked_late_us.is_empty() {
                 true => TIMER_SLACK_US,
@@ -233,6 +250,40 @@ impl<'a> Priced<'a> {
             base_us: of(&v.base_us),
             cpu_factor: of(&self.profile.cpu_factor).max(0.1),
         })
+    }
+
+    /// What waking a core costs that has been idle for very long, where a request costs `wake_us` more at the low
+    /// rate for nothing else.
+    fn asleep_us(&self, request_us: f64, wake_us: f64) -> f64 {
+        match self.asleep_after_us {
+            // Not told: every wake-up costs what it costs at the low rate.
+            t if t <= 0.0 => wake_us,
+            t => {
+                let each = wake_us / idle_share(LOW_GAP_US, request_us + wake_us);
+                each / asleep_share(LOW_GAP_US, t)
+            }
+        }
+    }
+
+    /// What it costs that a thread had to be woken up, and that its core slept, from what a request costs more at
+    /// the low rate and at the one at which cores hardly sleep.
+    fn slept_and_asleep_us(
+        &self,
+        request_us: f64,
+        wake_us: f64,
+        soon_us: Option<f64>,
+    ) -> (f64, f64) {
+        let whole = self.asleep_us(request_us, wake_us);
+        let t = self.asleep_after_us;
+        let Some(soon_us) = soon_us.filter(|_| t > 0.0) else {
+            return (0.0, whole);
+        };
+        let low = wake_us / idle_share(LOW_GAP_US, request_us + wake_us);
+        let soon = soon_us / idle_share(SOON_GAP_US, request_us + soon_us);
+        let shares = asleep_share(LOW_GAP_US, t) - asleep_share(SOON_GAP_US, t);
+        // Neither is below nothing.
+        let asleep = ((low - soon) / shares).clamp(0.0, whole);
+        (low - asleep * asleep_share(LOW_GAP_US, t), asleep)
     }
 
     /// By which factors the CPU of a request may be less or more than by the medians, at 90 %: the profile is
@@ -300,21 +351,46 @@ fn shared(profile: &Profile, list: impl Fn(&VariantCosts) -> &Vec<f64>) -> f64 {
     middle(&each).unwrap_or(0.0)
 }
 
-/// How fast a core falls asleep, µs: the median of what the variants tell; 0 where none does.
+/// What going on costs a thread that has slept, for a blocked time or for an awaited one.
+fn paused_us(v: &VariantCosts) -> Vec<f64> {
+    v.unblock_us.iter().chain(&v.resume_us).copied().collect()
+}
+
+/// How much of the cost of a sleeping core a request pays in the mean at random arrivals `gap_us` apart, if that
+/// cost grows as `1 - exp(-idle / t)`: a core that is idle stays so for the mean gap in the mean.
+fn asleep_share(gap_us: f64, t: f64) -> f64 {
+    gap_us / (gap_us + t)
+}
+
+/// The share of requests that find the core idle, where each takes `cpu_us`.
+fn idle_share(gap_us: f64, cpu_us: f64) -> f64 {
+    (1.0 - cpu_us / gap_us).max(0.05)
+}
+
+const LOW_GAP_US: f64 = 1e6 / LOW_RPS;
+const SOON_GAP_US: f64 = 1e6 / SOON_RPS;
+
+/// How fast a core falls asleep, µs: the median of what the variants tell in which a thread occupies itself with
+/// one connection; 0 where none does.
 ///
-/// At a rate of random arrivals a core that is idle stays so for the mean gap `m` in the mean, and waking it
-/// costs a share `m / (m + t)` of the whole in the mean, if what it costs grows as `1 - exp(-idle / t)`. Only
-/// requests that find it idle pay.
-fn asleep_after_us(profile: &Profile) -> f64 {
-    let gap = 1e6 / SOON_RPS;
+/// Such a thread sleeps after each request, whether the server is saturated or not: what it costs more at a low
+/// rate is the waking of the core, and nothing else. The two rates at which that is measured tell `t`.
+fn asleep_after_us(profile: &Profile, facts: &[Facts]) -> f64 {
+    let seats = |f: &&Facts| f.topology == Topology::Seats && f.holds == Holds::Workers;
     let of = |v: &VariantCosts| {
-        let (whole, soon) = (middle(&v.wake_us)?, middle(&v.wake_soon_us)?);
-        let busy = (middle(&v.request_us)? + soon) / gap;
-        let share = soon / (whole * (1.0 - busy).max(0.05)).max(1e-3);
+        let (request, whole) = (middle(&v.request_us)?, middle(&v.wake_us)?);
+        let soon = middle(&v.wake_soon_us)?;
+        let whole_each = whole / idle_share(LOW_GAP_US, request + whole);
+        let ratio = soon / idle_share(SOON_GAP_US, request + soon) / whole_each.max(1e-3);
+        // At once, or never within the gap of the low rate: nothing beyond can be told.
+        let ratio = ratio.clamp(2.0 * SOON_GAP_US / LOW_GAP_US, 1.0);
+        // asleep_share(SOON_GAP_US, t) = ratio * asleep_share(LOW_GAP_US, t), solved for t.
+        let t = SOON_GAP_US * LOW_GAP_US * (1.0 - ratio) / (LOW_GAP_US * ratio - SOON_GAP_US);
         // One that costs nothing more is not asleep after any while that matters.
-        (whole > 1.0).then(|| gap * (1.0 / share.clamp(0.01, 1.0) - 1.0))
+        (whole > 1.0).then_some(t)
     };
-    let told: Vec<f64> = profile.variants.iter().filter_map(of).collect();
+    let told = facts.iter().filter(seats);
+    let told: Vec<f64> = told.filter_map(|f| of(measured(profile, f)?)).collect();
     middle(&told).unwrap_or(0.0)
 }
 
@@ -324,7 +400,7 @@ fn scan(list: &[f64]) -> f64 {
     middle(list).filter(|us| *us > 0.01).unwrap_or(0.0)
 }
 
-fn measured<'a>(profile: &'a Profile, facts: &Facts) -> Option<&'a VariantCosts> {
+pub(crate) fn measured<'a>(profile: &'a Profile, facts: &Facts) -> Option<&'a VariantCosts> {
     let plain = |name: &str| {
         if name == "-" {
             String::new()
@@ -349,5 +425,109 @@ pub(crate) fn middle(list: &[f64]) -> Option<f64> {
         0 => None,
         n if n % 2 == 1 => Some(sorted[n / 2]),
         n => Some(f64::midpoint(sorted[n / 2 - 1], sorted[n / 2])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schema::profile::MachineOf;
+
+    const MODELS: &str = r#"[
+ {"model":"threads","variant":"-","default":true,"workers":"pool","workers_default":64,"holds":"workers","listens":true,"processes":false,"shares":false,"connections_max":null,"topology":"seats","spread":"even","io_uring":false},
+ {"model":"loop","variant":"-","default":true,"workers":"one","workers_default":1,"holds":"many","listens":true,"processes":false,"shares":false,"connections_max":null,"topology":"loops","spread":"even","io_uring":false}
+]"#;
+
+    /// A profile as it would be measured of requests of 10 µs, where a sleeping core costs `wake` and grows so with
+    /// `t`, and a sleeping loop costs `sleep`.
+    fn measured_of(sleep: f64, wake: f64, t: f64) -> Profile {
+        let costs = |model: &str, sleep: f64| {
+            // Only those that find the core idle pay, and what they pay makes it busier.
+            let more = |gap: f64| {
+                let each = sleep + wake * asleep_share(gap, t);
+                (1.0 - 10.0 / gap) * each / (1.0 + each / gap)
+            };
+            VariantCosts {
+                model: model.into(),
+                request_us: vec![10.0],
+                wake_us: vec![more(LOW_GAP_US)],
+                wake_soon_us: vec![more(SOON_GAP_US)],
+                resume_us: vec![20.0, 12.0],
+                unblock_us: vec![8.0, 10.0],
+                ..VariantCosts::default()
+            }
+        };
+        Profile {
+            version: VERSION,
+            machine: MachineOf {
+                server_cpus: 1,
+                cpus: 2,
+                ..MachineOf::default()
+            },
+            slice_us: 4_000.0,
+            preempt_us: 64.0,
+            cpu_factor: vec![1.0],
+            variants: vec![costs("threads", 0.0), costs("loop", sleep)],
+            ..Profile::default()
+        }
+    }
+
+    #[test]
+    fn what_a_sleeping_thread_costs_is_told_apart_from_a_sleeping_core() {
+        let facts = Facts::read(MODELS).expect("a catalogue");
+        for (sleep, wake, t) in [(0.0, 30.0, 400.0), (9.0, 30.0, 400.0), (15.0, 20.0, 100.0)] {
+            let profile = measured_of(sleep, wake, t);
+            let priced = Priced::new(&profile, &facts);
+            let near = |what: &str, found: f64, real: f64| {
+                assert!((found - real).abs() < 0.2, "{what} {found}, not {real}");
+            };
+            for (at, slept) in [(0, 0.0), (1, sleep)] {
+                let costs = priced.costs(&facts[at]).expect("measured");
+                assert!((costs.asleep_after_us / t - 1.0).abs() < 0.02, "{costs:?}");
+                near("sleep", costs.sleep_us, slept);
+                near("wake", costs.wake_us, wake);
+            }
+        }
+        // A profile of one rate only has the whole for each.
+        let mut old = measured_of(9.0, 30.0, 400.0);
+        for v in &mut old.variants {
+            v.wake_soon_us.clear();
+        }
+        let costs = Priced::new(&old, &facts)
+            .costs(&facts[1])
+            .expect("measured");
+        let whole = middle(&old.variants[1].wake_us).expect("told");
+        assert_eq!((costs.sleep_us, costs.asleep_after_us), (0.0, 0.0));
+        assert!((costs.wake_us - whole).abs() < 1e-9, "{costs:?}");
+    }
+
+    #[test]
+    fn a_thread_with_one_connection_sleeps_alike_for_both_kinds_of_pause() {
+        let facts = Facts::read(MODELS).expect("a catalogue");
+        let profile = measured_of(0.0, 30.0, 400.0);
+        let priced = Priced::new(&profile, &facts);
+        let of = |at: usize| {
+            priced
+                .costs(&facts[at])
+                .map(|c| (c.resume_us, c.unblock_us))
+        };
+        assert_eq!(of(0), Some((11.0, 11.0)));
+        assert_eq!(of(1), Some((16.0, 9.0)));
+    }
+
+    #[test]
+    fn a_term_that_could_not_be_seen_is_the_kernels() {
+        let facts = Facts::read(MODELS).expect("a catalogue");
+        let mut profile = measured_of(0.0, 30.0, 400.0);
+        for (seen, term) in [
+            (0.0, 1_400.0),
+            (1.0, 1_400.0),
+            (900.0, 900.0),
+            (9e9, 4_000.0),
+        ] {
+            profile.protect_us = seen;
+            let scheduler = Priced::new(&profile, &facts).scheduler();
+            assert_eq!(scheduler.protect_us, term, "{seen}");
+        }
     }
 }

@@ -24,6 +24,9 @@ const CLIENTS_MAX: usize = 1_000;
 /// What all steps of one answer share.
 pub(crate) struct Question<'a> {
     pub workload: &'a Workload,
+    pub profile: &'a Profile,
+    /// All variants: what one costs is told from others, too, whichever are asked for.
+    pub known: &'a [Facts],
     pub priced: Priced<'a>,
     pub cores: usize,
     pub goal: Goal,
@@ -42,13 +45,15 @@ impl<'a> Question<'a> {
     pub(crate) fn new(
         workload: &'a Workload,
         profile: &'a Profile,
-        facts: &[Facts],
+        known: &'a [Facts],
         seed: u64,
     ) -> Self {
         let measured = profile.machine.server_cpus as usize;
         Self {
             workload,
-            priced: Priced::new(profile, facts),
+            profile,
+            known,
+            priced: Priced::new(profile, known),
             cores: workload.machine.cpus.map_or(measured, |n| n as usize),
             goal: Goal {
                 percentile: workload.objective.percentile,

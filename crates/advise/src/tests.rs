@@ -1,4 +1,4 @@
-use schema::profile::{MachineOf, Profile, VERSION, VariantCosts};
+use schema::profile::{MachineOf, Moment, Probe, Profile, StallsOf, VERSION, VariantCosts};
 use workload::Workload;
 
 use super::*;
@@ -477,4 +477,101 @@ fn what_is_superseded_is_not_chosen_among_equals() {
     }
     let answer = advise(&workload, &profile(), &facts, &options).expect("an answer");
     assert_eq!(chosen(&answer), "ring");
+}
+
+/// What a variant costs is told from the others, too: it is the same whether it alone is asked for, or all are.
+#[test]
+fn a_model_costs_the_same_whether_it_alone_is_asked_for_or_all() {
+    let text = "rate = 2000\nconnections = 32\n[[class]]\ncpu_us = 50\n";
+    let workload = Workload::parse(text).expect("whole");
+    let ask = |options: Options| {
+        let answer = advise(&workload, &profile(), &facts(), &options).expect("an answer");
+        line(&answer, "staged", "-").clone()
+    };
+    let brief = Options {
+        brief: true,
+        ..Options::default()
+    };
+    let all = ask(brief.clone());
+    let alone = ask(Options {
+        model: Some("staged".into()),
+        ..brief.clone()
+    });
+    assert_eq!((alone.workers, alone.cpu_us), (all.workers, all.cpu_us));
+    assert_eq!(alone.response_us, all.response_us);
+    let few = ask(Options {
+        model: Some("staged".into()),
+        workers: Some(7),
+        ..brief.clone()
+    });
+    assert_eq!(few.workers, Some(7));
+    let defaults = Options {
+        defaults: true,
+        ..brief
+    };
+    let answer = advise(&workload, &profile(), &facts(), &defaults).expect("an answer");
+    assert!(
+        answer
+            .candidates
+            .iter()
+            .all(|c| !["hashed", "small"].contains(&c.variant.as_str()))
+    );
+}
+
+/// A slow hour: the probes cost half as much again as in the profile, beside the µs that they were asked for.
+#[test]
+fn a_profile_is_scaled_to_the_moment_by_what_the_probes_cost() {
+    let (profile, facts) = (profile(), facts());
+    let probes = probed(&facts);
+    let named: Vec<&str> = probes.iter().map(|p| p.0.as_str()).collect();
+    assert_eq!(named, ["loop", "threads"]);
+    let moment = |by: f64| Moment {
+        stalls: StallsOf {
+            watched_s: 5.0,
+            lengths_us: vec![900.0],
+        },
+        // What costs 5 and 9 µs in the profile, in the middle.
+        probes: [("loop", 5.0), ("threads", 9.0)]
+            .map(|(model, us)| Probe {
+                model: model.into(),
+                saturated_us: vec![0.0, 20.0 + us * by, 900.0],
+                ..Probe::default()
+            })
+            .into(),
+        ..Moment::default()
+    };
+    assert!((slowness(&profile, &facts, &moment(1.5)) - 1.5).abs() < 1e-9);
+    assert!((slowness(&profile, &facts, &moment(90.0)) - 3.0).abs() < 1e-9);
+    assert_eq!(slowness(&profile, &facts, &Moment::default()), 1.0);
+    let now = at(&profile, &facts, &moment(1.5));
+    let (then, scaled) = (&profile.variants[0], &now.variants[0]);
+    assert!((scaled.request_us[0] / then.request_us[0] - 1.5).abs() < 1e-9);
+    assert_eq!(scaled.blocked_late_us, then.blocked_late_us);
+    assert_eq!(now.cpu_factor, profile.cpu_factor);
+    assert_eq!(now.stalls, Some(moment(1.0).stalls));
+    // Nothing was watched of the client: what the profile says of it stays.
+    assert_eq!(now.client_stalls, profile.client_stalls);
+    assert_eq!(at(&profile, &facts, &Moment::default()), profile);
+}
+
+/// A loop that blocks for 4 ms of each request serves 250 in a second at most, however cheap; threads as many as
+/// their connections and the CPU allow.
+#[test]
+fn what_the_work_alone_allows() {
+    let text = "rate = 100\nconnections = 40\n[[class]]\ncpu_us = 100\nblocked_us = 3900\n";
+    let workload = Workload::parse(text).expect("whole");
+    let facts = facts();
+    let bound = |model: &str, cores| {
+        let facts = facts
+            .iter()
+            .find(|f| f.model == model)
+            .expect("it is known");
+        work_bound(&workload, facts, cores).round()
+    };
+    assert_eq!((bound("loop", 1), bound("loop", 2)), (250.0, 250.0));
+    assert_eq!(
+        (bound("threads", 1), bound("threads", 2)),
+        (10_000.0, 10_000.0)
+    );
+    assert_eq!(bound("staged", 1), 10_000.0);
 }

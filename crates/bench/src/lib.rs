@@ -103,6 +103,7 @@ pub use live::{LiveArgs, live_main};
 pub use run::capacities::{Asked, Measured, capacities};
 pub use run::capacity_search::Trial;
 pub use run::keep::{KeepArgs, keep_main};
+pub use run::moment::moment;
 pub use run::null::{NullArgs, null_main};
 pub use run::paired::{Estimate, Paired, paired};
 pub use run::profile::{ProfileArgs, machine as this_machine, profile_main};

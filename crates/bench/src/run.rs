@@ -11,6 +11,7 @@ pub mod generator;
 pub mod keep;
 pub mod lost;
 pub mod memory;
+pub mod moment;
 pub mod narrowing;
 pub mod null;
 pub mod paired;

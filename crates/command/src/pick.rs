@@ -50,6 +50,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
 
+    /// With so many workers, instead of a number that is proposed
+    #[arg(long, value_name = "N", requires = "model", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    workers: Option<u32>,
+
     /// The seed of the simulated requests
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -84,7 +88,7 @@ pub struct Args {
     from: Option<PathBuf>,
 
     /// Hold predictions to account: measure generated workloads over the default variants, about
-    /// a minute and a half each
+    /// a minute and a quarter each
     #[arg(long, value_name = "SEED", conflicts_with_all = ["file", "from", "verify", "learn", "peak"])]
     validate: Option<u64>,
 
@@ -165,6 +169,7 @@ fn answer(args: &Args) -> Result<ExitCode, Refused> {
     }
     let options = Options {
         model: args.model.clone(),
+        workers: args.workers,
         seed: args.seed,
         brief: args.brief,
         ..Options::default()

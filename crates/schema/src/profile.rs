@@ -9,8 +9,14 @@ pub const TASK_KERNEL_KIB: f64 = 24.0;
 /// a stack has a dozen pages of them), and 16 of mappings, signals and files.
 pub const PROCESS_KERNEL_KIB: f64 = 88.0;
 
+/// The rate at which [`VariantCosts::wake_us`] is measured, requests per second: every server is nearly idle.
+pub const LOW_RPS: f64 = 500.0;
 /// The rate at which [`VariantCosts::wake_soon_us`] is measured, requests per second.
 pub const SOON_RPS: f64 = 8_000.0;
+
+/// CPU of the requests by which [`VariantCosts::request_us`] is told, µs: they keep the server busier than the
+/// generator.
+pub const WORK_US: f64 = 20.0;
 
 /// The version of this shape of file.
 pub const VERSION: u32 = 1;
@@ -80,6 +86,31 @@ pub struct StallsOf {
     pub watched_s: f64,
     /// How long each of the stalls was, µs.
     pub lengths_us: Vec<f64>,
+}
+
+/// How fast the machine is at some moment, and how often its CPUs are away then: what differs from hour to hour
+/// on a machine that others use, too.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Moment {
+    /// How often a CPU of the server was away.
+    pub stalls: StallsOf,
+    /// The same of a CPU of the load generator.
+    pub client_stalls: StallsOf,
+    /// What a few variants cost.
+    pub probes: Vec<Probe>,
+}
+
+/// What a variant costs at a [`Moment`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probe {
+    /// Model name.
+    pub model: String,
+    /// Variant name.
+    pub variant: String,
+    /// CPU of a request that computes for [`WORK_US`], saturated, once for each window, µs.
+    pub saturated_us: Vec<f64>,
 }
 
 /// The machine of a profile.

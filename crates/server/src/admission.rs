@@ -14,7 +14,11 @@
 //! a CPU, where the scheduler lets many workers take turns: the scheduler knows, and is asked before and
 //! after a call of the service. The last makes no request older before its call; so where workers
 //! share CPUs, there is a bound on how many serve at once besides, which is found as TCP finds its window:
-//! up by a little while requests are in time, down by a quarter when they are late.
+//! up by a little while requests wait for less than a quarter of the target, down by a quarter when they are
+//! late. It stops well below the target because clients have a queue, too, which the server cannot see: one
+//! with few connections and a backlog sends the next request when one is answered. While all that wait are
+//! just in time, the server answers no faster than requests come, and the backlog stays; while few wait, it
+//! refuses so many at once that the backlog is gone within a moment.
 //!
 //! Of requests in time, one in an eighth of an interval is looked at.
 
@@ -49,6 +53,9 @@ const RHYTHM: u64 = 8;
 
 /// Workers that serve at once when an overload begins.
 const WINDOW_AT_FIRST: u32 = 4;
+
+/// The window grows while requests wait for less than this part of the target.
+const SHORT: u32 = 4;
 
 /// The bounds of [`Limits`] in the units of this module.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +99,7 @@ impl QueueDelay {
         self.seen.fetch_add(1, Ordering::Relaxed);
         self.late.fetch_add(u32::from(is_late), Ordering::Relaxed);
         if now_ns >= self.adjust_ns.load(Ordering::Relaxed) {
-            self.adjust_window(is_late);
+            self.adjust_window(delay, bounds.target);
             self.adjust_ns
                 .store(now_ns + bounds.interval_ns / RHYTHM, Ordering::Relaxed);
         }
@@ -113,11 +120,14 @@ impl QueueDelay {
         self.overloaded.store(overloaded, Ordering::Relaxed);
     }
 
-    fn adjust_window(&self, is_late: bool) {
+    fn adjust_window(&self, delay: Duration, target: Duration) {
         let window = self.window.load(Ordering::Relaxed);
-        let next = match is_late {
-            true => (window - window / 4 - u32::from(window < 4 && window > 1)).max(1),
-            false => window + (window / 8).max(1),
+        let next = if delay > target {
+            (window - window / 4 - u32::from(window < 4 && window > 1)).max(1)
+        } else if delay <= target / SHORT {
+            window + (window / 8).max(1)
+        } else {
+            window
         };
         self.window
             .store(next.min(u32::from(u16::MAX)), Ordering::Relaxed);
@@ -139,13 +149,54 @@ impl QueueDelay {
         }
     }
 
+    /// A request that has waited for so long is about to be served by one of several threads or processes
+    /// that share CPUs. Returns what is to be told of its [end](Self::end); `None` refuses it.
+    pub(crate) fn begin(&self, waited: Duration, now_ns: u64, limits: &Limits) -> Option<Call> {
+        let is_late = waited > Bounds::of(limits).target;
+        let overloaded = self.is_overloaded(now_ns, limits);
+        let entered = overloaded && !is_late && self.enter();
+        let refused = overloaded && !entered;
+        if refused && is_late {
+            self.refuse();
+        } else if refused {
+            return None; // How long it would have waited is not known.
+        }
+        let mut call = Call {
+            entered,
+            followed: None,
+        };
+        if self.is_follow_due(now_ns) {
+            self.follow(now_ns, limits);
+            match os::thread::run_delay() {
+                Some(run_delay) if !refused => call.followed = Some((waited, run_delay)),
+                _ => {
+                    self.observe(waited, now_ns, limits);
+                }
+            }
+        }
+        (!refused).then_some(call)
+    }
+
+    /// The request is answered, or waits for something else than a worker. The thread is the one that began.
+    pub(crate) fn end(&self, call: Call, limits: &Limits) {
+        if call.entered {
+            self.leave();
+        }
+        if let Some((waited, before)) = call.followed
+            && let Some(run_delay) = os::thread::run_delay()
+        {
+            let while_served = run_delay.saturating_sub(before);
+            self.observe(waited + while_served, os::signal::monotonic_ns(), limits);
+        }
+    }
+
     /// Refuses a request that was late before its call.
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// During an overload, a worker begins to serve, unless enough do.
-    pub(crate) fn enter(&self) -> bool {
+    fn enter(&self) -> bool {
         let window = self.window.load(Ordering::Relaxed);
         let has_room = self.serving.fetch_add(1, Ordering::Relaxed) < window;
         if !has_room {
@@ -156,7 +207,7 @@ impl QueueDelay {
     }
 
     /// One that had entered has served.
-    pub(crate) fn leave(&self) {
+    fn leave(&self) {
         // A new overload counts from 0, even if requests of the last one are still served.
         let _ = self
             .serving
@@ -173,9 +224,26 @@ impl QueueDelay {
     }
 
     /// Takes note that one is followed.
-    pub(crate) fn follow(&self, now_ns: u64, limits: &Limits) {
+    fn follow(&self, now_ns: u64, limits: &Limits) {
         self.follow_ns
             .store(now_ns + rhythm_ns(limits), Ordering::Relaxed);
+    }
+}
+
+/// What is known of a request that is being served.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// It counts in the window.
+    entered: bool,
+    /// Its delay is measured to its end: how long it had waited before, and how long its thread had waited
+    /// for a CPU by then.
+    followed: Option<(Duration, Duration)>,
+}
+
+impl Call {
+    /// Whether its end is of interest.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.entered || self.followed.is_some()
     }
 }
 
@@ -303,6 +371,34 @@ mod tests {
             now += 13;
         }
         assert_eq!(queue.window.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn the_window_stands_while_requests_are_just_in_time() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 101]);
+        let window = |queue: &QueueDelay| queue.window.load(Ordering::Relaxed);
+        let at_first = window(&queue);
+        (0..40).for_each(|n| {
+            observe(&queue, 1_120 + 13 * n, &[3]);
+        });
+        assert_eq!(window(&queue), at_first);
+    }
+
+    #[test]
+    fn a_call_is_refused_when_it_is_late_or_enough_are_served() {
+        let (queue, limits) = (QueueDelay::default(), Limits::default());
+        let begin = |waited_ms| queue.begin(Duration::from_millis(waited_ms), 1_101 * MS, &limits);
+        assert!(begin(20).is_some(), "all is well");
+        observe(&queue, 1_000, &[20; 101]);
+        assert!(begin(20).is_none(), "late");
+        let calls: Vec<_> = std::iter::from_fn(|| begin(0)).collect();
+        assert!((1..=WINDOW_AT_FIRST as usize).contains(&calls.len()));
+        for call in calls {
+            assert!(call.is_tracked());
+            queue.end(call, &limits);
+        }
+        assert!(begin(0).is_some(), "there is room again");
     }
 
     #[test]

@@ -3,20 +3,26 @@
 //! A model whose workers may wait calls every request alike. For a loop or a task, the service is
 //! wrapped: each request that is not quick, by its nature, is called aside where the model can do that,
 //! so that others go on with the connections of the loop. Where it cannot, the loop is held, and the
-//! worker's block counts how often and for how long. A request whose body is received inside the call counts as one that blocks. A
-//! service without such requests is not wrapped.
+//! worker's block counts how often and for how long. A request whose body is received inside the call counts
+//! as one that blocks. A service without such requests is not wrapped.
+//!
+//! What is called aside waits for no worker, but all of it shares the CPUs. So in an overload it is bounded
+//! as workers are that share CPUs: see [`admission`](crate::admission).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use proto::{AsyncService, Intake, Lifecycle, Memory, Nature, Request, Response, Service};
+use proto::{AsyncService, Intake, Lifecycle, Limits, Memory, Nature, Request, Response, Service};
 
-use crate::{Block, Calls, Variant, board, log, receiving};
+use crate::admission::{Call, Overloaded};
+use crate::{Block, Board, Calls, Variant, board, log, receiving};
 
 /// A service whose nature is obeyed.
 struct Obeyed {
     service: &'static dyn Service,
     aside: Option<fn(&mut dyn FnMut())>,
+    limits: Limits,
+    board: &'static Board,
     blocks: &'static [Block],
 }
 
@@ -25,7 +31,8 @@ pub(crate) fn obeyed(
     service: &'static dyn Service,
     model: &str,
     variant: &Variant,
-    blocks: &'static [Block],
+    limits: &Limits,
+    (board, blocks): (&'static Board, &'static [Block]),
 ) -> &'static dyn Service {
     let holds = matches!(variant.workers.calls, Calls::Loop | Calls::Task);
     let is_slow = service.has_slow_requests();
@@ -43,6 +50,8 @@ pub(crate) fn obeyed(
     Box::leak(Box::new(Obeyed {
         service,
         aside,
+        limits: limits.clone(),
+        board,
         blocks,
     }))
 }
@@ -96,13 +105,43 @@ impl Obeyed {
     #[cold]
     #[inline(never)]
     fn call_slow(&self, request: &Request<'_>, response: &mut Response<'_>) {
-        if let Some(aside) = self.aside {
-            aside(&mut || self.service.call(request, response));
-            return;
-        }
         let block = &self.blocks[request.place.worker as usize];
-        let _held = HeldTimer(block, Instant::now());
-        self.service.call(request, response);
+        let Some(aside) = self.aside else {
+            let _held = HeldTimer(block, Instant::now());
+            return self.service.call(request, response);
+        };
+        match self.begin() {
+            Some(_serving) => aside(&mut || self.service.call(request, response)),
+            None => {
+                board::add(&block.shed, 1);
+                Overloaded.call(request, response);
+            }
+        }
+    }
+
+    /// Begins a call aside. `None`: it is to be refused.
+    fn begin(&self) -> Option<Serving<'_>> {
+        let call = match self.limits.queue_delay_ms {
+            0 => Some(None),
+            // How long it has waited in its socket was looked at by its loop.
+            _ => {
+                let now_ns = os::signal::monotonic_ns();
+                let queue = &self.board.queue_delay;
+                queue.begin(Duration::ZERO, now_ns, &self.limits).map(Some)
+            }
+        };
+        call.map(|call| Serving(self, call))
+    }
+}
+
+/// A call aside counts in the window until this is dropped, by a panic too.
+struct Serving<'o>(&'o Obeyed, Option<Call>);
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        if let Some(call) = self.1.take().filter(Call::is_tracked) {
+            self.0.board.queue_delay.end(call, &self.0.limits);
+        }
     }
 }
 

@@ -252,7 +252,7 @@ fn prepare(
         in_flight: bounds.in_flight(),
         service: bounded::within(
             front::passable(
-                natures::obeyed(service, model.name, variant, blocks),
+                natures::obeyed(service, model.name, variant, &limits, (board, blocks)),
                 variant,
             ),
             bounds,

@@ -186,7 +186,7 @@ impl Worker {
                 self.count_rarely(refused);
             }
         }
-        if self.looks.is_tracked {
+        if self.looks.call.is_some() {
             self.end_call();
         }
     }

@@ -27,6 +27,10 @@ struct Queue {
     idle: Vec<u32>,
     /// Threads that it may still have.
     more: usize,
+    /// Whether one of its threads waits for all.
+    led: bool,
+    /// One has been woken up and does not run yet: until then nobody else waits.
+    led_by_next: bool,
 }
 
 #[derive(Default)]
@@ -64,10 +68,13 @@ impl<'a> Engine<'a> {
             Load::Closed { population, .. } => population,
         };
         let steps = Steps::new(server, trace, active.max(1));
+        let queues = steps.queues();
         let queue = |&more: &usize| Queue {
             waiting: VecDeque::new(),
             idle: Vec::new(),
             more,
+            led: queues.led,
+            led_by_next: false,
         };
         let locks = trace
             .classes
@@ -82,7 +89,7 @@ impl<'a> Engine<'a> {
             events: Events::default(),
             cores: Cores::new(server.cores.max(1), &server.scheduler),
             threads: Vec::new(),
-            queues: steps.queues().threads.iter().map(queue).collect(),
+            queues: queues.threads.iter().map(queue).collect(),
             steps,
             locks: (0..locks).map(|_| Lock::default()).collect(),
             requests: Vec::with_capacity(trace.len()),
@@ -133,6 +140,9 @@ impl<'a> Engine<'a> {
                 };
                 self.now = at;
                 self.on(event);
+            }
+            while let Some(id) = self.cores.begun.pop() {
+                self.led(id);
             }
             if self.done >= warm && warm_at == 0 {
                 (warm_at, used_at) = (self.now.max(1), self.cores.used);
@@ -208,6 +218,10 @@ impl<'a> Engine<'a> {
     fn submit(&mut self, request: u32) {
         let step = self.step_of(request);
         let queue = &mut self.queues[step.queue as usize];
+        if queue.led_by_next {
+            queue.waiting.push_back(request);
+            return;
+        }
         let id = match queue.idle.pop() {
             Some(id) => id,
             None if queue.more > 0 => {
@@ -218,6 +232,7 @@ impl<'a> Engine<'a> {
                     left: 0,
                     unblocked: false,
                     batch: 0,
+                    leads: false,
                     share: Share::default(),
                 });
                 self.threads.len() as u32 - 1
@@ -227,21 +242,49 @@ impl<'a> Engine<'a> {
                 return;
             }
         };
-        let wake = self.wake_us();
+        let wake = self.wake_us(self.server.costs.sleep_us);
         if self.take(id, request, step, wake) {
+            let queue = &mut self.queues[step.queue as usize];
+            queue.led_by_next = queue.led;
+            self.threads[id as usize].leads = queue.led;
             self.cores
                 .wake(self.now, id, &mut self.threads, &mut self.events);
         }
     }
 
+    /// The thread that was woken up for its queue runs: another waits in its place, or takes what has come.
+    fn led(&mut self, id: u32) {
+        let thread = &mut self.threads[id as usize];
+        if !std::mem::take(&mut thread.leads) {
+            return;
+        }
+        let at = thread.step.queue as usize;
+        self.queues[at].led_by_next = false;
+        // One that must wait for a lock first does not lead: the next is asked at once.
+        loop {
+            let queue = &mut self.queues[at];
+            if queue.led_by_next || (queue.idle.is_empty() && queue.more == 0) {
+                return;
+            }
+            let Some(next) = queue.waiting.pop_front() else {
+                return;
+            };
+            self.submit(next);
+        }
+    }
+
     /// What it costs that a thread wakes up now: nothing where all cores are awake. A core that was left a
-    /// moment ago, by the step before of the same request as a rule, is awake.
-    fn wake_us(&self) -> f64 {
+    /// moment ago, by the step before of the same request as a rule, is awake. `slept_us` is for the thread, the
+    /// rest for the core.
+    fn wake_us(&self, slept_us: f64) -> f64 {
         let costs = &self.server.costs;
         match self.cores.idle_for(self.now) {
             None | Some(0) => 0.0,
-            Some(_) if costs.asleep_after_us <= 0.0 => costs.wake_us,
-            Some(ns) => costs.wake_us * -(-(ns as f64) / 1e3 / costs.asleep_after_us).exp_m1(),
+            Some(_) if costs.asleep_after_us <= 0.0 => slept_us + costs.wake_us,
+            Some(ns) => {
+                let asleep = -(-(ns as f64) / 1e3 / costs.asleep_after_us).exp_m1();
+                slept_us + costs.wake_us * asleep
+            }
         }
     }
 
@@ -281,7 +324,8 @@ impl<'a> Engine<'a> {
                 }
             }
             Event::Unblocked { thread } => {
-                let wake = self.wake_us();
+                // That it slept is in the tail.
+                let wake = self.wake_us(0.0);
                 let state = &mut self.threads[thread as usize];
                 state.left = state.step.tail + (wake * 1_000.0) as u64;
                 self.cores
@@ -333,7 +377,12 @@ impl<'a> Engine<'a> {
             }
         }
         // The thread goes on with the next request in its queue before others are woken by this one.
-        let next = self.queues[step.queue as usize].waiting.pop_front();
+        let queue = &mut self.queues[step.queue as usize];
+        let next = match queue.led_by_next {
+            // What waits is for the one that was woken up, and for those behind it.
+            true => None,
+            false => queue.waiting.pop_front(),
+        };
         match next {
             Some(next) => {
                 let step = self.step_of(next);

@@ -74,8 +74,11 @@ pub enum Spread {
 pub struct Costs {
     /// CPU of a request, saturated.
     pub request_us: f64,
-    /// What a wake-up adds of a core that has been idle for long.
+    /// What a wake-up adds of a core that has been idle for long, beside [`sleep_us`](Self::sleep_us).
     pub wake_us: f64,
+    /// What it costs that a thread waited, and had to be woken up, on a core however short a while idle: the
+    /// call and the switch there and back, which requests share that are served without a pause.
+    pub sleep_us: f64,
     /// How fast a core falls asleep: after so long it costs 63 % of that to wake it up, and of one that has only
     /// just become idle nothing. 0: at once.
     pub asleep_after_us: f64,

@@ -21,6 +21,8 @@ pub(crate) struct Step {
 pub(crate) struct Queues {
     /// Threads of each queue at most.
     pub threads: Vec<usize>,
+    /// Whether one thread of a queue waits for all: the next is woken up when that one runs.
+    pub led: bool,
 }
 
 /// Makes the steps of requests.
@@ -83,7 +85,10 @@ impl<'a> Steps<'a> {
                 threads
             }
         };
-        Queues { threads }
+        Queues {
+            threads,
+            led: matches!(self.server.topology, Topology::Shared { .. }),
+        }
     }
 
     /// The queue at which a request of `connection` begins.

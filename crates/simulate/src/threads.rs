@@ -29,6 +29,8 @@ pub(crate) struct Thread {
     pub unblocked: bool,
     /// Jobs it will take until it waits for readiness again.
     pub batch: usize,
+    /// Whether others are woken up for its queue only once it runs.
+    pub leads: bool,
     /// What the scheduler knows of it.
     pub share: Share,
 }
@@ -73,6 +75,8 @@ pub(crate) struct Cores {
     /// For how long a deadline is given.
     term: i64,
     pub used: u64,
+    /// Threads that lead and have begun to run.
+    pub begun: Vec<u32>,
 }
 
 impl Cores {
@@ -97,6 +101,7 @@ impl Cores {
             preempt: ns(scheduler.preempt_us),
             term: ns(scheduler.protect_us) as i64,
             used: 0,
+            begun: Vec::new(),
         }
     }
 
@@ -244,6 +249,9 @@ impl Cores {
 
     fn begin(&mut self, now: u64, core: u32, id: u32, threads: &[Thread], events: &mut Events) {
         self.cores[core as usize].protected = threads[id as usize].share.deadline;
+        if threads[id as usize].leads {
+            self.begun.push(id);
+        }
         self.go_on(now, core, id, threads, events);
     }
 

@@ -409,4 +409,10 @@ fn a_wake_up_costs_as_the_core_sleeps() {
     // Each idle time is 200 µs in the mean: half of the whole, for those who find the core idle.
     let busy = outcome.utilisation;
     close("busy", busy, 0.005 * (10.0 + (1.0 - busy) * 20.0), 0.02);
+    // That the thread slept costs each of them the same, however short.
+    let mut slept = with(ONE_LOOP, 200.0);
+    slept.costs.sleep_us = 30.0;
+    let busy = run(&slept, &open(5_000.0), &trace).utilisation;
+    close("slept", busy, 0.005 * (10.0 + (1.0 - busy) * 50.0), 0.02);
+    close("rare", mean(&slept, 1.0), 80.0, 0.01);
 }

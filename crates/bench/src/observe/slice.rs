@@ -28,7 +28,8 @@ pub struct Slices {
     pub slice_us: f64,
     /// How long a thread that wakes up waits for one that runs, median, µs.
     pub preempt_us: f64,
-    /// How long a thread has run at least that gives way to one that wakes up, µs.
+    /// How long a thread has run at least that gives way to one that wakes up, µs; 0 where it gave way after
+    /// each of the sleeps.
     pub protect_us: f64,
 }
 
@@ -77,7 +78,7 @@ pub fn measure(cpus: &CpuList) -> std::io::Result<Slices> {
         (Some(slice_us), Some(preempt_us)) => Ok(Slices {
             slice_us,
             preempt_us: preempt_us.max(1.0),
-            protect_us: protect_us.max(1.0),
+            protect_us,
         }),
         _ => Err(std::io::Error::other(
             "two threads on one CPU did not take turns: its time slice cannot be told",

@@ -37,7 +37,7 @@ const REQUESTS: f64 = 2_500.0;
 const TRIAL_S: (f64, f64) = (0.8, 1.6);
 /// The length of a trial at most where the objective is a long one: in a shorter one a queue that grows has not yet
 /// become as long as the objective allows. The second is of those of which a rough figure is enough.
-const TRIAL_S_LONG: (f64, f64) = (2.0, 4.0);
+const TRIAL_S_LONG: (f64, f64) = (2.5, 5.0);
 /// Objectives that a trial lasts.
 const OBJECTIVES: f64 = 6.0;
 /// Trials of a server at most, and of one of which a rough figure is enough.
@@ -240,7 +240,7 @@ impl Session {
     /// The next window of a server: the closed loop first, then trials as long as its search needs some.
     fn step(&self, runner: &mut Runner, round: u64) -> Result<(), Unmeasured> {
         let Some(search) = &mut runner.search else {
-            let seconds = self.trial_s(runner.start.guess_rps, runner.start.coarse);
+            let seconds = self.closed_s(runner.start.guess_rps, runner.start.coarse);
             let (_, sample) = self.load(&runner.server, &runner.visit, None, seconds, round)?;
             let replies = sample.load.rate_achieved;
             if replies <= 0.0 {
@@ -258,7 +258,7 @@ impl Session {
         };
         if search.is_at_top() && !runner.again {
             // It could do as much as it could do at most: was that its most?
-            let seconds = self.trial_s(runner.closed_rps, runner.start.coarse);
+            let seconds = self.closed_s(runner.closed_rps, runner.start.coarse);
             let (_, sample) = self.load(&runner.server, &runner.visit, None, seconds, round)?;
             runner.again = true;
             runner.closed_rps = runner.closed_rps.max(sample.load.rate_achieved);
@@ -298,10 +298,20 @@ impl Session {
 
     /// How long a trial of a server takes that answers so many requests per second.
     pub(super) fn trial_s(&self, rps: f64, coarse: bool) -> f64 {
-        let by_requests = (REQUESTS / rps.max(1.0)).clamp(TRIAL_S.0, TRIAL_S.1);
+        let by_requests = enough_s(rps);
         let (usual, rough) = TRIAL_S_LONG;
         let by_objective = self.objective.p99_us / 1e6 * OBJECTIVES;
         by_requests.max(by_objective.min(if coarse { rough } else { usual }))
+    }
+
+    /// How long a closed loop of it takes: no queue grows in one. Where a rough figure is enough, few requests come,
+    /// and they need the time.
+    fn closed_s(&self, rps: f64, coarse: bool) -> f64 {
+        if coarse {
+            self.trial_s(rps, coarse)
+        } else {
+            enough_s(rps)
+        }
     }
 
     /// A window: a closed loop, or an open one at a rate.
@@ -362,6 +372,11 @@ impl Session {
             trials,
         }
     }
+}
+
+/// How long it takes to send enough requests for a p99, at so many per second.
+fn enough_s(rps: f64) -> f64 {
+    (REQUESTS / rps.max(1.0)).clamp(TRIAL_S.0, TRIAL_S.1)
 }
 
 pub(super) fn said(why: &Unmeasured) -> String {

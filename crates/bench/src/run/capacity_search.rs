@@ -5,8 +5,9 @@
 //! them (pool adjacent violators: Ayer and others, 1955): one trial that a slow moment of the machine has
 //! spoilt moves it a little, and does not end the search at the wrong place.
 
-/// The search ends when its ends are so near.
-const WITHIN: f64 = 1.04;
+/// The search ends when its ends are so near: half a stride. Where the objective lies between them is told by how
+/// far each trial was from it, and trials that came nearer would differ by their noise.
+const WITHIN: f64 = 1.065;
 /// The same where a rough figure is enough.
 const WITHIN_COARSE: f64 = 1.10;
 /// Below this share of the highest rate, half the way to it is a better step than a stride.

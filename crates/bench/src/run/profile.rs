@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use report::data::{Mode, Pass, Shape};
 use report::out;
-use schema::profile::{MachineOf, Profile, SOON_RPS, VERSION, VariantCosts};
+use schema::profile::{LOW_RPS, MachineOf, Profile, SOON_RPS, VERSION, VariantCosts, WORK_US};
 
 use crate::failure::{Failure, Unmeasured};
 use crate::observe::cpus::CpuList;
@@ -74,10 +74,6 @@ const AWAITING: u32 = 128;
 const IDLE: u32 = 400;
 /// The length of a window, s.
 const WINDOW_S: f64 = 0.4;
-/// A rate at which every server is nearly idle.
-const LOW_RPS: f64 = 500.0;
-/// CPU of the requests that keep the server busier than the generator, µs.
-const WORK_US: f64 = 20.0;
 /// The same by which the true length of a µs is told.
 const LONG_US: f64 = 1_000.0;
 /// CPU of the least requests, µs. With none they would be quick ones, which models that have threads for the
@@ -233,9 +229,9 @@ fn scheduler(file: &Path, server_cpus: &CpuList, load_cpus: &CpuList) -> Result<
 }
 
 /// A variant that is measured.
-struct Variant<'a> {
-    setup: &'a Setup,
-    contender: &'a Contender,
+pub(super) struct Variant<'a> {
+    pub(super) setup: &'a Setup,
+    pub(super) contender: &'a Contender,
 }
 
 impl Variant<'_> {
@@ -255,6 +251,18 @@ impl Variant<'_> {
             closes: false,
             blocked: None,
         }
+    }
+
+    /// CPU of a request that computes for [`WORK_US`], saturated, in each of `times` windows, µs.
+    pub(super) fn saturated_us(&self, times: usize) -> Result<Vec<f64>, Unmeasured> {
+        let visit = self.visit(&KEPT, AWAITING, 0);
+        let (server, _) = visit::begin(self.setup, &visit)?;
+        let shape = closed(&work(WORK_US, 0.0), CONNECTIONS);
+        let each: Result<Vec<f64>, Unmeasured> = (0..times)
+            .map(|_| self.cpu_us(&visit, &shape, &server))
+            .collect();
+        server.drain(&self.setup.interrupt)?;
+        each
     }
 
     /// Adds a figure to every list of `costs` that this variant has one for.

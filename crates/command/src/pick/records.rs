@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use schema::profile::Moment;
 use serde::{Deserialize, Serialize};
 
 /// A variant at a workload: what was predicted when it was measured, and what was measured.
@@ -20,6 +21,9 @@ pub(super) struct Cell {
     pub cells: usize,
     /// When it was measured, seconds since 1970.
     pub at_s: u64,
+    /// How fast the machine was then; `None` in files that do not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moment: Option<Moment>,
     /// Model.
     pub model: String,
     /// Variant.

@@ -22,6 +22,9 @@ const REGRET_MAX: f64 = 0.10;
 /// A prediction so near held.
 const NEAR: (f64, f64) = (0.85, 1.15);
 
+/// A trial's rate is random by so much.
+const BEYOND: f64 = 1.02;
+
 /// A cell as the sums have it.
 struct Held {
     workload: usize,
@@ -29,6 +32,8 @@ struct Held {
     expected: f64,
     measured: f64,
     covered: bool,
+    /// What was predicted by the profile alone, whatever the moment.
+    alone: f64,
 }
 
 /// Rows, and their sums.
@@ -42,8 +47,12 @@ pub(super) struct Table {
     unmeasured: Vec<String>,
     /// Cells in which one of the two was nothing and the other was not.
     contradicted: Vec<String>,
+    /// Cells in which more was measured than can be.
+    beyond: Vec<String>,
     /// When the last of them was measured, seconds since 1970.
     at_s: u64,
+    /// Whether it was measured how fast the machine was.
+    moments: bool,
 }
 
 impl Table {
@@ -55,17 +64,20 @@ impl Table {
         Ok(Self::default())
     }
 
-    /// Prints the row of a workload.
+    /// Prints the row of a workload, by the answer for the moment at which it was measured; `alone` is the answer of
+    /// the profile as it is.
     pub(super) fn row(
         &mut self,
         workload: &Workload,
         cells: &[Cell],
         answer: &Answer,
+        alone: &Answer,
     ) -> Result<(), Refused> {
         let n = cells[0].workload;
         for cell in cells {
-            self.add(cell, answer);
+            self.add(cell, answer, alone);
         }
+        self.moments |= cells[0].moment.is_some();
         let of = |model: &str| cells.iter().find(|c| c.model == model);
         let rps = |model: &str| of(model).and_then(|c| c.measured).unwrap_or(0.0);
         let best = cells
@@ -83,8 +95,8 @@ impl Table {
                 "| {n} | {chosen} | none kept the objective | | | | | |"
             ));
         }
-        let readme = by_the_readme(workload);
-        let choices = [chosen, "thread-pool", "multi-reactor", readme];
+        let [pool, reactor, readme] = choices(workload);
+        let choices = [chosen, pool, reactor, readme];
         let regrets = choices.map(|model| advise::regret(rps(model), rps(best)));
         for (all, regret) in self.regrets.iter_mut().zip(regrets) {
             all.push(regret);
@@ -101,7 +113,17 @@ impl Table {
         ))
     }
 
-    fn add(&mut self, cell: &Cell, answer: &Answer) {
+    /// Notes a cell of which more was measured than `most_rps`, which the handler's own work allows.
+    pub(super) fn bounded(&mut self, cell: &Cell, most_rps: f64) {
+        if let Some(measured) = cell.measured.filter(|rps| *rps > most_rps * BEYOND) {
+            self.beyond.push(format!(
+                "{} {}: measured {measured:.0}/s, and the work alone allows {most_rps:.0}/s",
+                cell.workload, cell.model
+            ));
+        }
+    }
+
+    fn add(&mut self, cell: &Cell, answer: &Answer, alone: &Answer) {
         self.at_s = self.at_s.max(cell.at_s);
         let expected = predicted(answer, &cell.model);
         let label = format!("{} {}", cell.workload, cell.model);
@@ -112,6 +134,7 @@ impl Table {
                 expected: interval.expected,
                 measured,
                 covered: (interval.low..=interval.high).contains(&measured),
+                alone: predicted(alone, &cell.model).map_or(0.0, |i| i.expected),
             }),
             (Some(measured), _) => self
                 .contradicted
@@ -126,8 +149,9 @@ impl Table {
 
     /// Writes into `profile` how far its predictions were off, and by which workloads that is known.
     pub(super) fn calibrate(&self, seed: u64, profile: &mut Profile) {
-        let off = |c: &Held| (c.measured / c.expected).ln();
-        profile.residuals = self.cells.iter().map(off).collect();
+        // An answer rests on the profile alone, and so do these.
+        let off = |c: &Held| (c.alone > 0.0).then(|| (c.measured / c.alone).ln());
+        profile.residuals = self.cells.iter().filter_map(off).collect();
         profile.calibration = Some(Calibration {
             seed,
             workloads: self.regrets[0].len() + self.undecided,
@@ -165,6 +189,15 @@ impl Table {
             share(near),
             share(covered)
         );
+        if self.moments {
+            let alone = |c: &&Held| held(c.alone, c.measured);
+            let near = self.cells.iter().filter(alone).count();
+            let _ = writeln!(
+                text,
+                "- by the profile as it is, without what was measured of the moment: {near} of {n} ({:.0} %)",
+                share(near)
+            );
+        }
         self.by_model(&mut text);
         for (what, lines) in [
             (
@@ -172,6 +205,10 @@ impl Table {
                 &self.unmeasured,
             ),
             ("Predicted not to keep it, and did", &self.contradicted),
+            (
+                "Measured above what is possible, in trials that were too short",
+                &self.beyond,
+            ),
         ] {
             if !lines.is_empty() {
                 let _ = writeln!(text, "\n{what}:");
@@ -235,8 +272,17 @@ impl Table {
 
 impl Held {
     fn is_near(&self) -> bool {
-        (NEAR.0..=NEAR.1).contains(&(self.expected / self.measured))
+        held(self.expected, self.measured)
     }
+}
+
+fn held(expected: f64, measured: f64) -> bool {
+    (NEAR.0..=NEAR.1).contains(&(expected / measured))
+}
+
+/// What the other ways of choosing would take.
+pub(super) fn choices(workload: &Workload) -> [&'static str; 3] {
+    ["thread-pool", "multi-reactor", by_the_readme(workload)]
 }
 
 fn predicted(answer: &Answer, model: &str) -> Option<advise::Interval> {
@@ -255,7 +301,7 @@ const LONG_US: f64 = 1_000.0;
 /// 3. For one that computes for long "any model with a worker per CPU will do": `thread-pool`, the first
 ///    that the rules name.
 /// 4. Where a crash must be alone, `prefork`.
-pub(super) fn by_the_readme(workload: &Workload) -> &'static str {
+fn by_the_readme(workload: &Workload) -> &'static str {
     let [cpu, blocked, wait] = workload.means_us();
     let many_and_idle = workload.connections >= 100 && workload.active * 2 < workload.connections;
     if workload.needs.crash_isolation {

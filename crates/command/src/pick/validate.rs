@@ -2,23 +2,33 @@
 //!
 //! `--validate SEED --out FILE` measures, a line for each cell, and goes on where it ended. `--validate SEED
 //! --against FILE` predicts all stored workloads again, without measuring. Both print the same table.
+//!
+//! A profile is of another hour, and a machine that others use, too, is not as fast in every hour. So the moment is
+//! measured with the capacities (a few seconds every few minutes), and predictions are held to what was measured
+//! by the profile as it would be then. By the profile alone they are made, too: that is what an answer rests on,
+//! and what its intervals are made from.
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use advise::{Answer, Facts, Options};
 use bench::Asked;
-use schema::profile::Profile;
+use schema::profile::{Moment, Profile};
 use workload::Workload;
 
 use super::check;
 use super::records::{self, Cell};
 use super::refused::{Refused, failed, unusable};
-use super::table::Table;
+use super::table::{self, Table};
 
-/// A candidate that is predicted to carry less than this share of the best is measured roughly.
+/// A candidate that is predicted to carry less than this share of the best is not measured, unless one of the
+/// other ways of choosing would take it; and then roughly.
 const CONTENDS_SHARE: f64 = 0.7;
+/// A CPU that is away for more of its time is used by others, whom the gates of a trial do not let pass either.
+const AWAY_SHARE_MAX: f64 = 0.05;
+/// How long a moment lasts.
+const MOMENT: Duration = Duration::from_secs(240);
 
 /// What is held to account.
 pub(super) struct Asking<'a> {
@@ -54,7 +64,7 @@ pub(super) fn apart(seed: u64, profile: &Profile) -> Result<(), Refused> {
 }
 
 impl Asking<'_> {
-    /// Measures workloads `first` to `end` over all default variants, about a minute and a half each, and
+    /// Measures workloads `first` to `end` over the default variants, about a minute and a quarter each, and
     /// prints the table. With `out`, what was measured is kept there, and what is there is not measured
     /// again.
     pub(super) fn measure(
@@ -65,6 +75,7 @@ impl Asking<'_> {
         let stored = out.map_or_else(|| Ok(Vec::new()), records::read);
         let stored = stored.map_err(|line| unusable(format!("--out {line}")))?;
         let mut table = Table::begin()?;
+        let mut moment: Option<(Instant, Moment)> = None;
         let generated = advise::generated(self.seed, end);
         for (n, workload) in generated.iter().enumerate().skip(first) {
             let text = workload.to_string();
@@ -79,15 +90,19 @@ impl Asking<'_> {
                     )));
                 }
                 None => {
-                    let cells = self.measured(n, workload)?;
+                    let now = match moment.take().filter(|(at, _)| at.elapsed() < MOMENT) {
+                        Some(now) => now,
+                        None => (Instant::now(), self.moment()?),
+                    };
+                    let cells = self.measured(n, workload, &now.1)?;
+                    moment = Some(now);
                     if let Some(file) = out {
                         records::append(file, &cells).map_err(failed)?;
                     }
                     cells
                 }
             };
-            let answer = self.answer(workload, &cells)?;
-            table.row(workload, &cells, &answer)?;
+            self.row(&mut table, workload, &cells)?;
         }
         table.end()?;
         Ok(ExitCode::SUCCESS)
@@ -114,30 +129,66 @@ impl Asking<'_> {
         for cells in stored {
             let workload = Workload::parse(&cells[0].toml)
                 .map_err(|line| unusable(format!("--against {}: {line}", file.display())))?;
-            let answer = self.answer(&workload, cells)?;
-            table.row(&workload, cells, &answer)?;
+            self.row(&mut table, &workload, cells)?;
         }
         table.end()?;
         Ok(table)
     }
 
-    /// What is predicted, with the workers that were measured.
-    fn answer(&self, workload: &Workload, cells: &[Cell]) -> Result<Answer, Refused> {
+    fn moment(&self) -> Result<Moment, Refused> {
+        let found = bench::moment(&advise::probed(self.facts));
+        let moment = found.map_err(|e| failed(format!("{e:#}")))?;
+        for (whose, seen) in [
+            ("server's", &moment.stalls),
+            ("load generator's", &moment.client_stalls),
+        ] {
+            let away = seen.lengths_us.iter().sum::<f64>() / 1e6 / seen.watched_s.max(1e-3);
+            if away > AWAY_SHARE_MAX {
+                eprintln!(
+                    "turnstile pick: the {whose} CPU was away for {:.0} % of the time: others use it, and what is measured now will be left out",
+                    away * 100.0
+                );
+            }
+        }
+        Ok(moment)
+    }
+
+    /// The row of a workload, predicted with the workers that were measured: by the profile as it would be at the
+    /// moment of the measurement, and by the profile alone.
+    fn row(&self, table: &mut Table, workload: &Workload, cells: &[Cell]) -> Result<(), Refused> {
         let sized = cells.iter().filter_map(|c| {
             let workers = c.workers?;
             Some((c.model.clone(), c.variant.clone(), workers))
         });
-        self.predict(workload, sized.collect())
+        let sized: Vec<_> = sized.collect();
+        let alone = self.predict(workload, self.profile, sized.clone())?;
+        let then = match &cells[0].moment {
+            Some(moment) => {
+                let then = advise::at(self.profile, self.facts, moment);
+                self.predict(workload, &then, sized)?
+            }
+            None => alone.clone(),
+        };
+        let cpus = workload.machine.cpus;
+        let cores = cpus.unwrap_or(self.profile.machine.server_cpus) as usize;
+        for cell in cells {
+            let same = |f: &&Facts| f.model == cell.model && f.variant == cell.variant;
+            if let Some(facts) = self.facts.iter().find(same) {
+                table.bounded(cell, advise::work_bound(workload, facts, cores));
+            }
+        }
+        table.row(workload, cells, &then, &alone)
     }
 
     fn predict(
         &self,
         workload: &Workload,
+        profile: &Profile,
         sized: Vec<(String, String, u32)>,
     ) -> Result<Answer, Refused> {
-        let defaults: Vec<Facts> = self.facts.iter().filter(|f| f.default).cloned().collect();
         let options = Options {
             brief: true,
+            defaults: true,
             seed: self.seed,
             sized,
             ..Options::default()
@@ -145,24 +196,32 @@ impl Asking<'_> {
         // What is measured is the workload as it is sent, whose longest times are shorter: where an objective is
         // close to them, that decides.
         let sent = workload::as_sent(workload);
-        advise::advise(&sent, self.profile, &defaults, &options).map_err(failed)
+        advise::advise(&sent, profile, self.facts, &options).map_err(failed)
     }
 
-    /// Measures every default variant that the rules leave, those that are predicted to fail among them:
-    /// the best of all is what a choice is held to.
-    fn measured(&self, n: usize, workload: &Workload) -> Result<Vec<Cell>, Refused> {
-        let answer = self.predict(workload, Vec::new())?;
-        let able: Vec<_> = answer
-            .candidates
-            .iter()
-            .filter_map(|c| Some((c, c.capacity_rps?)))
+    /// Measures the default variants that may be the best, and those that the other ways of choosing would take.
+    /// What is predicted far below the best would have to carry half as much again as predicted to be chosen.
+    fn measured(
+        &self,
+        n: usize,
+        workload: &Workload,
+        moment: &Moment,
+    ) -> Result<Vec<Cell>, Refused> {
+        let now = advise::at(self.profile, self.facts, moment);
+        let answer = self.predict(workload, &now, Vec::new())?;
+        let ranked = answer.candidates.iter();
+        let ranked: Vec<_> = ranked.filter_map(|c| Some((c, c.capacity_rps?))).collect();
+        let best = ranked.iter().map(|(_, c)| c.expected).fold(0.0, f64::max);
+        let contends = |rps: f64| rps >= best * CONTENDS_SHARE;
+        let others = table::choices(workload);
+        let able: Vec<_> = ranked
+            .into_iter()
+            .filter(|(line, c)| contends(c.expected) || others.contains(&line.model.as_str()))
             .collect();
-        // One that is predicted far below the best is not the best: of it a rough figure is enough.
-        let best = able.iter().map(|(_, c)| c.expected).fold(0.0, f64::max);
         let asked: Vec<Asked> = able
             .iter()
             .map(|(line, capacity)| Asked {
-                coarse: capacity.expected < best * CONTENDS_SHARE,
+                coarse: !contends(capacity.expected),
                 ..check::asked(line, self.facts)
             })
             .collect();
@@ -178,6 +237,7 @@ impl Asking<'_> {
                 toml: workload.to_string(),
                 cells: able.len(),
                 at_s,
+                moment: Some(moment.clone()),
                 model: line.model.clone(),
                 variant: line.variant.clone(),
                 workers: line.workers,

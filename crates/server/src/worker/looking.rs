@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use os::net;
 use proto::{Limits, Session};
 
-use super::looks::Followed;
 use crate::Worker;
-use crate::admission::rhythm_ns;
+use crate::admission::{Call, rhythm_ns};
 
 /// When a worker whose clock says `now` looks again. A loop reads its clock once per wake-up: what is due
 /// by that clock is due for the rest of its batch, too.
@@ -96,52 +95,19 @@ impl Worker {
     /// A request that has waited for so long is about to be served by one of several workers that share
     /// CPUs: decides whether it is.
     fn begin_call(&mut self, waited: Duration, now_ns: u64) {
-        let (limits, looks) = (&self.server.limits, &mut self.looks);
         let queue = &self.server.board.queue_delay;
-        let is_late = waited > Duration::from_millis(limits.queue_delay_ms);
-        looks.sheds = false;
-        if queue.is_overloaded(now_ns, limits) {
-            if is_late {
-                looks.sheds = true;
-                queue.refuse();
-            } else {
-                looks.entered = queue.enter();
-                looks.sheds = !looks.entered;
-            }
-        }
-        if looks.sheds && !is_late {
-            return; // How long it would have waited is not known.
-        }
-        if queue.is_follow_due(now_ns) {
-            queue.follow(now_ns, limits);
-            match os::thread::run_delay() {
-                Some(run_delay) if !looks.sheds => {
-                    looks.followed = Some(Followed { waited, run_delay });
-                }
-                _ => {
-                    queue.observe(waited, now_ns, limits);
-                }
-            }
-        }
-        looks.is_tracked = looks.entered || looks.followed.is_some();
+        let call = queue.begin(waited, now_ns, &self.server.limits);
+        self.looks.sheds = call.is_none();
+        self.looks.call = call.filter(Call::is_tracked);
     }
 
     /// The request is answered, or waits for something else than a worker.
     #[cold]
     #[inline(never)]
     pub(super) fn end_call(&mut self) {
-        let looks = &mut self.looks;
-        let queue = &self.server.board.queue_delay;
-        looks.is_tracked = false;
-        if std::mem::take(&mut looks.entered) {
-            queue.leave();
-        }
-        if let Some(followed) = looks.followed.take()
-            && let Some(run_delay) = os::thread::run_delay()
-        {
-            let while_served = run_delay.saturating_sub(followed.run_delay);
-            let now_ns = self.server.drain.shared_ns(Instant::now());
-            queue.observe(followed.waited + while_served, now_ns, &self.server.limits);
+        if let Some(call) = self.looks.call.take() {
+            let queue = &self.server.board.queue_delay;
+            queue.end(call, &self.server.limits);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proto::Limits;
 
-use crate::admission::QueueDelay;
+use crate::admission::{Call, QueueDelay};
 
 /// What a worker knows of the delay of its requests.
 #[derive(Debug)]
@@ -13,21 +13,12 @@ pub(super) struct Looks {
     pub(super) at: Instant,
     /// Requests are answered with 503 until it has looked again.
     pub(super) sheds: bool,
-    /// The present request counts in the window, or is followed.
-    pub(super) is_tracked: bool,
-    pub(super) entered: bool,
-    pub(super) followed: Option<Followed>,
+    /// The present request, if it counts in the window or is followed.
+    pub(super) call: Option<Call>,
     /// How long the last input had waited, if that was looked at.
     pub(super) input_age: Duration,
     /// The queue of a loop, which is its own.
     pub(super) own: QueueDelay,
-}
-
-/// A request of which the delay is measured to its end.
-#[derive(Debug)]
-pub(super) struct Followed {
-    pub(super) waited: Duration,
-    pub(super) run_delay: Duration,
 }
 
 /// A time that does not come.
@@ -42,9 +33,7 @@ impl Looks {
         Looks {
             at: now + first,
             sheds: false,
-            is_tracked: false,
-            entered: false,
-            followed: None,
+            call: None,
             input_age: Duration::ZERO,
             own: QueueDelay::default(),
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 
 use super::row;
-use crate::harness::{Client, Column, Server};
+use crate::harness::{Client, Column, PATIENCE, Server, eventually};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
@@ -61,10 +61,12 @@ fn standing_queue(column: &Column) -> anyhow::Result<()> {
     let seen = overload(&server, Duration::from_secs(20))?;
     ensure!(seen.shed.into_inner() > 0, "all wait");
     ensure!(seen.served.into_inner() > 0, "none is served");
-    // When the queue is gone, everybody is served again.
-    std::thread::sleep(Duration::from_millis(300));
-    server.connect()?.get(PATH)?.expect(200)?;
-    Ok(())
+    // When the queue is gone, everybody is served again: two intervals later, or when workers have had a CPU
+    // to notice.
+    eventually("requests are served again", PATIENCE, || {
+        let reply = server.connect().and_then(|mut client| client.get(PATH));
+        reply.is_ok_and(|reply| reply.status == 200)
+    })
 }
 
 fn all_wait(column: &Column) -> anyhow::Result<()> {
