@@ -96,14 +96,14 @@ pub(crate) fn answer(
     Some(answer)
 }
 
-fn reply_has_body(method: Method<'_>, status: u16) -> bool {
+pub(crate) fn reply_has_body(method: Method<'_>, status: u16) -> bool {
     method != Method::Head && status != 204 && status != 304
 }
 
 /// The service has panicked; the session answers with 500.
 #[cold]
 #[inline(never)]
-fn failed(request: &Request<'_>, observed: bool, turn: &mut Turn<'_>) {
+pub(crate) fn failed(request: &Request<'_>, observed: bool, turn: &mut Turn<'_>) {
     turn.scratch.panicked += 1;
     if observed {
         let outcome = Outcome {

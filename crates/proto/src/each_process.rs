@@ -19,7 +19,7 @@ pub struct EachProcess<S>(pub S);
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl<S: Service> Service for EachProcess<S> {
-    crate::pass_on!(0: call, nature, intake, has_slow_requests, lifecycle, asynchronous, awaits);
+    crate::pass_on!(0: call, nature, intake, has_slow_requests, lifecycle, asynchronous, awaits, receives);
 
     fn memory(&self) -> Memory {
         Memory::Any

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::chunked::Chunked;
+use crate::upload::{Begun, Framing, Upload};
 
 /// What becomes of a request body that is larger than [`body_bytes_max`](crate::Limits::body_bytes_max),
 /// by the word of [`Service::intake`](crate::Service::intake).
@@ -21,6 +21,10 @@ pub enum Intake {
     /// is complete the service is called, with an empty body, and finds the sink in
     /// [`Request::take_sink`](crate::Request::take_sink).
     Pieces(Box<dyn Sink>, u64),
+    /// The service is called at once, and receives the body itself, up to so many bytes of it, by
+    /// [`Request::take_upload`](crate::Request::take_upload). A larger one is refused with 413, and so is any
+    /// where the call must not wait; see [`Service::receives`](crate::Service::receives).
+    Upload(u64),
 }
 
 impl fmt::Debug for Intake {
@@ -29,6 +33,7 @@ impl fmt::Debug for Intake {
             Intake::Refuse => f.write_str("Refuse"),
             Intake::Memory(bytes_max) => write!(f, "Memory({bytes_max})"),
             Intake::Pieces(_, bytes_max) => write!(f, "Pieces({bytes_max})"),
+            Intake::Upload(bytes_max) => write!(f, "Upload({bytes_max})"),
         }
     }
 }
@@ -59,17 +64,41 @@ pub trait Sink: Any + Send {
     }
 }
 
-/// The sink of a request, until the service takes it out.
-pub(crate) struct Filled(Mutex<Option<Box<dyn Sink>>>);
+/// The sink of a request, or the body that is to be received, until the service takes it out.
+pub(crate) struct Filled {
+    sink: Mutex<Option<Box<dyn Sink>>>,
+    upload: Mutex<Option<Upload>>,
+}
 
 impl Filled {
     pub(crate) fn new(sink: Option<Box<dyn Sink>>) -> Filled {
-        Filled(Mutex::new(sink))
+        Filled {
+            sink: Mutex::new(sink),
+            upload: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn receiving(upload: Upload) -> Filled {
+        Filled {
+            sink: Mutex::new(None),
+            upload: Mutex::new(Some(upload)),
+        }
+    }
+
+    /// Whether the body is received inside the call, and nobody has it yet.
+    pub(crate) fn has_upload(&self) -> bool {
+        let room = self.upload.lock().unwrap_or_else(PoisonError::into_inner);
+        room.is_some()
+    }
+
+    pub(crate) fn take_upload(&self) -> Option<Upload> {
+        let mut room = self.upload.lock().unwrap_or_else(PoisonError::into_inner);
+        room.take()
     }
 
     /// Takes the sink out, if it is an `S`.
     pub(crate) fn take<S: Sink>(&self) -> Option<Box<S>> {
-        let mut room = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut room = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         let sink: Box<dyn Any> = room.take_if(|sink| {
             let sink: &dyn Any = &**sink;
             sink.is::<S>()
@@ -87,7 +116,9 @@ impl fmt::Debug for Filled {
 /// A body that is being taken. Its head is in a buffer of its own, and so is the body if there is no sink.
 pub(crate) struct Taking {
     pub(crate) sink: Option<Box<dyn Sink>>,
-    pub(crate) framing: TakenFraming,
+    /// The service receives it inside its call. Then the rest of this is of no meaning.
+    pub(crate) upload: Option<Begun>,
+    pub(crate) framing: Framing,
     pub(crate) head_bytes: usize,
     pub(crate) bytes_max: u64,
     /// Bytes received since the deadline was set.
@@ -108,14 +139,12 @@ pub(crate) enum Given {
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(8);
 
-/// How much of it is missing.
-#[derive(Debug)]
-pub(crate) enum TakenFraming {
-    Length { left: u64 },
-    Chunked(Chunked),
-}
-
 impl Taking {
+    /// Whether the body is in memory.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.sink.is_none() && self.upload.is_none()
+    }
+
     /// Gives a piece to the sink, or keeps it behind the head.
     ///
     /// # Errors

@@ -63,6 +63,7 @@ mod target;
 mod telling;
 mod turn;
 mod unp;
+mod upload;
 mod warm_up;
 mod web;
 
@@ -82,6 +83,7 @@ pub use service::{
 pub use session::{Complete, End, Session};
 pub use stream::{Piece, Pull, Source, pieces, reader};
 pub use turn::{Protocol, Turn, Want};
+pub use upload::{Lost, Transport, Upload};
 pub use web::auto_head::AutoHead;
 pub use web::conditions::{Condition, ETag, Validators};
 pub use web::content::Content;

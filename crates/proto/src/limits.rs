@@ -69,7 +69,7 @@ macro_rules! limits {
         threads_max: usize = 64, "Threads behind loops, where a model has them beside its workers (64)";
         /// Processes that only send a reply still, or wait for it, beside those that compute, where a process is forked
         /// for each request. At this bound further requests wait.
-        sending_max: usize = 512, "Some(match name {";
+        sending_max: usize = 512, "Processes that only send a reply still, beside those that compute: fork-per-client with a front (512)";
         /// Connections that wait in the kernel to be accepted (`listen(2)`).
         backlog: i32 = 4_096, "Connections waiting in the kernel for an accept (4096)";
         /// Time that requests may wait for a worker, ms: once most have waited longer for an interval, those that

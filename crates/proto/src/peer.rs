@@ -58,6 +58,11 @@ impl PeerLookup {
         }
     }
 
+    /// The number by which the driver knows the connection.
+    pub(crate) fn socket(&self) -> i32 {
+        self.socket
+    }
+
     pub(crate) fn ask(&self) -> Peer {
         **self
             .known

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::client::Origin;
 use crate::intake::Filled;
-use crate::{Peer, Place, Sink};
+use crate::{Peer, Place, Sink, Upload};
 
 /// A request method (RFC 9110 section 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,17 @@ impl<'a> Request<'a> {
     /// The sink to which the body was given, if there is one and it is an `S`. It can be taken once.
     pub fn take_sink<S: Sink>(&self) -> Option<Box<S>> {
         self.filled.and_then(Filled::take)
+    }
+
+    /// The body, if the service receives it inside this call, as it has said by
+    /// [`Intake::Upload`](crate::Intake::Upload). It can be taken once.
+    pub fn take_upload(&self) -> Option<Upload> {
+        self.filled.and_then(Filled::take_upload)
+    }
+
+    /// Whether there is such a body, and it was not taken. The call may then wait for the client.
+    pub fn has_upload(&self) -> bool {
+        self.filled.is_some_and(Filled::has_upload)
     }
 
     /// All header fields in order, as name and value, without white space around the value.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::buffers::Buffers;
-use crate::{AsyncService, Observer};
+use crate::{AsyncService, Observer, Transport};
 
 /// Buffers belong to workers, not to connections. So ten thousand idle connections have no buffer, and
 /// a request needs no allocation once its worker has served some.
@@ -20,6 +20,17 @@ pub struct Scratch {
     spare: Vec<Vec<u8>>,
     spare_bytes: usize,
     awaits: Option<Awaits>,
+    transport: Option<ReceivesBy>,
+}
+
+/// How bodies are received inside calls.
+#[derive(Clone, Copy)]
+struct ReceivesBy(&'static dyn Transport);
+
+impl fmt::Debug for ReceivesBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReceivesBy")
+    }
 }
 
 /// What answers requests by awaiting.
@@ -49,6 +60,7 @@ impl Scratch {
             spare: Vec::new(),
             spare_bytes: 0,
             awaits: None,
+            transport: None,
         }
     }
 
@@ -70,6 +82,16 @@ impl Scratch {
     /// Has every exchange reported to `observer` from now on.
     pub fn observe(&mut self, observer: Box<dyn Observer>) {
         self.observer = Some(observer);
+    }
+
+    /// Lets services receive large bodies inside their calls ([`Intake::Upload`](crate::Intake::Upload)), by
+    /// this transport. All that call them may wait: this worker, or those that compute for it.
+    pub fn receive_in_calls(&mut self, transport: &'static dyn Transport) {
+        self.transport = Some(ReceivesBy(transport));
+    }
+
+    pub(crate) fn transport(&self) -> Option<&'static dyn Transport> {
+        self.transport.map(|transport| transport.0)
     }
 
     /// Has [staged](crate::Session::staged) sessions begin to answer with `service` where they receive, so

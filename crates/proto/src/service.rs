@@ -69,6 +69,13 @@ pub trait Service: Sync {
         let _ = (request, bytes);
         Intake::Refuse
     }
+
+    /// Whether [`intake`](Service::intake) says of some requests that the service receives their bodies
+    /// inside its calls ([`Intake::Upload`]). A model whose loop calls the service must not wait there: it
+    /// refuses such bodies with 413, and the server says so at the start.
+    fn receives(&self) -> bool {
+        false
+    }
 }
 
 impl<F: Fn(&Request<'_>, &mut Response<'_>) + Sync> Service for F {
@@ -108,6 +115,7 @@ macro_rules! pass_on {
         $crate::pass_on!(@get $field lifecycle Option<&dyn $crate::Lifecycle>);
     };
     (@awaits $field:tt) => { $crate::pass_on!(@get $field awaits bool); };
+    (@receives $field:tt) => { $crate::pass_on!(@get $field receives bool); };
     (@get $field:tt $method:ident $type:ty) => {
         fn $method(&self) -> $type {
             self.$field.$method()
@@ -173,6 +181,11 @@ pub trait WorkerService: Send {
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
         let _ = (request, bytes);
         Intake::Refuse
+    }
+
+    /// See [`Service::receives`].
+    fn receives(&self) -> bool {
+        false
     }
 
     /// See [`Service::asynchronous`].

@@ -1,6 +1,6 @@
 //! The protocol state of one connection. Every change of that state is in this file, which is long for
-//! this reason, in `large`, where bodies are too large for memory, and in `awaiting`, where replies are
-//! awaited. What has no part in the state is elsewhere: parsing in `head`, `chunked` and `unp`, the call of
+//! this reason, in `large` and `uploading`, where bodies are too large for memory, and in `awaiting`, where
+//! replies are awaited. What has no part in the state is elsewhere: parsing in `head`, `chunked` and `unp`, the call of
 //! the service in `answer`, bytes that wait to be sent in `output`.
 //!
 //! ```text
@@ -32,6 +32,7 @@ mod awaiting;
 mod begun;
 mod elsewhere;
 mod large;
+mod uploading;
 
 pub use elsewhere::{Complete, End};
 
@@ -361,6 +362,8 @@ impl Session {
         };
         let since = *since;
         let mut room = head::fields();
+        // Who answers elsewhere receives nothing: what the client sends belongs to this request.
+        self.cut_short |= taken.as_ref().is_some_and(|taken| taken.upload.is_some());
         let filled = taken.take().map(|taken| Filled::new(taken.sink));
         let body = &self.parked[self.parked.len() - *body_bytes..];
         match head::parse(&self.parked, &mut room, turn.limits) {
@@ -390,6 +393,12 @@ impl Session {
     /// reset the connection, since a FIN would say that the body is complete.
     pub fn is_aborted(&self) -> bool {
         self.aborted
+    }
+
+    /// Whether its driver computes elsewhere. One that does not computes at once what the session wants to be
+    /// computed: a request whose body the service receives.
+    pub fn is_staged(&self) -> bool {
+        self.staged
     }
 
     /// Calls the service for the complete request with which the session wants [`Want::Compute`].
@@ -545,10 +554,10 @@ impl Session {
             Decoded::More => taken,
             Decoded::TooLarge => {
                 let decoder = std::mem::replace(decoder, Chunked::new());
-                if self.take_chunks(decoder, head_bytes, turn) {
-                    taken + self.consume_taken(&data[taken..], turn)
-                } else {
-                    data.len()
+                match self.take_chunks(decoder, head_bytes, turn) {
+                    true if matches!(self.phase, Phase::Compute { .. }) => taken,
+                    true => taken + self.consume_taken(&data[taken..], turn),
+                    false => data.len(),
                 }
             }
             Decoded::Refused(status) => {
@@ -642,7 +651,13 @@ impl Session {
             Some(Parsed::Complete(mut head)) => {
                 head.persistent &= !self.cut_short;
                 let body = &request[request.len() - body_bytes..];
-                let filled = taken.map(|taken| Filled::new(taken.sink));
+                let filled = match taken.map(|taken| *taken) {
+                    Some(Taking {
+                        upload: Some(begun),
+                        ..
+                    }) => return self.serve_upload(&head, begun, received, turn),
+                    taken => taken.map(|taken| Filled::new(taken.sink)),
+                };
                 self.serve(&head, body, filled.as_ref(), received, turn);
             }
             _ => {

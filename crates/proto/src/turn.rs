@@ -10,8 +10,8 @@ use crate::{Limits, Place, Scratch, Service};
 pub enum Want {
     /// Receive, and call [`Session::receive`](crate::Session::receive).
     Read,
-    /// Call [`Session::compute`](crate::Session::compute), in this thread or another. Only
-    /// [staged](crate::Session::staged) sessions want this.
+    /// Call [`Session::compute`](crate::Session::compute), in this thread or another. Sessions that are not
+    /// [staged](crate::Session::staged) want this only where a service receives a body in its call.
     Compute,
     /// Send [`Session::output`](crate::Session::output), and call [`Session::sent`](crate::Session::sent).
     Write,

@@ -209,7 +209,7 @@ pub(crate) fn within(service: &'static dyn Service, bounds: Bounds) -> &'static 
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl Service for Bounded {
-    proto::pass_on!(service: nature, has_slow_requests, memory, lifecycle, intake, awaits);
+    proto::pass_on!(service: nature, has_slow_requests, memory, lifecycle, intake, awaits, receives);
 
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
         match self.bounds.admit(request) {

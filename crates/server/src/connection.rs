@@ -9,6 +9,7 @@
 //!   Read                 receives, at most once per step    Readable, before it would receive again
 //!   Write                sends until all output is sent     Writable, if the socket is full before
 //!   Compute, Wait        -                                  Compute, Time
+//!   Compute, unstaged    calls the service, which waits     -
 //!   Linger               sends FIN, receives, and drops     Readable
 //!   Close                -                                  Closed
 //! ```
@@ -127,6 +128,10 @@ impl Connection {
                 Want::Read if !is_first => Err(Need::Readable),
                 Want::Read => self.receive::<BLOCKING>(worker),
                 Want::Write => self.send::<BLOCKING>(worker),
+                Want::Compute if !self.session.is_staged() => {
+                    self.compute_here(worker);
+                    Ok(())
+                }
                 Want::Compute => {
                     self.queued = worker.waits_since();
                     Err(Need::Compute)
@@ -168,8 +173,21 @@ impl Connection {
         worker.look_at_queued(self.queued);
         let (_, mut turn) = worker.turn();
         self.session.compute(&mut turn);
+        // A call that has received has read the clock.
+        worker.now = turn.now;
         self.session.keep_output(worker.scratch_mut());
         worker.count();
+    }
+
+    /// Calls the service for a request whose body it receives, where the worker may wait.
+    #[cold]
+    #[inline(never)]
+    fn compute_here(&mut self, worker: &mut Worker) {
+        let (_, mut turn) = worker.turn();
+        self.session.compute(&mut turn);
+        worker.now = turn.now;
+        // What has come during the call may be unread.
+        self.would_block = false;
     }
 
     /// Receives once, and gives the bytes to the session.

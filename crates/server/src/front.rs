@@ -6,7 +6,7 @@ use os::net::{self, Addr};
 use proto::{Intake, Request, Service};
 
 use crate::refusal::Refusal;
-use crate::{Holds, Limits, Listener, Listeners, Variant};
+use crate::{Holds, Limits, Listener, Listeners, Variant, receiving};
 
 /// Who waits for a request while the client is slow to send it, or slow to take the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +60,7 @@ pub(crate) fn before(
 /// takes a body in pieces is made by the front, and could not follow. So a body beyond the limit of memory is
 /// refused, unless the service has it kept in memory.
 pub(crate) fn passable(service: &'static dyn Service, variant: &Variant) -> &'static dyn Service {
-    let passes = variant.needs.front.is_some_and(|front| front.processes)
-        && variant.workers.holds == Holds::Many;
-    match passes {
+    match receiving::passes_whole(variant) {
         true => Box::leak(Box::new(Passable(service))),
         false => service,
     }
@@ -72,11 +70,11 @@ struct Passable(&'static dyn Service);
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl Service for Passable {
-    proto::pass_on!(0: call, nature, has_slow_requests, memory, lifecycle, asynchronous, awaits);
+    proto::pass_on!(0: call, nature, has_slow_requests, memory, lifecycle, asynchronous, awaits, receives);
 
     fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
         match self.0.intake(request, bytes) {
-            Intake::Pieces(..) => Intake::Refuse,
+            Intake::Pieces(..) | Intake::Upload(_) => Intake::Refuse,
             other => other,
         }
     }

@@ -46,6 +46,7 @@ mod options;
 mod pid_file;
 mod processes;
 mod ready;
+mod receiving;
 mod refusal;
 mod refused;
 mod restart;
@@ -86,8 +87,8 @@ pub use proto::{
     AsyncReply, AsyncService, AutoHead, Condition, Content, Cookie, ETag, EachProcess, End, Events,
     Fill, FormError, FormEvent, FormLimits, FormPart, FormParts, Intake, InvalidCookie, Lifecycle,
     Limits, Memory, Method, Multipart, Nature, Pairs, Peer, Pending, Piece, Place, Protocol, Pull,
-    Request, Response, SameSite, Service, Sink, Source, Validators, WorkerService, pending, pieces,
-    reader,
+    Request, Response, SameSite, Service, Sink, Source, Upload, Validators, WorkerService, pending,
+    pieces, reader,
 };
 pub use server::{Server, Shutdown};
 pub use signals::hangups;

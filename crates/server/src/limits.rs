@@ -41,7 +41,7 @@ macro_rules! flags {
 /// A larger value must be a typing error, or cannot be had. Negative numbers are larger than all.
 fn most_of(name: &str) -> Option<u64> {
     Some(match name {
-        "threads_max" | "backlog" => 65_536,
+        "threads_max" | "sending_max" | "backlog" => 65_536,
         "events_max" => 8_192, // A ring has eight completions for each, 65,536 at most (io_uring_setup(2)).
         "lent_buffers" => 32_768,
         "connections_per_address_max" => 65_534, // It is counted in 16 bits.

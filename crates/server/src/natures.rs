@@ -3,18 +3,18 @@
 //! A model whose workers may wait calls every request alike. For a loop or a task, the service is
 //! wrapped: each request that is not quick, by its nature, is called aside where the model can do that,
 //! so that others go on with the connections of the loop. Where it cannot, the loop is held, and the
-//! worker's block counts how often and for how long. A service without such requests is not wrapped.
+//! worker's block counts how often and for how long. A request whose body is received inside the call counts
+//! as one that blocks. A service without such requests is not wrapped.
 //!
 //! What is called aside waits for no worker, but all of it shares the CPUs. So in an overload it is bounded
 //! as workers are that share CPUs: see [`admission`](crate::admission).
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use proto::{AsyncService, Intake, Lifecycle, Limits, Memory, Nature, Request, Response, Service};
+use proto::{Limits, Nature, Request, Response, Service};
 
 use crate::admission::{Call, Overloaded};
-use crate::{Block, Board, Calls, Variant, board, log};
+use crate::{Block, Board, Calls, Variant, board, log, receiving};
 
 /// A service whose nature is obeyed.
 struct Obeyed {
@@ -34,11 +34,12 @@ pub(crate) fn obeyed(
     (board, blocks): (&'static Board, &'static [Block]),
 ) -> &'static dyn Service {
     let holds = matches!(variant.workers.calls, Calls::Loop | Calls::Task);
-    if !holds || !service.has_slow_requests() {
+    let is_slow = service.has_slow_requests();
+    if !holds || !(is_slow || receiving::may_receive(variant, service)) {
         return service;
     }
     let aside = variant.needs.aside;
-    if aside.is_none() {
+    if is_slow && aside.is_none() {
         log(format_args!(
             "{model}: requests that compute or block hold the loop, and all its connections wait; \
              models that can wait: {}",
@@ -56,39 +57,16 @@ pub(crate) fn obeyed(
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl Service for Obeyed {
+    proto::pass_on!(service: nature, has_slow_requests, memory, lifecycle, intake, asynchronous, awaits, receives);
+
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
+        if request.has_upload() {
+            return self.call_slow(request, response);
+        }
         match self.service.nature(request) {
             Nature::Quick => self.service.call(request, response),
             Nature::Cpu | Nature::Blocking => self.call_slow(request, response),
         }
-    }
-
-    fn nature(&self, request: &Request<'_>) -> Nature {
-        self.service.nature(request)
-    }
-
-    fn has_slow_requests(&self) -> bool {
-        self.service.has_slow_requests()
-    }
-
-    fn memory(&self) -> Memory {
-        self.service.memory()
-    }
-
-    fn lifecycle(&self) -> Option<&dyn Lifecycle> {
-        self.service.lifecycle()
-    }
-
-    fn asynchronous(&self) -> Option<Arc<dyn AsyncService>> {
-        self.service.asynchronous()
-    }
-
-    fn awaits(&self) -> bool {
-        self.service.awaits()
-    }
-
-    fn intake(&self, request: &Request<'_>, bytes: Option<u64>) -> Intake {
-        self.service.intake(request, bytes)
     }
 }
 
@@ -101,7 +79,7 @@ impl Obeyed {
             let _held = HeldTimer(block, Instant::now());
             return self.service.call(request, response);
         };
-        match self.begin() {
+        match self.begin(request) {
             Some(_serving) => aside(&mut || self.service.call(request, response)),
             None => {
                 board::add(&block.shed, 1);
@@ -110,18 +88,17 @@ impl Obeyed {
         }
     }
 
-    /// Begins a call aside. `None`: it is to be refused.
-    fn begin(&self) -> Option<Serving<'_>> {
-        let call = match self.limits.queue_delay_ms {
-            0 => Some(None),
-            // How long it has waited in its socket was looked at by its loop.
-            _ => {
-                let now_ns = os::signal::monotonic_ns();
-                let queue = &self.board.queue_delay;
-                queue.begin(Duration::ZERO, now_ns, &self.limits).map(Some)
-            }
-        };
-        call.map(|call| Serving(self, call))
+    /// Begins a call aside. `None`: it is to be refused. One that receives waits for its client, and may do so
+    /// for long without a CPU: it takes no place of others.
+    fn begin(&self, request: &Request<'_>) -> Option<Serving<'_>> {
+        if self.limits.queue_delay_ms == 0 || request.has_upload() {
+            return Some(Serving(self, None));
+        }
+        // How long it has waited in its socket was looked at by its loop.
+        let now_ns = os::signal::monotonic_ns();
+        let queue = &self.board.queue_delay;
+        let call = queue.begin(Duration::ZERO, now_ns, &self.limits)?;
+        Some(Serving(self, Some(call)))
     }
 }
 

@@ -38,12 +38,16 @@ pub struct Server {
     pub(crate) calls: Calls,
     /// Whether a worker serves one connection at a time.
     pub(crate) may_wait_to_send: bool,
+    /// Whether a service may receive the rest of a body inside its call.
+    pub(crate) receives: bool,
     /// Whether each worker is a process of its own.
     pub(crate) processes: bool,
     /// Whether there may be several of these, by design, so that none sees what another one changes.
     pub(crate) several_processes: bool,
     /// Whether the service has said before it was built that it has slow requests.
     pub(crate) knew_of_slow_requests: bool,
+    /// The same of bodies that it receives in its calls.
+    pub(crate) knew_of_receiving: bool,
     /// The listeners; see [`listeners_of`](Server::listeners_of).
     pub listeners: Vec<Listener>,
     /// Whether workers share them.

@@ -27,7 +27,7 @@ use crate::pid_file::PidFile;
 use crate::refusal::Refusal;
 use crate::{
     Address, Block, Board, Drain, Holds, Listeners, Model, ServeArgs, Server, Variant, fit, front,
-    limits, listeners, natures, restart, signals, starting, state, unusable,
+    limits, listeners, natures, receiving, restart, signals, starting, state, unusable,
 };
 
 /// The whole `main` of a program that serves with one model: parses the command line, serves,
@@ -265,9 +265,11 @@ fn prepare(
         lifecycle: service.lifecycle(),
         calls: variant.workers.calls,
         may_wait_to_send: variant.workers.holds != Holds::Many,
+        receives: receiving::may_receive(variant, service),
         processes: variant.workers.processes,
         several_processes: starting::has_several_processes(variant),
         knew_of_slow_requests: service.has_slow_requests(),
+        knew_of_receiving: service.receives(),
         listeners,
         sharing: variant.needs.listeners,
         datagrams,
@@ -295,6 +297,7 @@ fn prepare(
     start_helper(server, variant, tasks, watchdog).map_err(failed)?;
     state::serving_begins();
     server.start_before_listening(variant.workers.count)?;
+    receiving::say(&starting::label(model.name, variant.name), variant, service);
     let copies = starting::copies(model.name, variant, workers, service);
     for line in memory.iter().chain(&copies) {
         log(format_args!("{line}"));

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use proto::{Memory, Place, Service};
 
 use crate::refusal::Refusal;
-use crate::{Block, Calls, Count, Listeners, MAY_WAIT, ONE_PROCESS, Server, Variant, log, signals};
+use crate::{
+    Block, Calls, Count, Listeners, MAY_WAIT, ONE_PROCESS, Server, Variant, log, receiving, signals,
+};
 
 /// Exit status of a worker process that has no service.
 const UNSTARTED: i32 = 1;
@@ -64,7 +66,7 @@ fn check_service(
     Ok(())
 }
 
-fn label(model: &str, variant: &str) -> String {
+pub(crate) fn label(model: &str, variant: &str) -> String {
     match variant {
         "-" => model.to_owned(),
         _ => format!("{model}:{variant}"),
@@ -132,6 +134,9 @@ impl Server {
                  it was built; Built::with_slow_requests says it before",
                 label(self.model, self.variant)
             ));
+        }
+        if is_first && !self.receives && !self.knew_of_receiving && self.service.receives() {
+            receiving::say_late(&label(self.model, self.variant));
         }
     }
 

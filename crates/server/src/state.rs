@@ -188,6 +188,11 @@ impl<P: Send + Sync, W: WorkerService> Service for Built<P, W> {
         }
     }
 
+    fn receives(&self) -> bool {
+        self.inner_says(|inner| inner.receives())
+            || self.workers.first(W::receives).unwrap_or(false)
+    }
+
     fn has_slow_requests(&self) -> bool {
         self.slow || self.inner_says(|inner| inner.has_slow_requests())
     }
@@ -245,7 +250,7 @@ pub struct SharedByThreads<S>(Arc<S>);
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl<S: Service + Send + Sync> WorkerService for SharedByThreads<S> {
-    proto::pass_on!(0: nature, intake, asynchronous);
+    proto::pass_on!(0: nature, intake, asynchronous, receives);
 
     fn call(&mut self, request: &Request<'_>, response: &mut Response<'_>) {
         self.0.call(request, response);

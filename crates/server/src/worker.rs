@@ -68,7 +68,10 @@ impl Worker {
         block.id.store(thread, Ordering::Relaxed);
         // In this order, so that the input buffer is allocated behind the output buffer and shares a
         // page with it.
-        let scratch = Scratch::new(SystemTime::now);
+        let mut scratch = Scratch::new(SystemTime::now);
+        if server.receives {
+            scratch.receive_in_calls(server);
+        }
         let input = Vec::with_capacity(server.limits.input_bytes);
         let now = Instant::now();
         Worker {

@@ -20,20 +20,24 @@ mod body;
 mod error;
 #[cfg_attr(not(feature = "async"), allow(dead_code))]
 mod inflow;
+mod received;
 mod reply;
 mod request;
 
+use std::io::ErrorKind;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http_body::Body as _;
-use server::{Memory, Method, Request, Response, Service};
+use server::{Intake, Memory, Method, Request, Response, Service};
 
 pub use adapter::Adapter;
 pub use body::Body;
 pub use error::BoxError;
 #[cfg(feature = "async")]
 pub(crate) use inflow::{Inlet, inflow};
+use received::Received;
 #[cfg(feature = "async")]
 pub(crate) use reply::fill_whole;
 pub(crate) use reply::{Collected, Frames, Pauses, Reply, is_streamed, refuse, source};
@@ -89,6 +93,7 @@ where
             answer(adapter, &handler, request, response);
         },
         memory,
+        large_bytes_max: adapter.large_bytes_max,
     }
 }
 
@@ -96,6 +101,7 @@ where
 struct Answering<A> {
     answer: A,
     memory: Memory,
+    large_bytes_max: u64,
 }
 
 impl<A: Fn(&Request<'_>, &mut Response<'_>) + Sync> Service for Answering<A> {
@@ -106,6 +112,17 @@ impl<A: Fn(&Request<'_>, &mut Response<'_>) + Sync> Service for Answering<A> {
     fn memory(&self) -> Memory {
         self.memory
     }
+
+    fn intake(&self, _: &Request<'_>, _: Option<u64>) -> Intake {
+        match self.large_bytes_max {
+            0 => Intake::Refuse,
+            bytes_max => Intake::Upload(bytes_max),
+        }
+    }
+
+    fn receives(&self) -> bool {
+        self.large_bytes_max > 0
+    }
 }
 
 fn answer<F, B>(adapter: Adapter, handler: &F, request: &Request<'_>, response: &mut Response<'_>)
@@ -114,11 +131,25 @@ where
     B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
 {
     let is_head = request.method == Method::Head;
-    let converted = match request_of(request, body_of(request), adapter) {
+    let received = request.take_upload().map(Received::new);
+    let handed_out = received.as_ref().map(Arc::downgrade);
+    let body = received.map_or_else(|| body_of(request), Body::received);
+    let converted = match request_of(request, body, adapter) {
         Ok(converted) => converted,
         Err(status) => return refuse(status, "the target is no URI", response),
     };
     let (parts, body) = handler(converted).into_parts();
+    match handed_out.as_ref().map(Received::end) {
+        None | Some(Ok(())) => {}
+        Some(Err(error)) if error.kind() == ErrorKind::Other => {
+            return refuse(500, &error.to_string(), response);
+        }
+        // The client has not sent it, and is not sent this.
+        Some(Err(_)) => {
+            response.status(500);
+            return;
+        }
+    }
     let mut cx = Context::from_waker(Waker::noop());
     if is_streamed(&body) {
         let frames = Frames::new(body);

@@ -120,7 +120,7 @@
 //! |---|---|
 //! | query, forms, cookies | [`Request::query_pairs`], [`Request::form`], [`Request::cookie`], [`Response::set_cookie`] |
 //! | forms with files | [`Request::multipart`]; [`Multipart`] for those beyond the limit of memory |
-//! | a large request body | [`Service::intake`] and a [`Sink`], which takes it in pieces |
+//! | a large request body | [`Service::intake`] and a [`Sink`], which takes it in pieces, or an [`Upload`], which is read inside the call |
 //! | preconditions and ranges | [`Request::condition`], [`Response::content`], [`Validators`] |
 //! | a body of unknown length, or without end | [`Response::stream`], [`Response::events`] |
 //! | redirects, HEAD | [`Response::redirect`], [`AutoHead`] |
@@ -131,7 +131,8 @@
 //! With the feature `async`, `async_service` takes an `async fn` from `http::Request` to `http::Response`, and with
 //! `tower`, `tower_service` takes a router of axum. async-tasks awaits them in the task of the connection; models
 //! whose workers may wait do so, each in a runtime of its own; models whose loop calls the service refuse them at
-//! the start. With `http` alone, `http::http_service` takes a plain function of these types on every model.
+//! the start. With `http` alone, `http::http_service` takes a plain function of these types on every model;
+//! `http::Adapter::with_large_bodies` lets it read a body of any size, where it may wait.
 //!
 //! # What is slow
 //!
@@ -168,7 +169,7 @@ pub use tower::{tower_per_process, tower_service};
 pub use server::{
     Address, AsyncReply, AsyncService, Built, EachProcess, Fill, Intake, Lifecycle, Limits, Memory,
     Method, Nature, Peer, Pending, Piece, Place, Protocol, Pull, Request, Response, ServeArgs,
-    Service, SharedByThreads, SharedCounter, Sink, Source, WorkerService, main, main_owned,
+    Service, SharedByThreads, SharedCounter, Sink, Source, Upload, WorkerService, main, main_owned,
     main_with, pending, per_process, per_process_and_worker, per_worker, serve, serve_with,
     unusable,
 };

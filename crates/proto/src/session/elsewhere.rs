@@ -42,7 +42,7 @@ impl Session {
                 body_bytes,
                 since,
                 taken,
-            } if !self.cut_short && taken.as_ref().is_none_or(|taken| taken.sink.is_none()) => {
+            } if !self.cut_short && taken.as_ref().is_none_or(|taken| taken.is_kept()) => {
                 Some(Complete {
                     bytes: &self.parked,
                     body_bytes: *body_bytes,

@@ -4,7 +4,8 @@ use crate::Turn;
 use crate::answer::intake;
 use crate::chunked::{Chunked, Decoded};
 use crate::head::{self, Head, Parsed};
-use crate::intake::{Given, Intake, TakenFraming, Taking};
+use crate::intake::{Given, Intake, Taking};
+use crate::upload::{Begun, Framing};
 
 use super::{Phase, Session, tell_to_continue};
 
@@ -24,6 +25,20 @@ impl Session {
         let (sink, bytes_max) = match intake(head, Some(length), origin, turn) {
             Some(Intake::Memory(bytes_max)) if length <= bytes_max => (None, bytes_max),
             Some(Intake::Pieces(sink, bytes_max)) if length <= bytes_max => (Some(sink), bytes_max),
+            Some(Intake::Upload(bytes_max))
+                if length <= bytes_max && turn.scratch.transport().is_some() =>
+            {
+                self.parked = turn.scratch.take_buffer();
+                self.parked.extend_from_slice(&data[..head.bytes]);
+                let begun = Begun {
+                    first: Vec::new(),
+                    framing: Framing::Length { left: length },
+                    bytes_max,
+                    is_held_back: head.expects_continue && data.len() == head.bytes,
+                };
+                self.begin_upload(begun, head.bytes, turn);
+                return head.bytes;
+            }
             refused => {
                 self.refuse(if refused.is_some() { 413 } else { 500 }, turn);
                 return data.len();
@@ -33,7 +48,8 @@ impl Session {
         self.parked.extend_from_slice(&data[..head.bytes]);
         let taking = Box::new(Taking {
             sink,
-            framing: TakenFraming::Length { left: length },
+            upload: None,
+            framing: Framing::Length { left: length },
             head_bytes: head.bytes,
             bytes_max,
             since_deadline: 0,
@@ -58,7 +74,7 @@ impl Session {
     }
 
     /// Has the service take a chunked body that turns out to be large: the part of it in `parked` now,
-    /// the rest as it comes. False: nothing more of it is taken.
+    /// the rest as it comes, or in its call. False: nothing more of it is taken.
     #[cold]
     #[inline(never)]
     pub(super) fn take_chunks(
@@ -75,6 +91,16 @@ impl Session {
         let (sink, bytes_max) = match asked {
             Some(Intake::Memory(bytes_max)) => (None, bytes_max),
             Some(Intake::Pieces(sink, bytes_max)) => (Some(sink), bytes_max),
+            Some(Intake::Upload(bytes_max)) if turn.scratch.transport().is_some() => {
+                let begun = Begun {
+                    first: self.parked.split_off(head_bytes),
+                    framing: Framing::Chunked(decoder),
+                    bytes_max,
+                    is_held_back: false,
+                };
+                self.begin_upload(begun, head_bytes, turn);
+                return true;
+            }
             refused => {
                 self.refuse(if refused.is_some() { 413 } else { 500 }, turn);
                 return false;
@@ -82,7 +108,8 @@ impl Session {
         };
         let mut taking = Box::new(Taking {
             sink,
-            framing: TakenFraming::Chunked(decoder),
+            upload: None,
+            framing: Framing::Chunked(decoder),
             head_bytes,
             bytes_max,
             since_deadline: 0,
@@ -114,7 +141,7 @@ impl Session {
             unreachable!("called in this phase only")
         };
         let (bytes, decoded, given) = match &mut taking.framing {
-            TakenFraming::Length { left } => {
+            Framing::Length { left } => {
                 let piece = &data[..data.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
                 *left -= piece.len() as u64;
                 let done = *left == 0;
@@ -126,7 +153,7 @@ impl Session {
                 };
                 (piece.len(), decoded, given)
             }
-            TakenFraming::Chunked(decoder) => {
+            Framing::Chunked(decoder) => {
                 let mut body = std::mem::take(&mut turn.scratch.buffers.body);
                 body.clear();
                 let decoded = decoder.decode(data, &mut body, taking.bytes_max, turn.limits);

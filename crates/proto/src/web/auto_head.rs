@@ -33,7 +33,7 @@ fn as_get<'a>(request: &Request<'a>) -> Request<'a> {
 
 #[deny(clippy::missing_trait_methods)] // What it does not pass on is lost.
 impl<S: Service> Service for AutoHead<S> {
-    crate::pass_on!(0: has_slow_requests, memory, lifecycle, awaits);
+    crate::pass_on!(0: has_slow_requests, memory, lifecycle, awaits, receives);
 
     fn call(&self, request: &Request<'_>, response: &mut Response<'_>) {
         self.0.call(&as_get(request), response);

@@ -73,6 +73,7 @@ pub fn serve(kind: &str, model: &str, mut args: ServeArgs) -> std::process::Exit
         ))),
         "async" => serve!(turnstile::async_service(asynchronous)),
         "large" => serve!(crate::bodies::large()),
+        "receives" => serve!(crate::uploads::receives()),
         "who" => serve!(crate::bodies::who()),
         other => panic!("no kind {other}"),
     }

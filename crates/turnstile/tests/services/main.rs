@@ -8,6 +8,7 @@ mod bodies;
 mod every_model;
 mod kinds;
 mod program;
+mod uploads;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,10 @@ const ROWS: &[Row] = &[
     ),
     ("a handler learns who asks", bodies::peers),
     ("a large body comes in pieces", bodies::in_pieces),
+    (
+        "a plain function receives a large body, or a line that says which models can",
+        uploads::received,
+    ),
 ];
 
 fn main() -> ExitCode {
