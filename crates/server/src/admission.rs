@@ -14,11 +14,7 @@
 //! a CPU, where the scheduler lets many workers take turns: the scheduler knows, and is asked before and
 //! after a call of the service. The last makes no request older before its call; so where workers
 //! share CPUs, there is a bound on how many serve at once besides, which is found as TCP finds its window:
-//! up by a little while requests wait for less than a quarter of the target, down by a quarter when they are
-//! late. It stops well below the target because clients have a queue, too, which the server cannot see: one
-//! with few connections and a backlog sends the next request when one is answered. While all that wait are
-//! just in time, the server answers no faster than requests come, and the backlog stays; while few wait, it
-//! refuses so many at once that the backlog is gone within a moment.
+//! up by a little while requests are in time, down by a quarter when they are late.
 //!
 //! Of requests in time, one in an eighth of an interval is looked at.
 
@@ -53,9 +49,6 @@ const RHYTHM: u64 = 8;
 
 /// Workers that serve at once when an overload begins.
 const WINDOW_AT_FIRST: u32 = 4;
-
-/// The window grows while requests wait for less than this part of the target.
-const SHORT: u32 = 4;
 
 /// The bounds of [`Limits`] in the units of this module.
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +92,7 @@ impl QueueDelay {
         self.seen.fetch_add(1, Ordering::Relaxed);
         self.late.fetch_add(u32::from(is_late), Ordering::Relaxed);
         if now_ns >= self.adjust_ns.load(Ordering::Relaxed) {
-            self.adjust_window(delay, bounds.target);
+            self.adjust_window(is_late);
             self.adjust_ns
                 .store(now_ns + bounds.interval_ns / RHYTHM, Ordering::Relaxed);
         }
@@ -120,14 +113,11 @@ impl QueueDelay {
         self.overloaded.store(overloaded, Ordering::Relaxed);
     }
 
-    fn adjust_window(&self, delay: Duration, target: Duration) {
+    fn adjust_window(&self, is_late: bool) {
         let window = self.window.load(Ordering::Relaxed);
-        let next = if delay > target {
-            (window - window / 4 - u32::from(window < 4 && window > 1)).max(1)
-        } else if delay <= target / SHORT {
-            window + (window / 8).max(1)
-        } else {
-            window
+        let next = match is_late {
+            true => (window - window / 4 - u32::from(window < 4 && window > 1)).max(1),
+            false => window + (window / 8).max(1),
         };
         self.window
             .store(next.min(u32::from(u16::MAX)), Ordering::Relaxed);
@@ -371,18 +361,6 @@ mod tests {
             now += 13;
         }
         assert_eq!(queue.window.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn the_window_stands_while_requests_are_just_in_time() {
-        let queue = QueueDelay::default();
-        observe(&queue, 1_000, &[20; 101]);
-        let window = |queue: &QueueDelay| queue.window.load(Ordering::Relaxed);
-        let at_first = window(&queue);
-        (0..40).for_each(|n| {
-            observe(&queue, 1_120 + 13 * n, &[3]);
-        });
-        assert_eq!(window(&queue), at_first);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Server {
     pub(crate) may_wait_to_send: bool,
     /// Whether a service may receive the rest of a body inside its call.
     pub(crate) receives: bool,
+    /// Whether requests wait for any of several threads, which run the same tasks.
+    pub(crate) shares_queue: bool,
     /// Whether each worker is a process of its own.
     pub(crate) processes: bool,
     /// Whether there may be several of these, by design, so that none sees what another one changes.

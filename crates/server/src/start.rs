@@ -266,6 +266,7 @@ fn prepare(
         calls: variant.workers.calls,
         may_wait_to_send: variant.workers.holds != Holds::Many,
         receives: receiving::may_receive(variant, service),
+        shares_queue: variant.needs.aside.is_some(),
         processes: variant.workers.processes,
         several_processes: starting::has_several_processes(variant),
         knew_of_slow_requests: service.has_slow_requests(),

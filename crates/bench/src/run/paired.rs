@@ -146,7 +146,10 @@ fn judged(slices: &[Slices], whys: Vec<String>, kept: Kept) -> Vec<Paired> {
     let one = |(at, mut why): (usize, String)| {
         let whole = slices[at].iter().flatten().count();
         if why.is_empty() && whole < ROTATIONS_MIN {
-            why = format!("the machine or the generator spoilt all but {whole} of its slices");
+            why = match whole {
+                0 => "the machine or the generator spoilt all of its slices".to_owned(),
+                _ => format!("the machine or the generator spoilt all but {whole} of its slices"),
+            };
         }
         let usable = why.is_empty();
         let rps =

@@ -172,6 +172,7 @@ fn plan(args: &Args, request: &mut Request, setup: &Setup) -> Result<Planned, Fa
     }
     let mut visits = lay_out(&rates);
     offers.apply(&mut visits);
+    offers.tell(&visits)?;
     for visit in visits.iter_mut().filter(|visit| visit.scenario.own) {
         // How much of the replies stays the same was found out for targets only.
         let known = visit.contender.target.is_some() || visit.is_null();

@@ -1,7 +1,7 @@
 //! Servers that are not of the collection are asked before the run: what they answer in each scenario,
 //! whether that stays the same, and how much of it they can do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -13,6 +13,7 @@ use crate::failure::{Failure, Unmeasured};
 use crate::judge::verify::{Trust, closes, verify, with_number};
 use crate::plan::contender::Contender;
 use crate::plan::scenario::Scenario;
+use crate::plan::scenarios::MEMORY;
 use crate::plan::size::Size;
 use crate::plan::target::Target;
 use crate::plan::visit::Visit;
@@ -171,6 +172,42 @@ impl Offers {
             .collect();
         rates.dedup();
         Some(rates)
+    }
+
+    /// One line per reason for which servers are not measured in scenarios.
+    ///
+    /// # Errors
+    /// A usage failure with the first of them where nothing of `visits` can be measured.
+    pub fn tell(&self, visits: &[Visit]) -> Result<(), Failure> {
+        let mut why: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
+        for ((label, scenario), offer) in &self.0 {
+            if let Err(reason) = offer
+                && *scenario != MEMORY.name
+            {
+                let cells = why.entry(&reason.text).or_default();
+                cells.insert((label, scenario));
+            }
+        }
+        let mut lines = why.iter().map(|(text, cells)| {
+            let (label, scenario) = cells.first().expect("a reason has a cell");
+            match cells.len() - 1 {
+                0 => format!("{label} in {scenario}: {text}"),
+                more => format!("{label} in {scenario}, and {more} more like it: {text}"),
+            }
+        });
+        let measurable = visits.iter().any(|visit| {
+            visit.blocked.is_none() && visit.scenario.name != MEMORY.name && !visit.is_null()
+        });
+        match lines.next() {
+            Some(line) if !measurable => {
+                Err(Failure::usage(format!("nothing can be measured: {line}")))
+            }
+            first => {
+                let lines = first.into_iter().chain(lines);
+                lines.for_each(|line| eprintln!("not measured: {line}"));
+                Ok(())
+            }
+        }
     }
 
     /// Writes into `visits` what their servers do not offer, and how their replies are checked.

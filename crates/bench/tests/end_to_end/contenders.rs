@@ -129,6 +129,24 @@ pub fn what_does_not_serve_is_one_line(folder: &Folder) {
         nothing_is_left(folder);
     }
     too_many_rows_are_refused_with_the_time_they_would_take(folder);
+    what_answers_wrongly_everywhere_is_one_line(folder);
+}
+
+/// Otherwise an hour could go into a report of cells that all say "route not offered".
+fn what_answers_wrongly_everywhere_is_one_line(folder: &Folder) {
+    let file = file(folder, "wrong", &server(), "path = \"/no-such-route\"");
+    let output = run(
+        folder,
+        &format!("--size smoke --scenarios latency,churn --contenders {file} --out bad"),
+    );
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    let last = error.lines().last().unwrap_or_default();
+    let says = "nothing can be measured: wrong in churn, and 1 more like it: route not offered";
+    assert!(last.contains(says), "{error}");
+    assert!(last.contains("status 404 instead of 200"), "{error}");
+    assert!(!folder.0.join("bad").exists());
+    nothing_is_left(folder);
 }
 
 fn too_many_rows_are_refused_with_the_time_they_would_take(folder: &Folder) {

@@ -15,6 +15,11 @@ const WITHIN: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_secs(10);
 const BYTES_MAX: u64 = 64 << 20;
 
+/// What of a response is neither CPU nor run delay is blocked time and the waking of the server and of this
+/// client, each on a core that sleeps. That takes tens of microseconds and differs from run to run, so that
+/// less than this cannot be told from it.
+const BLOCKED_US_MIN: f64 = 100.0;
+
 /// CPU and run delay of a process, ns.
 #[derive(Clone, Copy)]
 struct Used {
@@ -79,8 +84,17 @@ pub(super) fn learn(url: &str, pid: Option<u32>) -> Result<String, Refused> {
         ),
         _ => (0.0, 0.0),
     };
-    let blocked_us = (wall_us - cpu_us - delay_us).max(0.0);
+    let rest_us = (wall_us - cpu_us - delay_us).max(0.0);
     let mut text = format!("# Learned from {many} requests to {url}, one after the other\n");
+    let blocked_us = if rest_us < BLOCKED_US_MIN {
+        let _ = writeln!(
+            text,
+            "# {rest_us:.1} us of a response were not computed: less than {BLOCKED_US_MIN} us cannot be told from waking two threads, and does not count as blocked"
+        );
+        0.0
+    } else {
+        rest_us
+    };
     // The load is not learned: a flag says it. Writing to a string cannot fail.
     let _ = write!(
         text,

@@ -56,21 +56,23 @@ impl Worker {
             self.server.board.queue_delay.is_overloaded(now_ns, limits)
         } else {
             let age = net::input_age(socket).unwrap_or_default();
-            let is_late = self.looks.own.observe(age, now_ns, limits);
-            self.looks.sheds = is_late && self.looks.own.is_overloaded(now_ns, limits);
+            let queue = match self.server.shares_queue {
+                true => shared,
+                false => &self.looks.own,
+            };
+            let is_late = queue.observe(age, now_ns, limits);
+            self.looks.sheds = is_late && queue.is_overloaded(now_ns, limits);
             if self.looks.sheds {
-                self.looks.own.refuse();
+                queue.refuse();
             }
             self.scratch.set_begins(!self.looks.sheds);
             self.looks.input_age = age;
             if let Some(figures) = self.figures {
-                let until_ns = self.looks.own.overloaded_until_ns(limits);
+                let until_ns = queue.overloaded_until_ns(limits);
                 let shown_ns = &figures.overloaded_until_ns;
                 shown_ns.store(until_ns, Ordering::Relaxed);
             }
-            is_late
-                || self.looks.own.is_overloaded(now_ns, limits)
-                || shared.is_overloaded(now_ns, limits)
+            is_late || queue.is_overloaded(now_ns, limits) || shared.is_overloaded(now_ns, limits)
         };
         let looks_at_all = looks_at_all || self.server.asks_ages;
         self.looks.at = next_look(looks_at_all, self.now, limits);

@@ -17,7 +17,7 @@ pub(super) struct Looks {
     pub(super) call: Option<Call>,
     /// How long the last input had waited, if that was looked at.
     pub(super) input_age: Duration,
-    /// The queue of a loop, which is its own.
+    /// The queue of a loop, if that is its own.
     pub(super) own: QueueDelay,
 }
 
