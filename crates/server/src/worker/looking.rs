@@ -60,11 +60,13 @@ impl Worker {
                 true => shared,
                 false => &self.looks.own,
             };
-            let is_late = queue.observe(age, now_ns, limits);
-            self.looks.sheds = is_late && queue.is_overloaded(now_ns, limits);
-            if self.looks.sheds {
-                queue.refuse();
+            if let Some(served) = self.looks.served.take() {
+                queue.took(now.saturating_duration_since(served));
             }
+            let is_late = queue.observe(age, now_ns, limits);
+            let overloaded = queue.is_overloaded(now_ns, limits);
+            self.looks.sheds = overloaded && queue.refuses(age, limits);
+            self.looks.served = (overloaded && !self.looks.sheds).then_some(now);
             self.scratch.set_begins(!self.looks.sheds);
             self.looks.input_age = age;
             if let Some(figures) = self.figures {
@@ -72,7 +74,7 @@ impl Worker {
                 let shown_ns = &figures.overloaded_until_ns;
                 shown_ns.store(until_ns, Ordering::Relaxed);
             }
-            is_late || queue.is_overloaded(now_ns, limits) || shared.is_overloaded(now_ns, limits)
+            is_late || overloaded || shared.is_overloaded(now_ns, limits)
         };
         let looks_at_all = looks_at_all || self.server.asks_ages;
         self.looks.at = next_look(looks_at_all, self.now, limits);

@@ -15,6 +15,9 @@ pub(super) struct Looks {
     pub(super) sheds: bool,
     /// The present request, if it counts in the window or is followed.
     pub(super) call: Option<Call>,
+    /// When a loop began to serve its last request, in an overload: what it takes until the next is its
+    /// service time, and what it waited for that.
+    pub(super) served: Option<Instant>,
     /// How long the last input had waited, if that was looked at.
     pub(super) input_age: Duration,
     /// The queue of a loop, if that is its own.
@@ -34,6 +37,7 @@ impl Looks {
             at: now + first,
             sheds: false,
             call: None,
+            served: None,
             input_age: Duration::ZERO,
             own: QueueDelay::default(),
         }
