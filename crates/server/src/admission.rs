@@ -40,6 +40,8 @@ pub(crate) struct QueueDelay {
     /// Eighths of it in which a delay was observed, and those of them in which most were late.
     eighths: AtomicU32,
     late_eighths: AtomicU32,
+    /// Whether a request was observed in it that had waited for longer than an interval.
+    stood: AtomicBool,
     /// In the present eighth: requests of which the delay was observed, and those of them that were late.
     seen: AtomicU32,
     late: AtomicU32,
@@ -98,7 +100,8 @@ impl QueueDelay {
     /// An interval is one of overload if most requests were late in three of four of its eighths. CoDel asks
     /// for all; where several workers take from one queue, one that the scheduler has favoured would hide the
     /// others. Eighths are counted and not requests, because all are looked at while they are late, and few
-    /// when all is well: a burst would outweigh the time before it and behind it.
+    /// when all is well: a burst would outweigh the time before it and behind it. One late eighth alone is a
+    /// burst, too, unless a request in it has waited for a whole interval.
     /// An overload ends with an interval in which few were late and few had to be refused.
     pub(crate) fn observe(&self, delay: Duration, now_ns: u64, limits: &Limits) -> bool {
         let bounds = Bounds::of(limits);
@@ -112,6 +115,9 @@ impl QueueDelay {
                 .store(now_ns + bounds.interval_ns, Ordering::Relaxed);
         }
         let is_late = delay > bounds.target;
+        if delay.as_nanos() > u128::from(bounds.interval_ns) {
+            self.stood.store(true, Ordering::Relaxed);
+        }
         self.seen.fetch_add(1, Ordering::Relaxed);
         self.late.fetch_add(u32::from(is_late), Ordering::Relaxed);
         if now_ns >= self.adjust_ns.load(Ordering::Relaxed) {
@@ -130,7 +136,8 @@ impl QueueDelay {
         let asked = self.asked.swap(0, Ordering::Relaxed);
         let refused = self.refused.swap(0, Ordering::Relaxed);
         let was = self.overloaded.load(Ordering::Relaxed);
-        let stands = eighths > 0 && late * 4 >= eighths * 3;
+        let stood = self.stood.swap(false, Ordering::Relaxed);
+        let stands = late * 4 >= eighths * 3 && (late >= 2 || late == 1 && stood);
         let many_refused = refused > 0 && refused * REFUSED_SHARE >= asked;
         let overloaded = is_recent && (stands || was && many_refused);
         if overloaded && !was {
@@ -364,6 +371,14 @@ mod tests {
         (1..20).for_each(|n| late(1_015 + 13 * n, 0));
         assert!(!is_overloaded(&queue, 1_120));
         assert!(!is_overloaded(&queue, 1_250));
+    }
+
+    #[test]
+    fn one_late_request_of_a_server_that_begins_is_no_overload() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[12]);
+        observe(&queue, 1_150, &[0]);
+        assert!(!is_overloaded(&queue, 1_150));
     }
 
     #[test]

@@ -11,8 +11,6 @@ use proto::Want;
 use reactor::{Slots, Source, Timer, Token, Wheel};
 use server::{Accepting, Connection, OnDeadline, Server, Worker};
 
-use accept::AcceptsBy;
-
 /// A ring, and everything one thread does for all its connections.
 pub struct Proactor {
     server: &'static Server,
@@ -32,6 +30,19 @@ pub struct Proactor {
     /// Sockets that they took although there was no room; each waits for a slot in the table.
     surplus: VecDeque<OwnedFd>,
     draining: bool,
+}
+
+/// What is under way at a listener that is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AcceptsBy {
+    /// One accept of the kernel, which takes all that come.
+    All,
+    /// The same, which is to be cancelled.
+    AllNoMore,
+    /// One accept of the kernel, which takes one.
+    One,
+    /// A poll, after which the loop accepts.
+    Loop,
 }
 
 /// A connection, and what the kernel does for it: one operation each way at most.

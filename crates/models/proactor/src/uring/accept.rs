@@ -11,20 +11,7 @@ use os::Errno;
 use reactor::Source;
 use server::{Connection, Next};
 
-use super::{Proactor, RingConnection};
-
-/// What is under way at a listener that is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AcceptsBy {
-    /// One accept of the kernel, which takes all that come.
-    All,
-    /// The same, which is to be cancelled.
-    AllNoMore,
-    /// One accept of the kernel, which takes one.
-    One,
-    /// A poll, after which the loop accepts.
-    Loop,
-}
+use super::{AcceptsBy, Proactor, RingConnection};
 
 impl Proactor {
     fn room(&self) -> usize {
