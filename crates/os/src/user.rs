@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_of_users_nobody_is_known() {
+    fn without_a_file_of_users_no_user_is_known() {
         assert_eq!(known::<()>(Err(Errno::ENOENT)), Ok(None));
         assert_eq!(known::<()>(Err(Errno::EMFILE)), Err(Errno::EMFILE));
     }

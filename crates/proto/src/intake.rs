@@ -85,7 +85,7 @@ impl Filled {
         }
     }
 
-    /// Whether the body is received inside the call, and nobody has it yet.
+    /// Whether the body is received inside the call, and was not taken yet.
     pub(crate) fn has_upload(&self) -> bool {
         let room = self.upload.lock().unwrap_or_else(PoisonError::into_inner);
         room.is_some()

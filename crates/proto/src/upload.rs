@@ -196,7 +196,7 @@ impl Upload {
     }
 }
 
-/// Reads into a buffer of the caller's. Whoever can take a whole piece should use [`next`](Upload::next), which
+/// Reads into a buffer of the caller's. A caller that can take a whole piece should use [`next`](Upload::next), which
 /// copies less.
 impl Read for Upload {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -362,7 +362,7 @@ impl Receiving {
     fn end(&mut self, worker: u32) -> Ended {
         let failed = self.failed;
         if !std::mem::replace(&mut self.has_returned, true) {
-            // A last chunk that nobody has asked for may be there already.
+            // A last chunk may be there already, although the service did not ask for it.
             if failed.is_none() && !self.is_complete && self.taken < self.raw.len() {
                 self.decode(&mut Vec::new());
             }

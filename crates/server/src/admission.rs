@@ -6,8 +6,8 @@
 //! Queue Delay*, ACM Queue 2012; RFC 8289) tells a queue that absorbs a burst from one that stands: the
 //! former is empty again within an interval. CoDel then drops packets ever more often until the delay
 //! is below its target; senders slow down meanwhile. Clients of a server do not, so a server in overload
-//! refuses at once whatever has waited longer than the target: 503 with `Retry-After`, before the service
-//! is called, on a connection that stays open.
+//! refuses at once whatever has waited too long: 503 with `Retry-After`, before the service is called, on a
+//! connection that stays open.
 //!
 //! A request waits in three places. In its socket, for a worker: the kernel knows since when, and is
 //! asked. In a queue of the server, for a thread of a pool: the server knows. And while it is served, for
@@ -184,10 +184,17 @@ impl QueueDelay {
     }
 
     /// A request that has waited for so long is about to be served by one of several threads or processes
-    /// that share CPUs. Returns what is to be told of its [end](Self::end); `None` refuses it.
-    pub(crate) fn begin(&self, waited: Duration, now_ns: u64, limits: &Limits) -> Option<Call> {
+    /// that share CPUs; `None`: whether it has waited for too long was asked before. Returns what is to be told of
+    /// its [end](Self::end); `None` refuses it.
+    pub(crate) fn begin(
+        &self,
+        waited: Option<Duration>,
+        now_ns: u64,
+        limits: &Limits,
+    ) -> Option<Call> {
         let overloaded = self.is_overloaded(now_ns, limits);
-        let is_late = overloaded && self.refuses(waited, limits);
+        let is_late = overloaded && waited.is_some_and(|waited| self.refuses(waited, limits));
+        let waited = waited.unwrap_or_default();
         let entered = overloaded && !is_late && self.enter();
         let refused = overloaded && !entered;
         if refused && !is_late {
@@ -463,7 +470,8 @@ mod tests {
     #[test]
     fn a_call_is_refused_when_it_is_late_or_enough_are_served() {
         let (queue, limits) = (QueueDelay::default(), Limits::default());
-        let begin = |waited_ms| queue.begin(Duration::from_millis(waited_ms), 1_101 * MS, &limits);
+        let begin =
+            |waited_ms| queue.begin(Some(Duration::from_millis(waited_ms)), 1_101 * MS, &limits);
         assert!(begin(20).is_some(), "all is well");
         observe(&queue, 1_000, &[20; 101]);
         assert!(begin(20).is_none(), "late");

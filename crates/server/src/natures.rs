@@ -9,7 +9,7 @@
 //! What is called aside waits for no worker, but all of it shares the CPUs. So in an overload it is bounded
 //! as workers are that share CPUs: see [`admission`](crate::admission).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use proto::{Limits, Nature, Request, Response, Service};
 
@@ -97,7 +97,7 @@ impl Obeyed {
         // How long it has waited in its socket was looked at by its loop.
         let now_ns = os::signal::monotonic_ns();
         let queue = &self.board.queue_delay;
-        let call = queue.begin(Duration::ZERO, now_ns, &self.limits)?;
+        let call = queue.begin(None, now_ns, &self.limits)?;
         Some(Serving(self, Some(call)))
     }
 }

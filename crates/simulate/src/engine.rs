@@ -29,7 +29,7 @@ struct Queue {
     more: usize,
     /// Whether one of its threads waits for all.
     led: bool,
-    /// One has been woken up and does not run yet: until then nobody else waits.
+    /// One has been woken up and does not run yet: until then no other waits.
     led_by_next: bool,
 }
 

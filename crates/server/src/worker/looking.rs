@@ -100,7 +100,7 @@ impl Worker {
     /// CPUs: decides whether it is.
     fn begin_call(&mut self, waited: Duration, now_ns: u64) {
         let queue = &self.server.board.queue_delay;
-        let call = queue.begin(waited, now_ns, &self.server.limits);
+        let call = queue.begin(Some(waited), now_ns, &self.server.limits);
         self.looks.sheds = call.is_none();
         self.looks.call = call.filter(Call::is_tracked);
     }

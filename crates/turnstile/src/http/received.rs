@@ -75,7 +75,7 @@ impl State {
         if let Some(upload) = &mut self.upload {
             return match upload.next(&mut self.room) {
                 Ok(0) => None,
-                // Whoever keeps small pieces should not keep a large buffer for each.
+                // A handler that keeps small pieces should not keep a large buffer for each.
                 Ok(bytes) if bytes < self.room.capacity() / 2 => {
                     Some(Ok(Bytes::copy_from_slice(&self.room)))
                 }
