@@ -5,7 +5,7 @@ use workload::{Offered, Workload};
 
 use crate::bounds;
 use crate::facts::{Count, Facts, Holds, Topology as Arranged};
-use crate::profile::Priced;
+use crate::priced::Priced;
 
 /// Most processes that are proposed, and threads.
 pub(crate) const PROCESSES_MAX: u32 = 1_000;

@@ -23,6 +23,7 @@ mod html;
 mod moment;
 mod plan;
 mod plot;
+mod priced;
 mod profile;
 mod question;
 mod rules;

@@ -9,7 +9,7 @@ use workload::Workload;
 use crate::answer::CandidateLine;
 use crate::candidate::Candidate;
 use crate::facts::{Facts, Holds};
-use crate::profile::Priced;
+use crate::priced::Priced;
 use crate::rules;
 
 /// Requests of the first look at every candidate.
