@@ -1,10 +1,13 @@
 //! Request bodies beyond the limit of memory.
 
+#[path = "common/bodies.rs"]
+mod bodies;
 mod common;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bodies::{FIFTY, in_chunks, with_length};
 use common::{Peer, exchange, statuses};
 use proto::{Limits, Protocol, Session, Want};
 
@@ -16,21 +19,6 @@ fn small() -> Limits {
         ..Limits::default()
     }
 }
-
-fn with_length(path: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{body}").into()
-}
-
-fn in_chunks(path: &str, chunks: &[&str]) -> Vec<u8> {
-    let mut text = format!("POST {path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for chunk in chunks {
-        text += &format!("{:x}\r\n{chunk}\r\n", chunk.len());
-    }
-    (text + "0\r\n\r\n").into()
-}
-
-const FIFTY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN";
 
 /// (request, status, a part of the reply): each is followed by another request, which must be answered
 /// unless the first was refused.

@@ -1,5 +1,7 @@
 //! Bodies that the service receives inside its call.
 
+#[path = "common/bodies.rs"]
+mod bodies;
 mod common;
 
 use std::cell::{Cell, RefCell};
@@ -7,6 +9,7 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
 
+use bodies::{FIFTY, in_chunks, with_length};
 use common::{Peer, statuses};
 use proptest::prelude::*;
 use proto::{
@@ -202,20 +205,6 @@ fn bytes(input: &[&[u8]]) -> Vec<Event> {
     some.map(|piece| Event::Bytes(piece.to_vec())).collect()
 }
 
-fn with_length(path: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{body}").into()
-}
-
-fn in_chunks(path: &str, chunks: &[&str]) -> Vec<u8> {
-    let mut text = format!("POST {path} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for chunk in chunks {
-        text += &format!("{:x}\r\n{chunk}\r\n", chunk.len());
-    }
-    (text + "0\r\n\r\n").into()
-}
-
-const FIFTY: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN";
 const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n";
 
 /// (request, statuses with a next one behind it, a part of the replies)
