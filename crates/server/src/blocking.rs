@@ -33,6 +33,8 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn sleep(&mut self, connection: &Connection) -> bool {
+        // The clock is that of before the service was called, which may have taken long.
+        self.tick();
         let left = connection
             .deadline(self.server)
             .saturating_duration_since(self.now);

@@ -15,10 +15,26 @@ pub const ROWS: &[Row] = &[
     row("bytes", bytes),
     row("cpu, wait and sleep take their time", takes_time),
     row("work burns, blocks, waits and replies", work),
+    row(
+        "a wait behind a blocked second is as long as asked",
+        wait_behind_blocked,
+    ),
     row("whoami", whoami),
     row("HEAD", head),
     row("404, 405, 501, OPTIONS", methods),
 ];
+
+/// What blocks before it waits must not be waited for once more, by a clock from before it: that would be the whole
+/// second again.
+fn wait_behind_blocked(column: &Column) -> anyhow::Result<()> {
+    let server = column.serve(&[])?;
+    let mut client = server.connect()?;
+    let start = Instant::now();
+    client.get("/work/0/1000000/10000/5")?.expect(200)?;
+    let took = start.elapsed();
+    ensure!(took >= ms(1_000) && took < ms(1_900), "it took {took:?}");
+    Ok(())
+}
 
 fn work(column: &Column) -> anyhow::Result<()> {
     let server = column.serve(&[])?;
