@@ -32,6 +32,9 @@ use crate::run::setup::Setup;
 
 /// Connections at once, at most: a third of a second of requests without a reply.
 const CONNECTIONS: u32 = 160;
+/// How late the generator may be at the 99th percentile, µs. Times count from when a request was due, so that this is
+/// in them; what is looked for are pauses, of milliseconds.
+const LATE_US_MAX: f64 = 1_000.0;
 /// How long unanswered requests are waited for.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long a server, or a successor, may take until it serves.
@@ -86,7 +89,7 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
     let line = Restart {
         model: contender.label.clone(),
         restarts: moments,
-        spoiled: server::spoiled_load(&load),
+        spoiled: server::spoiled_beyond(&load, LATE_US_MAX),
         server_command: launch.command(),
         load_command: call.command(),
         ..of(&load)

@@ -59,8 +59,13 @@ pub fn spoiled_load(load: &LoadResult) -> Option<String> {
         .last()
         .map_or(load.service_us.p99, |phase| phase.served_us.p99);
     let reported_us = ranked.unwrap_or(0.0).max(load.no_connection_p99_us);
+    spoiled_beyond(load, late_us_max(reported_us))
+}
+
+/// The same where the generator may be late by so many µs at the 99th percentile.
+pub fn spoiled_beyond(load: &LoadResult, allowed_us: f64) -> Option<String> {
     let late_us = load.generator.late_p99_us.unwrap_or(0.0);
-    if late_us > late_us_max(reported_us) {
+    if late_us > allowed_us {
         return Some(format!("the generator was {late_us:.0} us late"));
     }
     let wrong = [Code::GeneratorCpu, Code::WrongBodies];

@@ -26,7 +26,7 @@ pub fn part(envelope: &Envelope) -> Option<Part> {
     let lines: Vec<&Restart> = all.filter(|line| line.scheduled > 0).collect();
     let first = lines.first()?;
     let note = format!(
-        "{}, each with a connection of its own, at random moments, for {} per model; {} slices. SIGUSR2 starts a successor that inherits the listeners; the old server serves until the successor is ready, then what it has accepted. Refused: no server took the connection. Lost: it was there, and no correct reply came.",
+        "{}, each with a connection of its own, at random moments, for {} per model; {} slices. SIGUSR2 starts a successor that inherits the listeners; the old server serves until the successor is ready, then what it has accepted. Refused: no server took the connection. Lost: it was there, and no correct reply came. Times count from when a request was due; that the generator was late is in them, by up to 1 ms at the 99th percentile.",
         format::rate(first.offered_rps).replace("/s", " requests per second"),
         format::clock(first.window_s),
         format::micros_round((first.slices.first().map_or(0.0, |s| s.length_s) * 1e6).round()),
