@@ -1,6 +1,6 @@
 //! From a workload and a profile to the answer.
 
-use schema::profile::Profile;
+use schema::profile::{Profile, StallsOf};
 use simulate::run;
 use workload::{Offered, Workload};
 
@@ -9,6 +9,7 @@ use crate::bounds;
 use crate::candidate::Candidate;
 use crate::change;
 use crate::facts::Facts;
+use crate::priced::AWAY_SHARE_MAX;
 use crate::question::{COARSE, FINALISTS, Found, Question, TIE_SHARE, parallel, sort};
 use crate::sizing;
 use crate::tiers::{RESIDUALS_MIN, choice, lines};
@@ -194,6 +195,15 @@ fn rests_on(question: &Question<'_>, profile: &Profile) -> Vec<String> {
         "a time slice of {:.0} µs where threads compute, and {:.0} µs until a woken thread runs beside one that computes, both measured",
         profile.slice_us, profile.preempt_us
     ));
+    let away = profile.stalls.iter().chain(&profile.client_stalls);
+    let away = away.map(StallsOf::away_share).fold(0.0, f64::max);
+    if away > AWAY_SHARE_MAX {
+        lines.push(format!(
+            "a machine that has its CPUs to itself but for {:.1} % of the time: a CPU was away for {:.1} % while it was watched, and measurements leave such moments out",
+            AWAY_SHARE_MAX * 100.0,
+            away * 100.0
+        ));
+    }
     if profile.provisional {
         lines.push("the profile is provisional: it was measured beside other work".into());
     }

@@ -445,8 +445,18 @@ fn a_machine_whose_cpus_are_away_keeps_tight_objectives_at_lower_rates_only() {
             .map_or(0.0, |c| c.expected)
     };
     let quiet = profile();
-    assert!(capacity(&shared, 2.0) < 0.7 * capacity(&quiet, 2.0));
+    let (tight, usual) = (capacity(&shared, 2.0), capacity(&quiet, 2.0));
+    assert!(tight < 0.9 * usual, "{tight} {usual}");
     assert!(capacity(&shared, 50.0) > 0.9 * capacity(&quiet, 50.0));
+    // Moments in which they are away for more than a hundredth are in no measurement: they make no objective
+    // impossible.
+    let mut crowded = shared.clone();
+    crowded.stalls = Some(schema::profile::StallsOf {
+        watched_s: 20.0,
+        lengths_us: vec![4_000.0; 180],
+    });
+    crowded.client_stalls = crowded.stalls.clone();
+    assert!(capacity(&crowded, 2.0) > 0.0);
     let mut wrong = quiet;
     wrong.client_stalls = Some(schema::profile::StallsOf {
         watched_s: 0.0,

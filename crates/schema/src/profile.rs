@@ -18,6 +18,9 @@ pub const SOON_RPS: f64 = 8_000.0;
 /// generator.
 pub const WORK_US: f64 = 20.0;
 
+/// How long a request blocks, or awaits, by which is told what going on costs and how late it is, µs.
+pub const PAUSE_US: f64 = 500.0;
+
 /// The version of this shape of file.
 pub const VERSION: u32 = 1;
 
@@ -86,6 +89,13 @@ pub struct StallsOf {
     pub watched_s: f64,
     /// How long each of the stalls was, µs.
     pub lengths_us: Vec<f64>,
+}
+
+impl StallsOf {
+    /// The share of its time for which it was away.
+    pub fn away_share(&self) -> f64 {
+        self.lengths_us.iter().sum::<f64>() / 1e6 / self.watched_s.max(1e-3)
+    }
 }
 
 /// How fast the machine is at some moment, and how often its CPUs are away then: what differs from hour to hour

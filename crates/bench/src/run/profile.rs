@@ -12,7 +12,9 @@ use std::time::Duration;
 use anyhow::Context;
 use report::data::{Mode, Pass, Shape};
 use report::out;
-use schema::profile::{LOW_RPS, MachineOf, Profile, SOON_RPS, VERSION, VariantCosts, WORK_US};
+use schema::profile::{
+    LOW_RPS, MachineOf, PAUSE_US, Profile, SOON_RPS, VERSION, VariantCosts, WORK_US,
+};
 
 use crate::failure::{Failure, Unmeasured};
 use crate::observe::cpus::CpuList;
@@ -78,8 +80,6 @@ const LONG_US: f64 = 1_000.0;
 /// CPU of the least requests, µs. With none they would be quick ones, which models that have threads for the
 /// others serve in another way.
 const LEAST_US: f64 = 1.0;
-/// How long a request blocks, or awaits, by which is told how late it goes on, µs.
-const PAUSE_US: f64 = 500.0;
 const KIB: f64 = 64.0;
 /// How long the CPUs are watched for moments in which they are away.
 const WATCHED: Duration = Duration::from_secs(20);
@@ -146,7 +146,12 @@ fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     let scratch = |name: &str| scratch.join(format!(".profile-{}-{name}", std::process::id()));
     let setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
     let scheduled = scheduling(&setup.server_cpus, &setup.load_cpus, Profile::default())?;
-    let env = environment::describe(&Request::default(), &allowed, 0);
+    let request = Request {
+        server_cpus: setup.server_cpus.to_string(),
+        load_cpus: setup.load_cpus.to_string(),
+        ..Request::default()
+    };
+    let env = environment::describe(&request, &allowed, 0);
     let mut profile = Profile {
         version: VERSION,
         turnstile: env.turnstile,
@@ -308,22 +313,24 @@ impl Variant<'_> {
         };
         let blocked_late = late(format!("/work/{LEAST_US}/{PAUSE_US}/0/13"), PAUSE_US)?;
         let awaited_late = late(work(LEAST_US, PAUSE_US), PAUSE_US)?;
-        let unblocked = cpu(&format!("/work/{WORK_US}/{PAUSE_US}/0/13"), connections)?;
+        let unblocked = self.unblocked_us(&visit, &server, connections)?;
         let awaiting = if one { 1 } else { AWAITING };
         let resumed = cpu(&work(WORK_US, 1_000.0), awaiting)?;
-        let sent = format!("/work/{LEAST_US}/0/0/{}", KIB * 1024.0);
+        // Beside the same work as above, so that the generator has as much time to itself: a server whose replies
+        // wake up a client pays for that, on some machines more than for anything else.
+        let sent = format!("/work/{WORK_US}/0/0/{}", KIB * 1024.0);
         let sent = cpu(&sent, connections)?;
         let received = {
             let shape = Shape {
-                mix: vec![format!("1:POST:{}", work(LEAST_US, 0.0))],
+                mix: vec![format!("1:POST:{}", work(WORK_US, 0.0))],
                 body_bytes: (KIB * 1024.0) as u64,
-                ..closed(&work(LEAST_US, 0.0), connections)
+                ..closed(&work(WORK_US, 0.0), connections)
             };
             self.cpu_us(&visit, &shape, &server)?
         };
         let own = Shape {
             keep_alive: false,
-            ..closed(&work(LEAST_US, 0.0), connections)
+            ..closed(&work(WORK_US, 0.0), connections)
         };
         let opened = self.cpu_us(&visit, &own, &server)?;
         let scan = match self.contender.workers.holds {
@@ -341,11 +348,36 @@ impl Variant<'_> {
         costs.unblock_us.push((unblocked - short).max(0.0));
         costs.blocked_late_us.push(blocked_late);
         costs.awaited_late_us.push(awaited_late);
-        costs.kib_out_us.push(((sent - least) / KIB).max(0.0));
-        costs.kib_in_us.push(((received - least) / KIB).max(0.0));
-        costs.connection_us.push((opened - least).max(0.0));
+        costs.kib_out_us.push(((sent - short) / KIB).max(0.0));
+        costs.kib_in_us.push(((received - short) / KIB).max(0.0));
+        costs.connection_us.push((opened - short).max(0.0));
         costs.scan_us.extend(scan);
         Ok(())
+    }
+
+    /// CPU of a request that computes for [`WORK_US`] and blocks, µs. Where workers share all connections, it takes
+    /// many of them to keep the CPU busy meanwhile: with as many as there are CPUs, the figure would be that of an
+    /// idle one that is woken up.
+    fn unblocked_us(
+        &self,
+        visit: &Visit,
+        server: &Server,
+        connections: u32,
+    ) -> Result<f64, Unmeasured> {
+        let path = format!("/work/{WORK_US}/{PAUSE_US}/0/13");
+        let cpus = self.setup.server_cpus.len();
+        let workers = &self.contender.workers;
+        if workers.holds != Holds::Many || !workers.shares {
+            return self.cpu_us(visit, &closed(&path, connections), server);
+        }
+        let visit = Visit {
+            workers: workers.asked_for(AWAITING, true, cpus),
+            ..visit.clone()
+        };
+        let (server, _) = visit::begin(self.setup, &visit)?;
+        let us = self.cpu_us(&visit, &closed(&path, AWAITING), &server)?;
+        server.drain(&self.setup.interrupt)?;
+        Ok(us)
     }
 
     /// What each idle connection adds to a request that is alone in its wait: one client asks again and

@@ -142,7 +142,7 @@ impl Asking<'_> {
             ("server's", &moment.stalls),
             ("load generator's", &moment.client_stalls),
         ] {
-            let away = seen.lengths_us.iter().sum::<f64>() / 1e6 / seen.watched_s.max(1e-3);
+            let away = seen.away_share();
             if away > AWAY_SHARE_MAX {
                 eprintln!(
                     "turnstile pick: the {whose} CPU was away for {:.0} % of the time: others use it, and what is measured now will be left out",
