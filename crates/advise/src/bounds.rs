@@ -61,6 +61,11 @@ pub(crate) fn rate_max(server: &Server, workload: &Workload) -> f64 {
 /// The highest rate that the handler's own work allows a variant on `cores` cores, if nothing else cost anything:
 /// requests per second. A measurement above it is wrong.
 pub fn work_bound(workload: &Workload, facts: &Facts, cores: usize) -> f64 {
+    let mut workload = workload.clone();
+    if workload.rate().is_none() {
+        // Of a closed population the number of clients is what is searched.
+        workload.active = u32::MAX;
+    }
     let loops = if facts.workers == Count::PerCpu {
         cores
     } else {
@@ -87,7 +92,7 @@ pub fn work_bound(workload: &Workload, facts: &Facts, cores: usize) -> f64 {
         client_stalls: Stalls::default(),
         connections: workload.connections as usize,
     };
-    rate_max(&server, workload)
+    rate_max(&server, &workload)
 }
 
 /// The percentile of the objective if nothing ever waited, µs, by a thousand quantiles of each class's

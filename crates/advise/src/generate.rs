@@ -71,7 +71,7 @@ fn one(mut random: SplitMix64, n: usize) -> Workload {
         machine: workload::Machine::default(),
         needs: workload::Needs::default(),
     };
-    let [cpu, _, _] = workload.means_us();
+    let [cpu, blocked, wait] = workload.means_us();
     let late = |c: &Class| {
         c.cpu_us.quantile(0.99) + c.blocked_us.quantile(0.99) + c.wait_us.quantile(0.99)
     };
@@ -79,11 +79,46 @@ fn one(mut random: SplitMix64, n: usize) -> Workload {
     // Tight and loose: from half above what the longest class takes alone to fifteen times that.
     let factor = between(&mut random, 1.5, 15.0);
     workload.objective.response_ms = (longest * factor / 1_000.0).max(2.0).ceil();
+    // Half of a CPU, with some of it for what the server does beside.
     let rate = 0.5e6 / (cpu + 15.0);
-    workload.offered = Offered::Open {
-        rate: rate.round().max(1.0),
-    };
+    if n % CLOSED_OF == CLOSED_OF - 1 {
+        // Drawn after all else, so that the other workloads stay what they were before there were these.
+        let own_s = (cpu + blocked + wait) / 1e6;
+        let think_s = match random.below(3) {
+            0 => 0.0,
+            _ => think_s(&mut random, rate),
+        };
+        let population = match think_s > 0.0 {
+            true => active.max((rate * (think_s + own_s)).ceil() as u32),
+            false => active,
+        };
+        workload.offered = Offered::Closed {
+            population,
+            think_ms: think_s * 1e3,
+        };
+        workload.active = population;
+        workload.connections = population + idle;
+    } else {
+        workload.offered = Offered::Open {
+            rate: rate.round().max(1.0),
+        };
+    }
     workload
+}
+
+/// One workload in so many has a closed population.
+const CLOSED_OF: usize = 5;
+/// How long clients think, s.
+const THINK_S: (f64, f64) = (0.005, 0.2);
+/// About so many clients at most: twice as many and more are tried, and each has a local port that rests for
+/// a while.
+const CLIENTS: f64 = 1_000.0;
+
+/// A time of thinking in whole ms, with which so many requests per second do not take too many clients.
+fn think_s(random: &mut SplitMix64, rate: f64) -> f64 {
+    let (least, most) = THINK_S;
+    let drawn = between(random, least, most.min(CLIENTS / rate).max(least * 1.01));
+    (drawn * 1e3).round() / 1e3
 }
 
 /// What a choice lost against the best that was measured, as a share.

@@ -1,5 +1,5 @@
 use schema::profile::{MachineOf, Moment, Probe, Profile, StallsOf, VERSION, VariantCosts};
-use workload::Workload;
+use workload::{Offered, Workload};
 
 use super::*;
 
@@ -331,8 +331,48 @@ fn generated_workloads_are_whole_and_fixed_by_their_seed() {
     assert_ne!(all, generated(15, 40));
     for workload in all {
         let text = workload.to_string();
-        assert!(Workload::parse(&text).is_ok(), "{text}");
+        assert_eq!(Workload::parse(&text).as_ref(), Ok(&workload), "{text}");
     }
+}
+
+/// What was measured of workloads before there were closed ones is still measured of the same.
+#[test]
+fn generated_workloads_stay_what_they_were() {
+    let texts: Vec<String> = generated(14, 4).iter().map(Workload::to_string).collect();
+    assert_eq!(texts.join("---\n"), include_str!("generated-14.txt"));
+}
+
+#[test]
+fn every_fifth_generated_workload_has_a_population_that_loads_half_of_a_cpu() {
+    let (mut at_once, mut thinking) = (0, 0);
+    for (n, workload) in generated(14, 200).iter().enumerate() {
+        let Offered::Closed {
+            population,
+            think_ms,
+        } = workload.offered
+        else {
+            assert_ne!(n % 5, 4);
+            continue;
+        };
+        assert_eq!(n % 5, 4);
+        assert_eq!(workload.active, population);
+        assert!((8..2_000).contains(&population), "{workload}");
+        if think_ms == 0.0 {
+            at_once += 1;
+            continue;
+        }
+        thinking += 1;
+        assert!((5.0..=200.0).contains(&think_ms), "{workload}");
+        let [cpu, blocked, wait] = workload.means_us();
+        let cycle_us = think_ms * 1e3 + cpu + blocked + wait;
+        let used = f64::from(population) * (cpu + 15.0) / cycle_us;
+        // Those of the draw may be more.
+        assert!(
+            used > 0.49 && (used < 0.53 || population <= 128),
+            "{used}: {workload}"
+        );
+    }
+    assert!(at_once > 5 && thinking > 15, "{at_once} {thinking}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod moment;
 pub mod narrowing;
 pub mod null;
 pub mod paired;
+mod population;
 pub mod prepare;
 pub mod probe;
 pub mod profile;

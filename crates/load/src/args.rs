@@ -14,7 +14,7 @@ use crate::duration;
 use crate::fail_on::FailOn;
 use crate::kind::Kind;
 use crate::merge::Merge;
-use crate::plan::{Pace, Plan, Poison, Slow};
+use crate::plan::{Pace, Plan, Poison, Slow, THINK_MAX};
 use crate::profile::Step;
 use crate::script::Script;
 use crate::script::reading::Use;
@@ -101,6 +101,17 @@ pub struct Args {
     /// Open a connection for every request; the server closes it after the reply
     #[arg(long)]
     pub new_connection: bool,
+
+    /// Closed loop: how long each client waits after a reply before its next request, milliseconds,
+    /// fractions too. Their first requests are spread evenly over that time
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.0,
+        value_parser = think_ms,
+        conflicts_with_all = ["rate", "profile", "replay"]
+    )]
+    pub think_ms: f64,
 
     /// The protocol; unp is the line protocol of UNP chapter 30 [default: as the URL says]
     #[arg(long, value_enum)]
@@ -351,6 +362,7 @@ impl Args {
             threads: self.threads,
             pipeline: self.pipeline,
             new_connection: self.new_connection,
+            think: Duration::from_secs_f64(self.think_ms / 1e3),
             duration,
             warmup: if self.slices {
                 Duration::ZERO
@@ -484,6 +496,15 @@ fn poison(text: &str) -> Result<Poison, String> {
         path: path.to_owned(),
         every,
     })
+}
+
+fn think_ms(text: &str) -> Result<f64, String> {
+    let ms = text.parse::<f64>().map_err(|error| error.to_string())?;
+    let most = THINK_MAX.as_millis() as f64;
+    (0.0..=most)
+        .contains(&ms)
+        .then_some(ms)
+        .ok_or_else(|| format!("0 to {most}"))
 }
 
 fn body_bytes(text: &str) -> Result<usize, String> {

@@ -82,12 +82,16 @@ pub(crate) struct Counts {
     pub(crate) finished_in_window: u64,
     /// Time that requests spent in the system within the window, summed.
     pub(crate) occupied_ns: u128,
+    /// The same of the time that clients thought.
+    #[serde(default)]
+    pub(crate) thinking_ns: u128,
     pub(crate) slices: Vec<SliceCounts>,
     pub(crate) phases: Vec<PhaseCounts>,
     /// Empty without a mix.
     pub(crate) kinds: Vec<KindCounts>,
     pub(crate) connect: Durations,
-    /// The part of the slip that is the generator's own lateness.
+    /// The part of the slip that is the generator's own lateness; where clients think, by how much
+    /// they thought longer.
     pub(crate) late: Durations,
     /// The part of the slip that was spent waiting for a free connection.
     pub(crate) no_connection: Durations,
@@ -145,6 +149,7 @@ impl Counts {
         self.sent += other.sent;
         self.finished_in_window += other.finished_in_window;
         self.occupied_ns += other.occupied_ns;
+        self.thinking_ns += other.thinking_ns;
         for (sum, slice) in self.slices.iter_mut().zip(&other.slices) {
             sum.scheduled += slice.scheduled;
             sum.answered += slice.answered;

@@ -89,6 +89,9 @@ fn sent(result: &LoadResult) -> Option<Reason> {
 }
 
 fn late(result: &LoadResult) -> Option<Reason> {
+    if result.think_ms > 0.0 {
+        return thought_longer(result);
+    }
     let late_us = result.generator.late_p99_us?;
     // An infinite p99 allows any lateness: the generator did not make it what it is.
     let allowed_us = gates::late_us_max(result.response_us.p99.unwrap_or(f64::INFINITY));
@@ -100,6 +103,22 @@ fn late(result: &LoadResult) -> Option<Reason> {
         .with("late_p99_us", late_us)
         .with("allowed_us", allowed_us)
         .spoiling(&[Figure::Latency])
+    })
+}
+
+/// Clients that the generator lets think longer send less, and no response is longer for it.
+fn thought_longer(result: &LoadResult) -> Option<Reason> {
+    let late_us = result.late_us.mean?;
+    let cycle_us = result.think_ms * 1e3 + result.response_us.mean.unwrap_or(0.0);
+    let allowed_us = gates::LITTLE_GAP_MAX * cycle_us;
+    (late_us > allowed_us).then(|| {
+        let text = format!(
+            "the generator was late: clients thought {late_us:.0} µs longer on average, {allowed_us:.0} µs allowed"
+        );
+        Reason::new(Code::GeneratorLate, Effect::Limits, text)
+            .with("late_mean_us", late_us)
+            .with("allowed_us", allowed_us)
+            .spoiling(&[Figure::Throughput])
     })
 }
 
@@ -131,7 +150,7 @@ fn little(result: &LoadResult) -> Option<Reason> {
         format!(
             "Little's law: throughput times response time is {found:.2} requests in flight, \
              but {asked:.0} were kept in flight"
-        )
+        ) + &thinking(result)
     })
 }
 
@@ -142,7 +161,16 @@ fn in_flight(result: &LoadResult) -> Option<Reason> {
     let found = result.mean_in_flight + closing;
     kept_in_flight(result, found, |asked| {
         format!("{found:.2} requests were in flight on average, but {asked:.0} were to be kept")
+            + &thinking(result)
     })
+}
+
+/// Who else was there, in words.
+fn thinking(result: &LoadResult) -> String {
+    match result.think_ms > 0.0 {
+        true => format!(", and {:.2} clients thought", result.mean_thinking),
+        false => String::new(),
+    }
 }
 
 /// Whether a closed loop found as many requests in flight as it was asked to keep there.
@@ -152,7 +180,7 @@ fn kept_in_flight(
     text: impl FnOnce(f64) -> String,
 ) -> Option<Reason> {
     let asked = (result.connections * result.pipeline) as f64;
-    let is_off = (asked - found).abs() > gates::LITTLE_GAP_MAX * asked;
+    let is_off = (asked - found - result.mean_thinking).abs() > gates::LITTLE_GAP_MAX * asked;
     (result.mode == Mode::Closed && is_off).then(|| {
         invalid(Code::LittlesLaw, text(asked))
             .with("found_requests", found)

@@ -101,7 +101,9 @@ pub use error_class::ErrorClass;
 pub use fail_on::FailOn;
 pub use kind::{KINDS_MAX, Kind};
 pub use merge::Merge;
-pub use plan::{CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, Poison, STEPS_MAX, Slow, UNP_BYTES_MAX};
+pub use plan::{
+    CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, Poison, STEPS_MAX, Slow, THINK_MAX, UNP_BYTES_MAX,
+};
 pub use profile::{RATE_MAX, Step};
 pub use record::RunRecord;
 pub use run::{Observer, run_observed};

@@ -22,10 +22,14 @@ pub const STEPS_MAX: usize = 1000;
 /// Most bytes that a UNP request may ask for, as in Stevens' servers (UNP section 30.2).
 pub const UNP_BYTES_MAX: u32 = 16_384;
 
+/// Longest time that a client thinks, as workloads have it.
+pub const THINK_MAX: Duration = Duration::from_secs(3600);
+
 /// What makes the next request be sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// The reply to a previous one: every connection always has `pipeline` requests in flight.
+    /// The reply to a previous one: every connection always has `pipeline` requests in flight,
+    /// unless its client thinks first.
     Closed,
     /// A schedule that does not depend on the replies.
     Open {
@@ -92,6 +96,9 @@ pub struct Plan {
     pub pipeline: usize,
     /// Open a connection for every request.
     pub new_connection: bool,
+    /// In a closed loop, the time from a reply to the next request of that connection. The first
+    /// requests are spread evenly over it.
+    pub think: Duration,
     /// Length of the measured window: the sum of the profile's steps if there are any.
     pub duration: Duration,
     /// Load of the same kind before the window, which is not recorded.
@@ -146,6 +153,7 @@ impl Plan {
             threads: 1,
             pipeline: 1,
             new_connection: false,
+            think: Duration::ZERO,
             duration: Duration::from_secs(1),
             warmup: Duration::ZERO,
             drain: Duration::from_secs(1),

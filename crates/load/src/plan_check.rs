@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 
 use crate::kind::{KINDS_MAX, Kind, is_token};
-use crate::plan::{CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, STEPS_MAX, UNP_BYTES_MAX};
+use crate::plan::{CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, STEPS_MAX, THINK_MAX, UNP_BYTES_MAX};
 use crate::profile::{RATE_MAX, Step};
 
 /// Most bytes per second of a slow client.
@@ -37,6 +37,7 @@ impl Plan {
             !(self.new_connection && self.pipeline > 1),
             "with one connection per request there is no pipelining"
         );
+        self.check_think()?;
         ensure!(!self.duration.is_zero(), "duration must be above zero");
         ensure!(!self.timeout.is_zero(), "timeout must be above zero");
         if let Pace::Open { rate, .. } = self.pace {
@@ -54,6 +55,26 @@ impl Plan {
         self.check_protocol()?;
         self.check_requests()?;
         self.check_extra_clients()
+    }
+
+    fn check_think(&self) -> Result<()> {
+        if self.think.is_zero() {
+            return Ok(());
+        }
+        ensure!(
+            self.think <= THINK_MAX,
+            "clients think for {} s at most",
+            THINK_MAX.as_secs()
+        );
+        ensure!(
+            self.pace == Pace::Closed,
+            "clients think in a closed loop only"
+        );
+        ensure!(
+            self.pipeline == 1,
+            "clients that think after each reply do not pipeline"
+        );
+        Ok(())
     }
 
     fn check_profile(&self) -> Result<()> {

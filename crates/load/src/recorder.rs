@@ -48,6 +48,8 @@ pub(crate) struct Recorder {
     pub(crate) finished_in_window: u64,
     /// Time that requests spent in the system within the window, summed.
     occupied_ns: u128,
+    /// The same of the time that clients thought.
+    thinking_ns: u128,
     spans: Vec<Span>,
     slices: Vec<Slice>,
     /// The slice that requests are being scheduled in, and its end.
@@ -90,6 +92,7 @@ impl Recorder {
             failed: 0,
             finished_in_window: 0,
             occupied_ns: 0,
+            thinking_ns: 0,
             slices: spans.iter().map(slice).collect(),
             slice: 0,
             slice_end_ns: 0,
@@ -155,6 +158,18 @@ impl Recorder {
     pub(crate) fn noticed(&mut self, pending: &PendingRequest, now_ns: u64) {
         if pending.measured() {
             self.late.record(now_ns.saturating_sub(pending.intended_ns));
+        }
+    }
+
+    /// Records that a client thought.
+    pub(crate) fn thought(&mut self, since_ns: u64, until_ns: u64) {
+        self.thinking_ns += u128::from(self.window.overlap_ns(since_ns, until_ns));
+    }
+
+    /// Records how late the generator noticed that a client had thought enough.
+    pub(crate) fn thought_late(&mut self, until_ns: u64, now_ns: u64) {
+        if self.window.contains(until_ns) {
+            self.late.record(now_ns.saturating_sub(until_ns));
         }
     }
 
@@ -311,6 +326,7 @@ impl Recorder {
             sent: self.sent,
             finished_in_window: self.finished_in_window,
             occupied_ns: self.occupied_ns,
+            thinking_ns: self.thinking_ns,
             slices,
             phases,
             kinds: self.kinds,

@@ -2,7 +2,7 @@
 
 mod parts;
 
-use schema::load::{BodyCheck, GeneratorCost, LoadResult, Mode};
+use schema::load::{BodyCheck, GeneratorCost, Latency, LoadResult, Mode};
 
 use self::parts::ratio;
 use crate::clock::SECOND_NS;
@@ -15,6 +15,11 @@ pub(crate) fn of(record: &RunRecord) -> LoadResult {
     let finished = counts.finished_in_window as f64;
     let late_us = counts.late.latency(0);
     let no_connection_us = counts.no_connection.latency(0);
+    // Where clients think, a late generator makes them think longer, and no response.
+    let late_of_due = match shape.arrivals {
+        Some(_) => late_us,
+        None => Latency::default(),
+    };
     let busy_ns = usage.cpu_ns.saturating_sub(usage.spin_ns) as f64;
     let failed = counts.failed();
     LoadResult {
@@ -31,6 +36,7 @@ pub(crate) fn of(record: &RunRecord) -> LoadResult {
         threads: record.threads,
         pipeline: shape.pipeline,
         new_connection: shape.new_connection,
+        think_ms: shape.think_ns as f64 / 1e6,
         body_check: shape.body_check.unwrap_or(BodyCheck::Exact),
         requests: counts.answered(),
         scheduled: counts.scheduled(),
@@ -46,6 +52,7 @@ pub(crate) fn of(record: &RunRecord) -> LoadResult {
         connect_us: counts.connect.latency(0),
         no_connection_p99_us: no_connection_us.p99.unwrap_or(0.0),
         mean_in_flight: ratio(counts.occupied_ns as f64 / SECOND_NS as f64, duration_s),
+        mean_thinking: ratio(counts.thinking_ns as f64 / SECOND_NS as f64, duration_s),
         closing_mean_us: ratio(usage.closing_ns as f64 / 1e3, finished),
         errors: parts::errors(&failed),
         statuses: parts::statuses(counts),
@@ -67,8 +74,8 @@ pub(crate) fn of(record: &RunRecord) -> LoadResult {
         generator: GeneratorCost {
             threads: record.threads,
             cpu_us_per_request: Some(ratio(busy_ns / 1e3, finished)),
-            late_p99_us: Some(late_us.p99.unwrap_or(0.0)),
-            max_late_us: Some(late_us.max.unwrap_or(0.0)),
+            late_p99_us: Some(late_of_due.p99.unwrap_or(0.0)),
+            max_late_us: Some(late_of_due.max.unwrap_or(0.0)),
             cpu_share: Some(ratio(usage.cpu_ns as f64, usage.wall_ns as f64)),
             spin_share: ratio(usage.spin_ns as f64, usage.wall_ns as f64),
             busiest_thread_share: Some(record.busiest_thread_share()),

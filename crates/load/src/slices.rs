@@ -1,9 +1,10 @@
 //! Load in slices: told over standard input to load for so long, with connections that stay open.
 //!
 //! Each line of standard input asks for one slice, as JSON: `{"seconds": 0.3, "rate": 5000, "seed": 7}`.
-//! Without `rate` the loop is closed; without `seed` it is that of the command line. Each slice is
-//! answered with one line on standard output, the result as JSON with the histogram of its response
-//! times. In between the process sleeps, and holds its connections. It ends with its input.
+//! Without `rate` the loop is closed, and its clients think as the command line says; without `seed` it
+//! is that of the command line. Each slice is answered with one line on standard output, the result as
+//! JSON with the histogram of its response times. In between the process sleeps, and holds its
+//! connections. It ends with its input.
 //!
 //! Every slice is a run of its own, with its own clocks and counts: all that goes on from one to the
 //! next are the sockets. A connection that the server has closed meanwhile, or that has a request
@@ -94,6 +95,11 @@ impl Asked {
             pace: self
                 .rate
                 .map_or(Pace::Closed, |rate| Pace::Open { rate, arrivals }),
+            // The clients of an open loop do not wait for replies.
+            think: match self.rate {
+                Some(_) => Duration::ZERO,
+                None => plan.think,
+            },
             seed: self.seed.unwrap_or(plan.seed),
             duration: Duration::from_secs_f64(seconds),
             ..plan.clone()
@@ -138,6 +144,14 @@ mod tests {
         let open = of(r#"{"seconds": 1, "rate": 40, "seed": 9}"#).unwrap();
         let (rate, arrivals) = (40.0, Arrivals::Constant);
         assert_eq!((open.pace, open.seed), (Pace::Open { rate, arrivals }, 9));
+        let plan = Plan {
+            think: Duration::from_millis(7),
+            ..plan.clone()
+        };
+        let think = |line: &str| asked(line).and_then(|asked| asked.plan(&plan, Arrivals::Poisson));
+        assert_eq!(think(r#"{"seconds": 1}"#).unwrap().think, plan.think);
+        let open = think(r#"{"seconds": 1, "rate": 40}"#).unwrap();
+        assert_eq!(open.think, Duration::ZERO);
         for line in [
             "",
             "go",

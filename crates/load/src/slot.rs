@@ -39,6 +39,8 @@ pub(crate) struct Slot {
     pub(crate) blocked: bool,
     /// It is in the list of free slots.
     pub(crate) in_free_list: bool,
+    /// Its client thinks: it is in the list of those that do.
+    pub(crate) thinks: bool,
     /// The server has replied since it was opened.
     pub(crate) has_replied: bool,
     /// Bytes of requests in flight that are not written yet.
@@ -66,6 +68,7 @@ impl Slot {
             generation: 0,
             blocked: false,
             in_free_list: false,
+            thinks: false,
             has_replied: false,
             unwritten_bytes: 0,
             written_bytes: 0,

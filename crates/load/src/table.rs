@@ -27,6 +27,10 @@ fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
         Mode::Closed => "closed",
         Mode::Open => "open",
     };
+    let thinks = match result.think_ms > 0.0 {
+        true => format!(", {} ms of thinking", result.think_ms),
+        false => String::new(),
+    };
     let kind = if result.new_connection {
         " (one per request)"
     } else {
@@ -34,7 +38,7 @@ fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     };
     writeln!(
         text,
-        "{}: {} loop, {} connections{kind}{pipelined}, {:.3} s",
+        "{}: {} loop, {} connections{kind}{pipelined}{thinks}, {:.3} s",
         result.url, mode, result.connections, result.duration_s
     )?;
     let offered = result.rate_offered.map_or(String::new(), |offered| {
@@ -42,11 +46,15 @@ fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     });
     writeln!(
         text,
-        "{} requests/s{offered}; {} of {} scheduled answered correctly; {:.1} in flight",
+        "{} requests/s{offered}; {} of {} scheduled answered correctly; {:.1} in flight{}",
         rate(result.rate_achieved),
         result.requests,
         result.scheduled,
-        result.mean_in_flight
+        result.mean_in_flight,
+        match result.think_ms > 0.0 {
+            true => format!(", {:.1} thinking", result.mean_thinking),
+            false => String::new(),
+        }
     )?;
     writeln!(
         text,

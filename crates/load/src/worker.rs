@@ -6,5 +6,6 @@ mod event_loop;
 mod receive;
 mod send;
 mod state;
+mod think;
 
 pub(crate) use self::state::Worker;

@@ -409,6 +409,30 @@ fn edges_need_a_standard_output_of_their_own() {
 }
 
 #[test]
+fn clients_that_think_are_on_the_screen_and_in_the_result() {
+    let server = Server::start(always(GOOD));
+    let url = server.url();
+    let flags = [url.as_str(), "--think-ms", "2.5"];
+    let output = load(&[&flags[..], &SHORT, &["--quiet", "--json", "-"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let result: load::LoadResult = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (result.think_ms, result.mode),
+        (2.5, schema::load::Mode::Closed)
+    );
+    let output = load(&[&flags[..], &SHORT].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("2.5 ms of thinking"), "{text}");
+    let output = load(&[url.as_str(), "--think-ms", "2", "--pipeline", "2"]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("do not pipeline") && error.lines().count() == 1,
+        "{error}"
+    );
+}
+
+#[test]
 fn a_run_of_wrong_replies_begins_with_what_came_and_can_fail() {
     let server = Server::start(always(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"));
     let url = server.url();

@@ -41,7 +41,8 @@ fn plans() -> impl Strategy<Value = Plan> {
         1 => proptest::collection::vec(step, 1..5),
     ];
     let mixed = any::<bool>();
-    let further = (steps, mixed);
+    let think = prop_oneof![Just(0u64), 1u64..30];
+    let further = (steps, mixed, think);
     (pace, any::<u64>(), shape, times, further).prop_map(|(pace, seed, shape, times, further)| {
         let (connections, threads, pipeline, new_connection) = shape;
         let (duration, warmup, drain, timeout) = times;
@@ -56,7 +57,11 @@ fn plans() -> impl Strategy<Value = Plan> {
         plan.warmup = Duration::from_millis(warmup);
         plan.drain = Duration::from_millis(drain);
         plan.timeout = Duration::from_millis(timeout);
-        let (steps, mixed) = further;
+        let (steps, mixed, think) = further;
+        if pace == Pace::Closed && think > 0 {
+            plan.think = Duration::from_millis(think);
+            plan.pipeline = 1;
+        }
         if let (Pace::Open { arrivals, .. }, false) = (pace, steps.is_empty()) {
             let step = |(rate_from, rate_to, ms): (f64, f64, u64)| load::Step {
                 rate_from,

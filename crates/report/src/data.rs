@@ -33,6 +33,9 @@ pub struct Shape {
     pub pipeline: u32,
     /// `false`: a new connection for each request.
     pub keep_alive: bool,
+    /// How long the clients of a closed loop think after each reply, ms.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub think_ms: f64,
     /// Route asked for; of a mix, its first.
     pub path: String,
     /// Measured window, seconds.

@@ -44,6 +44,9 @@ pub struct LoadResult {
     pub pipeline: usize,
     /// Every request opened its connection.
     pub new_connection: bool,
+    /// How long each client of a closed loop thinks after a reply, milliseconds.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub think_ms: f64,
     /// What was compared of the bodies, where a kind of request does not say otherwise.
     pub body_check: BodyCheck,
     /// Requests answered correctly.
@@ -64,7 +67,9 @@ pub struct LoadResult {
     pub service_us: Latency,
     /// From the intended start to the actual send, microseconds.
     pub slip_us: Latency,
-    /// The part of the slip that is the generator's own lateness, microseconds; of an open loop.
+    /// The part of the slip that is the generator's own lateness, microseconds; of an open loop. Where
+    /// clients think, by how much longer they thought because the generator was late: responses
+    /// count from the send, and do not hold it.
     pub late_us: Latency,
     /// The part of the slip spent waiting for a free connection, microseconds; of an open loop.
     pub no_connection_us: Latency,
@@ -74,6 +79,9 @@ pub struct LoadResult {
     pub no_connection_p99_us: f64,
     /// Requests waiting or in flight, averaged over the window.
     pub mean_in_flight: f64,
+    /// Clients that thought, averaged over the window.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub mean_thinking: f64,
     /// Mean time from a reply until the server closed its connection, microseconds (one connection
     /// per request); the connection cannot be replaced before.
     pub closing_mean_us: f64,
@@ -199,6 +207,11 @@ impl GeneratorCost {
         self.cpu_share
             .map(|share| (share - self.spin_share).max(0.0))
     }
+}
+
+/// A figure that is not written.
+fn is_nothing(figure: &f64) -> bool {
+    *figure == 0.0
 }
 
 /// A count that is not written.

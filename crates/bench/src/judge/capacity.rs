@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use report::data::{Capacity, CapacityStep, Figures, Objective, Shape, Validity};
+use report::data::{Capacity, CapacityStep, Figures, Mode, Objective, Shape, Validity};
 use schema::gates::NULL_SHARE_MAX;
 use schema::load::LoadResult;
 use schema::{Code, Effect, Reason, Reasons};
@@ -86,7 +86,12 @@ pub fn step(
     ceiling: Ceiling,
 ) -> (CapacityStep, Outcome) {
     let figures: Figures = load_figures(sample);
-    let reasons = gates::judge(&Evidence::of(shape, &figures, sample, ceiling));
+    // The windows of a search are short: what was in flight at the edges of a closed loop counts.
+    let evidence = Evidence {
+        slice: shape.mode == Mode::Closed,
+        ..Evidence::of(shape, &figures, sample, ceiling)
+    };
+    let reasons = gates::judge(&evidence);
     let failed = figures.scheduled.saturating_sub(figures.requests);
     let errors_share = failed as f64 / figures.scheduled.max(1) as f64;
     let p99_us = figures.response_us.p99;
@@ -118,6 +123,12 @@ fn lost_connections(load: &LoadResult) -> bool {
     load.connections_lost > 0 || dropped.iter().any(errors)
 }
 
+/// Whether nothing but that some clients got no reply limits the figures.
+fn only_silent(why: &Reasons) -> bool {
+    let mut limits = why.iter().filter(|r| r.effect == Effect::Limits);
+    limits.all(|r| r.code == Code::ConnectionsSilent)
+}
+
 fn outcome(figures: &Figures, load: &LoadResult, why: Reasons, ok: bool) -> Outcome {
     let wrong = load.errors.get("wrong_body").is_some_and(|&n| n > 0);
     if wrong || load.connections_closed > 0 {
@@ -136,6 +147,8 @@ fn outcome(figures: &Figures, load: &LoadResult, why: Reasons, ok: bool) -> Outc
         // A late generator and stolen time only make responses longer: a server that kept the
         // objective in spite of them has kept it.
         Validity::Limited if ok => Outcome::Decided(true),
+        // Clients without a reply are the server's doing.
+        Validity::Limited if only_silent(&why) => Outcome::Decided(false),
         Validity::Invalid if noise && ok => Outcome::Decided(true),
         Validity::Limited => Outcome::Generator(why),
         // A generator that is late and has no CPU left is at its limit; one that is late and has CPU

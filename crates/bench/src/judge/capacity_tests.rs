@@ -73,6 +73,14 @@ fn resets_above_a_rate_are_its_capacity() {
         requests: 900,
         ..Figures::default()
     };
+    let silent = Reason::new(Code::ConnectionsSilent, Effect::Limits, "silent");
+    let (mut answered, mut kept) = (figures.clone(), load.clone());
+    answered.errors.clear();
+    (kept.errors, kept.connections_lost) = Default::default();
+    let of = |why: Vec<Reason>| outcome(&answered, &kept, why.into(), false);
+    assert_eq!(of(vec![silent.clone()]), Outcome::Decided(false));
+    let full = Reason::new(Code::GeneratorCpu, Effect::Limits, "full");
+    assert!(matches!(of(vec![silent, full]), Outcome::Generator(_)));
     let lost = because(Code::ConnectionsLost, "100 connections were lost");
     assert_eq!(
         outcome(&figures, &load, lost, false),

@@ -201,9 +201,14 @@ fn little(e: &Evidence<'_>) -> Option<Reason> {
         true if e.load.mean_in_flight > 0.0 => e.load.mean_in_flight + closing,
         _ => e.figures.throughput_rps * busy_us / 1e6,
     };
-    ((asked - found).abs() > LITTLE_GAP_MAX * asked).then(|| {
+    let thought = e.load.mean_thinking;
+    ((asked - found - thought).abs() > LITTLE_GAP_MAX * asked).then(|| {
+        let beside = match e.shape.think_ms > 0.0 {
+            true => format!(" and {thought:.1} clients thought"),
+            false => String::new(),
+        };
         let text = format!(
-            "Little's law: rate times response time is {found:.1} requests in flight where {asked} were held"
+            "Little's law: rate times response time is {found:.1} requests in flight where {asked} were held{beside}"
         );
         invalid(Code::LittlesLaw, text)
             .with("found_in_flight", found)
@@ -349,7 +354,8 @@ pub fn is_shared(others: &Others) -> bool {
 }
 
 fn ceiling(e: &Evidence<'_>) -> Option<Reason> {
-    if e.shape.mode == Mode::Open {
+    // Clients that think send no more to a server that does nothing.
+    if e.shape.mode == Mode::Open || e.shape.think_ms > 0.0 {
         return None;
     }
     let throughput = e.figures.throughput_rps;
@@ -382,8 +388,10 @@ fn own_reasons(e: &Evidence<'_>, found: &[Reason]) -> Vec<Reason> {
     let new = |own: &&Reason| !found.iter().any(|found| same(found.code, own.code));
     let excused = |own: &&Reason| match own.code {
         Code::NotSent => server_kept_them_waiting(e),
-        // The generator does not know of the slices beside this one.
-        Code::GeneratorLate => e.slice,
+        // The generator does not know of the slices beside this one; that clients thought longer it knows.
+        Code::GeneratorLate => e.slice && e.shape.mode == Mode::Open,
+        // It judges by the replies of its window, and what was in flight in a slice has been judged.
+        Code::LittlesLaw => e.slice,
         _ => false,
     };
     let own = e.load.reasons.iter().filter(new);

@@ -360,6 +360,23 @@ fn the_edges_of_a_slice_are_part_of_what_was_in_flight() {
 }
 
 #[test]
+fn clients_that_think_are_not_missed_and_no_null_server_is_held_against_them() {
+    let mut case = good(Mode::Closed);
+    case.shape.connections = 96;
+    case.shape.think_ms = 3.2;
+    case.ceiling = Ceiling::Rps(10_000.0);
+    assert_eq!(verdict(&case)[0].code, LittlesLaw);
+    case.load.mean_thinking = 32.0;
+    assert!(verdict(&case).is_empty());
+    // That they thought for longer than was asked limits a slice, too.
+    let own = Reason::new(GeneratorLate, Effect::Limits, "late").spoiling(&[Throughput]);
+    case.load.reasons = vec![own].into();
+    case.load.mean_in_flight = 64.0;
+    case.slice = true;
+    assert_eq!(validity(&verdict(&case)), Validity::Limited);
+}
+
+#[test]
 fn replies_of_another_status_are_told_with_what_would_help() {
     let mut case = good(Mode::Closed);
     // The generator counts 503 apart from other statuses.

@@ -73,6 +73,9 @@ pub fn digest_of(visits: &[Visit]) -> String {
             if s.own || !s.headers.is_empty() || s.window.is_some() {
                 more += &format!(" {} {:?} {:?}", s.own, s.headers, s.window);
             }
+            if s.think_ms > 0.0 {
+                more += &format!(" {}", s.think_ms);
+            }
             format!(
                 "{} {} {:?} {} {} {:?} {} {} {} {:?} {:?}{more}\n",
                 v.block,

@@ -51,6 +51,8 @@ pub struct Scenario {
     pub pipeline: u32,
     /// `false`: one connection per request.
     pub keep_alive: bool,
+    /// How long the clients of its closed loop think after each reply, ms.
+    pub think_ms: f64,
     /// `true` where a request blocks its worker in a call, so that the worker leaves its CPU unused.
     pub blocks_worker: bool,
     /// `true` where a closed-loop window is measured.

@@ -1,11 +1,18 @@
 //! A scenario made from a workload file.
 
+use std::time::Duration;
+
 use report::data::{Deciding, Objective};
 use workload::{Mix, Offered, Workload};
 
 use crate::failure::Failure;
 use crate::plan::scenario::{Depth, Scenario};
 use crate::plan::scenarios::TINY;
+
+/// Windows of clients that think for longer are as long as so many of their thoughts, so that each
+/// client has several requests in one.
+const THINK_SHORT_MS: f64 = 50.0;
+const THOUGHTS: f64 = 4.0;
 
 /// Its name in the results.
 pub const NAME: &str = "workload";
@@ -35,14 +42,9 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
             workload.churn
         )));
     }
-    let rate = match workload.offered {
-        Offered::Open { rate } => Some(rate),
-        Offered::Closed { think_ms, .. } if think_ms > 0.0 => {
-            return Err(usage(format!(
-                "think_ms is {think_ms}: the generator's clients do not think; give a rate"
-            )));
-        }
-        Offered::Closed { .. } => None,
+    let (rate, think_ms) = match workload.offered {
+        Offered::Open { rate } => (Some(rate), 0.0),
+        Offered::Closed { think_ms, .. } => (None, think_ms),
     };
     let mut remarks = Vec::new();
     let kept = &workload.objective;
@@ -78,9 +80,10 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
     let scenario = Scenario {
         name: NAME,
         purpose: leaked(purpose(&workload, mix.kinds.len())),
+        // What clients that think send is theirs to say, as a rate is: the response tells servers apart.
         decides: match rate {
-            Some(_) => Deciding::ResponseP99Us,
-            None => Deciding::ThroughputRps,
+            None if think_ms == 0.0 => Deciding::ThroughputRps,
+            _ => Deciding::ResponseP99Us,
         },
         key: true,
         path,
@@ -88,6 +91,9 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
         body_bytes: mix.body_bytes,
         connections: workload.active,
         keep_alive: workload.churn == 0.0,
+        think_ms,
+        window: (think_ms > THINK_SHORT_MS)
+            .then(|| Duration::from_secs_f64(think_ms / 1e3 * THOUGHTS)),
         blocks_worker: workload.means_us()[1] > 0.0
             || workload.classes.iter().any(|c| !c.lock.is_empty()),
         // Where the loop of the workload is open, the closed one tells where a search may begin.
@@ -122,6 +128,12 @@ fn purpose(workload: &Workload, kinds: usize) -> String {
     let [cpu, blocked, wait] = workload.means_us();
     let load = match workload.offered {
         Offered::Open { rate } => format!("{rate} requests per second"),
+        Offered::Closed {
+            population,
+            think_ms,
+        } if think_ms > 0.0 => {
+            format!("{population} clients that think for {think_ms} ms after each reply")
+        }
         Offered::Closed { population, .. } => format!("{population} clients in a closed loop"),
     };
     let churn = if workload.churn > 0.0 {
@@ -161,10 +173,28 @@ mod tests {
     }
 
     #[test]
+    fn clients_that_think_are_measured_as_they_are() {
+        let of = |think_ms: &str| {
+            let text =
+                format!("population = 40\nthink_ms = {think_ms}\nconnections = 60\n[[class]]\n");
+            scenario(&text, 1).expect("a workload")
+        };
+        let made = of("100");
+        let scenario = made.scenario;
+        assert_eq!((scenario.connections, made.idle), (40, 20));
+        assert_eq!((scenario.think_ms, scenario.rates.len()), (100.0, 0));
+        assert_eq!(scenario.window, Some(Duration::from_millis(400)));
+        assert_eq!(scenario.decides, Deciding::ResponseP99Us);
+        assert!(scenario.purpose.contains("think for 100 ms"));
+        let made = of("0");
+        let without = (made.scenario.decides, made.scenario.window);
+        assert_eq!(without, (Deciding::ThroughputRps, None));
+    }
+
+    #[test]
     fn what_the_generator_cannot_send_is_refused_or_said() {
         for (text, says) in [
             ("rate = 1\nchurn = 0.5\n[[class]]\n", "churn is 0.5"),
-            ("population = 1\nthink_ms = 5\n[[class]]\n", "do not think"),
             ("rate = -1\n[[class]]\n", "--workload: rate is -1"),
         ] {
             let failure = scenario(text, 1).expect_err(text);

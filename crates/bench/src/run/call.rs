@@ -123,6 +123,9 @@ impl<'a> Call<'a> {
         if !shape.keep_alive {
             args.push("--new-connection".to_owned());
         }
+        if shape.think_ms > 0.0 {
+            args.push(format!("--think-ms={}", shape.think_ms));
+        }
         args.extend(mix(shape));
         args.extend(shape.headers.iter().map(|line| format!("--header={line}")));
         args.extend(bystanders(shape));
@@ -231,6 +234,12 @@ mod tests {
             churn.ends_with("--rate=1000 --arrivals=poisson --new-connection"),
             "{churn}"
         );
+        let thinking = Shape {
+            think_ms: 2.5,
+            ..shape(Mode::Closed, None, 1, true)
+        };
+        let thinking = of(&thinking);
+        assert!(thinking.ends_with(" --think-ms=2.5"), "{thinking}");
         let stepped = Shape {
             profile: Some("10:1s,40:2s".to_owned()),
             ..shape(Mode::Open, Some(40.0), 1, true)

@@ -4,6 +4,9 @@
 //! next, so that a slow moment of the machine meets all of them. A server is first loaded in a closed loop
 //! of the workload's connections, which tells what it can do at most; then at rates, until it is known at
 //! which the objective is just kept. All servers get the same arrivals in the same round.
+//!
+//! Of a closed population the number of clients is searched for instead, who think as the workload says;
+//! the capacity is what they send per second at the highest number that keeps the objective.
 
 use std::time::Duration;
 
@@ -21,9 +24,11 @@ use crate::plan::catalogue::Catalogue;
 use crate::plan::contender::Contender;
 use crate::plan::scenario::Scenario;
 use crate::plan::visit::Visit;
+use crate::plan::workers::Holds;
 use crate::plan::workload as plan;
 use crate::run::call::Call;
 use crate::run::capacity_search::{Kept, Search, Trial};
+use crate::run::population::{Population, served_rps};
 use crate::run::readings::Readings;
 use crate::run::server::Server;
 use crate::run::setup::Setup;
@@ -43,6 +48,11 @@ const TRIALS: usize = 8;
 const TRIALS_COARSE: usize = 5;
 /// Trials of a server that the machine or the generator may have spoilt, until no more are made.
 const SPOILT_TIMES: usize = 4;
+/// Seats beyond what a server is predicted to need, and their number at most.
+const SEATS_MORE: f64 = 1.1;
+const SEATS_MAX: f64 = 1_000.0;
+/// No null server stands beside: where the generator is at its limit, the gate of its CPU tells.
+pub(super) const CEILING: Ceiling = Ceiling::Rps(f64::INFINITY);
 /// How long replies are waited for at most beyond a window, s: no longer than the generator waits.
 const DRAIN_S_MAX: f64 = 5.0;
 
@@ -72,8 +82,10 @@ pub struct Measured {
     pub why: String,
     /// What it answered in a closed loop of the workload's connections, per second; 0 where it is not known.
     pub closed_rps: f64,
-    /// The trials that it rests on.
+    /// The trials that it rests on, by the requests per second of each.
     pub trials: Vec<Trial>,
+    /// Of a closed population, the clients of each trial; empty in an open loop.
+    pub clients: Vec<f64>,
 }
 
 /// Where a search begins, and how exact it must be.
@@ -90,6 +102,8 @@ pub(super) struct Runner {
     start: Start,
     pub(super) closed_rps: f64,
     pub(super) search: Option<Search>,
+    /// Of a closed population: the clients of each window, and what they sent per second.
+    pub(super) served: Vec<(f64, f64)>,
     /// Whether the closed loop was measured once more.
     again: bool,
     spoilt: usize,
@@ -112,6 +126,17 @@ pub(super) struct Session {
     pub(super) scenario: &'static Scenario,
     idle: u32,
     pub(super) objective: Objective,
+    /// The clients, where the loop is closed.
+    pub(super) population: Option<Population>,
+}
+
+/// The load of a window.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Load {
+    /// A closed loop of so many clients, which do not think: what a server can do at most.
+    Most(u32),
+    /// What a search tries: a rate, or clients that think as the workload says.
+    Tried(f64),
 }
 
 impl Session {
@@ -120,7 +145,6 @@ impl Session {
         let made = made.map_err(|failure| anyhow!("{failure}"))?;
         let objective = made.scenario.objective;
         let objective = objective.context("only a p99 of all requests is measured")?;
-        workload.rate().context("only an open loop is measured")?;
         let allowed = CpuList::allowed()?;
         let (server_cpus, load_cpus) = allowed.halves();
         let scratch = |name: &str| {
@@ -131,6 +155,7 @@ impl Session {
             scenario: made.scenario,
             idle: made.idle,
             objective,
+            population: Population::of(workload),
         })
     }
 
@@ -150,13 +175,29 @@ impl Session {
             };
             let same = |c: &&Contender| c.model == asked.model && c.variant == plain;
             let contender = known.iter().find(same).ok_or("there is no such variant")?;
-            Ok(self.visit(self.scenario, contender, asked.workers))
+            let workers = self.workers(contender, asked);
+            Ok(self.visit(self.scenario, contender, workers))
         };
         let start = |asked: &Asked| Start {
             guess_rps: asked.guess_rps,
             coarse: asked.coarse,
         };
         Ok(asked.iter().map(|a| (visit(a), start(a))).collect())
+    }
+
+    /// `--workers` of a server. Where each client of a closed population holds a worker, there is one for
+    /// each that may be tried: `pick` predicts so, too.
+    fn workers(&self, contender: &Contender, asked: &Asked) -> Option<u32> {
+        let population = self.population.as_ref();
+        let holds = contender.workers.holds == Holds::Workers;
+        let Some(population) = population.filter(|_| holds) else {
+            return asked.workers;
+        };
+        let most = (population.most(asked.guess_rps) * SEATS_MORE).min(SEATS_MAX);
+        let held = (most as u32).max(self.scenario.connections) + self.idle;
+        let cpus = self.setup.server_cpus.len();
+        let wanted = contender.workers.asked_for(held, false, cpus);
+        wanted.map(|n| n.max(asked.workers.unwrap_or(0)))
     }
 
     pub(super) fn visit(
@@ -195,6 +236,7 @@ impl Session {
                 start,
                 closed_rps: 0.0,
                 search: None,
+                served: Vec::new(),
                 again: false,
                 spoilt: 0,
                 why: String::new(),
@@ -229,15 +271,17 @@ impl Session {
     /// The next window of a server: the closed loop first, then trials as long as its search needs some.
     fn step(&self, runner: &mut Runner, round: u64) -> Result<(), Unmeasured> {
         let Some(search) = &mut runner.search else {
-            let seconds = self.closed_s(runner.start.guess_rps, runner.start.coarse);
-            let (_, sample) = self.load(&runner.server, &runner.visit, None, seconds, round)?;
+            let guess_rps = runner.start.guess_rps;
+            let seconds = self.closed_s(guess_rps, runner.start.coarse);
+            let load = self.most(guess_rps);
+            let (_, sample) = self.load(&runner.server, &runner.visit, load, seconds, round)?;
             let replies = sample.load.rate_achieved;
             if replies <= 0.0 {
                 let text = "it answered nothing in a closed loop";
                 return Err(Unmeasured::new(schema::Code::NothingAnswered, text));
             }
             runner.closed_rps = replies;
-            let search = Search::new(self.kept(), replies, runner.start.guess_rps);
+            let search = self.search(replies, guess_rps);
             runner.search = Some(if runner.start.coarse {
                 search.coarse()
             } else {
@@ -248,10 +292,11 @@ impl Session {
         if search.is_at_top() && !runner.again {
             // It could do as much as it could do at most: was that its most?
             let seconds = self.closed_s(runner.closed_rps, runner.start.coarse);
-            let (_, sample) = self.load(&runner.server, &runner.visit, None, seconds, round)?;
+            let load = self.most(runner.closed_rps);
+            let (_, sample) = self.load(&runner.server, &runner.visit, load, seconds, round)?;
             runner.again = true;
             runner.closed_rps = runner.closed_rps.max(sample.load.rate_achieved);
-            search.raise(runner.closed_rps);
+            search.raise(self.tried_max(runner.closed_rps));
             return Ok(());
         }
         let most = if runner.start.coarse {
@@ -264,15 +309,20 @@ impl Session {
         }
         let rate = search.next;
         let seconds = self.trial_s(runner.closed_rps, runner.start.coarse);
-        let (shape, sample) =
-            self.load(&runner.server, &runner.visit, Some(rate), seconds, round)?;
-        let (step, outcome) = capacity::step(&shape, &sample, self.objective, Ceiling::Unknown);
+        let load = Load::Tried(rate);
+        let (shape, sample) = self.load(&runner.server, &runner.visit, load, seconds, round)?;
+        let (step, outcome) = capacity::step(&shape, &sample, self.objective, CEILING);
         match outcome {
-            Outcome::Decided(_) => search.record(Trial {
-                rate,
-                p99_us: step.p99_us,
-                errors_share: step.errors_share,
-            }),
+            Outcome::Decided(_) => {
+                search.record(Trial {
+                    rate,
+                    p99_us: step.p99_us,
+                    errors_share: step.errors_share,
+                });
+                if self.population.is_some() {
+                    runner.served.push((rate, sample.load.rate_achieved));
+                }
+            }
             // What the machine or the generator spoilt is tried again.
             Outcome::Generator(why) | Outcome::Noise(why) => {
                 runner.spoilt += 1;
@@ -290,7 +340,32 @@ impl Session {
         let by_requests = enough_s(rps);
         let (usual, rough) = TRIAL_S_LONG;
         let by_objective = self.objective.p99_us / 1e6 * OBJECTIVES;
-        by_requests.max(by_objective.min(if coarse { rough } else { usual }))
+        let by_thinking = self.population.map_or(0.0, |p| p.trial_s());
+        by_requests
+            .max(by_objective.min(if coarse { rough } else { usual }))
+            .max(by_thinking)
+    }
+
+    /// The load that tells what a server can do at most, which is expected to be `rps`.
+    fn most(&self, rps: f64) -> Load {
+        let usual = self.scenario.connections;
+        Load::Most(self.population.map_or(usual, |p| p.in_flight(rps) as u32))
+    }
+
+    /// The most that is tried of a server that answers `rps` at most.
+    pub(super) fn tried_max(&self, rps: f64) -> f64 {
+        self.population.map_or(rps, |p| p.most(rps))
+    }
+
+    /// The search of a server that answers `replies` per second at most, and is expected to carry `guess_rps`.
+    fn search(&self, replies: f64, guess_rps: f64) -> Search {
+        match &self.population {
+            None => Search::new(self.kept(), replies, guess_rps),
+            Some(clients) => {
+                let (most, guess) = (clients.most(replies), clients.guess(guess_rps));
+                Search::new(self.kept(), most, guess).whole()
+            }
+        }
     }
 
     /// How long a closed loop of it takes: no queue grows in one. Where a rough figure is enough, few requests come,
@@ -303,21 +378,35 @@ impl Session {
         }
     }
 
-    /// A window: a closed loop, or an open one at a rate.
+    /// A window of a server.
     pub(super) fn load(
         &self,
         server: &Server,
         visit: &Visit,
-        rate: Option<f64>,
+        load: Load,
         seconds: f64,
         round: u64,
     ) -> Result<(Shape, Sample), Unmeasured> {
-        let shape = Shape {
-            mode: rate.map_or(Mode::Closed, |_| Mode::Open),
-            rate,
+        let usual = Shape {
             duration_s: seconds,
             idle: visit.idle,
             ..self.setup.shape(visit, None)
+        };
+        let shape = match (load, self.population) {
+            (Load::Most(connections), _) => Shape {
+                connections,
+                think_ms: 0.0,
+                ..usual
+            },
+            (Load::Tried(rate), None) => Shape {
+                mode: Mode::Open,
+                rate: Some(rate),
+                ..usual
+            },
+            (Load::Tried(clients), Some(_)) => Shape {
+                connections: clients as u32,
+                ..usual
+            },
         };
         let late_s = (self.objective.p99_us / 1e6 * 1.5 + 0.25).min(DRAIN_S_MAX);
         let call = Call {
@@ -341,22 +430,36 @@ impl Session {
         };
         let drained = runner.server.drain(&self.setup.interrupt);
         let search = runner.search.as_ref();
-        let trials = search.map_or_else(Vec::new, |s| s.trials().to_vec());
-        let rps = search.and_then(Search::capacity);
+        let mut trials = search.map_or_else(Vec::new, |s| s.trials().to_vec());
+        let capacity = search.and_then(Search::capacity);
+        let rps = capacity.map(|found| served_rps(&runner.served, found));
         let why = match (&drained, rps) {
             (Err(why), _) => said(why),
             (Ok(_), None) if runner.spoilt >= SPOILT_TIMES => runner.why,
             (Ok(_), None) => {
                 let least = trials.iter().map(|t| t.rate).fold(f64::INFINITY, f64::min);
-                format!("no rate down to {least:.0}/s kept the objective")
+                match self.population {
+                    None => format!("no rate down to {least:.0}/s kept the objective"),
+                    Some(_) => {
+                        format!("no number of clients down to {least:.0} kept the objective")
+                    }
+                }
             }
             (Ok(_), Some(_)) => String::new(),
         };
+        let clients = match self.population {
+            None => Vec::new(),
+            Some(_) => trials.iter().map(|trial| trial.rate).collect(),
+        };
+        for trial in &mut trials {
+            trial.rate = served_rps(&runner.served, trial.rate);
+        }
         Measured {
             rps: rps.filter(|_| why.is_empty()),
             why,
             closed_rps: runner.closed_rps,
             trials,
+            clients,
         }
     }
 }

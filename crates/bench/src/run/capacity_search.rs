@@ -24,7 +24,7 @@ const FAR: f64 = 8.0;
 /// A trial.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trial {
-    /// Offered requests per second.
+    /// Offered requests per second; in a search over clients, how many there were.
     pub rate: f64,
     /// 99th percentile of the response, µs; `None` where it falls among the unanswered.
     pub p99_us: Option<f64>,
@@ -67,6 +67,8 @@ pub struct Search {
     high: f64,
     stride: f64,
     within: f64,
+    /// Whether only whole numbers can be tried.
+    whole: bool,
     trials: Vec<Trial>,
 }
 
@@ -82,7 +84,27 @@ impl Search {
             high: f64::INFINITY,
             stride: STRIDE,
             within: WITHIN,
+            whole: false,
             trials: Vec::new(),
+        }
+    }
+
+    /// The same over whole numbers, as of clients.
+    pub fn whole(self) -> Self {
+        let mut whole = Self {
+            whole: true,
+            most: self.most.floor().max(1.0),
+            ..self
+        };
+        whole.round();
+        whole
+    }
+
+    /// Makes the next a whole number between the ends.
+    fn round(&mut self) {
+        if self.whole {
+            let most = (self.high - 1.0).min(self.most);
+            self.next = self.next.round().min(most).max(self.low + 1.0);
         }
     }
 
@@ -117,6 +139,7 @@ impl Search {
         if !(self.low > 0.0 && self.high.is_finite()) {
             self.stride = (self.stride * self.stride).min(STRIDE_MAX);
         }
+        self.round();
     }
 
     /// Whether the highest rate was kept.
@@ -129,11 +152,13 @@ impl Search {
     pub fn raise(&mut self, most: f64) {
         self.most = self.most.max(most);
         self.next = (self.low * STRIDE).min(self.most);
+        self.round();
     }
 
     /// Whether both ends are near, or the highest rate was kept.
     pub fn is_over(&self) -> bool {
-        self.is_at_top() || self.low > 0.0 && self.high / self.low < self.within
+        let is_single = self.whole && self.high <= self.low + 1.0;
+        self.is_at_top() || is_single || self.low > 0.0 && self.high / self.low < self.within
     }
 
     /// What was tried.
@@ -311,6 +336,36 @@ mod tests {
             let found = search.capacity().expect("it keeps the objective");
             assert!((found / 900.0 - 1.0).abs() < 0.05, "{guess}: {found}");
             assert!(steps <= 3, "{guess}: {steps} steps");
+        }
+    }
+
+    #[test]
+    fn clients_are_whole_and_a_few_are_found_too() {
+        for most_kept in [0.0, 1.0, 2.0, 3.0, 5.0, 9.0, 40.0, 900.0] {
+            for guess in [0.0, 1.0, 4.0, 50.0, 2_000.0] {
+                let mut search = Search::new(KEPT, 1_000.5, guess).whole();
+                let mut steps = 0;
+                while !search.is_over() {
+                    let rate = search.next;
+                    assert!(rate >= 1.0 && rate.fract() == 0.0, "{guess}: {rate}");
+                    let again = search.trials().iter().any(|t| t.rate == rate);
+                    assert!(!again, "{guess}: {rate} was tried");
+                    search.record(Trial {
+                        rate,
+                        p99_us: Some(10_000.0 * rate / (most_kept + 0.5)),
+                        errors_share: 0.0,
+                    });
+                    steps += 1;
+                }
+                assert!(steps <= 14, "{most_kept} from {guess}: {steps} steps");
+                match search.capacity() {
+                    None => assert!(most_kept == 0.0, "{guess}"),
+                    Some(found) => assert!(
+                        (found - most_kept).abs() <= f64::max(1.0, 0.04 * most_kept),
+                        "{most_kept} from {guess}: {found}"
+                    ),
+                }
+            }
         }
     }
 

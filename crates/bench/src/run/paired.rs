@@ -14,9 +14,9 @@ use workload::Workload;
 
 use crate::failure::Unmeasured;
 use crate::judge::capacity::{self, Outcome};
-use crate::judge::gates::Ceiling;
-use crate::run::capacities::{Asked, Runner, Session, said};
+use crate::run::capacities::{Asked, CEILING, Load, Runner, Session, said};
 use crate::run::capacity_search::{Crossing, Kept, Trial, crossing};
+use crate::run::population::served_rps;
 
 /// How long all of it may take, the start of the servers and the search among it.
 const WHOLE: Duration = Duration::from_secs(105);
@@ -55,6 +55,8 @@ pub struct Paired {
 
 /// The slices of a server, one for each rotation; `None` where the machine or the generator spoilt it.
 type Slices = Vec<Option<Trial>>;
+/// Clients, and how many requests per second they sent; empty in an open loop.
+type Served = Vec<(f64, f64)>;
 
 /// Measures `asked` side by side, within two minutes.
 ///
@@ -73,7 +75,9 @@ pub fn paired(workload: &Workload, asked: &[Asked]) -> anyhow::Result<Vec<Paired
         }
         random.shuffle(&mut order);
         for &at in &order {
-            let Ok(runner) = &runners[at] else { continue };
+            let Ok(runner) = &mut runners[at] else {
+                continue;
+            };
             match slice(&session, runner, &slices[at], rotation) {
                 Ok(trial) => slices[at].push(trial),
                 Err(Unmeasured::Interrupted) => anyhow::bail!("interrupted"),
@@ -82,17 +86,21 @@ pub fn paired(workload: &Workload, asked: &[Asked]) -> anyhow::Result<Vec<Paired
         }
     }
     let kept = session.kept();
+    let served: Vec<Served> = runners
+        .iter()
+        .map(|r| r.as_ref().map_or_else(|_| Vec::new(), |r| r.served.clone()))
+        .collect();
     let whys: Vec<String> = runners
         .into_iter()
         .map(|runner| session.end(runner).why)
         .collect();
-    Ok(judged(&slices, whys, kept))
+    Ok(judged(&slices, &served, whys, kept))
 }
 
 /// One slice of a server, at its rate of the rotation.
 fn slice(
     session: &Session,
-    runner: &Runner,
+    runner: &mut Runner,
     before: &Slices,
     rotation: usize,
 ) -> Result<Option<Trial>, Unmeasured> {
@@ -110,29 +118,47 @@ fn slice(
         Crossing::Unknown => runner.closed_rps,
     };
     // More than in a closed loop it cannot do for long: beyond, a slice shows how long a queue becomes in it.
-    let rate = (carries * AROUND[rotation % AROUND.len()]).min(runner.closed_rps * 1.02);
+    let most = session.tried_max(runner.closed_rps) * 1.02;
+    let mut rate = (carries * AROUND[rotation % AROUND.len()]).min(most);
+    if session.population.is_some() {
+        rate = rate.round().max(1.0);
+    }
     let seconds = session.trial_s(runner.closed_rps, false);
     let round = 100 + rotation as u64;
-    let (shape, sample) =
-        session.load(&runner.server, &runner.visit, Some(rate), seconds, round)?;
+    let load = Load::Tried(rate);
+    let (shape, sample) = session.load(&runner.server, &runner.visit, load, seconds, round)?;
     let objective: Objective = session.objective;
-    let (step, outcome) = capacity::step(&shape, &sample, objective, Ceiling::Unknown);
+    let (step, outcome) = capacity::step(&shape, &sample, objective, CEILING);
     match outcome {
-        Outcome::Decided(_) => Ok(Some(Trial {
-            rate,
-            p99_us: step.p99_us,
-            errors_share: step.errors_share,
-        })),
+        Outcome::Decided(_) => {
+            if session.population.is_some() {
+                runner.served.push((rate, sample.load.rate_achieved));
+            }
+            Ok(Some(Trial {
+                rate,
+                p99_us: step.p99_us,
+                errors_share: step.errors_share,
+            }))
+        }
         Outcome::Generator(_) | Outcome::Noise(_) => Ok(None),
         Outcome::Broken(why) => Err(Unmeasured::new(schema::Code::NothingAnswered, why.text())),
     }
 }
 
-/// What the slices of all servers amount to; `whys` says why one has none.
-fn judged(slices: &[Slices], whys: Vec<String>, kept: Kept) -> Vec<Paired> {
+/// What the slices of all servers amount to; `whys` says why one has none. Of a closed population slices are of
+/// clients, and `served` says how many requests per second those of each server sent.
+fn judged(slices: &[Slices], served: &[Served], whys: Vec<String>, kept: Kept) -> Vec<Paired> {
     let rotations = slices.iter().map(Vec::len).max().unwrap_or(0);
     let all: Vec<usize> = (0..rotations).collect();
-    let usual: Vec<Option<f64>> = slices.iter().map(|s| carried(s, &all, kept)).collect();
+    let each = |rotations: &[usize]| -> Vec<Option<f64>> {
+        let both = slices.iter().zip(served);
+        both.map(|(slices, served)| {
+            let found = carried(slices, rotations, kept)?;
+            Some(served_rps(served, found))
+        })
+        .collect()
+    };
+    let usual = each(&all);
     let mut random = SplitMix64::new(rotations as u64);
     let draws: Vec<Vec<Option<f64>>> = (0..DRAWS)
         .map(|_| {
@@ -140,7 +166,7 @@ fn judged(slices: &[Slices], whys: Vec<String>, kept: Kept) -> Vec<Paired> {
             let drawn: Vec<usize> = (0..rotations)
                 .map(|_| random.below(many) as usize)
                 .collect();
-            slices.iter().map(|s| carried(s, &drawn, kept)).collect()
+            each(&drawn)
         })
         .collect();
     let one = |(at, mut why): (usize, String)| {
@@ -220,7 +246,12 @@ mod tests {
         let mut random = SplitMix64::new(9);
         let moments: Vec<f64> = (0..24).map(|_| 0.5 + random.uniform()).collect();
         let both = [slices(1_000.0, &moments), slices(900.0, &moments)];
-        let found = judged(&both, vec![String::new(); 2], KEPT);
+        let found = judged(
+            &both,
+            &[Vec::new(), Vec::new()],
+            vec![String::new(); 2],
+            KEPT,
+        );
         let first = found[0].rps.expect("measured");
         assert!((first.expected / 1_000.0 - 1.0).abs() < 0.06, "{first:?}");
         assert!(
@@ -231,12 +262,19 @@ mod tests {
         assert!((share.expected - 0.9).abs() < 1e-6, "{share:?}");
         assert!(share.high - share.low < 1e-6, "{share:?}");
         assert_eq!(found[0].of_first, None);
+        // The same slices of clients, each of whom sends twice a second.
+        let served = vec![(100.0, 200.0), (2_000.0, 4_000.0)];
+        let served = [served.clone(), served];
+        let of_clients = judged(&both, &served, vec![String::new(); 2], KEPT);
+        let second = of_clients[0].rps.expect("measured");
+        assert!((second.expected / first.expected - 2.0).abs() < 1e-6);
     }
 
     #[test]
     fn too_few_slices_and_a_server_that_failed_have_no_figure() {
         let few = [slices(1_000.0, &[1.0; 3]), slices(900.0, &[1.0; 12])];
-        let found = judged(&few, vec![String::new(), "it broke".into()], KEPT);
+        let whys = vec![String::new(), "it broke".into()];
+        let found = judged(&few, &[Vec::new(), Vec::new()], whys, KEPT);
         assert!(
             found[0].rps.is_none() && found[0].why.contains("all but 3"),
             "{found:?}"

@@ -92,6 +92,10 @@ impl Setup {
             connections: scenario.connections,
             pipeline: scenario.pipeline,
             keep_alive: scenario.keep_alive && !visit.closes,
+            think_ms: match mode {
+                Mode::Closed => scenario.think_ms,
+                Mode::Open => 0.0,
+            },
             path: visit.path().to_owned(),
             duration_s: duration.as_secs_f64(),
             mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),

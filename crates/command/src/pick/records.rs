@@ -44,6 +44,9 @@ pub(super) struct Cell {
     pub closed_rps: f64,
     /// Every trial: its rate, its p99 in µs (`null` among the unanswered), the share unanswered.
     pub trials: Vec<(f64, Option<f64>, f64)>,
+    /// Of a closed population, the clients of each trial, whose rate is what they sent; absent in an open loop.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<f64>,
 }
 
 /// The cells of the whole workloads in `file`, in the order of their numbers; none where it does not exist.
@@ -135,6 +138,17 @@ mod tests {
             ..Cell::default()
         };
         vec![cell("one"), cell("two")]
+    }
+
+    #[test]
+    fn cells_of_files_without_clients_are_read_and_written_as_they_were() {
+        let old = r#"{"seed":7,"workload":1,"cells":1,"trials":[[100.0,null,0.5]]}"#;
+        let mut cell: Cell = serde_json::from_str(old).expect("a cell");
+        assert_eq!((cell.trials.len(), cell.clients.len()), (1, 0));
+        let text = |cell: &Cell| serde_json::to_string(cell).expect("written");
+        assert!(!text(&cell).contains("clients"));
+        cell.clients = vec![40.0];
+        assert!(text(&cell).contains("\"clients\":[40.0]"));
     }
 
     #[test]

@@ -252,6 +252,7 @@ impl Asking<'_> {
                     .iter()
                     .map(|t| (t.rate, t.p99_us, t.errors_share))
                     .collect(),
+                clients: measured.clients,
             }
         };
         let each = able.iter().zip(found);

@@ -24,10 +24,37 @@ fn what_cannot_be_run_is_refused() {
         &["--new-connection", "--pipeline", "2"],
         &["--duration", "0s"],
         &["--header", "broken"],
+        &["--think-ms", "5", "--pipeline", "2"],
         &["--method", "GET /"],
     ] {
         let args = Args::parse_from(["load", "http://127.0.0.1:1/"].iter().chain(flags));
         assert!(args.plan().is_err(), "{flags:?}");
+    }
+}
+
+#[test]
+fn clients_of_a_closed_loop_may_think() {
+    let of = |flags: &str| {
+        let line = format!("load http://127.0.0.1:1/ {flags}");
+        let args = Args::try_parse_from(line.split_whitespace());
+        args.map_err(|error| error.to_string())
+    };
+    let think = |flags: &str| of(flags).unwrap().plan().unwrap().think;
+    assert_eq!(think(""), Duration::ZERO);
+    assert_eq!(think("--think-ms 0"), Duration::ZERO);
+    assert_eq!(think("--think-ms 0.5"), Duration::from_micros(500));
+    assert_eq!(think("--think-ms 200 --slices"), Duration::from_millis(200));
+    for flags in [
+        "--think-ms x",
+        "--think-ms=-1",
+        "--think-ms nan",
+        "--think-ms 3600001",
+        "--think-ms 5 --rate 3",
+        "--think-ms 5 --profile 1:1s",
+        "--think-ms 5 --replay x",
+    ] {
+        let error = of(flags).unwrap_err();
+        assert!(error.contains("--think-ms"), "{flags}: {error}");
     }
 }
 

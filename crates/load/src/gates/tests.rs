@@ -213,3 +213,22 @@ fn a_slice_counts_what_was_in_flight_and_not_what_ended_in_time() {
     let reason = in_flight(&slice).unwrap();
     assert!(reason.concerns(Figure::Latency) && !reason.concerns(Figure::ServerCpu));
 }
+
+#[test]
+fn clients_that_think_are_not_missed_and_a_late_generator_is_told() {
+    let mut result = sound();
+    // Of twelve clients eight think, for 2 ms each; a reply takes 1 ms.
+    result.connections = 12;
+    result.connections_alive = 12;
+    assert_eq!(reasons(&result, little)[0].code, Code::LittlesLaw);
+    (result.think_ms, result.mean_thinking) = (2.0, 8.0);
+    assert!(reasons(&result, little).is_empty() && reasons(&result, in_flight).is_empty());
+    // Late by 3 % of 3 ms, and by more: the throughput is a lower bound, and responses are what they are.
+    result.late_us.mean = Some(89.0);
+    assert!(reasons(&result, little).is_empty());
+    result.late_us.mean = Some(91.0);
+    let found = &reasons(&result, little)[0];
+    let expected = (Code::GeneratorLate, Effect::Limits);
+    assert_eq!((found.code, found.effect), expected);
+    assert!(found.concerns(Figure::Throughput) && !found.concerns(Figure::Latency));
+}

@@ -19,6 +19,9 @@ pub(crate) struct Shape {
     pub(crate) arrivals: Option<Arrivals>,
     pub(crate) pipeline: usize,
     pub(crate) new_connection: bool,
+    /// How long clients think.
+    #[serde(default)]
+    pub(crate) think_ns: u64,
     pub(crate) unp_bytes: Option<u32>,
     pub(crate) method: String,
     pub(crate) headers: Vec<String>,
@@ -76,6 +79,7 @@ impl Shape {
             },
             pipeline: plan.pipeline,
             new_connection: plan.new_connection,
+            think_ns: duration_ns(plan.think),
             unp_bytes: plan.unp_bytes,
             method: plan.method.clone(),
             headers: plan.headers.clone(),

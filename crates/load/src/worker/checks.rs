@@ -54,6 +54,7 @@ impl Worker<'_> {
         let window = &mut self.recorder.window;
         window.end_ns = window.end_ns.min(end_ns).max(window.start_ns.min(end_ns));
         window.start_ns = window.start_ns.min(window.end_ns);
+        self.follow_window();
         self.expect_due(self.next_due_ns);
     }
 
@@ -105,6 +106,9 @@ impl Worker<'_> {
         {
             self.recorder
                 .finish(pending, Some(ErrorClass::Censored), now_ns);
+        }
+        for thought in std::mem::take(&mut self.thinking) {
+            self.recorder.thought(thought.since_ns, now_ns);
         }
         self.progress.publish(self.recorder.so_far());
         let start = self.at_start.expect("a run ends after its window");

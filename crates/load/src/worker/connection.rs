@@ -113,12 +113,11 @@ impl Worker<'_> {
         let running = self.now_ns < self.recorder.window.end_ns;
         match self.plan.pace {
             _ if !self.started => self.connect(index),
-            Pace::Closed if running => {
-                let draw = self.draw();
-                let pending = self.recorder.schedule(self.now_ns, draw);
-                self.slots[index].pending.push_back(pending);
-                self.connect(index)
+            Pace::Closed if self.think_ns > 0 => {
+                self.think(index);
+                Ok(())
             }
+            Pace::Closed if running => self.connect_with_request(index),
             Pace::Closed => Ok(()),
             Pace::Open { .. } if self.plan.new_connection => {
                 self.mark_free(index);
@@ -127,6 +126,14 @@ impl Worker<'_> {
             Pace::Open { .. } if running || !self.queue.is_empty() => self.connect(index),
             Pace::Open { .. } => Ok(()),
         }
+    }
+
+    /// Starts to connect a slot of a closed loop, for a request of now.
+    pub(super) fn connect_with_request(&mut self, index: usize) -> Result<()> {
+        let draw = self.draw();
+        let pending = self.recorder.schedule(self.now_ns, draw);
+        self.slots[index].pending.push_back(pending);
+        self.connect(index)
     }
 
     /// Starts to connect a slot. Over loopback the connection usually is established when `connect`

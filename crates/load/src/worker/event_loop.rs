@@ -21,6 +21,7 @@ impl Worker<'_> {
     pub(crate) fn run(mut self, anchor_ns: u64) -> Result<(ThreadResult, Vec<Slot>)> {
         let drain_ns = clock::duration_ns(self.plan.drain);
         self.recorder.set_window(Window::of(self.plan, anchor_ns));
+        self.follow_window();
         while now_ns() < anchor_ns {
             self.poller.wait(anchor_ns.saturating_sub(now_ns()))?;
         }
@@ -52,6 +53,10 @@ impl Worker<'_> {
             };
             self.expect_due(schedule.next_due_ns());
             self.schedule = Some(schedule);
+        }
+        if self.think_ns > 0 {
+            self.think_first(anchor_ns);
+            return Ok(());
         }
         for index in 0..self.slots.len() {
             match self.slots[index].state {
@@ -122,15 +127,15 @@ impl Worker<'_> {
     #[inline(never)]
     fn dispatch(&mut self) -> Result<()> {
         while self.next_due_ns <= self.now_ns {
-            let draw = self.draw();
-            let mut pending = self.recorder.schedule(self.next_due_ns, draw);
-            self.recorder.noticed(&pending, self.now_ns);
-            let schedule = self
-                .schedule
-                .as_mut()
-                .expect("only a schedule makes requests due");
+            let due_ns = self.next_due_ns;
+            let Some(schedule) = self.schedule.as_mut() else {
+                return self.end_thoughts();
+            };
             schedule.advance();
             let next_ns = schedule.next_due_ns();
+            let draw = self.draw();
+            let mut pending = self.recorder.schedule(due_ns, draw);
+            self.recorder.noticed(&pending, self.now_ns);
             self.expect_due(next_ns);
             pending.assigned_ns = self.now_ns;
             self.queue.push_back(pending);

@@ -27,17 +27,31 @@ impl Worker<'_> {
             self.mark_free(index);
             return self.send_queued();
         }
-        if n == 0 || self.now_ns >= self.recorder.window.end_ns {
+        if n == 0 || self.now_ns >= self.at_once_until_ns {
+            self.think(index);
             return Ok(());
         }
         for _ in 0..n {
-            let draw = self.draw();
-            let mut pending = self.recorder.schedule(self.now_ns, draw);
-            pending.sent_ns = self.now_ns;
-            self.recorder.sent(&pending);
-            self.slots[index].pending.push_back(pending);
-            self.append_request(index, pending);
+            self.add_request_of_now(index);
         }
+        self.flush(index)
+    }
+
+    /// Adds a request of a closed loop to those of a connection.
+    #[inline(always)]
+    fn add_request_of_now(&mut self, index: usize) {
+        let draw = self.draw();
+        let mut pending = self.recorder.schedule(self.now_ns, draw);
+        pending.sent_ns = self.now_ns;
+        self.recorder.sent(&pending);
+        self.slots[index].pending.push_back(pending);
+        self.append_request(index, pending);
+    }
+
+    /// An open connection sends a request, whose client has thought.
+    #[inline(never)]
+    pub(super) fn send_now(&mut self, index: usize) -> Result<()> {
+        self.add_request_of_now(index);
         self.flush(index)
     }
 

@@ -42,6 +42,13 @@ pub(crate) struct Worker<'a> {
     pub(super) queue: VecDeque<PendingRequest>,
     /// Slots that may take a request, those that are idle for longest first, so that all are used.
     pub(super) free: VecDeque<usize>,
+    /// Since when a slot's client thinks, and until when, in the order of that.
+    pub(super) thinking: VecDeque<Thought>,
+    /// How long each client thinks; 0 where none does.
+    pub(super) think_ns: u64,
+    /// Until when a reply is followed by a request at once: the end of the window, or never where
+    /// clients think.
+    pub(super) at_once_until_ns: u64,
     /// Slots that wait to be connected again.
     pub(super) down: Vec<usize>,
     /// Copies of the request, as many as one write may send.
@@ -102,6 +109,9 @@ impl<'a> Worker<'a> {
             schedule: None,
             queue: VecDeque::new(),
             free: VecDeque::with_capacity(connections),
+            thinking: VecDeque::new(),
+            think_ns: clock::duration_ns(plan.think),
+            at_once_until_ns: 0,
             down: Vec::with_capacity(connections),
             request_bytes: request.len(),
             requests: request.repeat(copies),
@@ -128,6 +138,14 @@ impl<'a> Worker<'a> {
             last_loss: ErrorClass::Timeout,
         })
     }
+}
+
+/// A client that thinks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Thought {
+    pub(super) slot: usize,
+    pub(super) since_ns: u64,
+    pub(super) until_ns: u64,
 }
 
 /// The counters at the start or at the end of the window.
