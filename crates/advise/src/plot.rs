@@ -147,33 +147,19 @@ fn draw(title: &str, across: &str, up: &str, lines: &[Line]) -> Option<Svg> {
     let y = Log::over(&ys, height - BOTTOM, TOP)?;
     let mut svg = Svg::new(width, height, title);
     svg.text(LEFT, 18.0, Anchor::Start, "t", title);
+    let (right, bottom) = (width - RIGHT, height - BOTTOM);
     for tick in x.ticks() {
-        svg.line((x.at(tick), TOP), (x.at(tick), height - BOTTOM), "grid");
-        svg.text(
-            x.at(tick),
-            height - BOTTOM + 16.0,
-            Anchor::Middle,
-            "m n",
-            &short(tick),
-        );
+        let (at, text) = (x.at(tick), short(tick));
+        svg.line((at, TOP), (at, bottom), "grid");
+        svg.text(at, bottom + 16.0, Anchor::Middle, "m n", &text);
     }
     for tick in y.ticks() {
-        svg.line((LEFT, y.at(tick)), (width - RIGHT, y.at(tick)), "grid");
-        svg.text(
-            LEFT - 6.0,
-            y.at(tick) + 4.0,
-            Anchor::End,
-            "m n",
-            &short(tick),
-        );
+        let (at, text) = (y.at(tick), short(tick));
+        svg.line((LEFT, at), (right, at), "grid");
+        svg.text(LEFT - 6.0, at + 4.0, Anchor::End, "m n", &text);
     }
-    svg.text(
-        (LEFT + width - RIGHT) / 2.0,
-        height - 8.0,
-        Anchor::Middle,
-        "m n",
-        across,
-    );
+    let middle = f64::midpoint(LEFT, right);
+    svg.text(middle, height - 8.0, Anchor::Middle, "m n", across);
     svg.text(LEFT - 6.0, TOP - 8.0, Anchor::End, "m n", up);
     let end = |l: &Line| {
         let last = l.points.iter().rfind(|p| drawn(&p.0) && drawn(&p.1));

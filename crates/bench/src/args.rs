@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::observe::cpus::CpuArgs;
 use crate::plan::own;
 
 /// `turnstile bench`: measure models side by side, and leave a folder with every figure.
@@ -113,13 +114,9 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// CPUs for the server, such as 0-3,8 [default: the lower half of the allowed]
-    #[arg(long, value_name = "LIST")]
-    pub server_cpus: Option<String>,
-
-    /// CPUs for the load generator [default: the upper half of the allowed]
-    #[arg(long, value_name = "LIST")]
-    pub load_cpus: Option<String>,
+    /// Who gets which CPUs.
+    #[command(flatten)]
+    pub cpus: CpuArgs,
 
     /// The server to measure: any command with `models --json` and `serve` [default: this one]
     #[arg(long, value_name = "PATH")]

@@ -43,8 +43,7 @@ mod session;
 pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     let times = plan::times(args)?;
     let allowed = CpuList::allowed()?;
-    let (server_cpus, load_cpus) =
-        allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
+    let (server_cpus, load_cpus) = args.cpus.shared_out(&allowed)?;
     let own = std::env::current_exe().context("this command does not find itself")?;
     let server = args.server.clone().unwrap_or_else(|| own.clone());
     let catalogue = Catalogue::of(args.server.as_deref(), &own)?;

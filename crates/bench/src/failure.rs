@@ -1,6 +1,6 @@
 //! Why a bench ends early, and the exit code that says so; and why a trial has no figures.
 
-use std::fmt;
+use std::{fmt, io};
 
 use schema::{Code, Effect, Reason};
 
@@ -26,7 +26,8 @@ pub enum Unmeasured {
 
 /// Gives an error the code by which a trial tells it.
 pub trait Because<T> {
-    /// The same, of which an error leaves a trial without figures.
+    /// The same, of which an error leaves a trial without figures; a wait that a signal has ended stays
+    /// an interruption.
     fn because(self, code: Code) -> Result<T, Unmeasured>;
 }
 
@@ -84,8 +85,14 @@ impl Unmeasured {
 
 impl<T, E: Into<anyhow::Error>> Because<T> for Result<T, E> {
     fn because(self, code: Code) -> Result<T, Unmeasured> {
-        // `{:#}` puts the causes on the same line.
-        self.map_err(|error| Unmeasured::new(code, format!("{:#}", error.into())))
+        self.map_err(|error| {
+            let error = error.into();
+            match error.downcast_ref().map(io::Error::kind) {
+                Some(io::ErrorKind::Interrupted) => Unmeasured::Interrupted,
+                // `{:#}` puts the causes on the same line.
+                _ => Unmeasured::new(code, format!("{error:#}")),
+            }
+        })
     }
 }
 
@@ -98,6 +105,8 @@ impl fmt::Display for Failure {
         }
     }
 }
+
+impl std::error::Error for Failure {}
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {

@@ -5,7 +5,6 @@ pub mod calls;
 pub mod catalogue;
 pub mod contender;
 pub mod contenders;
-pub mod digest;
 pub mod estimate;
 pub mod layout;
 pub mod own;

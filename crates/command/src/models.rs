@@ -77,28 +77,19 @@ struct RoleNames {
 
 impl RoleNames {
     fn of(roles: Roles) -> RoleNames {
-        let Roles {
-            accepts,
-            reads,
-            computes,
-            writes,
-        } = roles;
         RoleNames {
-            accepts,
-            reads,
-            computes,
-            writes,
+            accepts: roles.accepts,
+            reads: roles.reads,
+            computes: roles.computes,
+            writes: roles.writes,
         }
     }
 
     fn line(self) -> String {
-        let RoleNames {
-            accepts,
-            reads,
-            computes,
-            writes,
-        } = self;
-        format!("accepts: {accepts} · reads: {reads} · computes: {computes} · writes: {writes}")
+        format!(
+            "accepts: {} · reads: {} · computes: {} · writes: {}",
+            self.accepts, self.reads, self.computes, self.writes
+        )
     }
 }
 
@@ -174,14 +165,11 @@ impl Entry {
 
 /// The catalogue.
 fn entries() -> Vec<Entry> {
-    ALL.iter()
-        .flat_map(|model| {
-            model
-                .variants
-                .iter()
-                .map(|variant| Entry::of(model, variant))
-        })
-        .collect()
+    let entries_of = |&model: &&'static Model| {
+        let variants = model.variants.iter();
+        variants.map(move |variant| Entry::of(model, variant))
+    };
+    ALL.iter().flat_map(entries_of).collect()
 }
 
 /// The models that can be gateways. What their defaults can, all their variants can; a test holds that.
@@ -237,16 +225,16 @@ fn markdown(entries: &[Entry]) -> String {
         "| model | accepts | reads | computes | writes | gateway | pick it when | it breaks when |\n|---|---|---|---|---|---|---|---|\n",
     );
     for entry in entries {
-        let RoleNames {
-            accepts,
-            reads,
-            computes,
-            writes,
-        } = entry.roles;
-        let (label, pick, breaks) = (entry.label(), entry.pick_when, entry.breaks_when);
+        let (label, roles) = (entry.label(), entry.roles);
         let gateway = if entry.gateway { "yes" } else { "no" };
         text += &format!(
-            "| `{label}` | {accepts} | {reads} | {computes} | {writes} | {gateway} | {pick} | {breaks} |\n"
+            "| `{label}` | {} | {} | {} | {} | {gateway} | {} | {} |\n",
+            roles.accepts,
+            roles.reads,
+            roles.computes,
+            roles.writes,
+            entry.pick_when,
+            entry.breaks_when
         );
     }
     text

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
+use schema::duration;
 use schema::load::{Arrivals, BodyCheck};
 
 use crate::choice::{Choice, choice};
-use crate::duration;
 use crate::fail_on::FailOn;
 use crate::kind::Kind;
 use crate::merge::Merge;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use schema::load::LoadResult;
+use schema::out;
 
 use crate::args::Args;
 use crate::csv;
@@ -20,7 +21,7 @@ use crate::plan::Plan;
 use crate::preview::Preview;
 use crate::run::{Observer, run_observed};
 use crate::shared::SoFar;
-use crate::sink::{Sink, written};
+use crate::sink::Sink;
 use crate::slices;
 use crate::table;
 
@@ -125,9 +126,9 @@ fn json(result: &LoadResult) -> String {
 fn print(result: &LoadResult, results: &[Option<&Path>]) -> Result<()> {
     let text = table::render(result);
     let printed = if results.contains(&Some(Path::new("-"))) {
-        written(&mut io::stderr(), &text)
+        out::write(&mut io::stderr(), &text)
     } else {
-        written(&mut io::stdout(), &text)
+        out::write(&mut io::stdout(), &text)
     };
     printed.context("cannot print the result")
 }

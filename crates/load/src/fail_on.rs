@@ -4,9 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, bail, ensure};
+use schema::duration;
 use schema::load::LoadResult;
-
-use crate::duration;
 
 /// A condition on a result: `errors>0.1%`, `errors>5`, `p99>25ms`, `rate<1000`, `invalid`.
 ///

@@ -48,8 +48,6 @@ mod clock;
 mod command;
 mod counts;
 mod csv;
-mod digest;
-mod duration;
 mod durations;
 mod edges;
 mod error_class;

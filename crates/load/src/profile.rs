@@ -4,8 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
-
-use crate::duration;
+use schema::duration;
 
 /// Highest rate accepted, requests per second: with the time-out it bounds the queue of due
 /// requests.

@@ -6,9 +6,9 @@ mod times;
 
 use std::time::Duration;
 
+use schema::digest::digest;
 use schema::load::RequestsFile;
 
-use crate::digest::digest;
 use crate::kind::Kind;
 
 /// The requests of a file, ready to be sent.

@@ -19,6 +19,7 @@ use schema::envelope::{FILE, Line};
 
 use crate::drawing::Plot;
 use crate::format;
+use crate::read;
 
 mod draw;
 mod lines;
@@ -44,35 +45,21 @@ pub fn read(dir: &Path) -> Result<(Option<Envelope>, Option<String>)> {
     Ok((Some(envelope), remark))
 }
 
-/// A run that is killed leaves at most one line without its newline; only that one is forgiven.
+/// The envelope in `bytes`, and a remark when the last line was cut short.
 fn parse(bytes: &[u8]) -> Result<(Envelope, Option<String>), (usize, String)> {
-    let mut envelope = Envelope::default();
-    let mut begun = false;
-    for (index, piece) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        if piece.trim_ascii().is_empty() {
-            continue;
-        }
-        let line = match serde_json::from_slice::<Line>(piece) {
-            Ok(line) => line,
-            Err(_) if !piece.ends_with(b"\n") => {
-                let at = index + 1;
-                return Ok((
-                    envelope,
-                    Some(format!(
-                        "{FILE} ends in the middle of line {at}: it was interrupted, that line is left out"
-                    )),
-                ));
-            }
-            Err(error) => return Err((index + 1, error.to_string())),
-        };
-        if !begun && !matches!(line, Line::Run(_)) {
-            let text = "the first line does not say what was measured".to_owned();
-            return Err((index + 1, text));
-        }
-        begun = true;
-        envelope.add(line);
+    let (lines, cut) = read::lines(bytes)?;
+    if !matches!(lines.first(), None | Some(Line::Run(_))) {
+        let text = "the first line does not say what was measured".to_owned();
+        return Err((1, text));
     }
-    Ok((envelope, None))
+    let mut envelope = Envelope::default();
+    lines.into_iter().for_each(|line| envelope.add(line));
+    let remark = |line: usize| {
+        format!(
+            "{FILE} ends in the middle of line {line}: it was interrupted, that line is left out"
+        )
+    };
+    Ok((envelope, cut.map(remark)))
 }
 
 impl Envelope {

@@ -1,41 +1,22 @@
 //! Where results go: standard output, whose reader may leave, and files, which are whole or not there.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use anyhow::{Context, Result};
+use schema::out;
 
-/// Prints `text` to standard output. A reader that has seen enough (`head -1`) is no error: the command
-/// goes on and ends with the status that it would have ended with.
+/// Prints `text` to standard output, whose reader may leave when it has seen enough.
 ///
 /// # Errors
 /// When it cannot be written for another reason, such as a full disk.
 pub fn print(text: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    let printed = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match printed {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed.context("cannot write to standard output"),
-    }
+    out::write(&mut io::stdout().lock(), text).context("cannot write to standard output")
 }
 
 /// A file that a result goes to, found to be writable before anything is measured.
 #[derive(Debug)]
-pub struct File {
-    path: PathBuf,
-    to: To,
-}
-
-#[derive(Debug)]
-enum To {
-    /// A pipe or a device cannot be replaced, only written to.
-    Special(fs::File),
-    /// Written beside the path and renamed, so that no reader sees half of it.
-    Draft(PathBuf),
-}
+pub struct File(out::File);
 
 impl File {
     /// Opens `path`; of a FIFO this waits for its reader.
@@ -43,45 +24,17 @@ impl File {
     /// # Errors
     /// When it cannot be written.
     pub fn open(path: &Path) -> Result<Self> {
-        let cannot = || path.display().to_string();
-        // Behind a symbolic link lies what is meant: to replace the link would leave that as it is.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        if fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
-            let opened = OpenOptions::new().write(true).open(&path);
-            let to = To::Special(opened.with_context(cannot)?);
-            return Ok(Self { path, to });
-        }
-        let name = path.file_name().with_context(cannot)?.to_string_lossy();
-        let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
-        fs::File::create(&draft).with_context(cannot)?;
-        let to = To::Draft(draft);
-        Ok(Self { path, to })
+        let file = out::File::open(path);
+        Ok(Self(file.with_context(|| path.display().to_string())?))
     }
 
     /// Writes the whole of it. The reader of a FIFO may leave when it has seen enough.
     ///
     /// # Errors
     /// When it cannot be written; what was there before is then as it was.
-    pub fn write(mut self, text: &str) -> Result<()> {
-        let written = match &mut self.to {
-            To::Special(file) => match file.write_all(text.as_bytes()) {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                written => written,
-            },
-            To::Draft(draft) => {
-                fs::write(&*draft, text).and_then(|()| fs::rename(&*draft, &self.path))
-            }
-        };
-        written.with_context(|| self.path.display().to_string())
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        if let To::Draft(draft) = &self.to {
-            // After a rename there is none of that name any more.
-            let _ = fs::remove_file(draft);
-        }
+    pub fn write(self, text: &str) -> Result<()> {
+        let path = self.0.path().display().to_string();
+        self.0.write(text, false).context(path)
     }
 }
 
@@ -95,6 +48,7 @@ pub fn replace(path: &Path, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;

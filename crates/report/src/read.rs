@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use flate2::read::MultiGzDecoder;
+use serde::de::DeserializeOwned;
 
-use crate::data::{Env, Trial};
+use crate::data::Env;
 use crate::run::Run;
 
 /// Why `dir` cannot hold a run, in one line.
@@ -68,31 +69,35 @@ pub fn run(dir: &Path) -> Result<Run> {
     // Where there is none, the error names the usual one.
     let trials_file = found.unwrap_or_else(|| dir.join("trials.ndjson"));
     let bytes = contents(&trials_file).with_context(|| trials_file.display().to_string())?;
-    let (trials, remark) = trials(&bytes)
+    let (trials, cut) = lines(&bytes)
         .map_err(|(line, reason)| anyhow!("{}:{line}: {reason}", trials_file.display()))?;
-    Ok(Run::new(env, trials, remark.into_iter().collect()))
+    let remark = |line: usize| {
+        format!(
+            "trials.ndjson ends in the middle of line {line}: the run was interrupted, that trial is left out"
+        )
+    };
+    Ok(Run::new(env, trials, cut.map(remark).into_iter().collect()))
 }
 
-/// The trials in `bytes`, and a remark when the last line was cut short.
+/// The values of the lines in `bytes`, and the number of the last line where it was cut short.
 ///
 /// A run that is killed leaves at most one line without its newline; only that one is forgiven.
-fn trials(bytes: &[u8]) -> Result<(Vec<Trial>, Option<String>), (usize, String)> {
-    let mut trials = Vec::new();
-    for (index, piece) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+///
+/// # Errors
+/// The number of a line that cannot be read, and why.
+pub fn lines<T: DeserializeOwned>(
+    bytes: &[u8],
+) -> Result<(Vec<T>, Option<usize>), (usize, String)> {
+    let mut values = Vec::new();
+    for (number, piece) in (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n')) {
         if piece.trim_ascii().is_empty() {
             continue;
         }
-        match serde_json::from_slice::<Trial>(piece) {
-            Ok(trial) => trials.push(trial),
-            Err(_) if !piece.ends_with(b"\n") => {
-                let remark = format!(
-                    "trials.ndjson ends in the middle of line {}: the run was interrupted, that trial is left out",
-                    index + 1
-                );
-                return Ok((trials, Some(remark)));
-            }
-            Err(error) => return Err((index + 1, error.to_string())),
+        match serde_json::from_slice(piece) {
+            Ok(value) => values.push(value),
+            Err(_) if !piece.ends_with(b"\n") => return Ok((values, Some(number))),
+            Err(error) => return Err((number, error.to_string())),
         }
     }
-    Ok((trials, None))
+    Ok((values, None))
 }

@@ -6,10 +6,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod digest;
+pub mod duration;
 pub mod envelope;
 pub mod gates;
 mod legacy;
 pub mod load;
+pub mod out;
 pub mod profile;
 pub mod random;
 pub mod reason;

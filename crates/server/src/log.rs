@@ -5,12 +5,21 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use os::signal::monotonic_ns;
+use os::signal::{self, monotonic_ns};
 
 /// Writes one line to standard error, in one call, so that the lines of several processes do not
 /// mix. Where standard error is closed, the line is lost.
 pub fn log(line: fmt::Arguments<'_>) {
     let _ = std::io::stderr().write_all(format!("turnstile: {line}\n").as_bytes());
+}
+
+/// The same without allocating. Async-signal-safe.
+pub(crate) fn say(line: fmt::Arguments<'_>) {
+    let mut buffer = [0; 256];
+    let mut rest = &mut buffer[..];
+    let _ = writeln!(rest, "turnstile: {line}");
+    let unused = rest.len();
+    signal::write_to_stderr(&buffer[..buffer.len() - unused]);
 }
 
 /// What can go wrong again and again.

@@ -11,7 +11,6 @@
 //! If that ends, or is not ready in time, the watcher says so in one line and this server has lost
 //! nothing. The watcher is not a thread, because models of processes must not have one where they fork.
 
-use std::io::Write;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
@@ -22,9 +21,10 @@ use os::process::{Pid, Signal, exit_now, kill};
 use os::signal;
 use os::successor::{self, Outcome, Program};
 
+use crate::log::{log, say};
 use crate::refusal::Refusal;
 use crate::restart::state::{CANCELLED, FAILED, IDLE, READY, STARTING};
-use crate::{Board, Listener, Server, log, notify};
+use crate::{Board, Listener, Server, notify};
 
 pub(crate) mod state;
 
@@ -171,40 +171,29 @@ pub(crate) fn cancel(board: &Board) {
 fn watch(board: &'static Board, program: &Program, main: u32) -> ! {
     let state = &board.restart.state;
     let is_cancelled = || state.load(Ordering::SeqCst) != STARTING;
+    let failed = |why: std::fmt::Arguments<'_>| {
+        say(format_args!("no restart: {why}; process {main} serves on"));
+        board.restart.failed.fetch_add(1, Ordering::SeqCst);
+        FAILED
+    };
     let next = match successor::start(program, PATIENCE, is_cancelled) {
         Outcome::Ready(id) => {
             board.restart.successor.store(id, Ordering::SeqCst);
             READY
         }
         Outcome::Cancelled => exit_now(0),
-        Outcome::Ended(id, how) => {
-            match how {
-                Some(how) => say(format_args!(
-                    "no restart: the successor (process {id}) ended before it was ready: {how:?}; process {main} serves on"
-                )),
-                None => say(format_args!(
-                    "no restart: the successor (process {id}) ended before it was ready; process {main} serves on"
-                )),
-            }
-            FAILED
-        }
-        Outcome::Late(id) => {
-            say(format_args!(
-                "no restart: the successor (process {id}) was not ready within {} s; process {main} serves on",
-                PATIENCE.as_secs()
-            ));
-            FAILED
-        }
-        Outcome::Failed(error) => {
-            say(format_args!(
-                "no restart: the successor cannot be started: {error}; process {main} serves on"
-            ));
-            FAILED
-        }
+        Outcome::Ended(id, Some(how)) => failed(format_args!(
+            "the successor (process {id}) ended before it was ready: {how:?}"
+        )),
+        Outcome::Ended(id, None) => failed(format_args!(
+            "the successor (process {id}) ended before it was ready"
+        )),
+        Outcome::Late(id) => failed(format_args!(
+            "the successor (process {id}) was not ready within {} s",
+            PATIENCE.as_secs()
+        )),
+        Outcome::Failed(error) => failed(format_args!("the successor cannot be started: {error}")),
     };
-    if next == FAILED {
-        board.restart.failed.fetch_add(1, Ordering::SeqCst);
-    }
     let changed = state.compare_exchange(STARTING, next, Ordering::SeqCst, Ordering::SeqCst);
     let to = match changed {
         Ok(_) => main,
@@ -221,15 +210,6 @@ fn watch(board: &'static Board, program: &Program, main: u32) -> ! {
         kill(pid, signal);
     }
     exit_now(0)
-}
-
-/// A line of the log, without allocating.
-fn say(line: std::fmt::Arguments<'_>) {
-    let mut buffer = [0; 256];
-    let mut rest = &mut buffer[..];
-    let _ = writeln!(rest, "turnstile: {line}");
-    let unused = rest.len();
-    signal::write_to_stderr(&buffer[..buffer.len() - unused]);
 }
 
 /// Prepares for a restart; where it cannot be, says so, and SIGUSR2 does nothing.

@@ -4,7 +4,6 @@
 //! (`signal-safety(7)`): atomics, the clock, and single system calls. Nothing in them allocates or
 //! takes a lock.
 
-use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,8 +13,9 @@ use os::signal;
 
 use crate::alarm::{ALARM, Alarm, set_timer};
 use crate::drain::TIME_TO_EXIT;
+use crate::log::{log, say};
 use crate::observe::helper;
-use crate::{Block, Server, listeners, log, notify, restart, watchdog};
+use crate::{Block, Server, listeners, notify, restart, watchdog};
 
 /// How long after the grace the main process ends itself from a handler: its only thread is stuck in
 /// a service that blocks, and no other thread or process is left to end it.
@@ -252,10 +252,6 @@ fn exit_from_handler(server: &Server) -> ! {
         helper::wait_until_done(observed, TIME_TO_EXIT);
     }
     server.remove_paths();
-    let mut line = [0; 200];
-    let mut rest = &mut line[..];
-    let _ = writeln!(rest, "turnstile: {}", server.shutdown());
-    let unused = rest.len();
-    signal::write_to_stderr(&line[..line.len() - unused]);
+    say(format_args!("{}", server.shutdown()));
     os::process::exit_now(0)
 }

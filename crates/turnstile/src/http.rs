@@ -64,7 +64,7 @@ where
     F: Fn(http::Request<Body>) -> http::Response<B> + Send + Sync + 'static,
     B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
 {
-    http_service_of(Adapter::new(), handler)
+    Adapter::new().http_service(handler)
 }
 
 impl Adapter {
@@ -74,26 +74,18 @@ impl Adapter {
         F: Fn(http::Request<Body>) -> http::Response<B> + Send + Sync + 'static,
         B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
     {
-        http_service_of(self, handler)
-    }
-}
-
-fn http_service_of<F, B>(adapter: Adapter, handler: F) -> impl Service + Send + 'static
-where
-    F: Fn(http::Request<Body>) -> http::Response<B> + Send + Sync + 'static,
-    B: http_body::Body<Error: Into<BoxError>> + Send + 'static,
-{
-    // Of the adapter nothing changes.
-    let memory = match size_of::<F>() {
-        0 => Memory::Any,
-        _ => Memory::Unsaid,
-    };
-    Answering {
-        answer: move |request: &Request<'_>, response: &mut Response<'_>| {
-            answer(adapter, &handler, request, response);
-        },
-        memory,
-        large_bytes_max: adapter.large_bytes_max,
+        // Of the adapter nothing changes.
+        let memory = match size_of::<F>() {
+            0 => Memory::Any,
+            _ => Memory::Unsaid,
+        };
+        Answering {
+            answer: move |request: &Request<'_>, response: &mut Response<'_>| {
+                answer(self, &handler, request, response);
+            },
+            memory,
+            large_bytes_max: self.large_bytes_max,
+        }
     }
 }
 

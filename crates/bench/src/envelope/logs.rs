@@ -92,12 +92,10 @@ pub fn measure(session: &mut Session, contender: &Contender) -> Result<(), Stopp
 
 /// What a sample says.
 fn of(sample: &Sample) -> Log {
-    let requests = sample.load.requests;
-    let cpu_us = sample.usage.cpu_us.filter(|_| requests > 0);
     Log {
         seconds: sample.load.duration_s,
-        requests,
-        cpu_us: cpu_us.map(|us| us / requests as f64),
+        requests: sample.load.requests,
+        cpu_us: sample.cpu_us(),
         ..Log::default()
     }
 }

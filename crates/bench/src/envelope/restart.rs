@@ -20,7 +20,6 @@ use super::server;
 use super::session::{Session, Stopped};
 use crate::failure::{Because, Unmeasured};
 use crate::observe::client::Client;
-use crate::observe::interrupt::Waited;
 use crate::observe::process::Process;
 use crate::observe::{sys, tree};
 use crate::plan::contender::Contender;
@@ -145,16 +144,12 @@ fn start(setup: &Setup, args: &[String], file: &Path) -> Result<(Process, String
         if read(file).is_some() && Client::connect(&address, READY_WITHIN).is_ok() {
             return Ok((process, address));
         }
-        let waited = process.wait(LOOK_EVERY, &setup.interrupt);
-        match waited.because(Code::NotStarted)? {
-            Waited::Interrupted => return Err(Unmeasured::Interrupted),
-            Waited::TimedOut if Instant::now() < deadline => {}
-            Waited::Ready | Waited::TimedOut => {
-                process.kill();
-                let line = process.error_line().unwrap_or_default();
-                let text = format!("the server did not start: {line}");
-                return Err(Unmeasured::new(Code::NotStarted, text));
-            }
+        let ended = process.wait(LOOK_EVERY, &setup.interrupt);
+        if ended.because(Code::NotStarted)? || Instant::now() >= deadline {
+            process.kill();
+            let line = process.error_line().unwrap_or_default();
+            let text = format!("the server did not start: {line}");
+            return Err(Unmeasured::new(Code::NotStarted, text));
         }
     }
 }

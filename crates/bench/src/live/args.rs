@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::observe::cpus::CpuArgs;
+
 /// Is B slower than A? Measured in turns, in under two minutes
 ///
 /// A and B are each one of:
@@ -66,13 +68,9 @@ pub struct LiveArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
-    /// CPUs for the servers [default: the lower half of the allowed]
-    #[arg(long, value_name = "LIST")]
-    pub server_cpus: Option<String>,
-
-    /// CPUs for the load generator [default: the upper half of the allowed]
-    #[arg(long, value_name = "LIST")]
-    pub load_cpus: Option<String>,
+    /// Who gets which CPUs.
+    #[command(flatten)]
+    pub cpus: CpuArgs,
 
     /// Write the result to FILE as JSON, too
     #[arg(long, value_name = "FILE")]

@@ -8,7 +8,7 @@ use schema::Code;
 use crate::failure::{Because, Failure, Unmeasured};
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
-use crate::observe::interrupt::{Interrupt, Waited};
+use crate::observe::interrupt::Interrupt;
 use crate::observe::process::Process;
 use crate::plan::words::words;
 use crate::run::contender::free_port;
@@ -121,19 +121,13 @@ fn start_command(
         if Client::connect(&address, CONNECT_WITHIN).is_ok() {
             return Ok(Server::started(process, address));
         }
-        match process
-            .wait(TRY_EVERY, interrupt)
-            .because(Code::NotStarted)?
-        {
-            Waited::Interrupted => return Err(Unmeasured::Interrupted),
-            Waited::Ready => {
-                let line = process.error_line().unwrap_or_default();
-                return Err(cannot(&format!("ended at once: {line}")));
-            }
-            Waited::TimedOut if Instant::now() > deadline => {
-                return Err(cannot("accepts no connection within 10 s"));
-            }
-            Waited::TimedOut => {}
+        let ended = process.wait(TRY_EVERY, interrupt);
+        if ended.because(Code::NotStarted)? {
+            let line = process.error_line().unwrap_or_default();
+            return Err(cannot(&format!("ended at once: {line}")));
+        }
+        if Instant::now() > deadline {
+            return Err(cannot("accepts no connection within 10 s"));
         }
     }
 }

@@ -416,17 +416,11 @@ impl Session {
 }
 
 fn setup(args: &LiveArgs) -> Result<Setup, Failure> {
-    let allowed = CpuList::allowed()?;
-    let scratch = |name: &str| {
-        let name = format!("turnstile-live-{}.{name}", std::process::id());
-        std::env::temp_dir().join(name)
-    };
-    let (server_cpus, load_cpus) =
-        allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
-    let mut setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
-    setup.size = Size::Quick;
-    if let Some(load) = &args.load {
-        load.clone_into(&mut setup.load);
-    }
-    Ok(setup)
+    let (server_cpus, load_cpus) = args.cpus.shared_out(&CpuList::allowed()?)?;
+    let setup = Setup::temporary(server_cpus, load_cpus, "live")?;
+    Ok(Setup {
+        size: Size::Quick,
+        load: args.load.clone().unwrap_or(setup.load),
+        ..setup
+    })
 }

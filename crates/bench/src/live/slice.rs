@@ -64,10 +64,9 @@ fn of(sample: &Sample) -> Slice {
             ..Slice::default()
         };
     }
-    let per_request = |total: f64| (load.requests > 0).then(|| total / load.requests as f64);
     Slice {
-        cpu_us: sample.usage.cpu_us.and_then(per_request),
-        switches: sample.usage.switches.and_then(|n| per_request(n as f64)),
+        cpu_us: sample.cpu_us(),
+        switches: sample.switches(),
         ..read
     }
 }

@@ -7,10 +7,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
+use httparse::Status;
 
 /// The largest reply that is accepted.
 const REPLY_BYTES_MAX: usize = 2 << 20;
+/// The most fields of a head.
+const FIELDS_MAX: usize = 256;
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -120,179 +123,159 @@ impl Client {
             .write_all(&request)
             .context("cannot send a request")?;
         let mut chunk = [0; 16_384];
+        let mut ended = false;
         loop {
-            if let Some((reply, bytes)) = complete(&self.received)? {
-                self.closed = closes(&self.received[..bytes]);
-                self.used = true;
+            if let Some((head, body, bytes)) = whole(&self.received, ended)? {
+                let status = head.status;
+                (self.closed, self.used) = (head.closes || ended, true);
                 self.received.drain(..bytes);
-                return Ok(reply);
+                return Ok(Reply { status, body });
             }
+            let bytes = self.received.len();
+            ensure!(!ended, "the reply ended after {bytes} bytes");
             let n = self.stream.read(&mut chunk).context("no reply")?;
-            if n == 0 {
-                // Where neither length nor coding is told, the end of the connection is that of the
-                // reply (RFC 9112, 6.3).
-                let whole = until_close(&self.received)?;
-                let ended = || format!("the reply ended after {} bytes", self.received.len());
-                let reply = whole.with_context(ended)?;
-                (self.closed, self.used) = (true, true);
-                self.received.clear();
-                return Ok(reply);
-            }
-            if self.received.len() > REPLY_BYTES_MAX {
-                bail!("the reply is longer than {REPLY_BYTES_MAX} bytes");
-            }
+            ensure!(
+                n == 0 || bytes <= REPLY_BYTES_MAX,
+                "the reply is longer than {REPLY_BYTES_MAX} bytes"
+            );
             self.received.extend_from_slice(&chunk[..n]);
+            ended = n == 0;
         }
     }
-}
-
-/// Whether a reply says that no other follows it on its connection (RFC 9112, 9.3).
-fn closes(reply: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(reply);
-    let head = text.split("\r\n\r\n").next().unwrap_or_default();
-    let says = |what: &str| {
-        head.lines()
-            .filter_map(|line| line.split_once(':'))
-            .any(|(name, value)| {
-                name.eq_ignore_ascii_case("connection") && value.to_ascii_lowercase().contains(what)
-            })
-    };
-    says("close") || (head.starts_with("HTTP/1.0") && !says("keep-alive"))
 }
 
 /// What a whole head says of its reply.
 struct Head {
     status: u16,
-    chunked: bool,
+    is_chunked: bool,
     length: Option<usize>,
+    /// No other reply follows it on its connection (RFC 9112, 9.3).
+    closes: bool,
     /// Its own length, with the empty line.
     bytes: usize,
 }
 
 /// The head of a reply, once it is all there.
 fn head(received: &[u8]) -> anyhow::Result<Option<Head>> {
-    let Some(end) = received.windows(4).position(|w| w == b"\r\n\r\n") else {
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut head = httparse::Response::new(&mut fields);
+    let mut lenient = httparse::ParserConfig::default();
+    lenient
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .ignore_invalid_headers_in_responses(true);
+    let parsed = lenient.parse_response(&mut head, received);
+    let parsed = parsed.context("no head of a reply")?;
+    let (Status::Complete(bytes), Some(status)) = (parsed, head.code) else {
         return Ok(None);
     };
-    let head = String::from_utf8_lossy(&received[..end]);
-    let mut lines = head.lines();
-    let status = lines
-        .next()
-        .and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok())
-        .context("no status line")?;
-    // A line that begins with a blank goes on with the field before it (RFC 9112, 5.2).
-    let lines = lines.filter(|line| !line.starts_with([' ', '\t']));
-    let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
-    let field = |name: &str| {
-        let found = fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.trim())
+    let values = |name: &'static str| {
+        let fields = head.headers.iter();
+        let named = fields.filter(move |field| field.name.eq_ignore_ascii_case(name));
+        named.map(|field| String::from_utf8_lossy(field.value).to_ascii_lowercase())
     };
-    let length = field("content-length").and_then(|value| value.parse().ok());
-    let coding = field("transfer-encoding");
+    let length = values("content-length").next();
+    let says = |what: &str| values("connection").any(|value| value.contains(what));
     Ok(Some(Head {
         status,
-        chunked: coding.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")),
-        // A 204 and a 304 have no body (RFC 9110, 15.3.5 and 15.4.5).
+        is_chunked: values("transfer-encoding").next().as_deref() == Some("chunked"),
         length: match status {
+            // A 204 and a 304 have no body (RFC 9110, 15.3.5 and 15.4.5).
             204 | 304 => Some(0),
-            _ => length,
+            _ => length.and_then(|value| value.trim().parse().ok()),
         },
-        bytes: end + 4,
+        closes: says("close") || (head.version == Some(0) && !says("keep-alive")),
+        bytes,
     }))
 }
 
-/// A reply and its length, once it is all there; `None`, too, where the connection must end first.
-fn complete(received: &[u8]) -> anyhow::Result<Option<(Reply, usize)>> {
+/// The head and the body of a reply, and how long both are, once it is all there. Where neither length nor
+/// coding is told, the end of the connection is that of the reply (RFC 9112, 6.3).
+fn whole(received: &[u8], ended: bool) -> anyhow::Result<Option<(Head, Vec<u8>, usize)>> {
     let Some(head) = head(received)? else {
         return Ok(None);
     };
-    let (status, start) = (head.status, head.bytes);
-    if head.chunked {
-        let whole = unchunk(&received[start..])?;
-        return Ok(whole.map(|(body, bytes)| (Reply { status, body }, start + bytes)));
-    }
-    let Some(length) = head.length else {
-        return Ok(None);
+    let rest = &received[head.bytes..];
+    let body = match head.length {
+        _ if head.is_chunked => unchunk(rest)?,
+        Some(length) => rest.get(..length).map(|body| (body.to_vec(), length)),
+        None => ended.then(|| (rest.to_vec(), rest.len())),
     };
-    let end = start.saturating_add(length);
-    Ok(received.get(start..end).map(|body| {
-        let body = body.to_vec();
-        (Reply { status, body }, end)
-    }))
-}
-
-/// The reply whose end is that of its connection, if it is such a one.
-fn until_close(received: &[u8]) -> anyhow::Result<Option<Reply>> {
-    let head = head(received)?;
-    let head = head.filter(|head| !head.chunked && head.length.is_none());
-    Ok(head.map(|head| Reply {
-        status: head.status,
-        body: received[head.bytes..].to_vec(),
-    }))
+    let start = head.bytes;
+    Ok(body.map(|(body, bytes)| (head, body, start + bytes)))
 }
 
 /// The body of a chunked reply (RFC 9112, 7.1) and the bytes it took, once it is all there.
 fn unchunk(bytes: &[u8]) -> anyhow::Result<Option<(Vec<u8>, usize)>> {
-    let line_from = |start: usize| {
-        let end = bytes.get(start..)?.windows(2).position(|w| w == b"\r\n")?;
-        Some(&bytes[start..start + end])
-    };
+    let rest = |at: usize| bytes.get(at..).unwrap_or_default();
     let (mut body, mut at) = (Vec::new(), 0);
-    while let Some(line) = line_from(at) {
-        let digits = String::from_utf8_lossy(line);
-        let digits = digits.split(';').next().unwrap_or_default().trim();
-        let size = usize::from_str_radix(digits, 16).context("no chunk size")?;
-        at += line.len() + 2;
-        if size == 0 {
-            // Trailers, up to an empty line.
-            while let Some(trailer) = line_from(at) {
-                at += trailer.len() + 2;
-                if trailer.is_empty() {
-                    return Ok(Some((body, at)));
-                }
-            }
+    loop {
+        let size = httparse::parse_chunk_size(rest(at));
+        let Status::Complete((line, size)) = size.ok().context("no chunk size")? else {
             return Ok(None);
+        };
+        at += line;
+        if size == 0 {
+            let mut trailers = [httparse::EMPTY_HEADER; FIELDS_MAX];
+            let trailers = httparse::parse_headers(rest(at), &mut trailers)?;
+            return Ok(match trailers {
+                Status::Complete((length, _)) => Some((body, at + length)),
+                Status::Partial => None,
+            });
         }
-        let Some(chunk) = at.checked_add(size).and_then(|end| bytes.get(at..end)) else {
+        let Some(chunk) = rest(at).get(..usize::try_from(size)?) else {
             return Ok(None);
         };
         body.extend_from_slice(chunk);
-        at += size + 2;
+        at += chunk.len() + 2;
     }
-    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The status, the body and the length of a reply.
+    fn taken(received: &[u8], ended: bool) -> Option<(u16, Vec<u8>, usize)> {
+        let whole = whole(received, ended).expect("good");
+        whole.map(|(head, body, bytes)| (head.status, body, bytes))
+    }
+
     #[test]
     fn a_reply_is_taken_apart_when_it_is_complete() {
         let reply = b"HTTP/1.1 200 OK\r\nX: y\r\ncontent-length: 3\r\n\r\nabcd";
-        let body = b"abc".to_vec();
-        let whole = Some((Reply { status: 200, body }, reply.len() - 1));
-        assert_eq!(complete(reply).expect("good"), whole);
-        assert_eq!(complete(&reply[..reply.len() - 2]).expect("good"), None);
-        assert_eq!(complete(&reply[..20]).expect("good"), None);
+        let abc = |bytes: usize| Some((200, b"abc".to_vec(), bytes));
+        assert_eq!(taken(reply, false), abc(reply.len() - 1));
+        assert_eq!(taken(&reply[..reply.len() - 2], false), None);
+        assert_eq!(taken(&reply[..20], false), None);
         let chunked =
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nab\r\n1\r\nc\r\n0\r\n\r\nd";
-        let body = b"abc".to_vec();
-        let whole = Some((Reply { status: 200, body }, chunked.len() - 1));
-        assert_eq!(complete(chunked).expect("good"), whole);
+        assert_eq!(taken(chunked, false), abc(chunked.len() - 1));
         for n in 47..chunked.len() - 1 {
-            assert_eq!(complete(&chunked[..n]).expect("good"), None, "{n}");
+            assert_eq!(taken(&chunked[..n], false), None, "{n}");
         }
-        let empty = complete(b"HTTP/1.1 204 No Content\r\n\r\nH").expect("good");
-        assert_eq!(
-            empty.map(|(reply, bytes)| (reply.status, bytes)),
-            Some((204, 27))
-        );
+        let empty = taken(b"HTTP/1.1 204 No Content\r\n\r\nH", false);
+        assert_eq!(empty, Some((204, Vec::new(), 27)));
         let until = b"HTTP/1.0 200 OK\r\nX: y\r\n Content-Length: 9\r\n\r\nabc";
-        assert_eq!(complete(until).expect("good"), None);
-        let reply = until_close(until).expect("good").expect("a reply");
-        assert_eq!((reply.status, &reply.body[..]), (200, &b"abc"[..]));
+        assert_eq!(taken(until, false), None);
+        assert_eq!(taken(until, true), abc(until.len()));
         let cut = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc";
-        assert_eq!(until_close(cut).expect("good"), None);
-        assert!(complete(b"SSH-2.0\r\n\r\n").is_err());
+        assert_eq!(taken(cut, true), None);
+        assert!(whole(b"SSH-2.0\r\n\r\n", false).is_err());
+    }
+
+    #[test]
+    fn a_reply_says_whether_it_is_the_last_one() {
+        let closes = |first: &str, fields: &str| {
+            let reply = format!("{first}\r\n{fields}Content-Length: 0\r\n\r\n");
+            head(reply.as_bytes()).expect("good").expect("whole").closes
+        };
+        assert!(!closes("HTTP/1.1 200 OK", "Connection: keep-alive\r\n"));
+        assert!(closes(
+            "HTTP/1.1 200 OK",
+            "Connection: x\r\nconnection: Close\r\n"
+        ));
+        assert!(closes("HTTP/1.0 200 OK", ""));
+        assert!(!closes("HTTP/1.0 200 OK", "Connection: Keep-Alive\r\n"));
     }
 }

@@ -11,6 +11,33 @@ use crate::failure::{Failure, bail_usage};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CpuList(BTreeSet<usize>);
 
+/// The flags that say which CPUs the server and the load generator get.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct CpuArgs {
+    /// CPUs for the server, such as 0-3,8 [default: the lower half of the allowed]
+    #[arg(long, value_name = "LIST")]
+    pub server_cpus: Option<String>,
+
+    /// CPUs for the load generator [default: the upper half of the allowed]
+    #[arg(long, value_name = "LIST")]
+    pub load_cpus: Option<String>,
+}
+
+impl CpuArgs {
+    /// The CPUs of the server and of the load, as the flags say, or [halves](CpuList::halves) of what is allowed.
+    pub fn shared_out(&self, allowed: &CpuList) -> Result<(CpuList, CpuList), Failure> {
+        let (lower, upper) = allowed.halves();
+        let of = |given: &Option<String>, flag, half| match given {
+            Some(list) => CpuList::parse(list, flag, allowed),
+            None => Ok(half),
+        };
+        Ok((
+            of(&self.server_cpus, "--server-cpus", lower)?,
+            of(&self.load_cpus, "--load-cpus", upper)?,
+        ))
+    }
+}
+
 impl CpuList {
     /// The CPUs this process may run on.
     pub fn allowed() -> std::io::Result<Self> {
@@ -57,23 +84,6 @@ impl CpuList {
             Self(self.0.iter().copied().take(half).collect()),
             Self(self.0.iter().copied().skip(half).collect()),
         )
-    }
-
-    /// The CPUs of the server and of the load, as flags say, or [`halves`](Self::halves) of what is allowed.
-    pub fn shared_out(
-        &self,
-        server: Option<&str>,
-        load: Option<&str>,
-    ) -> Result<(Self, Self), Failure> {
-        let (lower, upper) = self.halves();
-        let of = |given: Option<&str>, flag, half| match given {
-            Some(list) => Self::parse(list, flag, self),
-            None => Ok(half),
-        };
-        Ok((
-            of(server, "--server-cpus", lower)?,
-            of(load, "--load-cpus", upper)?,
-        ))
     }
 
     /// Keeps the calling thread on the first of them.

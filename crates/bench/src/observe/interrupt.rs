@@ -12,17 +12,6 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 #[derive(Debug)]
 pub struct Interrupt(UnixStream);
 
-/// How a wait ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waited {
-    /// The descriptor became readable (a pidfd: the process has ended).
-    Ready,
-    /// The time was over first.
-    TimedOut,
-    /// A signal came first.
-    Interrupted,
-}
-
 impl Interrupt {
     /// Registers the handlers.
     pub fn watch() -> io::Result<Self> {
@@ -41,7 +30,12 @@ impl Interrupt {
 
     /// Waits until `fd` is readable, for `time` at most. The bench does not wake up in between, because
     /// it must not take CPU from what it measures.
-    pub fn wait(&self, fd: BorrowedFd<'_>, time: Duration) -> io::Result<Waited> {
+    ///
+    /// Returns whether it became readable (a pidfd: the process has ended).
+    ///
+    /// # Errors
+    /// `Interrupted` when a signal has come.
+    pub fn wait(&self, fd: BorrowedFd<'_>, time: Duration) -> io::Result<bool> {
         let deadline = std::time::Instant::now() + time;
         loop {
             let left = deadline.saturating_duration_since(std::time::Instant::now());
@@ -51,9 +45,11 @@ impl Interrupt {
                 PollFd::from_borrowed_fd(self.0.as_fd(), PollFlags::IN),
             ];
             match poll(&mut fds, Some(&left)) {
-                Ok(0) => return Ok(Waited::TimedOut),
-                Ok(_) if !fds[1].revents().is_empty() => return Ok(Waited::Interrupted),
-                Ok(_) => return Ok(Waited::Ready),
+                Ok(0) => return Ok(false),
+                Ok(_) if !fds[1].revents().is_empty() => {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                Ok(_) => return Ok(true),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }

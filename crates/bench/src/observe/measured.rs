@@ -63,6 +63,29 @@ pub struct Sample {
     pub command: String,
 }
 
+impl Sample {
+    /// A total of the window, per correct reply, if there was any.
+    pub fn per_request(&self, total: f64) -> Option<f64> {
+        let requests = self.load.requests;
+        (requests > 0).then(|| total / requests as f64)
+    }
+
+    /// CPU of the server per request, µs, where it is known.
+    pub fn cpu_us(&self) -> Option<f64> {
+        self.per_request(self.usage.cpu_us?)
+    }
+
+    /// Context switches of the server per request, where they are known.
+    pub fn switches(&self) -> Option<f64> {
+        self.per_request(self.usage.switches? as f64)
+    }
+
+    /// Times per request that a task of the server waited, where they are known.
+    pub fn waits(&self) -> Option<f64> {
+        self.per_request(self.usage.waits? as f64)
+    }
+}
+
 /// How a server ended.
 #[derive(Debug)]
 pub struct Drained {

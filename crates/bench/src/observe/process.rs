@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::observe::cpus::CpuList;
-use crate::observe::interrupt::{Interrupt, Waited};
+use crate::observe::interrupt::Interrupt;
 use crate::observe::sys::{self, Exit, rustix_pid, send};
 use crate::observe::tree;
 
@@ -168,10 +168,8 @@ impl Process {
                 break bytes_max;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            match interrupt.wait(stdout.as_fd(), left)? {
-                Waited::Ready => {}
-                Waited::TimedOut => return Err(io::ErrorKind::TimedOut.into()),
-                Waited::Interrupted => return Err(io::ErrorKind::Interrupted.into()),
+            if !interrupt.wait(stdout.as_fd(), left)? {
+                return Err(io::ErrorKind::TimedOut.into());
             }
             match stdout.read(&mut buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -211,16 +209,15 @@ impl Process {
         Ok(kill_process_group(rustix_pid(self.pid)?, signal)?)
     }
 
-    /// Waits for the child to end, for `time` at most.
-    pub fn wait(&mut self, time: Duration, interrupt: &Interrupt) -> io::Result<Waited> {
-        if self.exit.is_some() {
-            return Ok(Waited::Ready);
-        }
-        let waited = interrupt.wait(self.pidfd.as_fd(), time)?;
-        if waited == Waited::Ready {
+    /// Waits for the child to end, for `time` at most. Returns whether it has.
+    ///
+    /// # Errors
+    /// `Interrupted` by a signal to the bench.
+    pub fn wait(&mut self, time: Duration, interrupt: &Interrupt) -> io::Result<bool> {
+        if self.exit.is_none() && interrupt.wait(self.pidfd.as_fd(), time)? {
             self.reap()?;
         }
-        Ok(waited)
+        Ok(self.exit.is_some())
     }
 
     /// How it ended; `None` while it runs.

@@ -14,7 +14,7 @@ use schema::Code;
 
 use crate::failure::{Because, Unmeasured};
 use crate::observe::cpus::CpuList;
-use crate::observe::interrupt::{Interrupt, Waited};
+use crate::observe::interrupt::Interrupt;
 use crate::observe::process::Process;
 use crate::observe::tree;
 
@@ -70,14 +70,8 @@ impl<'a> Tracer<'a> {
             .because(Code::NotCounted)?;
         let deadline = Instant::now() + TRACER_WITHIN;
         while !pids.iter().all(|&pid| tree::traced(pid)) {
-            if process
-                .wait(LOOK_EVERY, interrupt)
-                .because(Code::NotCounted)?
-                == Waited::Interrupted
-            {
-                return Err(Unmeasured::Interrupted);
-            }
-            if process.exit().is_some() || Instant::now() > deadline {
+            let ended = process.wait(LOOK_EVERY, interrupt);
+            if ended.because(Code::NotCounted)? || Instant::now() > deadline {
                 process.kill();
                 let line = process.error_line().unwrap_or_default();
                 let why = line.trim_start_matches("strace: ");
@@ -91,13 +85,9 @@ impl<'a> Tracer<'a> {
     /// Detaches and reads what was counted.
     pub fn finish(mut self, interrupt: &Interrupt) -> Result<SystemCalls, Unmeasured> {
         self.process.interrupt().because(Code::NotCounted)?;
-        let waited = self.process.wait(TRACER_WITHIN, interrupt);
-        match waited.because(Code::NotCounted)? {
-            Waited::Ready => {}
-            Waited::Interrupted => return Err(Unmeasured::Interrupted),
-            Waited::TimedOut => {
-                return Err(Unmeasured::new(Code::NotCounted, "strace did not end"));
-            }
+        let ended = self.process.wait(TRACER_WITHIN, interrupt);
+        if !ended.because(Code::NotCounted)? {
+            return Err(Unmeasured::new(Code::NotCounted, "strace did not end"));
         }
         let text = fs::read_to_string(self.file)
             .context("strace left no count")

@@ -120,6 +120,13 @@ impl Catalogue {
         Ok(chosen)
     }
 
+    /// The one of that model and variant (`-` where it has only one) that listens.
+    pub fn find(&self, model: &str, variant: &str) -> Option<&Contender> {
+        let variant = if variant == "-" { "" } else { variant };
+        let same = |c: &&Contender| c.model == model && c.variant == variant;
+        self.listening().find(same)
+    }
+
     /// The variants that serve HTTP on a listener of their own.
     fn listening(&self) -> impl Iterator<Item = &Contender> {
         self.0.iter().filter(|c| c.listens)

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use report::data::{Mode, Pass};
 use schema::Measured;
+use schema::digest::digest;
 use schema::random::SplitMix64;
 
 use crate::plan::contender::Contender;
-use crate::plan::digest::digest;
 use crate::plan::passes::Passes;
 use crate::plan::scenario::{self, Scenario};
 use crate::plan::scenarios::MEMORY;
@@ -81,7 +81,7 @@ impl Layout<'_> {
     fn round(&mut self, block: u32, scenario: &'static Scenario) -> (SplitMix64, u64) {
         let mut random = SplitMix64::new(self.spec.seed)
             .fork(u64::from(block))
-            .fork(digest(scenario.name));
+            .fork(digest(scenario.name.as_bytes()));
         let arrivals = random.next_u64();
         let order = self.order(scenario, &mut random);
         if self.spec.passes.has(Pass::Measure) {

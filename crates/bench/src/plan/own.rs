@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schema::duration;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -125,18 +126,7 @@ fn is_field(line: &str) -> bool {
 
 /// A length of time as it is written on the command line: `2s`, `500ms`, `1m`.
 pub fn seconds(text: &str) -> Result<f64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
-    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-    let scale = match unit {
-        "" | "s" => Some(1.0),
-        "ms" => Some(1e-3),
-        "m" => Some(60.0),
-        "h" => Some(3_600.0),
-        _ => None,
-    };
-    let number = number.parse::<f64>().ok();
-    let length = scale.zip(number).map(|(scale, number)| scale * number);
-    length.ok_or_else(|| format!("{text:?} is no length of time (500ms, 2s, 1m)"))
+    duration::parse(text).map(|length| length.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use report::data::Sequential;
+use schema::digest::digest;
 use schema::load::BodyCheck;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::digest::digest;
 use crate::plan::own::Own;
 use crate::plan::visit::Visit;
 
@@ -92,5 +92,5 @@ pub fn digest_of(visits: &[Visit]) -> String {
             )
         })
         .collect();
-    format!("{:016x}", digest(&lines))
+    format!("{:016x}", digest(lines.as_bytes()))
 }

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use report::data::{Mode, Objective, Pass, Shape};
 use schema::random::SplitMix64;
 use workload::Workload;
@@ -141,17 +141,12 @@ pub(super) enum Load {
 
 impl Session {
     pub(super) fn new(workload: &Workload) -> anyhow::Result<Self> {
-        let made = plan::scenario(&workload.to_string(), 1);
-        let made = made.map_err(|failure| anyhow!("{failure}"))?;
+        let made = plan::scenario(&workload.to_string(), 1)?;
         let objective = made.scenario.objective;
         let objective = objective.context("only a p99 of all requests is measured")?;
-        let allowed = CpuList::allowed()?;
-        let (server_cpus, load_cpus) = allowed.halves();
-        let scratch = |name: &str| {
-            std::env::temp_dir().join(format!("turnstile-{}-{name}", std::process::id()))
-        };
+        let (server_cpus, load_cpus) = CpuList::allowed()?.halves();
         Ok(Self {
-            setup: Setup::of_own(server_cpus, load_cpus, scratch)?,
+            setup: Setup::temporary(server_cpus, load_cpus, "capacities")?,
             scenario: made.scenario,
             idle: made.idle,
             objective,
@@ -164,17 +159,10 @@ impl Session {
         &self,
         asked: &[Asked],
     ) -> anyhow::Result<Vec<(Result<Visit, String>, Start)>> {
-        let known = Catalogue::ask(&self.setup.own)?
-            .choose("all-variants")
-            .map_err(|f| anyhow!("{f}"))?;
+        let known = Catalogue::ask(&self.setup.own)?;
         let visit = |asked: &Asked| -> Result<Visit, String> {
-            let plain = if asked.variant == "-" {
-                ""
-            } else {
-                asked.variant.as_str()
-            };
-            let same = |c: &&Contender| c.model == asked.model && c.variant == plain;
-            let contender = known.iter().find(same).ok_or("there is no such variant")?;
+            let contender = known.find(&asked.model, &asked.variant);
+            let contender = contender.ok_or("there is no such variant")?;
             let workers = self.workers(contender, asked);
             Ok(self.visit(self.scenario, contender, workers))
         };

@@ -13,7 +13,7 @@ use schema::{Code, Effect, Reason, Reasons};
 use crate::failure::{Because, Unmeasured};
 use crate::observe::client::Client;
 use crate::observe::cpus::CpuList;
-use crate::observe::interrupt::{Interrupt, Waited};
+use crate::observe::interrupt::Interrupt;
 use crate::observe::measured::Drained;
 use crate::observe::process::Process;
 use crate::observe::{listening, tree};
@@ -55,8 +55,8 @@ pub fn start(
         .because(Code::NotStarted)?;
     match wait_until_ready(&mut process, start, &address, interrupt) {
         Ok(()) => Ok((process, address)),
-        Err(Unready::Interrupted) => Err(Unmeasured::Interrupted),
-        Err(Unready::Because(why)) => {
+        Err(why) if why.kind() == io::ErrorKind::Interrupted => Err(Unmeasured::Interrupted),
+        Err(why) => {
             process.kill();
             let said = process.error_line();
             let said = said.map_or_else(String::new, |line| format!("; it said: {line}"));
@@ -64,12 +64,6 @@ pub fn start(
             Err(Unmeasured::new(Code::NotStarted, text))
         }
     }
-}
-
-/// Why a server is not ready.
-enum Unready {
-    Because(String),
-    Interrupted,
 }
 
 /// A port on which no process listens.
@@ -82,8 +76,8 @@ fn wait_until_ready(
     start: &Start,
     address: &str,
     interrupt: &Interrupt,
-) -> Result<(), Unready> {
-    let because = |why: String| Err(Unready::Because(why));
+) -> io::Result<()> {
+    let because = |why: String| Err(io::Error::other(why));
     let deadline = Instant::now() + start.within;
     let mut last = None;
     loop {
@@ -98,7 +92,7 @@ fn wait_until_ready(
             },
             Err(error) => match error.kind() {
                 io::ErrorKind::TimedOut => {}
-                io::ErrorKind::Interrupted => return Err(Unready::Interrupted),
+                io::ErrorKind::Interrupted => return Err(error),
                 _ => {
                     let status = last.unwrap_or_else(|| "no status".to_owned());
                     return because(format!("it ended with {status} before it was ready"));
@@ -160,10 +154,8 @@ fn not_ready(process: &Process, start: &Start, address: &str) -> String {
 pub fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasured> {
     let begun = Instant::now();
     let mut problems = tell_to_stop(&mut process, interrupt)?;
-    match stopping(process.wait(GRACE, interrupt))? {
-        Waited::Interrupted => return Err(Unmeasured::Interrupted),
-        Waited::TimedOut => problems.push(left(&mut process, interrupt)),
-        Waited::Ready => {}
+    if !stopping(process.wait(GRACE, interrupt))? {
+        problems.push(left(&mut process, interrupt));
     }
     let drain_ms = begun.elapsed().as_secs_f64() * 1e3;
     process.kill();
@@ -177,7 +169,7 @@ pub fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unm
 /// Sends SIGTERM; gives a problem where there is no server to get it.
 pub fn tell_to_stop(process: &mut Process, interrupt: &Interrupt) -> Result<Reasons, Unmeasured> {
     let mut problems = Reasons::default();
-    if stopping(process.wait(Duration::ZERO, interrupt))? == Waited::Ready {
+    if stopping(process.wait(Duration::ZERO, interrupt))? {
         let text = "the server ended before it was told to";
         problems.push(Reason::new(Code::EndedEarly, Effect::Invalidates, text));
     } else {

@@ -11,7 +11,6 @@ use schema::Code;
 use schema::load::LoadResult;
 
 use crate::failure::Unmeasured;
-use crate::observe::interrupt::Waited;
 use crate::observe::process::Process;
 use crate::run::call::Call;
 use crate::run::setup::Setup;
@@ -64,12 +63,10 @@ pub fn run(
     if paused(process.line(OPENED_WITHIN, interrupt))? {
         pauses.before_load()?;
         process.tell("").map_err(failed)?;
-        if let Some(after) = pauses.during_load_after() {
-            match process.wait(after, interrupt).map_err(failed)? {
-                Waited::Interrupted => return Err(Unmeasured::Interrupted),
-                Waited::TimedOut => pauses.during_load(),
-                Waited::Ready => {}
-            }
+        if let Some(after) = pauses.during_load_after()
+            && !process.wait(after, interrupt).map_err(unanswered)?
+        {
+            pauses.during_load();
         }
         let window = Duration::from_secs_f64(call.shape.duration_s);
         if paused(process.line(window + call.drain + OVERTIME, interrupt))? {
@@ -77,11 +74,10 @@ pub fn run(
             process.tell("").map_err(failed)?;
         }
     }
-    match process.wait(OVERTIME, interrupt).map_err(failed)? {
-        Waited::Interrupted => Err(Unmeasured::Interrupted),
-        Waited::TimedOut => Err(failed(LATE)),
-        Waited::Ready => read(&setup.json, &process).map_err(|error| failed(format!("{error:#}"))),
+    if !process.wait(OVERTIME, interrupt).map_err(unanswered)? {
+        return Err(failed(LATE));
     }
+    read(&setup.json, &process).map_err(|error| failed(format!("{error:#}")))
 }
 
 const LATE: &str = "it did not end in time";
@@ -97,12 +93,17 @@ pub fn failed(why: impl std::fmt::Display) -> Unmeasured {
 pub fn paused(line: io::Result<String>) -> Result<bool, Unmeasured> {
     match line {
         Ok(_) => Ok(true),
-        Err(error) => match error.kind() {
-            io::ErrorKind::UnexpectedEof => Ok(false),
-            io::ErrorKind::Interrupted => Err(Unmeasured::Interrupted),
-            io::ErrorKind::TimedOut => Err(failed(LATE)),
-            _ => Err(failed(error)),
-        },
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(unanswered(error)),
+    }
+}
+
+/// Why the generator does not say what it was asked, or does not end.
+pub fn unanswered(error: io::Error) -> Unmeasured {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Unmeasured::Interrupted,
+        io::ErrorKind::TimedOut => failed(LATE),
+        _ => failed(error),
     }
 }
 

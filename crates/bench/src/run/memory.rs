@@ -56,15 +56,13 @@ pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Unmeasured>
             &setup.interrupt,
         )?;
         server.wait_until_quiet();
-        let footprint = server.footprint();
+        let footprint = server.footprint().filter(|_| reason.is_none());
         steps.push(MemoryStep {
             connections: connections.into(),
-            pss_kib: footprint.map(|f| f.pss_kib).filter(|_| reason.is_none()),
-            private_kib: footprint
-                .map(|f| f.private_kib)
-                .filter(|_| reason.is_none()),
-            rss_kib: footprint.map(|f| f.rss_kib).filter(|_| reason.is_none()),
-            tasks: footprint.map(|f| f.tasks).filter(|_| reason.is_none()),
+            pss_kib: footprint.map(|f| f.pss_kib),
+            private_kib: footprint.map(|f| f.private_kib),
+            rss_kib: footprint.map(|f| f.rss_kib),
+            tasks: footprint.map(|f| f.tasks),
             held: reason.is_none(),
             reason: reason.unwrap_or_default(),
         });

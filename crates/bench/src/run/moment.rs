@@ -8,7 +8,6 @@ use schema::profile::{Moment, Probe};
 use crate::observe::cpus::CpuList;
 use crate::observe::stalls;
 use crate::plan::catalogue::Catalogue;
-use crate::plan::contender::Contender;
 use crate::run::capacities::said;
 use crate::run::profile::Variant;
 use crate::run::setup::Setup;
@@ -24,18 +23,11 @@ const WINDOWS: usize = 3;
 /// A variant is unknown or cannot be measured, a CPU cannot be had, or Ctrl-C.
 pub fn moment(probed: &[(String, String)]) -> anyhow::Result<Moment> {
     let (server_cpus, load_cpus) = CpuList::allowed()?.halves();
-    let scratch = |name: &str| {
-        std::env::temp_dir().join(format!("turnstile-{}-moment-{name}", std::process::id()))
-    };
     let (stalls, client_stalls) = stalls::measure(&server_cpus, &load_cpus, WATCHED)?;
-    let setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
-    let known = Catalogue::ask(&setup.own)?
-        .choose("all-variants")
-        .map_err(|failure| anyhow!("{failure}"))?;
+    let setup = Setup::temporary(server_cpus, load_cpus, "moment")?;
+    let known = Catalogue::ask(&setup.own)?;
     let probe = |(model, variant): &(String, String)| -> anyhow::Result<Probe> {
-        let plain = if variant == "-" { "" } else { variant.as_str() };
-        let same = |c: &&Contender| c.model == *model && c.variant == plain;
-        let contender = known.iter().find(same);
+        let contender = known.find(model, variant);
         let contender = contender.with_context(|| format!("there is no {model}:{variant}"))?;
         let asked = Variant {
             setup: &setup,
@@ -46,7 +38,7 @@ pub fn moment(probed: &[(String, String)]) -> anyhow::Result<Moment> {
             .map_err(|why| anyhow!("{}: {}", contender.label, said(&why)))?;
         Ok(Probe {
             model: model.clone(),
-            variant: plain.to_owned(),
+            variant: contender.variant.clone(),
             saturated_us,
         })
     };

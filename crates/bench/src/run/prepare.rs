@@ -73,10 +73,7 @@ pub fn prepare(args: &Args) -> Result<Prepared, Failure> {
     let load_cpus = CpuList::parse(&request.load_cpus, "--load-cpus", &allowed)?;
     let shared = server_cpus.overlaps(&load_cpus) && allowed.len() > 1;
     // Servers are asked before there is a folder.
-    let scratch = |name: &str| {
-        std::env::temp_dir().join(format!("turnstile-bench-{}.{name}", std::process::id()))
-    };
-    let mut setup = Setup::of_own(server_cpus, load_cpus, scratch)?;
+    let mut setup = Setup::temporary(server_cpus, load_cpus, "bench")?;
     setup.size = size;
     setup.server = args.server.clone().unwrap_or(setup.server);
     setup.load = args.load.clone().unwrap_or(setup.load);

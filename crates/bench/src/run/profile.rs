@@ -17,7 +17,7 @@ use schema::profile::{
 };
 
 use crate::failure::{Failure, Unmeasured};
-use crate::observe::cpus::CpuList;
+use crate::observe::cpus::{CpuArgs, CpuList};
 use crate::observe::environment;
 use crate::observe::measured::Sample;
 use crate::observe::slice;
@@ -50,13 +50,9 @@ pub struct ProfileArgs {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=20))]
     pub repeats: u32,
 
-    /// CPUs for the server, such as 0-3,8 [default: the lower half of the allowed]
-    #[arg(long, value_name = "LIST")]
-    pub server_cpus: Option<String>,
-
-    /// CPUs for the load generator [default: the upper half of the allowed]
-    #[arg(long, value_name = "LIST")]
-    pub load_cpus: Option<String>,
+    /// Who gets which CPUs.
+    #[command(flatten)]
+    pub cpus: CpuArgs,
 
     /// Mark it as measured beside other work
     #[arg(long)]
@@ -128,8 +124,7 @@ pub fn machine(server_cpus: u32) -> anyhow::Result<MachineOf> {
 
 fn measure(args: &ProfileArgs) -> Result<(), Failure> {
     let allowed = CpuList::allowed()?;
-    let (server_cpus, load_cpus) =
-        allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
+    let (server_cpus, load_cpus) = args.cpus.shared_out(&allowed)?;
     if args.scheduler_only {
         return scheduler(&args.out, &server_cpus, &load_cpus);
     }
@@ -466,14 +461,9 @@ impl Variant<'_> {
 
 /// CPU of the server's tree per reply, µs.
 fn per_request(sample: &Sample) -> Result<f64, Unmeasured> {
-    let replies = sample.load.requests;
-    match sample.usage.cpu_us {
-        Some(us) if replies > 0 => Ok(us / replies as f64),
-        _ => {
-            let text = "the server answered nothing, or its CPU is not known";
-            Err(Unmeasured::new(schema::Code::NothingAnswered, text))
-        }
-    }
+    let text = "the server answered nothing, or its CPU is not known";
+    let unknown = || Unmeasured::new(schema::Code::NothingAnswered, text);
+    sample.cpu_us().ok_or_else(unknown)
 }
 
 fn work(cpu_us: f64, wait_us: f64) -> String {

@@ -19,8 +19,7 @@ use crate::run::record::Record;
 
 /// What a new run is asked for.
 pub fn fresh(args: &Args, allowed: &CpuList) -> Result<Request, Failure> {
-    let (server_cpus, load_cpus) =
-        allowed.shared_out(args.server_cpus.as_deref(), args.load_cpus.as_deref())?;
+    let (server_cpus, load_cpus) = args.cpus.shared_out(allowed)?;
     let size = args.size.clone().unwrap_or_else(|| "quick".to_owned());
     let scenarios = match args.requests.is_empty() {
         true => passes::default_scenarios(Size::parse(&size)?),
@@ -87,8 +86,12 @@ pub fn resumed(args: &Args, folder: &Path) -> Result<Request, Failure> {
         ("--scenarios", &args.scenarios, &request.scenarios),
         ("--passes", &args.passes, &request.passes),
         ("--seed", &seed, &request.seed.to_string()),
-        ("--server-cpus", &args.server_cpus, &request.server_cpus),
-        ("--load-cpus", &args.load_cpus, &request.load_cpus),
+        (
+            "--server-cpus",
+            &args.cpus.server_cpus,
+            &request.server_cpus,
+        ),
+        ("--load-cpus", &args.cpus.load_cpus, &request.load_cpus),
     ] {
         if let Some(given) = given.as_ref().filter(|given| *given != was) {
             bail_usage!("{shown} was begun with {flag} {was}, not {given}");

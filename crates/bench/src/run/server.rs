@@ -12,7 +12,7 @@ use schema::{Code, Effect, Reason, Reasons};
 
 use crate::failure::{Because, Unmeasured};
 use crate::observe::cpus::CpuList;
-use crate::observe::interrupt::{Interrupt, Waited};
+use crate::observe::interrupt::Interrupt;
 use crate::observe::measured::Drained;
 use crate::observe::process::Process;
 use crate::observe::tree::{self, Footprint, Snapshot};
@@ -316,14 +316,10 @@ fn drain(mut process: Process, interrupt: &Interrupt) -> Result<Drained, Unmeasu
     let start = Instant::now();
     let mut problems = contender::tell_to_stop(&mut process, interrupt)?;
     let problem = |code, text: String| Reason::new(code, Effect::Invalidates, text);
-    match contender::stopping(process.wait(DRAIN_WITHIN, interrupt))? {
-        Waited::Interrupted => return Err(Unmeasured::Interrupted),
-        Waited::TimedOut => {
-            let within_s = DRAIN_WITHIN.as_secs();
-            let text = format!("no end of the drain within {within_s} s");
-            problems.push(problem(Code::NotDrained, text).with("drain_s_max", within_s as f64));
-        }
-        Waited::Ready => {}
+    if !contender::stopping(process.wait(DRAIN_WITHIN, interrupt))? {
+        let within_s = DRAIN_WITHIN.as_secs();
+        let text = format!("no end of the drain within {within_s} s");
+        problems.push(problem(Code::NotDrained, text).with("drain_s_max", within_s as f64));
     }
     let left = if problems.is_empty() {
         process.wait_until_gone().len()

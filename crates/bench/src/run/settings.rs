@@ -1,6 +1,5 @@
 //! The rows of a file of contenders, as settings of which the best is looked for.
 
-use anyhow::anyhow;
 use workload::Workload;
 
 use crate::plan::contender::Contender;
@@ -50,7 +49,7 @@ pub fn setting_capacities(
     asked: &[(&str, f64)],
 ) -> anyhow::Result<Vec<Measured>> {
     let session = Session::new(workload)?;
-    let read = Contenders::read(&[file.to_owned()]).map_err(|f| anyhow!("{f}"))?;
+    let read = Contenders::read(&[file.to_owned()])?;
     let scenario = match read.paths.get(plan::NAME) {
         None => session.scenario,
         Some(path) => Box::leak(Box::new(Scenario {
@@ -71,8 +70,7 @@ pub fn setting_capacities(
         .iter()
         .map(|contender| session.visit(scenario, contender, None))
         .collect();
-    let offers = probe::ask(&session.setup, &contenders, &[scenario], None, false);
-    offers.map_err(|f| anyhow!("{f}"))?.apply(&mut visits);
+    probe::ask(&session.setup, &contenders, &[scenario], None, false)?.apply(&mut visits);
     let visits = visits.into_iter().map(|visit| match &visit.blocked {
         Some(reason) => Err(reason.text.clone()),
         None => Ok(visit),

@@ -62,6 +62,18 @@ impl Setup {
         })
     }
 
+    /// The same with its files among the temporary ones of the machine, which are named after `what`.
+    pub fn temporary(
+        server_cpus: CpuList,
+        load_cpus: CpuList,
+        what: &str,
+    ) -> anyhow::Result<Setup> {
+        let name = |file: &str| format!("turnstile-{what}-{}.{file}", std::process::id());
+        Self::of_own(server_cpus, load_cpus, |file| {
+            std::env::temp_dir().join(name(file))
+        })
+    }
+
     /// The file of the store of a visit: servers that stand side by side have one each.
     pub fn db_of(&self, visit: &Visit) -> PathBuf {
         match (self.db.parent(), self.db.file_name()) {

@@ -9,11 +9,10 @@ use schema::Code;
 use schema::load::LoadResult;
 use serde::Serialize;
 
-use crate::failure::Unmeasured;
-use crate::observe::interrupt::Waited;
+use crate::failure::{Because, Unmeasured};
 use crate::observe::process::Process;
 use crate::run::call::Call;
-use crate::run::generator::{OPENED_WITHIN, OVERTIME, Pauses, failed, paused};
+use crate::run::generator::{OPENED_WITHIN, OVERTIME, Pauses, failed, paused, unanswered};
 use crate::run::setup::Setup;
 
 /// How long a generator may take to close its connections.
@@ -93,17 +92,12 @@ impl SliceGenerator {
         }
         pauses.after_load()?;
         self.process.tell("").map_err(failed)?;
-        match self
-            .process
-            .long_line(RESULT_BYTES_MAX, OVERTIME, interrupt)
-        {
+        let process = &mut self.process;
+        match process.long_line(RESULT_BYTES_MAX, OVERTIME, interrupt) {
             Ok(line) => serde_json::from_str(&line)
                 .map_err(|error| failed(format!("its result cannot be read: {error}"))),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                Err(Unmeasured::Interrupted)
-            }
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.last_words()),
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(unanswered(error)),
         }
     }
 
@@ -119,12 +113,9 @@ impl SliceGenerator {
     /// [`Unmeasured::Interrupted`]; whatever else it does, it is gone then.
     pub fn end(mut self, setup: &Setup) -> Result<(), Unmeasured> {
         self.process.end_input();
-        match self.process.wait(ENDED_WITHIN, &setup.interrupt) {
-            Ok(Waited::Interrupted) => Err(Unmeasured::Interrupted),
-            // One that does not end by itself is killed when it is dropped.
-            Ok(Waited::Ready | Waited::TimedOut) => Ok(()),
-            Err(error) => Err(Unmeasured::new(Code::GeneratorFailed, error.to_string())),
-        }
+        let ended = self.process.wait(ENDED_WITHIN, &setup.interrupt);
+        // One that does not end by itself is killed when it is dropped.
+        ended.because(Code::GeneratorFailed).map(drop)
     }
 }
 

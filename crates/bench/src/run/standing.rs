@@ -9,6 +9,7 @@ use schema::{Code, Effect, Reason};
 use crate::failure::Unmeasured;
 use crate::judge::beside::RecentOthers;
 use crate::judge::fairness::Shares;
+use crate::judge::figures::{load_figures, with_memory};
 use crate::judge::lateness::Lateness;
 use crate::judge::phases;
 use crate::observe::connections::ByWorker;
@@ -175,24 +176,15 @@ impl<'a> Standing<'a> {
 
     /// The figures of a slice; memory is that of the warm-up.
     pub fn figures(&self, sample: &Sample) -> Figures {
-        let requests = sample.load.requests;
-        let switches = sample.usage.switches.filter(|_| requests > 0);
         Figures {
-            context_switches_per_request: switches.map(|n| n as f64 / requests as f64),
+            context_switches_per_request: sample.switches(),
             kinds: phases::kinds(&sample.load),
-            ..self.with_memory(crate::judge::figures::load_figures(sample))
+            ..self.with_memory(load_figures(sample))
         }
     }
 
     fn with_memory(&self, figures: Figures) -> Figures {
-        let (idle, loaded) = (self.warm_up.unloaded, self.warm_up.loaded);
-        Figures {
-            pss_kib: loaded.map(|footprint| footprint.pss_kib),
-            private_kib: loaded.map(|footprint| footprint.private_kib),
-            pss_idle_kib: idle.map(|footprint| footprint.pss_kib),
-            tasks: loaded.map(|footprint| footprint.tasks),
-            ..figures
-        }
+        with_memory([self.warm_up.unloaded, self.warm_up.loaded], figures)
     }
 
     /// What a reader of a slice must know of how it was measured.
@@ -225,9 +217,7 @@ impl<'a> Standing<'a> {
         };
         let sample = self.slice(setup, &asked)?;
         // Arrivals are random, and more or fewer may have come than were meant.
-        let requests = sample.load.requests as f64;
-        let per_request = sample.usage.cpu_us.filter(|_| requests > 0.0);
-        Ok(per_request.map(|us| us / requests * TRICKLE_RPS))
+        Ok(sample.cpu_us().map(|us| us * TRICKLE_RPS))
     }
 
     /// Asks its workers, opens the connections that its drain is to meet, and stops it.

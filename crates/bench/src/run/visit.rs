@@ -146,14 +146,12 @@ pub fn count(setup: &Setup, visit: &Visit, window: &Window) -> Result<Counted, U
         ..shape.clone()
     };
     let alone = self::sample(setup, visit, &one, &server)?;
-    let (requests, waits) = (alone.load.requests, alone.usage.waits);
-    let waits = waits.filter(|_| requests > 0);
     let (sample, counted) = sample_under(setup, visit, &shape, &server, Some(root))?;
     let calls = counted.ok_or_else(|| Unmeasured::new(Code::NotCounted, "nothing was counted"))?;
     Ok(Counted {
         sample,
         calls,
-        wakeups: waits.map(|waits| waits as f64 / requests as f64),
+        wakeups: alone.waits(),
         drained: server.drain(&setup.interrupt)?,
     })
 }

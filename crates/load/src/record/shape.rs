@@ -1,10 +1,10 @@
 //! What was asked for in a run, as it is kept in its record.
 
+use schema::digest::digest;
 use schema::load::{Arrivals, BodyCheck};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::duration_ns;
-use crate::digest::digest;
 use crate::kind::Kind;
 use crate::plan::{Pace, Plan};
 use crate::profile::Step;

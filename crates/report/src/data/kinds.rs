@@ -41,11 +41,6 @@ impl Pass {
     pub fn is_measure(&self) -> bool {
         *self == Self::Measure
     }
-
-    /// `true` when a tracer ran beside the server: nothing in it may be read as speed.
-    pub fn instrumented(self) -> bool {
-        self == Self::SystemCalls
-    }
 }
 
 /// How far a trial's figures may be trusted.

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use os::signal::monotonic_ns;
 
-use page::Page;
+use page::{Page, families};
 use processes::processes;
 use sums::{read, sum};
 use workers::workers;
@@ -46,25 +46,16 @@ fn server(view: &View, page: &mut Page) {
         view.model,
         view.variant
     ));
-    let ready = u8::from(view.board.is_ready());
-    page.gauge("turnstile_ready", "1 if /readyz says so.", ready);
-    let draining = u8::from(read(&view.board.drain_began_ns) != 0);
-    page.gauge(
-        "turnstile_draining",
-        "1 from the beginning of the drain on.",
-        draining,
-    );
     let restart = &view.board.restart;
-    page.counter(
-        "turnstile_restarts_total",
-        "Hot restarts that have led to this process, since the first was started; unlike the other counters it goes on.",
-        restart.before.load(Ordering::Relaxed),
-    );
-    page.counter(
-        "turnstile_restarts_failed_total",
-        "Successors that did not become ready, so that this process serves on.",
-        restart.failed.load(Ordering::Relaxed),
-    );
+    families! { page:
+        gauge "turnstile_ready" = u8::from(view.board.is_ready()), "1 if /readyz says so.";
+        gauge "turnstile_draining" = u8::from(read(&view.board.drain_began_ns) != 0),
+            "1 from the beginning of the drain on.";
+        counter "turnstile_restarts_total" = restart.before.load(Ordering::Relaxed),
+            "Hot restarts that have led to this process, since the first was started; unlike the other counters it goes on.";
+        counter "turnstile_restarts_failed_total" = restart.failed.load(Ordering::Relaxed),
+            "Successors that did not become ready, so that this process serves on.";
+    }
 }
 
 /// What must agree within a page, read at one time.
@@ -88,32 +79,18 @@ impl Moment {
 }
 
 fn connections(view: &View, moment: &Moment, page: &mut Page) {
-    let accepted = sum(view, |block| read(&block.connections));
-    page.counter(
-        "turnstile_connections_accepted_total",
-        "Connections accepted.",
-        accepted,
-    );
-    page.gauge(
-        "turnstile_connections_open",
-        "Connections that are open.",
-        moment.open,
-    );
-    page.gauge(
-        "turnstile_connections_idle",
-        "Open connections on which no request is in flight or waits for a worker.",
-        moment.open.saturating_sub(moment.in_flight + moment.queued),
-    );
-    page.counter(
-        "turnstile_received_bytes_total",
-        "Bytes received from clients.",
-        sum(view, |block| read(&block.bytes_in)),
-    );
-    page.counter(
-        "turnstile_sent_bytes_total",
-        "Bytes sent to clients.",
-        sum(view, |block| read(&block.bytes_out)),
-    );
+    families! { page:
+        counter "turnstile_connections_accepted_total" = sum(view, |block| read(&block.connections)),
+            "Connections accepted.";
+        gauge "turnstile_connections_open" = moment.open, "Connections that are open.";
+        gauge "turnstile_connections_idle" =
+            moment.open.saturating_sub(moment.in_flight + moment.queued),
+            "Open connections on which no request is in flight or waits for a worker.";
+        counter "turnstile_received_bytes_total" = sum(view, |block| read(&block.bytes_in)),
+            "Bytes received from clients.";
+        counter "turnstile_sent_bytes_total" = sum(view, |block| read(&block.bytes_out)),
+            "Bytes sent to clients.";
+    }
 }
 
 /// Whether requests are shed now, by a loop or by the workers that share a queue.
@@ -155,64 +132,31 @@ fn requests(view: &View, moment: &Moment, page: &mut Page) {
         0 => "none".to_owned(),
         class => format!("{class}xx"),
     };
-    page.by(
-        (
-            "turnstile_requests_total",
-            "counter",
-            "Requests answered, by the class of the status; none: the protocol has no status.",
-        ),
-        "status_class",
-        (0..STATUSES / 100).map(|number| (name(number), class(number))),
-    );
-    let seen = counts
-        .iter()
-        .enumerate()
-        .filter(|(status, count)| *status >= 100 && **count > 0);
-    page.by(
-        (
-            "turnstile_responses_total",
-            "counter",
-            "Requests answered, by the status.",
-        ),
-        "code",
-        seen,
-    );
+    let classes = (0..STATUSES / 100).map(|number| (name(number), class(number)));
+    let seen = counts.iter().enumerate();
+    let seen = seen.filter(|(status, count)| *status >= 100 && **count > 0);
     let errors = [
         ("refused", sum(view, |block| read(&block.refused))),
         ("panic", sum(view, |block| read(&block.panicked))),
         ("broken", sum(view, |block| read(&block.broken))),
         ("cut", read(&view.board.cut)),
     ];
-    page.by(
-        (
-            "turnstile_errors_total",
-            "counter",
+    families! { page:
+        counter "turnstile_requests_total" by "status_class" = classes,
+            "Requests answered, by the class of the status; none: the protocol has no status.";
+        counter "turnstile_responses_total" by "code" = seen, "Requests answered, by the status.";
+        counter "turnstile_errors_total" by "class" = errors,
             "Requests refused as malformed, too large or too slow; calls of the service that have panicked; \
-             connections that the peer has reset; connections cut at the end of a drain.",
-        ),
-        "class",
-        errors,
-    );
-    page.counter(
-        "turnstile_requests_shed_total",
-        "Requests answered with 503 since they had waited too long; they count as 5xx and as code 503, too.",
-        sum(view, |block| read(&block.shed)),
-    );
-    page.gauge(
-        "turnstile_overloaded",
-        "1 while requests that have waited too long are answered with 503.",
-        u8::from(is_overloaded(view)),
-    );
-    page.gauge(
-        "turnstile_requests_in_flight",
-        "Requests that are computed, or whose replies are delayed or awaited.",
-        moment.in_flight,
-    );
-    page.gauge(
-        "turnstile_queue_length",
-        "Requests or connections that wait inside the server for a worker.",
-        moment.queued,
-    );
+             connections that the peer has reset; connections cut at the end of a drain.";
+        counter "turnstile_requests_shed_total" = sum(view, |block| read(&block.shed)),
+            "Requests answered with 503 since they had waited too long; they count as 5xx and as code 503, too.";
+        gauge "turnstile_overloaded" = u8::from(is_overloaded(view)),
+            "1 while requests that have waited too long are answered with 503.";
+        gauge "turnstile_requests_in_flight" = moment.in_flight,
+            "Requests that are computed, or whose replies are delayed or awaited.";
+        gauge "turnstile_queue_length" = moment.queued,
+            "Requests or connections that wait inside the server for a worker.";
+    }
     page.histogram(
         "turnstile_queue_delay_seconds",
         "From the complete request to the call of the service, where requests wait for a worker.",
@@ -228,59 +172,32 @@ fn requests(view: &View, moment: &Moment, page: &mut Page) {
 /// What the limits by address, in flight and in time have refused.
 fn refused(view: &View, page: &mut Page) {
     let refused = &view.board.refused;
-    page.by(
-        (
-            "turnstile_connections_refused_total",
-            "counter",
-            "Connections closed at once, since their address had as many as it may have.",
-        ),
-        "limit",
-        [("connections-per-address", read(&refused.connections))],
-    );
-    page.by(
-        (
-            "turnstile_requests_refused_total",
-            "counter",
-            "Requests refused before the service was called: 429 for the rate of an address, 503 for the others; they count in 4xx and 5xx, too.",
-        ),
-        "limit",
-        [
-            ("rate-per-address", read(&refused.rate)),
-            ("in-flight", read(&refused.in_flight)),
-            ("deadline", read(&refused.late)),
-        ],
-    );
-    page.counter(
-        "turnstile_deadlines_ignored_total",
-        "Requests whose deadline made no sense, so that it was ignored.",
-        read(&refused.nonsense),
-    );
-    page.counter(
-        "turnstile_addresses_untracked_total",
-        "Connections from addresses for which the table had no room, so that no limit held for them.",
-        read(&refused.untracked),
-    );
+    let requests = [
+        ("rate-per-address", read(&refused.rate)),
+        ("in-flight", read(&refused.in_flight)),
+        ("deadline", read(&refused.late)),
+    ];
+    families! { page:
+        counter "turnstile_connections_refused_total" by "limit" =
+            [("connections-per-address", read(&refused.connections))],
+            "Connections closed at once, since their address had as many as it may have.";
+        counter "turnstile_requests_refused_total" by "limit" = requests,
+            "Requests refused before the service was called: 429 for the rate of an address, 503 for the others; they count in 4xx and 5xx, too.";
+        counter "turnstile_deadlines_ignored_total" = read(&refused.nonsense),
+            "Requests whose deadline made no sense, so that it was ignored.";
+        counter "turnstile_addresses_untracked_total" = read(&refused.untracked),
+            "Connections from addresses for which the table had no room, so that no limit held for them.";
+    }
 }
 
 fn logs(view: &View, page: &mut Page) {
     let shared = view.observed.shared;
-    page.counter(
-        "turnstile_access_log_lines_total",
-        "Lines of the access log that were written.",
-        read(&shared.lines),
-    );
-    page.counter(
-        "turnstile_access_log_dropped_total",
-        "Lines for which there was no room, or that could not be written.",
-        view.observed.dropped(),
-    );
-    page.by(
-        (
-            "turnstile_log_suppressed_total",
-            "counter",
-            "Messages that were counted and not written, since they were like the one before.",
-        ),
-        "topic",
-        view.board.repeats.suppressed(),
-    );
+    families! { page:
+        counter "turnstile_access_log_lines_total" = read(&shared.lines),
+            "Lines of the access log that were written.";
+        counter "turnstile_access_log_dropped_total" = view.observed.dropped(),
+            "Lines for which there was no room, or that could not be written.";
+        counter "turnstile_log_suppressed_total" by "topic" = view.board.repeats.suppressed(),
+            "Messages that were counted and not written, since they were like the one before.";
+    }
 }

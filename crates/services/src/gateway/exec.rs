@@ -11,13 +11,13 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use proto::{Request, Response, Sink};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::PollFlags;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::cgi;
 use super::spool::unnamed_file;
-use super::wire::{Patience, timespec};
+use super::wire::{Patience, ready_within};
 
 /// A program.
 #[derive(Debug)]
@@ -110,15 +110,10 @@ impl Running {
     fn wait_for(&self, what: &impl AsFd) -> io::Result<()> {
         let each = Instant::now() + self.patience.each;
         let end = self.end.map_or(each, |end| end.min(each));
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let mut fds = [PollFd::new(what, PollFlags::IN)];
-            match poll(&mut fds, Some(&timespec(left))) {
-                Ok(0) => return Err(ErrorKind::TimedOut.into()),
-                Ok(_) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let left = end.saturating_duration_since(Instant::now());
+        match ready_within(left, what, PollFlags::IN)?.is_empty() {
+            true => Err(ErrorKind::TimedOut.into()),
+            false => Ok(()),
         }
     }
 }

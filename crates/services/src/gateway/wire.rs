@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -147,15 +147,11 @@ impl Wire {
     /// Waits until the socket takes more, and receives meanwhile.
     fn wait_for_room(&mut self) -> io::Result<()> {
         loop {
-            let left = self.left()?;
-            let mut fds = [PollFd::new(&self.socket, PollFlags::IN | PollFlags::OUT)];
-            match poll(&mut fds, Some(&timespec(left))) {
-                Ok(0) => return Err(ErrorKind::TimedOut.into()),
-                Ok(_) => {}
-                Err(Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
+            let either = PollFlags::IN | PollFlags::OUT;
+            let ready = ready_within(self.left()?, &self.socket, either)?;
+            if ready.is_empty() {
+                return Err(ErrorKind::TimedOut.into());
             }
-            let ready = fds[0].revents();
             if ready.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
                 self.receive_early()?;
             }
@@ -170,22 +166,11 @@ impl Wire {
     /// # Errors
     /// It cannot be kept, or the exchange should have ended.
     pub fn listen(&mut self, most: Duration) -> io::Result<bool> {
-        let end = Instant::now() + most;
-        loop {
-            let left = self
-                .left()?
-                .min(end.saturating_duration_since(Instant::now()));
-            let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
-            match poll(&mut fds, Some(&timespec(left))) {
-                Ok(0) => return Ok(false),
-                Ok(_) => {
-                    self.receive_early()?;
-                    return Ok(true);
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let ready = ready_within(self.left()?.min(most), &self.socket, PollFlags::IN)?;
+        if !ready.is_empty() {
+            self.receive_early()?;
         }
+        Ok(!ready.is_empty())
     }
 
     /// Receives what has come already, and keeps it.
@@ -363,10 +348,16 @@ fn connect_to_host(addr: &str, each: Duration) -> io::Result<TcpStream> {
     Err(failed)
 }
 
-/// A duration for `poll(2)`.
-pub fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: duration.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: duration.subsec_nanos().into(),
+/// What of `events` is ready, or nothing when the time is over.
+pub fn ready_within(time: Duration, fd: &impl AsFd, events: PollFlags) -> io::Result<PollFlags> {
+    let end = Instant::now() + time;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let mut fds = [PollFd::new(fd, events)];
+        match poll(&mut fds, Timespec::try_from(left).ok().as_ref()) {
+            Ok(_) => return Ok(fds[0].revents()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }

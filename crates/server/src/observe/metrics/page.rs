@@ -4,6 +4,19 @@ use std::fmt::{Display, Write};
 
 use crate::observe::figures::{BOUNDS_US, Total};
 
+/// Adds families to a page, each with its kind, its name, its one sample or those `by` a label, and its
+/// help.
+macro_rules! families {
+    ($page:ident: $($kind:ident $name:literal $(by $label:literal)? = $value:expr, $help:literal;)*) => {$(
+        $page.family($name, stringify!($kind), $help);
+        families!(@ $page, $name, $($label,)? $value);
+    )*};
+    (@ $page:ident, $name:literal, $value:expr) => { $page.sample($name, $value) };
+    (@ $page:ident, $name:literal, $label:literal, $value:expr) => { $page.samples($name, $label, $value) };
+}
+
+pub(super) use families;
+
 /// The text that is being made.
 #[derive(Debug, Default)]
 pub(super) struct Page(pub(super) String);
@@ -19,24 +32,17 @@ impl Page {
         let _ = writeln!(self.0, "{line}");
     }
 
-    pub(super) fn counter(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "counter", help);
-        self.line(format_args!("{name} {value}"));
-    }
-
-    pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
-        self.family(name, "gauge", help);
+    pub(super) fn sample(&mut self, name: &str, value: impl Display) {
         self.line(format_args!("{name} {value}"));
     }
 
     /// A sample for each value of one label.
-    pub(super) fn by<L: Display, V: Display>(
+    pub(super) fn samples<L: Display, V: Display>(
         &mut self,
-        (name, kind, help): (&str, &str, &str),
+        name: &str,
         label: &str,
         samples: impl IntoIterator<Item = (L, V)>,
     ) {
-        self.family(name, kind, help);
         for (value, sample) in samples {
             self.line(format_args!("{name}{{{label}=\"{value}\"}} {sample}"));
         }

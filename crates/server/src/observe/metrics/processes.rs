@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::page::Page;
+use super::page::{Page, families};
 use crate::observe::process;
 use crate::observe::view::View;
 
@@ -36,36 +36,24 @@ pub(super) fn processes(view: &View, page: &mut Page) {
         .shared
         .cpu_ticks
         .fetch_max(all.cpu_ticks, Ordering::Relaxed);
-    page.counter(
-        "process_cpu_seconds_total",
-        "CPU time of all processes of the server, the ended ones included.",
-        ticks.max(all.cpu_ticks) as f64 / per_second,
-    );
-    page.gauge(
-        "process_resident_memory_bytes",
-        "Resident memory.",
-        all.resident_bytes,
-    );
-    page.gauge(
-        "process_virtual_memory_bytes",
-        "Virtual memory.",
-        all.virtual_bytes,
-    );
-    page.gauge("process_threads", "Threads.", all.threads);
-    page.gauge("process_open_fds", "Open descriptors.", descriptors);
+    families! { page:
+        counter "process_cpu_seconds_total" = ticks.max(all.cpu_ticks) as f64 / per_second,
+            "CPU time of all processes of the server, the ended ones included.";
+        gauge "process_resident_memory_bytes" = all.resident_bytes, "Resident memory.";
+        gauge "process_virtual_memory_bytes" = all.virtual_bytes, "Virtual memory.";
+        gauge "process_threads" = all.threads, "Threads.";
+        gauge "process_open_fds" = descriptors, "Open descriptors.";
+    }
     if let Some(limit) = os::process::descriptor_limit() {
-        page.gauge(
-            "process_max_fds",
-            "The limit of descriptors of each process.",
-            limit,
-        );
+        families! { page:
+            gauge "process_max_fds" = limit, "The limit of descriptors of each process.";
+        }
     }
     if let Some(boot) = process::boot_seconds() {
         let started = boot as f64 + main.started_ticks as f64 / per_second;
-        page.gauge(
-            "process_start_time_seconds",
-            "When the main process was started, seconds since 1970.",
-            started,
-        );
+        families! { page:
+            gauge "process_start_time_seconds" = started,
+                "When the main process was started, seconds since 1970.";
+        }
     }
 }

@@ -6,7 +6,10 @@ use std::time::Duration;
 const DURATION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Reads a number and a unit; without a unit the number is in seconds.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// A line that says what it is not.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
