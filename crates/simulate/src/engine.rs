@@ -113,11 +113,16 @@ impl<'a> Engine<'a> {
         let total = self.trace.len();
         let mut arrival = match *self.load {
             Load::Open { .. } => self.gap(0.0, 0),
-            Load::Closed { population, .. } => {
-                // Clients begin at different times, as they would have come to be.
+            Load::Closed {
+                population,
+                ref think_us,
+            } => {
+                // Clients begin at different times, as they would have come to be: those that all think equally long
+                // and began at once would stay together for ever.
+                let apart_us = (think_us.mean() / population.max(1) as f64).max(1.0);
                 for client in 0..population.min(total) as u32 {
-                    self.events
-                        .at(u64::from(client) * 1_000, Event::Thought { client });
+                    let at = (f64::from(client) * apart_us * 1_000.0) as u64;
+                    self.events.at(at, Event::Thought { client });
                 }
                 f64::INFINITY
             }

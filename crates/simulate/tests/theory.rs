@@ -173,6 +173,19 @@ fn machine_repairman() {
     }
 }
 
+/// Clients that all think equally long, at a server that takes equally long, never meet once they are apart: D/D/1.
+#[test]
+fn clients_that_think_equally_long_are_no_convoy() {
+    let trace = Trace::draw(&workload("200"), 50_000, 6);
+    let load = Load::Closed {
+        population: 100,
+        think_us: Distribution::Constant(100_000.0),
+    };
+    let outcome = run(&server(1, ONE_LOOP), &load, &trace);
+    close("p99", outcome.all.percentile_us(99.0), 200.0, 0.02);
+    close("rate", outcome.throughput_rps, 100.0 / 0.1002, 0.01);
+}
+
 /// A seat that blocks is a server of a queue: M/M/k again, with the core nearly free.
 #[test]
 fn blocked_time_holds_a_worker_and_no_core() {
