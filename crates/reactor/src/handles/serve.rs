@@ -1,6 +1,6 @@
 //! Serving what a wait has found, in whatever thread has taken it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::MutexGuard;
 use server::{Accepting, Connection, Need, Phase, Worker};
@@ -8,10 +8,6 @@ use server::{Accepting, Connection, Need, Phase, Worker};
 use super::table::{Open, Slot};
 use super::{Handle, Handles};
 use crate::{Interest, Source, Token};
-
-/// When a deadline is looked at again that passed while a thread served the connection, or was
-/// about to.
-const BEING_SERVED: Duration = Duration::from_millis(50);
 
 /// A connection that this thread serves: no other can meanwhile.
 struct Locked<'a> {
@@ -101,7 +97,7 @@ impl Handles {
         let slot = self.table.slot(token.index());
         let Some(open) = slot.open.try_lock() else {
             // Some thread serves it. Waiting for that thread could take long.
-            let again = worker.now + BEING_SERVED;
+            let again = worker.now + slot.put_off();
             let mut deadlines = self.deadlines.lock();
             if deadlines.reschedule(token, slot, tick, again) {
                 self.waker.wake();
@@ -115,9 +111,10 @@ impl Handles {
         if slot.suspension.is_on() && self.server.drain.phase() < Phase::Cutting {
             // What it needed has come, and some thread is about to serve it.
             slot.set_tick(0);
-            self.schedule_at(token, slot, worker.now + BEING_SERVED);
+            self.schedule_at(token, slot, worker.now + slot.put_off());
             return None;
         }
+        slot.looked_at();
         if connection.deadline(self.server) > worker.now {
             slot.set_tick(0);
             self.schedule(token, slot, connection);

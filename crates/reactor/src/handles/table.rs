@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use server::{Connection, Need};
@@ -20,6 +21,8 @@ pub(super) struct Slot {
     /// When its entry in the wheel fires, 0 for none. Set under the lock of the deadlines, cleared
     /// by the thread that looks at an entry that has fired.
     tick: AtomicU64,
+    /// How often in a row an entry has fired while a thread served the connection.
+    put_off: AtomicU32,
 }
 
 /// An open connection and what the set watches it for.
@@ -35,6 +38,11 @@ pub(super) struct Table {
     chunks: Box<[OnceLock<Box<[Slot]>>]>,
 }
 
+/// When a deadline is looked at again that passed while a thread served the connection, or was about to: at first,
+/// which is about a tick of the wheel, and at most.
+const FIRST: Duration = Duration::from_micros(125);
+const BEING_SERVED: Duration = Duration::from_millis(50);
+
 /// Slots made at once.
 const CHUNK: usize = 64;
 
@@ -45,6 +53,7 @@ impl Slot {
             generation: AtomicU32::new(0),
             suspension: Suspension::none(),
             tick: AtomicU64::new(0),
+            put_off: AtomicU32::new(0),
         }
     }
 
@@ -65,6 +74,21 @@ impl Slot {
     pub fn set_tick(&self, tick: u64) {
         self.tick.store(tick, Ordering::Relaxed);
     }
+
+    /// An entry has fired while a thread served the connection: how long until the deadline is looked at again.
+    ///
+    /// That thread may be at the very end of it, having seen that an entry serves, and have lost its CPU: so at first
+    /// the time is short. It doubles, since the thread may also compute for seconds.
+    pub fn put_off(&self) -> Duration {
+        let times = self.put_off.fetch_add(1, Ordering::Relaxed);
+        let doubled = FIRST.saturating_mul(1 << times.min(16));
+        doubled.min(BEING_SERVED)
+    }
+
+    /// An entry has fired while nobody served the connection.
+    pub fn looked_at(&self) {
+        self.put_off.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Table {
@@ -81,5 +105,21 @@ impl Table {
         let chunk =
             self.chunks[index / CHUNK].get_or_init(|| (0..CHUNK).map(|_| Slot::new()).collect());
         &chunk[index % CHUNK]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_cannot_be_looked_at_is_put_off_by_ever_more_and_never_by_much() {
+        let table = Table::new(1);
+        let slot = table.slot(0);
+        let ms: Vec<u128> = (0..40).map(|_| slot.put_off().as_micros()).collect();
+        assert_eq!(ms[..4], [125, 250, 500, 1_000]);
+        assert!(ms[9..].iter().all(|&us| us == 50_000), "{ms:?}");
+        slot.looked_at();
+        assert_eq!(slot.put_off(), FIRST);
     }
 }
