@@ -21,7 +21,9 @@
 //! the server answers faster than requests come. If it serves what has waited for the whole target, it hardly
 //! does: of 64 requests of 200 us, 25 to 30 are served, the others refused, and all 64 take 5 to 6 ms. So during an
 //! overload half of the target is the limit, or the time that two requests take, if that is longer: a shorter
-//! limit would leave the CPU without work between long requests.
+//! limit would leave the CPU without work between long requests. Where fewer than half of the requests have to be
+//! refused, the backlog is no more than chance, and a short limit would refuse what could be answered: the limit
+//! is the target less the share that was refused in the last interval.
 //!
 //! Of requests in time, one in an eighth of an interval is looked at.
 
@@ -48,6 +50,8 @@ pub(crate) struct QueueDelay {
     /// During an overload: requests that were looked at in it, and those that were refused.
     asked: AtomicU32,
     refused: AtomicU32,
+    /// By how much the limit is above half of the target, in [parts](WHOLE) of that half.
+    eased: AtomicU32,
     /// What a request takes that is served during an overload, a moving average, ns.
     service_ns: AtomicU64,
     /// Whether the last interval was one of overload.
@@ -66,6 +70,9 @@ const RHYTHM: u64 = 8;
 /// An overload lasts while at least one of so many requests has to be refused. Below that the queue alone
 /// carries what comes unevenly.
 const REFUSED_SHARE: u32 = 8;
+
+/// Parts of half of the target.
+const WHOLE: u32 = 256;
 
 /// The weight of a request in the moving average of what one takes: one of so many.
 const AVERAGE_OF: u64 = 8;
@@ -140,6 +147,12 @@ impl QueueDelay {
         let stands = late * 4 >= eighths * 3 && (late >= 2 || late == 1 && stood);
         let many_refused = refused > 0 && refused * REFUSED_SHARE >= asked;
         let overloaded = is_recent && (stands || was && many_refused);
+        let share = f64::from(refused) / f64::from(asked.max(1));
+        let eased = match was && asked > 0 {
+            true => (1.0 - 2.0 * share).max(0.0) * f64::from(WHOLE),
+            false => 0.0,
+        };
+        self.eased.store(eased as u32, Ordering::Relaxed);
         if overloaded && !was {
             self.window.store(WINDOW_AT_FIRST, Ordering::Relaxed);
             self.serving.store(0, Ordering::Relaxed);
@@ -234,9 +247,10 @@ impl QueueDelay {
 
     /// During an overload: whether a request that has waited for so long is refused, which is counted.
     pub(crate) fn refuses(&self, waited: Duration, limits: &Limits) -> bool {
-        let target = Bounds::of(limits).target;
+        let half = Bounds::of(limits).target / 2;
         let two = Duration::from_nanos(2 * self.service_ns.load(Ordering::Relaxed));
-        let refused = waited > two.clamp(target / 2, target);
+        let eased = half.saturating_mul(self.eased.load(Ordering::Relaxed)) / WHOLE;
+        let refused = waited > two.clamp(half + eased, half.saturating_mul(2));
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.refused
             .fetch_add(u32::from(refused), Ordering::Relaxed);
@@ -350,6 +364,20 @@ mod tests {
         assert!(!refuses(&queue, 3) && refuses(&queue, 5));
         (0..100).for_each(|_| queue.took(Duration::from_millis(200)));
         assert!(!refuses(&queue, 5) && refuses(&queue, 6));
+    }
+
+    #[test]
+    fn where_less_than_half_is_refused_the_limit_is_longer() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 101]);
+        assert!(is_overloaded(&queue, 1_101) && refuses(&queue, 3));
+        // Of five requests one is refused: the limit is 4 ms.
+        (0..200).for_each(|n| assert_eq!(refuses(&queue, 20 * u64::from(n % 5 == 0)), n % 5 == 0));
+        observe(&queue, 1_101, &[20; 101]);
+        assert!(!refuses(&queue, 3) && refuses(&queue, 5));
+        (0..200).for_each(|n| assert_eq!(refuses(&queue, 20 * u64::from(n % 2 == 0)), n % 2 == 0));
+        observe(&queue, 1_202, &[20; 101]);
+        assert!(!refuses(&queue, 2) && refuses(&queue, 3));
     }
 
     #[test]
