@@ -23,7 +23,9 @@ pub enum Load {
 }
 
 impl Load {
-    /// The load of a workload.
+    /// The load of a workload. Its clients think for times that vary (exponentially) around what it says: those that
+    /// all think equally long would stay behind each other for ever, once a slow request has made them queue, and no
+    /// user is so even.
     pub fn of(workload: &Workload) -> Self {
         match workload.offered {
             Offered::Open { rate } => Self::Open {
@@ -35,7 +37,10 @@ impl Load {
                 think_ms,
             } => Self::Closed {
                 population: population as usize,
-                think_us: Distribution::Constant(think_ms * 1_000.0),
+                think_us: match think_ms * 1_000.0 {
+                    us if us > 0.0 => Distribution::Exponential { mean: us },
+                    _ => Distribution::Constant(0.0),
+                },
             },
         }
     }

@@ -80,6 +80,8 @@ pub struct Measured {
     pub rps: Option<f64>,
     /// Why there is no such figure; empty where there is one.
     pub why: String,
+    /// Whether that is because the machine or the generator spoilt its trials: nothing is known of the server then.
+    pub spoilt: bool,
     /// What it answered in a closed loop of the workload's connections, per second; 0 where it is not known.
     pub closed_rps: f64,
     /// The trials that it rests on, by the requests per second of each.
@@ -421,9 +423,10 @@ impl Session {
         let mut trials = search.map_or_else(Vec::new, |s| s.trials().to_vec());
         let capacity = search.and_then(Search::capacity);
         let rps = capacity.map(|found| served_rps(&runner.served, found));
+        let spoilt = drained.is_ok() && rps.is_none() && runner.spoilt >= SPOILT_TIMES;
         let why = match (&drained, rps) {
             (Err(why), _) => said(why),
-            (Ok(_), None) if runner.spoilt >= SPOILT_TIMES => runner.why,
+            (Ok(_), None) if spoilt => runner.why,
             (Ok(_), None) => {
                 let least = trials.iter().map(|t| t.rate).fold(f64::INFINITY, f64::min);
                 match self.population {
@@ -445,6 +448,7 @@ impl Session {
         Measured {
             rps: rps.filter(|_| why.is_empty()),
             why,
+            spoilt,
             closed_rps: runner.closed_rps,
             trials,
             clients,

@@ -40,6 +40,8 @@ pub(super) struct Cell {
     pub measured: Option<f64>,
     /// Why there is no such figure.
     pub why: String,
+    /// Whether that is because the machine or the generator spoilt its trials.
+    pub spoilt: bool,
     /// Replies per second in a closed loop.
     pub closed_rps: f64,
     /// Every trial: its rate, its p99 in µs (`null` among the unanswered), the share unanswered.

@@ -43,8 +43,12 @@ pub(super) struct Table {
     cells: Vec<Held>,
     /// Workloads in which no model kept the objective.
     undecided: usize,
-    /// Cells without a figure, by what was said.
-    unmeasured: Vec<String>,
+    /// Workloads in which no model has a figure, and trials were spoilt.
+    lost: usize,
+    /// Cells in which no rate kept the objective, by what was said.
+    failed: Vec<String>,
+    /// Cells of which nothing is known.
+    spoilt: usize,
     /// Cells in which one of the two was nothing and the other was not.
     contradicted: Vec<String>,
     /// Cells in which more was measured than can be.
@@ -90,26 +94,38 @@ impl Table {
             .map_or("none", |r| r.model.as_str());
         if rps(best) <= 0.0 {
             // Where nothing kept the objective, no choice can have lost anything.
-            self.undecided += 1;
-            return say(&format!(
-                "| {n} | {chosen} | none kept the objective | | | | | |"
-            ));
+            let (count, said) = match cells.iter().any(|c| c.spoilt) {
+                true => (&mut self.lost, "not measured"),
+                false => (&mut self.undecided, "none kept the objective"),
+            };
+            *count += 1;
+            return say(&format!("| {n} | {chosen} | {said} | | | | | |"));
         }
         let [pool, reactor, readme] = choices(workload);
         let choices = [chosen, pool, reactor, readme];
-        let regrets = choices.map(|model| advise::regret(rps(model), rps(best)));
+        // Of one whose trials were spoilt it is not known what it would have lost, nor of one that was not worth a
+        // measurement by the predictions of that time and is by those of today.
+        let carries = |model: &str| predicted(answer, model).is_some_and(|i| i.expected > 0.0);
+        let is_known = |model: &str| match of(model) {
+            Some(cell) => !cell.spoilt,
+            None => !carries(model),
+        };
+        let regret = |model| is_known(model).then(|| advise::regret(rps(model), rps(best)));
+        let regrets = choices.map(regret);
         for (all, regret) in self.regrets.iter_mut().zip(regrets) {
-            all.push(regret);
+            all.extend(regret);
         }
-        let percent = regrets.map(|r| r * 100.0);
+        let [own, pool, reactor, prose] = regrets.map(|regret| match regret {
+            Some(regret) => format!("{:.0} %", regret * 100.0),
+            None => "not measured".to_owned(),
+        });
         say(&format!(
-            "| {n} | {chosen} | {best} | {:.0} % | {:.0} % | {:.0} % | {:.0} % ({readme}) | {:.0} / {:.0} |",
-            percent[0],
-            percent[1],
-            percent[2],
-            percent[3],
+            "| {n} | {chosen} | {best} | {own} | {pool} | {reactor} | {prose} ({readme}) | {:.0} / {} |",
             predicted(answer, chosen).map_or(0.0, |i| i.expected),
-            rps(chosen)
+            match is_known(chosen) {
+                true => format!("{:.0}", rps(chosen)),
+                false => "not measured".to_owned(),
+            }
         ))
     }
 
@@ -139,10 +155,16 @@ impl Table {
             (Some(measured), _) => self
                 .contradicted
                 .push(format!("{label}: predicted none, measured {measured:.0}/s")),
-            (None, Some(interval)) if interval.expected > 0.0 => self.unmeasured.push(format!(
-                "{label}: predicted {:.0}/s; {}",
-                interval.expected, cell.why
-            )),
+            (None, Some(interval)) if interval.expected > 0.0 => {
+                let line = format!(
+                    "{label}: predicted {:.0}/s; {}",
+                    interval.expected, cell.why
+                );
+                match cell.spoilt {
+                    true => self.spoilt += 1,
+                    false => self.failed.push(line),
+                }
+            }
             (None, _) => {}
         }
     }
@@ -179,6 +201,13 @@ impl Table {
                 self.undecided
             );
         }
+        if self.lost > 0 {
+            let _ = writeln!(
+                text,
+                "- in {} more workloads every trial was spoilt",
+                self.lost
+            );
+        }
         let n = self.cells.len();
         let share = |many: usize| many as f64 / n.max(1) as f64 * 100.0;
         let near = self.cells.iter().filter(|c| c.is_near()).count();
@@ -200,10 +229,7 @@ impl Table {
         }
         self.by_model(&mut text);
         for (what, lines) in [
-            (
-                "Predicted to keep the objective, and did not",
-                &self.unmeasured,
-            ),
+            ("Predicted to keep the objective, and did not", &self.failed),
             ("Predicted not to keep it, and did", &self.contradicted),
             (
                 "Measured above what is possible, in trials that were too short",
@@ -218,6 +244,13 @@ impl Table {
             }
         }
         self.furthest(&mut text);
+        if self.spoilt > 0 {
+            let _ = writeln!(
+                text,
+                "\n{} more cells were not measured: the machine or the generator spoilt their trials.",
+                self.spoilt
+            );
+        }
         say(text.trim_end_matches('\n'))
     }
 

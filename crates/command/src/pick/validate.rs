@@ -246,6 +246,7 @@ impl Asking<'_> {
                 high: capacity.high,
                 measured: measured.rps,
                 why: measured.why,
+                spoilt: measured.spoilt,
                 closed_rps: measured.closed_rps,
                 trials: measured
                     .trials
