@@ -144,7 +144,7 @@ impl<'a> Priced<'a> {
                 self.slept_and_asleep_us(request_us, wake_us, soon_us)
             }
         };
-        // A pause leaves the core idle where nobody else computes meanwhile: always in a loop that blocks, and in
+        // A pause leaves the core idle where no other thread computes meanwhile: always in a loop that blocks, and in
         // every server at the low rate, by which is told how late timers are. The simulator knows what waking a core
         // costs, so that it must not be in these figures, too.
         let woken_us = wake_us

@@ -360,6 +360,60 @@ fn by_the_readme(workload: &Workload) -> &'static str {
 mod tests {
     use super::*;
 
+    /// What was spoilt is neither a loss nor a failure; what kept no objective is both.
+    #[test]
+    fn spoilt_cells_are_left_out_of_what_choices_lost() {
+        let cell = |model: &str, measured: Option<f64>, spoilt: bool| Cell {
+            model: model.into(),
+            measured,
+            spoilt,
+            ..Cell::default()
+        };
+        let line = |model: &str| advise::CandidateLine {
+            model: model.into(),
+            capacity_rps: Some(advise::Interval {
+                low: 90.0,
+                expected: 100.0,
+                high: 110.0,
+            }),
+            ..advise::CandidateLine::default()
+        };
+        let answer = Answer {
+            recommended: Some(advise::Recommended {
+                model: "thread-pool".into(),
+                ..advise::Recommended::default()
+            }),
+            candidates: vec![line("thread-pool"), line("multi-reactor")],
+            ..Answer::default()
+        };
+        let workload = Workload::parse("rate = 10\n[[class]]\nblocked_us = 9\n").expect("whole");
+        let held = |pool: Option<f64>, reactor: Option<f64>, spoilt: bool| {
+            let cells = [
+                cell("thread-pool", pool, spoilt),
+                cell("multi-reactor", reactor, false),
+            ];
+            let mut table = Table::default();
+            let printed = table.row(&workload, &cells, &answer, &answer);
+            assert!(printed.is_ok());
+            let lost = table.regrets[0].clone();
+            (
+                lost,
+                table.spoilt,
+                table.failed.len(),
+                table.lost,
+                table.undecided,
+            )
+        };
+        assert_eq!(
+            held(Some(50.0), Some(100.0), false),
+            (vec![0.5], 0, 0, 0, 0)
+        );
+        assert_eq!(held(None, Some(100.0), false), (vec![1.0], 0, 1, 0, 0));
+        assert_eq!(held(None, Some(100.0), true), (vec![], 1, 0, 0, 0));
+        assert_eq!(held(None, None, true), (vec![], 1, 1, 1, 0));
+        assert_eq!(held(None, None, false), (vec![], 0, 2, 0, 1));
+    }
+
     #[test]
     fn the_rules_in_prose_are_followed() {
         for (text, model) in [

@@ -85,7 +85,7 @@ impl Slot {
         doubled.min(BEING_SERVED)
     }
 
-    /// An entry has fired while nobody served the connection.
+    /// An entry has fired while no thread served the connection.
     pub fn looked_at(&self) {
         self.put_off.store(0, Ordering::Relaxed);
     }
