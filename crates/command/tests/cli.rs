@@ -156,6 +156,7 @@ fn listening(variant: &str, addr: &str, listeners: usize) -> Server {
     let mut command = Command::new(TURNSTILE);
     command.args(["serve", "--model", "prefork", "--workers", "4"]);
     command.args(["--variant", variant, "--listen", addr]);
+    command.args(["--queue-delay-ms", "0"]);
     Server::start(command, listeners).unwrap()
 }
 
@@ -386,6 +387,7 @@ fn serving_without_standard_output() {
         let path = std::env::temp_dir().join(name);
         let addr = format!("unix:{}", path.display());
         command.args(["serve", "--model", "iterative", "--listen", &addr]);
+        command.args(["--queue-delay-ms", "0"]);
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let mut client = None;
         let serves = || {

@@ -32,6 +32,7 @@ fn server(flags: &[&str]) -> (Server, String) {
     command
         .args(["serve", "--model", "thread-pool", "--workers", "3"])
         .args(["--listen", "127.0.0.1:0", "--admin", &admin])
+        .args(["--queue-delay-ms", "0"])
         .args(flags);
     (Server::start(command, 1).unwrap(), admin)
 }

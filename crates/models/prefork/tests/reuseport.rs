@@ -23,7 +23,7 @@ impl Drop for Server {
 fn serve(workers: &str) -> Server {
     let mut child = Command::new(env!("CARGO_BIN_EXE_prefork"))
         .args(["--variant", "reuseport", "--listen", "127.0.0.1:0"])
-        .args(["--workers", workers])
+        .args(["--workers", workers, "--queue-delay-ms", "0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -26,7 +26,7 @@ fn serve_without_rings(errno: i32, flags: &[&'static str]) -> Output {
         let program: BpfProgram = filter.unwrap().try_into().unwrap();
         seccompiler::apply_filter(&program).unwrap();
         Command::new(env!("CARGO_BIN_EXE_proactor"))
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0", "--queue-delay-ms=0"])
             .args(flags)
             .output()
             .unwrap()

@@ -25,7 +25,8 @@ fn a_client_at_the_second_listener_gets_it() {
     for variant in ["io-uring", "posix-aio"] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_proactor"))
             .args(["--listen=127.0.0.1:0", "--listen=127.0.0.1:0"])
-            .args(["--connections-max=1", "--variant", variant])
+            .args(["--connections-max=1", "--queue-delay-ms=0"])
+            .args(["--variant", variant])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

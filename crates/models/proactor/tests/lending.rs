@@ -20,6 +20,7 @@ impl Server {
     fn start(flags: &[&str]) -> Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_proactor"))
             .args(["--listen", "127.0.0.1:0", "--drain-ms", "2000"])
+            .args(["--queue-delay-ms", "0"])
             .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -43,7 +43,7 @@ fn a_late_signal_closes_no_other_connection() {
     };
     setrlimit(Resource::Sigpending, limit).unwrap(); // The server inherits it.
     let mut child = Command::new(env!("CARGO_BIN_EXE_signal-driven"))
-        .arg("--listen=127.0.0.1:0")
+        .args(["--listen=127.0.0.1:0", "--queue-delay-ms=0"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -35,6 +35,7 @@ fn select_stops_at_its_last_number_and_says_why_once() -> Result<()> {
     os::process::raise_descriptor_limit();
     let mut process = Command::new(env!("CARGO_BIN_EXE_single-reactor"))
         .args(["--listen=127.0.0.1:0", "--variant=select"])
+        .arg("--queue-delay-ms=0")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;

@@ -31,6 +31,7 @@ impl Running {
     fn start(variant: &str, flags: &[&str]) -> Result<Running> {
         let mut process = Command::new(env!("CARGO_BIN_EXE_single-reactor"))
             .args(["--listen=127.0.0.1:0", "--variant", variant])
+            .arg("--queue-delay-ms=0")
             .args(flags)
             .stdout(Stdio::piped())
             .spawn()?;
