@@ -258,6 +258,12 @@ pub fn input_age(socket: BorrowedFd<'_>) -> Option<Duration> {
     known.then(|| Duration::from_millis(info[LAST_DATA_RECV].into()))
 }
 
+/// The kernel's tick, by which [`input_age`] may be too long.
+pub fn input_age_step() -> Duration {
+    let tick = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
+    tick.try_into().unwrap_or_default()
+}
+
 /// Has the kernel report a new connection only once its first bytes have come, or so many seconds have
 /// passed (`TCP_DEFER_ACCEPT`, `tcp(7)`); 0: at once. False: it is no TCP listener.
 pub fn defer_accept(listener: impl AsFd, seconds: libc::c_int) -> bool {

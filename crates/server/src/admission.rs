@@ -14,22 +14,32 @@
 //! a CPU, where the scheduler lets many workers take turns: the scheduler knows, and is asked before and
 //! after a call of the service. The last makes no request older before its call; so where workers
 //! share CPUs, there is a bound on how many serve at once besides, which is found as TCP finds its window:
-//! up by a little while requests are in time, down by a quarter when they are late.
+//! up by a little while requests are in time, down by a quarter when one that was followed to its end was late, or
+//! when a quarter of all had waited for longer than the target. The latter has to be counted: a worker that has just
+//! answered receives the next request of its connection at once and computes that, too, until its turn ends, so
+//! most of the requests that begin are young while those of all other connections grow old. The bound
+//! stays above the number of CPUs, so that none of them is idle between two requests; and it shrinks only while
+//! workers wait for a CPU: where they are blocked, the queue is one for workers, and it takes more of them.
 //!
 //! Clients have a queue, too, which the server cannot see: one that has few connections and a backlog sends its
 //! next request when one is answered, and every answer is late until that backlog is gone. It shrinks only if
 //! the server answers faster than requests come. If it serves what has waited for the whole target, it hardly
 //! does: of 64 requests of 200 us, 25 to 30 are served, the others refused, and all 64 take 5 to 6 ms. So during an
-//! overload half of the target is the limit, or the time that two requests take, if that is longer: a shorter
-//! limit would leave the CPU without work between long requests. Where fewer than half of the requests have to be
-//! refused, the backlog is no more than chance, and a short limit would refuse what could be answered: the limit
-//! is the target less the share that was refused in the last interval.
+//! overload the limit is the target less the share that was refused in the last interval, and half of the target
+//! in the first: where nine of ten have to be refused it is a tenth, so that those 64 take less than 2 ms. It is never
+//! shorter than the time that two requests take, which would leave the CPU without work between them.
+//!
+//! The kernel tells the age of what a socket holds in ticks, of 4 ms as a rule: half of the requests that have waited
+//! for 2 ms seem to have waited for 4. Where few have to be refused, whatever may be in time is served, so the limit is
+//! longer by a tick, less the share that was refused. Where most have to be, one that may be late is refused. A loop
+//! knows better: what it was woken for has waited at least since then.
 //!
 //! Of requests in time, one in an eighth of an interval is looked at.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use os::net;
 use proto::{Limits, Request, Response, Service};
 
 /// The delay of one queue, seen by all workers that take from it. Two that update it at once may lose
@@ -50,14 +60,21 @@ pub(crate) struct QueueDelay {
     /// During an overload: requests that were looked at in it, and those that were refused.
     asked: AtomicU32,
     refused: AtomicU32,
-    /// By how much the limit is above half of the target, in [parts](WHOLE) of that half.
-    eased: AtomicU32,
+    /// By how much the limit is longer than half of the target, or shorter, in [parts](WHOLE) of that half.
+    eased: AtomicI32,
     /// What a request takes that is served during an overload, a moving average, ns.
     service_ns: AtomicU64,
     /// Whether the last interval was one of overload.
     overloaded: AtomicBool,
-    /// How many may serve at once during overload, and how many do of those that began in it.
+    /// Since the window was adjusted: requests that were looked at, and those that had waited for too long.
+    asked_lately: AtomicU32,
+    old_lately: AtomicU32,
+    /// The part of their time for which threads that were looked at have waited for a CPU, in [parts](WHOLE) of it:
+    /// a moving average.
+    cpu_wait: AtomicU32,
+    /// How many may serve at once during overload, at least how many, and how many do of those that began in it.
     window: AtomicU32,
+    window_min: AtomicU32,
     serving: AtomicU32,
     /// When the window is adjusted again, and the next request is followed, monotonic ns.
     adjust_ns: AtomicU64,
@@ -70,6 +87,16 @@ const RHYTHM: u64 = 8;
 /// An overload lasts while at least one of so many requests has to be refused. Below that the queue alone
 /// carries what comes unevenly.
 const REFUSED_SHARE: u32 = 8;
+
+/// The window shrinks when one of so many requests had waited for too long.
+const OLD_SHARE: u32 = 4;
+
+/// It does so only where threads wait for a CPU for one part of so many of their time: others that were
+/// queued waited for a worker, and fewer that serve would help none.
+const CPU_WAIT_SHARE: u32 = 16;
+
+/// The weight of a thread that was looked at in that average: one of so many.
+const CPU_WAIT_OF: u32 = 4;
 
 /// Parts of half of the target.
 const WHOLE: u32 = 256;
@@ -102,6 +129,13 @@ pub(crate) fn rhythm_ns(limits: &Limits) -> u64 {
 }
 
 impl QueueDelay {
+    /// During an overload so many CPUs have work: besides what they serve, one request has begun that goes on when
+    /// another ends, and one has yielded its CPU to those that are refused.
+    pub(crate) fn has_cpus(&self, cpus: usize) {
+        let min = u32::try_from(cpus).unwrap_or(u32::MAX).saturating_add(2);
+        self.window_min.store(min, Ordering::Relaxed);
+    }
+
     /// Takes note that a request was delayed by so much until `now_ns`, and returns whether it was late.
     ///
     /// An interval is one of overload if most requests were late in three of four of its eighths. CoDel asks
@@ -129,7 +163,10 @@ impl QueueDelay {
         self.late.fetch_add(u32::from(is_late), Ordering::Relaxed);
         if now_ns >= self.adjust_ns.load(Ordering::Relaxed) {
             self.end_eighth();
-            self.adjust_window(is_late);
+            let asked = self.asked_lately.swap(0, Ordering::Relaxed);
+            let old = self.old_lately.swap(0, Ordering::Relaxed);
+            let waits_for_cpu = self.cpu_wait.load(Ordering::Relaxed) * CPU_WAIT_SHARE >= WHOLE;
+            self.adjust_window(is_late || waits_for_cpu && old > 0 && old * OLD_SHARE >= asked);
             self.adjust_ns
                 .store(now_ns + bounds.interval_ns / RHYTHM, Ordering::Relaxed);
         }
@@ -148,16 +185,29 @@ impl QueueDelay {
         let many_refused = refused > 0 && refused * REFUSED_SHARE >= asked;
         let overloaded = is_recent && (stands || was && many_refused);
         let share = f64::from(refused) / f64::from(asked.max(1));
+        // Of a whole target 1 less the share, of half a target twice that, of which half a target is one.
         let eased = match was && asked > 0 {
-            true => (1.0 - 2.0 * share).max(0.0) * f64::from(WHOLE),
+            true => 2.0 * (1.0 - share) - 1.0,
             false => 0.0,
         };
-        self.eased.store(eased as u32, Ordering::Relaxed);
+        self.eased
+            .store((eased * f64::from(WHOLE)) as i32, Ordering::Relaxed);
         if overloaded && !was {
-            self.window.store(WINDOW_AT_FIRST, Ordering::Relaxed);
+            let window = WINDOW_AT_FIRST.max(self.window_min.load(Ordering::Relaxed));
+            self.window.store(window, Ordering::Relaxed);
+            self.cpu_wait.store(WHOLE, Ordering::Relaxed);
             self.serving.store(0, Ordering::Relaxed);
         }
         self.overloaded.store(overloaded, Ordering::Relaxed);
+    }
+
+    /// A worker has waited for a CPU for so long of the time from the beginning of one request to that of the next.
+    pub(crate) fn waited_for_cpu(&self, waited: Duration, time: Duration) {
+        let share = waited.as_secs_f64() / time.max(waited).as_secs_f64().max(1e-9);
+        let average = self.cpu_wait.load(Ordering::Relaxed);
+        let next =
+            average - average / CPU_WAIT_OF + (share * f64::from(WHOLE / CPU_WAIT_OF)) as u32;
+        self.cpu_wait.store(next, Ordering::Relaxed);
     }
 
     fn end_eighth(&self) {
@@ -172,12 +222,13 @@ impl QueueDelay {
 
     fn adjust_window(&self, is_late: bool) {
         let window = self.window.load(Ordering::Relaxed);
+        let min = self.window_min.load(Ordering::Relaxed).max(1);
         let next = match is_late {
-            true => (window - window / 4 - u32::from(window < 4 && window > 1)).max(1),
+            true => (window - window / 4 - u32::from(window < 4 && window > 1)).max(min),
             false => window + (window / 8).max(1),
         };
         self.window
-            .store(next.min(u32::from(u16::MAX)), Ordering::Relaxed);
+            .store(next.min(u32::from(u16::MAX)).max(min), Ordering::Relaxed);
     }
 
     /// Whether requests are being refused. An overload is over when nothing was seen for an interval.
@@ -201,13 +252,13 @@ impl QueueDelay {
     /// its [end](Self::end); `None` refuses it.
     pub(crate) fn begin(
         &self,
-        waited: Option<Duration>,
+        waited: Option<Waited>,
         now_ns: u64,
         limits: &Limits,
     ) -> Option<Call> {
         let overloaded = self.is_overloaded(now_ns, limits);
         let is_late = overloaded && waited.is_some_and(|waited| self.refuses(waited, limits));
-        let waited = waited.unwrap_or_default();
+        let waited = waited.map_or(Duration::ZERO, Waited::longest);
         let entered = overloaded && !is_late && self.enter();
         let refused = overloaded && !entered;
         if refused && !is_late {
@@ -246,14 +297,26 @@ impl QueueDelay {
     }
 
     /// During an overload: whether a request that has waited for so long is refused, which is counted.
-    pub(crate) fn refuses(&self, waited: Duration, limits: &Limits) -> bool {
+    pub(crate) fn refuses(&self, waited: Waited, limits: &Limits) -> bool {
         let half = Bounds::of(limits).target / 2;
         let two = Duration::from_nanos(2 * self.service_ns.load(Ordering::Relaxed));
-        let eased = half.saturating_mul(self.eased.load(Ordering::Relaxed)) / WHOLE;
-        let refused = waited > two.clamp(half + eased, half.saturating_mul(2));
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.refused
-            .fetch_add(u32::from(refused), Ordering::Relaxed);
+        let parts = (WHOLE as i32 + self.eased.load(Ordering::Relaxed)) as u32;
+        let limit = half.saturating_mul(parts) / WHOLE;
+        let limit = two.clamp(limit, half.saturating_mul(2));
+        let refused = waited.exact > limit
+            || waited.in_ticks > limit
+                && waited.in_ticks > limit + net::input_age_step() * parts / (2 * WHOLE);
+        for (count, more) in [
+            (&self.asked, 1),
+            (&self.asked_lately, 1),
+            (&self.refused, u32::from(refused)),
+            (
+                &self.old_lately,
+                u32::from(waited.longest() > half.saturating_mul(2)),
+            ),
+        ] {
+            count.fetch_add(more, Ordering::Relaxed);
+        }
         refused
     }
 
@@ -300,6 +363,37 @@ impl QueueDelay {
     }
 }
 
+/// How long a request has waited for a worker.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Waited {
+    /// At least so long, by the clock.
+    pub(crate) exact: Duration,
+    /// So long in its socket, by the kernel's count of [ticks](net::input_age_step).
+    pub(crate) in_ticks: Duration,
+}
+
+impl Waited {
+    pub(crate) fn exactly(time: Duration) -> Waited {
+        let in_ticks = Duration::ZERO;
+        Waited {
+            exact: time,
+            in_ticks,
+        }
+    }
+
+    pub(crate) fn in_ticks(time: Duration) -> Waited {
+        let exact = Duration::ZERO;
+        Waited {
+            exact,
+            in_ticks: time,
+        }
+    }
+
+    pub(crate) fn longest(self) -> Duration {
+        self.exact.max(self.in_ticks)
+    }
+}
+
 /// What is known of a request that is being served.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -313,6 +407,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// When it began, monotonic ns, and how long its thread had waited for a CPU by then, if that was looked at.
+    pub(crate) fn followed(&self) -> Option<(u64, Duration)> {
+        self.followed
+            .map(|(_, run_delay)| (self.began_ns, run_delay))
+    }
+
     /// Whether its end is of interest.
     pub(crate) fn is_tracked(&self) -> bool {
         self.entered || self.followed.is_some()
@@ -353,11 +453,31 @@ mod tests {
     }
 
     fn refuses(queue: &QueueDelay, waited_ms: u64) -> bool {
-        queue.refuses(Duration::from_millis(waited_ms), &Limits::default())
+        let waited = Waited::exactly(Duration::from_millis(waited_ms));
+        queue.refuses(waited, &Limits::default())
+    }
+
+    /// So many requests, of which one had waited for too long.
+    fn refuse_one_of(number: u64, queue: &QueueDelay) {
+        for n in 0..number {
+            assert_eq!(refuses(queue, 20 * u64::from(n == 0)), n == 0);
+        }
+    }
+
+    /// An overload that has lasted for an interval, in which one of so many requests was refused.
+    fn refusing_one_of(number: u64) -> QueueDelay {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 101]);
+        for n in 0..200 {
+            let is_old = n % number == 0;
+            assert_eq!(refuses(&queue, 20 * u64::from(is_old)), is_old);
+        }
+        observe(&queue, 1_101, &[20; 101]);
+        queue
     }
 
     #[test]
-    fn during_an_overload_half_of_the_target_is_the_limit_unless_requests_are_long() {
+    fn at_first_half_of_the_target_is_the_limit_unless_requests_are_long() {
         let queue = QueueDelay::default();
         assert!(!refuses(&queue, 2) && refuses(&queue, 3));
         (0..100).for_each(|_| queue.took(Duration::from_millis(2)));
@@ -367,17 +487,30 @@ mod tests {
     }
 
     #[test]
-    fn where_less_than_half_is_refused_the_limit_is_longer() {
+    fn the_limit_is_the_target_less_the_share_that_was_refused() {
+        let queue = refusing_one_of(5);
+        assert!(!refuses(&queue, 3) && refuses(&queue, 5));
+        let queue = refusing_one_of(2);
+        assert!(!refuses(&queue, 2) && refuses(&queue, 3));
         let queue = QueueDelay::default();
         observe(&queue, 1_000, &[20; 101]);
-        assert!(is_overloaded(&queue, 1_101) && refuses(&queue, 3));
-        // Of five requests one is refused: the limit is 4 ms.
-        (0..200).for_each(|n| assert_eq!(refuses(&queue, 20 * u64::from(n % 5 == 0)), n % 5 == 0));
+        (0..200).for_each(|n| assert_eq!(refuses(&queue, 20 * u64::from(n % 10 > 0)), n % 10 > 0));
         observe(&queue, 1_101, &[20; 101]);
-        assert!(!refuses(&queue, 3) && refuses(&queue, 5));
-        (0..200).for_each(|n| assert_eq!(refuses(&queue, 20 * u64::from(n % 2 == 0)), n % 2 == 0));
-        observe(&queue, 1_202, &[20; 101]);
-        assert!(!refuses(&queue, 2) && refuses(&queue, 3));
+        assert!(!refuses(&queue, 0) && refuses(&queue, 1));
+    }
+
+    #[test]
+    fn what_the_kernel_counts_in_ticks_may_be_younger() {
+        let tick = net::input_age_step();
+        assert!(tick > Duration::ZERO && tick <= Duration::from_millis(10));
+        let in_ticks = |queue: &QueueDelay, waited| {
+            queue.refuses(Waited::in_ticks(waited), &Limits::default())
+        };
+        let limit = Duration::from_millis(4);
+        let queue = refusing_one_of(5);
+        assert!(!in_ticks(&queue, limit + tick * 3 / 4));
+        assert!(in_ticks(&queue, limit + tick));
+        assert!(refuses(&queue, 5), "what is known exactly is not");
     }
 
     #[test]
@@ -476,30 +609,55 @@ mod tests {
         assert!(queue.enter());
     }
 
+    /// The window after forty of its steps more, in each of which a request in time was followed to its end.
+    fn window_after(queue: &QueueDelay, from_ms: u64, meanwhile: impl Fn()) -> u32 {
+        for step in 0..40 {
+            meanwhile();
+            observe(queue, from_ms + 13 * step, &[0]);
+        }
+        queue.window.load(Ordering::Relaxed)
+    }
+
     #[test]
-    fn the_window_grows_while_requests_are_in_time_and_keeps_room_for_one() {
+    fn the_window_grows_while_requests_are_in_time_and_keeps_room_for_every_cpu() {
+        let queue = QueueDelay::default();
+        queue.has_cpus(2);
+        observe(&queue, 1_000, &[20; 101]);
+        let few_are_old = || refuse_one_of(8, &queue);
+        let grown = window_after(&queue, 1_101, few_are_old);
+        assert!(grown > 64, "{grown}");
+        for step in 0..40 {
+            observe(&queue, 1_700 + 13 * step, &[20]);
+        }
+        assert_eq!(queue.window.load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn the_window_shrinks_when_many_are_old_though_those_that_begin_are_young() {
         let queue = QueueDelay::default();
         observe(&queue, 1_000, &[20; 101]);
-        let mut now = 1_101;
-        for _ in 0..40 {
-            refuses(&queue, 20);
-            observe(&queue, now, &[0]);
-            now += 13;
-        }
-        let grown = queue.window.load(Ordering::Relaxed);
+        let many_are_old = || refuse_one_of(4, &queue);
+        assert_eq!(window_after(&queue, 1_101, many_are_old), 1);
+    }
+
+    #[test]
+    fn where_workers_are_blocked_a_queue_makes_the_window_no_smaller() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 101]);
+        let time = Duration::from_millis(10);
+        (0..20).for_each(|_| queue.waited_for_cpu(time / 100, time));
+        let many_are_old = || refuse_one_of(4, &queue);
+        let grown = window_after(&queue, 1_101, many_are_old);
         assert!(grown > 64, "{grown}");
-        for _ in 0..40 {
-            observe(&queue, now, &[20]);
-            now += 13;
-        }
-        assert_eq!(queue.window.load(Ordering::Relaxed), 1);
     }
 
     #[test]
     fn a_call_is_refused_when_it_is_late_or_enough_are_served() {
         let (queue, limits) = (QueueDelay::default(), Limits::default());
-        let begin =
-            |waited_ms| queue.begin(Some(Duration::from_millis(waited_ms)), 1_101 * MS, &limits);
+        let begin = |waited_ms| {
+            let waited = Waited::exactly(Duration::from_millis(waited_ms));
+            queue.begin(Some(waited), 1_101 * MS, &limits)
+        };
         assert!(begin(20).is_some(), "all is well");
         observe(&queue, 1_000, &[20; 101]);
         assert!(begin(20).is_none(), "late");

@@ -243,6 +243,7 @@ fn prepare(
     .map_err(failed)?;
     let bounds = Bounds::new(args, addresses, board, blocks.len()).map_err(failed)?;
     logging::share(&board.repeats);
+    board.queue_delay.has_cpus(os::cpu::allowed());
     board.restart.before.store(given.restarts, Ordering::SeqCst);
     let server: &'static Server = Box::leak(Box::new(Server {
         model: model.name,

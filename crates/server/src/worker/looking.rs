@@ -9,7 +9,7 @@ use os::net;
 use proto::{Limits, Session};
 
 use crate::Worker;
-use crate::admission::{Call, rhythm_ns};
+use crate::admission::{Call, Waited, rhythm_ns};
 
 /// When a worker whose clock says `now` looks again. A loop reads its clock once per wake-up: what is due
 /// by that clock is due for the rest of its batch, too.
@@ -49,13 +49,18 @@ impl Worker {
             if looks {
                 // Not a TCP socket: no age is known, but the rest is.
                 let waited = net::input_age(socket).unwrap_or_default();
-                self.begin_call(waited, now_ns);
+                self.begin_call(Waited::in_ticks(waited), now_ns);
             } else {
                 self.looks.sheds = false;
             }
             self.server.board.queue_delay.is_overloaded(now_ns, limits)
         } else {
-            let age = net::input_age(socket).unwrap_or_default();
+            let waited = Waited {
+                // What a loop was woken for is at least as old as that, however short the kernel's count.
+                exact: now.saturating_duration_since(self.now),
+                in_ticks: net::input_age(socket).unwrap_or_default(),
+            };
+            let age = waited.longest();
             let queue = match self.server.shares_queue {
                 true => shared,
                 false => &self.looks.own,
@@ -65,7 +70,7 @@ impl Worker {
             }
             let is_late = queue.observe(age, now_ns, limits);
             let overloaded = queue.is_overloaded(now_ns, limits);
-            self.looks.sheds = overloaded && queue.refuses(age, limits);
+            self.looks.sheds = overloaded && queue.refuses(waited, limits);
             self.looks.served = (overloaded && !self.looks.sheds).then_some(now);
             self.scratch.set_begins(!self.looks.sheds);
             self.looks.input_age = age;
@@ -92,15 +97,24 @@ impl Worker {
         if self.server.limits.queue_delay_ms > 0 {
             let waited = self.now.saturating_duration_since(queued);
             let now_ns = self.server.drain.shared_ns(self.now);
-            self.begin_call(waited, now_ns);
+            self.begin_call(Waited::exactly(waited), now_ns);
         }
     }
 
     /// A request that has waited for so long is about to be served by one of several workers that share
     /// CPUs: decides whether it is.
-    fn begin_call(&mut self, waited: Duration, now_ns: u64) {
+    fn begin_call(&mut self, waited: Waited, now_ns: u64) {
         let queue = &self.server.board.queue_delay;
+        if let Some((began_ns, before)) = self.looks.followed.take() {
+            let time = Duration::from_nanos(now_ns.saturating_sub(began_ns));
+            if time <= Duration::from_nanos(8 * rhythm_ns(&self.server.limits))
+                && let Some(run_delay) = os::thread::run_delay()
+            {
+                queue.waited_for_cpu(run_delay.saturating_sub(before), time);
+            }
+        }
         let call = queue.begin(Some(waited), now_ns, &self.server.limits);
+        self.looks.followed = call.as_ref().and_then(Call::followed);
         self.looks.sheds = call.is_none();
         self.looks.call = call.filter(Call::is_tracked);
     }

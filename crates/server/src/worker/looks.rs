@@ -15,6 +15,9 @@ pub(super) struct Looks {
     pub(super) sheds: bool,
     /// The present request, if it counts in the window or is followed.
     pub(super) call: Option<Call>,
+    /// When a request that was followed began, and how long the thread had waited for a CPU by then: it is asked
+    /// again when the next begins.
+    pub(super) followed: Option<(u64, Duration)>,
     /// When a loop began to serve its last request, in an overload: what it takes until the next is its
     /// service time, and what it waited for that.
     pub(super) served: Option<Instant>,
@@ -37,6 +40,7 @@ impl Looks {
             at: now + first,
             sheds: false,
             call: None,
+            followed: None,
             served: None,
             input_age: Duration::ZERO,
             own: QueueDelay::default(),
