@@ -118,10 +118,13 @@ impl Tasks {
                 Some(_) => Connection::staged(socket, worker),
                 None => Connection::new(socket, worker),
             });
-            // Without memory for another registration the connection ends here.
-            if let Ok(connection) = watch(connection, Interest::READABLE | Interest::WRITABLE) {
+            // Without memory for another registration the connection ends here. It is lent, because a future keeps
+            // what it is given twice: as it was given, and as a local.
+            let mut watched = watch(connection, Interest::READABLE | Interest::WRITABLE);
+            if let Ok(connection) = &mut watched {
                 serve(connection, service.as_deref(), &tasks).await;
             }
+            drop(watched);
             ENDED.notify_one();
         });
     }
@@ -132,7 +135,7 @@ static ENDED: Notify = Notify::const_new();
 
 /// The task of a connection, from its first byte to its last.
 async fn serve(
-    mut connection: AsyncFd<Connection>,
+    connection: &mut AsyncFd<Connection>,
     service: Option<&dyn AsyncService>,
     tasks: &Tasks,
 ) {
@@ -153,9 +156,9 @@ async fn serve(
                 compute(connection.get_mut(), service, &mut timer, tasks.server).await
             }
             (Need::Time, Some(_)) => {
-                poll_fn(|cx| ask(cx, &mut connection, &mut timer, tasks.server)).await
+                poll_fn(|cx| ask(cx, connection, &mut timer, tasks.server)).await
             }
-            _ => poll_fn(|cx| step(cx, &mut connection, need, &mut timer, tasks.server)).await,
+            _ => poll_fn(|cx| step(cx, connection, need, &mut timer, tasks.server)).await,
         };
     }
 }

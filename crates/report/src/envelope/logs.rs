@@ -215,11 +215,15 @@ fn draw(envelope: &Envelope, models: &[&str], setups: &[&str]) -> Svg {
             left + 6.0 + (right - left - 12.0) * (log.clamp(low, high) - low) / (high - low)
         };
         svg.text(left, TOP - 12.0, Anchor::Start, "n", setup);
-        for tick in ticks(low, high) {
+        let ticks = ticks(low, high);
+        for (number, &tick) in ticks.iter().enumerate() {
             let at = x(tick.ln_1p());
             let class = if tick == 0.0 { "axis" } else { "grid" };
             svg.line((at, TOP - 4.0), (at, TOP + height), class);
-            let text = format!("{:+.0} %", tick * 100.0).replace("+0 %", "0 %");
+            // Panels stand close: the unit stands once, behind the last.
+            let unit = if number + 1 == ticks.len() { " %" } else { "" };
+            let sign = if tick == 0.0 { "" } else { "+" };
+            let text = format!("{:+.0}{unit}", tick * 100.0).replacen('+', sign, 1);
             svg.text(at, TOP + height + 15.0, Anchor::Middle, "m n", &text);
         }
         for (index, model) in models.iter().enumerate() {
