@@ -54,9 +54,9 @@ pub(crate) struct QueueDelay {
     late_eighths: AtomicU32,
     /// Whether a request was observed in it that had waited for longer than an interval.
     stood: AtomicBool,
-    /// In the present eighth: requests of which the delay was observed, and those of them that were late.
-    seen: AtomicU32,
-    late: AtomicU32,
+    /// In the present eighth: what a worker had received, and requests that were followed to their end.
+    received: Seen,
+    followed: Seen,
     /// During an overload: requests that were looked at in it, and those that were refused.
     asked: AtomicU32,
     refused: AtomicU32,
@@ -79,6 +79,27 @@ pub(crate) struct QueueDelay {
     /// When the window is adjusted again, and the next request is followed, monotonic ns.
     adjust_ns: AtomicU64,
     follow_ns: AtomicU64,
+}
+
+/// Requests of which the delay was observed, and those of them that were late.
+#[derive(Debug, Default)]
+struct Seen {
+    all: AtomicU32,
+    late: AtomicU32,
+}
+
+impl Seen {
+    fn add(&self, is_late: bool) {
+        self.all.fetch_add(1, Ordering::Relaxed);
+        self.late.fetch_add(u32::from(is_late), Ordering::Relaxed);
+    }
+
+    /// Whether there were any, and whether most were late; forgets them.
+    fn take(&self) -> (bool, bool) {
+        let all = self.all.swap(0, Ordering::Relaxed);
+        let late = self.late.swap(0, Ordering::Relaxed);
+        (all > 0, all > 0 && late * 3 >= all * 2)
+    }
 }
 
 /// An eighth of an interval is the rhythm of looking at requests, and of adjusting the window.
@@ -143,8 +164,19 @@ impl QueueDelay {
     /// others. Eighths are counted and not requests, because all are looked at while they are late, and few
     /// when all is well: a burst would outweigh the time before it and behind it. One late eighth alone is a
     /// burst, too, unless a request in it has waited for a whole interval.
+    /// Where requests are received by one worker and served by another, or aside, either may be late: what is
+    /// received at once says nothing about how long many that are served at once wait for a CPU.
     /// An overload ends with an interval in which few were late and few had to be refused.
     pub(crate) fn observe(&self, delay: Duration, now_ns: u64, limits: &Limits) -> bool {
+        self.observe_in(&self.received, delay, now_ns, limits)
+    }
+
+    /// The same of a request that was followed to its end, or refused in the place of one.
+    fn observe_followed(&self, delay: Duration, now_ns: u64, limits: &Limits) -> bool {
+        self.observe_in(&self.followed, delay, now_ns, limits)
+    }
+
+    fn observe_in(&self, seen: &Seen, delay: Duration, now_ns: u64, limits: &Limits) -> bool {
         let bounds = Bounds::of(limits);
         let ends_ns = self.ends_ns.load(Ordering::Relaxed);
         if now_ns >= ends_ns {
@@ -159,8 +191,7 @@ impl QueueDelay {
         if delay.as_nanos() > u128::from(bounds.interval_ns) {
             self.stood.store(true, Ordering::Relaxed);
         }
-        self.seen.fetch_add(1, Ordering::Relaxed);
-        self.late.fetch_add(u32::from(is_late), Ordering::Relaxed);
+        seen.add(is_late);
         if now_ns >= self.adjust_ns.load(Ordering::Relaxed) {
             self.end_eighth();
             let asked = self.asked_lately.swap(0, Ordering::Relaxed);
@@ -211,12 +242,13 @@ impl QueueDelay {
     }
 
     fn end_eighth(&self) {
-        let seen = self.seen.swap(0, Ordering::Relaxed);
-        let late = self.late.swap(0, Ordering::Relaxed);
-        if seen > 0 {
+        let (any_received, received_late) = self.received.take();
+        let (any_followed, followed_late) = self.followed.take();
+        if any_received || any_followed {
             self.eighths.fetch_add(1, Ordering::Relaxed);
-            let most = u32::from(late * 3 >= seen * 2);
-            self.late_eighths.fetch_add(most, Ordering::Relaxed);
+            let is_late = received_late || followed_late;
+            self.late_eighths
+                .fetch_add(u32::from(is_late), Ordering::Relaxed);
         }
     }
 
@@ -274,7 +306,7 @@ impl QueueDelay {
             match os::thread::run_delay() {
                 Some(run_delay) if !refused => call.followed = Some((waited, run_delay)),
                 _ => {
-                    self.observe(waited, now_ns, limits);
+                    self.observe_followed(waited, now_ns, limits);
                 }
             }
         }
@@ -292,7 +324,7 @@ impl QueueDelay {
             && let Some(run_delay) = os::thread::run_delay()
         {
             let while_served = run_delay.saturating_sub(before);
-            self.observe(waited + while_served, os::signal::monotonic_ns(), limits);
+            self.observe_followed(waited + while_served, os::signal::monotonic_ns(), limits);
         }
     }
 
@@ -576,6 +608,19 @@ mod tests {
         let delays: Vec<_> = (0..101).map(|n| if n % 4 == 3 { 0 } else { 20 }).collect();
         observe(&queue, 1_000, &delays);
         assert!(is_overloaded(&queue, 1_101));
+    }
+
+    #[test]
+    fn what_is_received_at_once_hides_none_that_wait_while_they_are_served() {
+        let (queue, limits) = (QueueDelay::default(), Limits::default());
+        for step in 0..10 {
+            let now_ns = (1_000 + 13 * step) * MS;
+            for _ in 0..6 {
+                queue.observe(Duration::ZERO, now_ns, &limits);
+            }
+            queue.observe_followed(Duration::from_millis(20), now_ns, &limits);
+        }
+        assert!(is_overloaded(&queue, 1_117));
     }
 
     #[test]
