@@ -129,9 +129,9 @@ fn churn(addr: &str, done: &AtomicBool, counts: &Counts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many restarts a cell makes: few, unless `TURNSTILE_RESTARTS` says more.
+/// How many restarts a cell makes: few, unless `TURNSTILE_CELL_RESTARTS` says more.
 fn restarts() -> usize {
-    let asked = std::env::var("TURNSTILE_RESTARTS");
+    let asked = std::env::var("TURNSTILE_CELL_RESTARTS");
     asked.map_or(Ok(2), |text| text.parse()).unwrap_or(2)
 }
 
@@ -181,7 +181,7 @@ fn under_load(column: &Column) -> anyhow::Result<()> {
         PATIENCE,
         || {
             // A child may have inherited one more or less, by what its parent held when it was forked;
-            // what grows with every restart is found by `TURNSTILE_RESTARTS=100`.
+            // what grows with every restart is found by `TURNSTILE_CELL_RESTARTS=100`.
             process::descriptors(line.pid) <= descriptors + processes
                 && process::family(line.pid).len() <= processes
                 && process::threads(line.pid) == threads
