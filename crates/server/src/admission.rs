@@ -215,7 +215,8 @@ impl QueueDelay {
         let stands = late * 4 >= eighths * 3 && (late >= 2 || late == 1 && stood);
         let many_refused = refused > 0 && refused * REFUSED_SHARE >= asked;
         let overloaded = is_recent && (stands || was && many_refused);
-        let share = f64::from(refused) / f64::from(asked.max(1));
+        // Workers count meanwhile, and one that asked in the last interval may be refused in this one.
+        let share = (f64::from(refused) / f64::from(asked.max(1))).min(1.0);
         // Of a whole target 1 less the share, of half a target twice that, of which half a target is one.
         let eased = match was && asked > 0 {
             true => 2.0 * (1.0 - share) - 1.0,
@@ -332,9 +333,9 @@ impl QueueDelay {
     pub(crate) fn refuses(&self, waited: Waited, limits: &Limits) -> bool {
         let half = Bounds::of(limits).target / 2;
         let two = Duration::from_nanos(2 * self.service_ns.load(Ordering::Relaxed));
-        let parts = (WHOLE as i32 + self.eased.load(Ordering::Relaxed)) as u32;
+        let parts = WHOLE.saturating_add_signed(self.eased.load(Ordering::Relaxed));
         let limit = half.saturating_mul(parts) / WHOLE;
-        let limit = two.clamp(limit, half.saturating_mul(2));
+        let limit = two.min(half.saturating_mul(2)).max(limit);
         let refused = waited.exact > limit
             || waited.in_ticks > limit
                 && waited.in_ticks > limit + net::input_age_step() * parts / (2 * WHOLE);
@@ -528,6 +529,18 @@ mod tests {
         observe(&queue, 1_000, &[20; 101]);
         (0..200).for_each(|n| assert_eq!(refuses(&queue, 20 * u64::from(n % 10 > 0)), n % 10 > 0));
         observe(&queue, 1_101, &[20; 101]);
+        assert!(!refuses(&queue, 0) && refuses(&queue, 1));
+    }
+
+    #[test]
+    fn more_that_were_refused_than_asked_leave_the_shortest_limit() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 101]);
+        refuses(&queue, 0);
+        while queue.enter() {}
+        (0..9).for_each(|_| assert!(!queue.enter()));
+        observe(&queue, 1_101, &[20; 101]);
+        assert!(is_overloaded(&queue, 1_202));
         assert!(!refuses(&queue, 0) && refuses(&queue, 1));
     }
 

@@ -220,10 +220,9 @@ fn draw(envelope: &Envelope, models: &[&str], setups: &[&str]) -> Svg {
             let at = x(tick.ln_1p());
             let class = if tick == 0.0 { "axis" } else { "grid" };
             svg.line((at, TOP - 4.0), (at, TOP + height), class);
-            // Panels stand close: the unit stands once, behind the last.
+            // There is little room: the unit stands once, behind the last.
             let unit = if number + 1 == ticks.len() { " %" } else { "" };
-            let sign = if tick == 0.0 { "" } else { "+" };
-            let text = format!("{:+.0}{unit}", tick * 100.0).replacen('+', sign, 1);
+            let text = format!("{:.0}{unit}", tick * 100.0);
             svg.text(at, TOP + height + 15.0, Anchor::Middle, "m n", &text);
         }
         for (index, model) in models.iter().enumerate() {
