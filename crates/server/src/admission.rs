@@ -57,8 +57,10 @@ pub(crate) struct QueueDelay {
     /// In the present eighth: what a worker had received, and requests that were followed to their end.
     received: Seen,
     followed: Seen,
-    /// During an overload: requests that were looked at in it, and those that were refused.
+    /// During an overload: requests that were looked at in it, those of them that had waited for too long, and those
+    /// that were refused, for that or because enough are served.
     asked: AtomicU32,
+    old: AtomicU32,
     refused: AtomicU32,
     /// By how much the limit is longer than half of the target, or shorter, in [parts](WHOLE) of that half.
     eased: AtomicI32,
@@ -166,7 +168,8 @@ impl QueueDelay {
     /// burst, too, unless a request in it has waited for a whole interval.
     /// Where requests are received by one worker and served by another, or aside, either may be late: what is
     /// received at once says nothing about how long many that are served at once wait for a CPU.
-    /// An overload ends with an interval in which few were late and few had to be refused.
+    /// An overload ends with an interval in which few were late and few had to be refused, or in which all were:
+    /// that the server serves less does not help then.
     pub(crate) fn observe(&self, delay: Duration, now_ns: u64, limits: &Limits) -> bool {
         self.observe_in(&self.received, delay, now_ns, limits)
     }
@@ -208,13 +211,16 @@ impl QueueDelay {
         self.end_eighth();
         let eighths = self.eighths.swap(0, Ordering::Relaxed);
         let late = self.late_eighths.swap(0, Ordering::Relaxed);
+        let old = self.old.swap(0, Ordering::Relaxed);
         let asked = self.asked.swap(0, Ordering::Relaxed);
         let refused = self.refused.swap(0, Ordering::Relaxed);
         let was = self.overloaded.load(Ordering::Relaxed);
         let stood = self.stood.swap(false, Ordering::Relaxed);
         let stands = late * 4 >= eighths * 3 && (late >= 2 || late == 1 && stood);
         let many_refused = refused > 0 && refused * REFUSED_SHARE >= asked;
-        let overloaded = is_recent && (stands || was && many_refused);
+        // Where nothing was served, it is not the requests that others wait for: somebody else uses the CPUs.
+        let none_served = was && asked > 0 && old >= asked;
+        let overloaded = is_recent && !none_served && (stands || was && many_refused);
         // Workers count meanwhile, and one that asked in the last interval may be refused in this one.
         let share = (f64::from(refused) / f64::from(asked.max(1))).min(1.0);
         // Of a whole target 1 less the share, of half a target twice that, of which half a target is one.
@@ -342,6 +348,7 @@ impl QueueDelay {
         for (count, more) in [
             (&self.asked, 1),
             (&self.asked_lately, 1),
+            (&self.old, u32::from(refused)),
             (&self.refused, u32::from(refused)),
             (
                 &self.old_lately,
@@ -613,6 +620,18 @@ mod tests {
         (0..80).for_each(|n| assert_eq!(refuses(&queue, 20 * u64::from(n == 0)), n == 0));
         observe(&queue, 1_250, &[0; 150]);
         assert!(!is_overloaded(&queue, 1_400));
+    }
+
+    #[test]
+    fn where_all_are_refused_and_wait_all_the_same_they_are_served() {
+        let queue = QueueDelay::default();
+        observe(&queue, 1_000, &[20; 101]);
+        assert!(is_overloaded(&queue, 1_101));
+        (0..50).for_each(|_| assert!(refuses(&queue, 20)));
+        observe(&queue, 1_101, &[20; 101]);
+        assert!(!is_overloaded(&queue, 1_202));
+        observe(&queue, 1_202, &[20; 101]);
+        assert!(is_overloaded(&queue, 1_303), "they still wait");
     }
 
     #[test]

@@ -152,8 +152,20 @@ pub fn naming(text: &str) -> Vec<u32> {
     .collect()
 }
 
-/// Sockets that it and its descendants have open, each once, by their inodes.
-pub fn sockets(pid: u32) -> std::collections::BTreeSet<String> {
+/// TCP connections that it and its descendants have open, each once, by the inodes of their sockets. Listeners are
+/// none, nor are the socket pairs of workers, which may start later than the server is ready.
+pub fn connections(pid: u32) -> std::collections::BTreeSet<String> {
+    const LISTENING: &str = "0A";
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(std::fs::read_to_string);
+    let tables = tables.map(Result::unwrap_or_default);
+    let lines = tables
+        .iter()
+        .flat_map(|table| table.lines().skip(1))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let connected: std::collections::BTreeSet<String> = lines
+        .filter(|columns| columns.get(3).is_some_and(|&state| state != LISTENING))
+        .filter_map(|columns| Some(format!("socket:[{}]", columns.get(9)?)))
+        .collect();
     let folders = family(pid).into_iter().flat_map(|one| {
         let folder = std::fs::read_dir(format!("/proc/{}/fd", one.pid));
         folder.into_iter().flatten().flatten()
@@ -162,7 +174,7 @@ pub fn sockets(pid: u32) -> std::collections::BTreeSet<String> {
         .filter_map(|entry| {
             let target = std::fs::read_link(entry.path()).ok()?;
             let name = target.to_str()?.to_owned();
-            name.starts_with("socket:").then_some(name)
+            connected.contains(&name).then_some(name)
         })
         .collect()
 }

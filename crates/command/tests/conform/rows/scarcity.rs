@@ -152,7 +152,6 @@ fn bounded_listeners(column: &Column) -> anyhow::Result<()> {
     let most = if column.label() == "iterative" { 1 } else { 8 };
     let flags = [&["--connections-max", "8"][..], &column.workers("7")].concat();
     let server = column.serve_on(&["127.0.0.1:0"; 4], &flags)?;
-    let before = process::sockets(server.pid());
     for round in 0..3 {
         // Clients at all listeners at once, more than there are places; each has one for as long as it waits.
         let mut clients = Vec::new();
@@ -164,12 +163,12 @@ fn bounded_listeners(column: &Column) -> anyhow::Result<()> {
         // A connection that ends gives its place away a moment before its descriptor is closed.
         let held = (0..5).map(|_| {
             std::thread::sleep(ms(10));
-            process::sockets(server.pid()).difference(&before).count()
+            process::connections(server.pid()).len()
         });
         let held = held.min().unwrap_or_default();
         ensure!(
             held <= most,
-            "round {round}: {held} sockets are held, not {most} at most"
+            "round {round}: {held} connections are held, not {most} at most"
         );
         for (number, mut client) in clients.into_iter().enumerate() {
             let reply = client.reply().and_then(|reply| reply.expect(200));
@@ -185,12 +184,14 @@ fn bounded_sockets(column: &Column) -> anyhow::Result<()> {
     let mut flags = vec!["--connections-max", "8"];
     flags.extend(column.workers("3"));
     let server = column.serve(&flags)?;
-    let before = process::sockets(server.pid());
     let (mut first, crowd) = crowd_around(&server)?;
     first.get("/json")?.expect(200)?;
     first.silence(ms(300))?; // Time for more to be accepted than should be.
-    let held = process::sockets(server.pid()).difference(&before).count();
-    ensure!(held <= most, "{held} sockets are held, not {most} at most");
+    let held = process::connections(server.pid()).len();
+    ensure!(
+        held <= most,
+        "{held} connections are held, not {most} at most"
+    );
     drop(first);
     for (number, mut client) in crowd.into_iter().enumerate() {
         let reply = client.reply().and_then(|reply| reply.expect(200));
