@@ -57,11 +57,11 @@ pub(crate) struct QueueDelay {
     /// In the present eighth: what a worker had received, and requests that were followed to their end.
     received: Seen,
     followed: Seen,
-    /// During an overload: requests that were looked at in it, those of them that had waited for too long, and those
-    /// that were refused, for that or because enough are served.
+    /// During an overload: requests that were looked at in it, those of them that were refused because they had
+    /// waited for too long, and those that were because enough are served.
     asked: AtomicU32,
     old: AtomicU32,
-    refused: AtomicU32,
+    crowded: AtomicU32,
     /// By how much the limit is longer than half of the target, or shorter, in [parts](WHOLE) of that half.
     eased: AtomicI32,
     /// What a request takes that is served during an overload, a moving average, ns.
@@ -213,12 +213,12 @@ impl QueueDelay {
         let late = self.late_eighths.swap(0, Ordering::Relaxed);
         let old = self.old.swap(0, Ordering::Relaxed);
         let asked = self.asked.swap(0, Ordering::Relaxed);
-        let refused = self.refused.swap(0, Ordering::Relaxed);
+        let refused = old + self.crowded.swap(0, Ordering::Relaxed);
         let was = self.overloaded.load(Ordering::Relaxed);
         let stood = self.stood.swap(false, Ordering::Relaxed);
         let stands = late * 4 >= eighths * 3 && (late >= 2 || late == 1 && stood);
         let many_refused = refused > 0 && refused * REFUSED_SHARE >= asked;
-        // Where nothing was served, it is not the requests that others wait for: somebody else uses the CPUs.
+        // Where nothing was served, requests wait for no other requests: programs beside the server use the CPUs.
         let none_served = was && asked > 0 && old >= asked;
         let overloaded = is_recent && !none_served && (stands || was && many_refused);
         // Workers count meanwhile, and one that asked in the last interval may be refused in this one.
@@ -349,7 +349,6 @@ impl QueueDelay {
             (&self.asked, 1),
             (&self.asked_lately, 1),
             (&self.old, u32::from(refused)),
-            (&self.refused, u32::from(refused)),
             (
                 &self.old_lately,
                 u32::from(waited.longest() > half.saturating_mul(2)),
@@ -374,7 +373,7 @@ impl QueueDelay {
         let has_room = self.serving.fetch_add(1, Ordering::Relaxed) < window;
         if !has_room {
             self.leave();
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.crowded.fetch_add(1, Ordering::Relaxed);
         }
         has_room
     }
@@ -690,7 +689,8 @@ mod tests {
     fn window_after(queue: &QueueDelay, from_ms: u64, meanwhile: impl Fn()) -> u32 {
         for step in 0..40 {
             meanwhile();
-            observe(queue, from_ms + 13 * step, &[0]);
+            let now_ns = (from_ms + 13 * step) * MS;
+            queue.observe_followed(Duration::ZERO, now_ns, &Limits::default());
         }
         queue.window.load(Ordering::Relaxed)
     }
@@ -748,7 +748,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_leaves_late_takes_no_room_of_others() {
+    fn one_that_leaves_late_takes_no_room_of_others() {
         let queue = QueueDelay::default();
         queue.leave();
         assert_eq!(queue.serving.load(Ordering::Relaxed), 0);
