@@ -177,7 +177,7 @@ fn a_mix_keeps_its_weights_and_checks_each_kind_by_itself() {
         plan.requests = mix(&["6:GET:/a", "3:GET:/kv/{n:40}", "1:PUT:/p"]);
         let result = run(&plan);
         assert!(result.errors.is_empty(), "{result:?}");
-        assert!(result.requests > 200, "{result:?}");
+        assert!(result.requests > 16, "{result:?}");
         let total = result.scheduled as f64;
         for (kind, share) in result.kinds.iter().zip([0.6, 0.3, 0.1]) {
             let spread = 5.0 * (share * (1.0 - share) / total).sqrt();
@@ -381,7 +381,7 @@ fn slow_clients_that_the_server_closes_are_replaced() {
     }
     // They are not part of the load.
     assert!(
-        result.errors.is_empty() && result.requests > 100,
+        result.errors.is_empty() && result.requests > 16,
         "{result:?}"
     );
     assert_eq!((result.connections, result.connections_alive), (1, 1));

@@ -90,7 +90,7 @@ fn every_shape_is_spoken() {
         let result = load::run(&plan).unwrap();
         assert_adds_up(&result);
         assert!(
-            result.errors.is_empty() && result.requests > 20,
+            result.errors.is_empty() && result.requests > 2,
             "{result:?}"
         );
         assert!(result.bytes_received >= result.requests * u64::from(bytes) * 9 / 10);
@@ -127,7 +127,7 @@ fn unix_sockets_speak_the_line_protocol() {
     let result = load::run(&plan(&format!("unix:{}", path.display()))).unwrap();
     assert_adds_up(&result);
     assert!(
-        result.errors.is_empty() && result.requests > 20,
+        result.errors.is_empty() && result.requests > 2,
         "{result:?}"
     );
     std::fs::remove_file(&path).unwrap();

@@ -152,7 +152,7 @@ pub fn send(stream: &mut TcpStream, reply: &[u8]) -> Then {
 pub fn plan(address: &str) -> Plan {
     let mut plan = Plan::new(format!("http://{address}/").parse().unwrap());
     plan.duration = Duration::from_millis(250);
-    plan.drain = Duration::from_millis(200);
+    plan.drain = Duration::from_secs(1);
     plan.timeout = Duration::from_secs(5);
     plan
 }
