@@ -32,6 +32,8 @@ pub struct Slice {
     pub silent: u64,
     /// `true` where the generator was the limit.
     pub generator_bound: bool,
+    /// `true` where latency is not to be used, because the generator sent too late.
+    pub late: bool,
     /// The share of the CPUs that others used, where that was too much for anything else to be known.
     pub shared_by: Option<f64>,
 }
@@ -102,6 +104,7 @@ pub fn read(load: &LoadResult) -> Slice {
         scheduled: load.scheduled,
         silent: load.silent_connections.unwrap_or(0),
         generator_bound: load.reasons.has(Code::GeneratorCpu),
+        late: load.mode == Mode::Open && load.reasons.has(Code::GeneratorLate),
         ..Slice::default()
     }
 }
@@ -142,7 +145,8 @@ mod tests {
     fn a_late_generator_spoils_latency_and_a_short_window_no_throughput() {
         let reason = |code, effect| vec![Reason::new(code, effect, "")];
         let late = reason(Code::GeneratorLate, Effect::Invalidates);
-        assert_eq!(read(&result(Mode::Open, late)).p50_us, None);
+        let late = read(&result(Mode::Open, late));
+        assert_eq!((late.p50_us, late.late), (None, true));
         let little = reason(Code::LittlesLaw, Effect::Invalidates);
         assert!(read(&result(Mode::Closed, little)).throughput_rps.is_some());
         let wrong = reason(Code::WrongBodies, Effect::Invalidates);

@@ -168,7 +168,14 @@ fn conclusion(outcome: &Outcome) -> String {
         0 if outcome.gate == Gate::Exact => {
             "B does no more than A: an increase would have been seen.".to_owned()
         }
-        0 => "B is not slower than A: a slowdown would have been seen.".to_owned(),
+        0 => match names(Said::NotJudged) {
+            unjudged if unjudged.is_empty() => {
+                "B is not slower than A: a slowdown would have been seen.".to_owned()
+            }
+            unjudged => format!(
+                "B is not slower than A in what was judged: a slowdown would have been seen there, and not in {unjudged}."
+            ),
+        },
         1 if names(Said::Slower).is_empty() => {
             "B is worse than A: it failed where A did not.".to_owned()
         }

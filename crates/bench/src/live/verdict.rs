@@ -177,6 +177,21 @@ fn shared(session: &Session) -> Option<String> {
     ))
 }
 
+/// What is said where a latency has no verdict because the generator sent too late for it.
+fn late(session: &Session, kind: Kind) -> Option<String> {
+    if !matches!(kind, Kind::P50 | Kind::P99) {
+        return None;
+    }
+    let slices = session.rotations.iter().flat_map(|each| &each.open);
+    let late = slices.clone().filter(|slice| slice.late).count();
+    (late > 0).then(|| {
+        format!(
+            "in {late} of {} slices the generator sent requests too late",
+            slices.count()
+        )
+    })
+}
+
 fn figure(session: &Session, kind: Kind) -> Figure {
     let side = |whose: usize| {
         let values = session
@@ -200,7 +215,8 @@ fn figure(session: &Session, kind: Kind) -> Figure {
         why: String::new(),
     };
     let Some(judged) = session.judged.get(&kind) else {
-        let why = "too few slices have it".to_owned();
+        let why = late(session, kind);
+        let why = why.unwrap_or_else(|| "too few slices have it".to_owned());
         return Figure { why, ..empty };
     };
     if kind == Kind::Throughput && is_generators(session) {

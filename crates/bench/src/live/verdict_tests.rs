@@ -153,6 +153,27 @@ fn slices_that_others_disturbed_are_told_and_decide_nothing() {
 }
 
 #[test]
+fn a_late_generator_is_named_where_latency_has_no_verdict() {
+    let late = |rotation: &mut Rotation| {
+        for slice in &mut rotation.open {
+            (slice.p50_us, slice.p99_us, slice.late) = (None, None, true);
+        }
+    };
+    let outcome = of(&session([1.0; 4], late));
+    let [cpu, _, p50, p99] = &outcome.figures[..] else {
+        panic!("{:?}", outcome.figures)
+    };
+    for figure in [p50, p99] {
+        let why = "in 80 of 80 slices the generator sent requests too late";
+        assert_eq!((figure.said, figure.why.as_str()), (Said::NotJudged, why));
+    }
+    assert_eq!((cpu.said, outcome.exit), (Said::Equal, 0));
+    let text = crate::live::text::table(&outcome);
+    let end = "would have been seen there, and not in p50 response, p99 response.";
+    assert!(text.contains(end), "{text}");
+}
+
+#[test]
 fn the_exact_gate_rests_on_what_is_counted_alone() {
     let counted = |gate, calls: [f64; 2]| {
         // CPU is twice as much, and that decides the timed gate.
