@@ -381,13 +381,14 @@ impl Session {
             .collect()
     }
 
-    /// Whether nothing is left to be decided: a figure that has no pairs will not get any.
-    fn is_decided(&self) -> bool {
+    /// Whether nothing is left to be decided: a figure that has no pairs will not get any, one that has
+    /// too few may.
+    pub fn is_decided(&self) -> bool {
         Kind::ALL
             .into_iter()
             .all(|kind| match self.judged.get(&kind) {
                 Some(judged) => judged.verdict != Verdict::TooClose,
-                None => self.logs(kind).len() < self.rotations.len() / 2,
+                None => self.logs(kind).is_empty(),
             })
     }
 

@@ -174,6 +174,21 @@ fn a_late_generator_is_named_where_latency_has_no_verdict() {
 }
 
 #[test]
+fn a_figure_that_some_slices_have_is_waited_for() {
+    let mut session = session([1.0; 4], |_| ());
+    assert!(session.is_decided());
+    session.judged.remove(&Kind::P99);
+    for rotation in &mut session.rotations[3..] {
+        rotation.open[0].p99_us = None;
+    }
+    assert!(!session.is_decided(), "three pairs are too few");
+    for rotation in &mut session.rotations {
+        rotation.open[0].p99_us = None;
+    }
+    assert!(session.is_decided(), "no slice will have it");
+}
+
+#[test]
 fn the_exact_gate_rests_on_what_is_counted_alone() {
     let counted = |gate, calls: [f64; 2]| {
         // CPU is twice as much, and that decides the timed gate.
