@@ -29,8 +29,9 @@ const CLOSED_S: f64 = 0.15;
 const WARM_UP_S: f64 = 0.4;
 /// The open loop offers this part of what the slower of the two can do.
 const RATE_SHARE: f64 = 0.4;
-/// Both servers are started afresh after so many rotations.
-const ROTATIONS_PER_START: usize = 12;
+/// Both servers are started afresh after so many rotations: the first look is to see three starts, so
+/// that what one start happens to differ by is not taken for a difference of the servers.
+const ROTATIONS_PER_START: usize = FIRST / 3;
 /// The probability of a wrong verdict in a session, over all its figures and looks.
 const ALPHA: f64 = 0.05;
 
@@ -55,7 +56,7 @@ pub struct Session {
     pub gate: Gate,
     /// What was counted of A and of B.
     pub counts: Option<[Counts; 2]>,
-    /// The latest judgement of each figure; what was decided is not judged again.
+    /// The judgement of each figure at the latest look.
     pub judged: BTreeMap<Kind, Comparison>,
     /// Times that each of the servers was started.
     pub starts: u32,
@@ -289,6 +290,7 @@ impl Bench {
             }
         }
         let mut rotation = Rotation {
+            start: self.starts,
             open: [Slice::default(); 2],
             closed: [Slice::default(); 2],
         };
@@ -344,7 +346,7 @@ impl Bench {
         }
         // The time was over between two looks: what the next one may spend so far is spent now.
         if let Some(alpha) = schedule.rest(session.rotations.len()) {
-            session.look(alpha);
+            session.look_at_open(alpha);
         }
         Ok(())
     }
@@ -358,17 +360,29 @@ impl Drop for Bench {
 }
 
 impl Session {
-    /// Judges what is not decided yet.
-    fn look(&mut self, alpha: f64) {
+    /// Judges every figure by all pairs so far. What an earlier look decided is judged again: few pairs
+    /// hardly tell how much they depend on each other, and more of them may take a verdict back.
+    pub fn look(&mut self, alpha: f64) {
         for kind in Kind::ALL {
-            let is_open = |judged: &Comparison| judged.verdict == Verdict::TooClose;
-            if !self.judged.get(&kind).is_none_or(is_open) {
-                continue;
+            self.judge(kind, alpha);
+        }
+    }
+
+    /// Judges what the last look left open, by the few pairs since then: what they may spend is too
+    /// little to take a verdict back.
+    fn look_at_open(&mut self, alpha: f64) {
+        for kind in Kind::ALL {
+            let judged = self.judged.get(&kind);
+            if judged.is_none_or(|judged| judged.verdict == Verdict::TooClose) {
+                self.judge(kind, alpha);
             }
-            let bounds = kind.bounds(self.within);
-            if let Some(told) = sequential::judge(&self.logs(kind), alpha, bounds) {
-                self.judged.insert(kind, told);
-            }
+        }
+    }
+
+    fn judge(&mut self, kind: Kind, alpha: f64) {
+        let bounds = kind.bounds(self.within);
+        if let Some(told) = sequential::judge(&self.logs(kind), alpha, bounds) {
+            self.judged.insert(kind, told);
         }
     }
 

@@ -3,6 +3,7 @@
 use report::data::Mode;
 use schema::load::LoadResult;
 use schema::{Code, Effect, Figure};
+use serde::Serialize;
 
 use crate::judge::gates;
 use crate::observe::measured::Sample;
@@ -11,8 +12,12 @@ use crate::run::held::Held;
 /// Fewer requests do not have a 99th percentile.
 pub const REQUESTS_MIN_FOR_P99: u64 = 400;
 
+/// A late generator spoils a 99th percentile sooner than a median: that counts as long as nine of ten
+/// requests were late by no more than this part of it.
+const LATE_SHARE_OF_P50: f64 = 0.05;
+
 /// What one slice says. `None` is not known, or not to be used.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Slice {
     /// CPU of the server's tree, µs per right answer.
     pub cpu_us: Option<f64>,
@@ -32,15 +37,19 @@ pub struct Slice {
     pub silent: u64,
     /// `true` where the generator was the limit.
     pub generator_bound: bool,
-    /// `true` where latency is not to be used, because the generator sent too late.
-    pub late: bool,
+    /// `true` where the median is not to be used, because the generator sent too late...
+    pub late_p50: bool,
+    /// ...and where the 99th percentile is not.
+    pub late_p99: bool,
     /// The share of the CPUs that others used, where that was too much for anything else to be known.
     pub shared_by: Option<f64>,
 }
 
 /// Both servers in one rotation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Rotation {
+    /// Which start of the servers it was measured on, from 1.
+    pub start: u32,
     /// Open loop: A, then B.
     pub open: [Slice; 2],
     /// Closed loop.
@@ -75,37 +84,53 @@ fn of(sample: &Sample) -> Slice {
 
 /// What the generator's result says, as far as its own gates let it.
 pub fn read(load: &LoadResult) -> Slice {
-    // Of a window this short, Little's law is off by what is in flight at its edges.
-    let about_latency = |code| {
-        matches!(
-            code,
-            Code::GeneratorLate | Code::GeneratorCpu | Code::NotSent | Code::LittlesLaw
-        )
-    };
-    let invalid = |figure: Figure| {
-        load.reasons.iter().any(|reason| {
-            reason.effect == Effect::Invalidates
-                && reason.concerns(figure)
-                && (figure == Figure::Latency && reason.code != Code::LittlesLaw
-                    || !about_latency(reason.code))
-        })
-    };
+    let (is_open, is_late) = (
+        load.mode == Mode::Open,
+        load.reasons.has(Code::GeneratorLate),
+    );
     let latency = |value: Option<f64>, requests_min: u64| {
-        let open = load.mode == Mode::Open && load.scheduled >= requests_min;
         let value = value.or_else(|| (load.failures() > 0).then_some(f64::INFINITY));
-        value.filter(|_| open && !invalid(Figure::Latency))
+        let usable = is_open && load.scheduled >= requests_min;
+        // Of a window this short, Little's law is off by what is in flight at its edges.
+        let ignored = [Code::LittlesLaw, Code::GeneratorLate];
+        value.filter(|_| usable && !is_spoilt(load, Figure::Latency, &ignored))
     };
+    let late_p50 = is_late && !is_median_in_time(load);
+    let about_latency = [
+        Code::GeneratorLate,
+        Code::GeneratorCpu,
+        Code::NotSent,
+        Code::LittlesLaw,
+    ];
+    let throughput_counts = !is_open && !is_spoilt(load, Figure::Throughput, &about_latency);
     Slice {
-        throughput_rps: (load.mode == Mode::Closed && !invalid(Figure::Throughput))
-            .then_some(load.rate_achieved),
-        p50_us: latency(load.response_us.p50, 1),
-        p99_us: latency(load.response_us.p99, REQUESTS_MIN_FOR_P99),
+        throughput_rps: throughput_counts.then_some(load.rate_achieved),
+        p50_us: latency(load.response_us.p50, 1).filter(|_| !late_p50),
+        p99_us: latency(load.response_us.p99, REQUESTS_MIN_FOR_P99).filter(|_| !is_late),
         failures: load.failures(),
         scheduled: load.scheduled,
         silent: load.silent_connections.unwrap_or(0),
         generator_bound: load.reasons.has(Code::GeneratorCpu),
-        late: load.mode == Mode::Open && load.reasons.has(Code::GeneratorLate),
+        late_p50: is_open && late_p50,
+        late_p99: is_open && is_late,
         ..Slice::default()
+    }
+}
+
+/// Whether something but what is `ignored` spoils a figure.
+fn is_spoilt(load: &LoadResult, figure: Figure, ignored: &[Code]) -> bool {
+    load.reasons.iter().any(|reason| {
+        reason.effect == Effect::Invalidates
+            && reason.concerns(figure)
+            && !ignored.contains(&reason.code)
+    })
+}
+
+/// Whether so few requests were sent late that the median of their responses says what it would have said.
+fn is_median_in_time(load: &LoadResult) -> bool {
+    match (load.late_us.p90, load.response_us.p50) {
+        (Some(late_us), Some(p50_us)) => late_us <= LATE_SHARE_OF_P50 * p50_us,
+        _ => false,
     }
 }
 
@@ -146,7 +171,17 @@ mod tests {
         let reason = |code, effect| vec![Reason::new(code, effect, "")];
         let late = reason(Code::GeneratorLate, Effect::Invalidates);
         let late = read(&result(Mode::Open, late));
-        assert_eq!((late.p50_us, late.late), (None, true));
+        assert_eq!((late.p50_us, late.p99_us), (None, None));
+        assert!(late.late_p50 && late.late_p99);
+        // Nine of ten were in time: only the tail is spoilt.
+        for (p90, p50_us) in [(3.9, Some(80.0)), (4.1, None)] {
+            let reason = Reason::new(Code::GeneratorLate, Effect::Invalidates, "");
+            let mut load = result(Mode::Open, vec![reason]);
+            load.late_us.p90 = Some(p90);
+            let slice = read(&load);
+            assert_eq!((slice.p50_us, slice.p99_us), (p50_us, None));
+            assert_eq!((slice.late_p50, slice.late_p99), (p50_us.is_none(), true));
+        }
         let little = reason(Code::LittlesLaw, Effect::Invalidates);
         assert!(read(&result(Mode::Closed, little)).throughput_rps.is_some());
         let wrong = reason(Code::WrongBodies, Effect::Invalidates);

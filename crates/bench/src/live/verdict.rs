@@ -8,7 +8,7 @@ use super::args::Gate;
 use super::counted;
 use super::kind::{Kind, Said};
 use super::session::Session;
-use super::slice::Rotation;
+use super::slice::{Rotation, Slice};
 
 /// One figure of both servers.
 #[derive(Debug, Clone, Serialize)]
@@ -73,6 +73,8 @@ pub struct Outcome {
     pub notes: Vec<String>,
     /// The exit status.
     pub exit: u8,
+    /// Every rotation, in the order of time.
+    pub record: Vec<Rotation>,
 }
 
 /// Exit status: nothing became slower, and it would have been seen.
@@ -158,6 +160,7 @@ pub fn of(session: &Session) -> Outcome {
         context_switches_per_request: switches,
         notes,
         exit,
+        record: session.rotations.clone(),
     }
 }
 
@@ -179,11 +182,13 @@ fn shared(session: &Session) -> Option<String> {
 
 /// What is said where a latency has no verdict because the generator sent too late for it.
 fn late(session: &Session, kind: Kind) -> Option<String> {
-    if !matches!(kind, Kind::P50 | Kind::P99) {
-        return None;
-    }
+    let is_late = |slice: &&Slice| match kind {
+        Kind::P50 => slice.late_p50,
+        Kind::P99 => slice.late_p99,
+        Kind::Cpu | Kind::Throughput => false,
+    };
     let slices = session.rotations.iter().flat_map(|each| &each.open);
-    let late = slices.clone().filter(|slice| slice.late).count();
+    let late = slices.clone().filter(is_late).count();
     (late > 0).then(|| {
         format!(
             "in {late} of {} slices the generator sent requests too late",
