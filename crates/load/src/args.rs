@@ -102,6 +102,17 @@ pub struct Args {
     #[arg(long)]
     pub new_connection: bool,
 
+    /// The share of requests that come on a connection of their own, 0 to 1; the others share those that are
+    /// kept. 1 is --new-connection
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = 0.0,
+        value_parser = churn,
+        conflicts_with_all = ["new_connection", "replay", "mix_from", "body_lines", "header_lines"]
+    )]
+    pub churn: f64,
+
     /// Closed loop: how long each client waits after a reply before its next request, milliseconds,
     /// fractions too. Their first requests are spread evenly over that time
     #[arg(
@@ -361,7 +372,8 @@ impl Args {
                 .unwrap_or_else(|| self.connections_default()),
             threads: self.threads,
             pipeline: self.pipeline,
-            new_connection: self.new_connection,
+            new_connection: self.new_connection || self.churn == 1.0,
+            churn: if self.churn < 1.0 { self.churn } else { 0.0 },
             think: Duration::from_secs_f64(self.think_ms / 1e3),
             duration,
             warmup: if self.slices {
@@ -505,6 +517,14 @@ fn think_ms(text: &str) -> Result<f64, String> {
         .contains(&ms)
         .then_some(ms)
         .ok_or_else(|| format!("0 to {most}"))
+}
+
+fn churn(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().map_err(|error| error.to_string())?;
+    (0.0..=1.0)
+        .contains(&share)
+        .then_some(share)
+        .ok_or_else(|| "0 to 1".to_owned())
 }
 
 fn body_bytes(text: &str) -> Result<usize, String> {

@@ -20,6 +20,8 @@ pub(crate) struct Draw {
     pub(crate) kind: u16,
     /// The number in its path.
     pub(crate) number: u32,
+    /// It has a connection of its own, where only some requests do.
+    pub(crate) once: bool,
 }
 
 /// Draws the requests of one thread, and gives their bytes.
@@ -28,6 +30,9 @@ pub(crate) struct Mix {
     random: SplitMix64,
     weights: u32,
     kinds: Vec<Compiled>,
+    /// The same kinds on connections of their own, and the share of them, where only some requests are.
+    once: Vec<Compiled>,
+    churn: f64,
     /// Requests from a file, instead of the kinds.
     player: Option<Player>,
 }
@@ -58,12 +63,85 @@ impl Mix {
                 random: random::of_thread(plan.seed ^ STREAM, thread),
                 weights: 0,
                 kinds: Vec::new(),
+                once: Vec::new(),
+                churn: 0.0,
                 player: Some(Player {
                     script: Arc::clone(script),
                     next: thread,
                     threads: plan.threads,
                 }),
             });
+        }
+        let compiled = |close| Compiled::all(plan, close);
+        let is_mixed = plan.is_mixed();
+        if plan.requests.is_empty() && !is_mixed {
+            return None;
+        }
+        Some(Self {
+            random: random::of_thread(plan.seed ^ STREAM, thread),
+            weights: plan.requests.iter().map(|kind| kind.weight).sum(),
+            kinds: compiled(plan.new_connection),
+            once: if is_mixed { compiled(true) } else { Vec::new() },
+            churn: plan.churn,
+            player: None,
+        })
+    }
+
+    /// The kind and the number of the next request.
+    pub(crate) fn draw(&mut self) -> Draw {
+        if let Some(player) = &mut self.player {
+            return player.draw(&mut self.random);
+        }
+        let once = !self.once.is_empty() && self.random.uniform() < self.churn;
+        let kind = match self.weights {
+            0 => 0,
+            weights => {
+                let at = self.random.below(weights);
+                self.kinds.partition_point(|kind| kind.until <= at)
+            }
+        };
+        let number = self.kinds[kind]
+            .number
+            .as_ref()
+            .map_or(0, |&(bound, _)| self.random.below(bound));
+        Draw {
+            kind: kind as u16,
+            number,
+            once,
+        }
+    }
+
+    /// Appends the bytes of a drawn request, and returns how many there are.
+    pub(crate) fn append(&self, draw: Draw, bytes: &mut Vec<u8>) -> usize {
+        let start = bytes.len();
+        if let Some(player) = &self.player {
+            bytes.extend_from_slice(&player.script.bytes[draw.number as usize]);
+            return bytes.len() - start;
+        }
+        let kinds = match draw.once && !self.once.is_empty() {
+            true => &self.once,
+            false => &self.kinds,
+        };
+        let kind = &kinds[draw.kind as usize];
+        bytes.extend_from_slice(&kind.before);
+        if let Some((_, after)) = &kind.number {
+            write!(bytes, "{}", draw.number).expect("a vector takes all bytes");
+            bytes.extend_from_slice(after);
+        }
+        bytes.len() - start
+    }
+}
+
+impl Compiled {
+    /// Every kind of a plan, or its only request, on connections that stay or that `close`.
+    fn all(plan: &Plan, close: bool) -> Vec<Self> {
+        if plan.requests.is_empty() {
+            let before = plan.request_for(&plan.method, plan.target.path(), close);
+            return vec![Self {
+                until: 0,
+                before,
+                number: None,
+            }];
         }
         let mut weights = 0;
         let compile = |kind: &Kind| {
@@ -77,10 +155,10 @@ impl Mix {
             let line = format!("{} {path}", kind.method).into_bytes();
             let rest = |after: &str| {
                 let mut bytes = after.as_bytes().to_vec();
-                bytes.extend(plan.after_path(&kind.method, plan.new_connection));
+                bytes.extend(plan.after_path(&kind.method, close));
                 bytes
             };
-            Compiled {
+            Self {
                 until: weights,
                 before: match number {
                     Some(_) => line,
@@ -89,46 +167,7 @@ impl Mix {
                 number: number.map(|(bound, after)| (bound, rest(after))),
             }
         };
-        let kinds: Vec<Compiled> = plan.requests.iter().map(compile).collect();
-        (!kinds.is_empty()).then(|| Self {
-            random: random::of_thread(plan.seed ^ STREAM, thread),
-            weights,
-            kinds,
-            player: None,
-        })
-    }
-
-    /// The kind and the number of the next request.
-    pub(crate) fn draw(&mut self) -> Draw {
-        if let Some(player) = &mut self.player {
-            return player.draw(&mut self.random);
-        }
-        let at = self.random.below(self.weights);
-        let kind = self.kinds.partition_point(|kind| kind.until <= at);
-        let number = self.kinds[kind]
-            .number
-            .as_ref()
-            .map_or(0, |&(bound, _)| self.random.below(bound));
-        Draw {
-            kind: kind as u16,
-            number,
-        }
-    }
-
-    /// Appends the bytes of a drawn request, and returns how many there are.
-    pub(crate) fn append(&self, draw: Draw, bytes: &mut Vec<u8>) -> usize {
-        let start = bytes.len();
-        if let Some(player) = &self.player {
-            bytes.extend_from_slice(&player.script.bytes[draw.number as usize]);
-            return bytes.len() - start;
-        }
-        let kind = &self.kinds[draw.kind as usize];
-        bytes.extend_from_slice(&kind.before);
-        if let Some((_, after)) = &kind.number {
-            write!(bytes, "{}", draw.number).expect("a vector takes all bytes");
-            bytes.extend_from_slice(after);
-        }
-        bytes.len() - start
+        plan.requests.iter().map(compile).collect()
     }
 }
 
@@ -146,7 +185,11 @@ impl Player {
         };
         let number = order[at];
         let kind = self.script.kinds_of[number as usize];
-        Draw { kind, number }
+        Draw {
+            kind,
+            number,
+            once: false,
+        }
     }
 }
 
@@ -181,16 +224,43 @@ mod tests {
         );
     }
 
+    fn draw(kind: u16, number: u32) -> Draw {
+        Draw {
+            kind,
+            number,
+            once: false,
+        }
+    }
+
+    #[test]
+    fn so_many_draws_have_a_connection_of_their_own_and_say_so() {
+        for requests in [&[][..], &["3:GET:/a/{n:7}", "1:PUT:/b"]] {
+            let mut plan = plan(requests);
+            plan.churn = 0.25;
+            let mut mix = Mix::new(&plan, 0).unwrap();
+            let mut once = 0;
+            for _ in 0..20_000 {
+                let draw = mix.draw();
+                once += u32::from(draw.once);
+                let mut bytes = Vec::new();
+                mix.append(draw, &mut bytes);
+                let text = String::from_utf8(bytes).unwrap();
+                assert_eq!(text.contains("\r\nConnection: close\r\n"), draw.once);
+            }
+            assert!((4_700..5_300).contains(&once), "{once}");
+        }
+    }
+
     #[test]
     fn a_drawn_request_has_its_number_and_its_body() {
         let plan = plan(&["1:GET:/kv/{n:7}/x", "1:PUT:/kv/fixed"]);
         let mix = Mix::new(&plan, 0).unwrap();
         let mut bytes = Vec::new();
-        let n = mix.append(Draw { kind: 0, number: 6 }, &mut bytes);
+        let n = mix.append(draw(0, 6), &mut bytes);
         assert_eq!(bytes, b"GET /kv/6/x HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n");
         assert_eq!(n, bytes.len());
         bytes.clear();
-        mix.append(Draw { kind: 1, number: 0 }, &mut bytes);
+        mix.append(draw(1, 0), &mut bytes);
         assert_eq!(
             bytes,
             b"PUT /kv/fixed HTTP/1.1\r\nHost: 127.0.0.1:1\r\nContent-Length: 3\r\n\r\nabc"

@@ -96,6 +96,9 @@ pub struct Plan {
     pub pipeline: usize,
     /// Open a connection for every request.
     pub new_connection: bool,
+    /// Without `new_connection`, the share of requests that come on a connection of their own, 0 to less than 1.
+    /// As many such connections as kept ones are open at once, at most.
+    pub churn: f64,
     /// In a closed loop, the time from a reply to the next request of that connection. The first
     /// requests are spread evenly over it.
     pub think: Duration,
@@ -153,6 +156,7 @@ impl Plan {
             threads: 1,
             pipeline: 1,
             new_connection: false,
+            churn: 0.0,
             think: Duration::ZERO,
             duration: Duration::from_secs(1),
             warmup: Duration::ZERO,
@@ -173,6 +177,11 @@ impl Plan {
             slow: Slow::default(),
             poison: None,
         }
+    }
+
+    /// Some requests have a connection of their own, and others do not.
+    pub(crate) fn is_mixed(&self) -> bool {
+        !self.new_connection && self.churn > 0.0
     }
 
     /// The steps of the rate, the warm-up first; none in a closed loop.

@@ -37,6 +37,7 @@ impl Plan {
             !(self.new_connection && self.pipeline > 1),
             "with one connection per request there is no pipelining"
         );
+        self.check_churn()?;
         self.check_think()?;
         ensure!(!self.duration.is_zero(), "duration must be above zero");
         ensure!(!self.timeout.is_zero(), "timeout must be above zero");
@@ -55,6 +56,29 @@ impl Plan {
         self.check_protocol()?;
         self.check_requests()?;
         self.check_extra_clients()
+    }
+
+    fn check_churn(&self) -> Result<()> {
+        ensure!(
+            (0.0..1.0).contains(&self.churn),
+            "the share of requests on a connection of their own must be 0 to 1"
+        );
+        if !self.is_mixed() {
+            return Ok(());
+        }
+        ensure!(
+            self.pipeline == 1,
+            "where some requests have a connection of their own there is no pipelining"
+        );
+        ensure!(
+            self.unp_bytes.is_none(),
+            "a share of requests on connections of their own belongs to HTTP, not to the UNP protocol"
+        );
+        ensure!(
+            self.script.is_none(),
+            "requests from a file are sent on kept connections, or each on its own"
+        );
+        Ok(())
     }
 
     fn check_think(&self) -> Result<()> {

@@ -6,7 +6,8 @@ use schema::load::RequestsFile;
 use schema::{Code, Effect, Reason, Reasons};
 use serde::{Deserialize, Serialize};
 
-use self::shape::{NANO, Offer, Shape, offers};
+pub(crate) use self::shape::NANO;
+use self::shape::{Offer, Shape, offers};
 use crate::counts::Counts;
 use crate::extra_clients::ExtraCounts;
 use crate::plan::Plan;

@@ -6,7 +6,7 @@ use schema::load::{BodyCheck, GeneratorCost, Latency, LoadResult, Mode};
 
 use self::parts::ratio;
 use crate::clock::SECOND_NS;
-use crate::record::RunRecord;
+use crate::record::{NANO, RunRecord};
 
 /// The figures of a record, and the reasons that it holds already.
 pub(crate) fn of(record: &RunRecord) -> LoadResult {
@@ -36,6 +36,7 @@ pub(crate) fn of(record: &RunRecord) -> LoadResult {
         threads: record.threads,
         pipeline: shape.pipeline,
         new_connection: shape.new_connection,
+        churn: shape.churn_nano as f64 / NANO,
         think_ms: shape.think_ns as f64 / 1e6,
         body_check: shape.body_check.unwrap_or(BodyCheck::Exact),
         requests: counts.answered(),

@@ -57,7 +57,8 @@ pub(crate) fn run_on(
 ) -> Result<RunRecord> {
     plan.check()?;
     plan.target.reach(plan.timeout)?;
-    let connections = plan.connections + plan.idle + plan.slow.senders + plan.slow.readers;
+    let once = if plan.is_mixed() { plan.connections } else { 0 };
+    let connections = plan.connections + once + plan.idle + plan.slow.senders + plan.slow.readers;
     let wanted = connections as u64 + DESCRIPTORS_SPARE;
     if let Some(limit) = socket::raise_descriptor_limit().filter(|&limit| limit < wanted) {
         bail!("{connections} connections need {wanted} descriptors; the limit is {limit}");

@@ -31,10 +31,13 @@ fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
         true => format!(", {} ms of thinking", result.think_ms),
         false => String::new(),
     };
-    let kind = if result.new_connection {
-        " (one per request)"
-    } else {
-        ""
+    let kind = match result.new_connection {
+        true => " (one per request)".to_owned(),
+        false if result.churn > 0.0 => format!(
+            " kept and {} % of requests on their own",
+            result.churn * 100.0
+        ),
+        false => String::new(),
     };
     writeln!(
         text,
@@ -64,7 +67,7 @@ fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
     row(text, "response", &result.response_us)?;
     row(text, "service", &result.service_us)?;
     row(text, "slip", &result.slip_us)?;
-    if result.new_connection || result.connections_lost > 0 {
+    if result.new_connection || result.churn > 0.0 || result.connections_lost > 0 {
         row(text, "connect", &result.connect_us)?;
     }
     writeln!(text)?;

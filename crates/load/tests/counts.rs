@@ -42,7 +42,8 @@ fn plans() -> impl Strategy<Value = Plan> {
     ];
     let mixed = any::<bool>();
     let think = prop_oneof![Just(0u64), 1u64..30];
-    let further = (steps, mixed, think);
+    let churn = prop_oneof![3 => Just(0.0), 1 => 0.01..0.99];
+    let further = (steps, mixed, think, churn);
     (pace, any::<u64>(), shape, times, further).prop_map(|(pace, seed, shape, times, further)| {
         let (connections, threads, pipeline, new_connection) = shape;
         let (duration, warmup, drain, timeout) = times;
@@ -57,7 +58,10 @@ fn plans() -> impl Strategy<Value = Plan> {
         plan.warmup = Duration::from_millis(warmup);
         plan.drain = Duration::from_millis(drain);
         plan.timeout = Duration::from_millis(timeout);
-        let (steps, mixed, think) = further;
+        let (steps, mixed, think, churn) = further;
+        if churn > 0.0 && !new_connection {
+            (plan.churn, plan.pipeline) = (churn, 1);
+        }
         if pace == Pace::Closed && think > 0 {
             plan.think = Duration::from_millis(think);
             plan.pipeline = 1;

@@ -44,6 +44,9 @@ pub struct LoadResult {
     pub pipeline: usize,
     /// Every request opened its connection.
     pub new_connection: bool,
+    /// The share of requests on a connection of their own, where others share those that are kept.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub churn: f64,
     /// How long each client of a closed loop thinks after a reply, milliseconds.
     #[serde(skip_serializing_if = "is_nothing")]
     pub think_ms: f64,

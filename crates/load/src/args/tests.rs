@@ -59,6 +59,38 @@ fn clients_of_a_closed_loop_may_think() {
 }
 
 #[test]
+fn some_requests_may_have_a_connection_of_their_own() {
+    let of = |flags: &str| {
+        let line = format!("load http://127.0.0.1:1/ {flags}");
+        let args = Args::try_parse_from(line.split_whitespace());
+        args.map_err(anyhow::Error::from)?.plan()
+    };
+    for (flags, expected) in [
+        ("", (false, 0.0)),
+        ("--churn 0", (false, 0.0)),
+        ("--churn 0.3", (false, 0.3)),
+        ("--churn 1", (true, 0.0)),
+        ("--new-connection", (true, 0.0)),
+    ] {
+        let plan = of(flags).unwrap();
+        assert_eq!((plan.new_connection, plan.churn), expected, "{flags}");
+    }
+    for (flags, says) in [
+        ("--churn 1.1", "0 to 1"),
+        ("--churn nan", "0 to 1"),
+        ("--churn=-0.1", "0 to 1"),
+        ("--churn 0.5 --new-connection", "--new-connection"),
+        ("--churn 0.5 --replay x", "--replay"),
+        ("--churn 0.5 --mix-from x", "--mix-from"),
+        ("--churn 0.5 --pipeline 2", "no pipelining"),
+        ("--churn 0.5 --protocol unp", "UNP"),
+    ] {
+        let error = of(flags).unwrap_err().to_string();
+        assert!(error.contains(says), "{flags}: {error}");
+    }
+}
+
+#[test]
 fn the_other_flags_make_a_plan() {
     let flags = "load http://127.0.0.1:1/ --profile 100:1s,100-300:2s --expect-status 200,404 \
                  --request 9:GET:/kv/{n:10} --request 1:PUT:/kv/{n:10} --body-bytes 3 \

@@ -84,7 +84,14 @@ fn record<'a>(plan: &Plan, events: impl Iterator<Item = &'a Event>, n: u64) -> R
     recorder.set_window(Window::of(plan, START_NS));
     for event in events {
         let (kind, number) = (event.kind, 0);
-        let mut pending = recorder.schedule(event.intended_ns, Draw { kind, number });
+        let mut pending = recorder.schedule(
+            event.intended_ns,
+            Draw {
+                kind,
+                number,
+                once: false,
+            },
+        );
         recorder.noticed(&pending, event.intended_ns + event.late_ns);
         recorder.waited(&pending, event.waited_ns);
         if event.class != Some(ErrorClass::Refused) {

@@ -10,7 +10,7 @@ use crate::plan::{Pace, Plan};
 use crate::profile::Step;
 
 /// Rates and shares are kept in billionths: whole numbers add up, and are read back, exactly.
-pub(super) const NANO: f64 = 1e9;
+pub(crate) const NANO: f64 = 1e9;
 
 /// What must be equal in runs that are added up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub(crate) struct Shape {
     pub(crate) arrivals: Option<Arrivals>,
     pub(crate) pipeline: usize,
     pub(crate) new_connection: bool,
+    /// The share of requests on connections of their own, in billionths.
+    #[serde(default)]
+    pub(crate) churn_nano: u64,
     /// How long clients think.
     #[serde(default)]
     pub(crate) think_ns: u64,
@@ -79,6 +82,7 @@ impl Shape {
             },
             pipeline: plan.pipeline,
             new_connection: plan.new_connection,
+            churn_nano: (plan.churn * NANO).round() as u64,
             think_ns: duration_ns(plan.think),
             unp_bytes: plan.unp_bytes,
             method: plan.method.clone(),

@@ -70,7 +70,7 @@ impl Worker<'_> {
 
     /// Connections that are open.
     pub(super) fn alive(&self) -> u64 {
-        self.slots
+        self.clients()
             .iter()
             .filter(|slot| slot.state == State::Open)
             .count() as u64
@@ -79,7 +79,7 @@ impl Worker<'_> {
     fn snapshot(&self) -> Snapshot {
         let start_ns = self.recorder.window.start_ns;
         let silent = self
-            .slots
+            .clients()
             .iter()
             .filter(|slot| slot.last_reply_ns < start_ns)
             .count();
@@ -102,7 +102,7 @@ impl Worker<'_> {
             .slots
             .iter()
             .flat_map(|slot| &slot.pending)
-            .chain(&self.queue)
+            .chain(self.lanes.iter().flat_map(|lane| &lane.queue))
         {
             self.recorder
                 .finish(pending, Some(ErrorClass::Censored), now_ns);

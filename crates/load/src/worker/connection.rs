@@ -10,9 +10,10 @@ use rustix::net::sockopt::socket_error;
 use super::state::Worker;
 use crate::clock::now_ns;
 use crate::error_class::ErrorClass;
+use crate::mix::Draw;
 use crate::plan::Pace;
 use crate::recorder::PendingRequest;
-use crate::slot::State;
+use crate::slot::{Slot, State};
 use crate::socket;
 use crate::words;
 
@@ -30,14 +31,14 @@ impl Worker<'_> {
     /// Opens all connections, a bounded number at once. A server that accepts only some of them
     /// does not stop the run; one that accepts none does.
     pub(crate) fn open_all(&mut self) -> Result<()> {
-        if self.plan.new_connection {
+        if self.once_from == 0 {
             return Ok(());
         }
         self.adopt_kept()?;
         let deadline_ns = self.now_ns + self.timeout_ns.max(OPENING_NS_MIN);
         let mut next = 0;
-        while self.alive() < self.slots.len() as u64 && self.now_ns < deadline_ns {
-            while next < self.slots.len() && self.connecting < OPENING_MAX {
+        while self.alive() < self.once_from as u64 && self.now_ns < deadline_ns {
+            while next < self.once_from && self.connecting < OPENING_MAX {
                 if self.slots[next].state == State::Down {
                     self.open_slot(next)?;
                 }
@@ -61,7 +62,7 @@ impl Worker<'_> {
     fn adopt_kept(&mut self) -> Result<()> {
         let kept = self.shared.sockets.map(|sockets| sockets.take(self.thread));
         for (index, socket) in kept.into_iter().flatten().enumerate() {
-            let flags = self.watched();
+            let flags = self.watched(index);
             let Some(slot) = self.slots.get_mut(index) else {
                 break;
             };
@@ -100,8 +101,8 @@ impl Worker<'_> {
 
     /// The events that a socket is watched for when there is nothing to write. The peer's close is
     /// watched where it is part of every exchange: this saves the receive that would find it.
-    pub(super) fn watched(&self) -> EventFlags {
-        if self.plan.new_connection {
+    pub(super) fn watched(&self, index: usize) -> EventFlags {
+        if self.is_once(index) {
             EventFlags::IN | EventFlags::RDHUP
         } else {
             EventFlags::IN
@@ -117,13 +118,14 @@ impl Worker<'_> {
                 self.think(index);
                 Ok(())
             }
+            Pace::Closed if running && self.is_mixed() => self.send_of_client(self.client(index)),
             Pace::Closed if running => self.connect_with_request(index),
             Pace::Closed => Ok(()),
-            Pace::Open { .. } if self.plan.new_connection => {
+            Pace::Open { .. } if self.is_once(index) => {
                 self.mark_free(index);
-                self.send_queued()
+                self.send_queued(1)
             }
-            Pace::Open { .. } if running || !self.queue.is_empty() => self.connect(index),
+            Pace::Open { .. } if running || !self.lanes[0].queue.is_empty() => self.connect(index),
             Pace::Open { .. } => Ok(()),
         }
     }
@@ -131,9 +133,41 @@ impl Worker<'_> {
     /// Starts to connect a slot of a closed loop, for a request of now.
     pub(super) fn connect_with_request(&mut self, index: usize) -> Result<()> {
         let draw = self.draw();
+        self.connect_with(index, draw)
+    }
+
+    fn connect_with(&mut self, index: usize, draw: Draw) -> Result<()> {
         let pending = self.recorder.schedule(self.now_ns, draw);
         self.slots[index].pending.push_back(pending);
         self.connect(index)
+    }
+
+    /// The next request of a client in a closed loop in which some requests have a connection of their
+    /// own: on the one that it keeps, or on its other slot. Nothing happens while one is under way, or
+    /// where the slot pauses after a failure: it is opened again, and the client goes on then.
+    #[inline(never)]
+    pub(super) fn send_of_client(&mut self, client: usize) -> Result<()> {
+        if self.waits(client) {
+            return Ok(());
+        }
+        let draw = self.draw();
+        let index = client + self.once_from * usize::from(draw.once);
+        let slot = &self.slots[index];
+        match slot.state {
+            State::Open if !draw.once => self.send_drawn(index, draw),
+            State::Down if slot.retry_ns <= self.now_ns => self.connect_with(index, draw),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a request of a client is under way, or its connection is being opened or closed.
+    pub(super) fn waits(&self, client: usize) -> bool {
+        let busy = |slot: &Slot| !slot.pending.is_empty();
+        if !self.is_mixed() {
+            return busy(&self.slots[client]);
+        }
+        let (kept, own) = (&self.slots[client], &self.slots[client + self.once_from]);
+        busy(kept) || kept.state == State::Connecting || own.state != State::Down
     }
 
     /// Starts to connect a slot. Over loopback the connection usually is established when `connect`
@@ -153,7 +187,7 @@ impl Worker<'_> {
         self.connecting += 1;
         let token = slot.token(index);
         let has_request = !slot.pending.is_empty();
-        let mut flags = self.watched();
+        let mut flags = self.watched(index);
         flags.set(EventFlags::OUT, !has_request);
         let slot = &self.slots[index];
         self.poller.add(slot.socket(), token, flags)?;
@@ -164,7 +198,7 @@ impl Worker<'_> {
         self.try_establish(index)?;
         let slot = &self.slots[index];
         if slot.is_current(token) && (slot.state == State::Connecting || slot.blocked) {
-            let flags = self.watched() | EventFlags::OUT;
+            let flags = self.watched(index) | EventFlags::OUT;
             self.poller.modify(slot.socket(), token, flags)?;
         }
         Ok(())
@@ -208,14 +242,12 @@ impl Worker<'_> {
     fn established(&mut self, index: usize) -> Result<()> {
         self.connecting -= 1;
         self.ever_connected = true;
+        let once = self.is_once(index);
         let slot = &mut self.slots[index];
         slot.state = State::Open;
         // A connection held for the run counts whenever it was opened; a connection opened for a
         // request counts if the request does.
-        let counts = slot
-            .pending
-            .front()
-            .map_or(!self.plan.new_connection, PendingRequest::measured);
+        let counts = slot.pending.front().map_or(!once, PendingRequest::measured);
         if counts {
             self.recorder.connect.record(self.now_ns - slot.since_ns);
         }
@@ -223,7 +255,7 @@ impl Worker<'_> {
             pending.sent_ns = self.now_ns;
             self.recorder.sent(pending);
         }
-        if self.started && !self.plan.new_connection {
+        if self.started && !once {
             return self.give_requests(index);
         }
         Ok(())
@@ -233,8 +265,9 @@ impl Worker<'_> {
     pub(super) fn connect_failed(&mut self, index: usize, class: ErrorClass) {
         self.connect_failures += 1;
         self.last_failure = Some(class);
+        let lane = usize::from(self.is_once(index));
         if self.slots[index].pending.is_empty()
-            && let Some(pending) = self.queue.pop_front()
+            && let Some(pending) = self.lanes[lane].queue.pop_front()
         {
             self.recorder.finish(&pending, Some(class), self.now_ns);
         }
@@ -247,7 +280,7 @@ impl Worker<'_> {
     pub(super) fn connection_lost(&mut self, index: usize, class: ErrorClass) {
         if self.recorder.window.contains(self.now_ns) {
             let state = self.slots[index].state;
-            let broken = if self.plan.new_connection {
+            let broken = if self.is_once(index) {
                 State::Closing
             } else {
                 State::Open
@@ -264,7 +297,7 @@ impl Worker<'_> {
     pub(super) fn closed_by_peer(&mut self, index: usize, class: ErrorClass) {
         let slot = &self.slots[index];
         let idle = slot.state == State::Open && slot.has_replied && slot.pending.is_empty();
-        if !idle || self.plan.new_connection {
+        if !idle || self.is_once(index) {
             return self.connection_lost(index, class);
         }
         if self.recorder.window.contains(self.now_ns) {
@@ -290,12 +323,13 @@ impl Worker<'_> {
     #[inline(never)]
     pub(super) fn closed_as_announced(&mut self, index: usize) -> Result<()> {
         let in_window = self.recorder.window.contains(self.now_ns);
+        let kept = !self.is_once(index);
         let slot = &mut self.slots[index];
         if slot.state == State::Closing {
             self.usage.closing_ns += self.now_ns - slot.since_ns;
         }
         // It was to be kept for the next request, which another connection now has to carry.
-        self.closed += u64::from(in_window && !self.plan.new_connection);
+        self.closed += u64::from(in_window && kept);
         for pending in slot.pending.drain(..) {
             self.recorder
                 .finish(&pending, Some(ErrorClass::EarlyEnd), self.now_ns);
@@ -345,17 +379,19 @@ impl Worker<'_> {
                 _ => {}
             }
         }
-        while let Some(pending) = self.queue.front()
-            && pending.intended_ns <= limit_ns
-        {
-            // One that was never sent, because connections pause after a failure, is part of that
-            // failure; one that waited for a busy connection was let wait by the server.
-            let class = match self.down.is_empty() {
-                true => ErrorClass::Timeout,
-                false => self.last_loss,
-            };
-            self.recorder.finish(pending, Some(class), self.now_ns);
-            self.queue.pop_front();
+        for lane in &mut self.lanes {
+            while let Some(pending) = lane.queue.front()
+                && pending.intended_ns <= limit_ns
+            {
+                // One that was never sent, because connections pause after a failure, is part of that
+                // failure; one that waited for a busy connection was let wait by the server.
+                let class = match self.down.is_empty() {
+                    true => ErrorClass::Timeout,
+                    false => self.last_loss,
+                };
+                self.recorder.finish(pending, Some(class), self.now_ns);
+                lane.queue.pop_front();
+            }
         }
         Ok(())
     }

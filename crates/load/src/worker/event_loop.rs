@@ -59,9 +59,11 @@ impl Worker<'_> {
             return Ok(());
         }
         for index in 0..self.slots.len() {
+            // The clients of a closed loop begin on the connections that they keep.
+            let begins = self.schedule.is_some() || self.client(index) == index;
             match self.slots[index].state {
                 State::Open => self.give_requests(index)?,
-                State::Down if self.plan.new_connection => self.open_slot(index)?,
+                State::Down if self.is_once(index) && begins => self.open_slot(index)?,
                 _ => {}
             }
         }
@@ -138,8 +140,9 @@ impl Worker<'_> {
             self.recorder.noticed(&pending, self.now_ns);
             self.expect_due(next_ns);
             pending.assigned_ns = self.now_ns;
-            self.queue.push_back(pending);
-            self.send_queued()?;
+            let lane = usize::from(draw.once || self.once_from == 0);
+            self.lanes[lane].queue.push_back(pending);
+            self.send_queued(lane)?;
             self.now_ns = now_ns();
         }
         Ok(())

@@ -55,7 +55,8 @@ impl Worker<'_> {
         if !slot.is_current(token) || slot.state == State::Connecting || slot.blocked {
             return Ok(());
         }
-        self.poller.modify(slot.socket(), token, self.watched())
+        self.poller
+            .modify(slot.socket(), token, self.watched(index))
     }
 
     #[inline(always)]
@@ -99,6 +100,7 @@ impl Worker<'_> {
     /// Checks and records every reply in the first `n` bytes of the scratch buffer.
     #[inline(never)]
     fn read_replies(&mut self, index: usize, n: usize) -> Received {
+        let once = self.is_once(index);
         let slot = &mut self.slots[index];
         let mut input = &self.scratch[..n];
         let mut replies = 0;
@@ -113,7 +115,7 @@ impl Worker<'_> {
                 Reading::Malformed(why) => return Received::Malformed(why),
                 Reading::Complete(verdict) => {
                     slot.pending.pop_front();
-                    let last = verdict.close || self.plan.new_connection;
+                    let last = verdict.close || once;
                     self.recorder.replied(&pending, verdict.status);
                     if !input.is_empty() && (last || slot.pending.is_empty()) {
                         // Nothing can follow the last reply of a connection, nor one behind which
@@ -145,7 +147,7 @@ impl Worker<'_> {
     /// the server announced nothing, the client closes, as it asked for (RFC 9112 section 9.6).
     #[inline(never)]
     fn last_reply(&mut self, index: usize, close_is_next: bool, announced: bool) -> Result<()> {
-        if !self.plan.new_connection || close_is_next {
+        if !self.is_once(index) || close_is_next {
             return self.closed_as_announced(index);
         }
         let slot = &mut self.slots[index];

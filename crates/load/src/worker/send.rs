@@ -25,22 +25,25 @@ impl Worker<'_> {
     pub(super) fn refill(&mut self, index: usize, n: usize) -> Result<()> {
         if let Pace::Open { .. } = self.plan.pace {
             self.mark_free(index);
-            return self.send_queued();
+            return self.send_queued(0);
         }
         if n == 0 || self.now_ns >= self.at_once_until_ns {
             self.think(index);
             return Ok(());
         }
+        if self.is_mixed() {
+            return self.send_of_client(index);
+        }
         for _ in 0..n {
-            self.add_request_of_now(index);
+            let draw = self.draw();
+            self.add_request_of_now(index, draw);
         }
         self.flush(index)
     }
 
     /// Adds a request of a closed loop to those of a connection.
     #[inline(always)]
-    fn add_request_of_now(&mut self, index: usize) {
-        let draw = self.draw();
+    fn add_request_of_now(&mut self, index: usize, draw: Draw) {
         let mut pending = self.recorder.schedule(self.now_ns, draw);
         pending.sent_ns = self.now_ns;
         self.recorder.sent(&pending);
@@ -51,7 +54,13 @@ impl Worker<'_> {
     /// An open connection sends a request, whose client has thought.
     #[inline(never)]
     pub(super) fn send_now(&mut self, index: usize) -> Result<()> {
-        self.add_request_of_now(index);
+        let draw = self.draw();
+        self.send_drawn(index, draw)
+    }
+
+    /// An open connection sends a request that was drawn before.
+    pub(super) fn send_drawn(&mut self, index: usize, draw: Draw) -> Result<()> {
+        self.add_request_of_now(index, draw);
         self.flush(index)
     }
 
@@ -59,37 +68,38 @@ impl Worker<'_> {
     pub(super) fn mark_free(&mut self, index: usize) {
         if !self.slots[index].in_free_list && self.has_room(index) {
             self.slots[index].in_free_list = true;
-            self.free.push_back(index);
+            let lane = usize::from(self.is_once(index));
+            self.lanes[lane].free.push_back(index);
         }
     }
 
     fn has_room(&self, index: usize) -> bool {
         let slot = &self.slots[index];
-        if self.plan.new_connection {
+        if self.is_once(index) {
             slot.state == State::Down && slot.retry_ns <= self.now_ns
         } else {
             slot.state == State::Open && slot.pending.len() < self.plan.pipeline
         }
     }
 
-    /// Gives the free slots to the requests that have waited longest.
+    /// Gives the free slots of a lane to the requests that have waited longest.
     #[inline(always)]
-    pub(super) fn send_queued(&mut self) -> Result<()> {
-        while !self.queue.is_empty() {
-            let Some(index) = self.free.pop_front() else {
+    pub(super) fn send_queued(&mut self, lane: usize) -> Result<()> {
+        while !self.lanes[lane].queue.is_empty() {
+            let Some(index) = self.lanes[lane].free.pop_front() else {
                 break;
             };
             self.slots[index].in_free_list = false;
             if !self.has_room(index) {
                 continue;
             }
-            let Some(mut pending) = self.queue.pop_front() else {
+            let Some(mut pending) = self.lanes[lane].queue.pop_front() else {
                 break;
             };
             self.recorder
                 .waited(&pending, self.now_ns - pending.assigned_ns);
             pending.assigned_ns = self.now_ns;
-            if self.plan.new_connection {
+            if self.is_once(index) {
                 self.slots[index].pending.push_back(pending);
                 self.connect(index)?;
                 continue;
@@ -113,7 +123,7 @@ impl Worker<'_> {
                 let slot = &mut self.slots[index];
                 if !slot.blocked {
                     slot.blocked = true;
-                    let flags = self.watched() | EventFlags::OUT;
+                    let flags = self.watched(index) | EventFlags::OUT;
                     let slot = &self.slots[index];
                     return self.poller.modify(slot.socket(), slot.token(index), flags);
                 }
@@ -132,12 +142,14 @@ impl Worker<'_> {
     /// Adds a request to what a connection has to write.
     #[inline]
     pub(super) fn append_request(&mut self, index: usize, pending: PendingRequest) {
+        let once = self.is_once(index);
         let slot = &mut self.slots[index];
         slot.unwritten_bytes += match &self.mix {
             None => self.request_bytes,
             Some(mix) => {
                 let (kind, number) = (pending.kind, pending.number);
-                mix.append(Draw { kind, number }, &mut slot.outgoing)
+                let draw = Draw { kind, number, once };
+                mix.append(draw, &mut slot.outgoing)
             }
         };
     }

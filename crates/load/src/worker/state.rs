@@ -31,17 +31,18 @@ pub(crate) struct Worker<'a> {
     pub(super) progress: &'a Progress,
     pub(super) thread: usize,
     pub(super) poller: Poller,
+    /// Those that keep their connection; behind them, from `once_from` on, those that open one for each
+    /// request.
     pub(super) slots: Vec<Slot>,
+    pub(super) once_from: usize,
     /// One for each kind of request.
     pub(super) checkers: Vec<Checker>,
     /// Chooses each request where they are not all equal.
     pub(super) mix: Option<Mix>,
     pub(super) recorder: Recorder,
     pub(super) schedule: Option<Schedule>,
-    /// Requests that are due and have no connection, oldest first. The time-out bounds its length.
-    pub(super) queue: VecDeque<PendingRequest>,
-    /// Slots that may take a request, those that are idle for longest first, so that all are used.
-    pub(super) free: VecDeque<usize>,
+    /// For connections that are kept, and for those of one request.
+    pub(super) lanes: [Lane; 2],
     /// Since when a slot's client thinks, and until when, in the order of that.
     pub(super) thinking: VecDeque<Thought>,
     /// How long each client thinks; 0 where none does.
@@ -102,13 +103,18 @@ impl<'a> Worker<'a> {
             progress,
             thread,
             poller: Poller::new()?,
-            slots: (0..connections).map(|_| Slot::new(plan.pipeline)).collect(),
+            slots: (0..connections * (1 + usize::from(plan.is_mixed())))
+                .map(|_| Slot::new(plan.pipeline))
+                .collect(),
+            once_from: match plan.new_connection {
+                true => 0,
+                false => connections,
+            },
             checkers: Checker::all(plan, &shared.reference_bodies),
             mix: Mix::new(plan, thread),
             recorder: Recorder::new(plan),
             schedule: None,
-            queue: VecDeque::new(),
-            free: VecDeque::with_capacity(connections),
+            lanes: [Lane::with_slots(connections), Lane::with_slots(connections)],
             thinking: VecDeque::new(),
             think_ns: clock::duration_ns(plan.think),
             at_once_until_ns: 0,
@@ -137,6 +143,54 @@ impl<'a> Worker<'a> {
             last_errno: None,
             last_loss: ErrorClass::Timeout,
         })
+    }
+}
+
+impl Worker<'_> {
+    /// Whether a slot opens a connection for each request.
+    #[inline(always)]
+    pub(super) fn is_once(&self, index: usize) -> bool {
+        index >= self.once_from
+    }
+
+    /// Some requests have a connection of their own, and others do not.
+    #[inline(always)]
+    pub(super) fn is_mixed(&self) -> bool {
+        self.once_from > 0 && self.once_from < self.slots.len()
+    }
+
+    /// Of a closed loop: the client that uses a slot, which is its first one.
+    pub(super) fn client(&self, index: usize) -> usize {
+        match self.is_mixed() {
+            true => index % self.once_from,
+            false => index,
+        }
+    }
+
+    /// The slots of all clients: the connections asked for.
+    pub(super) fn clients(&self) -> &[Slot] {
+        match self.is_mixed() {
+            true => &self.slots[..self.once_from],
+            false => &self.slots,
+        }
+    }
+}
+
+/// What waits for each other: requests for slots, or slots for requests.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Requests that are due and have no connection, oldest first. The time-out bounds its length.
+    pub(super) queue: VecDeque<PendingRequest>,
+    /// Slots that may take a request, those that are idle for longest first, so that all are used.
+    pub(super) free: VecDeque<usize>,
+}
+
+impl Lane {
+    fn with_slots(slots: usize) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            free: VecDeque::with_capacity(slots),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ impl Worker<'_> {
     /// time: clients that all began at once would stay together, as a convoy.
     pub(super) fn think_first(&mut self, anchor_ns: u64) {
         let (threads, clients) = (self.plan.threads, self.plan.connections as f64);
-        for index in 0..self.slots.len() {
+        for index in 0..self.clients().len() {
             let client = (index * threads + self.thread) as f64 + self.plan.phase;
             let share = client / clients;
             let until_ns = anchor_ns + (share * self.think_ns as f64) as u64;
@@ -32,8 +32,8 @@ impl Worker<'_> {
     #[cold]
     #[inline(never)]
     pub(super) fn think(&mut self, index: usize) {
-        let slot = &self.slots[index];
-        if self.think_ns == 0 || slot.thinks || !slot.pending.is_empty() || !self.started {
+        let index = self.client(index);
+        if self.think_ns == 0 || self.slots[index].thinks || !self.started || self.waits(index) {
             return;
         }
         // All think for the same time, so those that began first end first.
@@ -74,6 +74,9 @@ impl Worker<'_> {
     }
 
     fn send_after_thought(&mut self, index: usize) -> Result<()> {
+        if self.is_mixed() {
+            return self.send_of_client(index);
+        }
         let slot = &self.slots[index];
         match slot.state {
             State::Open if slot.pending.is_empty() && !self.plan.new_connection => {
