@@ -33,6 +33,9 @@ pub struct Shape {
     pub pipeline: u32,
     /// `false`: a new connection for each request.
     pub keep_alive: bool,
+    /// Where connections are kept: the share of requests that have one of their own all the same.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub churn: f64,
     /// How long the clients of a closed loop think after each reply, ms.
     #[serde(default, skip_serializing_if = "nothing")]
     pub think_ms: f64,

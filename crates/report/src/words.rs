@@ -139,10 +139,13 @@ pub fn scenario(run: &Run, scenario: &str) -> String {
     let first = here().find(|trial| trial.role != Role::Null);
     let first = first.or_else(|| here().next());
     if let Some(shape) = first.map(|trial| &trial.shape) {
-        let reuse = if shape.keep_alive {
-            "keep-alive"
-        } else {
-            "a new connection for each request"
+        let reuse = match shape.keep_alive {
+            true if shape.churn > 0.0 => format!(
+                "kept, and a new one for {} % of the requests",
+                format::number(shape.churn * 100.0)
+            ),
+            true => "keep-alive".to_owned(),
+            false => "a new connection for each request".to_owned(),
         };
         if !text.is_empty() {
             text.push(' ');

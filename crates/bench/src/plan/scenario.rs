@@ -51,6 +51,9 @@ pub struct Scenario {
     pub pipeline: u32,
     /// `false`: one connection per request.
     pub keep_alive: bool,
+    /// Where connections are kept: the share of requests that have one of their own all the same. As many
+    /// of these are open at once, at most.
+    pub churn: f64,
     /// How long the clients of its closed loop think after each reply, ms.
     pub think_ms: f64,
     /// `true` where a request blocks its worker in a call, so that the worker leaves its CPU unused.
@@ -190,7 +193,12 @@ impl Scenario {
 
     /// Connections that a server must hold at once, `idle` of them idle.
     pub fn connections_at_once(&self, idle: u32) -> u32 {
-        self.connections + idle + 2 * self.slow + u32::from(self.poison.is_some())
+        let own = if self.churn > 0.0 {
+            self.connections
+        } else {
+            0
+        };
+        self.connections + own + idle + 2 * self.slow + u32::from(self.poison.is_some())
     }
 
     /// Rates of the overload: half, twice and half of what `cpus` CPUs can compute, the same for every

@@ -22,6 +22,7 @@ pub(crate) const TINY: Scenario = Scenario {
     connections: 64,
     pipeline: 1,
     keep_alive: true,
+    churn: 0.0,
     think_ms: 0.0,
     blocks_worker: false,
     closed: true,

@@ -36,12 +36,6 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
     let usage = |line: String| Failure::usage(format!("--workload: {line}"));
     let workload = Workload::parse(text).map_err(usage)?;
     let mix = Mix::of(&workload, seed).map_err(usage)?;
-    if workload.churn > 0.0 && workload.churn < 1.0 {
-        return Err(usage(format!(
-            "churn is {}: one load either opens a connection per request (1) or keeps them all (0)",
-            workload.churn
-        )));
-    }
     let (rate, think_ms) = match workload.offered {
         Offered::Open { rate } => (Some(rate), 0.0),
         Offered::Closed { think_ms, .. } => (None, think_ms),
@@ -90,7 +84,12 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
         mix: if alone { &[] } else { Vec::leak(kinds) },
         body_bytes: mix.body_bytes,
         connections: workload.active,
-        keep_alive: workload.churn == 0.0,
+        keep_alive: workload.churn < 1.0,
+        churn: if workload.churn < 1.0 {
+            workload.churn
+        } else {
+            0.0
+        },
         think_ms,
         window: (think_ms > THINK_SHORT_MS)
             .then(|| Duration::from_secs_f64(think_ms / 1e3 * THOUGHTS)),
@@ -136,10 +135,10 @@ fn purpose(workload: &Workload, kinds: usize) -> String {
         }
         Offered::Closed { population, .. } => format!("{population} clients in a closed loop"),
     };
-    let churn = if workload.churn > 0.0 {
-        ", a connection per request"
-    } else {
-        ""
+    let churn = match workload.churn {
+        0.0 => String::new(),
+        1.0 => ", a connection per request".to_owned(),
+        share => format!(", a connection of its own for {share} of the requests"),
     };
     format!(
         "A workload file: {load} over {} of {} connections{churn}; per request {cpu:.0} µs of CPU, {blocked:.0} µs blocked and {wait:.0} µs awaited in the mean, in {} classes ({kinds} kinds of request).",
@@ -192,15 +191,27 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_the_requests_may_have_connections_of_their_own() {
+        let of = |churn: f64| {
+            let text = format!("rate = 9\nconnections = 7\nchurn = {churn}\n[[class]]\n");
+            scenario(&text, 1).expect("a workload").scenario
+        };
+        let shape = |churn| {
+            let made = of(churn);
+            (made.keep_alive, made.churn, made.connections_at_once(0))
+        };
+        assert_eq!(shape(0.0), (true, 0.0, 7));
+        assert_eq!(shape(0.25), (true, 0.25, 14));
+        assert_eq!(shape(1.0), (false, 0.0, 7));
+        assert!(of(0.25).purpose.contains("own for 0.25 of the requests"));
+    }
+
+    #[test]
     fn what_the_generator_cannot_send_is_refused_or_said() {
-        for (text, says) in [
-            ("rate = 1\nchurn = 0.5\n[[class]]\n", "churn is 0.5"),
-            ("rate = -1\n[[class]]\n", "--workload: rate is -1"),
-        ] {
-            let failure = scenario(text, 1).expect_err(text);
-            assert!(failure.to_string().contains(says), "{failure}");
-            assert_eq!(failure.code(), 2);
-        }
+        let failure = scenario("rate = -1\n[[class]]\n", 1).expect_err("a negative rate");
+        let says = failure.to_string();
+        assert!(says.contains("--workload: rate is -1"), "{says}");
+        assert_eq!(failure.code(), 2);
         let other =
             "rate = 1\n[[class]]\ncpu_us = { exponential = 5 }\n[objective]\npercentile = 90\n";
         let made = scenario(other, 1).expect("a workload");

@@ -122,6 +122,8 @@ impl<'a> Call<'a> {
         }
         if !shape.keep_alive {
             args.push("--new-connection".to_owned());
+        } else if shape.churn > 0.0 {
+            args.push(format!("--churn={}", shape.churn));
         }
         if shape.think_ms > 0.0 {
             args.push(format!("--think-ms={}", shape.think_ms));
@@ -234,6 +236,12 @@ mod tests {
             churn.ends_with("--rate=1000 --arrivals=poisson --new-connection"),
             "{churn}"
         );
+        let mixed = Shape {
+            churn: 0.3,
+            ..shape(Mode::Open, Some(1000.0), 1, true)
+        };
+        let mixed = of(&mixed);
+        assert!(mixed.ends_with("--arrivals=poisson --churn=0.3"), "{mixed}");
         let thinking = Shape {
             think_ms: 2.5,
             ..shape(Mode::Closed, None, 1, true)

@@ -25,6 +25,8 @@ const ROTATIONS: usize = 24;
 const ROTATIONS_MIN: usize = 5;
 /// The rate of a rotation, as a multiple of what each server is known to carry.
 const AROUND: [f64; 6] = [1.0, 0.93, 1.07, 0.97, 1.03, 0.88];
+/// Rates from this share of the highest on are as high.
+const NEAR_MOST: f64 = 0.95;
 /// How often the rotations are drawn again, and the part of the draws below and above a 90 % interval.
 const DRAWS: usize = 400;
 const TAIL: f64 = 0.05;
@@ -53,8 +55,16 @@ pub struct Paired {
     pub why: String,
 }
 
+/// A slice of a server.
+#[derive(Debug, Clone, Copy)]
+struct Slice {
+    trial: Trial,
+    /// Right answers per second in it.
+    answered_rps: f64,
+}
+
 /// The slices of a server, one for each rotation; `None` where the machine or the generator spoilt it.
-type Slices = Vec<Option<Trial>>;
+type Slices = Vec<Option<Slice>>;
 /// Clients, and how many requests per second they sent; empty in an open loop.
 type Served = Vec<(f64, f64)>;
 
@@ -78,8 +88,8 @@ pub fn paired(workload: &Workload, asked: &[Asked]) -> anyhow::Result<Vec<Paired
             let Ok(runner) = &mut runners[at] else {
                 continue;
             };
-            match slice(&session, runner, &slices[at], rotation) {
-                Ok(trial) => slices[at].push(trial),
+            match measure(&session, runner, &slices[at], rotation) {
+                Ok(slice) => slices[at].push(slice),
                 Err(Unmeasured::Interrupted) => anyhow::bail!("interrupted"),
                 Err(why) => runners[at] = Err(said(&why)),
             }
@@ -98,12 +108,12 @@ pub fn paired(workload: &Workload, asked: &[Asked]) -> anyhow::Result<Vec<Paired
 }
 
 /// One slice of a server, at its rate of the rotation.
-fn slice(
+fn measure(
     session: &Session,
     runner: &mut Runner,
     before: &Slices,
     rotation: usize,
-) -> Result<Option<Trial>, Unmeasured> {
+) -> Result<Option<Slice>, Unmeasured> {
     let Some(search) = &runner.search else {
         return Ok(None);
     };
@@ -111,7 +121,7 @@ fn slice(
         .trials()
         .iter()
         .copied()
-        .chain(before.iter().flatten().copied())
+        .chain(before.iter().flatten().map(|slice| slice.trial))
         .collect();
     let carries = match crossing(&known, session.kept()) {
         Crossing::At(rate) | Crossing::Above(rate) | Crossing::Below(rate) => rate,
@@ -134,10 +144,14 @@ fn slice(
             if session.population.is_some() {
                 runner.served.push((rate, sample.load.rate_achieved));
             }
-            Ok(Some(Trial {
+            let trial = Trial {
                 rate,
                 p99_us: step.p99_us,
                 errors_share: step.errors_share,
+            };
+            Ok(Some(Slice {
+                trial,
+                answered_rps: sample.load.rate_achieved,
             }))
         }
         Outcome::Generator(_) | Outcome::Noise(_) => Ok(None),
@@ -153,7 +167,7 @@ fn judged(slices: &[Slices], served: &[Served], whys: Vec<String>, kept: Kept) -
     let each = |rotations: &[usize]| -> Vec<Option<f64>> {
         let both = slices.iter().zip(served);
         both.map(|(slices, served)| {
-            let found = carried(slices, rotations, kept)?;
+            let found = carried(slices, rotations, kept, served.is_empty())?;
             Some(served_rps(served, found))
         })
         .collect()
@@ -198,10 +212,18 @@ fn has_enough(slices: &[Slices], at: usize) -> bool {
     slices[at].iter().flatten().count() >= ROTATIONS_MIN
 }
 
-/// What a server carries by its slices of these rotations.
-fn carried(slices: &Slices, rotations: &[usize], kept: Kept) -> Option<f64> {
+/// What a server carries by its slices of these rotations. Where it kept the objective at whatever was tried,
+/// no rate is too high for it, since as much was tried as it can do: then it is what it answered at the
+/// highest.
+fn carried(slices: &Slices, rotations: &[usize], kept: Kept, open: bool) -> Option<f64> {
     let of = rotations.iter().filter_map(|&at| *slices.get(at)?);
-    match crossing(&of.collect::<Vec<Trial>>(), kept) {
+    let of: Vec<Slice> = of.collect();
+    let trials: Vec<Trial> = of.iter().map(|slice| slice.trial).collect();
+    match crossing(&trials, kept) {
+        Crossing::Above(highest) if open => {
+            let near = of.iter().filter(|s| s.trial.rate >= highest * NEAR_MOST);
+            report::stats::middle(near.map(|s| s.answered_rps))
+        }
         Crossing::At(rate) | Crossing::Above(rate) | Crossing::Below(rate) => Some(rate),
         Crossing::Unknown => None,
     }
@@ -232,10 +254,14 @@ mod tests {
     fn slices(rps: f64, moments: &[f64]) -> Slices {
         let slice = |(n, moment): (usize, &f64)| {
             let rate = rps * AROUND[n % AROUND.len()];
-            Some(Trial {
+            let trial = Trial {
                 rate,
                 p99_us: Some(10_000.0 * (rate / rps).powi(8) * moment),
                 errors_share: 0.0,
+            };
+            Some(Slice {
+                trial,
+                answered_rps: rate,
             })
         };
         moments.iter().enumerate().map(slice).collect()
@@ -268,6 +294,28 @@ mod tests {
         let of_clients = judged(&both, &served, vec![String::new(); 2], KEPT);
         let second = of_clients[0].rps.expect("measured");
         assert!((second.expected / first.expected - 2.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn where_the_objective_is_never_missed_a_server_carries_what_it_answers() {
+        let mut random = SplitMix64::new(3);
+        let slice = |n: usize| {
+            let rate = 1_020.0_f64.min(1_000.0 * AROUND[n % AROUND.len()]);
+            Some(Slice {
+                trial: Trial {
+                    rate,
+                    p99_us: Some(3_000.0),
+                    errors_share: 0.0,
+                },
+                // A moment is as much as 5 % slower or faster.
+                answered_rps: rate.min(950.0 + 100.0 * random.uniform()),
+            })
+        };
+        let slices: Slices = (0..24).map(slice).collect();
+        let found = judged(&[slices], &[Vec::new()], vec![String::new()], KEPT);
+        let rps = found[0].rps.expect("measured");
+        assert!((950.0..1_020.0).contains(&rps.expected), "{rps:?}");
+        assert!(rps.high - rps.low > 5.0, "{rps:?}");
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn closed_loop(
         connections: scenario.connections,
         pipeline: scenario.pipeline,
         keep_alive: scenario.keep_alive && !closes,
+        churn: scenario.churn,
         path: own.unwrap_or(scenario.path).to_owned(),
         duration_s: LOOP.as_secs_f64(),
         mix: scenario.mix.iter().map(|&kind| kind.to_owned()).collect(),

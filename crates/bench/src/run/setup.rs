@@ -104,6 +104,7 @@ impl Setup {
             connections: scenario.connections,
             pipeline: scenario.pipeline,
             keep_alive: scenario.keep_alive && !visit.closes,
+            churn: scenario.churn,
             think_ms: match mode {
                 Mode::Closed => scenario.think_ms,
                 Mode::Open => 0.0,
