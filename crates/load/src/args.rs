@@ -14,6 +14,7 @@ use crate::choice::{Choice, choice};
 use crate::fail_on::FailOn;
 use crate::kind::Kind;
 use crate::merge::Merge;
+use crate::percentile::Percentile;
 use crate::plan::{Pace, Plan, Poison, Slow, THINK_MAX};
 use crate::profile::Step;
 use crate::script::Script;
@@ -211,6 +212,11 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub objective_us: Option<u64>,
 
+    /// Report this percentile of the response, too; with FIRST..END over these kinds of the mix, counted
+    /// from 0
+    #[arg(long, value_name = "Q[@FIRST..END]", value_parser = parsed::<Percentile>)]
+    pub percentile: Option<Percentile>,
+
     /// Length of the slices of time in the result, of which a window has 1000 at most [default: a
     /// hundredth of the window, 100ms at least]
     #[arg(
@@ -392,6 +398,7 @@ impl Args {
             body,
             expect_status: self.expect_status.clone(),
             body_check: self.body_check,
+            percentile: self.percentile,
             objective: self.objective_us.map(Duration::from_micros),
             slice: self.slice,
             idle: self.idle,

@@ -59,18 +59,22 @@ impl Durations {
         self.0.len()
     }
 
+    /// The value at a quantile, with `unanswered` additional values that are infinite; `None` is infinite.
+    pub(crate) fn at(&self, quantile: f64, unanswered: u64) -> Option<f64> {
+        let count = self.0.len();
+        // The smallest rank with at least that share of all values at or below it.
+        let population = count + unanswered;
+        let rank = ((quantile * population as f64).ceil() as u64).clamp(1, population.max(1));
+        (rank <= count).then(|| {
+            let within = rank as f64 / count as f64;
+            self.0.value_at_quantile(within).min(self.0.max()) as f64 / 1e3
+        })
+    }
+
     /// The percentiles, with `unanswered` additional values that are infinite.
     pub(crate) fn latency(&self, unanswered: u64) -> Latency {
         let count = self.0.len();
-        let at = |quantile: f64| {
-            // The smallest rank with at least that share of all values at or below it.
-            let population = count + unanswered;
-            let rank = ((quantile * population as f64).ceil() as u64).clamp(1, population.max(1));
-            (rank <= count).then(|| {
-                let within = rank as f64 / count as f64;
-                self.0.value_at_quantile(within).min(self.0.max()) as f64 / 1e3
-            })
-        };
+        let at = |quantile| self.at(quantile, unanswered);
         Latency {
             count,
             mean: (count > 0).then(|| self.0.mean() / 1e3),

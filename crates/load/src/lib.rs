@@ -62,6 +62,7 @@ mod malformed;
 mod merge;
 mod mix;
 mod named;
+mod percentile;
 mod plan;
 mod plan_check;
 mod poller;
@@ -99,6 +100,7 @@ pub use error_class::ErrorClass;
 pub use fail_on::FailOn;
 pub use kind::{KINDS_MAX, Kind};
 pub use merge::Merge;
+pub use percentile::Percentile;
 pub use plan::{
     CONNECTIONS_MAX, PIPELINE_MAX, Pace, Plan, Poison, STEPS_MAX, Slow, THINK_MAX, UNP_BYTES_MAX,
 };

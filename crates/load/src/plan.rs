@@ -6,6 +6,7 @@ use std::time::Duration;
 use schema::load::{Arrivals, BodyCheck};
 
 use crate::kind::Kind;
+use crate::percentile::Percentile;
 use crate::profile::Step;
 use crate::script::Script;
 use crate::target::Target;
@@ -130,6 +131,8 @@ pub struct Plan {
     /// How much of the body is compared; when absent every byte, but nothing where the path
     /// contains a drawn number.
     pub body_check: Option<BodyCheck>,
+    /// A percentile of the response beside the usual ones.
+    pub percentile: Option<Percentile>,
     /// Replies within this time are counted, in every slice and step.
     pub objective: Option<Duration>,
     /// Length of the slices of time in the result; when absent a hundredth of the window, but at
@@ -171,6 +174,7 @@ impl Plan {
             body: None,
             expect_status: Vec::new(),
             body_check: None,
+            percentile: None,
             objective: None,
             slice: None,
             idle: 0,

@@ -174,6 +174,13 @@ impl Plan {
             self.requests.len() <= KINDS_MAX,
             "a mix has at most {KINDS_MAX} kinds of request"
         );
+        let kinds = self.percentile.and_then(|percentile| percentile.kinds());
+        ensure!(
+            kinds.is_none_or(|(_, end)| end <= self.requests.len()),
+            "a percentile is asked of kinds up to {}; the mix has {}",
+            kinds.map_or(0, |(_, end)| end),
+            self.requests.len()
+        );
         if self.script.is_none() {
             self.requests.iter().try_for_each(Kind::check)?;
         }

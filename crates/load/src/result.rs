@@ -46,6 +46,7 @@ pub(crate) fn of(record: &RunRecord) -> LoadResult {
         rate_offered: parts::rate_offered(record),
         rate_achieved: ratio(finished, duration_s),
         response_us: counts.response(|_| true).latency(failed.total()),
+        percentile: shape.percentile.map(|percentile| percentile.of(counts)),
         service_us: counts.service().latency(0),
         slip_us: counts.slip().latency(0),
         late_us,

@@ -65,6 +65,11 @@ fn write_all(text: &mut String, result: &LoadResult) -> std::fmt::Result {
         "", "p50", "p90", "p99", "p99.9", "max"
     )?;
     row(text, "response", &result.response_us)?;
+    if let Some(asked) = &result.percentile {
+        let value = figure(asked.response_us, asked.scheduled);
+        let of = asked.scheduled;
+        writeln!(text, "response p{}: {value}, of {of} requests", asked.asked)?;
+    }
     row(text, "service", &result.service_us)?;
     row(text, "slip", &result.slip_us)?;
     if result.new_connection || result.churn > 0.0 || result.connections_lost > 0 {

@@ -192,6 +192,43 @@ fn a_mix_keeps_its_weights_and_checks_each_kind_by_itself() {
 }
 
 #[test]
+fn a_percentile_may_be_asked_of_some_kinds() {
+    // Of two kinds one is slow, and a third fails.
+    let server = Server::reading(|stream, _, head| {
+        if head.starts_with("GET /slow") {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        match head.starts_with("GET /bad") {
+            true => send(stream, b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
+            false => send(stream, GOOD),
+        }
+    });
+    let mut plan = server.plan();
+    plan.connections = 4;
+    plan.requests = mix(&["6:GET:/a", "3:GET:/slow", "1:GET:/bad"]);
+    let mut of = |asked: &str| {
+        plan.percentile = Some(asked.parse().unwrap());
+        let result = run(&plan);
+        let found = result.percentile.clone().unwrap();
+        assert_eq!(found.asked, asked);
+        (found.scheduled, found.response_us, result)
+    };
+    let (n, all, result) = of("50");
+    assert_eq!((n, all), (result.scheduled, result.response_us.p50));
+    let (n, slow, result) = of("1@1..2");
+    assert_eq!(n, result.kinds[1].scheduled);
+    assert!(slow.unwrap() >= 20_000.0, "{slow:?}");
+    let (n, both, result) = of("0.1@0..2");
+    assert_eq!(n, result.kinds[0].scheduled + result.kinds[1].scheduled);
+    assert!(both.unwrap() < slow.unwrap());
+    // What fails ranks as infinite.
+    assert_eq!(of("50@2..3").1, None);
+    plan.percentile = Some("50@2..4".parse().unwrap());
+    let error = load::run(&plan).unwrap_err().to_string();
+    assert!(error.contains("kinds up to 4; the mix has 3"), "{error}");
+}
+
+#[test]
 fn a_wrong_kind_is_told_from_the_right_ones() {
     let server = kinds_server();
     let mut plan = server.plan();

@@ -39,6 +39,10 @@ pub struct Shape {
     /// How long the clients of a closed loop think after each reply, ms.
     #[serde(default, skip_serializing_if = "nothing")]
     pub think_ms: f64,
+    /// A percentile that the generator is asked for beside the usual ones: `95`, or `95@0..3` of kinds of
+    /// the mix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentile: Option<String>,
     /// Route asked for; of a mix, its first.
     pub path: String,
     /// Measured window, seconds.

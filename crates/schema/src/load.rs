@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::parts::{
-    IdleFigures, KindFigures, Latency, PhaseFigures, PoisonFigures, RequestsFile, SliceFigures,
-    SlowClients, SlowFigures,
+    IdleFigures, KindFigures, Latency, PercentileFigures, PhaseFigures, PoisonFigures,
+    RequestsFile, SliceFigures, SlowClients, SlowFigures,
 };
 use crate::reasons::Reasons;
 
@@ -66,6 +66,9 @@ pub struct LoadResult {
     pub rate_achieved: f64,
     /// From the intended start to the end of the reply, microseconds.
     pub response_us: Latency,
+    /// The percentile of it that was asked for beside the usual ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percentile: Option<PercentileFigures>,
     /// From the actual send to the end of the reply, microseconds.
     pub service_us: Latency,
     /// From the intended start to the actual send, microseconds.

@@ -94,7 +94,10 @@ pub fn step(
     let reasons = gates::judge(&evidence);
     let failed = figures.scheduled.saturating_sub(figures.requests);
     let errors_share = failed as f64 / figures.scheduled.max(1) as f64;
-    let p99_us = figures.response_us.p99;
+    let p99_us = match objective.asked() {
+        None => figures.response_us.p99,
+        Some(_) => sample.load.percentile.as_ref().and_then(|p| p.response_us),
+    };
     let ok = p99_us.is_some_and(|p99_us| p99_us <= objective.p99_us)
         && errors_share <= objective.errors_max_share
         && !lost_connections(&sample.load);

@@ -96,6 +96,8 @@ mod tests {
     const OBJECTIVE: Objective = Objective {
         p99_us: 20_000.0,
         errors_max_share: 0.001,
+        percentile: 99.0,
+        kinds: None,
     };
 
     /// 0.5 s at 1,000/s, 0.5 s at 4,000/s, 1 s at 1,000/s; slices of 0.1 s with these p99s, ms.

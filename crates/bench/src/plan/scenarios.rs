@@ -46,6 +46,8 @@ const fn within(ms: f64) -> Option<Objective> {
     Some(Objective {
         p99_us: ms * 1_000.0,
         errors_max_share: 0.001,
+        percentile: 99.0,
+        kinds: None,
     })
 }
 

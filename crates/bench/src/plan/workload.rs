@@ -41,15 +41,6 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
         Offered::Closed { think_ms, .. } => (None, think_ms),
     };
     let mut remarks = Vec::new();
-    let kept = &workload.objective;
-    let is_p99 = (kept.percentile - 99.0).abs() < 1e-9 && kept.class.is_empty();
-    if !is_p99 {
-        remarks.push(format!(
-            "No capacity was searched for: the search keeps a p99 of all requests, and the objective of the workload is p{} {}.",
-            kept.percentile,
-            if kept.class.is_empty() { "of all" } else { &kept.class }
-        ));
-    }
     let varied = mix.kinds.len() > workload.classes.len();
     if varied {
         remarks.push(
@@ -59,10 +50,15 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
     }
     let kind = |k: &workload::Kind| leaked(format!("{}:{}:{}", k.weight, k.method, k.path));
     let kinds: Vec<&'static str> = mix.kinds.iter().map(kind).collect();
-    let objective = is_p99.then_some(Objective {
+    let kept = &workload.objective;
+    let objective = Objective {
         p99_us: kept.response_ms * 1_000.0,
         errors_max_share: kept.errors_share_max,
-    });
+        percentile: kept.percentile,
+        kinds: workload
+            .objective_class()
+            .map(|class| kinds_of(&mix, class)),
+    };
     let path = leaked(
         mix.kinds
             .first()
@@ -103,12 +99,8 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
         reply_bytes: reply
             .and_then(|bytes| u32::try_from(bytes).ok())
             .unwrap_or(0),
-        objective,
-        capacity: if objective.is_some() && open {
-            Depth::Always
-        } else {
-            Depth::Never
-        },
+        objective: Some(objective),
+        capacity: if open { Depth::Always } else { Depth::Never },
         ..TINY
     };
     Ok(FromWorkload {
@@ -116,6 +108,12 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
         idle: workload.connections - workload.active,
         remarks,
     })
+}
+
+/// The kinds of a class, which stand in a row: the first and the one behind the last.
+fn kinds_of(mix: &Mix, class: usize) -> [usize; 2] {
+    let before = |class| mix.kinds.iter().filter(|kind| kind.class < class).count();
+    [before(class), before(class + 1)]
 }
 
 fn leaked(text: String) -> &'static str {
@@ -217,7 +215,20 @@ mod tests {
         let made = scenario(other, 1).expect("a workload");
         assert_eq!(
             (made.remarks.len(), made.scenario.capacity),
-            (2, Depth::Never)
+            (1, Depth::Always)
         );
+        let asked = |text: &str| {
+            let made = scenario(text, 1).expect("a workload");
+            made.scenario
+                .objective
+                .and_then(|objective| objective.asked())
+        };
+        assert_eq!(asked(other), Some("90".to_owned()));
+        assert_eq!(asked("rate = 1\n[[class]]\n"), None);
+        let classes = "rate = 1\n[[class]]\nname = \"a\"\nshare = 0.5\n[[class]]\nname = \"b\"\nshare = 0.5\ncpu_us = { exponential = 5 }\n";
+        for (class, says) in [("a", "99@0..1"), ("b", "99@1..101")] {
+            let text = format!("{classes}[objective]\nclass = \"{class}\"\n");
+            assert_eq!(asked(&text), Some(says.to_owned()));
+        }
     }
 }

@@ -129,6 +129,7 @@ impl<'a> Call<'a> {
             args.push(format!("--think-ms={}", shape.think_ms));
         }
         args.extend(mix(shape));
+        args.extend(shape.percentile.iter().map(|p| format!("--percentile={p}")));
         args.extend(shape.headers.iter().map(|line| format!("--header={line}")));
         args.extend(bystanders(shape));
         match self.check {
@@ -242,6 +243,12 @@ mod tests {
         };
         let mixed = of(&mixed);
         assert!(mixed.ends_with("--arrivals=poisson --churn=0.3"), "{mixed}");
+        let percentile = Shape {
+            percentile: Some("95@0..3".into()),
+            ..shape(Mode::Closed, None, 1, true)
+        };
+        let percentile = of(&percentile);
+        assert!(percentile.ends_with("--percentile=95@0..3"), "{percentile}");
         let thinking = Shape {
             think_ms: 2.5,
             ..shape(Mode::Closed, None, 1, true)

@@ -10,7 +10,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
 use report::data::{Mode, Objective, Pass, Shape};
 use schema::random::SplitMix64;
 use workload::Workload;
@@ -36,6 +35,8 @@ use crate::run::visit;
 
 /// Requests that a trial should have, so that a p99 rests on some dozens of them.
 const REQUESTS: f64 = 2_500.0;
+/// As many times as many at most, where the objective is about a rarer percentile or class.
+const RARITY_MAX: f64 = 4.0;
 /// The length of a trial, s.
 const TRIAL_S: (f64, f64) = (0.8, 1.6);
 /// The length of a trial at most where the objective is a long one: in a shorter one a queue that grows has not yet
@@ -129,6 +130,8 @@ pub(super) struct Session {
     idle: u32,
     pub(super) objective: Objective,
     /// The clients, where the loop is closed.
+    /// How many times as many requests the objective takes as a p99 of all.
+    rarity: f64,
     pub(super) population: Option<Population>,
 }
 
@@ -144,14 +147,14 @@ pub(super) enum Load {
 impl Session {
     pub(super) fn new(workload: &Workload) -> anyhow::Result<Self> {
         let made = plan::scenario(&workload.to_string(), 1)?;
-        let objective = made.scenario.objective;
-        let objective = objective.context("only a p99 of all requests is measured")?;
+        let objective = made.scenario.objective.unwrap_or_default();
         let (server_cpus, load_cpus) = CpuList::allowed()?.halves();
         Ok(Self {
             setup: Setup::temporary(server_cpus, load_cpus, "capacities")?,
             scenario: made.scenario,
             idle: made.idle,
             objective,
+            rarity: rarity(workload),
             population: Population::of(workload),
         })
     }
@@ -327,7 +330,7 @@ impl Session {
 
     /// How long a trial of a server takes that answers so many requests per second.
     pub(super) fn trial_s(&self, rps: f64, coarse: bool) -> f64 {
-        let by_requests = enough_s(rps);
+        let by_requests = enough_s(rps, self.rarity);
         let (usual, rough) = TRIAL_S_LONG;
         let by_objective = self.objective.p99_us / 1e6 * OBJECTIVES;
         let by_thinking = self.population.map_or(0.0, |p| p.trial_s());
@@ -364,7 +367,7 @@ impl Session {
         if coarse {
             self.trial_s(rps, coarse)
         } else {
-            enough_s(rps)
+            enough_s(rps, 1.0)
         }
     }
 
@@ -457,8 +460,16 @@ impl Session {
 }
 
 /// How long it takes to send enough requests for a p99, at so many per second.
-fn enough_s(rps: f64) -> f64 {
-    (REQUESTS / rps.max(1.0)).clamp(TRIAL_S.0, TRIAL_S.1)
+fn enough_s(rps: f64, rarity: f64) -> f64 {
+    (REQUESTS * rarity / rps.max(1.0)).clamp(TRIAL_S.0, TRIAL_S.1 * rarity.max(1.0))
+}
+
+/// How many times as many requests an objective takes as a p99 of all: so that as many lie beyond it.
+fn rarity(workload: &Workload) -> f64 {
+    let beyond = 1.0 - workload.objective.percentile / 100.0;
+    let class = workload.objective_class();
+    let share = class.map_or(1.0, |class| workload.classes[class].share);
+    (0.01 / beyond / share).clamp(0.1, RARITY_MAX)
 }
 
 pub(super) fn said(why: &Unmeasured) -> String {

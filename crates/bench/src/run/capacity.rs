@@ -58,6 +58,7 @@ pub fn search(
     let mut search = Search::new(how, guess(known, visit.scenario, setup.size), most);
     let mut found = Found::default();
     found.capacity.objective_p99_us = objective.p99_us;
+    found.capacity.objective_percentile = objective.asked();
     found.capacity.errors_max_share = objective.errors_max_share;
     let mut end = SearchEnd::default();
     for _ in 0..how.steps_max {

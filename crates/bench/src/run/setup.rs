@@ -105,6 +105,7 @@ impl Setup {
             pipeline: scenario.pipeline,
             keep_alive: scenario.keep_alive && !visit.closes,
             churn: scenario.churn,
+            percentile: scenario.objective.and_then(|objective| objective.asked()),
             think_ms: match mode {
                 Mode::Closed => scenario.think_ms,
                 Mode::Open => 0.0,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::duration_ns;
 use crate::kind::Kind;
+use crate::percentile::Percentile;
 use crate::plan::{Pace, Plan};
 use crate::profile::Step;
 
@@ -38,6 +39,8 @@ pub(crate) struct Shape {
     pub(crate) body_digest: Option<u64>,
     pub(crate) expect_status: Vec<u16>,
     pub(crate) body_check: Option<BodyCheck>,
+    #[serde(default)]
+    pub(crate) percentile: Option<Percentile>,
     #[serde(default)]
     pub(crate) objective_ns: Option<u64>,
     pub(crate) duration_ns: u64,
@@ -93,6 +96,7 @@ impl Shape {
             body_digest: plan.body.as_deref().map(digest),
             expect_status: plan.expect_status.clone(),
             body_check: plan.body_check,
+            percentile: plan.percentile,
             objective_ns: plan.objective.map(duration_ns),
             duration_ns: duration_ns(plan.duration),
             timeout_ns: duration_ns(plan.timeout),

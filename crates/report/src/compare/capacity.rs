@@ -43,7 +43,10 @@ fn line(both: &Both<'_>, row: &Row, scenario: &str) -> Option<Line> {
         zone: Some(zone.exp()),
         ..Line::empty(Some(Metric::Throughput))
     };
-    let objective = |found: &[&Capacity]| found.first().map(|each| each.objective_p99_us);
+    let objective = |found: &[&Capacity]| {
+        let first = found.first();
+        first.map(|each| (each.objective_p99_us, each.objective_percentile.clone()))
+    };
     if theirs.is_empty() {
         let trials = || both.after.pass(Pass::Capacity, &row.label, scenario);
         let reasons = trials().flat_map(|trial| trial.reasons.iter());

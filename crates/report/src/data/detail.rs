@@ -72,6 +72,10 @@ pub struct KindFigures {
 pub struct Capacity {
     /// The objective: p99 of the response at most so many µs.
     pub objective_p99_us: f64,
+    /// The objective's percentile, where it is not the p99 of all requests: `95`, or `95@0..3` of kinds of
+    /// the mix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objective_percentile: Option<String>,
     /// The objective: outcomes other than a correct answer at most this share of all.
     pub errors_max_share: f64,
     /// Highest offered rate that kept it; `None`: not even the lowest that was tried.
@@ -92,7 +96,7 @@ pub struct CapacityStep {
     /// p50 of the response, µs; `None` is infinite.
     #[serde(default)]
     pub p50_us: Option<f64>,
-    /// p99 of the response, µs; `None` is infinite.
+    /// p99 of the response, or the percentile of its objective, µs; `None` is infinite.
     pub p99_us: Option<f64>,
     /// Outcomes other than a correct answer, as a share of all.
     pub errors_share: f64,

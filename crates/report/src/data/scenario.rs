@@ -36,13 +36,57 @@ pub struct Advice {
 }
 
 /// What a server must keep for a rate to count as served.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Objective {
-    /// p99 of the response, intended start to done, at most so many µs.
+    /// The percentile of the response, intended start to done, at most so many µs.
     pub p99_us: f64,
     /// Outcomes other than a correct answer, at most this share of all.
     pub errors_max_share: f64,
+    /// The percentile, where it is not the 99th that the first field is named after.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub percentile: f64,
+    /// The kinds of the mix that it is about, the first and the one behind the last; `None`: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<[usize; 2]>,
+}
+
+/// The percentile that is meant where none is named.
+const USUAL: f64 = 99.0;
+
+fn is_usual(percentile: &f64) -> bool {
+    *percentile == USUAL
+}
+
+impl Default for Objective {
+    fn default() -> Self {
+        Self {
+            p99_us: 0.0,
+            errors_max_share: 0.0,
+            percentile: USUAL,
+            kinds: None,
+        }
+    }
+}
+
+impl Objective {
+    /// What the generator is asked for so that it tells this percentile: `95@0..3`; `None` where it does
+    /// so anyway.
+    pub fn asked(&self) -> Option<String> {
+        let kinds = self.kinds.map(|[first, end]| format!("@{first}..{end}"));
+        let usual = is_usual(&self.percentile) && kinds.is_none();
+        (!usual).then(|| format!("{}{}", self.percentile, kinds.unwrap_or_default()))
+    }
+
+    /// `p99`, or `p95 of its class`.
+    pub fn name(&self) -> String {
+        let of = if self.kinds.is_some() {
+            " of its class"
+        } else {
+            ""
+        };
+        format!("p{}{of}", self.percentile)
+    }
 }
 
 /// A figure that can decide a scenario, named as [`Figures`](super::Figures) names it.

@@ -2,6 +2,7 @@
 //! a gutter for what never came, and a note of what is not drawn.
 
 use crate::cell::State;
+use crate::data::Objective;
 use crate::format;
 use crate::metric::Metric;
 use crate::palette;
@@ -107,15 +108,16 @@ impl Panel {
     }
 
     /// Draws the objective, where there is one.
-    pub fn objective(&mut self, value: Option<f64>) {
-        let Some(value) = value else {
+    pub fn objective(&mut self, objective: Option<Objective>) {
+        let Some(objective) = objective else {
             return;
         };
+        let value = objective.p99_us;
         let y = self.y(value);
         // At the upper edge the text goes below the line, or it would run into the heading.
         let baseline = if y < TOP + 14.0 { y + 13.0 } else { y - 4.0 };
         self.svg.line((LEFT, y), (RIGHT, y), "objective");
-        let text = format!("objective: p99 ≤ {}", (self.show)(value));
+        let text = format!("objective: {} ≤ {}", objective.name(), (self.show)(value));
         let at = (LEFT + 4.0, baseline);
         self.svg
             .text(at.0, at.1, Anchor::Start, "n objective-text", &text);
@@ -226,10 +228,15 @@ impl Panel {
     }
 }
 
-/// The objective of `scenario` for p99, µs.
-pub fn objective(run: &Run, scenario: &str) -> Option<f64> {
+/// The objective of `scenario`.
+pub fn objective(run: &Run, scenario: &str) -> Option<Objective> {
     let objective = run.scenario(scenario)?.objective?;
-    (objective.p99_us > 0.0).then_some(objective.p99_us)
+    (objective.p99_us > 0.0).then_some(objective)
+}
+
+/// The same where it is about the p99 of all requests, which a plot of those can be read beside.
+pub fn objective_p99(run: &Run, scenario: &str) -> Option<Objective> {
+    objective(run, scenario).filter(|objective| objective.asked().is_none())
 }
 
 /// Which models have nothing to draw in `window`, and why, in one sentence; empty for none.

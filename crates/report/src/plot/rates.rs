@@ -42,10 +42,10 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
     }
     let points = || series.iter().flat_map(|(_, points)| points);
     let spreads = || points().map(|point| point.spread);
-    let objective = panel::objective(run, scenario);
+    let objective = panel::objective_p99(run, scenario);
     let values: Vec<f64> = spreads()
         .flat_map(|each| [each.low, each.median, each.high])
-        .chain(objective)
+        .chain(objective.map(|objective| objective.p99_us))
         .collect();
     let sample = format!(
         "{}; {} per point",

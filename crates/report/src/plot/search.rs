@@ -28,14 +28,13 @@ pub fn draw(session: &Session, scenario: &str) -> Option<Svg> {
     let objective = panel::objective(run, scenario);
     let values: Vec<f64> = steps()
         .map(|(_, spread)| spread.median)
-        .chain(objective)
+        .chain(objective.map(|objective| objective.p99_us))
         .collect();
     let sample = panel::sample(steps().map(|(_, spread)| *spread));
     let second = format!("one point per offered rate that was tried; {sample} per point");
-    let lines = [
-        "p99 response time, log axes, lower is better",
-        second.as_str(),
-    ];
+    let name = objective.unwrap_or_default().name();
+    let first = format!("{name} response time, log axes, lower is better");
+    let lines = [first.as_str(), second.as_str()];
     let mut panel = Panel::new(scenario, lines, &values)?;
     panel.objective(objective);
     for tick in across.ticks() {

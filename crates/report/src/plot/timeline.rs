@@ -39,11 +39,11 @@ pub fn draw(session: &Session, scenario: &str, side: Side) -> Option<Svg> {
     let end = last?.max(0.001);
     let place = |at: f64| LEFT + 4.0 + (RIGHT - LEFT - 8.0) * at / end;
     let objective = (side == Side::P99)
-        .then(|| panel::objective(run, scenario))
+        .then(|| panel::objective_p99(run, scenario))
         .flatten();
     let values: Vec<f64> = points()
         .map(|(_, spread)| spread.median)
-        .chain(objective)
+        .chain(objective.map(|objective| objective.p99_us))
         .collect();
     let first = match side {
         Side::P99 => "p99 response time, log axis, lower is better",

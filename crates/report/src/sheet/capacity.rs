@@ -67,7 +67,14 @@ fn objective(run: &Run, scenarios: &[String], first: &Capacity) -> String {
     };
     let all: Vec<_> = scenarios.iter().filter_map(of).collect();
     if all.iter().all(|(_, p99)| *p99 == first.objective_p99_us) {
-        return format!("p99 ≤ {}", format::micros(first.objective_p99_us));
+        let known = scenarios
+            .first()
+            .and_then(|scenario| run.scenario(scenario));
+        let name = known
+            .and_then(|each| each.objective)
+            .unwrap_or_default()
+            .name();
+        return format!("{name} ≤ {}", format::micros(first.objective_p99_us));
     }
     let each = |(scenario, p99): &(String, f64)| format!("{scenario} {}", format::micros(*p99));
     format!(

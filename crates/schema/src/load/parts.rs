@@ -193,3 +193,15 @@ pub struct RequestsFile {
     /// Requests of a HAR to another host than its first, which were left out.
     pub elsewhere: u64,
 }
+
+/// A percentile that was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PercentileFigures {
+    /// As it was asked for: `95`, or `95@0..3` of three kinds of the mix.
+    pub asked: String,
+    /// Requests that it is about.
+    pub scheduled: u64,
+    /// Its value, microseconds; `None` is infinite.
+    pub response_us: Option<f64>,
+}
