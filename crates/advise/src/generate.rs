@@ -72,13 +72,9 @@ fn one(mut random: SplitMix64, n: usize) -> Workload {
         needs: workload::Needs::default(),
     };
     let [cpu, blocked, wait] = workload.means_us();
-    let late = |c: &Class| {
-        c.cpu_us.quantile(0.99) + c.blocked_us.quantile(0.99) + c.wait_us.quantile(0.99)
-    };
-    let longest = workload.classes.iter().map(late).fold(0.0, f64::max);
     // Tight and loose: from half above what the longest class takes alone to fifteen times that.
     let factor = between(&mut random, 1.5, 15.0);
-    workload.objective.response_ms = (longest * factor / 1_000.0).max(2.0).ceil();
+    workload.objective.response_ms = response_ms(&workload, factor);
     // Half of a CPU, with some of it for what the server does beside.
     let rate = 0.5e6 / (cpu + 15.0);
     if n % CLOSED_OF == CLOSED_OF - 1 {
@@ -103,7 +99,45 @@ fn one(mut random: SplitMix64, n: usize) -> Workload {
             rate: rate.round().max(1.0),
         };
     }
+    if n >= WIDE_FROM {
+        widen(&mut workload, &mut random, factor);
+    }
     workload
+}
+
+/// From this one on workloads have every share of connections of their own, and objectives of other
+/// percentiles and of one class. The ones before stay what they were when there was only the rest.
+const WIDE_FROM: usize = 40;
+/// Their percentiles.
+const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
+
+fn widen(workload: &mut Workload, random: &mut SplitMix64, factor: f64) {
+    if random.below(3) > 0 {
+        workload.churn = (between(random, 0.05, 0.95) * 100.0).round() / 100.0;
+    }
+    let percentile = random.below(PERCENTILES.len() as u32) as usize;
+    workload.objective.percentile = PERCENTILES[percentile];
+    let class = random.below(2 * workload.classes.len() as u32) as usize;
+    if let Some(class) = workload
+        .classes
+        .get(class)
+        .filter(|_| workload.classes.len() > 1)
+    {
+        workload.objective.class.clone_from(&class.name);
+    }
+    workload.objective.response_ms = response_ms(workload, factor);
+}
+
+/// So many times what the longest class that the objective is about takes alone, at its percentile; 2 at least.
+fn response_ms(workload: &Workload, factor: f64) -> f64 {
+    let at = workload.objective.percentile / 100.0;
+    let late =
+        |c: &Class| c.cpu_us.quantile(at) + c.blocked_us.quantile(at) + c.wait_us.quantile(at);
+    let longest = match workload.objective_class() {
+        Some(class) => late(&workload.classes[class]),
+        None => workload.classes.iter().map(late).fold(0.0, f64::max),
+    };
+    (longest * factor / 1_000.0).max(2.0).ceil()
 }
 
 /// One workload in so many has a closed population.

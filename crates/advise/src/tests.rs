@@ -343,6 +343,29 @@ fn generated_workloads_stay_what_they_were() {
 }
 
 #[test]
+fn from_the_fortieth_on_workloads_have_every_churn_and_objectives_of_other_kinds() {
+    let all = generated(14, 140);
+    let plain = |w: &Workload| {
+        let usual = w.objective.percentile == 99.0 && w.objective.class.is_empty();
+        usual && (w.churn == 0.0 || w.churn == 1.0)
+    };
+    assert!(all[..40].iter().all(plain));
+    let wide = &all[40..];
+    let count = |of: &dyn Fn(&Workload) -> bool| wide.iter().filter(|w| of(w)).count();
+    assert!(count(&|w| w.churn > 0.0 && w.churn < 1.0) > 50);
+    assert!(count(&|w| !w.objective.class.is_empty()) > 20);
+    for percentile in [50.0, 90.0, 95.0, 99.0, 99.9] {
+        assert!(count(&|w| w.objective.percentile == percentile) > 8);
+    }
+    for workload in wide {
+        assert_eq!(
+            Workload::parse(&workload.to_string()).as_ref(),
+            Ok(workload)
+        );
+    }
+}
+
+#[test]
 fn every_fifth_generated_workload_has_a_population_that_loads_half_of_a_cpu() {
     let (mut at_once, mut thinking) = (0, 0);
     for (n, workload) in generated(14, 200).iter().enumerate() {
