@@ -22,14 +22,18 @@ use std::time::Duration;
 
 use proto::{Limits, Request, Response, Service};
 
-use self::intervals::{At, Intervals, RHYTHM};
+use self::bounds::Bounds;
+use self::intervals::{At, Intervals};
 use self::limit::Limit;
+pub(crate) use self::waited::Waited;
 use self::window::Window;
 
+mod bounds;
 mod intervals;
 mod limit;
 #[cfg(test)]
 mod tests;
+mod waited;
 mod window;
 
 /// The delay of one queue, seen by all workers that take from it. Two that update it at once may lose
@@ -42,29 +46,6 @@ pub(crate) struct QueueDelay {
     window: Window,
     /// When the next request is followed to its end, monotonic ns.
     follow_ns: AtomicU64,
-}
-
-/// Parts of what is kept as a fraction in an integer.
-const WHOLE: u32 = 256;
-
-/// The bounds of [`Limits`] in the units of this module.
-#[derive(Debug, Clone, Copy)]
-struct Bounds {
-    target: Duration,
-    interval_ns: u64,
-}
-
-impl Bounds {
-    fn of(limits: &Limits) -> Bounds {
-        Bounds {
-            target: Duration::from_millis(limits.queue_delay_ms),
-            interval_ns: limits.queue_delay_interval_ms.saturating_mul(1_000_000),
-        }
-    }
-
-    fn rhythm_ns(self) -> u64 {
-        self.interval_ns / RHYTHM
-    }
 }
 
 /// How often a worker looks when all is well, ns.
@@ -217,37 +198,6 @@ impl QueueDelay {
     fn follow(&self, now_ns: u64, limits: &Limits) {
         self.follow_ns
             .store(now_ns + rhythm_ns(limits), Ordering::Relaxed);
-    }
-}
-
-/// How long a request has waited for a worker.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Waited {
-    /// At least so long, by the clock.
-    pub(crate) exact: Duration,
-    /// So long in its socket, by the kernel's count of [ticks](net::input_age_step).
-    pub(crate) in_ticks: Duration,
-}
-
-impl Waited {
-    pub(crate) fn exactly(time: Duration) -> Waited {
-        let in_ticks = Duration::ZERO;
-        Waited {
-            exact: time,
-            in_ticks,
-        }
-    }
-
-    pub(crate) fn in_ticks(time: Duration) -> Waited {
-        let exact = Duration::ZERO;
-        Waited {
-            exact,
-            in_ticks: time,
-        }
-    }
-
-    pub(crate) fn longest(self) -> Duration {
-        self.exact.max(self.in_ticks)
     }
 }
 

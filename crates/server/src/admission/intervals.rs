@@ -3,10 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Bounds;
-
-/// An eighth of an interval is the rhythm of looking at requests, and of adjusting the window.
-pub(super) const RHYTHM: u64 = 8;
+use super::bounds::Bounds;
 
 /// Where the delay of a request was observed.
 #[derive(Debug, Clone, Copy)]

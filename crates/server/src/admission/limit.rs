@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use os::net;
 
-use super::{WHOLE, Waited};
+use super::bounds::WHOLE;
+use super::waited::Waited;
 
 /// An overload lasts while at least one of so many requests has to be refused. Below that the queue alone
 /// carries what comes unevenly.

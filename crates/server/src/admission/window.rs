@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::{WHOLE, Waited};
+use super::bounds::WHOLE;
+use super::waited::Waited;
 
 /// Workers that serve at once when an overload begins.
 pub(super) const AT_FIRST: u32 = 4;
