@@ -5,7 +5,7 @@ use schema::profile::{
     VariantCosts,
 };
 use schema::random::SplitMix64;
-use simulate::{Costs, STALL_PARTS, Scheduler, Stalls};
+use simulate::{Costs, STAGES, STALL_PARTS, Scheduler, Stalls};
 
 use crate::facts::{Count, Facts, Holds, Topology};
 use crate::profile::{measured, middle};
@@ -158,6 +158,11 @@ impl<'a> Priced<'a> {
             _ => of(unblock_us),
         };
         let late_us = |measured: f64, cpu_us: f64| (measured - cpu_us - woken_us).max(0.0);
+        // What goes on in a staged server passes its loop alone.
+        let slept_us = match facts.topology {
+            Topology::Staged => sleep_us / STAGES,
+            _ => sleep_us,
+        };
         Some(Costs {
             request_us,
             wake_us,
@@ -170,7 +175,7 @@ impl<'a> Priced<'a> {
                 true => TIMER_SLACK_US,
                 false => late_us(of(&v.blocked_late_us), unblock_us),
             },
-            awaited_late_us: late_us(of(&v.awaited_late_us), resume_us + sleep_us),
+            awaited_late_us: late_us(of(&v.awaited_late_us), resume_us + slept_us),
             handover_us,
             scan_us: scan(&v.scan_us),
             // One may copy more than others do, and none less than the kernel: what is below is noise, being a

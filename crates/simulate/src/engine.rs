@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::Outcome;
 use crate::events::{Event, Events};
 use crate::histogram::Histogram;
-use crate::server::Server;
+use crate::server::{STAGES, Server, Topology};
 use crate::steps::{Step, Steps};
 use crate::threads::{Cores, NONE, Share, Thread};
 use crate::trace::{Load, Trace};
@@ -247,7 +247,13 @@ impl<'a> Engine<'a> {
                 return;
             }
         };
-        let wake = self.wake_us(self.server.costs.sleep_us);
+        let slept_us = self.server.costs.sleep_us;
+        let wake = match self.server.topology {
+            // A request passes three threads, and each that slept had to be woken up, by a thread that runs: so it
+            // costs that on a busy core, too, and what an idle server showed is of all three.
+            Topology::Staged { .. } => slept_us / STAGES + self.wake_us(0.0),
+            _ => self.wake_us(slept_us),
+        };
         if self.take(id, request, step, wake) {
             let queue = &mut self.queues[step.queue as usize];
             queue.led_by_next = queue.led;

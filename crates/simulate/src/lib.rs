@@ -33,7 +33,7 @@ mod trace;
 
 pub use histogram::Histogram;
 pub use search::{Found, Goal, capacity};
-pub use server::{Costs, Scheduler, Server, Spread, Topology};
+pub use server::{Costs, STAGES, Scheduler, Server, Spread, Topology};
 pub use stalls::{PARTS as STALL_PARTS, Stalls};
 pub use trace::{Load, Trace};
 

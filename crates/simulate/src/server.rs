@@ -68,6 +68,9 @@ pub enum Spread {
     Hashed,
 }
 
+/// Threads that a request passes in a staged server: its loop, a worker, and its loop again.
+pub const STAGES: f64 = 3.0;
+
 /// What a request costs beside the work of its handler, µs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -77,7 +80,8 @@ pub struct Costs {
     /// What a wake-up adds of a core that has been idle for long, beside [`sleep_us`](Self::sleep_us).
     pub wake_us: f64,
     /// What it costs that a thread waited, and had to be woken up, on a core however short a while idle: the
-    /// call and the switch there and back, which requests share that are served without a pause.
+    /// call and the switch there and back, which requests share that are served without a pause. In a staged
+    /// server it is the sum of the three [`STAGES`] that a request passes.
     pub sleep_us: f64,
     /// How fast a core falls asleep: after so long it costs 63 % of that to wake it up, and of one that has only
     /// just become idle nothing. 0: at once.

@@ -429,3 +429,36 @@ fn a_wake_up_costs_as_the_core_sleeps() {
     close("slept", busy, 0.005 * (10.0 + (1.0 - busy) * 50.0), 0.02);
     close("rare", mean(&slept, 1.0), 80.0, 0.01);
 }
+
+/// A staged server wakes up three threads for a request that finds them asleep, also where another thread has
+/// the core; and none where a queue stands.
+#[test]
+fn threads_that_hand_over_are_woken_up_on_a_busy_core_too() {
+    let of = |blocked: u32, workers, population| {
+        let text = format!("rate = 1\n[[class]]\ncpu_us = 10\nblocked_us = {blocked}\n");
+        let trace = Trace::draw(&Workload::parse(&text).expect("a workload"), 100_000, 7);
+        let plain = server(1, Topology::Staged { loops: 1, workers });
+        let costs = Costs {
+            sleep_us: 30.0,
+            ..plain.costs
+        };
+        let clients = Load::Closed {
+            population,
+            think_us: Distribution::Constant(0.0),
+        };
+        run(&Server { costs, ..plain }, &clients, &trace)
+    };
+    // One client: each of the three threads has slept.
+    close("alone", of(0, 4, 1).all.mean_us(), 40.0, 0.01);
+    // Sixty-four clients of one worker: a queue stands, and it hardly sleeps.
+    let deep = of(0, 1, 64).throughput_rps;
+    assert!(deep > 60_000.0, "{deep}");
+    // Sixteen clients that are blocked most of the time, and a worker for each: threads sleep between requests.
+    let apart = of(4_000, 16, 16);
+    close(
+        "apart",
+        apart.utilisation,
+        apart.throughput_rps * 40e-6,
+        0.1,
+    );
+}
