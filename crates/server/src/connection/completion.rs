@@ -103,7 +103,10 @@ impl Connection {
     pub fn on_deadline(&mut self, worker: &mut Worker) -> OnDeadline {
         match worker.server.drain.phase() {
             Phase::Cutting => {
-                worker.server.count_cut();
+                // A call that was cut, and counted, in a thread of a pool has ended the session.
+                if self.session.want() != Want::Close {
+                    worker.server.count_cut();
+                }
                 return OnDeadline::Close;
             }
             Phase::Closing if self.session.is_idle() && self.is_idle_time_over(worker) => {

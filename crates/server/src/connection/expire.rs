@@ -17,8 +17,11 @@ impl Connection {
         let waited = self.session.want() == Want::Wait;
         match worker.server.drain.phase() {
             Phase::Cutting => {
-                // The drain itself may have cut and counted the connection of a blocking worker.
-                if !worker.blocking || worker.block.cut(|_| {}) {
+                // A call that waited for its client may have been cut, and counted, in a thread of a pool: what came
+                // back wants to be closed. The drain itself may have cut and counted the connection of a blocking
+                // worker.
+                let has_ended = self.session.want() == Want::Close;
+                if !has_ended && (!worker.blocking || worker.block.cut(|_| {})) {
                     worker.server.count_cut();
                 }
                 return Need::Closed;
