@@ -182,6 +182,16 @@ impl Column {
         self.own.workers.holds == Holds::One
     }
 
+    /// How many of `most` clients that stay are served at once for certain: one where the kernel chooses the
+    /// worker by a hash, and each worker serves one connection at a time, since two may have the same one.
+    pub fn clients_at_once(&self, most: usize) -> usize {
+        let is_hashed = self.has_own_listeners() && self.own.workers.holds == Holds::Workers;
+        match self.has_one_client() || is_hashed {
+            true => 1,
+            false => most,
+        }
+    }
+
     /// Whether the kernel chooses the worker of a connection by its hash.
     pub fn has_own_listeners(&self) -> bool {
         self.own.needs.listeners == Listeners::PerWorker

@@ -207,7 +207,7 @@ fn metrics(admin: &str) -> anyhow::Result<String> {
 fn slow_rate(column: &Column) -> anyhow::Result<()> {
     const PACE: Duration = ms(2_000);
     let mut server = column.serve(&["--drain-idle-ms", "6000"])?;
-    let count = if column.has_one_client() { 1 } else { 4 };
+    let count = column.clients_at_once(4);
     let mut clients = Vec::new();
     for _ in 0..count {
         let mut client = server.connect()?;

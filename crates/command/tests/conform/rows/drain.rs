@@ -78,9 +78,9 @@ fn twice(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Connections that have had a reply and wait; the iterative model can have but one of them.
+/// Connections that have had a reply and wait; the a model that may not serve more at once has but one of them.
 fn idlers(server: &Server, column: &Column) -> anyhow::Result<Vec<Client>> {
-    let count = if column.has_one_client() { 1 } else { 5 };
+    let count = column.clients_at_once(5);
     (0..count)
         .map(|_| {
             let mut client = server.connect()?;

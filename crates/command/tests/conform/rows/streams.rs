@@ -79,7 +79,7 @@ fn gone(column: &Column) -> anyhow::Result<()> {
 
 fn endless(column: &Column) -> anyhow::Result<()> {
     let mut server = column.serve(&["--stream-ms-max", "100"])?;
-    let count = if column.has_one_client() { 1 } else { 3 };
+    let count = column.clients_at_once(3);
     let mut clients = Vec::new();
     for _ in 0..count {
         let mut client = server.connect()?;
