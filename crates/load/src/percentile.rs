@@ -68,9 +68,10 @@ impl FromStr for Percentile {
             None => (text, None),
         };
         let percentile: f64 = percentile.parse().ok().with_context(form)?;
+        let thousandths = (percentile * 1_000.0).round();
         ensure!(
-            percentile > 0.0 && percentile < 100.0,
-            "percentile {percentile} is not above 0 and below 100"
+            (1.0..=99_999.0).contains(&thousandths),
+            "percentile {percentile} is not 0.001 to 99.999"
         );
         let ends = |kinds: &str| {
             let (first, end) = kinds.split_once("..")?;
@@ -78,7 +79,7 @@ impl FromStr for Percentile {
             (ends.0 < ends.1).then_some(ends)
         };
         Ok(Self {
-            thousandths: ((percentile * 1_000.0).round() as u32).clamp(1, 99_999),
+            thousandths: thousandths as u32,
             kinds: kinds.map(|k| ends(k).with_context(form)).transpose()?,
         })
     }
@@ -95,7 +96,7 @@ mod tests {
             assert_eq!(read.to_string(), text);
         }
         for text in [
-            "", "0", "100", "x", "nan", "95@", "95@3", "95@3..3", "95@a..b",
+            "", "0", "100", "99.9996", "0.0001", "x", "nan", "95@", "95@3", "95@3..3", "95@a..b",
         ] {
             assert!(text.parse::<Percentile>().is_err(), "{text}");
         }
