@@ -59,6 +59,16 @@ pub fn scenario(text: &str, seed: u64) -> Result<FromWorkload, Failure> {
             .objective_class()
             .map(|class| kinds_of(&mix, class)),
     };
+    if objective.asked().is_some() {
+        let of = match kept.class.as_str() {
+            "" => "all requests".to_owned(),
+            class => format!("the class {class}"),
+        };
+        remarks.push(format!(
+            "The objective is a p{} of {of}: the search for the capacity keeps that, and all other figures are of all requests.",
+            kept.percentile
+        ));
+    }
     let path = leaked(
         mix.kinds
             .first()
@@ -215,7 +225,7 @@ mod tests {
         let made = scenario(other, 1).expect("a workload");
         assert_eq!(
             (made.remarks.len(), made.scenario.capacity),
-            (1, Depth::Always)
+            (2, Depth::Always)
         );
         let asked = |text: &str| {
             let made = scenario(text, 1).expect("a workload");
