@@ -31,16 +31,19 @@ pub(crate) struct Verdict {
     pub(crate) close: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum State {
+    #[default]
     Head,
-    Fixed { left: u64 },
+    Fixed {
+        left: u64,
+    },
     Chunked(Decoder),
     UntilEnd,
 }
 
-/// The reading side of one connection.
-#[derive(Debug)]
+/// The reading side of one connection; at first before its first byte.
+#[derive(Debug, Default)]
 pub(crate) struct Reader {
     state: State,
     /// The beginning of a head whose end has not arrived.
@@ -52,17 +55,6 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Before the first byte of a connection.
-    pub(crate) fn new() -> Self {
-        Self {
-            state: State::Head,
-            partial: Vec::new(),
-            comparison: None,
-            status: 0,
-            close: false,
-        }
-    }
-
     /// Makes the reader ready for a new connection.
     pub(crate) fn reset(&mut self) {
         self.state = State::Head;

@@ -67,23 +67,18 @@ pub(crate) fn run_on(
     let idle = (plan.idle > 0)
         .then(|| IdleConnections::open(plan, &shared.reference_bodies, stop))
         .transpose()?;
-    let started_unix_ns = unix_ns();
+    let run_unix_ns = unix_ns();
     let (results, mut extra, anchor_ns) = run_threads(&shared, observer)?;
     // The two clocks are read at one moment, to place the window among those of other machines.
     let window_ns = Window::of(plan, anchor_ns).start_ns;
     let window_unix_ns = unix_ns().saturating_sub(now_ns().saturating_sub(window_ns));
     extra.idle = idle.map(IdleConnections::close);
+    let started = StartTimes {
+        run_unix_ns,
+        window_unix_ns,
+    };
     let interrupted = stop.load(Ordering::Relaxed);
-    Ok(RunRecord::new(
-        plan,
-        results,
-        extra,
-        StartTimes {
-            run_unix_ns: started_unix_ns,
-            window_unix_ns,
-        },
-        interrupted,
-    ))
+    Ok(RunRecord::new(plan, results, extra, started, interrupted))
 }
 
 /// Runs the threads of the load and those of the extra clients.
@@ -163,13 +158,10 @@ fn run_load<'scope>(
                 let _ = done.send(result);
                 drop(done);
                 barrier.wait_for_end();
-                match shared.sockets {
-                    Some(sockets) => {
-                        // Others close here.
-                        let idle = open.into_iter().filter_map(Slot::into_idle);
-                        sockets.keep(thread, idle.collect());
-                    }
-                    None => drop(open),
+                if let Some(sockets) = shared.sockets {
+                    // Others close here.
+                    let idle = open.into_iter().filter_map(Slot::into_idle);
+                    sockets.keep(thread, idle.collect());
                 }
             })
             .inspect_err(|_| barrier.cancel())
@@ -213,10 +205,7 @@ fn run_thread(
         worker.open_all()?;
         Ok(worker)
     });
-    if opened.is_err() {
-        barrier.cancel();
-    }
-    let worker = opened?;
+    let worker = opened.inspect_err(|_| barrier.cancel())?;
     barrier
         .wait()
         .map(|anchor_ns| worker.run(anchor_ns))

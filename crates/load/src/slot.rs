@@ -16,9 +16,10 @@ const BACKOFF_NS_MIN: u64 = 1_000_000;
 const BACKOFF_NS_MAX: u64 = 100_000_000;
 
 /// What the socket of a slot is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum State {
     /// There is no socket.
+    #[default]
     Down,
     /// The connection is being established.
     Connecting,
@@ -29,7 +30,7 @@ pub(crate) enum State {
 }
 
 /// A connection, or room for one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Slot {
     socket: Option<OwnedFd>,
     pub(crate) state: State,
@@ -63,22 +64,8 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn new(pipeline: usize) -> Self {
         Self {
-            socket: None,
-            state: State::Down,
-            generation: 0,
-            blocked: false,
-            in_free_list: false,
-            thinks: false,
-            has_replied: false,
-            unwritten_bytes: 0,
-            written_bytes: 0,
-            outgoing: Vec::new(),
             pending: VecDeque::with_capacity(pipeline),
-            reader: Reader::new(),
-            since_ns: 0,
-            last_reply_ns: 0,
-            retry_ns: 0,
-            backoff_ns: 0,
+            ..Self::default()
         }
     }
 

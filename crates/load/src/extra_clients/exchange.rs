@@ -35,7 +35,7 @@ impl Exchange {
     pub(super) fn new(socket: OwnedFd) -> Self {
         Self {
             socket,
-            reader: Reader::new(),
+            reader: Reader::default(),
             written_bytes: 0,
             established: false,
         }

@@ -35,6 +35,7 @@ const REQUEST_BYTES: usize = 1000;
 const RECEIVE_BYTES: std::ops::RangeInclusive<usize> = 4096..=262_144;
 
 /// A client of one sort.
+#[derive(Default)]
 struct Client {
     reads_slowly: bool,
     exchange: Option<Exchange>,
@@ -108,11 +109,7 @@ impl Client {
     fn new(reads_slowly: bool) -> Self {
         Self {
             reads_slowly,
-            exchange: None,
-            retry_ns: 0,
-            connected_ns: 0,
-            since_ns: 0,
-            read_bytes: 0,
+            ..Self::default()
         }
     }
 

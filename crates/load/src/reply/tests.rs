@@ -26,7 +26,7 @@ fn checker(check: BodyCheck) -> Checker {
 
 /// The verdicts on a stream that arrives in the given pieces.
 fn read(checker: &mut Checker, pieces: &[&[u8]]) -> Vec<Reading> {
-    let mut reader = Reader::new();
+    let mut reader = Reader::default();
     let mut steps = Vec::new();
     for mut piece in pieces.iter().copied() {
         while !piece.is_empty() {
@@ -125,7 +125,7 @@ fn what_is_not_http_breaks_the_stream() {
 #[test]
 fn a_close_ends_a_body_without_a_length() {
     let mut checker = checker(BodyCheck::Exact);
-    let mut reader = Reader::new();
+    let mut reader = Reader::default();
     for expected in [None, Some(ErrorClass::WrongBody)] {
         let text = if expected.is_none() { "abc" } else { "abd" };
         let wire = format!("HTTP/1.1 200 OK\r\n\r\n{text}");

@@ -13,6 +13,7 @@ pub(super) struct Barrier {
     changed: Condvar,
 }
 
+#[derive(Default)]
 struct State {
     /// Threads that have yet to arrive.
     missing: usize,
@@ -26,9 +27,7 @@ impl Barrier {
     pub(super) fn new(threads: usize) -> Self {
         let state = State {
             missing: threads,
-            cancelled: false,
-            anchor_ns: 0,
-            over: false,
+            ..State::default()
         };
         Self {
             state: Mutex::new(state),
