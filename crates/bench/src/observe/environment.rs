@@ -74,11 +74,8 @@ fn remarks(env: &Env) -> Vec<String> {
             "The machine was not idle at the start: load average {load}."
         ));
     }
-    if env
-        .build
-        .get("profile")
-        .is_some_and(|profile| profile != "release")
-    {
+    let profile = env.build.get("profile");
+    if profile.is_some_and(|profile| profile != "release") {
         remarks.push(
             "Measured by a debug build: the figures say nothing about a release build.".to_owned(),
         );
@@ -122,10 +119,7 @@ fn build() -> BTreeMap<String, String> {
         ("opt_level", env!("TURNSTILE_OPT_LEVEL")),
         ("target", env!("TURNSTILE_TARGET")),
     ];
-    facts
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    BTreeMap::from(facts.map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
 
 /// The text of a file in /proc or /sys on one line; empty where the kernel has no such file.

@@ -87,7 +87,7 @@ impl Sample {
 }
 
 /// How a server ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Drained {
     /// From SIGTERM to the end of the last process of its tree, ms; a target is not stopped.
     pub drain_ms: Option<f64>,

@@ -165,8 +165,7 @@ struct Process {
 
 impl Process {
     fn look_at(pid: u32, used_ns: u64) -> Option<Self> {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        let name = name.trim_end().to_owned();
+        let name = tree::name(pid)?;
         let tasks = tree::numbers(&format!("/proc/{pid}/task")).into_iter();
         let cpus = tasks.filter_map(|tid| last_cpu(pid, tid)).collect();
         (!name.starts_with(SOFTIRQ)).then_some(Self {

@@ -58,13 +58,9 @@ impl<'a> Tracer<'a> {
         interrupt: &Interrupt,
     ) -> Result<Self, Unmeasured> {
         let pids = tree::members(root);
-        let list = pids
-            .iter()
-            .map(u32::to_string)
-            .collect::<Vec<_>>()
-            .join(",");
+        let list: Vec<String> = pids.iter().map(u32::to_string).collect();
         let mut args: Vec<std::ffi::OsString> = ["-q", "-c", "-f", "-p"].map(Into::into).into();
-        args.extend([list.into(), "-o".into(), file.into()]);
+        args.extend([list.join(",").into(), "-o".into(), file.into()]);
         let mut process = Process::spawn(Path::new("strace"), &args, cpus)
             .context("strace cannot be run")
             .because(Code::NotCounted)?;

@@ -107,6 +107,7 @@ impl Event {
 
 /// `struct perf_event_attr` as it first was (`PERF_ATTR_SIZE_VER0`), which every kernel takes.
 #[repr(C)]
+#[derive(Default)]
 struct Attributes {
     kind: u32,
     size: u32,
@@ -143,13 +144,9 @@ pub fn perf_event_open(event: Event, tid: u32, inherit: bool) -> io::Result<Owne
         kind: event.kind,
         size: size_of::<Attributes>() as u32,
         config: event.config,
-        sample_period: 0,
-        sample_type: 0,
         read_format: READ_TIMES,
         flags: EXCLUDE_KERNEL | EXCLUDE_HYPERVISOR | if inherit { INHERIT } else { 0 },
-        wakeup_events: 0,
-        breakpoint_type: 0,
-        breakpoint_address: 0,
+        ..Attributes::default()
     };
     let (any_cpu, no_group): (libc::c_int, libc::c_int) = (-1, -1);
     // SAFETY: `attributes` is as long as its `size` says, is only read, and outlives the call.

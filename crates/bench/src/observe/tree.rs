@@ -74,8 +74,8 @@ pub struct Snapshot {
     ignores_sigchld: bool,
 }
 
-/// What a tree used between two moments.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What a tree used between two moments; by default that of one that cannot be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
     /// CPU time, µs; `None` where children may have ended that were not waited for.
     pub cpu_us: Option<f64>,
@@ -83,15 +83,6 @@ pub struct Usage {
     pub switches: Option<u64>,
     /// Those with which a task waited for something, each of which ends with a wake-up.
     pub waits: Option<u64>,
-}
-
-impl Usage {
-    /// The usage of a tree that cannot be read.
-    pub const UNKNOWN: Self = Self {
-        cpu_us: None,
-        switches: None,
-        waits: None,
-    };
 }
 
 /// Memory and tasks of a tree at one moment.
@@ -146,12 +137,13 @@ pub fn children(pid: u32) -> Vec<u32> {
 
 /// The names of the processes below `root`.
 pub fn names_below(root: u32) -> Vec<String> {
-    let name = |pid| fs::read_to_string(format!("/proc/{pid}/comm"));
-    below(root)
-        .into_iter()
-        .filter_map(|pid| name(pid).ok())
-        .map(|name| name.trim().to_owned())
-        .collect()
+    below(root).into_iter().filter_map(name).collect()
+}
+
+/// The name of a process, as the kernel cuts it off.
+pub(super) fn name(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
 }
 
 /// Kills what is below `root`, and what that has forked meanwhile; gives up after a while.

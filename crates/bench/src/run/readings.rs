@@ -94,7 +94,7 @@ impl<'a> Readings<'a> {
         };
         let usage = match (&before.tree, &after.tree) {
             (Some(before), Some(after)) => after.since(before),
-            _ => Usage::UNKNOWN,
+            _ => Usage::default(),
         };
         let machine = after.machine.since(&before.machine);
         let sample = Sample {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use report::data::Pass;
-use schema::{Code, Effect, Reason, Reasons};
+use schema::{Code, Effect, Reason};
 
 use crate::failure::{Because, Unmeasured};
 use crate::observe::cpus::CpuList;
@@ -48,7 +48,7 @@ pub struct Launch {
 }
 
 /// A server that listens: one of the bench's own, or a target.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Server {
     process: Option<Process>,
     root: Option<u32>,
@@ -201,9 +201,7 @@ impl Server {
             root: Some(process.pid()),
             process: Some(process),
             address,
-            kept: false,
-            watched: None,
-            _store: None,
+            ..Self::default()
         }
     }
 
@@ -225,12 +223,9 @@ impl Server {
     /// A server that is running already, and is neither started nor stopped.
     pub fn running(target: &Target) -> Self {
         Self {
-            process: None,
             root: target.pid,
             address: target.address.clone(),
-            kept: false,
-            watched: None,
-            _store: None,
+            ..Self::default()
         }
     }
 
@@ -303,11 +298,7 @@ impl Server {
         match self.process.take() {
             Some(process) if self.kept => contender::drain(process, interrupt),
             Some(process) => drain(process, interrupt),
-            None => Ok(Drained {
-                drain_ms: None,
-                exit: None,
-                problems: Reasons::default(),
-            }),
+            None => Ok(Drained::default()),
         }
     }
 }
