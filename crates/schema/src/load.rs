@@ -187,8 +187,8 @@ pub enum Arrivals {
     Constant,
 }
 
-/// How much of a reply's body is compared with the first correct one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How much of a reply's body is compared with the first correct one, in ascending order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BodyCheck {
     /// Nothing; framing and status still are checked.

@@ -218,10 +218,8 @@ fn little(e: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn silent(e: &Evidence<'_>) -> Option<Reason> {
-    let (silent, all) = (
-        e.figures.silent_connections.unwrap_or(0),
-        e.shape.connections,
-    );
+    let silent = e.figures.silent_connections.unwrap_or(0);
+    let all = e.shape.connections;
     // In an open loop, and with one connection per request, connections may have had nothing to do.
     if silent == 0 || e.shape.mode == Mode::Open || !e.shape.keep_alive {
         return None;
@@ -397,10 +395,8 @@ fn own_reasons(e: &Evidence<'_>, found: &[Reason]) -> Vec<Reason> {
     let own = e.load.reasons.iter().filter(new);
     let mut own: Vec<Reason> = own.filter(|own| !excused(own)).cloned().collect();
     if !e.load.valid && e.load.reasons.is_empty() {
-        own.push(invalid(
-            Code::GeneratorInvalid,
-            "the generator calls its run invalid",
-        ));
+        let text = "the generator calls its run invalid";
+        own.push(invalid(Code::GeneratorInvalid, text));
     }
     own
 }
