@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::failure::{Failure, ensure_usage};
 use crate::plan::calls::Calls;
 use crate::plan::contender::Contender;
+use crate::plan::passes;
 use crate::plan::workers::{Told, Workers};
 
 /// Why a variant without a listener cannot be measured by an HTTP load.
@@ -69,17 +70,13 @@ impl Catalogue {
             // A model that has only one variant may say so with `-`, or not at all.
             let variant = entry.variant.as_deref().filter(|v| *v != "-").unwrap_or("");
             let alone = entries.iter().filter(|e| e.model == entry.model).count() == 1;
-            let workers = Workers::told(&entry.told).map_err(|what| {
+            let unsaid = |what: &str| {
                 let model = &entry.model;
                 anyhow!("{command} does not say of {model} {what}: it is of another version")
-            })?;
+            };
+            let workers = Workers::told(&entry.told).map_err(unsaid)?;
             let default = entry.default || alone;
-            let listens = entry.listens.with_context(|| {
-                let model = &entry.model;
-                format!(
-                    "{command} does not say of {model} whether it listens: it is of another version"
-                )
-            })?;
+            let listens = entry.listens.ok_or_else(|| unsaid("whether it listens"))?;
             Ok(Contender {
                 listens,
                 sheds: entry.sheds,
@@ -96,11 +93,7 @@ impl Catalogue {
     /// (default variants) or `all-variants`.
     pub fn choose(&self, spec: &str) -> Result<Vec<Contender>, Failure> {
         let mut chosen: Vec<Contender> = Vec::new();
-        for name in spec
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-        {
+        for name in passes::names(spec) {
             let wanted = |c: &&Contender| match (name, name.split_once(':')) {
                 ("all", _) => c.default,
                 ("all-variants", _) => true,

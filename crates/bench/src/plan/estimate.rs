@@ -73,10 +73,7 @@ pub fn standing(visit: &Visit, size: Size) -> Duration {
 
 /// Time of ten requests per second.
 fn trickle(visit: &Visit, size: Size) -> Duration {
-    match visit.trickles() {
-        true => SLICE + size.trickle(),
-        false => Duration::ZERO,
-    }
+    (SLICE + size.trickle()) * u32::from(visit.trickles())
 }
 
 /// Time of one slice.
@@ -86,17 +83,9 @@ pub fn slice(scenario: &Scenario, size: Size) -> Duration {
 
 /// Starting, verifying and warming up.
 fn started(visit: &Visit, size: Size) -> Duration {
-    let store = if visit.scenario.db && !visit.is_null() {
-        STORE
-    } else {
-        Duration::ZERO
-    };
-    let start = visit
-        .contender
-        .target
-        .as_ref()
-        .and_then(|t| t.start.as_ref());
-    let command = start.map_or(Duration::ZERO, |_| COMMAND);
+    let store = STORE * u32::from(visit.scenario.db && !visit.is_null());
+    let target = visit.contender.target.as_ref();
+    let command = COMMAND * u32::from(target.is_some_and(|target| target.start.is_some()));
     SERVER + command + WORKER * visit.workers.unwrap_or(0) + store + CALL + size.windows().warm_up
 }
 
@@ -107,11 +96,7 @@ fn drain(visit: &Visit) -> Duration {
         return Duration::ZERO;
     }
     let connections = visit.scenario.connections_at_once(visit.idle);
-    let kept = if visit.scenario.keep_alive {
-        DRAIN
-    } else {
-        Duration::ZERO
-    };
+    let kept = DRAIN * u32::from(visit.scenario.keep_alive);
     kept + (CONNECTION * connections).min(HOLD_MAX)
 }
 

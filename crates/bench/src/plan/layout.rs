@@ -207,13 +207,8 @@ impl Layout<'_> {
                 let steps = overload(scenario, size, self.spec.server_cpus);
                 let peak = steps.iter().map(|step| step.rate).reduce(f64::max);
                 let stepped = (!steps.is_empty()).then_some((Mode::Open, peak, steps));
-                scenario
-                    .closed
-                    .then_some(closed)
-                    .into_iter()
-                    .chain(open)
-                    .chain(stepped)
-                    .collect()
+                let closed = scenario.closed.then_some(closed).into_iter();
+                closed.chain(open).chain(stepped).collect()
             }
         };
         let mut window = |(mode, rate, steps)| {

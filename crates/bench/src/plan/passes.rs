@@ -71,7 +71,8 @@ pub fn scenarios(spec: &str) -> Result<Vec<&'static Scenario>, Failure> {
     Ok(chosen)
 }
 
-fn names(spec: &str) -> impl Iterator<Item = &str> {
+/// The parts of a list with commas that are not empty.
+pub(super) fn names(spec: &str) -> impl Iterator<Item = &str> {
     spec.split(',')
         .map(str::trim)
         .filter(|name| !name.is_empty())

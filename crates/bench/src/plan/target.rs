@@ -119,10 +119,8 @@ fn take_apart(url: &str) -> Result<(String, Option<String>), String> {
     if !path.is_empty() && (!path.starts_with('/') || path.contains('#')) {
         return Err(format!("'{path}' is not a path"));
     }
-    Ok((
-        address(url, host)?,
-        (!path.is_empty()).then(|| path.to_owned()),
-    ))
+    let path = (!path.is_empty()).then(|| path.to_owned());
+    Ok((address(url, host)?, path))
 }
 
 /// `HOST:PORT`.

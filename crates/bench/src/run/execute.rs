@@ -291,11 +291,7 @@ fn ceiling(trials: &[Trial], visit: &Visit) -> Ceiling {
     let null = |t: &&Trial| {
         t.role == Role::Null && t.block == visit.block && t.scenario == visit.scenario.name
     };
-    let found = trials
-        .iter()
-        .filter(null)
-        .filter_map(trial::as_ceiling)
-        .next();
+    let found = trials.iter().filter(null).find_map(trial::as_ceiling);
     found.map_or(Ceiling::Unknown, Ceiling::Rps)
 }
 

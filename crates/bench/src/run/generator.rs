@@ -83,10 +83,8 @@ pub fn run(
 const LATE: &str = "it did not end in time";
 
 pub fn failed(why: impl std::fmt::Display) -> Unmeasured {
-    Unmeasured::new(
-        Code::GeneratorFailed,
-        format!("the generator failed: {why}"),
-    )
+    let text = format!("the generator failed: {why}");
+    Unmeasured::new(Code::GeneratorFailed, text)
 }
 
 /// Whether the generator pauses; `false` when it has ended, which its result explains.
@@ -110,14 +108,9 @@ pub fn unanswered(error: io::Error) -> Unmeasured {
 /// A generator that finds its own run invalid still reports it: the file decides, not the exit code.
 fn read(json: &Path, process: &Process) -> anyhow::Result<LoadResult> {
     let Ok(text) = fs::read(json) else {
-        let status = process
-            .exit()
-            .map(|exit| exit.status.to_string())
-            .unwrap_or_default();
-        bail!(
-            "it left no report ({})",
-            process.error_line().unwrap_or(status)
-        );
+        let status = process.exit().map(|exit| exit.status.to_string());
+        let why = process.error_line().or(status).unwrap_or_default();
+        bail!("it left no report ({why})");
     };
     let _kept_if_not = fs::remove_file(json);
     serde_json::from_slice(&text).context("its report cannot be read")

@@ -48,13 +48,8 @@ pub fn read(setup: &Setup, visit: &Visit) -> Result<Vec<MemoryStep>, Unmeasured>
             server = Some(start(setup, visit, connections)?);
         }
         let Some(server) = &server else { break };
-        let reason = hold(
-            server,
-            visit.path(),
-            &mut held,
-            connections,
-            &setup.interrupt,
-        )?;
+        let (path, interrupt) = (visit.path(), &setup.interrupt);
+        let reason = hold(server, path, &mut held, connections, interrupt)?;
         server.wait_until_quiet();
         let footprint = server.footprint().filter(|_| reason.is_none());
         steps.push(MemoryStep {
@@ -126,11 +121,8 @@ pub fn hold(
         match served {
             Ok((client, reply)) if reply.status == 200 => held.push(client),
             Ok((_, reply)) => {
-                return Ok(Some(format!(
-                    "connection {}: status {}",
-                    n + 1,
-                    reply.status
-                )));
+                let status = reply.status;
+                return Ok(Some(format!("connection {}: status {status}", n + 1)));
             }
             Err(error) => return Ok(Some(format!("connection {}: {error:#}", n + 1))),
         }

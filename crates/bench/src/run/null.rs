@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::net::{RecvFlags, SendFlags, SocketFlags};
@@ -139,20 +139,13 @@ impl Null {
         let listener = self.listener.as_raw_fd();
         let data = |fd: i32| EventData::new_u64(u64::try_from(fd).unwrap_or(u64::MAX));
         let exclusive = EventFlags::IN | EventFlags::EXCLUSIVE;
-        epoll::add(
-            &self.selectors[own],
-            &self.listener,
-            data(listener),
-            exclusive,
-        )?;
+        let selector = &self.selectors[own];
+        epoll::add(selector, &self.listener, data(listener), exclusive)?;
         let mut events = Vec::with_capacity(EVENTS_MAX);
         let mut buffer = vec![0; RECEIVE_BYTES];
         loop {
-            match epoll::wait(
-                &self.selectors[own],
-                rustix::buffer::spare_capacity(&mut events),
-                None,
-            ) {
+            let room = rustix::buffer::spare_capacity(&mut events);
+            match epoll::wait(selector, room, None) {
                 Err(rustix::io::Errno::INTR) => continue,
                 result => result?,
             };
@@ -189,9 +182,7 @@ impl Null {
             } else {
                 self.next.fetch_add(1, Ordering::Relaxed) % self.selectors.len()
             };
-            let mut slot = slot
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             let data = EventData::new_u64(fd as u64);
             if epoll::add(&self.selectors[thread], &socket, data, EventFlags::IN).is_ok() {
                 *slot = Some(Connection {
@@ -206,9 +197,7 @@ impl Null {
 
     /// One receive, one send; the connection is closed when its client closes it, or after its reply.
     fn answer(&self, slot: &Mutex<Option<Connection>>, buffer: &mut [u8]) {
-        let mut slot = slot
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(connection) = slot.as_mut() else {
             return;
         };

@@ -29,11 +29,8 @@ impl Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(100), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("[{bar:30}] {percent:>3} %  {msg}");
-            bar.set_style(
-                style
-                    .unwrap_or_else(|_| ProgressStyle::default_bar())
-                    .progress_chars("=> "),
-            );
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style.progress_chars("=> "));
             bar
         });
         Self {
@@ -58,12 +55,8 @@ impl Progress {
             }
             return;
         }
-        let place = format!(
-            "block {}/{}, {}",
-            visit.block + 1,
-            self.blocks,
-            visit.scenario.name
-        );
+        let (block, name) = (visit.block + 1, visit.scenario.name);
+        let place = format!("block {block}/{}, {name}", self.blocks);
         let left = words(self.left());
         if let Some(bar) = &self.bar {
             let share = self.done.as_secs_f64() / self.total.as_secs_f64().max(1e-9);
@@ -115,10 +108,8 @@ impl Progress {
     /// The time that is left, corrected by how long the visits so far took.
     fn left(&self) -> Duration {
         let left = self.total.saturating_sub(self.done);
-        let (real, estimated) = (
-            self.started.elapsed().as_secs_f64(),
-            self.done.as_secs_f64(),
-        );
+        let real = self.started.elapsed().as_secs_f64();
+        let estimated = self.done.as_secs_f64();
         if estimated < 5.0 {
             left
         } else {

@@ -202,10 +202,8 @@ impl Record {
 
     /// Replaces a small file in one step: a reader sees the old or the new one.
     fn write(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
-        let (path, new) = (
-            self.folder.join(name),
-            self.folder.join(format!(".{name}.new")),
-        );
+        let path = self.folder.join(name);
+        let new = self.folder.join(format!(".{name}.new"));
         let mut text = serde_json::to_string_pretty(value)?;
         text.push('\n');
         fs::write(&new, text)
@@ -230,11 +228,8 @@ fn lock(file: &File, folder: &Path) -> Result<(), Failure> {
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = path.file_name().unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
     let text = fs::read(path).with_context(|| name.clone())?;
     serde_json::from_slice(&text).context(name)
 }

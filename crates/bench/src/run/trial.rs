@@ -103,10 +103,8 @@ fn search(setup: &Setup, visit: &Visit, trial: Trial, known: Known) -> Result<Tr
         capacity: Some(found.capacity),
         ..trial
     };
-    Ok(judged(
-        trial,
-        found.reasons.0.into_iter().chain(drained.problems.0),
-    ))
+    let reasons = found.reasons.0.into_iter().chain(drained.problems.0);
+    Ok(judged(trial, reasons))
 }
 
 fn read_memory(setup: &Setup, visit: &Visit, trial: Trial) -> Result<Trial, Unmeasured> {
@@ -182,6 +180,7 @@ pub fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Tri
     let retried = if attempt == 0 { "" } else { "r" };
     let target = visit.contender.target.as_ref();
     let launch = || Launch::of(visit, &setup.server, &setup.own, &setup.db).command();
+    let notes = reply_changes(visit).into_iter().chain(closes(visit));
     Trial {
         id: format!("{}{retried}", window.id),
         model: visit.contender.model.clone(),
@@ -204,12 +203,7 @@ pub fn blank(setup: &Setup, visit: &Visit, window: &Window, attempt: u32) -> Tri
         workers: visit.workers,
         shape: setup.shape(visit, Some(window)),
         validity: Validity::Blocks,
-        reasons: Reasons(
-            reply_changes(visit)
-                .into_iter()
-                .chain(closes(visit))
-                .collect(),
-        ),
+        reasons: Reasons(notes.collect()),
         server_command: target.map_or_else(launch, |target| {
             let started = target.start.as_ref().map(Start::command);
             started.unwrap_or_else(|| "not started by the bench".to_owned())
@@ -257,9 +251,6 @@ fn finish(
 pub fn as_ceiling(trial: &Trial) -> Option<f64> {
     let usable = matches!(trial.validity, Validity::Valid | Validity::Limited);
     let closed = trial.shape.mode == Mode::Closed;
-    trial
-        .figures
-        .as_ref()
-        .filter(|_| usable && closed)
-        .map(|figures| figures.throughput_rps)
+    let figures = trial.figures.as_ref().filter(|_| usable && closed);
+    Some(figures?.throughput_rps)
 }
