@@ -59,14 +59,11 @@ impl<'a> Cell<'a> {
             let figures = trial.figures.as_ref()?;
             let value = metric.value(figures)?;
             let lost = metric.needs_the_rate_held() && !holds(trial, figures);
-            Some((
-                unit(trial),
-                if lost {
-                    INFINITE_LOG
-                } else {
-                    metric.cost(value)
-                },
-            ))
+            let cost = match lost {
+                true => INFINITE_LOG,
+                false => metric.cost(value),
+            };
+            Some((unit(trial), cost))
         };
         self.used_in(state, metric).filter_map(cost).collect()
     }
@@ -138,10 +135,8 @@ impl<'a> Cell<'a> {
         let mut blocks: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
         for trial in &self.trials {
             if let Some(slice) = trial.slice {
-                blocks
-                    .entry(trial.block)
-                    .or_default()
-                    .insert(slice.rotation);
+                let rotations = blocks.entry(trial.block).or_default();
+                rotations.insert(slice.rotation);
             }
         }
         blocks
@@ -179,12 +174,8 @@ impl<'a> Cell<'a> {
         let (mut held, mut all) = (0, 0);
         for trial in self.used_for(metric) {
             all += 1;
-            held += usize::from(
-                trial
-                    .figures
-                    .as_ref()
-                    .is_some_and(|each| holds(trial, each)),
-            );
+            let figures = trial.figures.as_ref();
+            held += usize::from(figures.is_some_and(|each| holds(trial, each)));
         }
         all > 0 && 2 * held >= all
     }
@@ -196,6 +187,11 @@ impl<'a> Cell<'a> {
             .iter()
             .copied()
             .filter(move |trial| is_used(state, trial.validity))
+    }
+
+    /// The figures of these trials.
+    pub fn figures(&self) -> impl Iterator<Item = &'a Figures> {
+        self.usable().filter_map(|trial| trial.figures.as_ref())
     }
 
     /// Of a trial that was not excluded, the most connections that got no reply in its window, and

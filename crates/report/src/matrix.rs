@@ -319,6 +319,11 @@ impl Column {
         }
     }
 
+    /// A figure as text, with its unit.
+    pub fn show(&self, spread: Option<Spread>) -> Option<String> {
+        Some(self.choice.metric.show(spread?.median))
+    }
+
     /// `server CPU per request, at 2,000/s`.
     pub fn describe(&self) -> String {
         format!(

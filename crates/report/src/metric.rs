@@ -176,11 +176,7 @@ impl Metric {
     /// The value as a logarithmic cost: smaller is better in every metric, and the difference of
     /// two is the logarithm of how many times worse one is.
     pub fn cost(self, value: f64) -> f64 {
-        let log = if value > 0.0 {
-            value.ln()
-        } else {
-            f64::NEG_INFINITY
-        };
+        let log = value.max(0.0).ln();
         let log = if self.more_is_better() { -log } else { log };
         log.clamp(-crate::stats::INFINITE_LOG, crate::stats::INFINITE_LOG)
     }

@@ -86,7 +86,7 @@ pub fn of_column(
 /// The A/A placebo in every scenario: by the figure that decides it, by throughput, server CPU, p50 and
 /// p99.
 pub fn placebos(run: &Run) -> Vec<Placebo> {
-    let of = |scenario: &String| {
+    let placebos = run.scenarios.iter().flat_map(|scenario| {
         let deciding = primary::choose(run, scenario);
         let figures = [
             Metric::Throughput,
@@ -98,13 +98,10 @@ pub fn placebos(run: &Run) -> Vec<Placebo> {
             .map(|metric| primary::of(run, scenario, metric))
             .into_iter()
             .filter(move |choice| *choice != deciding);
-        let choices: Vec<Choice> = std::iter::once(deciding).chain(others).collect();
-        let placebos = choices
-            .into_iter()
-            .map(|choice| placebo(run, scenario, choice));
-        placebos.collect::<Vec<_>>()
-    };
-    run.scenarios.iter().flat_map(of).flatten().collect()
+        let choices = std::iter::once(deciding).chain(others);
+        choices.filter_map(move |choice| placebo(run, scenario, choice))
+    });
+    placebos.collect()
 }
 
 /// The figures in which a server was found to differ from itself: `churn (p99 response)`.
@@ -160,13 +157,11 @@ pub struct Generator {
 
 /// The generator in every window.
 pub fn generators(run: &Run) -> Vec<Generator> {
-    let of = |scenario: &String| {
+    let generators = run.scenarios.iter().flat_map(|scenario| {
         let windows = run.windows(scenario).into_iter();
-        windows
-            .map(|window| generator(run, scenario, window))
-            .collect::<Vec<_>>()
-    };
-    run.scenarios.iter().flat_map(of).collect()
+        windows.map(move |window| generator(run, scenario, window))
+    });
+    generators.collect()
 }
 
 fn generator(run: &Run, scenario: &str, window: Window) -> Generator {

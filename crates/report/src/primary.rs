@@ -106,16 +106,12 @@ fn cpu_is_unknown(run: &Run, scenario: &str) -> bool {
 /// The window in which `metric` is compared: throughput in the closed loop, all else at the common
 /// rate, or in the first window there is where no rate has a VALID figure.
 pub fn of(run: &Run, scenario: &str, metric: Metric) -> Choice {
-    let first = || {
-        run.windows(scenario)
-            .first()
-            .copied()
-            .unwrap_or(Window::Closed)
-    };
+    let first = || run.windows(scenario).first().copied();
     let window = match metric {
-        Metric::Throughput => Window::Closed,
-        _ => common_rate(run, scenario, metric).unwrap_or_else(first),
+        Metric::Throughput => None,
+        _ => common_rate(run, scenario, metric).or_else(first),
     };
+    let window = window.unwrap_or(Window::Closed);
     Choice { metric, window }
 }
 

@@ -97,7 +97,8 @@ impl Run {
         }
     }
 
-    fn trials_of(&self, scenario: &str) -> impl Iterator<Item = &Trial> {
+    /// The trials of `scenario` whose figures are compared.
+    pub fn trials_of(&self, scenario: &str) -> impl Iterator<Item = &Trial> {
         self.trials.iter().filter(move |t| t.scenario == scenario)
     }
 
@@ -214,25 +215,17 @@ impl Run {
 
     /// The windows of `scenario`: the closed loop first, then rates upwards.
     pub fn windows(&self, scenario: &str) -> Vec<Window> {
-        self.windows
-            .get(scenario)
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect()
+        let windows = self.windows.get(scenario).into_iter();
+        windows.flatten().copied().collect()
     }
 
     /// The trials of `label` in `window` of `scenario`, judged together.
     pub fn cell(&self, label: &str, scenario: &str, window: Window) -> Cell<'_> {
-        let places = self
-            .places
-            .get(scenario)
-            .and_then(|labels| labels.get(label));
+        let labels = self.places.get(scenario);
+        let places = labels.and_then(|labels| labels.get(label));
         let here = || {
-            places
-                .into_iter()
-                .flatten()
-                .map(|&index| &self.trials[index])
+            let places = places.into_iter().flatten();
+            places.map(|&index| &self.trials[index])
         };
         let mut trials: Vec<&Trial> = here()
             .filter(|trial| Window::of(&trial.shape) == window)

@@ -76,11 +76,8 @@ pub fn placebo(column: &Column) -> String {
             format::factor_interval(each.low.exp(), each.high.exp())
         ),
         None => {
-            let by_block: Vec<String> = placebo
-                .logs
-                .values()
-                .map(|log| format::factor(log.exp()))
-                .collect();
+            let logs = placebo.logs.values();
+            let by_block: Vec<String> = logs.map(|log| format::factor(log.exp())).collect();
             by_block.join(" ")
         }
     }

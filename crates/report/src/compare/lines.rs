@@ -22,11 +22,8 @@ pub fn all(before: &Run, after: &Run, evidence: Evidence, partial: bool) -> Vec<
         partial,
     };
     let mut lines = Vec::new();
-    for scenario in before
-        .scenarios
-        .iter()
-        .filter(|name| after.scenarios.contains(name))
-    {
+    let in_both = |name: &&String| after.scenarios.contains(name);
+    for scenario in before.scenarios.iter().filter(in_both) {
         lines.extend(of_scenario(&both, scenario));
     }
     for row in before.contenders() {
@@ -149,11 +146,7 @@ fn line(
     Choice { metric, window }: Choice,
     zone: f64,
 ) -> Line {
-    let costs = |cell: &Cell<'_>| {
-        cell.costs_by_block(metric)
-            .into_values()
-            .collect::<Vec<f64>>()
-    };
+    let costs = |cell: &Cell<'_>| Vec::from_iter(cell.costs_by_block(metric).into_values());
     let (ours_costs, theirs_costs) = (costs(ours), costs(theirs));
     let mut line = Line {
         model: row.label.clone(),

@@ -112,6 +112,13 @@ impl Report {
             lines,
         }
     }
+
+    /// The lines of which `finding` follows.
+    pub fn lines_of(&self, finding: Finding) -> impl Iterator<Item = &Line> {
+        self.lines
+            .iter()
+            .filter(move |line| line.finding == finding)
+    }
 }
 
 fn notes(before: &Run, after: &Run, evidence: Evidence) -> Vec<String> {

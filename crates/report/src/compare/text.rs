@@ -40,11 +40,7 @@ pub fn markdown(report: &Report, all: bool) -> String {
         ]);
     }
     for (finding, title) in sections {
-        let lines: Vec<&Line> = report
-            .lines
-            .iter()
-            .filter(|line| line.finding == finding)
-            .collect();
+        let lines: Vec<&Line> = report.lines_of(finding).collect();
         if !lines.is_empty() {
             out.push_str(&format!("## {title}\n\n{}\n", table(&lines)));
         }
@@ -53,13 +49,6 @@ pub fn markdown(report: &Report, all: bool) -> String {
 }
 
 fn environment(report: &Report, out: &mut String) {
-    let of = |machine: bool| -> Vec<&Difference> {
-        report
-            .differences
-            .iter()
-            .filter(|each| each.machine == machine)
-            .collect()
-    };
     let titles = [
         (
             true,
@@ -71,40 +60,29 @@ fn environment(report: &Report, out: &mut String) {
         out.push_str("Same machine, kernel and build.\n\n");
     }
     for (machine, title) in titles {
-        let found = of(machine);
-        if found.is_empty() {
-            continue;
+        let found = report.differences.iter();
+        let lines: String = found
+            .filter(|each| each.machine == machine)
+            .map(difference)
+            .collect();
+        if !lines.is_empty() {
+            out.push_str(&format!("{title}\n\n{lines}\n"));
         }
-        out.push_str(&format!("{title}\n\n"));
-        for each in found {
-            let known = |text: &str| {
-                if text.is_empty() {
-                    "not recorded".to_owned()
-                } else {
-                    text.to_owned()
-                }
-            };
-            out.push_str(&format!(
-                "- {}: {} → {}\n",
-                each.name,
-                known(&each.before),
-                known(&each.after)
-            ));
-        }
-        out.push('\n');
     }
+}
+
+fn difference(each: &Difference) -> String {
+    let [before, after] = [&each.before, &each.after].map(|text| match text.as_str() {
+        "" => "not recorded",
+        known => known,
+    });
+    format!("- {}: {before} → {after}\n", each.name)
 }
 
 /// `1 no longer valid, 2 worse, 3 NOT COMPARABLE, 1 better, 40 equivalent, 12 too close to call, 3
 /// not compared.`
 fn sentence(report: &Report) -> String {
-    let count = |finding| {
-        report
-            .lines
-            .iter()
-            .filter(|line| line.finding == finding)
-            .count()
-    };
+    let count = |finding| report.lines_of(finding).count();
     let unusable = match count(Finding::NotComparable) {
         0 => String::new(),
         n => format!("{n} NOT COMPARABLE, "),

@@ -125,11 +125,8 @@ fn controls(matrix: &Matrix) -> Markup {
 
 fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
     let metric = column.choice.metric;
-    let link = format!(
-        "#{}",
-        anchor::trials(run, &column.scenario, &row.label, column.choice.window)
-    );
-    let figure = entry.spread.map(|spread| metric.show(spread.median));
+    let trials = anchor::trials(run, &column.scenario, &row.label, column.choice.window);
+    let figure = column.show(entry.spread);
     let hover = hover(column, row, entry);
     let body = match (entry.state, entry.place, &figure) {
         (State::Valid, Some(place), Some(figure)) => ranked(column, entry, &place, figure),
@@ -156,32 +153,29 @@ fn cell(run: &Run, column: &Column, row: &Row, entry: &Entry) -> Markup {
         @if let Some(unserved) = entry.unserved { span.unserved { (words::unserved(unserved)) } }
     };
     let class = match (entry.state, entry.place) {
-        (State::Valid, Some(place)) if place.best => "tier1 best".to_owned(),
+        (State::Valid, Some(place)) if place.best => "tier1 best",
         (State::Valid, Some(_)) => match entry.shade() {
             Some(Shade::Tied) => "tier1",
             Some(Shade::Undecided) => "open",
             Some(Shade::Second) => "tier2",
             Some(Shade::Third) => "tier3",
             None => "plain",
-        }
-        .to_owned(),
-        (State::Limited, _) => "limited".to_owned(),
-        (State::Blocks, _) => "blocks".to_owned(),
-        (State::Missing | State::Invalid | State::NotOffered, _) => "none".to_owned(),
-        _ => "plain".to_owned(),
+        },
+        (State::Limited, _) => "limited",
+        (State::Blocks, _) => "blocks",
+        (State::Missing | State::Invalid | State::NotOffered, _) => "none",
+        _ => "plain",
     };
     html! {
         td class=(class) {
-            @if entry.trials == 0 { (body) } @else { a href=(link) title=(hover) { (body) } }
+            @if entry.trials == 0 { (body) } @else { a href={ "#" (trials) } title=(hover) { (body) } }
         }
     }
 }
 
 /// What the machine or the generator has disturbed: shown as such, and never ranked.
 fn disturbed(column: &Column, entry: &Entry) -> Markup {
-    let figure = entry
-        .disturbed
-        .map(|spread| column.choice.metric.show(spread.median));
+    let figure = column.show(entry.disturbed);
     html! {
         b.few { "(" (figure.unwrap_or_default()) ")" }
         @if let Some(range) = crate::markdown::range(column, entry.disturbed) { span.iv { (range) } }
@@ -257,10 +251,8 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
         .filter(|place| !place.best)
         .map(|place| place.against_best);
     if let Some(against) = against.or(entry.peer) {
-        text.push_str(&format!(
-            ", compared with the best model: {}",
-            against.verdict.words()
-        ));
+        let verdict = against.verdict.words();
+        text.push_str(&format!(", compared with the best model: {verdict}"));
     }
     if let Some(unserved) = entry.unserved {
         text.push_str(&format!(". Connections: {}", words::unserved(unserved)));

@@ -39,10 +39,7 @@ pub fn section(run: &Run) -> Markup {
 }
 
 fn placebo_table(run: &Run, placebos: &[Placebo]) -> Markup {
-    let copy = run
-        .placebo()
-        .map(|(copy, _)| copy.label.as_str())
-        .unwrap_or_default();
+    let copy = run.placebo().map_or("", |(copy, _)| copy.label.as_str());
     if placebos.is_empty() {
         return html! { p { "No server was measured twice, so the zone is 3 %." } };
     }

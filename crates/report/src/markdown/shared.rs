@@ -54,17 +54,13 @@ pub fn matrix_cell(column: &Column, entry: &Entry) -> String {
 
 /// `1.31× (1.25–1.38) #2`, or the figure alone where nothing is ranked.
 pub fn outcome(column: &Column, entry: &Entry) -> String {
-    let figure = entry
-        .spread
-        .map(|spread| column.choice.metric.show(spread.median));
-    match (entry.state, entry.place, figure) {
+    let in_brackets = |text: Option<String>| text.map_or(String::new(), |it| format!(" ({it})"));
+    match (entry.state, entry.place, column.show(entry.spread)) {
         (State::Valid, Some(place), _) if entry.overloaded => {
             format!("overloaded #{}", place.tier)
         }
         (State::Valid, Some(place), _) => {
-            let interval = entry
-                .interval()
-                .map_or(String::new(), |text| format!(" ({text})"));
+            let interval = in_brackets(entry.interval());
             let mark = entry.mark();
             let gap = if mark.is_empty() { "" } else { " " };
             let factor = format::factor(place.against_best.log.exp());
@@ -75,10 +71,7 @@ pub fn outcome(column: &Column, entry: &Entry) -> String {
             let factor = entry
                 .peer
                 .map_or(figure, |each| format::factor(each.log.exp()));
-            let interval = entry
-                .interval()
-                .map_or(String::new(), |text| format!(" ({text})"));
-            format!("{factor}{interval} peer")
+            format!("{factor}{} peer", in_brackets(entry.interval()))
         }
         (State::Valid, None, Some(figure)) => shown(column, entry.spread).unwrap_or(figure),
         (State::Limited, _, Some(figure)) => {
@@ -95,7 +88,7 @@ pub fn outcome(column: &Column, entry: &Entry) -> String {
 
 /// `12.3 µs (11.9–12.8)`: a figure with its range or interval.
 pub fn shown(column: &Column, spread: Option<Spread>) -> Option<String> {
-    let figure = column.choice.metric.show(spread?.median);
+    let figure = column.show(spread)?;
     Some(match range(column, spread) {
         Some(range) => format!("{figure} ({range})"),
         None => figure,

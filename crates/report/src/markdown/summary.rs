@@ -113,10 +113,7 @@ fn cell(column: &Column, entry: &Entry) -> String {
         // A figure that rests on too few trials must not look better than one that is ranked.
         return match (entry.state, entry.peer, entry.overloaded) {
             (State::Valid, None, false) if ranked && entry.spread.is_some() => {
-                let figure = entry
-                    .spread
-                    .map(|spread| column.choice.metric.show(spread.median));
-                format!("({})", figure.unwrap_or(text))
+                format!("({})", column.show(entry.spread).unwrap_or(text))
             }
             _ => text,
         };
@@ -135,17 +132,14 @@ fn cell(column: &Column, entry: &Entry) -> String {
 
 fn noise_of(run: &Run, out: &mut String) {
     paragraph(out, "## Noise");
-    let differing = noise::differing(run);
-    paragraph(
-        out,
-        &match differing.as_slice() {
-            [] => "One server measured twice was never found to differ from itself.".to_owned(),
-            some => format!(
-                "One server measured twice differed from itself in {}.",
-                some.join(", ")
-            ),
-        },
-    );
+    let differing = match noise::differing(run).as_slice() {
+        [] => "One server measured twice was never found to differ from itself.".to_owned(),
+        some => format!(
+            "One server measured twice differed from itself in {}.",
+            some.join(", ")
+        ),
+    };
+    paragraph(out, &differing);
     let wide = zones::too_wide(run);
     if !wide.is_empty() {
         paragraph(

@@ -36,11 +36,8 @@ impl Table {
             .collect();
         let columns = rows[0].len();
         let width = |column: usize| {
-            rows.iter()
-                .map(|row| row[column].chars().count())
-                .max()
-                .unwrap_or(0)
-                .max(3)
+            let texts = rows.iter().map(|row| row[column].chars().count());
+            texts.fold(3, usize::max)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let right: Vec<bool> = (0..columns)
@@ -63,14 +60,11 @@ impl Table {
 }
 
 fn line(out: &mut String, row: &[String], widths: &[usize], right: &[bool]) {
-    for ((text, width), right) in row.iter().zip(widths).zip(right) {
-        let gap = " ".repeat(width - text.chars().count());
-        let (before, after) = if *right {
-            (gap.as_str(), "")
-        } else {
-            ("", gap.as_str())
-        };
-        out.push_str(&format!("| {before}{text}{after} "));
+    for ((text, &width), right) in row.iter().zip(widths).zip(right) {
+        out.push_str(&match right {
+            true => format!("| {text:>width$} "),
+            false => format!("| {text:<width$} "),
+        });
     }
     out.push_str("|\n");
 }

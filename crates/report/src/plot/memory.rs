@@ -15,10 +15,7 @@ use crate::svg::Svg;
 pub fn draw(session: &Session) -> Option<Svg> {
     let run = &session.run;
     let connections = |scenario: &&String| {
-        let here = run
-            .trials
-            .iter()
-            .filter(|trial| trial.scenario == **scenario);
+        let here = run.trials_of(scenario);
         here.map(|trial| trial.shape.connections).max().unwrap_or(0)
     };
     // The first of those with the most, since max_by_key would take the last.

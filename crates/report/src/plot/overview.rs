@@ -47,18 +47,10 @@ pub fn draw(session: &Session) -> Svg {
          patternTransform=\"rotate(45)\"><rect width=\"7\" height=\"7\" class=\"hatchbg\"/>\
          <line x1=\"0\" y1=\"0\" x2=\"0\" y2=\"7\" class=\"stripe\"/></pattern></defs>\n",
     );
-    svg.text(
-        12.0,
-        28.0,
-        Anchor::Start,
-        "h",
-        "Which server model wins which workload, and by how much",
-    );
-    for (index, line) in wrapped(&words::measured(&session.run), 150)
-        .iter()
-        .take(2)
-        .enumerate()
-    {
+    let title = "Which server model wins which workload, and by how much";
+    svg.text(12.0, 28.0, Anchor::Start, "h", title);
+    let measured = wrapped(&words::measured(&session.run), 150);
+    for (index, line) in measured.iter().take(2).enumerate() {
         svg.text(12.0, 49.0 + 16.0 * index as f64, Anchor::Start, "m s", line);
     }
     let width = (page - LEFT - 12.0) / columns as f64;
@@ -122,10 +114,7 @@ fn cell(svg: &mut Svg, at: (f64, f64), width: f64, column: &Column, entry: &Entr
     let mut put = |class: &str, ink: &str, top: &str, below: &str| {
         filled(svg, at, width, (class, ink), (top, below));
     };
-    let figure = entry
-        .spread
-        .map(|spread| column.choice.metric.show(spread.median));
-    match (entry.state, entry.place, figure) {
+    match (entry.state, entry.place, column.show(entry.spread)) {
         (State::Valid, Some(place), Some(figure)) => {
             let factor = format::factor(place.against_best.log.exp());
             let (top, below) = if entry.overloaded {
@@ -157,12 +146,8 @@ fn cell(svg: &mut Svg, at: (f64, f64), width: f64, column: &Column, entry: &Entr
         }
         (State::Valid, None, Some(figure)) => put("c", "", &figure, ""),
         (State::Limited, _, Some(figure)) => {
-            put(
-                "hatch",
-                "",
-                &words::bound(column.choice.metric, &figure),
-                "LIMITED",
-            );
+            let bound = words::bound(column.choice.metric, &figure);
+            put("hatch", "", &bound, "LIMITED");
         }
         (State::Limited, _, None) => put("hatch", "", "", "LIMITED"),
         (State::Blocks, _, _) => put("blocks", "", "", "blocks by design"),

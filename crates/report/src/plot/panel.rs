@@ -199,25 +199,15 @@ impl Panel {
         let places = apart(&wanted, room.min(LINE_HEIGHT), TOP + 2.0, BOTTOM + 18.0);
         for (end, y) in self.ends.iter().zip(places) {
             let x = RIGHT + 12.0;
-            self.svg.path(
-                &[(end.at.0 + 5.0, end.at.1), (RIGHT + 2.0, end.at.1), (x, y)],
-                &format!("thin s{}", end.class),
-            );
-            self.svg.text(
-                x + 3.0,
-                y + 4.0,
-                Anchor::Start,
-                &format!("n f{}", end.class),
-                &end.label,
-            );
+            let way = [(end.at.0 + 5.0, end.at.1), (RIGHT + 2.0, end.at.1), (x, y)];
+            let (line, text) = (format!("thin s{}", end.class), format!("n f{}", end.class));
+            self.svg.path(&way, &line);
+            self.svg
+                .text(x + 3.0, y + 4.0, Anchor::Start, &text, &end.label);
         }
-        self.svg.text(
-            f64::midpoint(LEFT, RIGHT),
-            BOTTOM + 33.0,
-            Anchor::Middle,
-            "m n",
-            axis,
-        );
+        let middle = f64::midpoint(LEFT, RIGHT);
+        self.svg
+            .text(middle, BOTTOM + 33.0, Anchor::Middle, "m n", axis);
         let mut y = BOTTOM + 52.0;
         for line in notes.iter().flat_map(|note| wrapped(note, 76)) {
             self.svg.text(10.0, y, Anchor::Start, "m n", &line);
@@ -249,15 +239,11 @@ pub fn absent(session: &Session, scenario: &str, window: Window) -> Vec<String> 
         };
         Some(format!("{} ({why})", row.label))
     };
-    let absent: Vec<String> = session
-        .drawn(scenario)
-        .into_iter()
-        .filter_map(reason)
-        .collect();
-    if absent.is_empty() {
-        Vec::new()
-    } else {
-        vec![format!("Not drawn: {}", absent.join(", "))]
+    let drawn = session.drawn(scenario).into_iter();
+    let absent: Vec<String> = drawn.filter_map(reason).collect();
+    match absent.is_empty() {
+        true => Vec::new(),
+        false => vec![format!("Not drawn: {}", absent.join(", "))],
     }
 }
 

@@ -25,8 +25,8 @@ pub fn draw(session: &Session, scenario: &str, side: Side) -> Option<Svg> {
     let window = primary::of(run, scenario, Metric::Goodput).window;
     let figures = |row: &Row| -> Vec<&Figures> {
         let cell = run.cell(&row.label, scenario, window);
-        let usable = cell.usable().filter_map(|trial| trial.figures.as_ref());
-        usable.filter(|each| !each.phases.is_empty()).collect()
+        let has_phases = |each: &&Figures| !each.phases.is_empty();
+        cell.figures().filter(has_phases).collect()
     };
     let rows: Vec<(&Row, Vec<(f64, Spread)>)> = session
         .drawn(scenario)

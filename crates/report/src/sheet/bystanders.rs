@@ -3,53 +3,45 @@
 
 use super::table::{Entry, Line, Sheet, figure, middle, sample};
 use crate::anchor;
-use crate::data::{Figures, SlowClients};
+use crate::data::Figures;
 use crate::format;
 use crate::metric::Metric;
 use crate::primary;
-use crate::run::{Row, Run, Window};
+use crate::run::{Row, Run};
 use crate::stats::{Evidence, Spread};
 
 /// One column: its head and where it comes from.
-type Column = (&'static str, fn(&Figures) -> Option<f64>);
+type Column = (&'static str, fn(&Figures) -> Option<u64>);
 
 const POISON: [Column; 3] = [
-    ("poison sent", |each| Some(each.poison?.sent as f64)),
-    ("answered", |each| Some(each.poison?.answered as f64)),
-    ("connections lost", |each| Some(each.poison?.lost as f64)),
+    ("poison sent", |each| Some(each.poison?.sent)),
+    ("answered", |each| Some(each.poison?.answered)),
+    ("connections lost", |each| Some(each.poison?.lost)),
 ];
 
 const SLOW: [Column; 6] = [
-    ("senders opened", |each| {
-        Some(each.slow?.senders.opened as f64)
+    ("senders opened", |each| Some(each.slow?.senders.opened)),
+    ("closed by server", |each| {
+        Some(each.slow?.senders.closed_by_server)
     }),
-    ("closed by server", |each| Some(closed(each.slow?.senders))),
     ("open at the end", |each| {
-        Some(each.slow?.senders.open_at_end as f64)
+        Some(each.slow?.senders.open_at_end)
     }),
-    ("readers opened", |each| {
-        Some(each.slow?.readers.opened as f64)
+    ("readers opened", |each| Some(each.slow?.readers.opened)),
+    ("closed by server", |each| {
+        Some(each.slow?.readers.closed_by_server)
     }),
-    ("closed by server", |each| Some(closed(each.slow?.readers))),
     ("open at the end", |each| {
-        Some(each.slow?.readers.open_at_end as f64)
+        Some(each.slow?.readers.open_at_end)
     }),
 ];
 
 const IDLE: [Column; 4] = [
-    ("idle asked", |each| Some(each.idle?.asked as f64)),
-    ("opened", |each| Some(each.idle?.opened as f64)),
-    ("open at the end", |each| {
-        Some(each.idle?.open_at_end as f64)
-    }),
-    ("closed by server", |each| {
-        Some(each.idle?.closed_by_server as f64)
-    }),
+    ("idle asked", |each| Some(each.idle?.asked)),
+    ("opened", |each| Some(each.idle?.opened)),
+    ("open at the end", |each| Some(each.idle?.open_at_end)),
+    ("closed by server", |each| Some(each.idle?.closed_by_server)),
 ];
-
-fn closed(clients: SlowClients) -> f64 {
-    clients.closed_by_server as f64
-}
 
 pub fn sheets(run: &Run) -> Vec<Option<Sheet>> {
     vec![
@@ -78,13 +70,6 @@ pub fn sheets(run: &Run) -> Vec<Option<Sheet>> {
     ]
 }
 
-fn figures<'a>(run: &'a Run, row: &Row, scenario: &str, window: Window) -> Vec<&'a Figures> {
-    let cell = run.cell(&row.label, scenario, window);
-    cell.usable()
-        .filter_map(|trial| trial.figures.as_ref())
-        .collect()
-}
-
 fn sheet(
     run: &Run,
     id: &'static str,
@@ -100,8 +85,11 @@ fn sheet(
     let window = primary::of(run, scenario, Metric::P99).window;
     let line = |row: &Row| {
         let link = || anchor::trials(run, scenario, &row.label, window);
-        let found = figures(run, row, scenario, window);
-        let text = |of: fn(&Figures) -> Option<f64>| middle(found.iter().filter_map(|f| of(f)));
+        let cell = run.cell(&row.label, scenario, window);
+        let text = |of: fn(&Figures) -> Option<u64>| {
+            let counts = cell.figures().filter_map(of);
+            middle(counts.map(|count| count as f64))
+        };
         let entries = columns.iter().map(|(_, of)| Entry::of(text(*of), link()));
         let mut entries: Vec<Entry> = entries.collect();
         entries.extend(
@@ -135,21 +123,15 @@ fn kinds(run: &Run) -> Option<Sheet> {
     let mut trials = run.trials.iter();
     let example = trials.find(|trial| trial.figures.as_ref().is_some_and(mixed))?;
     let scenario = &example.scenario;
-    let names: Vec<&str> = example
-        .figures
-        .iter()
-        .flat_map(|each| &each.kinds)
-        .map(|kind| kind.name.as_str())
-        .collect();
+    let kinds = example.figures.iter().flat_map(|each| &each.kinds);
+    let names: Vec<&str> = kinds.map(|kind| kind.name.as_str()).collect();
     let window = primary::of(run, scenario, Metric::P99).window;
     let line = |row: &Row| {
-        let found = figures(run, row, scenario, window);
+        let cell = run.cell(&row.label, scenario, window);
         let entries = names.iter().flat_map(|name| {
             [0.5, 0.99].map(|share| {
-                let kinds = found
-                    .iter()
-                    .flat_map(|each| &each.kinds)
-                    .filter(|kind| kind.name == *name);
+                let kinds = cell.figures().flat_map(|each| &each.kinds);
+                let kinds = kinds.filter(|kind| kind.name == *name);
                 let values = kinds.map(|kind| {
                     let found = if share > 0.9 {
                         kind.response_us.p99

@@ -58,29 +58,21 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
 
 fn objective(run: &Run, scenarios: &[String], first: &Capacity) -> String {
     let of = |scenario: &String| {
-        let mut trials = run
-            .passes
-            .iter()
-            .filter(|trial| &trial.scenario == scenario);
+        let here = |trial: &&Trial| &trial.scenario == scenario;
+        let mut trials = run.passes.iter().filter(here);
         let found = trials.find_map(|trial| trial.capacity.as_ref());
         found.map(|each| (scenario.clone(), each.objective_p99_us))
     };
     let all: Vec<_> = scenarios.iter().filter_map(of).collect();
     if all.iter().all(|(_, p99)| *p99 == first.objective_p99_us) {
-        let known = scenarios
-            .first()
-            .and_then(|scenario| run.scenario(scenario));
-        let name = known
-            .and_then(|each| each.objective)
-            .unwrap_or_default()
-            .name();
+        let known = scenarios.first().and_then(|name| run.scenario(name));
+        let objective = known.and_then(|each| each.objective).unwrap_or_default();
+        let name = objective.name();
         return format!("{name} ≤ {}", format::micros(first.objective_p99_us));
     }
     let each = |(scenario, p99): &(String, f64)| format!("{scenario} {}", format::micros(*p99));
-    format!(
-        "p99 ≤ {}",
-        all.iter().map(each).collect::<Vec<_>>().join(", ")
-    )
+    let all: Vec<String> = all.iter().map(each).collect();
+    format!("p99 ≤ {}", all.join(", "))
 }
 
 fn bracket(run: &Run, row: &Row, scenario: &str) -> Option<Bracket> {

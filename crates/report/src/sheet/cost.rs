@@ -29,10 +29,8 @@ pub fn system_calls(run: &Run) -> Option<Sheet> {
             .filter_map(|each| each.system_calls_per_request);
         let spread = Spread::of(totals, Evidence::Ranges);
         let text = spread.map(|spread| format!("{:.2}{}", spread.median, names(&figures)));
-        Entry::of(
-            text,
-            anchor::pass(run, Pass::SystemCalls, scenario, &row.label),
-        )
+        let link = anchor::pass(run, Pass::SystemCalls, scenario, &row.label);
+        Entry::of(text, link)
     };
     Some(Sheet {
         id: "calls",

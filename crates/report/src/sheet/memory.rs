@@ -41,18 +41,14 @@ pub fn sheet(run: &Run) -> Option<Sheet> {
             .rev()
             .find_map(held)
             .filter(|(count, _)| *count > 0);
-        let each = match (base, most) {
-            (Some((_, base)), Some((count, most))) => {
-                let bytes = (most - base) * 1024.0 / count as f64;
-                Entry::new(per_connection(bytes, count), link.clone())
-            }
-            _ => Entry::default(),
-        };
-        entries.push(each);
+        let each = base.zip(most).map(|((_, base), (count, most))| {
+            let bytes = (most - base) * 1024.0 / count as f64;
+            per_connection(bytes, count)
+        });
+        entries.push(Entry::of(each, link.clone()));
         let tasks = steps.values().flatten().filter_map(|step| step.tasks).max();
-        entries.push(tasks.map_or_else(Entry::default, |tasks| {
-            Entry::new(format::number(f64::from(tasks)), link)
-        }));
+        let tasks = tasks.map(|tasks| format::number(f64::from(tasks)));
+        entries.push(Entry::of(tasks, link));
         Line {
             row: (*row).clone(),
             entries,
@@ -78,9 +74,8 @@ fn entry(steps: &[&MemoryStep], link: &str) -> Entry {
         return Entry::new(format::kib(kib), link.to_owned());
     }
     Entry {
-        text: "not held".to_owned(),
-        link: Some(link.to_owned()),
         tone: Tone::Blocks,
+        ..Entry::new("not held".to_owned(), link.to_owned())
     }
 }
 

@@ -11,24 +11,16 @@ use crate::stats::{Evidence, Spread};
 
 pub fn sheet(run: &Run) -> Option<Sheet> {
     let has_phases = |scenario: &&String| {
-        let mut trials = run
-            .trials
-            .iter()
-            .filter(|trial| &trial.scenario == *scenario);
-        trials.any(|trial| {
-            trial
-                .figures
-                .as_ref()
-                .is_some_and(|each| !each.phases.is_empty())
-        })
+        let trials = run.trials_of(scenario);
+        let mut figures = trials.filter_map(|trial| trial.figures.as_ref());
+        figures.any(|each| !each.phases.is_empty())
     };
     let scenario = run.scenarios.iter().find(has_phases)?;
     let window = primary::of(run, scenario, Metric::Goodput).window;
     let line = |row: &Row| {
         let phase = |name: &str, pick: fn(&PhaseFigures) -> f64, show: fn(f64) -> String| {
             let cell = run.cell(&row.label, scenario, window);
-            let phases = cell.usable().filter_map(|trial| trial.figures.as_ref());
-            let phases = phases.flat_map(|figures| figures.phases.iter());
+            let phases = cell.figures().flat_map(|figures| &figures.phases);
             let values = phases.filter(|phase| phase.name == name).map(pick);
             let text = Spread::of(values, Evidence::Ranges).map(|spread| show(spread.median));
             Entry::of(text, anchor::trials(run, scenario, &row.label, window))
