@@ -211,18 +211,8 @@ impl Files {
 
     fn beneath(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        loop {
-            match openat2(
-                &self.root,
-                path,
-                flags | OFlags::CLOEXEC,
-                Mode::empty(),
-                resolve,
-            ) {
-                Err(Errno::INTR) => {}
-                opened => return opened,
-            }
-        }
+        let flags = flags | OFlags::CLOEXEC;
+        rustix::io::retry_on_intr(|| openat2(&self.root, path, flags, Mode::empty(), resolve))
     }
 }
 

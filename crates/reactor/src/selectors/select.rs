@@ -11,7 +11,7 @@ use crate::{Interest, Ready, Selector, Source};
 
 /// What is watched, for descriptor numbers below 1024 (`FD_SETSIZE`): the sets have no bit for
 /// others, whatever the limits of the process are.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Select {
     read: FdSet,
     write: FdSet,
@@ -32,11 +32,7 @@ impl Selector for Select {
     type Event = Ready;
 
     fn empty() -> Result<Select, Errno> {
-        Ok(Select {
-            read: FdSet::default(),
-            write: FdSet::default(),
-            sources: Vec::new(),
-        })
+        Ok(Select::default())
     }
 
     fn add(&mut self, fd: impl AsFd, source: Source, interest: Interest) -> Result<(), Errno> {

@@ -325,13 +325,8 @@ fn connect_to_path(path: &str, each: Duration) -> io::Result<OwnedFd> {
         None,
     )?;
     set_socket_timeout(&socket, Timeout::Send, Some(each))?;
-    loop {
-        match connect(&socket, &addr) {
-            Ok(()) => return Ok(socket),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    rustix::io::retry_on_intr(|| connect(&socket, &addr))?;
+    Ok(socket)
 }
 
 fn connect_to_host(addr: &str, each: Duration) -> io::Result<TcpStream> {

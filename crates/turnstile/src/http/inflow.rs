@@ -19,7 +19,7 @@ pub(crate) struct Inlet(Arc<Mutex<Queue>>);
 #[derive(Debug)]
 pub(crate) struct Outlet(Arc<Mutex<Queue>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Queue {
     pieces: VecDeque<Bytes>,
     bytes: usize,
@@ -57,15 +57,8 @@ impl Drop for Ended {
 /// A body of `bytes` bytes, or of unknown length.
 pub(crate) fn inflow(bytes: Option<u64>) -> (Inlet, Outlet) {
     let queue = Arc::new(Mutex::new(Queue {
-        pieces: VecDeque::new(),
-        bytes: 0,
         left: bytes,
-        ended: false,
-        broken_off: false,
-        unheard: false,
-        returned: false,
-        handler: None,
-        receiver: None,
+        ..Queue::default()
     }));
     (Inlet(Arc::clone(&queue)), Outlet(queue))
 }
