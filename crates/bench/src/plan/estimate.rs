@@ -73,7 +73,10 @@ pub fn standing(visit: &Visit, size: Size) -> Duration {
 
 /// Time of ten requests per second.
 fn trickle(visit: &Visit, size: Size) -> Duration {
-    (SLICE + size.trickle()) * u32::from(visit.trickles())
+    match visit.trickles() {
+        true => SLICE + size.trickle(),
+        false => Duration::ZERO,
+    }
 }
 
 /// Time of one slice.
