@@ -53,8 +53,8 @@ pub trait Selector: Debug + Sized {
     /// A set with nothing in it.
     ///
     /// # Errors
-    /// Descriptors or memory have run out.
-    fn empty() -> Result<Self, Errno>;
+    /// Descriptors or memory have run out, or a sandbox forbids the wait.
+    fn empty() -> server::Result<Self>;
 
     /// Watches `fd`; its events carry `source`. What is ready already is reported by the next wait,
     /// by selectors of changes too.

@@ -12,7 +12,7 @@ use reactor::{Epoll, EpollEdge, Interest, Poll, Select, Selector, Source};
 /// Long enough to tell a wait that a signal has ended from one that has not.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-fn is_interrupted<S: Selector>() -> Result<(), os::Errno> {
+fn is_interrupted<S: Selector>() -> server::Result {
     let (mut selector, waker) = (S::empty()?, Waker::new()?);
     selector.add(&waker, Source::Wake, Interest::Read)?;
     let mut events = Vec::with_capacity(4);
@@ -27,7 +27,7 @@ fn is_interrupted<S: Selector>() -> Result<(), os::Errno> {
     Ok(())
 }
 
-fn main() -> Result<(), os::Errno> {
+fn main() -> server::Result {
     signal::handle(&[Signal::ALARM], signal::do_nothing);
     signal::alarm_every(Duration::from_millis(50));
     is_interrupted::<Epoll>()?;

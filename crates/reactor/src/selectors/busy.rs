@@ -20,7 +20,7 @@ pub struct Busy {
 impl Selector for Busy {
     type Event = Ready;
 
-    fn empty() -> Result<Busy, Errno> {
+    fn empty() -> server::Result<Busy> {
         Ok(Busy {
             watched: Dense::new(),
         })

@@ -1,5 +1,6 @@
 //! epoll: the kernel keeps the set, and a wait returns only what is ready.
 
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -31,11 +32,18 @@ impl Epoll {
     /// An empty set.
     ///
     /// # Errors
-    /// Descriptors or memory have run out.
-    pub fn new() -> Result<Epoll, Errno> {
-        Ok(Epoll {
-            set: epoll::create(CreateFlags::CLOEXEC)?,
-        })
+    /// Descriptors or memory have run out; or this kernel has no `epoll_pwait2(2)`, or a sandbox forbids it.
+    pub fn new() -> server::Result<Epoll> {
+        let set = epoll::create(CreateFlags::CLOEXEC)?;
+        // Asked once, since a loop whose every wait fails at once would serve nothing, at full speed.
+        let now = Some(&Timespec::default());
+        match epoll::wait(&set, &mut [MaybeUninit::uninit()], now) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => {
+                return Err(format!("cannot wait in epoll: epoll_pwait2: {error}; it needs Linux 5.11, and a sandbox that allows the call").into());
+            }
+        }
+        Ok(Epoll { set })
     }
 
     pub(super) fn add_with(
@@ -65,7 +73,7 @@ impl Epoll {
         });
         events.clear();
         let room = rustix::buffer::spare_capacity(events);
-        // The only error a valid set has is EINTR.
+        // The only error a valid set has is EINTR: that the call is known was asked when the set was made.
         let _ = epoll::wait(&self.set, room, timeout.as_ref());
     }
 }
@@ -73,7 +81,7 @@ impl Epoll {
 impl Selector for Epoll {
     type Event = Event;
 
-    fn empty() -> Result<Epoll, Errno> {
+    fn empty() -> server::Result<Epoll> {
         Epoll::new()
     }
 

@@ -23,7 +23,7 @@ impl Selector for EpollEdge {
     const EDGE: bool = true;
     type Event = Event;
 
-    fn empty() -> Result<EpollEdge, Errno> {
+    fn empty() -> server::Result<EpollEdge> {
         Ok(EpollEdge { set: Epoll::new()? })
     }
 

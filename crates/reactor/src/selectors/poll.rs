@@ -29,7 +29,7 @@ fn wanted(interest: Interest) -> PollFlags {
 impl Selector for Poll {
     type Event = Ready;
 
-    fn empty() -> Result<Poll, Errno> {
+    fn empty() -> server::Result<Poll> {
         Ok(Poll {
             fds: Dense::new(),
             sources: Vec::new(),

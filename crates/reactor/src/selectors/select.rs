@@ -31,7 +31,7 @@ impl Selector for Select {
 
     type Event = Ready;
 
-    fn empty() -> Result<Select, Errno> {
+    fn empty() -> server::Result<Select> {
         Ok(Select::default())
     }
 
