@@ -6,17 +6,9 @@ use std::process::Command;
 fn first_line(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     let output = output.ok().filter(|output| output.status.success());
-    output
-        .and_then(|output| {
-            Some(
-                String::from_utf8(output.stdout)
-                    .ok()?
-                    .lines()
-                    .next()?
-                    .to_owned(),
-            )
-        })
-        .unwrap_or_default()
+    let text = output.and_then(|output| String::from_utf8(output.stdout).ok());
+    let line = text.as_deref().and_then(|text| text.lines().next());
+    line.unwrap_or_default().to_owned()
 }
 
 fn main() {

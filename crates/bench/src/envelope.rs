@@ -49,13 +49,8 @@ pub fn run(args: &Args) -> Result<PathBuf, Failure> {
     let catalogue = Catalogue::of(args.server.as_deref(), &own)?;
     let contenders = catalogue.choose(args.models.as_deref().unwrap_or("all"))?;
     let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()));
-    let (run, env) = plan::described(
-        &times,
-        &allowed,
-        [&server_cpus, &load_cpus],
-        &contenders,
-        seed,
-    );
+    let cpus = [&server_cpus, &load_cpus];
+    let (run, env) = plan::described(&times, &allowed, cpus, &contenders, seed);
     let record = Record::create(args.out.clone(), run, env)?;
     let scratch = |name: &str| record.scratch(name);
     let setup = Setup {
@@ -108,13 +103,9 @@ impl Session {
         let mut progress = Progress::new(total, 1);
         for part in Part::ALL {
             for (at, contender) in contenders.iter().enumerate() {
-                progress.say(&format!(
-                    "{} {}/{}: {}",
-                    part.name(),
-                    at + 1,
-                    contenders.len(),
-                    contender.label
-                ));
+                let (name, label) = (part.name(), &contender.label);
+                let (number, all) = (at + 1, contenders.len());
+                progress.say(&format!("{name} {number}/{all}: {label}"));
                 let measured = match part {
                     Part::Overload => overload::measure(self, contender),
                     Part::Restart => restart::measure(self, contender),

@@ -51,10 +51,12 @@ pub fn main(args: &Args) -> ExitCode {
     match run(args) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Drained) => {
-            println_safely(&format!(
-                "the server at {} has drained and ended",
-                args.addr
-            ));
+            let addr = &args.addr;
+            // A reader that has gone is none of our concern.
+            let _ = writeln!(
+                std::io::stdout(),
+                "the server at {addr} has drained and ended"
+            );
             ExitCode::SUCCESS
         }
         Err(line) => {
@@ -70,11 +72,6 @@ enum End {
     Done,
     /// The server has drained.
     Drained,
-}
-
-/// A reader that has gone is none of our concern.
-fn println_safely(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// A server that is replaced closes a connection or two on the way, so there is a second attempt.

@@ -9,7 +9,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{FlockOperation, MemfdFlags, Mode, OFlags, flock, memfd_create, open};
-use rustix::io::Errno;
 
 use crate::detached::check;
 
@@ -53,13 +52,8 @@ impl FileLock {
     /// # Errors
     /// ENOLCK: the kernel has no memory for the lock.
     pub fn lock(&self) -> rustix::io::Result<FileGuard<'_>> {
-        loop {
-            match flock(self.0.as_fd(), FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(FileGuard(self)),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let lock = || flock(self.0.as_fd(), FlockOperation::LockExclusive);
+        rustix::io::retry_on_intr(lock).map(|()| FileGuard(self))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Addresses, listeners, and the system calls of a connection: accept, receive, send, shutdown.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -78,12 +78,7 @@ pub fn listen(addr: &Addr, backlog: i32) -> std::io::Result<OwnedFd> {
     let socket = match addr {
         Addr::Tcp(addr) => bound(addr, false)?,
         Addr::Unix(path) => {
-            let socket = rustix::net::socket_with(
-                AddressFamily::UNIX,
-                SocketType::STREAM,
-                SocketFlags::CLOEXEC,
-                None,
-            )?;
+            let socket = unix_stream()?;
             let name = unix_name(path)?;
             if let Err(error) = rustix::net::bind(&socket, &name) {
                 if error != rustix::io::Errno::ADDRINUSE
@@ -122,6 +117,11 @@ pub(crate) fn bound(addr: &SocketAddr, reuseport: bool) -> Result<OwnedFd> {
     Ok(socket)
 }
 
+fn unix_stream() -> Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC;
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
 /// Whether `path` is a socket on which no process listens. Other files refuse a connection too, and must
 /// not be removed.
 fn is_stale(path: &Path, name: &SocketAddrUnix) -> bool {
@@ -129,13 +129,7 @@ fn is_stale(path: &Path, name: &SocketAddrUnix) -> bool {
     if !std::fs::symlink_metadata(path).is_ok_and(is_socket) {
         return false;
     }
-    let probe = rustix::net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        None,
-    );
-    probe.is_ok_and(|probe| {
+    unix_stream().is_ok_and(|probe| {
         rustix::net::connect(&probe, name) == Err(rustix::io::Errno::CONNREFUSED)
     })
 }
@@ -177,17 +171,10 @@ pub fn listens_at(listener: BorrowedFd<'_>) -> std::result::Result<Addr, String>
         return Ok(Addr::Tcp(addr));
     }
     let unix = SocketAddrUnix::try_from(bound).map_err(|error| error.to_string())?;
-    let path = unix
-        .path_bytes()
-        .map(|bytes| PathBuf::from(OsStr::from_bytes(bytes)));
-    let name = || {
-        let name = OsStr::from_bytes(unix.abstract_name()?);
-        let mut path = std::ffi::OsString::from("@");
-        path.push(name);
-        Some(PathBuf::from(path))
-    };
+    let path = unix.path_bytes().map(<[u8]>::to_vec);
+    let name = || Some([b"@", unix.abstract_name()?].concat());
     let path = path.or_else(name).ok_or("it is a socket of another kind")?;
-    Ok(Addr::Unix(path))
+    Ok(Addr::Unix(OsString::from_vec(path).into()))
 }
 
 /// The file at the path of a Unix listener: device and inode. `None`: there is none, or it is an abstract

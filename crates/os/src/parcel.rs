@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::MemfdFlags;
-use rustix::io::{Errno, Result};
+use rustix::io::{Errno, Result, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -51,12 +51,8 @@ pub fn send(
     let mut flags = SendFlags::NOSIGNAL;
     flags.set(SendFlags::DONTWAIT, !waits);
     let parts: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
-    loop {
-        match rustix::net::sendmsg(&socket, &parts, &mut ancillary, flags) {
-            Err(Errno::INTR) => {}
-            sent => return sent.map(drop),
-        }
-    }
+    let send = || rustix::net::sendmsg(&socket, &parts, &mut ancillary, flags);
+    retry_on_intr(send).map(drop)
 }
 
 /// Receives a message into `room`, or what fits there of it.
@@ -95,11 +91,9 @@ pub fn file_of(bytes: &[u8]) -> Result<OwnedFd> {
     let file = rustix::fs::memfd_create(c"request", MemfdFlags::CLOEXEC)?;
     let mut rest = bytes;
     while !rest.is_empty() {
-        match rustix::io::write(&file, rest) {
-            Ok(0) => return Err(Errno::NOSPC),
-            Ok(written) => rest = &rest[written..],
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
+        match retry_on_intr(|| rustix::io::write(&file, rest))? {
+            0 => return Err(Errno::NOSPC),
+            written => rest = &rest[written..],
         }
     }
     Ok(file)
@@ -114,11 +108,9 @@ pub fn content(file: &OwnedFd) -> Result<Vec<u8>> {
     let mut content = vec![0; length];
     let mut read = 0;
     while read < length {
-        match rustix::io::pread(file, &mut content[read..], read as u64) {
-            Ok(0) => break,
-            Ok(bytes) => read += bytes,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
+        match retry_on_intr(|| rustix::io::pread(file, &mut content[read..], read as u64))? {
+            0 => break,
+            bytes => read += bytes,
         }
     }
     content.truncate(read);

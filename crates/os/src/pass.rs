@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, Result};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
 };
 
 /// One end of a pair of sockets. One end sends descriptors; the other sends a byte when its process is
@@ -20,12 +20,7 @@ pub struct Channel(OwnedFd);
 /// # Errors
 /// EMFILE, ENFILE.
 pub fn pair() -> Result<(Channel, Channel)> {
-    let (one, other) = rustix::net::socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
+    let (one, other) = crate::parcel::pair()?;
     Ok((Channel(one), Channel(other)))
 }
 
@@ -81,12 +76,8 @@ impl Channel {
     /// # Errors
     /// EPIPE: the other end is closed.
     pub fn report_free(&self) -> Result<()> {
-        loop {
-            match rustix::net::send(&self.0, b"f", SendFlags::NOSIGNAL) {
-                Err(Errno::INTR) => {}
-                sent => return sent.map(drop),
-            }
-        }
+        let send = || rustix::net::send(&self.0, b"f", SendFlags::NOSIGNAL);
+        rustix::io::retry_on_intr(send).map(drop)
     }
 
     /// Whether the other end has reported that its process is free; reads one report. `None`: the other
@@ -108,8 +99,7 @@ impl AsFd for Channel {
 
 /// How many descriptors this process may have open at once.
 pub fn descriptors_max() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    limit.current.map_or(usize::MAX, |most| most as usize)
+    crate::process::descriptor_limit().map_or(usize::MAX, |most| most as usize)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::{Errno, Result};
 pub use rustix::process::{Pid, Signal};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Whether this process has started a thread. Then a fork could copy a lock that another thread holds,
 /// and the child would never get it.
@@ -117,32 +118,20 @@ pub fn exit_now(code: i32) -> ! {
 
 /// Raises the soft limit of descriptors to the hard one. Where that is refused, the old one stays.
 pub fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        },
-    );
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Lowers the soft limit of descriptors, so that new descriptors have numbers below `end`. A limit that
 /// is lower already stays.
 pub fn limit_descriptors(end: usize) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
+    let mut limit = getrlimit(Resource::Nofile);
     let end = end as u64;
     if limit.current.is_none_or(|current| current > end) {
         // Lowering the own soft limit is never refused.
-        let _ = setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: Some(end),
-                maximum: limit.maximum,
-            },
-        );
+        limit.current = Some(end);
+        let _ = setrlimit(Resource::Nofile, limit);
     }
 }
 
@@ -164,5 +153,5 @@ pub fn ticks_per_second() -> u64 {
 
 /// The soft limit of descriptors; `None`: there is none.
 pub fn descriptor_limit() -> Option<u64> {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+    getrlimit(Resource::Nofile).current
 }

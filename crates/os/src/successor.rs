@@ -204,8 +204,7 @@ pub fn fork_aside() -> Result<bool, Errno> {
             crate::process::exit_now(0)
         }
         child => {
-            let child = Pid::from_raw(child);
-            while matches!(waitpid(child, WaitOptions::empty()), Err(Errno::INTR)) {}
+            crate::helper::wait_for(child as u32);
             Ok(false)
         }
     }

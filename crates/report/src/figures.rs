@@ -76,10 +76,8 @@ pub fn columns(run: &Run, scenario: &str, window: Option<Window>) -> Vec<(&'stat
         Field::Figure(Throughput) | Field::Validity => window.is_some(),
         _ => true,
     };
-    COLUMNS
-        .into_iter()
-        .filter(|(_, field)| shown(*field))
-        .collect()
+    let columns = COLUMNS.into_iter();
+    columns.filter(|(_, field)| shown(*field)).collect()
 }
 
 /// `true` where a connection of some row got no reply.

@@ -23,11 +23,8 @@ pub fn number(value: f64) -> String {
 
 /// `1 model`, `7 models`.
 pub fn count(n: usize, what: &str) -> String {
-    format!(
-        "{} {what}{}",
-        number(n as f64),
-        if n == 1 { "" } else { "s" }
-    )
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", number(n as f64))
 }
 
 /// A figure over trials as `show` writes it: `12.3 µs (11.9 µs–12.8 µs), n = 3`.

@@ -194,11 +194,8 @@ fn environment(run: &Run) -> Markup {
         ("started", env.started.as_str()),
         ("seed", seed.as_str()),
     ];
-    let more = env
-        .build
-        .iter()
-        .chain(&env.limits)
-        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let more = env.build.iter().chain(&env.limits);
+    let more = more.map(|(name, value)| (name.as_str(), value.as_str()));
     html! {
         section #environment {
             h2 { "Environment" }

@@ -59,10 +59,8 @@ fn verdict(session: &Session, out: &mut String) {
         headlines(matrix, out);
     }
     let columns = || matrix.columns.iter();
-    let mut table = Table::new(row(
-        "model",
-        columns().map(|column| column.scenario.clone()),
-    ));
+    let heads = columns().map(|column| column.scenario.clone());
+    let mut table = Table::new(row("model", heads));
     for (index, each) in matrix.rows.iter().enumerate() {
         let cells = columns().map(|column| matrix_cell(column, &column.entries[index]));
         table.push(row(&each.label, cells));
@@ -77,10 +75,8 @@ fn verdict(session: &Session, out: &mut String) {
 /// What the matrix may be trusted by: the placebo and the zone.
 fn controls(matrix: &Matrix, table: &mut Table) {
     let columns = || matrix.columns.iter();
-    table.push(row(
-        "the same server twice (A/A)",
-        columns().map(words::placebo),
-    ));
+    let placebos = columns().map(words::placebo);
+    table.push(row("the same server twice (A/A)", placebos));
     let zones = columns().map(|column| format!("±{}", format::percent_of_log(column.zone)));
     table.push(row("counts as no difference", zones));
 }

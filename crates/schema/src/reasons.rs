@@ -25,17 +25,11 @@ struct Fields {
 
 impl From<Fields> for Reasons {
     fn from(fields: Fields) -> Reasons {
-        if fields.findings.is_empty() {
-            Reasons(
-                fields
-                    .reasons
-                    .iter()
-                    .map(|text| legacy::reason(text))
-                    .collect(),
-            )
-        } else {
-            Reasons(fields.findings)
+        if !fields.findings.is_empty() {
+            return Reasons(fields.findings);
         }
+        let findings = fields.reasons.iter().map(|text| legacy::reason(text));
+        Reasons(findings.collect())
     }
 }
 

@@ -270,7 +270,8 @@ impl Server {
     fn shut_down(&self, listeners: &[Listener]) {
         if !self.drain.leaves_listeners() {
             self.board.is_emptied.store(true, Ordering::SeqCst);
-            shut_down(listeners);
+            let owned = listeners.iter().filter(|listener| listener.owned);
+            owned.for_each(|listener| net::shutdown_read(listener.as_fd().as_raw_fd()));
         }
     }
 
@@ -283,13 +284,6 @@ impl Server {
             .iter()
             .try_for_each(|listener| net::set_nonblocking(listener.as_fd()))
     }
-}
-
-fn shut_down(listeners: &[Listener]) {
-    listeners
-        .iter()
-        .filter(|listener| listener.owned)
-        .for_each(|listener| net::shutdown_read(listener.as_fd().as_raw_fd()));
 }
 
 /// Accepting for blocking workers. Each function returns `None` when the drain has emptied the listeners,

@@ -110,10 +110,8 @@ impl Addresses {
         (processes, holds): (bool, Holds),
         workers: usize,
     ) -> Result<Option<&'static Addresses>, os::Errno> {
-        let (connections, rate) = (
-            limits.connections_per_address_max,
-            limits.rate_per_address_max,
-        );
+        let connections = limits.connections_per_address_max;
+        let rate = limits.rate_per_address_max;
         if connections == 0 && rate == 0 {
             return Ok(None);
         }
@@ -127,10 +125,9 @@ impl Addresses {
             slots: os::shared::slice(slots)?,
             traces,
             // Without a cap of their own, connections are counted all the same: a slot with one stays.
-            connections_max: if connections == 0 {
-                COUNT_MASK
-            } else {
-                connections
+            connections_max: match connections {
+                0 => COUNT_MASK,
+                most => most,
             },
             rate: (rate > 0).then(|| Rate {
                 token_ns: (1_000_000_000 / rate).max(1),

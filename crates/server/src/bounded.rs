@@ -66,11 +66,9 @@ impl Drop for InFlight {
 /// Refuses flags that could do nothing here.
 pub(crate) fn check(args: &ServeArgs, variant: &Variant) -> Result<(), String> {
     let limits = &args.limits;
+    let per_address = limits.connections_per_address_max;
     let asked = [
-        (
-            "--connections-per-address-max",
-            limits.connections_per_address_max > 0,
-        ),
+        ("--connections-per-address-max", per_address > 0),
         ("--rate-per-address-max", limits.rate_per_address_max > 0),
         ("--in-flight-max", limits.in_flight_max > 0),
         ("--deadline-header", args.deadline_header.is_some()),

@@ -86,7 +86,7 @@ impl Drain {
     pub fn began(&self) -> Option<Instant> {
         match self.began_ns() {
             0 => None,
-            ns => Some(self.anchor.0 + Duration::from_nanos(ns.saturating_sub(self.anchor.1))),
+            ns => Some(self.moment(ns)),
         }
     }
 
@@ -124,7 +124,7 @@ impl Drain {
         let usual = began + self.grace;
         match self.cut_at_ns() {
             0 => usual,
-            ns => usual.min(self.anchor.0 + Duration::from_nanos(ns.saturating_sub(self.anchor.1))),
+            ns => usual.min(self.moment(ns)),
         }
     }
 

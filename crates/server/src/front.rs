@@ -92,10 +92,9 @@ pub(crate) fn defer(
     if !asks && !has_predecessor {
         return Ok(());
     }
-    let seconds = if asks {
-        limits.head_ms.div_ceil(1_000)
-    } else {
-        0
+    let seconds = match asks {
+        true => limits.head_ms.div_ceil(1_000),
+        false => 0,
     };
     let mut any = false;
     for listener in listeners {

@@ -81,24 +81,19 @@ pub(crate) fn stop_accepting(listeners: &[Listener]) {
 
 /// Opens a UDP socket on the address of each listener that has an IP address.
 pub(crate) fn open_for_datagrams(listeners: &[Listener]) -> Result<Vec<UdpSocket>, Refusal> {
-    let addrs = listeners.iter().filter_map(|listener| match listener.addr {
-        Addr::Tcp(addr) => Some(addr),
-        Addr::Unix(_) | Addr::Inherited(_) => None,
-    });
-    addrs
-        .map(|addr| {
-            let socket = UdpSocket::bind(addr).and_then(|socket| {
-                socket.set_nonblocking(true)?;
-                Ok(socket)
-            });
-            socket.map_err(|error| {
-                Refusal::Failure(format!(
-                    "cannot receive datagrams at {addr}: {}",
-                    plain(&error)
-                ))
-            })
-        })
-        .collect()
+    let mut sockets = Vec::new();
+    for listener in listeners {
+        if let Addr::Tcp(addr) = listener.addr {
+            let failed = |error: io::Error| {
+                let why = plain(&error);
+                Refusal::Failure(format!("cannot receive datagrams at {addr}: {why}"))
+            };
+            let socket = UdpSocket::bind(addr).map_err(failed)?;
+            socket.set_nonblocking(true).map_err(failed)?;
+            sockets.push(socket);
+        }
+    }
+    Ok(sockets)
 }
 
 /// Where a server listens unless `--listen` says otherwise.
@@ -214,12 +209,9 @@ const ADMIN_BACKLOG: i32 = 128;
 
 fn open_shared(addresses: &[Address], limits: &Limits) -> Result<Vec<Listener>, Refusal> {
     let mut all = Vec::new();
+    let open = |addr: &Addr| Ok(Listener::of(net::listen(addr, limits.backlog)?, addr));
     for address in addresses {
-        all.extend(open_what_is_there(
-            address,
-            &candidates(address)?,
-            |addr| Ok(Listener::of(net::listen(addr, limits.backlog)?, addr)),
-        )?);
+        all.extend(open_what_is_there(address, &candidates(address)?, open)?);
     }
     Ok(all)
 }

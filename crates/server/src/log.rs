@@ -110,11 +110,8 @@ pub(crate) fn account() {
 impl Repeats {
     /// Each topic, and how many lines of it were only counted.
     pub(crate) fn suppressed(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self
-            .0
-            .iter()
-            .map(|repeat| repeat.suppressed.load(Ordering::Relaxed));
-        TOPICS.into_iter().zip(counts)
+        let count = |repeat: &Repeat| repeat.suppressed.load(Ordering::Relaxed);
+        TOPICS.into_iter().zip(self.0.iter().map(count))
     }
 }
 

@@ -173,16 +173,11 @@ impl Model {
         let Some(name) = name else {
             return Ok(&self.variants[0]);
         };
-        self.variants
-            .iter()
-            .find(|variant| variant.name == name)
-            .ok_or_else(|| {
-                let known: Vec<_> = self.variants.iter().map(|variant| variant.name).collect();
-                format!(
-                    "{} has no variant {name:?}; it has {}",
-                    self.name,
-                    known.join(", ")
-                )
-            })
+        let found = self.variants.iter().find(|variant| variant.name == name);
+        found.ok_or_else(|| {
+            let known: Vec<_> = self.variants.iter().map(|variant| variant.name).collect();
+            let (model, known) = (self.name, known.join(", "));
+            format!("{model} has no variant {name:?}; it has {known}")
+        })
     }
 }

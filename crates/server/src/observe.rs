@@ -107,11 +107,8 @@ impl Observed {
 
     /// Whether lines of the access log were lost, and how many.
     pub(crate) fn dropped(&self) -> u64 {
-        let full: u64 = self
-            .figures
-            .iter()
-            .map(|figures| figures.ends.dropped.load(Ordering::Relaxed))
-            .sum();
+        let dropped = |figures: &Figures| figures.ends.dropped.load(Ordering::Relaxed);
+        let full: u64 = self.figures.iter().map(dropped).sum();
         full + self.shared.unwritten.load(Ordering::Relaxed)
     }
 }

@@ -79,17 +79,14 @@ pub(crate) fn given() -> Result<Given, Refusal> {
             ADMIN => given.admin = Some(socket),
             _ => {
                 let addr = net::listens_at(socket.as_fd()).map_err(|error| refused(&error))?;
-                given
-                    .listeners
-                    .push(Listener::given(socket, addr, name == OWN));
+                let listener = Listener::given(socket, addr, name == OWN);
+                given.listeners.push(listener);
             }
         }
     }
     if let Some(fd) = number(successor::READY_FD) {
-        let ready = successor::take(fd? as RawFd);
-        given.ready = Some(
-            ready.map_err(|error| Refusal::Usage(format!("{}: {error}", successor::READY_FD)))?,
-        );
+        let failed = |error| Refusal::Usage(format!("{}: {error}", successor::READY_FD));
+        given.ready = Some(successor::take(fd? as RawFd).map_err(failed)?);
         given.restarts = number(successor::RESTARTS).transpose()?.unwrap_or_default();
     }
     Ok(given)
@@ -195,16 +192,14 @@ fn watch(board: &'static Board, program: &Program, main: u32) -> ! {
         Outcome::Failed(error) => failed(format_args!("the successor cannot be started: {error}")),
     };
     let changed = state.compare_exchange(STARTING, next, Ordering::SeqCst, Ordering::SeqCst);
-    let to = match changed {
-        Ok(_) => main,
+    let (to, signal) = match changed {
+        Ok(_) => (main, Signal::USR2),
         // The server drains meanwhile. So does a successor that has just become ready.
-        Err(_) if next == READY => board.restart.successor.load(Ordering::SeqCst),
+        Err(_) if next == READY => {
+            let successor = board.restart.successor.load(Ordering::SeqCst);
+            (successor, Signal::TERM)
+        }
         Err(_) => exit_now(0),
-    };
-    let signal = if to == main {
-        Signal::USR2
-    } else {
-        Signal::TERM
     };
     if let Some(pid) = Pid::from_raw(to as i32) {
         kill(pid, signal);

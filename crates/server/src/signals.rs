@@ -237,7 +237,7 @@ extern "C" fn on_alarm(_: i32) {
         }
         if (server.drain.has_outlived_grace_by(EXIT_AFTER_GRACE)
             || server.drain.is_hurried(EXIT_AFTER_HURRY))
-            && MAIN_PROCESS.load(Ordering::SeqCst) == os::process::id()
+            && is_main_process()
         {
             exit_from_handler(server);
         }

@@ -133,19 +133,15 @@ fn prepare(
     args: &ServeArgs,
     service: &'static dyn Service,
 ) -> Result<(Run, &'static Server), Refusal> {
-    let variant = model
-        .variant(args.variant.as_deref())
-        .map_err(Refusal::Usage)?;
+    let variant = model.variant(args.variant.as_deref());
+    let variant = variant.map_err(Refusal::Usage)?;
     let variant = &front::before(model.name, variant, args.front)?;
     (variant.needs.kernel)().map_err(Refusal::Failure)?;
     starting::check(model.name, variant, service)?;
     let mut limits = args.limits.clone();
     limits::check(&limits).map_err(Refusal::Usage)?;
-    let memory = fit::connections(
-        &mut limits,
-        args.asks_connections_max,
-        os::cgroup::memory_bytes_max(),
-    );
+    let memory = os::cgroup::memory_bytes_max();
+    let memory = fit::connections(&mut limits, args.asks_connections_max, memory);
     if variant.needs.listeners == Listeners::None && needs_helper(args, &limits) {
         return Err(Refusal::Usage(format!(
             "{}: a process for each connection has no --admin, no --access-log, and no worker to replace",
@@ -156,17 +152,11 @@ fn prepare(
     if let Some(list) = &args.cpus {
         confine(list)?;
     }
-    let workers = variant
-        .workers
-        .count
-        .resolve(args.workers)
-        .map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
+    let workers = variant.workers.count.resolve(args.workers);
+    let workers = workers.map_err(|line| Refusal::Usage(format!("{}: {line}", model.name)))?;
     let workers = at_most_connections(workers, args, &limits);
-    fit::threads(
-        variant.threads_at_start(workers, &limits),
-        os::thread::mappings_max(),
-    )
-    .map_err(Refusal::Failure)?;
+    let at_start = variant.threads_at_start(workers, &limits);
+    fit::threads(at_start, os::thread::mappings_max()).map_err(Refusal::Failure)?;
     os::process::raise_descriptor_limit();
     os::rseq::unregister();
     let mut given = restart::given()?;
@@ -235,29 +225,20 @@ fn prepare(
         false => None,
     };
     let observed = observed.map(|observed| &*Box::leak(Box::new(observed)));
-    let addresses = Addresses::new(
-        &limits,
-        (variant.workers.processes, variant.workers.holds),
-        blocks.len(),
-    )
-    .map_err(failed)?;
+    let held = (variant.workers.processes, variant.workers.holds);
+    let addresses = Addresses::new(&limits, held, blocks.len()).map_err(failed)?;
     let bounds = Bounds::new(args, addresses, board, blocks.len()).map_err(failed)?;
     logging::share(&board.repeats);
     board.queue_delay.has_cpus(os::cpu::allowed());
     board.restart.before.store(given.restarts, Ordering::SeqCst);
+    let obeyed = natures::obeyed(service, model.name, variant, &limits, (board, blocks));
     let server: &'static Server = Box::leak(Box::new(Server {
         model: model.name,
         variant: variant.name,
         workers,
         drain: Drain::new(board, &limits),
         in_flight: bounds.in_flight(),
-        service: bounded::within(
-            front::passable(
-                natures::obeyed(service, model.name, variant, &limits, (board, blocks)),
-                variant,
-            ),
-            bounds,
-        ),
+        service: bounded::within(front::passable(obeyed, variant), bounds),
         addresses,
         asks_peers: addresses.is_some() || observed.is_some_and(Observed::has_log),
         asks_ages: args.deadline_header.is_some(),
@@ -322,10 +303,7 @@ fn open_helper(
     args: &ServeArgs,
     given: Option<OwnedFd>,
 ) -> Result<(Tasks, Option<PathBuf>), Refusal> {
-    let mut tasks = Tasks {
-        admin: None,
-        access_log: None,
-    };
+    let mut tasks = Tasks::default();
     let mut path = None;
     if let Some(address) = &args.admin {
         let (listener, addr) = match given {

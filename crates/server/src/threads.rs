@@ -109,10 +109,8 @@ impl Threads {
         if !is_done() {
             let mut fds = [PollFd::new(&self.state.waker, PollFlags::IN)];
             // EINTR: SIGALRM, which a drain sends regularly.
-            let _ = net::poll(
-                &mut fds,
-                self.server.drain.has_begun().then_some(CHECK_EVERY),
-            );
+            let timeout = self.server.drain.has_begun().then_some(CHECK_EVERY);
+            let _ = net::poll(&mut fds, timeout);
         }
         self.state.main_waits.store(false, Ordering::SeqCst);
         self.state.waker.clear();

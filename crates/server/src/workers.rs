@@ -218,10 +218,9 @@ impl Count {
             (Count::One, Some(many)) if many > 1 => {
                 Err(format!("this model has one worker by design, not {many}"))
             }
-            (_, Some(many)) => Ok(many),
+            (_, Some(many)) | (Count::Pool(many) | Count::UpTo(many), None) => Ok(many),
             (Count::One, None) => Ok(1),
             (Count::PerCpu, None) => Ok(os::cpu::allowed()),
-            (Count::Pool(many) | Count::UpTo(many), None) => Ok(many),
         }
     }
 }

@@ -21,15 +21,13 @@ impl Calibration {
     /// Times samples of work and keeps the fastest, the one least disturbed.
     pub fn measure() -> Calibration {
         work(SAMPLE_ROUNDS);
-        let fastest = (0..SAMPLES).map(|_| {
+        let sample = |_| {
             let start = Instant::now();
             work(SAMPLE_ROUNDS);
             start.elapsed()
-        });
-        let fastest = fastest
-            .min()
-            .unwrap_or_default()
-            .max(Duration::from_nanos(1));
+        };
+        let fastest = (0..SAMPLES).map(sample).min().unwrap_or_default();
+        let fastest = fastest.max(Duration::from_nanos(1));
         Calibration {
             rounds_per_us: SAMPLE_ROUNDS as f64 / (fastest.as_nanos() as f64 / 1_000.0),
         }

@@ -83,10 +83,8 @@ impl Files {
             |kind, reason: &str| io::Error::new(kind, format!("{}: {reason}", root.display()));
         let refused = |error: Errno| {
             let text = error.to_string();
-            failed(
-                error.kind(),
-                text.split(" (os error").next().unwrap_or(&text),
-            )
+            let reason = text.split(" (os error").next().unwrap_or(&text);
+            failed(error.kind(), reason)
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let files = Files {

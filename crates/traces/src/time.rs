@@ -122,12 +122,7 @@ fn fraction_ns(digits: &str) -> Option<u64> {
         return None;
     }
     let first = &digits[..digits.len().min(9)];
-    let number: u64 = if first.is_empty() {
-        0
-    } else {
-        first.parse().ok()?
-    };
-    Some(number * 10u64.pow(9 - first.len() as u32))
+    format!("{first:0<9}").parse().ok()
 }
 
 #[cfg(test)]

@@ -104,11 +104,8 @@ impl Record {
             return;
         };
         for entry in entries.flatten() {
-            if entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with(".envelope.")
-            {
+            let name = entry.file_name();
+            if name.to_string_lossy().starts_with(".envelope.") {
                 let _gone_already = fs::remove_file(entry.path());
             }
         }

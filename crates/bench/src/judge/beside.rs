@@ -45,11 +45,8 @@ impl RecentOthers {
         let Some(own) = self.usual() else {
             return [0.0; 2];
         };
-        let least = all
-            .filter_map(RecentOthers::usual)
-            .fold(own, |least, other| {
-                [least[0].min(other[0]), least[1].min(other[1])]
-            });
+        let both = |a: [f64; 2], b: [f64; 2]| [a[0].min(b[0]), a[1].min(b[1])];
+        let least = all.filter_map(RecentOthers::usual).fold(own, both);
         [own[0] - least[0], own[1] - least[1]]
     }
 }

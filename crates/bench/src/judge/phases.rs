@@ -73,11 +73,8 @@ pub fn recovery_ms(load: &LoadResult, steps: &[Step], objective: Objective) -> O
     let peak = steps.iter().position(|step| step.name == PEAK)?;
     let peak = load.phases.get(peak)?;
     let end_s = peak.start_s + peak.duration_s;
-    let after: Vec<&SliceFigures> = load
-        .timeline
-        .iter()
-        .filter(|m| m.start_s + m.duration_s / 2.0 >= end_s)
-        .collect();
+    let is_after = |m: &&SliceFigures| m.start_s + m.duration_s / 2.0 >= end_s;
+    let after: Vec<&SliceFigures> = load.timeline.iter().filter(is_after).collect();
     let kept = |m: &&&SliceFigures| {
         let quick = m.p99_us.is_some_and(|p99_us| p99_us <= objective.p99_us);
         m.errors_total == 0 && (quick || m.scheduled == 0)

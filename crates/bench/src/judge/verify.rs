@@ -192,11 +192,8 @@ fn check(client: &mut Client, path: &str, trust: Trust) -> anyhow::Result<()> {
             (reply, took) = (again, took.min(time));
         }
     }
-    ensure!(
-        reply.status == 200,
-        "status {} instead of 200",
-        reply.status
-    );
+    let status = reply.status;
+    ensure!(status == 200, "status {status} instead of 200");
     if path == "/plaintext" {
         let body = String::from_utf8_lossy(&reply.body);
         ensure!(reply.body == PLAINTEXT, "body {body:?}");

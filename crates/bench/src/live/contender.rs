@@ -136,11 +136,8 @@ fn start_command(
 pub fn answers(address: &str, path: &str) -> Result<(), Unmeasured> {
     let ask = || -> anyhow::Result<()> {
         let reply = Client::connect(address, REPLY_WITHIN)?.ask("GET", path, b"")?;
-        anyhow::ensure!(
-            reply.status == 200,
-            "GET {path} is answered with {}",
-            reply.status
-        );
+        let status = reply.status;
+        anyhow::ensure!(status == 200, "GET {path} is answered with {status}");
         Ok(())
     };
     ask().because(Code::NotVerified)

@@ -181,17 +181,11 @@ fn count(
     };
     generator.slice(setup, &asked(WARM_UP_S), &mut Readings::new(setup, server))?;
     let at_rest = server.wait_until_quiet();
+    let asked = asked(WINDOW_S);
     for _ in 0..WINDOWS {
-        window(
-            setup,
-            server,
-            &mut generator,
-            &asked(WINDOW_S),
-            at_rest,
-            counts,
-        )?;
+        window(setup, server, &mut generator, &asked, at_rest, counts)?;
     }
-    traced(setup, server, &mut generator, &asked(WINDOW_S), counts)?;
+    traced(setup, server, &mut generator, &asked, counts)?;
     generator.end(setup)
 }
 
@@ -247,10 +241,8 @@ fn window(
         true => counting.instructions,
         false => Err(polls()),
     };
-    let waits = sample
-        .usage
-        .waits
-        .ok_or("a task of it has ended".to_owned());
+    let waits = sample.usage.waits;
+    let waits = waits.ok_or("a task of it has ended".to_owned());
     let waits = if at_rest { waits } else { Err(polls()) };
     counts.instructions.add(per_request(instructions, requests));
     counts.waits.add(per_request(waits, requests));

@@ -123,10 +123,8 @@ fn is_ready(process: &Process, ready: &Ready, address: &str) -> bool {
 fn not_ready(process: &Process, start: &Start, address: &str) -> String {
     let within = start.within.as_secs_f64();
     let elsewhere = listening::addresses(&tree::members(process.pid()));
-    if elsewhere
-        .iter()
-        .any(|other| listening::is_same(other, address))
-    {
+    let is_here = |other: &String| listening::is_same(other, address);
+    if elsewhere.iter().any(is_here) {
         return match &start.ready {
             Ready::Path(path) => {
                 format!("it listens, and does not answer GET {path} within {within} s")

@@ -178,9 +178,8 @@ fn measure_in_rounds(prepared: &mut Prepared, how: Sequential) -> Result<Duratio
     let rest_time: Duration = rest.iter().map(|task| task.time(size)).sum();
     let first = rounds.first_look(size) + rest_time;
     let budget = Budget::of(how, env.duration_s, rest_time);
-    let total = how
-        .minutes
-        .map_or(first, |minutes| Duration::from_secs_f64(minutes * 60.0));
+    let asked = |minutes| Duration::from_secs_f64(minutes * 60.0);
+    let total = how.minutes.map_or(first, asked);
     eprintln!("{}", rounds.announcement(size, first, record.trials.len()));
     let mut execution = Execution::new(setup, record, total);
     let result = execution.rounds(&rounds, budget, env).and_then(|ended| {
@@ -304,10 +303,8 @@ fn closed_rps(trials: &[Trial], visit: &Visit) -> Option<f64> {
             && t.scenario == visit.scenario.name
             && t.label == visit.contender.label
     };
-    let figures = trials
-        .iter()
-        .filter(same)
-        .filter_map(|t| t.figures.as_ref());
+    let same = trials.iter().filter(same);
+    let figures = same.filter_map(|t| t.figures.as_ref());
     figures.map(|f| f.throughput_rps).find(|&rps| rps > 0.0)
 }
 

@@ -100,10 +100,8 @@ pub fn paired(workload: &Workload, asked: &[Asked]) -> anyhow::Result<Vec<Paired
         .iter()
         .map(|r| r.as_ref().map_or_else(|_| Vec::new(), |r| r.served.clone()))
         .collect();
-    let whys: Vec<String> = runners
-        .into_iter()
-        .map(|runner| session.end(runner).why)
-        .collect();
+    let why = |runner| session.end(runner).why;
+    let whys: Vec<String> = runners.into_iter().map(why).collect();
     Ok(judged(&slices, &served, whys, kept))
 }
 
@@ -117,12 +115,8 @@ fn measure(
     let Some(search) = &runner.search else {
         return Ok(None);
     };
-    let known: Vec<Trial> = search
-        .trials()
-        .iter()
-        .copied()
-        .chain(before.iter().flatten().map(|slice| slice.trial))
-        .collect();
+    let since = before.iter().flatten().map(|slice| slice.trial);
+    let known: Vec<Trial> = search.trials().iter().copied().chain(since).collect();
     let carries = match crossing(&known, session.kept()) {
         Crossing::At(rate) | Crossing::Above(rate) | Crossing::Below(rate) => rate,
         Crossing::Unknown => runner.closed_rps,
@@ -174,15 +168,12 @@ fn judged(slices: &[Slices], served: &[Served], whys: Vec<String>, kept: Kept) -
     };
     let usual = each(&all);
     let mut random = SplitMix64::new(rotations as u64);
-    let draws: Vec<Vec<Option<f64>>> = (0..DRAWS)
-        .map(|_| {
-            let many = u32::try_from(rotations).unwrap_or(u32::MAX);
-            let drawn: Vec<usize> = (0..rotations)
-                .map(|_| random.below(many) as usize)
-                .collect();
-            each(&drawn)
-        })
-        .collect();
+    let many = u32::try_from(rotations).unwrap_or(u32::MAX);
+    let draw = |_| {
+        let drawn = (0..rotations).map(|_| random.below(many) as usize);
+        each(&drawn.collect::<Vec<_>>())
+    };
+    let draws: Vec<Vec<Option<f64>>> = (0..DRAWS).map(draw).collect();
     let one = |(at, mut why): (usize, String)| {
         let whole = slices[at].iter().flatten().count();
         if why.is_empty() && whole < ROTATIONS_MIN {

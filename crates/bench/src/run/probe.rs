@@ -72,9 +72,8 @@ pub fn ask(
                 let text = format!("route not offered: {error:#}");
                 Reason::new(Code::NotOffered, Effect::Excuses, text)
             });
-            offers
-                .0
-                .insert((contender.label.clone(), scenario.name), offer);
+            let cell = (contender.label.clone(), scenario.name);
+            offers.0.insert(cell, offer);
         }
         let ended = server.drain(&setup.interrupt);
         let ended = ended.map_err(|why| failure(target, why))?;
@@ -156,21 +155,16 @@ impl Offers {
     /// The rates that are offered in `scenario`: shares of what three quarters of these servers can do,
     /// and no more than its own highest; `None` where nothing was measured.
     pub fn rates(&self, scenario: &Scenario, size: Size) -> Option<Vec<f64>> {
-        let here = self
-            .0
-            .iter()
-            .filter(|((_, name), _)| *name == scenario.name);
-        let mut able: Vec<f64> = here
-            .filter_map(|(_, offer)| offer.as_ref().ok()?.rps)
-            .collect();
+        let all = self.0.iter();
+        let here = all.filter(|((_, name), _)| *name == scenario.name);
+        let able = here.filter_map(|(_, offer)| offer.as_ref().ok()?.rps);
+        let mut able: Vec<f64> = able.collect();
         able.sort_by(f64::total_cmp);
         let common = *able.get(able.len() / 4)?;
         let most = scenario.rates(Size::Full).last().copied()?;
         let shares = SHARES[usize::from(size == Size::Full)];
-        let mut rates: Vec<f64> = shares
-            .iter()
-            .map(|share| two_digits((common * share).min(most)))
-            .collect();
+        let rate = |share: &f64| two_digits((common * share).min(most));
+        let mut rates: Vec<f64> = shares.iter().map(rate).collect();
         rates.dedup();
         Some(rates)
     }

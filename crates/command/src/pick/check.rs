@@ -67,10 +67,9 @@ fn told(line: &CandidateLine, paired: &Paired) -> String {
         return format!("{name}: not measured: {}", paired.why);
     };
     let off = |rps: f64| (rps / predicted.expected.max(1e-9) - 1.0) * 100.0;
-    let held = if held(&predicted, &measured) {
-        "held"
-    } else {
-        "DID NOT HOLD"
+    let held = match held(&predicted, &measured) {
+        true => "held",
+        false => "DID NOT HOLD",
     };
     format!(
         "{name}: predicted {:.0}/s ({:.0}-{:.0}), measured {:.0}/s ({:.0}-{:.0}) in {} slices, {:+.0} % ({:+.0} to {:+.0}): {held}",
@@ -89,10 +88,8 @@ fn told(line: &CandidateLine, paired: &Paired) -> String {
 
 /// Within 15 %, or with intervals that meet.
 fn held(predicted: &advise::Interval, measured: &Estimate) -> bool {
-    let near = (measured.expected / predicted.expected.max(1e-9))
-        .ln()
-        .abs()
-        <= (1.0 + NEAR).ln();
+    let ratio = measured.expected / predicted.expected.max(1e-9);
+    let near = ratio.ln().abs() <= (1.0 + NEAR).ln();
     near || (measured.low <= predicted.high && predicted.low <= measured.high)
 }
 
@@ -100,7 +97,7 @@ fn held(predicted: &advise::Interval, measured: &Estimate) -> bool {
 fn verdict(top: &[&CandidateLine], found: &[Paired]) -> String {
     let chosen = label(top[0]);
     let mut lines = Vec::new();
-    let mut better = Vec::new();
+    let mut is_beaten = false;
     for (line, paired) in top.iter().zip(found).skip(1) {
         let Some(share) = paired.of_first else {
             continue;
@@ -113,20 +110,13 @@ fn verdict(top: &[&CandidateLine], found: &[Paired]) -> String {
             percent(share.low),
             percent(share.high)
         ));
-        if share.low > 1.0 / (1.0 - REGRET_MAX) {
-            better.push(label(line));
-        }
+        is_beaten |= share.low > 1.0 / (1.0 - REGRET_MAX);
     }
-    match (lines.is_empty(), better.is_empty()) {
-        (true, _) => format!("The choice of {chosen} could not be compared with another."),
-        (false, true) => format!(
-            "The choice of {chosen} held: against it, {}.",
-            lines.join(", ")
-        ),
-        (false, false) => format!(
-            "The choice of {chosen} DID NOT HOLD: against it, {}.",
-            lines.join(", ")
-        ),
+    let against = lines.join(", ");
+    match (against.as_str(), is_beaten) {
+        ("", _) => format!("The choice of {chosen} could not be compared with another."),
+        (_, false) => format!("The choice of {chosen} held: against it, {against}."),
+        (_, true) => format!("The choice of {chosen} DID NOT HOLD: against it, {against}."),
     }
 }
 

@@ -21,7 +21,7 @@ const BYTES_MAX: u64 = 64 << 20;
 const BLOCKED_US_MIN: f64 = 100.0;
 
 /// CPU and run delay of a process, ns.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Used {
     cpu_ns: u64,
     delay_ns: u64,
@@ -40,10 +40,9 @@ pub(super) fn learn(url: &str, pid: Option<u32>) -> Result<String, Refused> {
     if !plain(host) || !plain(path) {
         return Err(bad());
     }
-    let named = if host.contains(':') {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
+    let named = match host.contains(':') {
+        true => host.to_owned(),
+        false => format!("{host}:80"),
     };
     let unreachable = |error: std::io::Error| failed(format!("--learn {url}: {error}"));
     let address = named
@@ -106,10 +105,7 @@ pub(super) fn learn(url: &str, pid: Option<u32>) -> Result<String, Refused> {
 
 fn used(pid: u32) -> Result<Used, Refused> {
     let gone = |error: std::io::Error| failed(format!("--learn-pid {pid}: {error}"));
-    let mut total = Used {
-        cpu_ns: 0,
-        delay_ns: 0,
-    };
+    let mut total = Used::default();
     for task in fs::read_dir(format!("/proc/{pid}/task")).map_err(gone)? {
         // A thread that has ended meanwhile has no file any more.
         let Ok(text) = fs::read_to_string(task.map_err(gone)?.path().join("schedstat")) else {

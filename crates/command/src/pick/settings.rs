@@ -76,16 +76,12 @@ pub(super) fn size(
                 continue;
             }
         }
-        let asked: Vec<(String, f64)> = chunk
-            .iter()
-            .filter(|l| l.why.is_empty())
-            .map(|l| (l.label.clone(), l.at_most_rps))
-            .collect();
+        let asked = chunk.iter().filter(|l| l.why.is_empty());
+        let asked: Vec<_> = asked.map(|l| (l.label.as_str(), l.at_most_rps)).collect();
         if asked.is_empty() {
             continue;
         }
-        let names: Vec<(&str, f64)> = asked.iter().map(|(l, at)| (l.as_str(), *at)).collect();
-        let found = bench::setting_capacities(workload, file, &names)
+        let found = bench::setting_capacities(workload, file, &asked)
             .map_err(|e| failed(format!("--contenders: {e}")))?;
         for (line, found) in chunk.iter_mut().filter(|l| l.why.is_empty()).zip(found) {
             let Measured { rps, why, .. } = found;

@@ -194,19 +194,12 @@ impl Table {
                 worst * 100.0
             );
         }
-        if self.undecided > 0 {
-            let _ = writeln!(
-                text,
-                "- no model kept the objective in {} more workloads",
-                self.undecided
-            );
+        let (undecided, lost, spoilt) = (self.undecided, self.lost, self.spoilt);
+        if undecided > 0 {
+            text += &format!("- no model kept the objective in {undecided} more workloads\n");
         }
-        if self.lost > 0 {
-            let _ = writeln!(
-                text,
-                "- in {} more workloads every trial was spoilt",
-                self.lost
-            );
+        if lost > 0 {
+            text += &format!("- in {lost} more workloads every trial was spoilt\n");
         }
         let n = self.cells.len();
         let share = |many: usize| many as f64 / n.max(1) as f64 * 100.0;
@@ -244,22 +237,19 @@ impl Table {
             }
         }
         self.furthest(&mut text);
-        if self.spoilt > 0 {
-            let _ = writeln!(
-                text,
-                "\n{} more cells were not measured: the machine or the generator spoilt their trials.",
-                self.spoilt
+        if spoilt > 0 {
+            text += &format!(
+                "\n{spoilt} more cells were not measured: the machine or the generator spoilt their trials.\n"
             );
         }
         say(text.trim_end_matches('\n'))
     }
 
     fn by_model(&self, text: &mut String) {
-        let _ = writeln!(
-            text,
-            "\n| model | cells | within 15 % | covered | median measured / predicted |"
+        text.push_str(
+            "\n| model | cells | within 15 % | covered | median measured / predicted |\n",
         );
-        let _ = writeln!(text, "|---|---|---|---|---|");
+        text.push_str("|---|---|---|---|---|\n");
         let mut models: Vec<&str> = self.cells.iter().map(|c| c.model.as_str()).collect();
         models.sort_unstable();
         models.dedup();
@@ -284,10 +274,7 @@ impl Table {
         let far = |c: &Held| (c.measured / c.expected).ln().abs();
         off.sort_by(|a, b| far(b).total_cmp(&far(a)));
         if !off.is_empty() {
-            let _ = writeln!(
-                text,
-                "\nFurthest off (workload, model, predicted, measured):"
-            );
+            text.push_str("\nFurthest off (workload, model, predicted, measured):\n");
         }
         for c in off.iter().take(40) {
             let _ = writeln!(

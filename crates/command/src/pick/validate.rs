@@ -228,37 +228,31 @@ impl Asking<'_> {
         let found = bench::capacities(workload, &asked).map_err(|e| failed(e.to_string()))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let at_s = since.map_or(0, |time| time.as_secs());
-        let cell = |line: &advise::CandidateLine,
-                    capacity: &advise::Interval,
-                    measured: bench::Measured| {
-            Cell {
-                seed: self.seed,
-                workload: n,
-                toml: workload.to_string(),
-                cells: able.len(),
-                at_s,
-                moment: Some(moment.clone()),
-                model: line.model.clone(),
-                variant: line.variant.clone(),
-                workers: line.workers,
-                low: capacity.low,
-                expected: capacity.expected,
-                high: capacity.high,
-                measured: measured.rps,
-                why: measured.why,
-                spoilt: measured.spoilt,
-                closed_rps: measured.closed_rps,
-                trials: measured
-                    .trials
-                    .iter()
-                    .map(|t| (t.rate, t.p99_us, t.errors_share))
-                    .collect(),
-                clients: measured.clients,
-            }
-        };
         let each = able.iter().zip(found);
-        Ok(each
-            .map(|((line, capacity), found)| cell(line, capacity, found))
-            .collect())
+        let cells = each.map(|((line, capacity), measured)| Cell {
+            seed: self.seed,
+            workload: n,
+            toml: workload.to_string(),
+            cells: able.len(),
+            at_s,
+            moment: Some(moment.clone()),
+            model: line.model.clone(),
+            variant: line.variant.clone(),
+            workers: line.workers,
+            low: capacity.low,
+            expected: capacity.expected,
+            high: capacity.high,
+            measured: measured.rps,
+            why: measured.why,
+            spoilt: measured.spoilt,
+            closed_rps: measured.closed_rps,
+            trials: measured
+                .trials
+                .iter()
+                .map(|t| (t.rate, t.p99_us, t.errors_share))
+                .collect(),
+            clients: measured.clients,
+        });
+        Ok(cells.collect())
     }
 }

@@ -178,11 +178,8 @@ impl Parent {
             .map(|(number, child)| (number, PollFd::new(&child.channel, PollFlags::IN)))
             .unzip();
         if looks {
-            fds.extend(
-                listeners
-                    .iter()
-                    .map(|listener| PollFd::new(listener, PollFlags::IN)),
-            );
+            let watched = |listener| PollFd::new(listener, PollFlags::IN);
+            fds.extend(listeners.iter().map(watched));
         }
         // In a drain the waker stays readable, and the listeners are tried without waiting.
         let timeout = match draining {
@@ -205,12 +202,10 @@ impl Parent {
         }
         let ready: Vec<_> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         let (of_children, of_listeners) = ready.split_at(numbers.len());
-        for (number, _) in numbers
-            .into_iter()
-            .zip(of_children)
-            .filter(|(_, ready)| **ready)
-        {
-            self.read_report(number);
+        for (number, is_ready) in numbers.into_iter().zip(of_children) {
+            if *is_ready {
+                self.read_report(number);
+            }
         }
         let is_to_look = |index: &usize| accepts && (draining || of_listeners[*index]);
         (0..listeners.len()).filter(is_to_look).collect()

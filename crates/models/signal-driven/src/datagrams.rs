@@ -82,17 +82,13 @@ impl Echo {
     }
 
     fn log(&self) {
-        let seen = self
-            .histogram
-            .iter()
-            .enumerate()
-            .filter(|(_, times)| **times > 0);
-        let each: Vec<_> = seen
-            .map(|(datagrams, times)| match datagrams {
-                COUNTED_MAX => format!("{datagrams}+: {times}"),
-                _ => format!("{datagrams}: {times}"),
-            })
-            .collect();
+        let all = self.histogram.iter().enumerate();
+        let seen = all.filter(|(_, times)| **times > 0);
+        let each = seen.map(|(datagrams, times)| match datagrams {
+            COUNTED_MAX => format!("{datagrams}+: {times}"),
+            _ => format!("{datagrams}: {times}"),
+        });
+        let each: Vec<_> = each.collect();
         log(format_args!("datagrams per signal: {}", each.join(", ")));
     }
 }

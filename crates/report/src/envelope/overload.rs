@@ -61,9 +61,8 @@ impl Envelope {
             .overload
             .iter()
             .filter(|line| line.model == model && line.sheds == sheds && line.spoiled.is_none());
-        let steps = here
-            .filter_map(|line| line.after)
-            .filter(|step| step.scheduled > 0);
+        let steps = here.filter_map(|line| line.after);
+        let steps = steps.filter(|step| step.scheduled > 0);
         middle(steps.map(|step| step.in_time as f64 / step.scheduled as f64))
     }
 
@@ -94,23 +93,18 @@ pub fn part(envelope: &Envelope) -> Option<Part> {
         return None;
     }
     let run = &envelope.run;
-    let apart: Vec<&str> = models
-        .iter()
-        .copied()
-        .filter(|model| {
-            let mut lines = envelope.overload.iter();
-            lines.any(|line| line.model == *model && line.new_connection)
-        })
-        .collect();
+    let is_apart = |model: &&str| {
+        let mut lines = envelope.overload.iter();
+        lines.any(|line| line.model == *model && line.new_connection)
+    };
+    let apart: Vec<&str> = models.iter().copied().filter(is_apart).collect();
     let mut note = format!(
         "Requests that take {} of CPU, at random moments over 64 connections that are kept alive. The capacity is what the model answers in a closed loop. Each window has a fresh server, and the same load goes on before it. Both servers of a pair see the same arrivals, one right after the other.",
         format::micros_round(run.request_us)
     );
     if !apart.is_empty() {
-        note.push_str(&format!(
-            " {} serves one client at a time, and has a connection per request.",
-            apart.join(", ")
-        ));
+        let apart = apart.join(", ");
+        note += &format!(" {apart} serves one client at a time, and has a connection per request.");
     }
     Some(Part {
         id: "envelope-overload",
@@ -246,11 +240,8 @@ fn draw(envelope: &Envelope, models: &[&str]) -> Svg {
         })
         .flatten()
         .collect();
-    let values: Vec<f64> = points
-        .iter()
-        .map(|point| point.p99_us)
-        .chain([run.objective_us])
-        .collect();
+    let values = points.iter().map(|point| point.p99_us);
+    let values: Vec<f64> = values.chain([run.objective_us]).collect();
     for (index, factor) in run.factors.iter().enumerate() {
         let (left, right) = draw::panel(index, run.factors.len());
         let head = format!("{factor}× the capacity");
@@ -263,15 +254,9 @@ fn draw(envelope: &Envelope, models: &[&str]) -> Svg {
             let text = format!("{:.0} %", tick * 100.0);
             svg.text(x, TOP + height + 15.0, Anchor::Middle, "m n", &text);
         }
+        let at = |p: Point| Some(share(p.share));
         let show = |p: Point| percent(p.share);
-        panel(
-            &mut svg,
-            envelope,
-            (models, *factor),
-            TOP,
-            &|p| Some(share(p.share)),
-            show,
-        );
+        panel(&mut svg, envelope, (models, *factor), TOP, &at, show);
         let Some(axis) = Log::over(&values, left + 5.0, right - 5.0) else {
             continue;
         };

@@ -58,9 +58,8 @@ fn is_within(line: &Restart, slice: &Slice) -> bool {
 /// The slowest reply within restarts, or outside of them, µs; of slices without a failure.
 fn slowest(line: &Restart, within: bool) -> Option<f64> {
     let slices = timed(line).filter(|slice| is_within(line, slice) == within);
-    slices
-        .filter_map(|slice| slice.max_us)
-        .max_by(f64::total_cmp)
+    let slowest = slices.filter_map(|slice| slice.max_us);
+    slowest.max_by(f64::total_cmp)
 }
 
 /// The middle of the medians of slices within restarts, or outside of them, µs.
@@ -87,17 +86,13 @@ fn sentence(lines: &[&Restart]) -> String {
         format::number(sum.lost as f64),
     );
     if sum.shed > 0 {
-        text.push_str(&format!(
-            ", {} answered with 503",
-            format::number(sum.shed as f64)
-        ));
+        let shed = format::number(sum.shed as f64);
+        text += &format!(", {shed} answered with 503");
     }
     let worst = middle(lines.iter().filter_map(|line| slowest(line, true)));
     if let Some(worst) = worst {
-        text.push_str(&format!(
-            "; the slowest reply meanwhile took {} on the median model",
-            format::micros(worst)
-        ));
+        let worst = format::micros(worst);
+        text += &format!("; the slowest reply meanwhile took {worst} on the median model");
     }
     text.push_str(match (restarts, sum.refused + sum.lost + sum.shed) {
         (0, _) => ": no restart came to its end.",
@@ -201,11 +196,8 @@ fn strip(svg: &mut Svg, line: &Restart, (left, right): (f64, f64), top: f64, axi
             svg.text(left + 8.0, top + STRIP / 2.0, Anchor::Start, "m n", &text);
         }
     }
-    for slice in line
-        .slices
-        .iter()
-        .filter(|slice| slice.served < slice.scheduled)
-    {
+    let has_failed = |slice: &&Slice| slice.served < slice.scheduled;
+    for slice in line.slices.iter().filter(has_failed) {
         let at = x(slice.start_s + slice.length_s / 2.0);
         svg.rect((at - 1.5, top - 3.0), (3.0, 9.0), 0.0, "bad");
     }

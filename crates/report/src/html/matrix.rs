@@ -246,10 +246,8 @@ fn hover(column: &Column, row: &Row, entry: &Entry) -> String {
     if let Some(place) = entry.place {
         text.push_str(&format!(", tier {}", place.tier));
     }
-    let against = entry
-        .place
-        .filter(|place| !place.best)
-        .map(|place| place.against_best);
+    let behind = entry.place.filter(|place| !place.best);
+    let against = behind.map(|place| place.against_best);
     if let Some(against) = against.or(entry.peer) {
         let verdict = against.verdict.words();
         text.push_str(&format!(", compared with the best model: {verdict}"));

@@ -85,11 +85,8 @@ fn pass_group(run: &Run, row: &Row, scenario: &str, pass: Pass) -> Markup {
 
 /// The raw figures of a pass.
 fn pass_table(trial: &Trial) -> Markup {
-    let calls = trial
-        .figures
-        .iter()
-        .flat_map(|figures| &figures.system_calls);
-    let calls: Vec<_> = calls.collect();
+    let figures = trial.figures.iter();
+    let calls: Vec<_> = figures.flat_map(|figures| &figures.system_calls).collect();
     let us = |value: Option<f64>| value.map_or("∞".to_owned(), format::number);
     let kib = |value: Option<u64>| value.map_or("–".to_owned(), |kib| format::number(kib as f64));
     html! {

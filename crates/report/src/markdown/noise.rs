@@ -55,10 +55,8 @@ fn placebos(run: &Run) -> Table {
             differs,
             ..
         } = placebo;
-        let by_block: Vec<String> = logs
-            .values()
-            .map(|log| format::factor_bare(log.exp()))
-            .collect();
+        let factor = |log: &f64| format::factor_bare(log.exp());
+        let by_block: Vec<String> = logs.values().map(factor).collect();
         table.push([
             scenario,
             format!("{}, {}", choice.metric.name(), choice.window.describe()),

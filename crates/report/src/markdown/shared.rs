@@ -30,12 +30,8 @@ pub fn row(name: &str, cells: impl Iterator<Item = String>) -> impl Iterator<Ite
 pub fn headlines(matrix: &Matrix, out: &mut String) {
     for column in &matrix.columns {
         let sentence = column.headline(&matrix.rows).sentence(column.choice.metric);
-        let text = bold(sentence);
-        out.push_str(&format!(
-            "- {} ({}): {text}\n",
-            column.scenario,
-            column.describe()
-        ));
+        let (text, described) = (bold(sentence), column.describe());
+        out.push_str(&format!("- {} ({described}): {text}\n", column.scenario));
     }
     out.push('\n');
 }

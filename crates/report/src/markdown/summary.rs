@@ -74,10 +74,8 @@ fn advised(session: &Session, out: &mut String) {
 /// Which size of each server wins.
 fn sizes_of(run: &Run, matrix: &Matrix, out: &mut String) {
     for sizes in sizes::of(run, matrix) {
-        out.push_str(&format!(
-            "The sizes of {} among themselves:\n\n",
-            sizes.name
-        ));
+        let name = sizes.name;
+        out.push_str(&format!("The sizes of {name} among themselves:\n\n"));
         for (scenario, sentence) in sizes.outcomes {
             out.push_str(&format!("- {scenario}: {}\n", bold(sentence)));
         }
@@ -91,16 +89,12 @@ fn table(matrix: &Matrix, columns: &[Column]) -> Table {
     let mut table = Table::new(row("model", heads));
     let shown = |(_, each): &(usize, &Row)| !each.is_variant();
     for (index, each) in matrix.rows.iter().enumerate().filter(shown) {
-        let cells = columns
-            .iter()
-            .map(|column| cell(column, &column.entries[index]));
-        table.push(row(&each.label, cells));
+        let of_column = |column: &Column| cell(column, &column.entries[index]);
+        table.push(row(&each.label, columns.iter().map(of_column)));
     }
     if matrix.evidence != Evidence::Figures {
-        let zones = columns
-            .iter()
-            .map(|column| format!("±{}", format::percent_of_log(column.zone)));
-        table.push(row("counts as no difference", zones));
+        let zone = |column: &Column| format!("±{}", format::percent_of_log(column.zone));
+        table.push(row("counts as no difference", columns.iter().map(zone)));
     }
     table
 }

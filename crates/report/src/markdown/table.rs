@@ -29,20 +29,16 @@ impl Table {
         if self.rows.len() == 1 {
             return "None.\n".to_owned();
         }
-        let rows: Vec<Vec<String>> = self
-            .rows
-            .iter()
-            .map(|row| row.iter().map(|text| escaped(text)).collect())
-            .collect();
+        let safe = |row: &Vec<String>| row.iter().map(|text| escaped(text)).collect();
+        let rows: Vec<Vec<String>> = self.rows.iter().map(safe).collect();
         let columns = rows[0].len();
         let width = |column: usize| {
             let texts = rows.iter().map(|row| row[column].chars().count());
             texts.fold(3, usize::max)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        let right: Vec<bool> = (0..columns)
-            .map(|column| is_figures(&rows[1..], column))
-            .collect();
+        let is_right = |column| is_figures(&rows[1..], column);
+        let right: Vec<bool> = (0..columns).map(is_right).collect();
         let mut out = String::new();
         for (index, row) in rows.iter().enumerate() {
             line(&mut out, row, &widths, &right);

@@ -112,11 +112,9 @@ impl AccessLog {
         let lines = text.bytes().filter(|byte| *byte == b'\n').count() as u64;
         let (lost, why) = self.sink.write(text);
         text.clear();
-        observed
-            .shared
-            .lines
-            .fetch_add(lines - lost, Ordering::Relaxed);
-        observed.shared.unwritten.fetch_add(lost, Ordering::Relaxed);
+        let shared = observed.shared;
+        shared.lines.fetch_add(lines - lost, Ordering::Relaxed);
+        shared.unwritten.fetch_add(lost, Ordering::Relaxed);
         why.map(|error| {
             log::repeated(
                 Topic::AccessLog,

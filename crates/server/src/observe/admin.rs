@@ -93,20 +93,13 @@ fn wait(listener: &OwnedFd, accepts: bool, clients: &[Client], now: Instant) -> 
         until = until.min(client.session.deadline());
         fds.push(PollFd::new(&client.socket, flags));
     }
-    let flags = if accepts {
-        PollFlags::IN
-    } else {
-        PollFlags::empty()
+    let (flags, most) = match accepts {
+        true => (PollFlags::IN, LOOK_EVERY),
+        false => (PollFlags::empty(), ACCEPT_PAUSE),
     };
     fds.push(PollFd::new(listener, flags));
-    let timeout = until
-        .saturating_duration_since(now)
-        .max(Duration::from_millis(1));
-    let timeout = if accepts {
-        timeout
-    } else {
-        timeout.min(ACCEPT_PAUSE)
-    };
+    let left = until.saturating_duration_since(now);
+    let timeout = left.clamp(Duration::from_millis(1), most);
     match net::poll(&mut fds, Some(timeout)) {
         Ok(_) => fds.iter().map(|fd| !fd.revents().is_empty()).collect(),
         Err(_) => vec![false; fds.len()],

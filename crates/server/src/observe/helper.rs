@@ -22,7 +22,7 @@ use super::watch::Watch;
 use crate::{log, notify};
 
 /// What the helper does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Tasks {
     pub(crate) admin: Option<OwnedFd>,
     pub(crate) access_log: Option<AccessLog>,
@@ -61,12 +61,8 @@ fn run(view: View, tasks: Tasks) {
     let mut keep = vec![observed.waker.as_fd()];
     keep.extend(notify::socket());
     keep.extend(tasks.admin.as_ref().map(AsFd::as_fd));
-    keep.extend(
-        tasks
-            .access_log
-            .as_ref()
-            .and_then(|log| log.sink.descriptor()),
-    );
+    let access_log = tasks.access_log.as_ref();
+    keep.extend(access_log.and_then(|log| log.sink.descriptor()));
     if let Err(error) = os::helper::detach(&keep, view.main) {
         log(format_args!("the helper process cannot begin: {error}"));
         return;
@@ -90,11 +86,7 @@ fn run(view: View, tasks: Tasks) {
         let beat = heartbeat.beat(&watch.view);
         // The writer of the access log, where there is one, is woken instead, and ends the process.
         let mut waker = [PollFd::new(&observed.waker, PollFlags::IN)];
-        let fds = if writes {
-            &mut waker[..0]
-        } else {
-            &mut waker[..]
-        };
+        let fds = &mut waker[usize::from(writes)..];
         let _ = net::poll(fds, Some(watch.every().min(beat)));
     }
     if writes {

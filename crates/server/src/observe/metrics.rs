@@ -121,11 +121,7 @@ fn in_flight(view: &View) -> u64 {
 
 fn requests(view: &View, moment: &Moment, page: &mut Page) {
     let figures = || view.observed.figures.iter();
-    let of = |status| {
-        figures()
-            .map(|figures| figures.statuses.of(status))
-            .sum::<u64>()
-    };
+    let of = |status| figures().map(|each| each.statuses.of(status)).sum::<u64>();
     let counts: Vec<_> = (0..STATUSES).map(of).collect();
     let class = |class: usize| counts[class * 100..(class + 1) * 100].iter().sum::<u64>();
     let name = |class: usize| match class {

@@ -58,9 +58,8 @@ impl Watch {
 
     /// A call is reported once, however long it goes on.
     fn look_at(&mut self, number: usize) {
-        let began_ns = self.view.observed.figures[number]
-            .call_began_ns
-            .load(Ordering::Relaxed);
+        let figures = &self.view.observed.figures[number];
+        let began_ns = figures.call_began_ns.load(Ordering::Relaxed);
         let held_ns = monotonic_ns().saturating_sub(began_ns);
         let is_stuck =
             began_ns != 0 && held_ns >= self.view.limits.stuck_ms.saturating_mul(1_000_000);
@@ -73,10 +72,9 @@ impl Watch {
         let id = self.view.blocks[number].id.load(Ordering::Relaxed);
         // Counted before it is seen to end.
         let killed = self.view.processes && self.kill(id);
-        let what = if killed {
-            "it is killed"
-        } else {
-            "its connections wait"
+        let what = match killed {
+            true => "it is killed",
+            false => "its connections wait",
         };
         if killed {
             shared.killed.fetch_add(1, Ordering::Relaxed);
@@ -103,9 +101,8 @@ impl Watch {
         let id = self.view.blocks[number].id.load(Ordering::Relaxed);
         let usage = (id != 0).then(|| process::usage(id)).flatten();
         if usage.is_some_and(|usage| usage.parent == self.view.main && usage.resident_bytes > max) {
-            self.view.observed.figures[number]
-                .retire
-                .store(1, Ordering::SeqCst);
+            let figures = &self.view.observed.figures[number];
+            figures.retire.store(1, Ordering::SeqCst);
         }
     }
 }

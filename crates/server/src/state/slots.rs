@@ -60,12 +60,11 @@ impl<T> Slots<T> {
 
     /// What `look` says of the first that is not empty.
     pub(super) fn first<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
-        self.all()
-            .find_map(|slot| {
-                let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-                slot.is_some().then_some(slot)
-            })
-            .and_then(|slot| slot.as_ref().map(look))
+        let slot = self.all().find_map(|slot| {
+            let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.is_some().then_some(slot)
+        });
+        slot.and_then(|slot| slot.as_ref().map(look))
     }
 
     /// Drops what the slots have, in the order of the workers, except where one is in use.

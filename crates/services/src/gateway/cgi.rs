@@ -40,17 +40,15 @@ pub fn variables(request: &Request<'_>, body_bytes: u64, mut put: impl FnMut(&st
     put("SERVER_PORT", port);
     put("REQUEST_METHOD", request.method.name().as_bytes());
     match request.query {
-        Some(query) => put(
-            "REQUEST_URI",
-            [request.path, "?", query].concat().as_bytes(),
-        ),
+        Some(query) => {
+            let uri = [request.path, "?", query].concat();
+            put("REQUEST_URI", uri.as_bytes());
+        }
         None => put("REQUEST_URI", request.path.as_bytes()),
     }
     put("QUERY_STRING", request.query.unwrap_or_default().as_bytes());
-    put(
-        "CONTENT_TYPE",
-        request.field("content-type").unwrap_or_default(),
-    );
+    let media = request.field("content-type").unwrap_or_default();
+    put("CONTENT_TYPE", media);
     if body_bytes > 0 {
         put("CONTENT_LENGTH", body_bytes.to_string().as_bytes());
     }

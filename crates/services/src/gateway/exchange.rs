@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use proto::{Method, Request, Response};
 
 use super::errors::nonsense;
-use super::fields::{ends_here, length, pass_fields};
+use super::fields::{ends_here, length, lists, pass_fields};
 use super::kept::keep;
 use super::wire::Wire;
 
@@ -71,14 +71,11 @@ pub fn reply(mut wire: Wire, request: &Request<'_>, response: &mut Response<'_>)
         return Err(nonsense("a malformed status"));
     }
     let fields = parsed.headers.iter().map(|field| (field.name, field.value));
-    let fields: Vec<_> = fields
-        .filter(|(name, _)| !ends_here(name, &options))
-        .collect();
+    let kept = fields.filter(|(name, _)| !ends_here(name, &options));
+    let fields: Vec<_> = kept.collect();
     pass_fields(response, &fields)?;
     response.status(status);
-    let closes = options
-        .split(',')
-        .any(|option| option.trim().eq_ignore_ascii_case("close"));
+    let closes = lists(&options, "close");
     let mut body = Body {
         wire: Some(wire),
         framing: framing.unwrap_or(Framing::Closed),
@@ -164,11 +161,8 @@ struct Body {
 impl Body {
     /// Nothing that was not asked for may be left on a connection that is kept.
     fn end(&mut self) {
-        if let Some(wire) = self
-            .wire
-            .take()
-            .filter(|wire| self.reusable && wire.is_spent())
-        {
+        let wire = self.wire.take();
+        if let Some(wire) = wire.filter(|wire| self.reusable && wire.is_spent()) {
             keep(wire);
         }
     }

@@ -91,15 +91,11 @@ impl FastCgi {
             return None;
         }
         // `/a.php/b` is the script `/a.php` and the path `/b` behind it; a folder is its `index.php`.
-        let end = path
-            .windows(5)
-            .position(|part| part == b".php/")
-            .map(|at| at + 4);
-        let (script, behind) = path.split_at(end.unwrap_or(path.len()));
-        let index = if script.ends_with(b"/") {
-            &b"index.php"[..]
-        } else {
-            b""
+        let php = path.windows(5).position(|part| part == b".php/");
+        let (script, behind) = path.split_at(php.map_or(path.len(), |at| at + 4));
+        let index = match script.ends_with(b"/") {
+            true => &b"index.php"[..],
+            false => b"",
         };
         let mut params = Vec::with_capacity(1 << 10);
         cgi::variables(request, body_bytes, |name, value| {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use proto::Response;
+use proto::{Request, Response};
 
 use super::errors::nonsense;
 
@@ -24,10 +24,19 @@ const OF_A_HOP: [&str; 12] = [
 
 /// Whether a field ends at this hop, by its name or because `Connection` names it.
 pub fn ends_here(name: &str, connection: &str) -> bool {
-    OF_A_HOP.iter().any(|own| own.eq_ignore_ascii_case(name))
-        || connection
-            .split(',')
-            .any(|named| named.trim().eq_ignore_ascii_case(name))
+    OF_A_HOP.iter().any(|own| own.eq_ignore_ascii_case(name)) || lists(connection, name)
+}
+
+/// Whether a list with commas has this element.
+pub fn lists(list: &str, element: &str) -> bool {
+    let mut all = list.split(',');
+    all.any(|each| each.trim().eq_ignore_ascii_case(element))
+}
+
+/// The values of all fields of this name.
+pub fn values<'r>(request: &'r Request<'_>, name: &str) -> impl Iterator<Item = &'r [u8]> {
+    let fields = request.fields();
+    fields.filter_map(move |(field, value)| field.eq_ignore_ascii_case(name).then_some(value))
 }
 
 /// Adds the fields of the back end, all or none.

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use proto::{Peer, Request};
 
+use super::fields::values;
+
 /// The fields in which hops speak of their clients.
 pub const OF_HOPS: [&str; 5] = [
     "forwarded",
@@ -71,24 +73,13 @@ impl Trusted {
 pub fn write(request: &Request<'_>, trusted: &[Trusted], head: &mut Vec<u8>) {
     let peer = request.peer();
     let is_trusted = trusted.iter().any(|trusted| trusted.is(peer));
-    let said = |name: &str| -> Vec<u8> {
-        let fields = request
-            .fields()
-            .filter(|(field, _)| field.eq_ignore_ascii_case(name));
-        let values: Vec<_> = fields.map(|(_, value)| value).collect();
-        if is_trusted {
-            values.join(&b", "[..])
-        } else {
-            Vec::new()
-        }
+    let said = |name: &str| match is_trusted {
+        true => values(request, name).collect::<Vec<_>>().join(&b", "[..]),
+        false => Vec::new(),
     };
     let ip = peer.ip().map(|ip| ip.to_string());
-    list(
-        "X-Forwarded-For",
-        said("x-forwarded-for"),
-        ip.as_deref(),
-        head,
-    );
+    let before = said("x-forwarded-for");
+    list("X-Forwarded-For", before, ip.as_deref(), head);
     let mut hop = String::from("for=");
     // Writing to memory cannot fail.
     let _ = match peer.ip() {

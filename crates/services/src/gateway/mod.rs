@@ -139,9 +139,8 @@ impl GatewayArgs {
             let root = root
                 .canonicalize()
                 .with_context(|| format!("--root {}", root.display()))?;
-            return Ok(BackEnd::FastCgi(fastcgi::FastCgi::new(
-                addr, root, patience,
-            )));
+            let fastcgi = fastcgi::FastCgi::new(addr, root, patience);
+            return Ok(BackEnd::FastCgi(fastcgi));
         }
         let path = self.exec.clone().context("no gateway was asked for")?;
         let path = path

@@ -7,7 +7,7 @@ use proto::{Intake, Method, Request, Response, Sink};
 
 use super::errors::is_timeout;
 use super::exchange::{final_class, is_refusal, reply};
-use super::fields::ends_here;
+use super::fields::{ends_here, values};
 use super::forwarded::{self, Trusted};
 use super::kept;
 use super::wire::{Patience, Wire};
@@ -125,13 +125,8 @@ impl Proxy {
             head.extend(query.as_bytes());
         }
         head.extend(b" HTTP/1.1\r\n");
-        let options = request
-            .fields()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
-        let options: Vec<_> = options
-            .map(|(_, value)| String::from_utf8_lossy(value))
-            .collect();
-        let options = options.join(",");
+        let options = values(request, "connection").map(String::from_utf8_lossy);
+        let options = options.collect::<Vec<_>>().join(",");
         let is_own = |name: &str| {
             let of_hops = forwarded::OF_HOPS.iter();
             name.eq_ignore_ascii_case("expect")
@@ -166,12 +161,9 @@ enum Length {
 
 /// Whether the client holds the body back until it is told to send it (RFC 9110 section 10.1.1).
 fn expects_continue(request: &Request<'_>) -> bool {
-    let expected = request
-        .fields()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("expect"))
-        .flat_map(|(_, value)| value.split(|&byte| byte == b','))
-        .any(|expected| expected.trim_ascii().eq_ignore_ascii_case(b"100-continue"));
-    expected && request.minor_version == 1
+    let expected = values(request, "expect").flat_map(|value| value.split(|&byte| byte == b','));
+    let is_continue = |expected: &[u8]| expected.trim_ascii().eq_ignore_ascii_case(b"100-continue");
+    request.minor_version == 1 && expected.into_iter().any(is_continue)
 }
 
 fn is_idempotent(method: Method<'_>) -> bool {

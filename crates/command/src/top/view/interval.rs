@@ -41,13 +41,9 @@ impl<'a> Interval<'a> {
     /// The rates of a counter by this label.
     pub(super) fn rates(&self, name: &str, label: &'static str) -> Vec<(&'a str, f64)> {
         let all = self.now.by(name, label);
-        all.map(|(value, now)| {
-            (
-                value,
-                self.growth(self.before.with(name, label, value), now),
-            )
-        })
-        .collect()
+        let before = |value| self.before.with(name, label, value);
+        all.map(|(value, now)| (value, self.growth(before(value), now)))
+            .collect()
     }
 
     pub(super) fn histogram(&self, name: &str) -> Histogram {

@@ -21,6 +21,15 @@ pub enum Style {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Line(pub Vec<(Style, String)>);
 
+/// Of a figure that is 0 as long as all is well.
+fn style_of(figure: f64) -> Style {
+    if figure > 0.0 {
+        Style::Bad
+    } else {
+        Style::Plain
+    }
+}
+
 impl Line {
     /// A line that begins with what it is about.
     pub fn titled(title: &str) -> Line {
@@ -40,18 +49,12 @@ impl Line {
 
     /// A rate that should be 0.
     pub fn alarm(self, name: &str, rate: f64) -> Line {
-        let style = if rate > 0.0 { Style::Bad } else { Style::Plain };
-        self.named(style, name, &per_second(rate))
+        self.named(style_of(rate), name, &per_second(rate))
     }
 
     /// A number that should be 0.
     pub fn alarm_count(self, name: &str, number: f64) -> Line {
-        let style = if number > 0.0 {
-            Style::Bad
-        } else {
-            Style::Plain
-        };
-        self.named(style, name, &count(number))
+        self.named(style_of(number), name, &count(number))
     }
 
     /// Something that should not be.
@@ -74,10 +77,9 @@ impl Line {
             "" => gap.to_owned(),
             name => format!("{gap}{name} "),
         };
-        let name_style = if style == Style::Bad {
-            style
-        } else {
-            Style::Dim
+        let name_style = match style {
+            Style::Bad => style,
+            _ => Style::Dim,
         };
         self.part(name_style, name).part(style, value)
     }

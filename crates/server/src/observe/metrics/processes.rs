@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::page::{Page, families};
+use crate::Block;
 use crate::observe::process;
 use crate::observe::view::View;
 
@@ -14,10 +15,8 @@ pub(super) fn processes(view: &View, page: &mut Page) {
     };
     let (mut all, mut descriptors) = (main, process::descriptors(view.main));
     if view.processes {
-        let ids = view
-            .blocks
-            .iter()
-            .map(|block| block.id.load(Ordering::Relaxed));
+        let id = |block: &Block| block.id.load(Ordering::Relaxed);
+        let ids = view.blocks.iter().map(id);
         for id in ids.filter(|id| *id != 0 && *id != view.main) {
             let worker = process::usage(id).filter(|usage| usage.parent == view.main);
             let Some(worker) = worker else { continue };
@@ -31,11 +30,8 @@ pub(super) fn processes(view: &View, page: &mut Page) {
     let per_second = os::process::ticks_per_second() as f64;
     // The kernel adds what a worker has used to the main process when that reaps it. In between it was
     // seen in neither, if the main process was read before, and a counter must not fall.
-    let ticks = view
-        .observed
-        .shared
-        .cpu_ticks
-        .fetch_max(all.cpu_ticks, Ordering::Relaxed);
+    let counted = &view.observed.shared.cpu_ticks;
+    let ticks = counted.fetch_max(all.cpu_ticks, Ordering::Relaxed);
     families! { page:
         counter "process_cpu_seconds_total" = ticks.max(all.cpu_ticks) as f64 / per_second,
             "CPU time of all processes of the server, the ended ones included.";
