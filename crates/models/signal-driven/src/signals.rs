@@ -102,7 +102,7 @@ impl Selector for SignalQueue {
     const EDGE: bool = true;
     type Event = Ready;
 
-    fn empty() -> Result<SignalQueue, Errno> {
+    fn empty() -> server::Result<SignalQueue> {
         Ok(SignalQueue::new())
     }
 
