@@ -86,9 +86,13 @@ pub fn slice(scenario: &Scenario, size: Size) -> Duration {
 
 /// Starting, verifying and warming up.
 fn started(visit: &Visit, size: Size) -> Duration {
-    let store = STORE * u32::from(visit.scenario.db && !visit.is_null());
+    let store = match visit.scenario.db && !visit.is_null() {
+        true => STORE,
+        false => Duration::ZERO,
+    };
     let target = visit.contender.target.as_ref();
-    let command = COMMAND * u32::from(target.is_some_and(|target| target.start.is_some()));
+    let start = target.and_then(|target| target.start.as_ref());
+    let command = start.map_or(Duration::ZERO, |_| COMMAND);
     SERVER + command + WORKER * visit.workers.unwrap_or(0) + store + CALL + size.windows().warm_up
 }
 
@@ -99,7 +103,10 @@ fn drain(visit: &Visit) -> Duration {
         return Duration::ZERO;
     }
     let connections = visit.scenario.connections_at_once(visit.idle);
-    let kept = DRAIN * u32::from(visit.scenario.keep_alive);
+    let kept = match visit.scenario.keep_alive {
+        true => DRAIN,
+        false => Duration::ZERO,
+    };
     kept + (CONNECTION * connections).min(HOLD_MAX)
 }
 
