@@ -19,7 +19,7 @@ pub(crate) mod view;
 mod waiting;
 mod watch;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use os::Errno;
 use os::net::Waker;
@@ -36,6 +36,8 @@ pub(crate) use waiting::{Waiting, counted};
 pub(crate) struct Observed {
     pub(crate) shared: &'static Shared,
     pub(crate) figures: &'static [Figures],
+    /// How many of them are workers'; the rest are extra threads'.
+    workers: usize,
     /// The rings of the access log, one after another; empty without one.
     words: &'static [AtomicU64],
     /// Wakes the thread that writes the access log.
@@ -45,6 +47,10 @@ pub(crate) struct Observed {
 /// What concerns the whole server.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
+    /// How many workers have been: one more than the highest of their numbers.
+    workers: AtomicUsize,
+    /// The same of extra threads, whose numbers follow those of all workers.
+    extras: AtomicUsize,
     /// The thread that writes the access log sleeps.
     pub(crate) sleeps: AtomicBool,
     /// How often the access log was asked to be opened again.
@@ -66,8 +72,14 @@ pub(crate) struct Shared {
 }
 
 impl Observed {
-    /// For so many blocks of the scoreboard; with rings if there is an access log.
-    pub(crate) fn new(blocks: usize, limits: &Limits, log: bool) -> Result<Observed, Errno> {
+    /// For so many blocks of the scoreboard, of which the first are the workers'; with rings if there
+    /// is an access log.
+    pub(crate) fn new(
+        blocks: usize,
+        workers: usize,
+        limits: &Limits,
+        log: bool,
+    ) -> Result<Observed, Errno> {
         let each = match log {
             true => (limits.access_log_bytes_max / 8).max(ring::WORDS_MIN),
             false => 0,
@@ -76,9 +88,28 @@ impl Observed {
         Ok(Observed {
             shared,
             figures,
+            workers,
             words: os::shared::words(each * blocks)?,
             waker: Waker::new()?,
         })
+    }
+
+    /// A worker, or an extra thread, has this number from now on.
+    pub(crate) fn see(&self, number: usize) {
+        let (seen, first) = match number < self.workers {
+            true => (&self.shared.workers, 0),
+            false => (&self.shared.extras, self.workers),
+        };
+        seen.fetch_max(number - first + 1, Ordering::SeqCst);
+    }
+
+    /// The numbers of those that have been. Nobody looks at what others would write: with a thread or
+    /// process for each client there may be tens of thousands, and the first look at a page of shared
+    /// memory allocates it.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> + use<> {
+        let workers = self.shared.workers.load(Ordering::SeqCst);
+        let extras = self.shared.extras.load(Ordering::SeqCst);
+        (0..workers).chain(self.workers..self.workers + extras)
     }
 
     /// Whether there is an access log.
@@ -107,8 +138,8 @@ impl Observed {
 
     /// Whether lines of the access log were lost, and how many.
     pub(crate) fn dropped(&self) -> u64 {
-        let dropped = |figures: &Figures| figures.ends.dropped.load(Ordering::Relaxed);
-        let full: u64 = self.figures.iter().map(dropped).sum();
+        let dropped = |number: usize| self.figures[number].ends.dropped.load(Ordering::Relaxed);
+        let full: u64 = self.numbers().map(dropped).sum();
         full + self.shared.unwritten.load(Ordering::Relaxed)
     }
 }

@@ -220,7 +220,8 @@ fn prepare(
     let admin = admin.map_err(|error| Refusal::Failure(format!("--admin: {error}")))?;
     let observed = match needs_helper(args, &limits) || watchdog.is_some() {
         true => {
-            Some(Observed::new(blocks.len(), &limits, tasks.access_log.is_some()).map_err(failed)?)
+            let has_log = tasks.access_log.is_some();
+            Some(Observed::new(blocks.len(), workers, &limits, has_log).map_err(failed)?)
         }
         false => None,
     };

@@ -10,7 +10,7 @@ use anyhow::{anyhow, ensure};
 
 use crate::design::excuse;
 use crate::harness::{Column, columns, logs_of_this_thread, ms, with_fronts};
-use crate::{matrix, page};
+use crate::{matrix, page, rows};
 
 /// One behaviour: what it is called, and how it is looked for in any model.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +91,7 @@ pub fn run(rows: &[Row]) -> anyhow::Result<bool> {
         true => run_again(&cells, &mut results),
         false => 0,
     };
+    rows::remove_paths()?;
     let mut is_good = matrix::print(rows, &columns, &results, start.elapsed());
     if crowded > 0 {
         println!(

@@ -4,6 +4,7 @@
 //! conventions (base units, `_total` for counters and for nothing else).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::{Context, bail, ensure};
 
@@ -47,6 +48,26 @@ pub fn metrics(addr: &str) -> anyhow::Result<Page> {
         "content type {kind:?}"
     );
     Page::parse(std::str::from_utf8(&reply.body)?)
+}
+
+/// What is not 0, but for buckets: short enough for a line of a log.
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = |one: &&Sample| one.value != 0.0 && one.label("le").is_none();
+        for Sample {
+            name,
+            labels,
+            value,
+        } in self.samples.iter().filter(counts)
+        {
+            write!(f, "{}", name.trim_start_matches("turnstile_"))?;
+            for (label, text) in labels {
+                write!(f, " {label}={text}")?;
+            }
+            write!(f, " {value}; ")?;
+        }
+        Ok(())
+    }
 }
 
 impl Page {

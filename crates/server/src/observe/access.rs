@@ -93,7 +93,7 @@ impl AccessLog {
         let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let wall_ns = wall.map_or(0, |wall| wall.as_nanos() as u64);
         let shift_ns = wall_ns.saturating_sub(monotonic_ns());
-        for number in 0..observed.figures.len() {
+        for number in observed.numbers() {
             let ring = observed.ring(number)?;
             ring.take(buffer, |record| {
                 format.append(record, record.at_ns + shift_ns, text);

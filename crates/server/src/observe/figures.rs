@@ -64,8 +64,10 @@ impl Statuses {
         add(&self.0[if status < STATUSES { status } else { 0 }], 1);
     }
 
-    pub(crate) fn of(&self, status: usize) -> u64 {
-        self.0[status].load(Ordering::Relaxed)
+    pub(crate) fn add_to(&self, sums: &mut [u64; STATUSES]) {
+        for (sum, count) in sums.iter_mut().zip(&self.0) {
+            *sum += count.load(Ordering::Relaxed);
+        }
     }
 }
 

@@ -97,7 +97,7 @@ fn connections(view: &View, moment: &Moment, page: &mut Page) {
 fn is_overloaded(view: &View) -> bool {
     let now_ns = monotonic_ns();
     let shared_ns = view.board.queue_delay.overloaded_until_ns(&view.limits);
-    let loops = view.observed.figures.iter();
+    let loops = view.figures();
     loops
         .map(|figures| read(&figures.overloaded_until_ns))
         .chain([shared_ns])
@@ -116,13 +116,13 @@ fn in_flight(view: &View) -> u64 {
         let is_in_call = read(&figures.call_began_ns) != 0;
         u64::from(is_in_call) + read(&figures.waiting)
     };
-    view.observed.figures.iter().map(of).sum()
+    view.figures().map(of).sum()
 }
 
 fn requests(view: &View, moment: &Moment, page: &mut Page) {
-    let figures = || view.observed.figures.iter();
-    let of = |status| figures().map(|each| each.statuses.of(status)).sum::<u64>();
-    let counts: Vec<_> = (0..STATUSES).map(of).collect();
+    let mut counts = [0; STATUSES];
+    view.figures()
+        .for_each(|figures| figures.statuses.add_to(&mut counts));
     let class = |class: usize| counts[class * 100..(class + 1) * 100].iter().sum::<u64>();
     let name = |class: usize| match class {
         0 => "none".to_owned(),
@@ -156,12 +156,12 @@ fn requests(view: &View, moment: &Moment, page: &mut Page) {
     page.histogram(
         "turnstile_queue_delay_seconds",
         "From the complete request to the call of the service, where requests wait for a worker.",
-        &Total::of(figures().map(|figures| &figures.queued)),
+        &Total::of(view.figures().map(|figures| &figures.queued)),
     );
     page.histogram(
         "turnstile_response_seconds",
         "From the complete request to its response, a delay by the service included.",
-        &Total::of(figures().map(|figures| &figures.responses)),
+        &Total::of(view.figures().map(|figures| &figures.responses)),
     );
 }
 

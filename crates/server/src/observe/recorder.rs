@@ -32,6 +32,7 @@ impl Recorder {
         // Who had the number before may have ended in a call.
         let figures = &observed.figures[number];
         figures.forget_call();
+        observed.see(number);
         Recorder {
             observed,
             figures,

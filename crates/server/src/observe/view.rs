@@ -27,6 +27,18 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// What workers that have been, and extra threads, have written: each by its number.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (usize, &'static Block, &'static Figures)> {
+        let (blocks, figures) = (self.blocks, self.observed.figures);
+        let numbers = self.observed.numbers();
+        numbers.map(move |number| (number, &blocks[number], &figures[number]))
+    }
+
+    /// The same of their figures alone.
+    pub(crate) fn figures(&self) -> impl Iterator<Item = &'static Figures> {
+        self.parts().map(|(_, _, figures)| figures)
+    }
+
     /// How many workers are in a call that is longer than `--stuck-ms`.
     pub(crate) fn stuck_now(&self) -> usize {
         self.longer_than(Duration::from_millis(self.limits.stuck_ms))
@@ -36,10 +48,11 @@ impl View {
     pub(crate) fn longer_than(&self, most: Duration) -> usize {
         let most_ns = most.as_nanos() as u64;
         let now_ns = monotonic_ns();
-        let is_stuck = |figures: &&Figures| match figures.call_began_ns.load(Ordering::Relaxed) {
-            0 => false,
-            began_ns => most_ns > 0 && now_ns.saturating_sub(began_ns) >= most_ns,
-        };
-        self.observed.figures.iter().filter(is_stuck).count()
+        let is_stuck =
+            |figures: &&'static Figures| match figures.call_began_ns.load(Ordering::Relaxed) {
+                0 => false,
+                began_ns => most_ns > 0 && now_ns.saturating_sub(began_ns) >= most_ns,
+            };
+        self.figures().filter(is_stuck).count()
     }
 }

@@ -43,14 +43,14 @@ impl Watch {
 
     pub(crate) fn look(&mut self) {
         if self.view.limits.stuck_ms > 0 {
-            for number in 0..self.view.blocks.len() {
+            for number in self.view.observed.numbers() {
                 self.look_at(number);
             }
         }
         let max = self.view.limits.worker_rss_max;
         if max > 0 && self.view.processes && Instant::now() >= self.sizes_after {
             self.sizes_after = Instant::now() + SIZES_EVERY;
-            for number in 0..self.view.blocks.len() {
+            for number in self.view.observed.numbers() {
                 self.look_at_size_of(number, max);
             }
         }

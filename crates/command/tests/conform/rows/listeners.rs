@@ -48,7 +48,20 @@ fn ipv6(column: &Column) -> anyhow::Result<()> {
 pub fn socket_path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("turnstile-{}-{number}.sock", std::process::id()))
+    std::env::temp_dir().join(format!("{}{number}.sock", prefix()))
+}
+
+fn prefix() -> String {
+    format!("turnstile-{}-", std::process::id())
+}
+
+/// Removes what is left at such paths: a server that is killed leaves its sockets.
+pub fn remove_paths() -> std::io::Result<()> {
+    let all = std::fs::read_dir(std::env::temp_dir())?.flatten();
+    let own = all.filter(|file| file.file_name().to_string_lossy().starts_with(&prefix()));
+    own.map(|file| file.path())
+        .filter(|path| !path.is_dir())
+        .try_for_each(std::fs::remove_file)
 }
 
 fn unix(column: &Column) -> anyhow::Result<()> {

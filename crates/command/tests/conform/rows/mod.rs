@@ -36,6 +36,8 @@ mod unp;
 mod watchdog;
 mod workers;
 
+pub use listeners::remove_paths;
+
 use crate::runner::Row;
 
 /// All rows. Those that wait longest come first, so that the run ends sooner.

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use super::page::{Page, families};
-use crate::Block;
 use crate::observe::process;
 use crate::observe::view::View;
 
@@ -15,8 +14,8 @@ pub(super) fn processes(view: &View, page: &mut Page) {
     };
     let (mut all, mut descriptors) = (main, process::descriptors(view.main));
     if view.processes {
-        let id = |block: &Block| block.id.load(Ordering::Relaxed);
-        let ids = view.blocks.iter().map(id);
+        let ids = view.parts();
+        let ids = ids.map(|(_, block, _)| block.id.load(Ordering::Relaxed));
         for id in ids.filter(|id| *id != 0 && *id != view.main) {
             let worker = process::usage(id).filter(|usage| usage.parent == view.main);
             let Some(worker) = worker else { continue };

@@ -10,5 +10,5 @@ pub(super) fn read(value: &AtomicU64) -> u64 {
 }
 
 pub(super) fn sum(view: &View, of: fn(&Block) -> u64) -> u64 {
-    view.blocks.iter().map(of).sum()
+    view.parts().map(|(_, block, _)| of(block)).sum()
 }

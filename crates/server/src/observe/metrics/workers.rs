@@ -12,8 +12,8 @@ use crate::observe::view::View;
 
 pub(super) fn workers(view: &View, page: &mut Page) {
     let (board, shared) = (view.board, view.observed.shared);
-    let busy = view.blocks.iter().zip(view.observed.figures);
-    let busy = busy.filter(|(block, figures)| is_busy(block, figures));
+    let busy = view.parts();
+    let busy = busy.filter(|(_, block, figures)| is_busy(block, figures));
     families! { page:
         gauge "turnstile_workers" = view.workers, "Workers that the server may have.";
         gauge "turnstile_workers_busy" = busy.count(),
@@ -42,8 +42,7 @@ fn is_busy(block: &Block, figures: &Figures) -> bool {
 /// Workers that have never been are left out: fork-per-client may have hundreds.
 fn per_worker(view: &View, page: &mut Page) {
     let known = || {
-        let all = view.blocks.iter().zip(view.observed.figures).enumerate();
-        all.filter(|(_, (block, _))| {
+        view.parts().filter(|(_, block, _)| {
             block.id.load(Ordering::Relaxed) != 0
                 || block.has_ended.load(Ordering::Relaxed)
                 || read(&block.connections) + read(&block.requests) > 0
@@ -56,25 +55,25 @@ fn per_worker(view: &View, page: &mut Page) {
     };
     families! { page:
         counter "turnstile_worker_connections_total" by "worker" =
-            known().map(|(number, (block, _))| (number, read(&block.connections))),
+            known().map(|(number, block, _)| (number, read(&block.connections))),
             "Connections accepted, by worker.";
         counter "turnstile_worker_requests_total" by "worker" =
-            known().map(|(number, (block, _))| (number, read(&block.requests))),
+            known().map(|(number, block, _)| (number, read(&block.requests))),
             "Requests served, by worker.";
         gauge "turnstile_worker_connections_open" by "worker" =
-            known().map(|(number, (block, _))| (number, block.open())),
+            known().map(|(number, block, _)| (number, block.open())),
             "Connections that are open, by the worker that has accepted them.";
         gauge "turnstile_worker_busy" by "worker" =
-            known().map(|(number, (block, figures))| (number, u8::from(is_busy(block, figures)))),
+            known().map(|(number, block, figures)| (number, u8::from(is_busy(block, figures)))),
             "1 for a worker that serves a request, or a connection between two bytes of one.";
         counter "turnstile_worker_held_seconds_total" by "worker" =
-            known().map(|(number, (_, figures))| (number, seconds(read(&figures.held_ns)))),
+            known().map(|(number, _, figures)| (number, seconds(read(&figures.held_ns)))),
             "Time for which calls of the service have held a worker, or its loop.";
         gauge "turnstile_worker_held_seconds_max" by "worker" =
-            known().map(|(number, (_, figures))| (number, seconds(read(&figures.held_ns_max)))),
+            known().map(|(number, _, figures)| (number, seconds(read(&figures.held_ns_max)))),
             "The longest of these calls.";
         gauge "turnstile_worker_call_seconds" by "worker" =
-            known().map(|(number, (_, figures))| (number, seconds(in_call_ns(figures)))),
+            known().map(|(number, _, figures)| (number, seconds(in_call_ns(figures)))),
             "For how long the present call of the service has held a worker; 0 outside of calls.";
     }
 }
