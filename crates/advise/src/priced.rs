@@ -31,6 +31,8 @@ pub(crate) struct Priced<'a> {
     profile: &'a Profile,
     /// The least CPU of a request in a loop: what a staged server costs more is the hand-over.
     loop_us: f64,
+    /// The CPU of a request in a loop that waits for readiness, in the middle of those that do.
+    ready_us: f64,
     /// How fast a core falls asleep, µs.
     asleep_after_us: f64,
     /// What a KiB in and out costs in the middle of all variants: most of it is the kernel's copy, which all share.
@@ -44,12 +46,18 @@ impl<'a> Priced<'a> {
         let loops = facts.iter().filter(|f| f.topology == Topology::Loops);
         let costs = loops.filter_map(|f| measured(profile, f));
         let least = costs.filter_map(|v| middle(&v.request_us)).reduce(f64::min);
+        let ready = facts
+            .iter()
+            .filter(|f| f.topology == Topology::Loops && f.default && !f.io_uring && !f.superseded);
+        let ready = ready.filter_map(|f| measured(profile, f).and_then(|v| middle(&v.request_us)));
+        let ready: Vec<f64> = ready.collect();
         let seats = facts.iter().filter(|f| f.topology == Topology::Seats);
         let paused = seats.filter_map(|f| measured(profile, f));
         let paused = paused.flat_map(paused_us);
         Self {
             profile,
             loop_us: least.unwrap_or(0.0),
+            ready_us: middle(&ready).unwrap_or(0.0),
             asleep_after_us: asleep_after_us(profile, facts),
             kib_us: [
                 shared(profile, |v| &v.kib_in_us),
@@ -123,7 +131,13 @@ impl<'a> Priced<'a> {
         let v = self.measured(facts)?;
         let soon_us = by(&v.wake_soon_us);
         let mut of = |list: &[f64]| by(list).unwrap_or(0.0);
-        let request_us = of(&v.request_us);
+        let request_us = match facts.topology {
+            // It does all that such a loop does, and hands over. What is measured as less is the closed loop of the
+            // profile: a loop that sends many replies one behind the other wakes the client once, and at any other
+            // load replies come apart.
+            Topology::Staged => of(&v.request_us).max(self.ready_us),
+            Topology::Loops | Topology::Shared | Topology::Seats => of(&v.request_us),
+        };
         // Of the hand-over there and back, half is the worker's.
         let handover_us = match facts.topology {
             Topology::Staged => (request_us - self.loop_us).max(0.0) / 2.0,
@@ -350,7 +364,9 @@ mod tests {
 
     const MODELS: &str = r#"[
  {"model":"threads","variant":"-","default":true,"workers":"pool","workers_default":64,"holds":"workers","listens":true,"processes":false,"shares":false,"connections_max":null,"topology":"seats","spread":"even","io_uring":false},
- {"model":"loop","variant":"-","default":true,"workers":"one","workers_default":1,"holds":"many","listens":true,"processes":false,"shares":false,"connections_max":null,"topology":"loops","spread":"even","io_uring":false}
+ {"model":"loop","variant":"-","default":true,"workers":"one","workers_default":1,"holds":"many","listens":true,"processes":false,"shares":false,"connections_max":null,"topology":"loops","spread":"even","io_uring":false},
+ {"model":"ring","variant":"-","default":true,"workers":"one","workers_default":1,"holds":"many","listens":true,"processes":false,"shares":false,"connections_max":null,"topology":"loops","spread":"even","io_uring":true},
+ {"model":"staged","variant":"-","default":true,"workers":"pool","workers_default":64,"holds":"many","listens":true,"processes":false,"shares":true,"connections_max":null,"topology":"staged","spread":"even","io_uring":false}
 ]"#;
 
     /// A profile as it would be measured of requests of 10 µs, where a sleeping core costs `wake` and grows so with
@@ -448,6 +464,25 @@ mod tests {
             (costs.awaited_late_us, 70.0),
         ] {
             assert!((found - real).abs() < 1.0, "{found}, not {real}");
+        }
+    }
+
+    #[test]
+    fn a_staged_request_costs_no_less_than_one_in_a_loop() {
+        let facts = Facts::read(MODELS).expect("a catalogue");
+        let mut profile = measured_of(9.0, 30.0, 400.0);
+        for (model, request) in [("ring", 3.0), ("staged", 5.0)] {
+            let mut costs = profile.variants[1].clone();
+            costs.model = model.into();
+            costs.request_us = vec![request];
+            profile.variants.push(costs);
+        }
+        for (staged, cost) in [(5.0, 10.0), (14.0, 14.0)] {
+            profile.variants[3].request_us = vec![staged];
+            let priced = Priced::new(&profile, &facts);
+            let of = |at: usize| priced.costs(&facts[at]).map(|c| c.request_us);
+            assert_eq!(of(2), Some(3.0), "a ring's batches are its own");
+            assert_eq!(of(3), Some(cost), "{staged}");
         }
     }
 

@@ -10,6 +10,7 @@ use workload::{Flags, Workload};
 
 use crate::models;
 
+mod again;
 mod check;
 #[cfg(test)]
 mod drift;
@@ -115,6 +116,14 @@ pub struct Args {
     )]
     against: Option<PathBuf>,
 
+    /// What was measured again, in this file, of the choice of each workload and the best that was measured
+    #[arg(long, value_name = "FILE", requires = "against")]
+    again: Option<PathBuf>,
+
+    /// Measure again what is not in that file
+    #[arg(long, requires = "again")]
+    measure_again: bool,
+
     /// Write how far predictions were off into the profile, from which its intervals are made
     #[arg(long, requires = "against", requires = "profile")]
     calibrate: bool,
@@ -212,6 +221,7 @@ fn account(
         seed,
         profile,
         facts,
+        again: args.again.as_deref().map(|file| (file, args.measure_again)),
     };
     let subset = validate::subset(&args.subset)?;
     if !args.calibrate {

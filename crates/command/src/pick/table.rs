@@ -7,6 +7,7 @@ use advise::Answer;
 use schema::profile::{Calibration, Profile};
 use workload::Workload;
 
+use super::again::Again;
 use super::records::Cell;
 use super::refused::{Refused, say};
 
@@ -57,25 +58,28 @@ pub(super) struct Table {
     at_s: u64,
     /// Whether it was measured how fast the machine was.
     moments: bool,
+    /// What the choice lost by what was measured again.
+    again: Vec<f64>,
 }
 
 impl Table {
     /// The head of the table, printed.
     pub(super) fn begin() -> Result<Self, Refused> {
         say(
-            "| n | chosen | best | regret | thread-pool | multi-reactor | README | predicted / measured of the chosen |\n|---|---|---|---|---|---|---|---|",
+            "| n | chosen | best | regret | again | thread-pool | multi-reactor | README | predicted / measured of the chosen |\n|---|---|---|---|---|---|---|---|---|",
         )?;
         Ok(Self::default())
     }
 
     /// Prints the row of a workload, by the answer for the moment at which it was measured; `alone` is the answer of
-    /// the profile as it is.
+    /// the profile as it is. `again` is what was measured of the choice and the best once more.
     pub(super) fn row(
         &mut self,
         workload: &Workload,
         cells: &[Cell],
         answer: &Answer,
         alone: &Answer,
+        again: Option<&Again>,
     ) -> Result<(), Refused> {
         let n = cells[0].workload;
         for cell in cells {
@@ -84,14 +88,8 @@ impl Table {
         self.moments |= cells[0].moment.is_some();
         let of = |model: &str| cells.iter().find(|c| c.model == model);
         let rps = |model: &str| of(model).and_then(|c| c.measured).unwrap_or(0.0);
-        let best = cells
-            .iter()
-            .max_by(|a, b| rps(&a.model).total_cmp(&rps(&b.model)));
-        let best = best.map_or("none", |c| c.model.as_str());
-        let chosen = answer
-            .recommended
-            .as_ref()
-            .map_or("none", |r| r.model.as_str());
+        let best = best(cells).map_or("none", |c| c.model.as_str());
+        let chosen = chosen(answer);
         if rps(best) <= 0.0 {
             // Where nothing kept the objective, no choice can have lost anything.
             let (count, said) = match cells.iter().any(|c| c.spoilt) {
@@ -99,7 +97,7 @@ impl Table {
                 false => (&mut self.undecided, "none kept the objective"),
             };
             *count += 1;
-            return say(&format!("| {n} | {chosen} | {said} | | | | | |"));
+            return say(&format!("| {n} | {chosen} | {said} | | | | | | |"));
         }
         let [pool, reactor, readme] = choices(workload);
         let choices = [chosen, pool, reactor, readme];
@@ -115,12 +113,15 @@ impl Table {
         for (all, regret) in self.regrets.iter_mut().zip(regrets) {
             all.extend(regret);
         }
-        let [own, pool, reactor, prose] = regrets.map(|regret| match regret {
-            Some(regret) => format!("{:.0} %", regret * 100.0),
-            None => "not measured".to_owned(),
-        });
+        let again = match chosen == best {
+            true => Some(0.0),
+            false => again.and_then(Again::regret),
+        };
+        self.again.extend(again);
+        let [again] = [again].map(said);
+        let [own, pool, reactor, prose] = regrets.map(said);
         say(&format!(
-            "| {n} | {chosen} | {best} | {own} | {pool} | {reactor} | {prose} ({readme}) | {:.0} / {} |",
+            "| {n} | {chosen} | {best} | {own} | {again} | {pool} | {reactor} | {prose} ({readme}) | {:.0} / {} |",
             predicted(answer, chosen).map_or(0.0, |i| i.expected),
             match is_known(chosen) {
                 true => format!("{:.0}", rps(chosen)),
@@ -191,6 +192,16 @@ impl Table {
                 text,
                 "- {name}: regret at most 10 % in {within} of {}, {:.0} % at worst",
                 regrets.len(),
+                worst * 100.0
+            );
+        }
+        if self.again.iter().any(|regret| *regret > 0.0) {
+            let within = self.again.iter().filter(|r| **r <= REGRET_MAX).count();
+            let worst = self.again.iter().copied().fold(0.0, f64::max);
+            let _ = writeln!(
+                text,
+                "- pick, where choice and best were measured again: regret at most 10 % in {within} of {}, {:.0} % at worst",
+                self.again.len(),
                 worst * 100.0
             );
         }
@@ -300,6 +311,26 @@ fn held(expected: f64, measured: f64) -> bool {
     (NEAR.0..=NEAR.1).contains(&(expected / measured))
 }
 
+/// A regret, for the table.
+fn said(regret: Option<f64>) -> String {
+    match regret {
+        Some(regret) => format!("{:.0} %", regret * 100.0),
+        None => "not measured".to_owned(),
+    }
+}
+
+/// The model that an answer recommends.
+pub(super) fn chosen(answer: &Answer) -> &str {
+    let recommended = answer.recommended.as_ref();
+    recommended.map_or("none", |r| r.model.as_str())
+}
+
+/// The cell of which most was measured.
+pub(super) fn best(cells: &[Cell]) -> Option<&Cell> {
+    let rps = |cell: &&Cell| cell.measured.unwrap_or(0.0);
+    cells.iter().max_by(|a, b| rps(a).total_cmp(&rps(b)))
+}
+
 /// What the other ways of choosing would take.
 pub(super) fn choices(workload: &Workload) -> [&'static str; 3] {
     ["thread-pool", "multi-reactor", by_the_readme(workload)]
@@ -380,7 +411,7 @@ mod tests {
                 cell("multi-reactor", reactor, false),
             ];
             let mut table = Table::default();
-            let printed = table.row(&workload, &cells, &answer, &answer);
+            let printed = table.row(&workload, &cells, &answer, &answer, None);
             assert!(printed.is_ok());
             let lost = table.regrets[0].clone();
             (

@@ -17,6 +17,7 @@ use bench::Asked;
 use schema::profile::{Moment, Profile};
 use workload::Workload;
 
+use super::again::{self, Again};
 use super::check;
 use super::records::{self, Cell};
 use super::refused::{Refused, failed, unusable};
@@ -35,6 +36,8 @@ pub(super) struct Asking<'a> {
     pub seed: u64,
     pub profile: &'a Profile,
     pub facts: &'a [Facts],
+    /// Where choice and best are kept that were measured again, and whether those are measured that are not there.
+    pub again: Option<(&'a Path, bool)>,
 }
 
 /// `A..B` as two numbers.
@@ -177,7 +180,36 @@ impl Asking<'_> {
                 table.bounded(cell, advise::work_bound(workload, facts, cores));
             }
         }
-        table.row(workload, cells, &then, &alone)
+        let again = self.again(workload, cells, &then)?;
+        table.row(workload, cells, &then, &alone, again.as_ref())
+    }
+
+    /// What was measured again of the choice and the best, or is now.
+    fn again(
+        &self,
+        workload: &Workload,
+        cells: &[Cell],
+        answer: &Answer,
+    ) -> Result<Option<Again>, Refused> {
+        let chosen = cells.iter().find(|c| c.model == table::chosen(answer));
+        let (Some((file, measures)), Some(chosen), Some(best)) =
+            (self.again, chosen, table::best(cells))
+        else {
+            return Ok(None);
+        };
+        let stored = again::read(file).map_err(|line| unusable(format!("--again {line}")))?;
+        // Of one that was measured twice the later counts.
+        if let Some(found) = stored.into_iter().rfind(|a| a.is_of(chosen, best)) {
+            return Ok(Some(found));
+        }
+        let is_known = best.measured.is_some() && !chosen.spoilt;
+        if !measures || !is_known || chosen.model == best.model {
+            return Ok(None);
+        }
+        let found = again::measure(workload, (chosen, best), self.facts);
+        let found = found.map_err(failed)?;
+        again::append(file, &found).map_err(failed)?;
+        Ok(Some(found))
     }
 
     fn predict(
