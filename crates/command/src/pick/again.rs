@@ -5,7 +5,6 @@
 //! what a choice loses is told by these alone.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,7 +13,7 @@ use bench::Asked;
 use serde::{Deserialize, Serialize};
 use workload::Workload;
 
-use super::records::Cell;
+use super::records::{self, Cell};
 
 /// How often each is measured.
 const TIMES: usize = 2;
@@ -123,7 +122,12 @@ pub(super) fn read(file: &Path) -> Result<Vec<Again>, String> {
         serde_json::from_str(line)
             .map_err(|error| format!("{}: line {}: {error}", file.display(), at + 1))
     };
-    text.lines().enumerate().map(line).collect()
+    // A run that was killed leaves half a line.
+    let whole = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.ends_with('}'));
+    whole.map(line).collect()
 }
 
 /// Adds one.
@@ -132,14 +136,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<Again>, String> {
 /// The file cannot be written.
 pub(super) fn append(file: &Path, again: &Again) -> Result<(), String> {
     let text = serde_json::to_string(again).map_err(|error| error.to_string())? + "\n";
-    let mut open = fs::OpenOptions::new();
-    let opened = open.create(true).append(true).open(file);
-    opened
-        .and_then(|mut out| {
-            out.write_all(text.as_bytes())
-                .and_then(|()| out.sync_data())
-        })
-        .map_err(|error| format!("{}: {error}", file.display()))
+    records::add(file, text)
 }
 
 #[cfg(test)]
@@ -187,6 +184,9 @@ mod tests {
             ..Again::default()
         };
         append(&file, &again).expect("written");
+        let mut text = fs::read_to_string(&file).expect("a file");
+        text += "{\"seed\":3,\"work";
+        fs::write(&file, text).expect("written");
         append(&file, &again).expect("written");
         assert_eq!(read(&file), Ok(vec![again.clone(), again]));
         fs::write(&file, "{\"seed\": \"x\"}\n").expect("written");

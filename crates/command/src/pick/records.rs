@@ -105,13 +105,21 @@ pub(super) fn read(file: &Path) -> Result<Vec<Vec<Cell>>, String> {
 /// The file cannot be written.
 pub(super) fn append(file: &Path, cells: &[Cell]) -> Result<(), String> {
     let mut text = String::new();
-    // Half a line of a run that was killed ends here.
-    if fs::read(file).is_ok_and(|old| old.last().is_some_and(|&byte| byte != b'\n')) {
-        text.push('\n');
-    }
     for cell in cells {
         text += &serde_json::to_string(cell).map_err(|error| error.to_string())?;
         text.push('\n');
+    }
+    add(file, text)
+}
+
+/// Adds whole lines, all at once.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn add(file: &Path, mut text: String) -> Result<(), String> {
+    // Half a line of a run that was killed ends here.
+    if fs::read(file).is_ok_and(|old| old.last().is_some_and(|&byte| byte != b'\n')) {
+        text.insert(0, '\n');
     }
     let mut open = fs::OpenOptions::new();
     open.create(true)
