@@ -47,7 +47,7 @@ pub(crate) struct Observed {
 /// What concerns the whole server.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
-    /// How many workers have been: one more than the highest of their numbers.
+    /// One more than the highest number of a worker that has started.
     workers: AtomicUsize,
     /// The same of extra threads, whose numbers follow those of all workers.
     extras: AtomicUsize,
@@ -94,7 +94,7 @@ impl Observed {
         })
     }
 
-    /// A worker, or an extra thread, has this number from now on.
+    /// A worker or an extra thread of this number starts.
     pub(crate) fn see(&self, number: usize) {
         let (seen, first) = match number < self.workers {
             true => (&self.shared.workers, 0),
@@ -103,9 +103,9 @@ impl Observed {
         seen.fetch_max(number - first + 1, Ordering::SeqCst);
     }
 
-    /// The numbers of those that have been. Nobody looks at what others would write: with a thread or
-    /// process for each client there may be tens of thousands, and the first look at a page of shared
-    /// memory allocates it.
+    /// The numbers of workers and extra threads that have started. The parts of the others are not read: with a
+    /// thread or process for each client there may be tens of thousands, and the first read of a page of
+    /// shared memory allocates it.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = usize> + use<> {
         let workers = self.shared.workers.load(Ordering::SeqCst);
         let extras = self.shared.extras.load(Ordering::SeqCst);

@@ -13,6 +13,7 @@ use bench::Asked;
 use serde::{Deserialize, Serialize};
 use workload::Workload;
 
+use super::check;
 use super::records::{self, Cell};
 
 /// How often each is measured.
@@ -75,15 +76,9 @@ pub(super) fn measure(
     (chosen, best): (&Cell, &Cell),
     facts: &[Facts],
 ) -> Result<Again, String> {
-    let asked = |cell: &Cell| Asked {
-        model: cell.model.clone(),
-        variant: cell.variant.clone(),
-        default: facts
-            .iter()
-            .any(|f| f.model == cell.model && f.variant == cell.variant && f.default),
-        workers: cell.workers,
-        guess_rps: cell.measured.unwrap_or(cell.expected),
-        coarse: false,
+    let asked = |cell: &Cell| {
+        let guess_rps = cell.measured.unwrap_or(cell.expected);
+        check::asked_of((&cell.model, &cell.variant), cell.workers, guess_rps, facts)
     };
     let all: Vec<Asked> = (0..TIMES)
         .flat_map(|_| [asked(chosen), asked(best)])

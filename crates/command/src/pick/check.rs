@@ -48,14 +48,24 @@ fn top(answer: &Answer) -> Vec<&CandidateLine> {
 
 /// What is asked of the bench for a candidate.
 pub(super) fn asked(line: &CandidateLine, facts: &[Facts]) -> Asked {
+    let guess_rps = line.capacity_rps.map_or(0.0, |i| i.expected);
+    asked_of((&line.model, &line.variant), line.workers, guess_rps, facts)
+}
+
+/// A model with its variant, which is guessed to carry `guess_rps`.
+pub(super) fn asked_of(
+    (model, variant): (&str, &str),
+    workers: Option<u32>,
+    guess_rps: f64,
+    facts: &[Facts],
+) -> Asked {
+    let same = |f: &&Facts| f.model == model && f.variant == variant;
     Asked {
-        model: line.model.clone(),
-        variant: line.variant.clone(),
-        default: facts
-            .iter()
-            .any(|f| f.model == line.model && f.variant == line.variant && f.default),
-        workers: line.workers,
-        guess_rps: line.capacity_rps.map_or(0.0, |i| i.expected),
+        model: model.to_owned(),
+        variant: variant.to_owned(),
+        default: facts.iter().find(same).is_some_and(|f| f.default),
+        workers,
+        guess_rps,
         coarse: false,
     }
 }

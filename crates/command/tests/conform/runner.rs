@@ -91,7 +91,7 @@ pub fn run(rows: &[Row]) -> anyhow::Result<bool> {
         true => run_again(&cells, &mut results),
         false => 0,
     };
-    rows::remove_paths()?;
+    rows::remove_paths();
     let mut is_good = matrix::print(rows, &columns, &results, start.elapsed());
     if crowded > 0 {
         println!(

@@ -27,14 +27,14 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// What workers that have been, and extra threads, have written: each by its number.
+    /// The block and the figures of each worker and extra thread that has started, by its number.
     pub(crate) fn parts(&self) -> impl Iterator<Item = (usize, &'static Block, &'static Figures)> {
         let (blocks, figures) = (self.blocks, self.observed.figures);
         let numbers = self.observed.numbers();
         numbers.map(move |number| (number, &blocks[number], &figures[number]))
     }
 
-    /// The same of their figures alone.
+    /// Their figures alone.
     pub(crate) fn figures(&self) -> impl Iterator<Item = &'static Figures> {
         self.parts().map(|(_, _, figures)| figures)
     }
@@ -48,11 +48,10 @@ impl View {
     pub(crate) fn longer_than(&self, most: Duration) -> usize {
         let most_ns = most.as_nanos() as u64;
         let now_ns = monotonic_ns();
-        let is_stuck =
-            |figures: &&'static Figures| match figures.call_began_ns.load(Ordering::Relaxed) {
-                0 => false,
-                began_ns => most_ns > 0 && now_ns.saturating_sub(began_ns) >= most_ns,
-            };
+        let is_stuck = |figures: &&Figures| match figures.call_began_ns.load(Ordering::Relaxed) {
+            0 => false,
+            began_ns => most_ns > 0 && now_ns.saturating_sub(began_ns) >= most_ns,
+        };
         self.figures().filter(is_stuck).count()
     }
 }

@@ -55,13 +55,15 @@ fn prefix() -> String {
     format!("turnstile-{}-", std::process::id())
 }
 
-/// Removes what is left at such paths: a server that is killed leaves its sockets.
-pub fn remove_paths() -> std::io::Result<()> {
-    let all = std::fs::read_dir(std::env::temp_dir())?.flatten();
+/// Removes what is left at such paths: a server that is killed leaves its sockets. One that still ends may remove its
+/// own at the same time, so that a path that is gone is no error.
+pub fn remove_paths() {
+    let all = std::fs::read_dir(std::env::temp_dir());
+    let all = all.into_iter().flatten().flatten();
     let own = all.filter(|file| file.file_name().to_string_lossy().starts_with(&prefix()));
-    own.map(|file| file.path())
-        .filter(|path| !path.is_dir())
-        .try_for_each(std::fs::remove_file)
+    for path in own.map(|file| file.path()) {
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 fn unix(column: &Column) -> anyhow::Result<()> {

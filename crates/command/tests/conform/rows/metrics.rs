@@ -145,8 +145,8 @@ fn routes(column: &Column) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What workers that have never been would write is not looked at: there may be tens of thousands, and the
-/// first look at a page of shared memory allocates it.
+/// The parts of workers that have never started are not read: there may be tens of thousands, and the first read
+/// of a page of shared memory allocates it.
 fn untouched(server: &Server) -> anyhow::Result<()> {
     // The first child is the helper, which has the metrics.
     let helper = process::children(server.pid()).first().copied();
@@ -162,7 +162,7 @@ fn untouched(server: &Server) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shared memory of a server that has served nobody. It has at most sixteen workers that have begun.
+/// Shared memory of a server that has served no client: at most 64 workers have started, with 6 KB each.
 const SHARED_KB_MAX: u64 = 512;
 
 fn busy(column: &Column) -> anyhow::Result<()> {
