@@ -121,7 +121,7 @@ impl Table {
         };
         self.again.extend(again);
         self.measured_again += usize::from(chosen != best && again.is_some());
-        let [again] = [again].map(said);
+        let again = said(again);
         let [own, pool, reactor, prose] = regrets.map(said);
         say(&format!(
             "| {n} | {chosen} | {best} | {own} | {again} | {pool} | {reactor} | {prose} ({readme}) | {:.0} / {} |",

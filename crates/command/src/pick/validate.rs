@@ -198,8 +198,9 @@ impl Asking<'_> {
             return Ok(None);
         };
         let stored = again::read(file).map_err(|line| unusable(format!("--again {line}")))?;
-        // Of one that was measured twice the later counts.
-        if let Some(found) = stored.into_iter().rfind(|a| a.is_of(chosen, best)) {
+        // Of one that was measured twice the later counts; one that the machine has spoilt is measured once more.
+        let found = stored.into_iter().rfind(|a| a.is_of(chosen, best));
+        if let Some(found) = found.filter(|a| !measures || a.regret().is_some()) {
             return Ok(Some(found));
         }
         let is_known = best.measured.is_some() && !chosen.spoilt;
