@@ -13,9 +13,10 @@ use crate::facts::Facts;
 use crate::question::Question;
 
 /// Width and height of a drawing, and the space for its axes.
-const SIZE: (f64, f64) = (640.0, 320.0);
+const SIZE: (f64, f64) = (690.0, 320.0);
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 150.0;
+/// Beside the drawing stand the names of variants, and the longest of them fits.
+const RIGHT: f64 = 200.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = 44.0;
 /// Candidates in a drawing.
