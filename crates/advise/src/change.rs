@@ -101,37 +101,40 @@ pub(crate) fn search(
     chosen: usize,
 ) -> Vec<String> {
     let rivals = rivals(facts, found, chosen);
-    let chooses = |by: f64, input: &Input| -> Option<String> {
-        let mut workload = question.workload.clone();
-        (input.set)(&mut workload, by);
-        let question = Question::new(&workload, question.profile, question.known, question.seed);
+    let chooses = |workload: &Workload| -> Option<String> {
+        let question = Question::new(workload, question.profile, question.known, question.seed);
         let able = rivals
             .iter()
-            .filter(|f| rules::by_design(f, &workload).is_none());
+            .filter(|f| rules::by_design(f, workload).is_none());
         let able =
-            able.filter_map(|f| Candidate::of(f, &question.priced, &workload, question.cores));
-        let able = able.filter(|c| rules::by_memory(c, &workload).is_none());
+            able.filter_map(|f| Candidate::of(f, &question.priced, workload, question.cores));
+        let able = able.filter(|c| rules::by_memory(c, workload).is_none());
         let found = question.coarse_serial(able.collect(), MANY);
         coarse_choice(&found).map(|at| found[at].candidate.facts.label())
+    };
+    let with = |by: f64, input: &Input| {
+        let mut workload = question.workload.clone();
+        (input.set)(&mut workload, by);
+        chooses(&workload)
+    };
+    // With the same few requests, so that a difference is one of the input.
+    let Some(as_is) = chooses(question.workload) else {
+        return Vec::new();
     };
     let matters = |input: &&Input| (input.at)(question.workload) > 0.0;
     let inputs: Vec<&Input> = INPUTS.iter().filter(matters).collect();
     let lines = parallel(inputs, |input| {
-        // The same few requests, so that a difference is one of the input.
-        let Some(as_is) = chooses(1.0, input) else {
-            return Vec::new();
-        };
         let turns = [(2.0, "above"), (0.5, "below")]
             .into_iter()
             .filter_map(|(end, side)| {
-                let other = chooses(end, input);
+                let other = with(end, input);
                 if other.as_ref() == Some(&as_is) {
                     return None;
                 }
                 let (mut same, mut turned, mut to) = (1.0, end, other);
                 for _ in 0..STEPS {
                     let middle = f64::sqrt(same * turned);
-                    match chooses(middle, input) {
+                    match with(middle, input) {
                         Some(label) if label == as_is => same = middle,
                         label => (turned, to) = (middle, label),
                     }
@@ -145,7 +148,7 @@ pub(crate) fn search(
                     input.name
                 ))
             });
-        turns.collect()
+        turns.collect::<Vec<String>>()
     });
     lines.into_iter().flatten().collect()
 }
@@ -182,16 +185,17 @@ impl Question<'_> {
         let mut best = 0.0;
         let mut found = Vec::new();
         for candidate in candidates {
-            let expected = if bound(&candidate) < best * 0.9 {
-                0.0
-            } else {
-                self.capacity(&candidate, &trace, None, 0.06)
-            };
-            best = f64::max(best, expected);
-            found.push(Found {
+            let mut of = Found {
+                expected: 0.0,
+                factor: 0.0,
                 candidate,
-                expected,
-            });
+            };
+            if bound(&of.candidate) >= best * 0.9 {
+                let capacity = self.capacity(&of.candidate, &trace, None, 0.06);
+                of = Found::new(of.candidate, &capacity);
+            }
+            best = f64::max(best, of.expected);
+            found.push(of);
         }
         found.sort_by(|a, b| b.expected.total_cmp(&a.expected));
         found

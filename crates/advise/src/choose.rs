@@ -139,8 +139,8 @@ fn finalists(question: &Question<'_>, able: Vec<Candidate>) -> Vec<Found> {
     found.extend(equals);
     let trace = question.trace(FINE);
     let mut fine = parallel(found, |f| {
-        let expected = question.capacity(&f.candidate, &trace, Some(f.expected), 0.02);
-        Found { expected, ..f }
+        let fine = question.capacity(&f.candidate, &trace, f.around(), 0.02);
+        Found::new(f.candidate, &fine)
     });
     fine.extend(rest);
     sort(&mut fine);
@@ -151,6 +151,7 @@ fn recommend(answer: &mut Answer, question: &Question<'_>, found: &[Found], chos
     let Found {
         candidate,
         expected,
+        ..
     } = &found[chosen];
     let best = found[0].expected;
     let equals = found

@@ -58,7 +58,7 @@ pub fn plots(
             other.goal.response_us *= factor;
             (
                 objective_ms * factor,
-                other.capacity(candidate, &trace, None, 0.03),
+                other.capacity(candidate, &trace, None, 0.03).rate,
             )
         });
         capacity.push(line(at_objective.filter(|p| p.1 > 0.0).collect()));

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schema::profile::Profile;
-use simulate::{Goal, Load, Topology, Trace, capacity};
+use simulate::{Goal, Load, Server, Topology, Trace, capacity, rate_if_kept};
 use workload::Workload;
 
 use crate::answer::CandidateLine;
@@ -38,7 +38,25 @@ pub(crate) struct Question<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub candidate: Candidate,
+    /// Its capacity, requests per second.
     pub expected: f64,
+    /// The load at that capacity, as a multiple of the one that is offered.
+    pub factor: f64,
+}
+
+impl Found {
+    pub(crate) fn new(candidate: Candidate, found: &simulate::Found) -> Self {
+        Self {
+            candidate,
+            expected: found.rate,
+            factor: found.factor,
+        }
+    }
+
+    /// Where a search for about the same is to begin; `None` where nothing was found.
+    pub(crate) fn around(&self) -> Option<f64> {
+        (self.factor > 0.0).then_some(self.factor)
+    }
 }
 
 impl<'a> Question<'a> {
@@ -83,8 +101,22 @@ impl<'a> Question<'a> {
         trace: &Trace,
         around: Option<f64>,
         within: f64,
-    ) -> f64 {
+    ) -> simulate::Found {
         let bound = candidate.rate_max(self.workload);
+        let server = self.searched(candidate);
+        capacity(
+            &server, &self.load, trace, &self.goal, bound, around, within,
+        )
+    }
+
+    /// Whether a candidate keeps the goal at so many times the load that is offered.
+    pub(crate) fn keeps(&self, candidate: &Candidate, trace: &Trace, factor: f64) -> bool {
+        let server = self.searched(candidate);
+        rate_if_kept(&server, &self.load.times(factor), trace, &self.goal).is_some()
+    }
+
+    /// The server of a candidate whose load is searched.
+    fn searched(&self, candidate: &Candidate) -> Server {
         let mut server = candidate.server;
         // In a closed loop clients are searched, and each that is added brings a seat for itself.
         if let (Load::Closed { .. }, Topology::Seats { seats, spread }) =
@@ -94,10 +126,7 @@ impl<'a> Question<'a> {
             let seats = seats.max(CLIENTS_MAX);
             server.topology = Topology::Seats { seats, spread };
         }
-        capacity(
-            &server, &self.load, trace, &self.goal, bound, around, within,
-        )
-        .rate
+        server
     }
 
     /// The candidates that rules leave, and the lines of the others.
@@ -147,11 +176,8 @@ impl<'a> Question<'a> {
     pub(crate) fn coarse(&self, candidates: Vec<Candidate>, many: usize) -> Vec<Found> {
         let trace = self.trace(many);
         let mut found = parallel(candidates, |candidate| {
-            let expected = self.capacity(&candidate, &trace, None, 0.04);
-            Found {
-                candidate,
-                expected,
-            }
+            let capacity = self.capacity(&candidate, &trace, None, 0.04);
+            Found::new(candidate, &capacity)
         });
         sort(&mut found);
         found

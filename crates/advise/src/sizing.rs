@@ -7,7 +7,7 @@ use workload::{Distribution, Workload};
 use crate::answer::{Sizing, WorkersLine};
 use crate::bounds;
 use crate::facts::Holds;
-use crate::question::{Found, Question};
+use crate::question::{Found, Question, parallel};
 
 /// Requests of each simulation.
 const MANY: usize = 8_000;
@@ -79,7 +79,7 @@ pub(crate) fn sizing(question: &Question<'_>, found: &Found) -> Sizing {
                     || workers >= question.workload.connections;
                 // A pool smaller than the connections that stay open never serves the others.
                 let capacity_rps = if fits {
-                    question.capacity(&other, &trace, None, 0.03)
+                    question.capacity(&other, &trace, found.around(), 0.03).rate
                 } else {
                     0.0
                 };
@@ -88,7 +88,7 @@ pub(crate) fn sizing(question: &Question<'_>, found: &Found) -> Sizing {
                     capacity_rps,
                 }
             };
-            sizes.into_iter().map(line).collect()
+            parallel(sizes, line)
         }
     };
     let in_time = found.expected * question.workload.objective.response_ms / 1_000.0;

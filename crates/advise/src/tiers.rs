@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use schema::profile::Profile;
-use simulate::run;
+use simulate::{Trace, run};
 
 use crate::answer::{CandidateLine, Interval, Response};
 use crate::bounds;
@@ -35,21 +35,8 @@ pub(crate) fn lines(
             bounds::cpu_us(&server, question.workload)
         };
         let facts = &f.candidate.facts;
-        let (less, more) = question.priced.bootstrap(facts, question.seed, cpu);
-        let end = |factor: f64| {
-            if at < FINALISTS && factor != 1.0 {
-                let priced = f.candidate.costing(factor);
-                question.capacity(&priced, &trace, Some(f.expected / factor), 0.04)
-            } else {
-                f.expected / factor
-            }
-        };
-        let by_residual = |sign: f64| f.expected * (sign * residual.unwrap_or(0.0)).exp();
-        let interval = Interval {
-            low: end(more).min(by_residual(-1.0)).min(f.expected),
-            expected: f.expected,
-            high: end(less).max(by_residual(1.0)).max(f.expected),
-        };
+        let drawn = question.priced.bootstrap(facts, question.seed, cpu);
+        let interval = interval(question, &f, at < FINALISTS, drawn, residual, &trace);
         let asked = run(&f.candidate.server, &question.load, &trace);
         let keeps_up = question
             .workload
@@ -90,6 +77,50 @@ pub(crate) fn lines(
         line.tier = tier;
     }
     lines
+}
+
+/// The wider of two: what capacities the profile's own repetitions allow, and how far predictions have been off.
+/// `drawn` are the factors by which a request may cost less or more, `residual` a logarithm. Only finalists are
+/// simulated again.
+fn interval(
+    question: &Question<'_>,
+    found: &Found,
+    finalist: bool,
+    (less, more): (f64, f64),
+    residual: Option<f64>,
+    trace: &Trace,
+) -> Interval {
+    let expected = found.expected;
+    // What carries nothing has nothing to be simulated again.
+    let finalist = finalist && expected > 0.0;
+    let end = |factor: f64| {
+        if finalist && factor != 1.0 {
+            let priced = found.candidate.costing(factor);
+            let around = found.around().map(|load| load / factor);
+            question.capacity(&priced, trace, around, 0.04).rate
+        } else {
+            expected / factor
+        }
+    };
+    let off = residual.unwrap_or(0.0).exp();
+    // One look often tells that the other end lies further out, where a search would take five.
+    let keeps = |factor: f64, load: f64| {
+        finalist && question.keeps(&found.candidate.costing(factor), trace, found.factor * load)
+    };
+    let low = match keeps(more, 1.0 / off) {
+        true => expected / off,
+        false => end(more).min(expected / off).min(expected),
+    };
+    let most = found.candidate.costing(less).rate_max(question.workload);
+    let high = match finalist && most <= expected * off {
+        true => expected * off,
+        false => end(less).max(expected * off).max(expected),
+    };
+    Interval {
+        low,
+        expected,
+        high,
+    }
 }
 
 /// The 90 % quantile of the residuals of the calibration (split conformal: of n, the ceil(0.9 (n + 1))

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use crate::Outcome;
 use crate::events::{Event, Events};
-use crate::histogram::Histogram;
+use crate::histogram::{Histogram, counted_us};
 use crate::server::{STAGES, Server, Topology};
 use crate::steps::{Step, Steps};
 use crate::threads::{Cores, NONE, Share, Thread};
 use crate::trace::{Load, Trace};
+use crate::{Goal, Outcome};
 
 /// The part of the requests that is not counted.
 const WARM_UP: usize = 10;
@@ -31,6 +31,40 @@ struct Queue {
     led: bool,
     /// One has been woken up and does not run yet: until then no other waits.
     led_by_next: bool,
+}
+
+/// A goal, and how many requests may still miss it.
+struct Patience {
+    class: Option<u32>,
+    response_us: f64,
+    left: usize,
+}
+
+impl Patience {
+    /// Of a percentile of `of` requests.
+    fn new(goal: &Goal, trace: &Trace) -> Self {
+        let class = goal.class.map(|class| class as u32);
+        let counted = &trace.requests[trace.len() / WARM_UP..];
+        let meant = counted
+            .iter()
+            .filter(|r| class.is_none_or(|c| r.class == c));
+        let of = meant.count() as u64;
+        Self {
+            class,
+            response_us: goal.response_us,
+            left: of.saturating_sub(Histogram::rank(of, goal.percentile)) as usize,
+        }
+    }
+
+    /// A request took so long. False: so many have been late that the goal is missed, whatever comes.
+    fn lasts(&mut self, class: u32, ns: u64) -> bool {
+        if self.class.is_some_and(|meant| meant != class) || counted_us(ns) <= self.response_us {
+            return true;
+        }
+        let lasts = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        lasts
+    }
 }
 
 #[derive(Default)]
@@ -59,6 +93,10 @@ pub(crate) struct Engine<'a> {
     done: usize,
     answered: (u64, u64),
     outcome: Outcome,
+    /// The goal that the run is about, if it is about one.
+    patience: Option<Patience>,
+    /// That goal is missed.
+    missed: bool,
 }
 
 impl<'a> Engine<'a> {
@@ -86,7 +124,7 @@ impl<'a> Engine<'a> {
             server,
             load,
             trace,
-            events: Events::default(),
+            events: Events::new(server.cores.max(1)),
             cores: Cores::new(server.cores.max(1), &server.scheduler),
             threads: Vec::new(),
             queues: queues.threads.iter().map(queue).collect(),
@@ -106,10 +144,24 @@ impl<'a> Engine<'a> {
                 utilisation: 0.0,
                 threads: 0,
             },
+            patience: None,
+            missed: false,
         }
     }
 
     pub(crate) fn run(mut self) -> Outcome {
+        self.serve_all();
+        self.outcome
+    }
+
+    /// The same, but for a server that misses the goal: then it ends as soon as that is sure.
+    pub(crate) fn run_while_kept(mut self, goal: &Goal) -> Option<Outcome> {
+        self.patience = Some(Patience::new(goal, self.trace));
+        self.serve_all();
+        (!self.missed).then_some(self.outcome)
+    }
+
+    fn serve_all(&mut self) {
         let total = self.trace.len();
         let mut arrival = match *self.load {
             Load::Open { .. } => self.gap(0.0, 0),
@@ -132,13 +184,14 @@ impl<'a> Engine<'a> {
         }
         let (mut warm_at, mut used_at) = (0, 0);
         let warm = total / WARM_UP;
-        while self.done < total {
-            let sent = self.seen(arrival);
+        let mut sent = self.seen(arrival);
+        while self.done < total && !self.missed {
             if self.begun < total && sent <= self.events.next_at() as f64 {
                 self.now = sent as u64;
                 let request = self.begun;
                 self.begin(NONE, arrival as u64);
                 arrival = self.gap(arrival, request + 1);
+                sent = self.seen(arrival);
             } else {
                 let Some((at, event)) = self.events.pop() else {
                     break;
@@ -162,7 +215,6 @@ impl<'a> Engine<'a> {
             }
         }
         self.outcome.threads = self.threads.len();
-        self.outcome
     }
 
     /// When request `next` of an open loop is due, after one at `at`.
@@ -323,15 +375,13 @@ impl<'a> Engine<'a> {
 
     fn on(&mut self, event: Event) {
         match event {
-            Event::Core { core, version } => {
-                let ended = self.cores.ended(self.now, core, version, &mut self.threads);
-                match ended {
-                    Some(id) if self.threads[id as usize].left > 0 => {
-                        self.cores
-                            .rotate(self.now, core, &mut self.threads, &mut self.events);
-                    }
-                    Some(id) => self.computed(core, id),
-                    None => {}
+            Event::Core { core } => {
+                let id = self.cores.ended(self.now, core, &mut self.threads);
+                if self.threads[id as usize].left > 0 {
+                    self.cores
+                        .rotate(self.now, core, &mut self.threads, &mut self.events);
+                } else {
+                    self.computed(core, id);
                 }
             }
             Event::Unblocked { thread } => {
@@ -444,6 +494,9 @@ impl<'a> Engine<'a> {
             let took = seen - due + (self.server.costs.base_us * 1_000.0) as u64;
             self.outcome.all.record(took);
             self.outcome.classes[drawn.class as usize].record(took);
+            if let Some(patience) = &mut self.patience {
+                self.missed |= !patience.lasts(drawn.class, took);
+            }
         }
         if let Load::Closed { think_us, .. } = self.load {
             let chance = f64::from(drawn.chance).clamp(1e-7, 1.0 - 1e-7);

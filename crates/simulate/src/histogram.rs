@@ -33,9 +33,14 @@ impl Histogram {
         self.sum_ns / self.count.max(1) as f64 / 1_000.0
     }
 
+    /// How many of so many values are at or below a percentile of them.
+    pub(crate) fn rank(count: u64, percentile: f64) -> u64 {
+        (count as f64 * percentile / 100.0).ceil().max(1.0) as u64
+    }
+
     /// The value below which `percentile` of them lie, µs; infinite where there is no value.
     pub fn percentile_us(&self, percentile: f64) -> f64 {
-        let wanted = (self.count as f64 * percentile / 100.0).ceil().max(1.0) as u64;
+        let wanted = Self::rank(self.count, percentile);
         let mut seen = 0;
         for (at, &count) in self.counts.iter().enumerate() {
             seen += u64::from(count);
@@ -54,6 +59,11 @@ fn bucket(ns: u64) -> usize {
     let octave = 63 - ns.leading_zeros() - PER_OCTAVE_BITS;
     let within = (ns >> octave) - PER_OCTAVE;
     ((u64::from(octave) + 1) * PER_OCTAVE + within) as usize
+}
+
+/// The value as which a percentile would give it, µs.
+pub(crate) fn counted_us(ns: u64) -> f64 {
+    middle(bucket(ns)) / 1_000.0
 }
 
 /// The middle of a bucket, ns.

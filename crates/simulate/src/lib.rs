@@ -32,7 +32,7 @@ mod threads;
 mod trace;
 
 pub use histogram::Histogram;
-pub use search::{Found, Goal, capacity};
+pub use search::{Found, Goal, capacity, rate_if_kept};
 pub use server::{Costs, STAGES, Scheduler, Server, Spread, Topology};
 pub use stalls::{PARTS as STALL_PARTS, Stalls};
 pub use trace::{Load, Trace};

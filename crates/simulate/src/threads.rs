@@ -56,7 +56,6 @@ struct Core {
     until: u64,
     /// Until when it is away.
     away: u64,
-    version: u32,
 }
 
 /// The cores, and the threads that wait for one.
@@ -87,7 +86,6 @@ impl Cores {
             protected: 0,
             until: 0,
             away: 0,
-            version: 0,
         };
         let ns = |us: f64| (us * 1_000.0).max(1.0) as u64;
         Self {
@@ -126,7 +124,11 @@ impl Cores {
         }
         match many {
             0 => (self.rested, 0),
-            _ => (sum.div_euclid(many as i128) as i64, many),
+            // Nearly always it fits, and a division of this size is many times as fast.
+            _ => match i64::try_from(sum) {
+                Ok(sum) => (sum.div_euclid(many as i64), many),
+                Err(_) => (sum.div_euclid(many as i128) as i64, many),
+            },
         }
     }
 
@@ -208,9 +210,7 @@ impl Cores {
         let end = end.max(core.away);
         if end < core.until {
             core.until = end;
-            core.version = core.version.wrapping_add(1);
-            let (core, version) = (index as u32, core.version);
-            events.at(end, Event::Core { core, version });
+            events.core_at(end, index as u32);
         }
     }
 
@@ -237,9 +237,7 @@ impl Cores {
         thread.share.had += ran as i64;
         let more = state.until.saturating_sub(now);
         (state.since, state.until) = (until, until + more);
-        state.version = state.version.wrapping_add(1);
-        let (at, version) = (state.until, state.version);
-        events.at(at, Event::Core { core, version });
+        events.core_at(state.until, core);
     }
 
     /// A core that was away without a thread is back.
@@ -275,30 +273,19 @@ impl Cores {
         if waits {
             state.until = state.until.min(tick);
         }
-        state.version = state.version.wrapping_add(1);
-        let (until, version) = (state.until, state.version);
-        events.at(until, Event::Core { core, version });
+        events.core_at(state.until, core);
     }
 
-    /// The thread whose time on `core` is over, with what it still needs; `None` for a stale event.
-    pub(crate) fn ended(
-        &mut self,
-        now: u64,
-        core: u32,
-        version: u32,
-        threads: &mut [Thread],
-    ) -> Option<u32> {
+    /// The thread whose time on `core` is over, with what it still needs.
+    pub(crate) fn ended(&mut self, now: u64, core: u32, threads: &mut [Thread]) -> u32 {
         let state = &mut self.cores[core as usize];
-        if state.version != version || state.thread == NONE {
-            return None;
-        }
         let ran = now.saturating_sub(state.since);
         self.used += ran;
         state.since = now;
         let thread = &mut threads[state.thread as usize];
         thread.left = thread.left.saturating_sub(ran);
         thread.share.had += ran as i64;
-        Some(state.thread)
+        state.thread
     }
 
     /// The thread on `core` must make room if another has a better claim.
@@ -352,8 +339,8 @@ impl Cores {
             }
             None => {
                 let state = &mut self.cores[core as usize];
-                state.version = state.version.wrapping_add(1);
                 state.since = now;
+                events.core_rests(core);
                 self.idle.push_back(core);
             }
         }

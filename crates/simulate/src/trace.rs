@@ -23,6 +23,24 @@ pub enum Load {
 }
 
 impl Load {
+    /// So many times as much: requests per second, or clients.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        match self {
+            Self::Open { rate, connections } => Self::Open {
+                rate: rate * factor,
+                connections: *connections,
+            },
+            Self::Closed {
+                population,
+                think_us,
+            } => Self::Closed {
+                population: ((*population as f64 * factor) as usize).max(1),
+                think_us: think_us.clone(),
+            },
+        }
+    }
+
     /// The load of a workload. Its clients think for times that vary (exponentially) around what it says: those that
     /// all think equally long would stay behind each other for ever, once a slow request has made them queue, and no
     /// user is so even.
