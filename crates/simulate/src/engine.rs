@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::events::{Event, Events};
 use crate::histogram::{Histogram, counted_us};
 use crate::server::{STAGES, Server, Topology};
+use crate::stalls::Away;
 use crate::steps::{Step, Steps};
 use crate::threads::{Cores, NONE, Share, Thread};
 use crate::trace::{Load, Trace};
@@ -93,6 +94,8 @@ pub(crate) struct Engine<'a> {
     done: usize,
     answered: (u64, u64),
     outcome: Outcome,
+    /// When the client's CPU is away.
+    client_away: Away<'a>,
     /// The goal that the run is about, if it is about one.
     patience: Option<Patience>,
     /// That goal is missed.
@@ -144,6 +147,7 @@ impl<'a> Engine<'a> {
                 utilisation: 0.0,
                 threads: 0,
             },
+            client_away: Away::new(&server.client_stalls, CLIENT),
             patience: None,
             missed: false,
         }
@@ -226,9 +230,9 @@ impl<'a> Engine<'a> {
     }
 
     /// When the client does what is due at `at`, ns: later where its CPU is away.
-    fn seen(&self, at: f64) -> f64 {
+    fn seen(&mut self, at: f64) -> f64 {
         match self.server.client_stalls.per_s > 0.0 && at.is_finite() {
-            true => self.server.client_stalls.over(at as u64, CLIENT) as f64,
+            true => self.client_away.over(at as u64) as f64,
             false => at,
         }
     }

@@ -34,14 +34,30 @@ impl Stalls {
         let length = (self.lengths_us[part.min(PARTS - 1)] * 1_000.0).clamp(0.0, gap * 0.2);
         Some((at as u64, (at + length) as u64))
     }
+}
 
-    /// The end of the stall of `cpu` in which the time `ns` lies, else `ns` itself.
-    pub(crate) fn over(&self, ns: u64, cpu: u64) -> u64 {
-        if self.per_s <= 0.0 {
-            return ns;
+/// The stalls of one CPU, asked about one moment after the other.
+#[derive(Debug)]
+pub(crate) struct Away<'a> {
+    stalls: &'a Stalls,
+    cpu: u64,
+    /// The number of the last that was asked about, when it begins and when it ends, ns.
+    last: (u64, Option<(u64, u64)>),
+}
+
+impl<'a> Away<'a> {
+    pub(crate) fn new(stalls: &'a Stalls, cpu: u64) -> Self {
+        let last = (0, stalls.nth(0, cpu));
+        Self { stalls, cpu, last }
+    }
+
+    /// The end of the stall in which the time `ns` lies, else `ns` itself.
+    pub(crate) fn over(&mut self, ns: u64) -> u64 {
+        let n = (ns as f64 * self.stalls.per_s / 1e9) as u64;
+        if n != self.last.0 {
+            self.last = (n, self.stalls.nth(n, self.cpu));
         }
-        let n = (ns as f64 * self.per_s / 1e9) as u64;
-        match self.nth(n, cpu) {
+        match self.last.1 {
             Some((from, until)) if (from..until).contains(&ns) => until,
             _ => ns,
         }
@@ -78,11 +94,12 @@ mod tests {
             (away as f64 / (400.0 * 1_062_500.0) - 1.0).abs() < 0.02,
             "{away}"
         );
+        let mut away = Away::new(&stalls, 0);
         for (from, until) in &all[..50] {
-            assert_eq!(stalls.over((from + until) / 2, 0), *until);
-            assert_eq!(stalls.over(until + 1, 0), until + 1);
+            assert_eq!(away.over((from + until) / 2), *until);
+            assert_eq!(away.over(until + 1), until + 1);
         }
         assert_eq!(Stalls::default().nth(0, 0), None);
-        assert_eq!(Stalls::default().over(5, 0), 5);
+        assert_eq!(Away::new(&Stalls::default(), 0).over(5), 5);
     }
 }

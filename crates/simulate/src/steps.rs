@@ -33,6 +33,13 @@ pub(crate) struct Steps<'a> {
     active: usize,
     /// Whether some requests come on connections that stay open.
     stay: bool,
+    /// CPU around the handler of each class, on a connection that stays and on one of its own.
+    around: Vec<[u64; 2]>,
+    resume: u64,
+    unblock: u64,
+    handover: u64,
+    blocked_late: u64,
+    awaited_late: u64,
 }
 
 fn ns(us: f64) -> u64 {
@@ -47,11 +54,22 @@ fn hashed(connection: usize, below: usize) -> usize {
 
 impl<'a> Steps<'a> {
     pub(crate) fn new(server: &'a Server, trace: &'a Trace, active: usize) -> Self {
+        let costs = &server.costs;
+        let around = trace.classes.iter().map(|class| {
+            let bytes = class.kib_in * costs.kib_in_us + class.kib_out * costs.kib_out_us;
+            [0.0, costs.connection_us].map(|opened| ns(costs.request_us + opened + bytes))
+        });
         Self {
             server,
             trace,
             active,
             stay: trace.requests.iter().any(|r| !r.own_connection),
+            around: around.collect(),
+            resume: ns(costs.resume_us),
+            unblock: ns(costs.unblock_us),
+            handover: ns(costs.handover_us),
+            blocked_late: ns(costs.blocked_late_us),
+            awaited_late: ns(costs.awaited_late_us),
         }
     }
 
@@ -123,23 +141,15 @@ impl<'a> Steps<'a> {
 
     /// Step `number` of a request.
     pub(crate) fn step(&self, request: usize, connection: usize, number: u8) -> Step {
-        let costs = &self.server.costs;
         let drawn = &self.trace.requests[request];
-        let class = &self.trace.classes[drawn.class as usize];
-        let opened = if drawn.own_connection {
-            costs.connection_us
-        } else {
-            0.0
-        };
-        let bytes = class.kib_in * costs.kib_in_us + class.kib_out * costs.kib_out_us;
-        let cpu = (drawn.cpu_ns as f64 * costs.cpu_factor) as u64;
-        let lock = class.lock.map(|lock| lock as u32);
-        let around = ns(costs.request_us + opened + bytes);
-        let (resume, unblock) = (ns(costs.resume_us), ns(costs.unblock_us));
-        let after = |time: u64, cpu: u64| if time > 0 { cpu } else { 0 };
-        let late = |time: u64, us: f64| time + after(time, ns(us));
-        let blocked = late(drawn.blocked_ns, costs.blocked_late_us);
-        let wait = late(drawn.wait_ns, costs.awaited_late_us);
+        let class = drawn.class as usize;
+        let around = self.around[class][usize::from(drawn.own_connection)];
+        let cpu = (drawn.cpu_ns as f64 * self.server.costs.cpu_factor) as u64;
+        let lock = self.trace.classes[class].lock.map(|lock| lock as u32);
+        let (resume, unblock) = (self.resume, self.unblock);
+        let after = |time: u64, more: u64| if time > 0 { more } else { 0 };
+        let blocked = drawn.blocked_ns + after(drawn.blocked_ns, self.blocked_late);
+        let wait = drawn.wait_ns + after(drawn.wait_ns, self.awaited_late);
         let home = self.home(request, connection);
         match (self.server.topology, number) {
             (Topology::Seats { .. }, _) => Step {
@@ -153,12 +163,12 @@ impl<'a> Steps<'a> {
             },
             (Topology::Staged { .. }, 0) => Step {
                 queue: home,
-                burst: around.saturating_sub(ns(costs.handover_us)) / 2,
+                burst: around.saturating_sub(self.handover) / 2,
                 ..Step::default()
             },
             (Topology::Staged { loops, .. }, 1) => Step {
                 queue: loops as u32,
-                burst: ns(costs.handover_us).min(around) + cpu,
+                burst: self.handover.min(around) + cpu,
                 blocked,
                 tail: after(blocked, unblock),
                 wait,
@@ -167,7 +177,7 @@ impl<'a> Steps<'a> {
             },
             (Topology::Staged { .. }, _) => Step {
                 queue: home,
-                burst: around.saturating_sub(ns(costs.handover_us)) / 2 + after(wait, resume),
+                burst: around.saturating_sub(self.handover) / 2 + after(wait, resume),
                 last: true,
                 ..Step::default()
             },
