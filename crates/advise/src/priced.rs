@@ -22,6 +22,9 @@ const BASE_SLICE_US: f64 = 700.0;
 /// cannot be seen there.
 const PROTECT_UNSEEN_US: f64 = 1.0;
 
+/// One that uses this share of a core at the low rate never sleeps.
+const SPINS_SHARE: f64 = 0.9;
+
 /// How often a profile is drawn again.
 const DRAWS: usize = 200;
 
@@ -37,6 +40,8 @@ pub(crate) struct Priced<'a> {
     asleep_after_us: f64,
     /// What a KiB in and out costs in the middle of all variants: most of it is the kernel's copy, which all share.
     kib_us: [f64; 2],
+    /// What a response takes beside the server's CPU, in the middle of all variants.
+    base_us: f64,
     /// What going on costs a thread that has slept, where a variant's own figure is not told.
     paused_us: Vec<f64>,
 }
@@ -63,6 +68,7 @@ impl<'a> Priced<'a> {
                 shared(profile, |v| &v.kib_in_us),
                 shared(profile, |v| &v.kib_out_us),
             ],
+            base_us: shared(profile, |v| &v.base_us),
             paused_us: paused.collect(),
         }
     }
@@ -152,6 +158,8 @@ impl<'a> Priced<'a> {
         };
         let wake_us = of(&v.wake_us);
         let (sleep_us, wake_us) = match facts.topology {
+            // Nothing has to wake it up.
+            _ if spins(v) => (0.0, 0.0),
             // It sleeps after each request, saturated or not.
             Topology::Seats => (0.0, self.asleep_us(request_us, wake_us)),
             Topology::Loops | Topology::Shared | Topology::Staged => {
@@ -196,7 +204,11 @@ impl<'a> Priced<'a> {
             // difference of two windows, and would decide where messages are large.
             kib_in_us: of(&v.kib_in_us).max(self.kib_us[0]),
             kib_out_us: of(&v.kib_out_us).max(self.kib_us[1]),
-            base_us: of(&v.base_us),
+            // What is left of a response beside the CPU of a request is not told where that is the whole core.
+            base_us: match spins(v) {
+                true => self.base_us,
+                false => of(&v.base_us),
+            },
             cpu_factor: of(&self.profile.cpu_factor).max(0.1),
         })
     }
@@ -306,6 +318,12 @@ fn shared(profile: &Profile, list: impl Fn(&VariantCosts) -> &Vec<f64>) -> f64 {
         .filter_map(|v| middle(list(v)))
         .collect();
     middle(&each).unwrap_or(0.0)
+}
+
+/// Whether it uses a whole core however few requests there are, looking for the next one.
+pub(crate) fn spins(v: &VariantCosts) -> bool {
+    let low_us = middle(&v.request_us).unwrap_or(0.0) + middle(&v.wake_us).unwrap_or(0.0);
+    low_us * LOW_RPS / 1e6 >= SPINS_SHARE
 }
 
 /// What going on costs a thread that has slept, for a blocked time or for an awaited one.
@@ -465,6 +483,23 @@ mod tests {
         ] {
             assert!((found - real).abs() < 1.0, "{found}, not {real}");
         }
+    }
+
+    #[test]
+    fn what_never_sleeps_is_not_woken_up() {
+        let facts = Facts::read(MODELS).expect("a catalogue");
+        let mut profile = measured_of(9.0, 30.0, 400.0);
+        profile.variants[0].base_us = vec![60.0];
+        profile.variants[1].base_us = vec![0.0];
+        profile.variants[1].wake_us = vec![1e6 / LOW_RPS - 10.0];
+        profile.variants[1].wake_soon_us = vec![1e6 / SOON_RPS - 10.0];
+        let priced = Priced::new(&profile, &facts);
+        let spun = priced.costs(&facts[1]).expect("measured");
+        assert_eq!((spun.sleep_us, spun.wake_us), (0.0, 0.0));
+        assert_eq!(spun.base_us, 30.0, "the middle of both");
+        assert!(spins(&profile.variants[1]) && !spins(&profile.variants[0]));
+        let slept = priced.costs(&facts[0]).expect("measured");
+        assert!(slept.wake_us > 25.0, "{slept:?}");
     }
 
     #[test]

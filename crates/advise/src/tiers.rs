@@ -8,6 +8,7 @@ use simulate::{Trace, run};
 use crate::answer::{CandidateLine, Interval, Response};
 use crate::bounds;
 use crate::candidate::Candidate;
+use crate::priced::spins;
 use crate::question::{COARSE, FINALISTS, Found, Question, TIE_SHARE, parallel};
 
 /// Residuals below this many say nothing of a nine in ten interval.
@@ -56,7 +57,11 @@ pub(crate) fn lines(
             throughput_rps: keeps_up.then_some(asked.throughput_rps),
             cpu_us: keeps_up.then(|| {
                 let cores = f.candidate.server.cores as f64;
-                asked.utilisation * cores * 1e6 / asked.throughput_rps.max(1e-9)
+                let used = match question.priced.measured(facts).is_some_and(spins) {
+                    true => 1.0,
+                    false => asked.utilisation,
+                };
+                used * cores * 1e6 / asked.throughput_rps.max(1e-9)
             }),
             memory_mib: Some(f.candidate.memory_mib),
             disqualified: None,
