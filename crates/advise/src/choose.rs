@@ -12,7 +12,7 @@ use crate::facts::Facts;
 use crate::priced::AWAY_SHARE_MAX;
 use crate::question::{COARSE, FINALISTS, Found, Question, TIE_SHARE, parallel, sort};
 use crate::sizing;
-use crate::tiers::{RESIDUALS_MIN, choice, lines};
+use crate::tiers::{choice, lines};
 
 /// Requests of the second look, at those that may win.
 const FINE: usize = 40_000;
@@ -87,7 +87,7 @@ pub fn advise(
         return Ok(answer);
     }
     let found = finalists(&question, able);
-    let lines = lines(&question, profile, &found);
+    let lines = lines(&question, &found);
     let best = found.first().map_or(0.0, |f| f.expected);
     if best <= 0.0 {
         answer.refused = Some(format!(
@@ -221,18 +221,6 @@ fn rests_on(question: &Question<'_>, profile: &Profile) -> Vec<String> {
             "EXTRAPOLATED: messages of {kib} KiB; what a KiB costs was measured with 64, in one piece"
         ));
     }
-    match profile.residuals.len() {
-        n if n >= RESIDUALS_MIN => {
-            let of = profile.calibration.as_ref().map_or_else(String::new, |c| {
-                format!(" at {} workloads of seed {}", c.workloads, c.seed)
-            });
-            lines.push(format!(
-                "intervals that held nine of ten of {n} measured capacities{of} (split conformal)"
-            ));
-        }
-        n => lines.push(format!(
-            "intervals of the profile's own repetitions alone: {n} capacities were measured with it, too few to tell how far predictions are off"
-        )),
-    }
+    lines.push(question.calibrated.told(profile, question.workload));
     lines
 }

@@ -14,6 +14,7 @@
 
 mod answer;
 mod bounds;
+mod calibrated;
 mod candidate;
 mod change;
 mod choose;
@@ -35,6 +36,7 @@ pub use answer::{
     Answer, CandidateLine, Interval, Plan, Recommended, Response, Sizing, WorkersLine,
 };
 pub use bounds::work_bound;
+pub use calibrated::RESIDUALS_MIN;
 pub use candidate::Candidate;
 pub use choose::{Options, advise};
 pub use facts::Facts;

@@ -69,7 +69,10 @@ pub fn plots(
                 .map(|share| {
                     let rate = bound * share;
                     let outcome = run(&candidate.server, &Load::Open { rate, connections }, &trace);
-                    (rate, question.goal.reached_us(&outcome) / 1_000.0)
+                    (
+                        question.calibrated.corrected(rate),
+                        question.goal.reached_us(&outcome) / 1_000.0,
+                    )
                 });
             response.push(line(at_rate.collect()));
         }

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schema::profile::Profile;
-use simulate::{Goal, Load, Server, Topology, Trace, capacity, rate_if_kept};
+use simulate::{Goal, Load, Outcome, Server, Topology, Trace, capacity, rate_if_kept, run};
 use workload::Workload;
 
 use crate::answer::CandidateLine;
+use crate::calibrated::Calibrated;
 use crate::candidate::Candidate;
 use crate::facts::{Facts, Holds};
 use crate::priced::Priced;
@@ -32,6 +33,8 @@ pub(crate) struct Question<'a> {
     pub goal: Goal,
     pub load: Load,
     pub seed: u64,
+    /// How far predictions of such workloads have been off.
+    pub calibrated: Calibrated,
 }
 
 /// A candidate and what was found of it.
@@ -80,6 +83,7 @@ impl<'a> Question<'a> {
             },
             load: Load::of(workload),
             seed,
+            calibrated: Calibrated::of(profile, workload),
         }
     }
 
@@ -95,6 +99,7 @@ impl<'a> Question<'a> {
         Trace::draw(self.workload, many as usize, self.seed)
     }
 
+    /// The highest load that a candidate carries within the objective; its rate is corrected.
     pub(crate) fn capacity(
         &self,
         candidate: &Candidate,
@@ -104,9 +109,29 @@ impl<'a> Question<'a> {
     ) -> simulate::Found {
         let bound = candidate.rate_max(self.workload);
         let server = self.searched(candidate);
-        capacity(
+        let found = capacity(
             &server, &self.load, trace, &self.goal, bound, around, within,
-        )
+        );
+        simulate::Found {
+            rate: self.calibrated.corrected(found.rate),
+            ..found
+        }
+    }
+
+    /// What comes of a candidate at the load that is offered. A server that carries less than is simulated is as
+    /// full at a rate as a simulated one at a higher rate; clients that wait for replies find that out themselves.
+    pub(crate) fn at_offered(&self, candidate: &Candidate, trace: &Trace) -> Outcome {
+        match self.load {
+            Load::Open { .. } => {
+                let load = self.load.times((-self.calibrated.bias).exp());
+                let outcome = run(&candidate.server, &load, trace);
+                Outcome {
+                    throughput_rps: self.calibrated.corrected(outcome.throughput_rps),
+                    ..outcome
+                }
+            }
+            Load::Closed { .. } => run(&candidate.server, &self.load, trace),
+        }
     }
 
     /// Whether a candidate keeps the goal at so many times the load that is offered.

@@ -2,8 +2,7 @@
 
 use std::cmp::Ordering;
 
-use schema::profile::Profile;
-use simulate::{Trace, run};
+use simulate::Trace;
 
 use crate::answer::{CandidateLine, Interval, Response};
 use crate::bounds;
@@ -11,17 +10,9 @@ use crate::candidate::Candidate;
 use crate::priced::spins;
 use crate::question::{COARSE, FINALISTS, Found, Question, TIE_SHARE, parallel};
 
-/// Residuals below this many say nothing of a nine in ten interval.
-pub(crate) const RESIDUALS_MIN: usize = 9;
-
 /// The lines of ranked candidates: tiers with intervals, and the response at the asked load.
-pub(crate) fn lines(
-    question: &Question<'_>,
-    profile: &Profile,
-    found: &[Found],
-) -> Vec<CandidateLine> {
+pub(crate) fn lines(question: &Question<'_>, found: &[Found]) -> Vec<CandidateLine> {
     let trace = question.trace(COARSE);
-    let residual = residual(profile);
     let items = found
         .iter()
         .enumerate()
@@ -37,8 +28,8 @@ pub(crate) fn lines(
         };
         let facts = &f.candidate.facts;
         let drawn = question.priced.bootstrap(facts, question.seed, cpu);
-        let interval = interval(question, &f, at < FINALISTS, drawn, residual, &trace);
-        let asked = run(&f.candidate.server, &question.load, &trace);
+        let interval = interval(question, &f, at < FINALISTS, drawn, &trace);
+        let asked = question.at_offered(&f.candidate, &trace);
         let keeps_up = question
             .workload
             .rate()
@@ -85,14 +76,12 @@ pub(crate) fn lines(
 }
 
 /// The wider of two: what capacities the profile's own repetitions allow, and how far predictions have been off.
-/// `drawn` are the factors by which a request may cost less or more, `residual` a logarithm. Only finalists are
-/// simulated again.
+/// `drawn` are the factors by which a request may cost less or more. Only finalists are simulated again.
 fn interval(
     question: &Question<'_>,
     found: &Found,
     finalist: bool,
     (less, more): (f64, f64),
-    residual: Option<f64>,
     trace: &Trace,
 ) -> Interval {
     let expected = found.expected;
@@ -107,7 +96,7 @@ fn interval(
             expected / factor
         }
     };
-    let off = residual.unwrap_or(0.0).exp();
+    let off = question.calibrated.spread.unwrap_or(0.0).exp();
     // One look often tells that the other end lies further out, where a search would take five.
     let keeps = |factor: f64, load: f64| {
         finalist && question.keeps(&found.candidate.costing(factor), trace, found.factor * load)
@@ -117,6 +106,7 @@ fn interval(
         false => end(more).min(expected / off).min(expected),
     };
     let most = found.candidate.costing(less).rate_max(question.workload);
+    let most = question.calibrated.corrected(most);
     let high = match finalist && most <= expected * off {
         true => expected * off,
         false => end(less).max(expected * off).max(expected),
@@ -126,18 +116,6 @@ fn interval(
         expected,
         high,
     }
-}
-
-/// The 90 % quantile of the residuals of the calibration (split conformal: of n, the ceil(0.9 (n + 1))
-/// smallest).
-fn residual(profile: &Profile) -> Option<f64> {
-    let mut sizes: Vec<f64> = profile.residuals.iter().map(|r| r.abs()).collect();
-    if sizes.len() < RESIDUALS_MIN {
-        return None;
-    }
-    sizes.sort_by(f64::total_cmp);
-    let rank = (0.9 * (sizes.len() + 1) as f64).ceil() as usize;
-    sizes.get(rank.min(sizes.len()) - 1).copied()
 }
 
 /// Memories that differ by less than this share and so many MiB, a hundredth of a small machine's, are the same.

@@ -217,9 +217,15 @@ fn account(
     profile: &Profile,
     facts: &[Facts],
 ) -> Result<ExitCode, Refused> {
+    // What is to be told is how far the profile's own predictions are off, without an earlier correction.
+    let own = Profile {
+        residuals: Vec::new(),
+        residuals_paused: Vec::new(),
+        ..profile.clone()
+    };
     let asking = validate::Asking {
         seed,
-        profile,
+        profile: if args.calibrate { &own } else { profile },
         facts,
         again: args.again.as_deref().map(|file| (file, args.measure_again)),
     };

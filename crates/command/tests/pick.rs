@@ -354,6 +354,10 @@ fn stored_measurements_are_predicted_again_and_make_intervals() {
     let written: serde_json::Value = serde_json::from_str(&written).expect("JSON");
     assert_eq!(written["calibration"]["seed"], 5);
     assert_eq!(written["residuals"].as_array().map(Vec::len), Some(4));
+    assert_eq!(
+        written["residuals_paused"].as_array().map(Vec::len),
+        Some(4)
+    );
     // What intervals were made from does not show that they hold.
     let output = against(&[]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");

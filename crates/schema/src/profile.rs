@@ -66,6 +66,9 @@ pub struct Profile {
     /// Logarithms of measured over predicted capacity, of workloads that were tried with this profile.
     #[serde(default)]
     pub residuals: Vec<f64>,
+    /// Of each of these, whether its workload blocks or awaits; empty where that was not written down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residuals_paused: Vec<bool>,
     /// Where the residuals come from; `None` where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
@@ -80,6 +83,13 @@ pub struct Calibration {
     pub workloads: usize,
     /// When the last of them was measured, seconds since 1970.
     pub at_s: u64,
+    /// By how much measurements of workloads that only compute lay above what was predicted for their moment, in the
+    /// middle, a logarithm; `None` where too few were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computing_off: Option<f64>,
+    /// The same of workloads that block or await.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pausing_off: Option<f64>,
 }
 
 /// When a CPU was away: its hypervisor or the system took it from a thread that computed.

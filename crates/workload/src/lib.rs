@@ -167,6 +167,12 @@ impl Workload {
         ]
     }
 
+    /// Whether some requests block or await, and do not only compute.
+    pub fn pauses(&self) -> bool {
+        let pauses = |c: &Class| !(c.blocked_us.is_zero() && c.wait_us.is_zero());
+        self.classes.iter().any(pauses)
+    }
+
     /// The index of the class that the objective is about; `None` for all.
     pub fn objective_class(&self) -> Option<usize> {
         let name = &self.objective.class;

@@ -59,6 +59,11 @@ impl Again {
         Some(advise::regret(chosen, best.max(chosen)))
     }
 
+    /// The choice, and the best.
+    pub(super) fn sides(&self) -> [&Side; 2] {
+        [&self.chosen, &self.best]
+    }
+
     /// Whether it is of this workload and these two.
     pub(super) fn is_of(&self, chosen: &Cell, best: &Cell) -> bool {
         (self.seed, self.workload) == (chosen.seed, chosen.workload)

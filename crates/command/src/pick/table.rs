@@ -33,6 +33,8 @@ struct Held {
     expected: f64,
     measured: f64,
     covered: bool,
+    /// Whether the workload blocks or awaits.
+    paused: bool,
     /// What was predicted by the profile alone, whatever the moment.
     alone: f64,
 }
@@ -62,6 +64,9 @@ pub(super) struct Table {
     again: Vec<f64>,
     /// How many of these were measured again.
     measured_again: usize,
+    /// Of what was measured again, whether it was so near the first measurement as a prediction ought to be: of the
+    /// choices, and of those that were the best of the first.
+    repeated: [Vec<bool>; 2],
 }
 
 impl Table {
@@ -85,7 +90,7 @@ impl Table {
     ) -> Result<(), Refused> {
         let n = cells[0].workload;
         for cell in cells {
-            self.add(cell, answer, alone);
+            self.add(workload, cell, answer, alone);
         }
         self.moments |= cells[0].moment.is_some();
         let of = |model: &str| cells.iter().find(|c| c.model == model);
@@ -115,6 +120,15 @@ impl Table {
         for (all, regret) in self.regrets.iter_mut().zip(regrets) {
             all.extend(regret);
         }
+        for (repeated, side) in self
+            .repeated
+            .iter_mut()
+            .zip(again.iter().flat_map(|a| a.sides()))
+        {
+            let first = of(&side.model).and_then(|cell| cell.measured);
+            let near = |rps: &f64| first.map(|first| held(*rps, first));
+            repeated.extend(side.rps.iter().filter_map(near));
+        }
         let again = match chosen == best {
             true => Some(0.0),
             false => again.and_then(Again::regret),
@@ -143,7 +157,7 @@ impl Table {
         }
     }
 
-    fn add(&mut self, cell: &Cell, answer: &Answer, alone: &Answer) {
+    fn add(&mut self, workload: &Workload, cell: &Cell, answer: &Answer, alone: &Answer) {
         self.at_s = self.at_s.max(cell.at_s);
         let expected = predicted(answer, &cell.model);
         let label = format!("{} {}", cell.workload, cell.model);
@@ -154,6 +168,7 @@ impl Table {
                 expected: interval.expected,
                 measured,
                 covered: (interval.low..=interval.high).contains(&measured),
+                paused: workload.pauses(),
                 alone: predicted(alone, &cell.model).map_or(0.0, |i| i.expected),
             }),
             (Some(measured), _) => self
@@ -175,13 +190,22 @@ impl Table {
 
     /// Writes into `profile` how far its predictions were off, and by which workloads that is known.
     pub(super) fn calibrate(&self, seed: u64, profile: &mut Profile) {
-        // An answer rests on the profile alone, and so do these.
-        let off = |c: &Held| (c.alone > 0.0).then(|| (c.measured / c.alone).ln());
-        profile.residuals = self.cells.iter().filter_map(off).collect();
+        // An answer rests on the profile alone, and so do these; what it is corrected by does not depend on the hour.
+        let told = || self.cells.iter().filter(|c| c.alone > 0.0);
+        profile.residuals = told().map(|c| (c.measured / c.alone).ln()).collect();
+        profile.residuals_paused = told().map(|c| c.paused).collect();
+        let middle_off = |paused: bool| {
+            let same = self.cells.iter().filter(|c| c.paused == paused);
+            let mut off: Vec<f64> = same.map(|c| (c.measured / c.expected).ln()).collect();
+            off.sort_by(f64::total_cmp);
+            (off.len() >= advise::RESIDUALS_MIN).then(|| off[off.len() / 2])
+        };
         profile.calibration = Some(Calibration {
             seed,
             workloads: self.regrets[0].len() + self.undecided,
             at_s: self.at_s,
+            computing_off: middle_off(false),
+            pausing_off: middle_off(true),
         });
     }
 
@@ -235,6 +259,7 @@ impl Table {
                 share(near)
             );
         }
+        self.repeats(&mut text);
         self.by_model(&mut text);
         for (what, lines) in [
             ("Predicted to keep the objective, and did not", &self.failed),
@@ -258,6 +283,23 @@ impl Table {
             );
         }
         say(text.trim_end_matches('\n'))
+    }
+
+    /// How near a measurement is to another one of the same server: the noise that is in both.
+    fn repeats(&self, text: &mut String) {
+        let [of_choice, of_best] = &self.repeated;
+        if of_choice.len() + of_best.len() == 0 {
+            return;
+        }
+        let near = |all: &[bool]| all.iter().filter(|near| **near).count();
+        let _ = writeln!(
+            text,
+            "- a second measurement of the same server was within 15 % of the first in {} of {} where it was the choice, and in {} of {} where it was the best of the first",
+            near(of_choice),
+            of_choice.len(),
+            near(of_best),
+            of_best.len()
+        );
     }
 
     fn by_model(&self, text: &mut String) {
