@@ -1,7 +1,7 @@
 //! From a workload and a profile to the answer.
 
 use schema::profile::{Profile, StallsOf};
-use simulate::run;
+use simulate::{Stalls, run};
 use workload::{Offered, Workload};
 
 use crate::answer::{Answer, Recommended};
@@ -90,10 +90,8 @@ pub fn advise(
     let lines = lines(&question, &found);
     let best = found.first().map_or(0.0, |f| f.expected);
     if best <= 0.0 {
-        answer.refused = Some(format!(
-            "no model can meet the objective at any rate: p{} within {} ms is less than what an idle server needs",
-            question.goal.percentile, workload.objective.response_ms
-        ));
+        let undisturbed = undisturbed(&question, &found);
+        answer.refused = Some(refusal(&question, profile, undisturbed.as_ref()));
     } else if let Some(chosen) = choice(&found, &lines) {
         recommend(&mut answer, &question, &found, chosen);
         answer.sizing = Some(sizing::sizing(&question, &found[chosen]));
@@ -145,6 +143,42 @@ fn finalists(question: &Question<'_>, able: Vec<Candidate>) -> Vec<Found> {
     fine.extend(rest);
     sort(&mut fine);
     fine
+}
+
+/// The best where CPUs were never away, if that one keeps the objective.
+fn undisturbed(question: &Question<'_>, found: &[Found]) -> Option<Found> {
+    let candidates = found.iter().map(|f| {
+        let mut candidate = f.candidate.clone();
+        candidate.server.stalls = Stalls::default();
+        candidate.server.client_stalls = Stalls::default();
+        candidate
+    });
+    let mut best = question.coarse(candidates.collect(), COARSE);
+    best.truncate(1);
+    best.pop().filter(|f| f.expected > 0.0)
+}
+
+/// Why no rate keeps the objective.
+fn refusal(question: &Question<'_>, profile: &Profile, undisturbed: Option<&Found>) -> String {
+    let objective = format!(
+        "p{} within {} ms",
+        question.goal.percentile, question.workload.objective.response_ms
+    );
+    let Some(best) = undisturbed else {
+        return format!(
+            "no model can meet the objective at any rate: {objective} is less than what an idle server needs"
+        );
+    };
+    let often = |stalls: &StallsOf| stalls.lengths_us.len() as f64 / stalls.watched_s;
+    let away = profile.stalls.iter().chain(&profile.client_stalls);
+    let most = away.clone().map(often).fold(0.0, f64::max);
+    let lengths = away.flat_map(|stalls| &stalls.lengths_us);
+    format!(
+        "no model can keep {objective} on this machine at any rate: its CPUs are away {most:.1} times a second, for {:.1} ms at most; on one that has them to itself {} would carry {:.0}/s",
+        lengths.copied().fold(0.0, f64::max) / 1_000.0,
+        best.candidate.facts.label(),
+        best.expected
+    )
 }
 
 fn recommend(answer: &mut Answer, question: &Question<'_>, found: &[Found], chosen: usize) {

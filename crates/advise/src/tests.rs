@@ -520,6 +520,23 @@ fn a_machine_whose_cpus_are_away_keeps_tight_objectives_at_lower_rates_only() {
     });
     crowded.client_stalls = crowded.stalls.clone();
     assert!(capacity(&crowded, 2.0) > 0.0);
+    // Where they do, that is said, and what would be without.
+    let refused = |profile: &Profile, objective: &str| {
+        let text = format!(
+            "rate = 500\nconnections = 10\n[[class]]\ncpu_us = 40\n[objective]\n{objective}\n"
+        );
+        let workload = Workload::parse(&text).expect("whole");
+        let answer = advise(&workload, profile, &facts(), &Options::default());
+        answer.expect("an answer").refused.unwrap_or_default()
+    };
+    let tight = "percentile = 99.9\nresponse_ms = 2";
+    let why = refused(&crowded, tight);
+    assert!(
+        why.contains("away 9.0 times a second, for 4.0 ms at most"),
+        "{why}"
+    );
+    assert!(why.contains(" would carry "), "{why}");
+    assert_eq!(refused(&profile(), tight), "");
     let mut wrong = quiet;
     wrong.client_stalls = Some(schema::profile::StallsOf {
         watched_s: 0.0,
