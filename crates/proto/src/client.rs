@@ -10,6 +10,8 @@ use crate::peer::PeerLookup;
 pub(crate) struct Client {
     /// When the bytes that were received last had come.
     pub(crate) arrived: Option<Instant>,
+    /// When it was refused last, or is going to be.
+    pub(crate) refused: Option<Instant>,
     /// What is to be dropped once the delay of the present response is over: for the service, and for an
     /// observer.
     pub(crate) held: [Option<Box<dyn Any + Send + Sync>>; 2],

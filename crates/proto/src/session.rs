@@ -145,6 +145,16 @@ impl Session {
         self.client.get_or_insert_default().arrived = Some(arrived);
     }
 
+    /// When the client was refused last, by a driver that [says so](Self::set_refused).
+    pub fn refused(&self) -> Option<Instant> {
+        self.client.as_ref().and_then(|client| client.refused)
+    }
+
+    /// Says when the client is refused.
+    pub fn set_refused(&mut self, at: Instant) {
+        self.client.get_or_insert_default().refused = Some(at);
+    }
+
     /// Ends the connection, which is not wanted: whatever comes is ignored.
     pub fn refuse_all(&mut self, turn: &mut Turn<'_>) {
         self.finish(false, turn);

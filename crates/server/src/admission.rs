@@ -18,19 +18,21 @@
 //! Of requests in time, one in an eighth of an interval is looked at.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use proto::{Limits, Request, Response, Service};
+use proto::{Limits, Request, Response, Service, Session};
 
 use self::bounds::Bounds;
 use self::intervals::{At, Intervals};
 use self::limit::Limit;
+use self::refusals::{PAUSE, Refusals};
 pub(crate) use self::waited::Waited;
 use self::window::Window;
 
 mod bounds;
 mod intervals;
 mod limit;
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod waited;
@@ -44,6 +46,7 @@ pub(crate) struct QueueDelay {
     intervals: Intervals,
     limit: Limit,
     window: Window,
+    refusals: Refusals,
     /// When the next request is followed to its end, monotonic ns.
     follow_ns: AtomicU64,
 }
@@ -57,6 +60,23 @@ impl QueueDelay {
     /// So many CPUs have work during an overload.
     pub(crate) fn has_cpus(&self, cpus: usize) {
         self.window.has_cpus(cpus);
+        self.refusals.has_cpus(cpus);
+    }
+
+    /// What answers a client whose request of now is refused: see [`Refusals`].
+    pub(crate) fn refusal(
+        &self,
+        session: &mut Session,
+        now: Instant,
+        now_ns: u64,
+    ) -> &'static Overloaded {
+        let before = session.refused();
+        let (refusal, at) = match self.refusals.holds_back(before, now, now_ns) {
+            true => (Overloaded::LATER, now + PAUSE),
+            false => (Overloaded::NOW, now),
+        };
+        session.set_refused(at);
+        refusal
     }
 
     /// Takes note that a request was delayed by so much until `now_ns`, when a worker received it, and
@@ -228,7 +248,16 @@ impl Call {
 
 /// What answers in the place of the service.
 #[derive(Debug)]
-pub(crate) struct Overloaded;
+pub(crate) struct Overloaded {
+    pause: Duration,
+}
+
+impl Overloaded {
+    pub(crate) const NOW: &Overloaded = &Overloaded {
+        pause: Duration::ZERO,
+    };
+    pub(crate) const LATER: &Overloaded = &Overloaded { pause: PAUSE };
+}
 
 impl Service for Overloaded {
     fn call(&self, _: &Request<'_>, response: &mut Response<'_>) {
@@ -237,5 +266,8 @@ impl Service for Overloaded {
             .field("Retry-After", "1")
             .content_type("text/plain")
             .body(b"overloaded\n");
+        if !self.pause.is_zero() {
+            response.wait(self.pause);
+        }
     }
 }

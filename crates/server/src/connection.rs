@@ -170,7 +170,7 @@ impl Connection {
 
     /// Calls the service for the request that was received. The next step sends the reply.
     pub fn compute(&mut self, worker: &mut Worker) {
-        worker.look_at_queued(self.queued);
+        worker.look_at_queued(self.queued, &mut self.session);
         let (_, mut turn) = worker.turn();
         self.session.compute(&mut turn);
         // A call that has received has read the clock.

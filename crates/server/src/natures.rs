@@ -83,7 +83,7 @@ impl Obeyed {
             Some(_serving) => aside(&mut || self.service.call(request, response)),
             None => {
                 board::add(&block.shed, 1);
-                Overloaded.call(request, response);
+                Overloaded::NOW.call(request, response);
             }
         }
     }

@@ -6,7 +6,6 @@ use std::time::{Instant, SystemTime};
 
 use proto::{AsyncService, Pending, Place, Scratch, Service, Turn};
 
-use crate::admission::Overloaded;
 use crate::alarm::{ALARM, Alarm};
 use crate::observe::{self, Figures, Recorder};
 use crate::worker::looks::Looks;
@@ -261,7 +260,7 @@ impl Worker {
     #[inline(always)]
     pub(crate) fn turn(&mut self) -> (&[u8], Turn<'_>) {
         let service: &dyn Service = match self.looks.sheds {
-            true => &Overloaded,
+            true => self.looks.refusal,
             false => self.server.service,
         };
         let turn = Turn {

@@ -9,7 +9,7 @@ use os::net;
 use proto::{Limits, Session};
 
 use crate::Worker;
-use crate::admission::{Call, Waited, rhythm_ns};
+use crate::admission::{Call, Overloaded, Waited, rhythm_ns};
 
 /// When a worker whose clock says `now` looks again. A loop reads its clock once per wake-up: what is due
 /// by that clock is due for the rest of its batch, too.
@@ -81,6 +81,10 @@ impl Worker {
             }
             is_late || overloaded || shared.is_overloaded(now_ns, limits)
         };
+        if self.looks.sheds {
+            let shared = &self.server.board.queue_delay;
+            self.looks.refusal = shared.refusal(session, now, now_ns);
+        }
         let looks_at_all = looks_at_all || self.server.asks_ages;
         self.looks.at = next_look(looks_at_all, self.now, limits);
     }
@@ -93,11 +97,15 @@ impl Worker {
 
     /// Decides whether a request is served that has waited in a queue of the server since `queued`.
     #[inline]
-    pub(crate) fn look_at_queued(&mut self, queued: Instant) {
+    pub(crate) fn look_at_queued(&mut self, queued: Instant, session: &mut Session) {
         if self.server.limits.queue_delay_ms > 0 {
             let waited = self.now.saturating_duration_since(queued);
             let now_ns = self.server.drain.shared_ns(self.now);
             self.begin_call(Waited::exactly(waited), now_ns);
+            if self.looks.sheds {
+                let shared = &self.server.board.queue_delay;
+                self.looks.refusal = shared.refusal(session, self.now, now_ns);
+            }
         }
     }
 
@@ -116,6 +124,7 @@ impl Worker {
         let call = queue.begin(Some(waited), now_ns, &self.server.limits);
         self.looks.followed = call.as_ref().and_then(Call::followed);
         self.looks.sheds = call.is_none();
+        self.looks.refusal = Overloaded::NOW;
         self.looks.call = call.filter(Call::is_tracked);
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proto::Limits;
 
-use crate::admission::{Call, QueueDelay};
+use crate::admission::{Call, Overloaded, QueueDelay};
 
 /// What a worker knows of the delay of its requests.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(super) struct Looks {
     pub(super) at: Instant,
     /// Requests are answered with 503 until it has looked again.
     pub(super) sheds: bool,
+    /// What refuses them.
+    pub(super) refusal: &'static Overloaded,
     /// The present request, if it counts in the window or is followed.
     pub(super) call: Option<Call>,
     /// When a request that was followed began, and how long the thread had waited for a CPU by then: it is asked
@@ -39,6 +41,7 @@ impl Looks {
         Looks {
             at: now + first,
             sheds: false,
+            refusal: Overloaded::NOW,
             call: None,
             followed: None,
             served: None,
