@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
+use crate::Outcome;
 use crate::events::{Event, Events};
+use crate::goal::Goal;
 use crate::histogram::{Histogram, counted_us};
 use crate::server::{STAGES, Server, Topology};
 use crate::stalls::Away;
 use crate::steps::{Step, Steps};
 use crate::threads::{Cores, NONE, Share, Thread};
 use crate::trace::{Load, Trace};
-use crate::{Goal, Outcome};
 
 /// The part of the requests that is not counted.
 const WARM_UP: usize = 10;

@@ -23,6 +23,7 @@
 
 mod engine;
 mod events;
+mod goal;
 mod histogram;
 mod search;
 mod server;
@@ -31,8 +32,9 @@ mod steps;
 mod threads;
 mod trace;
 
+pub use goal::Goal;
 pub use histogram::Histogram;
-pub use search::{Found, Goal, capacity, rate_if_kept};
+pub use search::{Found, capacity, rate_if_kept};
 pub use server::{Costs, STAGES, Scheduler, Server, Spread, Topology};
 pub use stalls::{PARTS as STALL_PARTS, Stalls};
 pub use trace::{Load, Trace};
