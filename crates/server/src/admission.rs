@@ -7,7 +7,8 @@
 //! stands: the former is empty again within an interval ([`Intervals`]). CoDel then drops packets ever more
 //! often until the delay is below its target; senders slow down meanwhile. Clients of a server do not, so a
 //! server in overload refuses at once whatever has waited too long ([`Limit`]): 503 with `Retry-After`,
-//! before the service is called, on a connection that stays open.
+//! before the service is called, on a connection that stays open. Clients that come back at once for many
+//! refusals wait for them ([`Refusals`]).
 //!
 //! A request waits in three places. In its socket, for a worker: the kernel knows since when, and is
 //! asked. In a queue of the server, for a thread of a pool: the server knows. And while it is served, for

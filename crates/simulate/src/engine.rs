@@ -167,6 +167,10 @@ impl<'a> Engine<'a> {
     }
 
     fn serve_all(&mut self) {
+        // Requests that never come would be waited for for ever where cores are away at times.
+        if matches!(self.load, Load::Open { rate, .. } if *rate <= 0.0) {
+            return;
+        }
         let total = self.trace.len();
         let mut arrival = match *self.load {
             Load::Open { .. } => self.gap(0.0, 0),

@@ -394,6 +394,21 @@ fn what_a_cpu_is_away_it_cannot_do() {
     close("throughput", outcome.throughput_rps, 18_000.0, 0.02);
 }
 
+/// Requests of which none ever comes end at once, also where cores are away at times.
+#[test]
+fn no_requests_take_no_time() {
+    let trace = Trace::draw(&workload("100"), 1_000, 6);
+    let server = Server {
+        stalls: Stalls {
+            per_s: 4.0,
+            lengths_us: [2_000.0; simulate::STALL_PARTS],
+        },
+        ..server(1, ONE_LOOP)
+    };
+    let outcome = run(&server, &open(0.0), &trace);
+    assert_eq!((outcome.all.count(), outcome.throughput_rps), (0, 0.0));
+}
+
 /// A request wakes the core once, however many threads it passes; and a core that is idle for a short while only
 /// costs the part that `1 - exp(-idle / t)` gives: at random arrivals `m / (m + t)` in the mean.
 #[test]
