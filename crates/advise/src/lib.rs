@@ -36,7 +36,7 @@ pub use answer::{
     Answer, CandidateLine, Interval, Plan, Recommended, Response, Sizing, WorkersLine,
 };
 pub use bounds::work_bound;
-pub use calibrated::RESIDUALS_MIN;
+pub use calibrated::{RESIDUALS_MIN, lend};
 pub use candidate::Candidate;
 pub use choose::{Options, advise};
 pub use facts::Facts;

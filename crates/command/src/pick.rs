@@ -167,10 +167,11 @@ pub fn main(args: &Args) -> ExitCode {
 
 fn answer(args: &Args) -> Result<ExitCode, Refused> {
     let facts = Facts::read(&models::json()).map_err(failed)?;
-    let (profile, note) = profile(args)?;
+    let (mut profile, note) = profile(args)?;
     if let Some(seed) = args.validate {
         return account(args, seed, &profile, &facts);
     }
+    advise::lend(&mut profile, &reference()?);
     let workload = workload(args)?;
     if let Some(file) = &args.contenders {
         let found = settings::size(&workload, &profile, file, args.json, args.seed)?;
@@ -217,22 +218,25 @@ fn account(
     profile: &Profile,
     facts: &[Facts],
 ) -> Result<ExitCode, Refused> {
-    // What is to be told is how far the profile's own predictions are off, without an earlier correction.
-    let own = Profile {
-        residuals: Vec::new(),
-        residuals_paused: Vec::new(),
-        ..profile.clone()
-    };
+    let mut used = profile.clone();
+    if args.calibrate {
+        // What is to be told is how far the profile's own predictions are off, without an earlier correction.
+        used.residuals.clear();
+        used.residuals_paused.clear();
+    } else {
+        validate::apart(seed, profile)?;
+        let reference = reference()?;
+        if validate::apart(seed, &reference).is_ok() {
+            advise::lend(&mut used, &reference);
+        }
+    }
     let asking = validate::Asking {
         seed,
-        profile: if args.calibrate { &own } else { profile },
+        profile: &used,
         facts,
         again: args.again.as_deref().map(|file| (file, args.measure_again)),
     };
     let subset = validate::subset(&args.subset)?;
-    if !args.calibrate {
-        validate::apart(seed, profile)?;
-    }
     let Some(file) = &args.against else {
         return asking.measure(subset, args.out.as_deref());
     };
@@ -258,6 +262,10 @@ fn plan(answer: &mut Answer, peak: f64, args: &Args) -> Result<(), Refused> {
     }
     answer.plan = advise::plan(answer, peak, args.failed, args.price);
     Ok(())
+}
+
+fn reference() -> Result<Profile, Refused> {
+    advise::read(REFERENCE).map_err(|line| failed(format!("the reference profile: {line}")))
 }
 
 /// The profile to predict from, and what must be said of it.

@@ -322,6 +322,45 @@ fn cell(workload: usize, toml: &str, model: &str, variant: &str, measured: f64) 
     format!("{cell}\n")
 }
 
+/// A profile's own repetitions tell nothing of what a simulation leaves out.
+#[test]
+fn a_profile_that_was_just_measured_is_lent_intervals() {
+    let reference = include_str!("../reference/profile.json");
+    let mut own: serde_json::Value = serde_json::from_str(reference).expect("JSON");
+    let fields = own.as_object_mut().expect("an object");
+    for name in ["residuals", "residuals_paused", "calibration"] {
+        assert!(fields.remove(name).is_some());
+    }
+    let profile = file("fresh.json", &own.to_string());
+    let asked = [
+        "--rate",
+        "500",
+        "--cpu-us",
+        "100",
+        "--brief",
+        "--json",
+        "--foreign",
+        "--profile",
+    ];
+    let answer = |profile: &str| {
+        let output = pick(&[&asked, &[profile][..]].concat());
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let fresh = answer(&profile.display().to_string());
+    let lines = fresh["rests_on"].to_string();
+    assert!(
+        lines.contains("of seed 14 with the reference profile ("),
+        "{lines}"
+    );
+    assert!(!lines.contains("corrected"), "{lines}");
+    let capacity = &fresh["candidates"][0]["capacity_rps"];
+    let figure = |name: &str| capacity[name].as_f64().expect("a figure");
+    assert!(figure("low") < figure("expected") * 0.95, "{capacity}");
+    assert!(figure("high") > figure("expected") * 1.05, "{capacity}");
+    std::fs::remove_file(profile).expect("it is there");
+}
+
 #[test]
 fn stored_measurements_are_predicted_again_and_make_intervals() {
     let toml = "rate = 500\nconnections = 50\n[[class]]\ncpu_us = 100\n";

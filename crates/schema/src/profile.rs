@@ -90,6 +90,10 @@ pub struct Calibration {
     /// The same of workloads that block or await.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pausing_off: Option<f64>,
+    /// The CPU of the machine whose profile was held to these workloads, where they are lent by another profile;
+    /// `None` in a profile's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lent_by: Option<String>,
 }
 
 /// When a CPU was away: its hypervisor or the system took it from a thread that computed.

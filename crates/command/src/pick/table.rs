@@ -206,6 +206,7 @@ impl Table {
             at_s: self.at_s,
             computing_off: middle_off(false),
             pausing_off: middle_off(true),
+            lent_by: None,
         });
     }
 
