@@ -9,7 +9,7 @@ use crate::facts::Facts;
 use crate::{plot, text};
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2430;background:#fff}\
-pre{overflow-x:auto;padding:1rem;background:#f2f4f7;font-size:13px}svg{max-width:100%;height:auto}\
+pre{white-space:pre-wrap;overflow-wrap:anywhere;padding:1rem;background:#f2f4f7;font-size:13px}svg{max-width:100%;height:auto}\
 @media(prefers-color-scheme:dark){body{color:#e6ebf2;background:#12161c}pre{background:#1b212a}}";
 
 /// The page of an answer.
