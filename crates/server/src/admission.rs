@@ -172,19 +172,19 @@ impl QueueDelay {
         (!refused).then_some(call)
     }
 
-    /// The request is answered, or waits for something else than a worker. The thread is the one that began.
-    pub(crate) fn end(&self, call: Call, limits: &Limits) {
+    /// The request is answered, or waits for something else than a worker. The thread is the one that began. Returns
+    /// how long it has waited for a CPU until now, if that was looked at.
+    pub(crate) fn end(&self, call: Call, limits: &Limits) -> Option<Duration> {
         if call.entered {
             self.window.leave();
             let taken_ns = os::signal::monotonic_ns().saturating_sub(call.began_ns);
             self.took(Duration::from_nanos(taken_ns));
         }
-        if let Some((waited, before)) = call.followed
-            && let Some(run_delay) = os::thread::run_delay()
-        {
-            let while_served = run_delay.saturating_sub(before);
-            self.observe_followed(waited + while_served, os::signal::monotonic_ns(), limits);
-        }
+        let (waited, before) = call.followed?;
+        let run_delay = os::thread::run_delay()?;
+        let while_served = run_delay.saturating_sub(before);
+        self.observe_followed(waited + while_served, os::signal::monotonic_ns(), limits);
+        Some(run_delay)
     }
 
     /// During an overload: whether a request that has waited for so long is refused, which is counted.

@@ -1,6 +1,6 @@
 //! What models cannot do by design. Everything that is not here must work in every model.
 
-use turnstile::{Count, Holds};
+use turnstile::{Calls, Count, Holds};
 
 use crate::harness::Column;
 
@@ -19,6 +19,7 @@ enum Limit {
     OneThread,
     LockStays,
     OneWorkerEach,
+    Unaged,
 }
 
 impl Limit {
@@ -43,6 +44,7 @@ impl Limit {
             Limit::OneThread => column.front && workers.count == Count::One,
             Limit::LockStays => column.own.needs.accept_lock && workers.holds == Holds::Many,
             Limit::OneWorkerEach => holds_workers,
+            Limit::Unaged => !holds_workers || workers.calls != Calls::Worker,
         }
     }
 
@@ -81,13 +83,16 @@ impl Limit {
             Limit::OneWorkerEach => {
                 "a persistent connection occupies a worker until it ends, at the latest after --idle-ms without a request"
             }
+            Limit::Unaged => {
+                "the kernel does not say how long a request has waited in a Unix socket, so a loop sheds only what waits behind others that it was woken for"
+            }
         }
     }
 }
 
 use Limit::{
     Hashed, LockStays, NeverRests, OneClient, OneThread, OneWorkerEach, OnlyTcp, PassedWhole,
-    ProcessEnds, ProcessGone, ThreadEnds, ThreadGone,
+    ProcessEnds, ProcessGone, ThreadEnds, ThreadGone, Unaged,
 };
 
 /// (row, what a model may have that excuses it from the row).
@@ -101,6 +106,8 @@ const DESIGN: &[(&str, &[Limit])] = &[
     (CAPPED_CROWD, &[OneClient, Hashed]),
     (IN_FLIGHT, &[OneClient, Hashed]),
     (UNIX_UNCAPPED, &[OneClient, OnlyTcp]),
+    (ALIKE, &[OneClient, Hashed]),
+    (STANDING_UNIX, &[OneClient, OnlyTcp, Unaged]),
     (MORE_THAN_WORKERS, &[OneClient, OneWorkerEach]),
     (SLOW_SIXTY, &[OneClient, OneWorkerEach]),
     (SLOW_ONE_WORKER, &[OneClient, OneWorkerEach]),
@@ -133,6 +140,8 @@ const DESIGN: &[(&str, &[Limit])] = &[
 pub const CAPPED: &str = "cap per address: the next is closed at once";
 pub const CAPPED_CROWD: &str = "cap per address: of a crowd, so many are served";
 pub const UNIX_UNCAPPED: &str = "cap and rate per address: unix sockets have none";
+pub const ALIKE: &str = "clients that ask all the time are served alike";
+pub const STANDING_UNIX: &str = "a standing queue is shed on a unix socket";
 pub const IN_FLIGHT: &str = "in flight: one too many is refused";
 pub const ASKED_AGAIN: &str = "gateway: a back end is asked again on its connection";
 pub const LARGE_AS_IT_COMES: &str = "gateway: a large body goes on as it comes";

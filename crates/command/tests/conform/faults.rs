@@ -210,6 +210,14 @@ pub const PARTS: &[Part] = &[
                 "more requests than the CPU can compute",
                 &["a standing queue is shed"],
             ),
+            fault(
+                "more than it can compute, over a Unix socket",
+                &["a standing queue is shed on a unix socket"],
+            ),
+            fault(
+                "clients that always have another request, beside others",
+                &["clients that ask all the time are served alike"],
+            ),
         ],
     },
     Part {

@@ -10,7 +10,7 @@ use reactor::{Interest, Ready, Selector, Source};
 
 use crate::datagrams::Echo;
 
-/// A selector whose wait takes one signal.
+/// A selector whose wait takes one signal, and those behind it where the loop would not have slept.
 #[derive(Debug)]
 pub struct SignalQueue {
     signals: Signals,
@@ -19,6 +19,8 @@ pub struct SignalQueue {
     /// What was added since the last wait: bytes or a FIN that came before have sent no signal, so
     /// the loop tries them until it finds nothing.
     added: Vec<Ready>,
+    /// Turns in a row that have taken no signal.
+    without_signal: u32,
     /// Descriptors that cannot send signals; they are polled whenever a wait ends without one.
     signalless: Vec<RawFd>,
     /// Listeners that are watched. A successor may take them over, and die before it is ready.
@@ -33,6 +35,7 @@ impl SignalQueue {
             signals: Signals::block(),
             sources: Vec::new(),
             added: Vec::new(),
+            without_signal: 0,
             signalless: Vec::new(),
             listeners: Vec::new(),
             echo: None,
@@ -146,11 +149,63 @@ impl Selector for SignalQueue {
     #[inline(always)]
     fn wait(&mut self, events: &mut Vec<Ready>, timeout: Option<Duration>) {
         events.clear();
-        if !self.added.is_empty() {
-            events.append(&mut self.added);
-            return;
+        if self.added.is_empty() {
+            let signal = self.signals.take(timeout);
+            self.report(signal, events);
+            if timeout == Some(Duration::ZERO) {
+                self.take_pending(signal, events);
+            }
+        } else {
+            self.report_added(events);
         }
-        match self.signals.take(timeout) {
+        if let Some(echo) = &mut self.echo {
+            echo.log_if_asked();
+        }
+    }
+
+    fn ready(event: &Ready) -> Ready {
+        *event
+    }
+}
+
+/// Signals that are taken at most in one turn of a loop that has more to do.
+const PENDING_MAX: usize = 256;
+/// Turns in a row that may begin with what was added, and take no signal.
+const ADDED_MAX: u32 = 16;
+
+impl SignalQueue {
+    /// What was added since the last turn.
+    #[inline(always)]
+    fn report_added(&mut self, events: &mut Vec<Ready>) {
+        events.append(&mut self.added);
+        self.without_signal += 1;
+        if self.without_signal > ADDED_MAX {
+            let signal = self.signals.take(Some(Duration::ZERO));
+            self.report(signal, events);
+            self.take_pending(signal, events);
+        }
+    }
+
+    /// Takes the signals behind `signal` too. A loop that has more to do waits only in passing, and serves connections
+    /// meanwhile that it tries by itself: they send signals all the same, and those that wait for theirs would be told
+    /// one behind the other, a turn each.
+    #[cold]
+    #[inline(never)]
+    fn take_pending(&mut self, mut signal: IoSignal, events: &mut Vec<Ready>) {
+        self.without_signal = 0;
+        for _ in 0..PENDING_MAX {
+            if matches!(signal, IoSignal::None | IoSignal::Interrupted) {
+                return;
+            }
+            signal = self.signals.take(Some(Duration::ZERO));
+            self.report(signal, events);
+        }
+    }
+
+    /// Adds what a signal says.
+    #[inline(always)]
+    fn report(&mut self, signal: IoSignal, events: &mut Vec<Ready>) {
+        match signal {
             // After an overflow the queue may still hold signals of a descriptor that was closed,
             // and another connection may have its number. A hang-up would close that one.
             IoSignal::Ready { fd, events: bits } if is_hang_up(bits) => {
@@ -176,13 +231,6 @@ impl Selector for SignalQueue {
             }
             IoSignal::None => self.poll(self.signalless.iter().copied(), events),
         }
-        if let Some(echo) = &mut self.echo {
-            echo.log_if_asked();
-        }
-    }
-
-    fn ready(event: &Ready) -> Ready {
-        *event
     }
 }
 

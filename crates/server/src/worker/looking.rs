@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use os::net;
+use os::thread::RunDelay;
 use proto::{Limits, Session};
 
 use crate::Worker;
@@ -45,22 +46,33 @@ impl Worker {
         let limits = &self.server.limits;
         let shared = &self.server.board.queue_delay;
         let looks_at_all = if self.blocking {
-            let looks = shared.is_overloaded(now_ns, limits) || shared.is_follow_due(now_ns);
-            if looks {
-                // Not a TCP socket: no age is known, but the rest is.
-                let waited = net::input_age(socket).unwrap_or_default();
-                self.begin_call(Waited::in_ticks(waited), now_ns);
+            let overloaded = shared.is_overloaded(now_ns, limits);
+            let is_next = self.looks.waited_before.is_some();
+            if overloaded || is_next || shared.is_follow_due(now_ns) {
+                let waited = self.waited(socket, overloaded);
+                if is_next && !overloaded {
+                    shared.observe(waited.longest(), now_ns, limits);
+                }
+                self.begin_call(waited, now_ns);
             } else {
                 self.looks.sheds = false;
             }
-            self.server.board.queue_delay.is_overloaded(now_ns, limits)
+            shared.is_overloaded(now_ns, limits)
         } else {
+            let in_socket = net::input_age(socket);
+            let since_woken = now.saturating_duration_since(self.now);
             let waited = Waited {
-                // What a loop was woken for is at least as old as that, however short the kernel's count.
-                exact: now.saturating_duration_since(self.now),
-                in_ticks: net::input_age(socket).unwrap_or_default(),
+                exact: match in_socket {
+                    // What a loop was woken for is at least as old as that, however short the kernel's count.
+                    Some(_) => since_woken,
+                    // Requests that come evenly while one batch is served have all waited for as long as that takes
+                    // when it is their turn in the next. This is so long on average, over a batch.
+                    None => 2 * since_woken,
+                },
+                in_ticks: in_socket.unwrap_or_default(),
             };
             let age = waited.longest();
+            let looks_at_batch = in_socket.is_none() && self.looks.at_whole_batch(self.now);
             let queue = match self.server.shares_queue {
                 true => shared,
                 false => &self.looks.own,
@@ -79,7 +91,7 @@ impl Worker {
                 let shown_ns = &figures.overloaded_until_ns;
                 shown_ns.store(until_ns, Ordering::Relaxed);
             }
-            is_late || overloaded || shared.is_overloaded(now_ns, limits)
+            is_late || looks_at_batch || overloaded || shared.is_overloaded(now_ns, limits)
         };
         if self.looks.sheds {
             let shared = &self.server.board.queue_delay;
@@ -87,6 +99,37 @@ impl Worker {
         }
         let looks_at_all = looks_at_all || self.server.asks_ages;
         self.looks.at = next_look(looks_at_all, self.now, limits);
+    }
+
+    /// How long what a blocking worker has received from `socket` has waited for it.
+    ///
+    /// Only TCP knows when input came. Elsewhere it is told by the scheduler: a thread that slept in its receive could
+    /// have run since the input came, so what it has waited for a CPU since it answered the request before, this one
+    /// has waited. Of the first request of a connection neither is known. Where the age is known the scheduler is not
+    /// asked, since that costs more and finds no more.
+    fn waited(&mut self, socket: BorrowedFd<'_>, overloaded: bool) -> Waited {
+        let looks = &mut self.looks;
+        let before = looks.waited_before.take();
+        let age = net::input_age(socket);
+        looks.asks_scheduler = age.is_none();
+        if let Some(age) = age {
+            return Waited::in_ticks(age);
+        }
+        let by_now = match overloaded {
+            true => {
+                looks.run_delay = looks.run_delay.take().or_else(RunDelay::of_this_thread);
+                looks.run_delay.as_ref().and_then(RunDelay::read)
+            }
+            false => {
+                looks.run_delay = None;
+                before.and_then(|_| os::thread::run_delay())
+            }
+        };
+        looks.waited_before = by_now.filter(|_| overloaded);
+        let waited = before.zip(by_now);
+        Waited::exactly(waited.map_or(Duration::ZERO, |(before, by_now)| {
+            by_now.saturating_sub(before)
+        }))
     }
 
     /// Since when the request that was received last has waited for a worker.
@@ -134,7 +177,18 @@ impl Worker {
     pub(super) fn end_call(&mut self) {
         if let Some(call) = self.looks.call.take() {
             let queue = &self.server.board.queue_delay;
-            queue.end(call, &self.server.limits);
+            let followed = queue.end(call, &self.server.limits);
+            let looks = &mut self.looks;
+            if looks.asks_scheduler {
+                looks.waited_before = match &looks.run_delay {
+                    Some(run_delay) => run_delay.read(),
+                    None => followed,
+                };
+                // Of the one behind one that was followed, it is told how long it has waited for this worker.
+                if looks.waited_before.is_some() {
+                    looks.at = self.now;
+                }
+            }
         }
     }
 }

@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
+use super::listeners::socket_path;
 use super::row;
+use crate::design::{ALIKE, STANDING_UNIX};
 use crate::harness::{Client, Column, PATIENCE, Server, eventually};
 use crate::runner::Row;
 
 pub const ROWS: &[Row] = &[
     row("a standing queue is shed", standing_queue),
+    row(STANDING_UNIX, standing_queue_unix),
+    row(ALIKE, alike),
     row("nothing is shed if all are to wait", all_wait),
 ];
 
@@ -25,16 +29,24 @@ struct Seen {
     shed: AtomicU32,
 }
 
+/// Whether a client asks on one connection all the time, or on a new one each time.
+#[derive(Clone, Copy, PartialEq)]
+enum Connections {
+    Kept,
+    New,
+}
+
 /// Has all clients ask, each again as soon as it was answered, until one was refused or `patience` is
 /// over.
-fn overload(server: &Server, patience: Duration) -> anyhow::Result<Seen> {
+fn overload(server: &Server, kept: Connections, patience: Duration) -> anyhow::Result<Seen> {
     let addr = server.addrs[0].as_str();
     let seen = Seen::default();
     let over = AtomicBool::new(false);
     let ends = Instant::now() + patience;
     let ask = || -> anyhow::Result<()> {
+        let mut client = Client::connect(addr)?;
         while !over.load(Ordering::Relaxed) && Instant::now() < ends {
-            let reply = Client::connect(addr)?.get(PATH)?;
+            let reply = client.get(PATH)?;
             ensure!(!reply.closes(), "the connection stays open: {reply}");
             if reply.status == 503 {
                 ensure!(reply.field("retry-after") == Some("1"), "{reply}");
@@ -43,6 +55,9 @@ fn overload(server: &Server, patience: Duration) -> anyhow::Result<Seen> {
             } else {
                 reply.expect(200)?;
                 seen.served.fetch_add(1, Ordering::Relaxed);
+            }
+            if kept == Connections::New {
+                client = Client::connect(addr)?;
             }
         }
         Ok(())
@@ -57,8 +72,18 @@ fn overload(server: &Server, patience: Duration) -> anyhow::Result<Seen> {
 }
 
 fn standing_queue(column: &Column) -> anyhow::Result<()> {
-    let server = column.serve(&["--queue-delay-ms", "5"])?;
-    let seen = overload(&server, Duration::from_secs(20))?;
+    is_shed(&column.serve(&["--queue-delay-ms", "5"])?, Connections::New)
+}
+
+/// The kernel does not know how long a request has waited there, and a new connection has no past.
+fn standing_queue_unix(column: &Column) -> anyhow::Result<()> {
+    let addr = format!("unix:{}", socket_path().display());
+    let server = column.serve_on(&[&addr], &["--queue-delay-ms", "5"])?;
+    is_shed(&server, Connections::Kept)
+}
+
+fn is_shed(server: &Server, connections: Connections) -> anyhow::Result<()> {
+    let seen = overload(server, connections, Duration::from_secs(20))?;
     ensure!(seen.shed.into_inner() > 0, "all wait");
     ensure!(seen.served.into_inner() > 0, "none is served");
     // When the queue is gone, everybody is served again: two intervals later, or when workers have had a CPU
@@ -69,9 +94,44 @@ fn standing_queue(column: &Column) -> anyhow::Result<()> {
     })
 }
 
+/// Of clients that ask all the time, one gets so many replies; each of the others then has a part of that.
+const MOST: u32 = 96;
+const LEAST: u32 = MOST / 16;
+
+/// A client that sends its next request while others are served is not served before them for that.
+fn alike(column: &Column) -> anyhow::Result<()> {
+    let server = column.serve(&["--queue-delay-ms", "0"])?;
+    let addr = server.addrs[0].as_str();
+    let over = AtomicBool::new(false);
+    let ask = || -> anyhow::Result<u32> {
+        let mut client = Client::connect(addr)?;
+        let mut replies = 0;
+        while !over.load(Ordering::Relaxed) {
+            client.get("/cpu/2000")?.expect(200)?;
+            replies += 1;
+            if replies == MOST {
+                over.store(true, Ordering::Relaxed);
+            }
+        }
+        Ok(replies)
+    };
+    let replies = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
+        clients
+            .into_iter()
+            .map(|client| client.join().expect("a client does not panic"))
+            .collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    ensure!(
+        replies.iter().all(|&replies| replies >= LEAST),
+        "some wait: {replies:?}"
+    );
+    Ok(())
+}
+
 fn all_wait(column: &Column) -> anyhow::Result<()> {
     let server = column.serve(&["--queue-delay-ms", "0"])?;
-    let seen = overload(&server, Duration::from_millis(500))?;
+    let seen = overload(&server, Connections::New, Duration::from_millis(500))?;
     ensure!(seen.shed.into_inner() == 0, "some are refused");
     ensure!(seen.served.into_inner() > 0, "none is served");
     Ok(())
