@@ -43,6 +43,7 @@ pub mod sigio;
 pub mod signal;
 pub mod successor;
 pub mod thread;
+pub mod timer;
 pub mod user;
 
 pub use rustix::io::Errno;

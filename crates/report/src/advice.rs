@@ -33,6 +33,8 @@ pub struct Disagreement {
 struct Facts {
     /// Share of the server's CPUs that it used in the closed loop.
     busy: Option<f64>,
+    /// How long a request took there, µs: connections by throughput, since each always had one.
+    took_us: Option<f64>,
     /// CPU per request, µs, under the load that decides.
     cpu_us: Option<f64>,
     /// The same of context switches.
@@ -124,7 +126,11 @@ fn why(run: &Run, column: &Column, winner: &str, loser: &str) -> Vec<String> {
     if !matches!(column.choice.metric, Metric::ServerCpu | Metric::MachineCpu) {
         sentences.extend(busy(winner, loser, &best, &other));
     }
-    sentences.extend(cost(winner, loser, &best, &other));
+    // Where CPU was left over, what a request costs explains nothing else.
+    let spared = |facts: &Facts| facts.busy.is_some_and(|busy| busy < BUSY_SHARE);
+    if sentences.is_empty() || !spared(&best) || !spared(&other) {
+        sentences.extend(cost(winner, loser, &best, &other));
+    }
     if sentences.is_empty() {
         sentences
             .push("Neither their CPU nor their context switches were measured here.".to_owned());
@@ -152,11 +158,18 @@ fn busy(winner: &str, loser: &str, best: &Facts, other: &Facts) -> Option<String
             percent(theirs),
             percent(ours)
         ),
-        (false, false) => format!(
-            "In the closed loop neither used all of the server's CPUs ({winner} {}, {loser} {}): what decides is how long a request waits, not what it costs.",
-            percent(ours),
-            percent(theirs)
-        ),
+        (false, false) => {
+            let took = best.took_us.zip(other.took_us).map(|(ours, theirs)| {
+                let (ours, theirs) = (format::micros(ours), format::micros(theirs));
+                format!(": {ours} with {winner}, {theirs} with {loser}")
+            });
+            format!(
+                "In the closed loop neither used all of the server's CPUs ({winner} {}, {loser} {}): what decides is how long a request takes, not what it costs{}.",
+                percent(ours),
+                percent(theirs),
+                took.unwrap_or_default()
+            )
+        }
     })
 }
 
@@ -238,6 +251,11 @@ fn facts(run: &Run, label: &str, scenario: &str, window: Window) -> Facts {
         let cpu_us = middle(Window::Closed, Metric::ServerCpu)?;
         Some(rps * cpu_us / 1e6 / cpus? as f64)
     };
+    let took_us = || {
+        let trials = run.cell(label, scenario, Window::Closed).trials;
+        let connections = trials.first()?.shape.connections;
+        Some(f64::from(connections) * 1e6 / middle(Window::Closed, Metric::Throughput)?)
+    };
     let counted = |of: fn(&crate::data::Figures) -> Option<f64>| {
         let trials = run.pass(Pass::SystemCalls, label, scenario);
         trials
@@ -246,6 +264,7 @@ fn facts(run: &Run, label: &str, scenario: &str, window: Window) -> Facts {
     };
     Facts {
         busy: busy(),
+        took_us: took_us(),
         cpu_us: middle(window, Metric::ServerCpu),
         switches: middle(window, Metric::Switches),
         calls: counted(|figures| figures.system_calls_per_request),
@@ -260,6 +279,7 @@ mod tests {
     fn facts(busy: f64, cpu_us: f64, switches: f64, calls: f64) -> Facts {
         Facts {
             busy: Some(busy),
+            took_us: Some(50.0 * cpu_us),
             cpu_us: Some(cpu_us),
             switches: Some(switches),
             calls: Some(calls),
@@ -286,6 +306,10 @@ mod tests {
         let idle = facts(0.3, 45.0, 0.1, 2.0);
         let said = busy("a", "b", &idle, &idle).expect("known");
         assert!(said.contains("neither used all"), "{said}");
+        assert!(
+            said.ends_with("costs: 2.25 ms with a, 2.25 ms with b."),
+            "{said}"
+        );
         assert!(busy("a", "b", &Facts::default(), &idle).is_none());
     }
 

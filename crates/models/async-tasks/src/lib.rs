@@ -14,7 +14,10 @@
 //! **Cost.** Per connection: an accept, one `epoll_ctl` that adds it and one that removes it, a
 //! task, a receive that finds the FIN, a close. Per request: one receive and one send, and a share
 //! of a wait. A switch between tasks is the return from a function. Between two requests a
-//! connection is the future below: it has no stack, and takes a few hundred bytes and a timer.
+//! connection is the future below: it has no stack, and takes a few hundred bytes and a timer. A reply that
+//! is delayed is due at a moment that one timer descriptor of the runtime is set to: one `timerfd_settime` if it
+//! is the next, and one read for all that are due. Timers of tokio itself, in handlers as well, are in whole
+//! milliseconds.
 //!
 //! As traced (a test compares; in parentheses what timing decides):
 //!
@@ -37,7 +40,9 @@
 //! **Source.** Conway, *Design of a Separable Transition-Diagram Compiler*, 1963 (coroutines);
 //! tokio.
 
+mod alarm;
 mod tasks;
+mod watch;
 
 use parking_lot::RwLock;
 use server::{

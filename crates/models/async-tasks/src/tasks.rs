@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 
+use crate::alarm::{Alarm, Set};
+use crate::watch::{Borrowed, watch};
+
 /// What the tasks of one runtime share.
 #[derive(Debug)]
 pub struct Tasks {
@@ -25,6 +28,8 @@ pub struct Tasks {
     room: Arc<Semaphore>,
     /// The drain has begun.
     drain: Notify,
+    /// Of replies that are delayed.
+    alarm: Alarm,
 }
 
 impl Tasks {
@@ -38,7 +43,10 @@ impl Tasks {
             server,
             room: Arc::new(Semaphore::new(max as usize)),
             drain: Notify::new(),
+            alarm: Alarm::new()?,
         });
+        let rings = Arc::clone(&tasks);
+        tokio::spawn(async move { rings.alarm.ring().await });
         let mut acceptors = JoinSet::new();
         for (index, listener) in server.listeners.iter().enumerate() {
             let listener = watch(Borrowed(listener.as_fd()), Interest::READABLE)?;
@@ -148,6 +156,8 @@ async fn serve(
     let mut timer = Timer {
         sleep: timer,
         wakes: false,
+        alarm: &tasks.alarm,
+        set: Set::default(),
     };
     let mut need = Need::Readable;
     while need != Need::Closed {
@@ -163,11 +173,15 @@ async fn serve(
     }
 }
 
-/// The timer of a task.
+/// The timers of a task.
 struct Timer<'t> {
+    /// For deadlines, in whole milliseconds.
     sleep: Pin<&'t mut Sleep>,
     /// It will wake the task, whose waker never changes: it need not be polled until it has fired.
     wakes: bool,
+    /// For a reply that is delayed.
+    alarm: &'t Alarm,
+    set: Set,
 }
 
 impl Timer<'_> {
@@ -282,8 +296,11 @@ fn step(
         return Poll::Ready(need);
     }
     loop {
-        let deadline = connection.get_ref().deadline(server).into();
-        ready!(timer.poll(cx, deadline));
+        let deadline = connection.get_ref().deadline(server);
+        ready!(match need {
+            Need::Time => timer.alarm.poll(cx, deadline, &mut timer.set),
+            _ => timer.poll(cx, deadline.into()),
+        });
         let connection = connection.get_mut();
         let expired = with_worker(server, |worker| {
             (connection.deadline(server) <= worker.now).then(|| connection.expire(worker))
@@ -358,24 +375,4 @@ fn first_worker(server: &'static Server) -> Numbered {
         worker.begin_with(service);
     }
     Numbered(worker)
-}
-
-/// Registers a descriptor with the selector of the runtime: the one `epoll_ctl` until it is
-/// dropped.
-fn watch<T: AsRawFd>(watched: T, interest: Interest) -> std::io::Result<AsyncFd<T>> {
-    #[expect(
-        deprecated,
-        reason = "its successor is unsafe, for types that may close or change their descriptor; these do not"
-    )]
-    AsyncFd::with_interest(watched, interest)
-}
-
-/// A descriptor that the server owns for as long as it runs.
-#[derive(Debug)]
-struct Borrowed(BorrowedFd<'static>);
-
-impl AsRawFd for Borrowed {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
 }
