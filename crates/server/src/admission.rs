@@ -99,7 +99,7 @@ impl QueueDelay {
         self.intervals.add(at, delay, bounds);
         let is_late = delay > bounds.target;
         if self.intervals.turn_eighth(now_ns, bounds) {
-            self.window.adjust(is_late);
+            self.window.adjust(is_late, bounds.target);
         }
         is_late
     }

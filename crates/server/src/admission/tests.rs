@@ -280,3 +280,34 @@ fn one_that_leaves_late_takes_no_room_of_others() {
     queue.window.leave();
     assert_eq!(queue.window.serving(), 0);
 }
+
+#[test]
+fn while_all_wait_on_average_a_part_of_those_in_time_is_refused_too() {
+    let target = Duration::from_millis(5);
+    let served_of = |window: &Window| (0..64).filter(|_| window.enter()).count();
+    let wait = |window: &Window, delays_ms: &[u64]| {
+        for &delay_ms in delays_ms {
+            window.saw(Waited::exactly(Duration::from_millis(delay_ms)), target);
+        }
+        window.adjust(false, target);
+    };
+    let window = Window::default();
+    window.has_cpus(64);
+    window.open();
+    assert_eq!(served_of(&window), 64);
+    window.open();
+    // Half of them are young, and the others old.
+    wait(&window, &[0, 12]);
+    assert_eq!(served_of(&window), 56);
+    (0..40).for_each(|_| wait(&window, &[0, 12]));
+    window.leave_all();
+    assert_eq!(served_of(&window), 8, "an eighth is served all the same");
+    (0..20).for_each(|_| wait(&window, &[0, 9]));
+    window.leave_all();
+    assert_eq!(served_of(&window), 64, "below the target on average");
+    // Threads that block do not wait for a CPU: fewer that are served would help none.
+    (0..40).for_each(|_| window.waited_for_cpu(Duration::ZERO, Duration::from_millis(9)));
+    (0..9).for_each(|_| wait(&window, &[0, 12]));
+    window.leave_all();
+    assert_eq!(served_of(&window), 64);
+}

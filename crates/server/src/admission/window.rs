@@ -1,6 +1,6 @@
 //! How many requests may be served at once during an overload, where many workers share CPUs.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::bounds::WHOLE;
@@ -19,6 +19,11 @@ const CPU_WAIT_SHARE: u32 = 16;
 /// The weight of a thread that was looked at in that average: one of so many.
 const CPU_WAIT_OF: u32 = 4;
 
+/// The part of requests in time that is served becomes smaller by one part of so many, and larger by half as much.
+const ADMITTED_STEP: u32 = 8;
+/// At least one of so many is served.
+const ADMITTED_MIN: u32 = 8;
+
 /// A bound on how many serve at once, found as TCP finds its window: up by a little while requests are in
 /// time, down by a quarter when one that was followed to its end was late, or when a quarter of all had
 /// waited for longer than the target. The latter has to be counted: a worker that has just answered receives
@@ -28,6 +33,13 @@ const CPU_WAIT_OF: u32 = 4;
 /// The bound stays above the number of CPUs, so that none of them is idle between two requests; and it
 /// shrinks only while workers wait for a CPU: where they are blocked, the queue is one for workers, and it
 /// takes more of them.
+///
+/// That is not enough where clients have a queue of their own: whose request is answered sends the next at once, which
+/// is young, and so the CPU goes to young requests of a few connections, as many as it can serve, while those of all
+/// others wait for long and are refused. Each answer is late by what waits in the clients, and that does not shrink. So
+/// as long as requests wait for a CPU, and have waited for longer than the target on average, those that are refused
+/// among them, a growing part of those in time is refused, too: the CPU is then left for the others, which are answered
+/// sooner.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     /// How many may serve at once, and at least how many.
@@ -38,6 +50,11 @@ pub(super) struct Window {
     /// Since it was adjusted: requests that were looked at, and those that had waited for too long.
     asked: AtomicU32,
     old: AtomicU32,
+    /// Since then: the time for which those have waited, us.
+    waited_us: AtomicU64,
+    /// The part of those that are in time that is served, in [parts](WHOLE), and what is left of it over.
+    admitted: AtomicU32,
+    rest: AtomicU32,
     /// The part of their time for which threads that were looked at have waited for a CPU, in [parts](WHOLE)
     /// of it: a moving average.
     cpu_wait: AtomicU32,
@@ -56,17 +73,28 @@ impl Window {
         let size = AT_FIRST.max(self.size_min.load(Ordering::Relaxed));
         self.size.store(size, Ordering::Relaxed);
         self.cpu_wait.store(WHOLE, Ordering::Relaxed);
+        self.admitted.store(WHOLE, Ordering::Relaxed);
         self.serving.store(0, Ordering::Relaxed);
     }
 
     /// A worker begins to serve, unless enough do.
     pub(super) fn enter(&self) -> bool {
+        let admitted = self.admitted.load(Ordering::Relaxed);
+        if admitted < WHOLE && !self.is_admitted(admitted) {
+            return false;
+        }
         let size = self.size.load(Ordering::Relaxed);
         let has_room = self.serving.fetch_add(1, Ordering::Relaxed) < size;
         if !has_room {
             self.leave();
         }
         has_room
+    }
+
+    /// Whether the next of those of which so large a part is admitted is.
+    fn is_admitted(&self, admitted: u32) -> bool {
+        let rest = self.rest.fetch_add(admitted, Ordering::Relaxed) % WHOLE;
+        rest + admitted >= WHOLE
     }
 
     /// One that had entered has served.
@@ -82,6 +110,8 @@ impl Window {
     /// A request was looked at that has waited for so long.
     pub(super) fn saw(&self, waited: Waited, target: Duration) {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        let us = u64::try_from(waited.longest().as_micros()).unwrap_or(u64::MAX);
+        self.waited_us.fetch_add(us, Ordering::Relaxed);
         let is_old = waited.longest() > target;
         self.old.fetch_add(u32::from(is_old), Ordering::Relaxed);
     }
@@ -96,12 +126,15 @@ impl Window {
         self.cpu_wait.store(next, Ordering::Relaxed);
     }
 
-    /// Makes it larger or smaller by what was seen since the last time, and by whether the request that is
+    /// Makes it, and the part that is served, larger or smaller by what was seen since the last time, and by whether the request that is
     /// looked at now was late.
-    pub(super) fn adjust(&self, is_late: bool) {
+    pub(super) fn adjust(&self, is_late: bool, target: Duration) {
         let asked = self.asked.swap(0, Ordering::Relaxed);
         let old = self.old.swap(0, Ordering::Relaxed);
+        let waited_us = self.waited_us.swap(0, Ordering::Relaxed);
+        let mean = Duration::from_micros(waited_us / u64::from(asked.max(1)));
         let waits_for_cpu = self.cpu_wait.load(Ordering::Relaxed) * CPU_WAIT_SHARE >= WHOLE;
+        self.adjust_admitted(waits_for_cpu && mean > target);
         let many_old = old > 0 && old * OLD_SHARE >= asked;
         let size = self.size.load(Ordering::Relaxed);
         let min = self.size_min.load(Ordering::Relaxed).max(1);
@@ -111,6 +144,22 @@ impl Window {
         };
         self.size
             .store(next.min(u32::from(u16::MAX)).max(min), Ordering::Relaxed);
+    }
+
+    fn adjust_admitted(&self, all_wait: bool) {
+        let admitted = self.admitted.load(Ordering::Relaxed);
+        let step = WHOLE / ADMITTED_STEP;
+        let next = match all_wait {
+            true => (admitted - admitted / ADMITTED_STEP).max(WHOLE / ADMITTED_MIN),
+            false => (admitted + step / 2).min(WHOLE),
+        };
+        self.admitted.store(next, Ordering::Relaxed);
+    }
+
+    /// Those that are served have been.
+    #[cfg(test)]
+    pub(super) fn leave_all(&self) {
+        self.serving.store(0, Ordering::Relaxed);
     }
 
     #[cfg(test)]

@@ -47,6 +47,9 @@ impl Worker {
         let shared = &self.server.board.queue_delay;
         let looks_at_all = if self.blocking {
             let overloaded = shared.is_overloaded(now_ns, limits);
+            if !overloaded {
+                self.looks.run_delay = None;
+            }
             let is_next = self.looks.waited_before.is_some();
             if overloaded || is_next || shared.is_follow_due(now_ns) {
                 let waited = self.waited(socket, overloaded);
@@ -85,7 +88,7 @@ impl Worker {
             self.looks.sheds = overloaded && queue.refuses(waited, limits);
             self.looks.served = (overloaded && !self.looks.sheds).then_some(now);
             self.scratch.set_begins(!self.looks.sheds);
-            self.looks.input_age = age;
+            self.looks.input_since = now.checked_sub(age);
             if let Some(figures) = self.figures {
                 let until_ns = queue.overloaded_until_ns(limits);
                 let shown_ns = &figures.overloaded_until_ns;
@@ -120,10 +123,7 @@ impl Worker {
                 looks.run_delay = looks.run_delay.take().or_else(RunDelay::of_this_thread);
                 looks.run_delay.as_ref().and_then(RunDelay::read)
             }
-            false => {
-                looks.run_delay = None;
-                before.and_then(|_| os::thread::run_delay())
-            }
+            false => before.and_then(|_| os::thread::run_delay()),
         };
         looks.waited_before = by_now.filter(|_| overloaded);
         let waited = before.zip(by_now);
@@ -134,8 +134,7 @@ impl Worker {
 
     /// Since when the request that was received last has waited for a worker.
     pub(crate) fn waits_since(&mut self) -> Instant {
-        let age = std::mem::take(&mut self.looks.input_age);
-        self.now.checked_sub(age).unwrap_or(self.now)
+        self.looks.input_since.take().unwrap_or(self.now)
     }
 
     /// Decides whether a request is served that has waited in a queue of the server since `queued`.
