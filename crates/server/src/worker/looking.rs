@@ -88,7 +88,7 @@ impl Worker {
             self.looks.sheds = overloaded && queue.refuses(waited, limits);
             self.looks.served = (overloaded && !self.looks.sheds).then_some(now);
             self.scratch.set_begins(!self.looks.sheds);
-            self.looks.input_since = now.checked_sub(age);
+            self.looks.input_age = in_socket.map_or(since_woken, |_| age);
             if let Some(figures) = self.figures {
                 let until_ns = queue.overloaded_until_ns(limits);
                 let shown_ns = &figures.overloaded_until_ns;
@@ -134,7 +134,8 @@ impl Worker {
 
     /// Since when the request that was received last has waited for a worker.
     pub(crate) fn waits_since(&mut self) -> Instant {
-        self.looks.input_since.take().unwrap_or(self.now)
+        let age = std::mem::take(&mut self.looks.input_age);
+        self.now.checked_sub(age).unwrap_or(self.now)
     }
 
     /// Decides whether a request is served that has waited in a queue of the server since `queued`.

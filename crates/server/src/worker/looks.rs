@@ -31,8 +31,8 @@ pub(super) struct Looks {
     /// When a loop began to serve its last request, in an overload: what it takes until the next is its
     /// service time, and what it waited for that.
     pub(super) served: Option<Instant>,
-    /// Since when the last input had waited, if that was looked at.
-    pub(super) input_since: Option<Instant>,
+    /// How long the last input had waited, if that was looked at.
+    pub(super) input_age: Duration,
     /// The clock of the batch of a loop of which all requests are looked at.
     batch: Option<Instant>,
     /// The queue of a loop, if that is its own.
@@ -58,7 +58,7 @@ impl Looks {
             run_delay: None,
             waited_before: None,
             served: None,
-            input_since: None,
+            input_age: Duration::ZERO,
             batch: None,
             own: QueueDelay::default(),
         }
