@@ -151,6 +151,7 @@ impl Selector for SignalQueue {
         events.clear();
         if self.added.is_empty() {
             let signal = self.signals.take(timeout);
+            self.without_signal = 0;
             self.report(signal, events);
             if timeout == Some(Duration::ZERO) {
                 self.take_pending(signal, events);
@@ -180,6 +181,7 @@ impl SignalQueue {
         events.append(&mut self.added);
         self.without_signal += 1;
         if self.without_signal > ADDED_MAX {
+            self.without_signal = 0;
             let signal = self.signals.take(Some(Duration::ZERO));
             self.report(signal, events);
             self.take_pending(signal, events);
@@ -192,7 +194,6 @@ impl SignalQueue {
     #[cold]
     #[inline(never)]
     fn take_pending(&mut self, mut signal: IoSignal, events: &mut Vec<Ready>) {
-        self.without_signal = 0;
         for _ in 0..PENDING_MAX {
             if matches!(signal, IoSignal::None | IoSignal::Interrupted) {
                 return;
