@@ -48,7 +48,7 @@ pub fn run_delay() -> Option<Duration> {
 pub struct RunDelay(OwnedFd);
 
 impl RunDelay {
-    /// That of the calling thread, whoever reads it.
+    /// That of the calling thread; any thread may read it.
     pub fn of_this_thread() -> Option<RunDelay> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let file = rustix::fs::open("/proc/thread-self/schedstat", flags, Mode::empty()).ok()?;
