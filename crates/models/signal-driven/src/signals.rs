@@ -250,3 +250,35 @@ fn ready(source: Source, bits: PollFlags) -> Ready {
         hung_up,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    /// Whether `source` is among what one turn that would not sleep is told of.
+    fn is_told(queue: &mut SignalQueue, source: Source) -> bool {
+        let mut events = Vec::new();
+        queue.wait(&mut events, Some(Duration::ZERO));
+        events.iter().any(|event| event.source == source)
+    }
+
+    #[test]
+    fn a_turn_with_more_to_do_finds_what_stands_behind_many_signals() {
+        let mut queue = SignalQueue::new();
+        let (mut busy, of_busy) = UnixStream::pair().expect("two sockets");
+        let (mut other, of_other) = UnixStream::pair().expect("two sockets");
+        for (fd, source) in [(&of_busy, Source::Wake), (&of_other, Source::Drain)] {
+            queue.add(fd, source, Interest::Read).expect("watched");
+        }
+        assert!(is_told(&mut queue, Source::Drain), "it was added");
+        for _ in 0..40 {
+            busy.write_all(b"x").expect("room");
+        }
+        other.write_all(b"x").expect("room");
+        assert!(is_told(&mut queue, Source::Drain));
+        assert!(!is_told(&mut queue, Source::Wake), "no signal is left");
+    }
+}
